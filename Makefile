@@ -1,0 +1,64 @@
+# Every target sets up what it needs in .venv, from nothing; a second run starts at once.
+#
+#   make demo     train on real reviews, compare with a baseline, keep the model in ./demo-model
+#   make test     the tests, the kernels under the sanitizers included
+#   make bench    the benchmarks, which write docs/benchmarks.md; wants an otherwise idle machine
+#   make lint     ruff, mypy, clang-format
+#   make wheel    dist/*.whl
+#   make clean    removes .venv and everything built
+#
+#   make TORCH="torch==2.13.0" PYTHON=python3.12 test     another torch or Python
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu') setup.py pyproject.toml
+ARGS ?=
+
+.PHONY: demo test bench lint format wheel clean
+.DELETE_ON_ERROR:
+
+$(VENV)/torch.stamp:
+	@echo "Setting up $(VENV) with $(TORCH) ..."
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install "$(TORCH)" "setuptools>=77" ninja
+	@touch $@
+
+# The package itself, editable, with its compiled kernels.
+$(VENV)/package.stamp: $(VENV)/torch.stamp $(SOURCES)
+	@echo "Compiling the kernels ..."
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/%.stamp: $(VENV)/package.stamp pyproject.toml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-build-isolation -e '.[$*]'
+	@touch $@
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/textnn demo $(ARGS)
+
+test: $(VENV)/test.stamp
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/plots.stamp
+	$(BIN)/python -m bench $(ARGS)
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	git ls-files 'csrc/*.cpp' 'csrc/*.h' 'csrc/*.cu' 'tests/*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	git ls-files 'csrc/*.cpp' 'csrc/*.h' 'csrc/*.cu' 'tests/*.cpp' | xargs $(BIN)/clang-format -i
+
+wheel: $(VENV)/dev.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info textnn/*.so demo-model bench/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

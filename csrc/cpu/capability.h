@@ -1,0 +1,15 @@
+// Which instruction set the kernels run with: the best that this CPU has, unless TEXTNN_CPU_CAPABILITY names another.
+#pragma once
+#include <string>
+
+namespace textnn::cpu {
+
+enum class Capability : int { kBase = 0, kAvx2 = 1, kAvx512 = 2 };
+
+// The set in use. Throws std::runtime_error if TEXTNN_CPU_CAPABILITY names one that is unknown or that this CPU lacks.
+Capability capability();
+const char* capability_name(Capability c);
+// "base", "avx2" or "avx512": every later call of a kernel uses it. Throws std::runtime_error like capability().
+void set_capability(const std::string& name);
+
+}  // namespace textnn::cpu

@@ -1,0 +1,102 @@
+// Convolution of token ids, for one instruction set (included through foreach_isa.h).
+//
+// A unit of work is one kernel and a few vectors of its channels; units need nothing of each other.
+//
+//   vectors of the distinct tokens [U, D]  x  weights of all K taps  ->  P [U, K, channels]        small enough for the cache
+//   for each window of each sentence:  z = sum over taps k of P[token[window + k], k]   K loads and adds instead of 2*K*D
+//   maximum of z and its window in registers; bias and activation once for each sentence and channel
+//
+// A batch of text repeats its words, so U is a fraction of the N positions (0.2 to 0.5 for batches of reviews).
+
+namespace TEXTNN_ISA {
+
+template <class T>
+class EmbeddingTextConvKernel {
+  static constexpr int64_t L = kLanes<T>;
+
+ public:
+  explicit EmbeddingTextConvKernel(const EmbeddingTextConvForward<T>& a) : a_(a), k_(a.sizes) {}
+
+  void run(const ThreadPool& pool) {
+    const auto units = plan_units(k_, a_.U * int64_t(sizeof(T)) * L, kMaxVectors, (k_.C + L - 1) / L, pool.threads);
+    for_units(pool, int64_t(units.size()), [&](int64_t u) {
+      with_constant<kMaxVectors>(int(units[u].vectors), [&](auto N) { unit<N>(units[u]); });
+    });
+  }
+
+ private:
+  template <int N>
+  void unit(const ConvUnit& u) {
+    const int64_t K = k_.taps[u.i], width = K * N;  // vectors in a row of P
+    Workspace workspace(Workspace::bytes<T>(k_.D * width * L) + Workspace::bytes<T>(a_.U * width * L));
+    T* weights = workspace.take<T>(k_.D * width * L);
+    T* P = workspace.take<T>(a_.U * width * L);
+    for (int64_t first = 0; first < width; first += kMaxVectors) {
+      const int64_t n = std::min<int64_t>(kMaxVectors, width - first);
+      pack<N>(weights + first * k_.D * L, u, first, n);
+    }
+    for (int64_t first = 0; first < width; first += kMaxVectors)
+      with_constant<kMaxVectors>(int(std::min<int64_t>(kMaxVectors, width - first)),
+                                 [&](auto M) { multiply<M>(weights + first * k_.D * L, P + first * L, width * L); });
+    for (int64_t b = 0; b < a_.sentences.B; ++b) sentence<N>(u, b, P);
+  }
+
+  // Vectors first .. first + n of a row of P as a panel: vector k * N + j holds tap k of the unit's j-th channels.
+  template <int N>
+  void pack(T* panel, const ConvUnit& u, int64_t first, int64_t n) {
+    const int64_t K = k_.taps[u.i];
+    for (int64_t m = 0; m < n; ++m) {
+      const int64_t k = (first + m) / N, j = (first + m) % N;
+      for (int64_t v = 0; v < L; ++v) {
+        const int64_t c = (u.first + j) * L + v;
+        for (int64_t d = 0; d < k_.D; ++d)
+          panel[(d * n + m) * L + v] = c < k_.C ? a_.weight[u.i][(c * k_.D + d) * K + k] : T(0);
+      }
+    }
+  }
+
+  template <int M>
+  void multiply(const T* panel, T* P, int64_t stride) {
+    for_row_tiles(0, a_.U, [&](auto R, int64_t first) {
+      const T* rows[R];
+      for (int r = 0; r < R; ++r) rows[r] = a_.table + a_.distinct[first + r] * k_.D;
+      Tile<T, R, M> tile;
+      tile.clear();
+      tile.multiply_add(rows, panel, k_.D);
+      for (int r = 0; r < R; ++r)
+        for (int m = 0; m < M; ++m) store(P + (first + r) * stride + m * L, tile.acc[r][m]);
+    });
+  }
+
+  template <int N>
+  void sentence(const ConvUnit& u, int64_t b, const T* P) {
+    const int64_t K = k_.taps[u.i], length = a_.sentences.length[b], left = k_.left(u.i);
+    const int64_t windows = k_.windows(u.i, length), stride = K * N * L;
+    const int32_t* token = a_.token + a_.sentences.start[b];
+    RunningMax<T, N> max;
+    max.start();
+    for (int64_t w = 0; w < windows; ++w) {
+      const int64_t begin = std::max<int64_t>(0, left - w), end = std::min(K, length - w + left);
+      Vec<T> z[N] = {};
+      for (int64_t k = begin; k < end; ++k) {
+        const T* p = P + token[w - left + k] * stride + k * N * L;
+        for (int n = 0; n < N; ++n) z[n] += load(p + n * L);
+      }
+      for (int n = 0; n < N; ++n) max.see(n, z[n], w);
+    }
+    const int64_t column = b * k_.S * k_.C + u.i * k_.C;
+    for (int n = 0; n < N; ++n)
+      max.finish(n, k_.activation, a_.bias[u.i], (u.first + n) * L, k_.C, a_.y + column,
+                 a_.window ? a_.window + column : nullptr);
+  }
+
+  const EmbeddingTextConvForward<T>& a_;
+  const TextConvKernelSizes& k_;
+};
+
+template <class T>
+void embedding_text_conv_forward(const ThreadPool& pool, const EmbeddingTextConvForward<T>& args) {
+  EmbeddingTextConvKernel<T>(args).run(pool);
+}
+
+}  // namespace TEXTNN_ISA

@@ -1,0 +1,93 @@
+// 1-D convolutions over sentences with several kernel sizes, an activation and the maximum over time (Collobert et al.
+// 2011; Kim 2014). The convolution's output is never stored: for each (sentence, channel) the maximum and the window where
+// it stands are all that is kept, and the backward pass visits that one window.
+//
+// A window of K taps covers the tokens window - left .. window - left + K - 1 of its sentence; tokens outside the sentence
+// count as zero vectors. padding "valid": left = 0 and max(1, len - K + 1) windows, so that a sentence shorter than the
+// kernel has one window, as if padded with zero vectors. padding "same": left = (K - 1) / 2 and max(1, len) windows.
+//
+// S kernel sizes with C channels each; channel c of kernel i is column i * C + c of the output.
+#pragma once
+#include <algorithm>
+#include "../math/activation.h"
+#include "parallel.h"
+
+namespace textnn::cpu {
+
+struct Sentences {
+  int64_t B;
+  const int64_t* start;   // [B] first token of each sentence
+  const int64_t* length;  // [B]
+};
+
+struct TextConvKernelSizes {
+  int64_t S, C, D;
+  const int64_t* taps;  // [S] number of taps K of each kernel
+  bool same;
+  math::Activation activation;
+
+  // Taps of all kernels before kernel i.
+  int64_t taps_before(int64_t i) const {
+    int64_t sum = 0;
+    for (int64_t j = 0; j < i; ++j) sum += taps[j];
+    return sum;
+  }
+  int64_t left(int64_t i) const { return same ? (taps[i] - 1) / 2 : 0; }
+  int64_t windows(int64_t i, int64_t length) const {
+    return std::max<int64_t>(1, same ? length : length - taps[i] + 1);
+  }
+};
+
+// From token ids, computed once for each distinct token of the batch.
+template <class T>
+struct EmbeddingTextConvForward {
+  Sentences sentences;
+  TextConvKernelSizes sizes;
+  int64_t U;                // distinct tokens
+  const int64_t* distinct;  // [U] their rows of the table
+  const int32_t* token;     // [N] which distinct token stands at each position
+  const T* table;           // [V, D]
+  const T* const* weight;   // S pointers to [C, D, K]
+  const T* const* bias;     // S pointers to [C], or null
+  T* y;                     // [B, S * C]
+  int32_t* window;          // [B, S * C] where the maximum stands, or null
+};
+
+// From vectors.
+template <class T>
+struct TextConvForward {
+  Sentences sentences;
+  TextConvKernelSizes sizes;
+  const T* x;              // token n at x + n * D
+  const T* const* weight;  // S pointers to [C, D, K]
+  const T* const* bias;    // S pointers to [C], or null
+  T* y;                    // [B, S * C]
+  int32_t* window;         // [B, S * C], or null
+};
+
+// Both: the vectors of the tokens are rows of x, and their gradients are summed into rows of dx.
+template <class T>
+struct TextConvBackward {
+  Sentences sentences;
+  TextConvKernelSizes sizes;
+  const T* x;              // rows of D values
+  const int64_t* x_row;    // [N] the row of x for each token, or null: token n is row n
+  int64_t dx_rows;         // rows of dx
+  const int64_t* dx_row;   // [N] the row of dx for each token, or null
+  const T* weight_taps;    // for each kernel in turn [C, K, D]: the weights with their taps in front of the dimensions
+  const T* y;              // [B, S * C]
+  const int32_t* window;   // [B, S * C]
+  const T* dy;             // [B, S * C]
+  T* dx;                   // [dx_rows, D], or null
+  T* dweight_taps;         // for each kernel in turn [C, K, D], or null
+  T* dbias;                // [S, C], or null
+};
+
+template <class T>
+void embedding_text_conv_forward(const ThreadPool& pool, const EmbeddingTextConvForward<T>& args);
+template <class T>
+void text_conv_forward(const ThreadPool& pool, const TextConvForward<T>& args);
+template <class T>
+void text_conv_backward(const ThreadPool& pool, const TextConvBackward<T>& args);
+
+}  // namespace textnn::cpu

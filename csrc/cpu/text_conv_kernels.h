@@ -1,0 +1,6 @@
+#include "simd.h"
+#include "tile.h"
+#include "running_max.h"
+#include "embedding_text_conv_forward.h"
+#include "text_conv_forward.h"
+#include "text_conv_backward.h"

@@ -1,0 +1,88 @@
+// The matrix product that everything here is made of, for one instruction set (included through foreach_isa.h).
+//
+//   acc[R rows][N vectors] += rows[R][K] * panel[K][N vectors]
+//
+// The R x N accumulators stay in registers: at most 6 x 4 of 32 registers, 3 x 4 of 16. The rows are given by pointers, so
+// they may lie anywhere (gathered embeddings, overlapping windows of a sentence, states of a shrinking batch). A panel is
+// packed so that the loop reads it in order: [K][N][lanes]. What becomes of the accumulators is the caller's business:
+// gates, maxima, plain stores.
+
+namespace TEXTNN_ISA {
+
+constexpr int kMaxRows = TEXTNN_REGISTERS == 32 ? 6 : 3;
+constexpr int kMaxVectors = 4;
+
+template <int N>
+using Const = std::integral_constant<int, N>;
+
+template <class T, int R, int N>
+struct Tile {
+  Vec<T> acc[R][N];
+
+  [[gnu::always_inline]] inline void clear() {
+    for (int r = 0; r < R; ++r)
+      for (int n = 0; n < N; ++n) acc[r][n] = Vec<T>{};
+  }
+
+  [[gnu::always_inline]] inline void multiply_add(const T* const (&rows)[R], const T* panel, int64_t K) {
+    for (int64_t k = 0; k < K; ++k, panel += N * kLanes<T>) {
+      Vec<T> w[N];
+      for (int n = 0; n < N; ++n) w[n] = load(panel + n * kLanes<T>);
+      for (int r = 0; r < R; ++r) {
+        const T x = rows[r][k];
+        for (int n = 0; n < N; ++n) acc[r][n] += x * w[n];
+      }
+    }
+  }
+};
+
+// body(Const<n>{}) for a run-time n in 1..Max.
+template <int Max, class F>
+[[gnu::always_inline]] inline void with_constant(int n, F&& body) {
+  if constexpr (Max == 1) {
+    body(Const<1>{});
+  } else {
+    if (n == Max)
+      body(Const<Max>{});
+    else
+      with_constant<Max - 1>(n, body);
+  }
+}
+
+// body(Const<R>{}, first) for groups of at most kMaxRows rows that cover [begin, end), as equal in size as they can be.
+template <class F>
+[[gnu::always_inline]] inline void for_row_tiles(int64_t begin, int64_t end, F&& body) {
+  int64_t tiles = (end - begin + kMaxRows - 1) / kMaxRows;
+  for (int64_t first = begin; tiles > 0; --tiles) {
+    const int rows = int((end - first + tiles - 1) / tiles);
+    with_constant<kMaxRows>(rows, [&](auto R) { body(R, first); });
+    first += rows;
+  }
+}
+
+// Columns in panels of at most kMaxVectors vectors, nearly equal in width so that a team can share them out fairly.
+struct Panels {
+  int64_t vectors, count;
+  Panels(int64_t columns, int64_t lanes, int64_t members) : vectors((columns + lanes - 1) / lanes) {
+    count = (vectors + kMaxVectors - 1) / kMaxVectors;
+    count = std::min(vectors, (count + members - 1) / members * members);
+  }
+  int64_t begin(int64_t p) const { return count ? p * vectors / count : 0; }  // first vector of panel p
+};
+
+// Packs columns [first, first + N * lanes) of a matrix whose element (k, column) stands at source[k * k_stride +
+// column * column_stride] into a panel [K][N][lanes]; columns from `columns` on become zero.
+template <class T>
+inline void pack_panel(T* panel, const T* source, int64_t K, int64_t k_stride, int64_t column_stride, int64_t first,
+                       int64_t columns, int64_t N) {
+  const int64_t width = N * kLanes<T>, used = std::max<int64_t>(0, std::min(width, columns - first));
+  for (int64_t j = 0; j < width; ++j) {
+    const T* from = source + (first + j) * column_stride;
+    if (j < used)
+      for (int64_t k = 0; k < K; ++k) panel[k * width + j] = from[k * k_stride];
+    else
+      for (int64_t k = 0; k < K; ++k) panel[k * width + j] = T(0);
+  }
+}
+
+}  // namespace TEXTNN_ISA

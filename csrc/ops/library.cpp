@@ -1,0 +1,70 @@
+// The schemas of every operator, and the module that makes `import textnn._C` load this library. Kernels register
+// themselves beside their operator. Shapes, layouts and checks: textnn/functional.py and ragged.h.
+#include <Python.h>
+#include "../cpu/capability.h"
+#include "../cpu/workspace.h"
+#include "tensors.h"
+
+STABLE_TORCH_LIBRARY(textnn, m) {
+  m.def("lstm_cell(Tensor gates, Tensor c) -> (Tensor, Tensor)");
+  m.def("lstm_cell_backward(Tensor dh, Tensor dc_next, Tensor gates, Tensor c) -> (Tensor, Tensor)");
+
+  // save: keep what the backward pass needs (gates, cells, h_prev, unprojected); without it these come back empty.
+  m.def(
+      "lstm(Tensor x, Tensor h0, Tensor c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? w_hr, "
+      "Tensor? sizes, str layout, bool reverse, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor gates, "
+      "Tensor cells, Tensor h_prev, Tensor unprojected)");
+  m.def(
+      "lstm_backward(Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor x, Tensor c0, Tensor w_ih, Tensor w_hh, "
+      "Tensor? w_hr, Tensor? sizes, str layout, bool reverse, Tensor gates, Tensor cells, Tensor h_prev, "
+      "Tensor unprojected, bool need_dx) -> (Tensor dx, Tensor dh0, Tensor dc0, Tensor dw_ih, Tensor dw_hh, Tensor db, "
+      "Tensor dw_hr)");
+
+  m.def(
+      "text_conv(Tensor x, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, bool same, int activation, "
+      "bool save) -> (Tensor y, Tensor window)");
+  m.def(
+      "text_conv_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, int activation, "
+      "Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight_taps, Tensor dbias)");
+  m.def(
+      "embedding_text_conv(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, "
+      "bool same, int activation, int padding_idx, bool sparse, bool save) -> (Tensor y, Tensor window)");
+  // sparse: dtable [U, D] holds the rows `distinct` [U]; otherwise dtable [V, D], and distinct comes back empty.
+  m.def(
+      "embedding_text_conv_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, bool flat, "
+      "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable) -> "
+      "(Tensor dtable, Tensor distinct, Tensor dweight_taps, Tensor dbias)");
+
+  m.def("cpu_capability() -> str");
+  m.def("set_cpu_capability(str name) -> ()");
+  m.def("cuda_built() -> bool");
+  m.def("release_workspaces() -> ()");
+}
+
+namespace textnn::ops {
+namespace {
+
+std::string cpu_capability() { return cpu::capability_name(cpu::capability()); }
+void set_cpu_capability(std::string name) { cpu::set_capability(name); }
+bool cuda_built() {
+#if defined(TEXTNN_WITH_CUDA)
+  return true;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+}  // namespace textnn::ops
+
+STABLE_TORCH_LIBRARY_IMPL(textnn, CompositeExplicitAutograd, m) {
+  m.impl("cpu_capability", TORCH_BOX(&textnn::ops::cpu_capability));
+  m.impl("set_cpu_capability", TORCH_BOX(&textnn::ops::set_cpu_capability));
+  m.impl("cuda_built", TORCH_BOX(&textnn::ops::cuda_built));
+  m.impl("release_workspaces", TORCH_BOX(&textnn::cpu::release_workspaces));
+}
+
+extern "C" PyMODINIT_FUNC PyInit__C(void) {
+  static PyModuleDef module = {PyModuleDef_HEAD_INIT, "_C", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
+  return PyModule_Create(&module);
+}

@@ -1,0 +1,53 @@
+// The four ways in which a ragged batch of vectors may lie in a tensor, and how they become a Schedule.
+//
+//   layout          tensor        sizes                                              sequence b, step t is
+//   time_major      [T, B, ...]   lengths [B], or none: all T                        [t, b]
+//   batch_major     [B, T, ...]   lengths [B], or none: all T                        [b, t]
+//   flat            [N, ...]      offsets [B] (torch.nn.EmbeddingBag's convention)   [offsets[b] + t]
+//   packed          [N, ...]      batch_sizes [T] (torch.nn.utils.rnn.PackedSequence)  [sum of batch_sizes before t + b]
+#pragma once
+#include "../cpu/schedule.h"
+#include "tensors.h"
+
+namespace textnn::ops {
+
+enum class RaggedLayout { kTimeMajor, kBatchMajor, kFlat, kPacked };
+RaggedLayout parse_layout(const std::string& name);
+
+// Owns the arrays that a cpu::Schedule points to.
+class Ragged {
+ public:
+  // Of the leading dimensions of x. B: how many sequences the initial states say there are.
+  Ragged(const Tensor& x, const OptionalTensor& sizes, const std::string& layout, int64_t B, bool reverse);
+
+  cpu::Schedule schedule() const;
+  // Where the vectors of t stand, a tensor with the leading dimensions of x and any strides for these.
+  struct Offsets {
+    std::vector<int64_t> sequence, step;
+    cpu::Layout layout() const { return {sequence.data(), step.data()}; }
+  };
+  Offsets offsets(const Tensor& t) const;
+  // Whether the vectors of t, with all their steps, already stand one behind the other in packed order.
+  bool is_packed(const Tensor& t) const;
+  // Whether the tensor has vectors that belong to no sequence.
+  bool has_padding() const { return rows_ != N_; }
+  int64_t N() const { return N_; }
+
+ private:
+  RaggedLayout layout_;
+  int64_t B_, T_, N_ = 0, rows_;
+  bool reverse_, in_order_ = true;
+  std::vector<int64_t> start_;  // flat: offsets in the caller's order
+  std::vector<int64_t> sequence_, length_, batch_size_, first_row_;
+};
+
+// Start and length of each sentence in a batch of tokens: ids or vectors [B, L, ...] with lengths, or [N, ...] with offsets.
+struct SentenceBounds {
+  std::vector<int64_t> start, length;
+  SentenceBounds(const Tensor& tokens, bool flat, const OptionalTensor& sizes);
+};
+
+// An int64 tensor's values; anything else is an error that names it.
+std::vector<int64_t> to_vector(const char* name, const Tensor& t);
+
+}  // namespace textnn::ops

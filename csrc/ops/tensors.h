@@ -1,0 +1,70 @@
+// What every operator needs of torch: the stable ABI's tensors, a torch-free thread pool on torch's threads, checks.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/Dispatch_v2.h>
+#pragma GCC diagnostic pop
+#include "../cpu/parallel.h"
+
+namespace textnn::ops {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using OptionalTensor = std::optional<Tensor>;
+using Tensors = std::vector<Tensor>;
+
+inline void run_on_torch(int64_t n, void (*body)(int64_t, int64_t, void*), void* context) {
+  torch::stable::parallel_for(0, n, 1, [=](int64_t begin, int64_t end) { body(begin, end, context); });
+}
+inline cpu::ThreadPool torch_threads() { return {int(torch::stable::get_num_threads()), &run_on_torch}; }
+
+// f(T{}) with the tensor's floating-point type.
+template <class F>
+void dispatch(const Tensor& t, F&& f) {
+  THO_DISPATCH_V2(t.scalar_type(), "textnn", AT_WRAP([&] { f(scalar_t{}); }), AT_EXPAND(AT_FLOATING_TYPES));
+}
+
+inline std::string shape_of(const Tensor& t) {
+  std::string s = "[";
+  for (int64_t i = 0; i < t.dim(); ++i) s += (i ? ", " : "") + std::to_string(t.size(i));
+  return s + "]";
+}
+
+// -1 stands for any size.
+inline void check_shape(const char* name, const Tensor& t, const std::vector<int64_t>& want) {
+  bool same = t.dim() == int64_t(want.size());
+  for (size_t i = 0; same && i < want.size(); ++i) same = want[i] < 0 || t.size(int64_t(i)) == want[i];
+  std::string text;
+  for (const int64_t n : want) text += (text.empty() ? "" : ", ") + (n < 0 ? std::string("*") : std::to_string(n));
+  STD_TORCH_CHECK(same, "textnn: ", name, " must have shape [", text, "], got ", shape_of(t));
+}
+
+inline void check_dtype(const char* name, const Tensor& t, const Tensor& like) {
+  STD_TORCH_CHECK(t.scalar_type() == like.scalar_type(), "textnn: ", name, " must have the dtype of the input");
+}
+
+inline Tensor compact(const Tensor& t) { return torch::stable::contiguous(t); }
+inline OptionalTensor compact(const OptionalTensor& t) {
+  return t ? OptionalTensor(torch::stable::contiguous(*t)) : std::nullopt;
+}
+
+template <class T>
+const T* pointer(const OptionalTensor& t) {
+  return t ? t->const_data_ptr<T>() : nullptr;
+}
+template <class T>
+T* writable(Tensor& t) {
+  return t.numel() ? t.mutable_data_ptr<T>() : nullptr;
+}
+
+inline Tensor empty(const Tensor& like, const std::vector<int64_t>& size) { return torch::stable::new_empty(like, size); }
+
+}  // namespace textnn::ops

@@ -1,0 +1,39 @@
+"""Fast LSTM and text-convolution layers for PyTorch, and a sentiment classifier that takes raw text.
+
+Layers are imported at once; the classifier, which needs scikit-learn, at its first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch  # isort: skip  # loads libtorch before the extension that needs it
+
+from . import _C, backends, functional, reference  # importing _C registers the operators
+from .layers import LSTM, EmbeddingLSTM, EmbeddingTextConv, LSTMCell, TextConv, accelerate
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .classifier import SentimentClassifier
+
+__all__ = [
+    "LSTM",
+    "EmbeddingLSTM",
+    "EmbeddingTextConv",
+    "LSTMCell",
+    "SentimentClassifier",
+    "TextConv",
+    "__version__",
+    "accelerate",
+    "backends",
+    "functional",
+    "reference",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "SentimentClassifier":
+        from .classifier import SentimentClassifier
+
+        return SentimentClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

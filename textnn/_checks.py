@@ -1,0 +1,104 @@
+"""Checks of arguments, shared by the functions and the reference: every message names the argument, what was expected
+and what came.
+
+Values (a length above L, an id outside the table) are checked here outside of ``torch.compile``; inside, where a check
+would need the data, the operators themselves check before a kernel reads memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ACTIVATIONS = ("identity", "relu", "tanh")
+PADDINGS = ("valid", "same")
+
+
+def check_shape(name: str, t: Tensor, symbols: Sequence[str], want: Sequence[int | None]) -> None:
+    """``want`` may be shorter than the shape and hold None for "any"."""
+    fits = t.dim() == len(symbols) and all(w is None or w == n for w, n in zip(want, t.shape, strict=False))
+    if not fits:
+        sizes = [*("*" if w is None else str(w) for w in want), *["*"] * (len(symbols) - len(want))]
+        raise ValueError(f"{name} must have shape [{', '.join(symbols)}] = [{', '.join(sizes)}], got {list(t.shape)}")
+
+
+def check_dtypes(tensors: Mapping[str, Tensor | None]) -> torch.dtype:
+    """Return the common floating-point dtype; differences are allowed where autocast will remove them."""
+    given = {name: t for name, t in tensors.items() if t is not None}
+    (first, like), *others = given.items()
+    for name, t in given.items():
+        if not t.is_floating_point():
+            raise TypeError(f"{name} must have a floating-point dtype, got {t.dtype}")
+    if not torch.is_autocast_enabled(like.device.type):
+        for name, t in others:
+            if t.dtype != like.dtype:
+                raise TypeError(f"{name} must have the dtype of {first}, {like.dtype}, got {t.dtype}")
+    for name, t in others:
+        if t.device != like.device:
+            raise ValueError(f"{name} must be on the device of {first}, {like.device}, got {t.device}")
+    return like.dtype
+
+
+def widen(dtype: torch.dtype, *tensors: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:
+    """float16 and bfloat16 tensors are computed in float32; the second result casts outputs back."""
+    if dtype not in (torch.float16, torch.bfloat16):
+        return list(tensors), tuple
+    wide = [None if t is None else t.float() for t in tensors]
+    return wide, lambda results: tuple(t.to(dtype) for t in results)
+
+
+def needs_gradient(*tensors: Tensor | None) -> bool:
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+
+
+def _check_index(name: str, t: Tensor, count: int | None) -> Tensor:
+    if t.dtype not in (torch.int64, torch.int32):
+        raise TypeError(f"{name} must be int64, got {t.dtype}")
+    if t.dim() != 1 or (count is not None and t.shape[0] != count):
+        raise ValueError(f"{name} must have shape [B]{'' if count is None else f' = [{count}]'}, got {list(t.shape)}")
+    return t.long().cpu()
+
+
+def check_lengths(lengths: Tensor, B: int, longest: int) -> Tensor:
+    """Return lengths as int64 on the CPU."""
+    lengths = _check_index("lengths", lengths, B)
+    if not torch.compiler.is_compiling() and B > 0:
+        low, high = (int(v) for v in lengths.aminmax())
+        if low < 0 or high > longest:
+            raise ValueError(f"lengths must lie between 0 and {longest}, got {low if low < 0 else high}")
+    return lengths
+
+
+def check_offsets(offsets: Tensor, N: int, B: int | None) -> Tensor:
+    """Return offsets as int64 on the CPU."""
+    offsets = _check_index("offsets", offsets, B)
+    if not torch.compiler.is_compiling():
+        if offsets.shape[0] == 0:
+            if N > 0:
+                raise ValueError(f"offsets must not be empty where there are tokens, got 0 offsets for {N} tokens")
+        elif int(offsets[0]) != 0 or int(offsets[-1]) > N or bool((offsets[1:] < offsets[:-1]).any()):
+            raise ValueError(f"offsets must begin with 0, rise, and end at most at N = {N}, got {offsets.tolist()[:20]}")
+    return offsets
+
+
+def check_ids(ids: Tensor, V: int) -> Tensor:
+    """Return ids as int64."""
+    if ids.dtype not in (torch.int64, torch.int32):
+        raise TypeError(f"ids must be int64, got {ids.dtype}")
+    if not torch.compiler.is_compiling() and ids.numel() > 0:
+        low, high = (int(v) for v in ids.aminmax())
+        if low < 0 or high >= V:
+            raise IndexError(f"ids must lie in [0, V) = [0, {V}), got {low if low < 0 else high}")
+    return ids.long()
+
+
+def check_padding(padding: str, activation: str) -> tuple[bool, int]:
+    """Return whether padding is "same", and the activation's number in the kernels."""
+    if padding not in PADDINGS:
+        raise ValueError(f"padding must be 'valid' or 'same', got {padding!r}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be 'relu', 'tanh' or 'identity', got {activation!r}")
+    return padding == "same", ACTIVATIONS.index(activation)

@@ -1,0 +1,303 @@
+"""What torch has to know of each operator besides its kernels: fake kernel, autograd formula, autocast rule.
+
+The operators' schemas are in csrc/ops/library.cpp. Backward operators are operators like the others; differentiating them
+again is an error, not silence. Autocast runs everything in float32, where the kernels accumulate anyway.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import register_autocast, register_autograd, register_fake
+
+from . import _C  # noqa: F401
+
+_ops = torch.ops.textnn
+_Maybe = Tensor | None
+_Saved = Any
+
+
+def _dense(t: Tensor) -> Tensor:
+    return torch.empty_like(t, memory_format=torch.contiguous_format)
+
+
+def _once(name: str) -> None:
+    def backward(ctx: Any, *grads: Any) -> None:
+        raise RuntimeError(f"textnn::{name} cannot be differentiated: second derivatives are not implemented")
+
+    register_autograd(f"textnn::{name}", backward)
+
+
+# --- lstm_cell ---
+
+
+@register_fake("textnn::lstm_cell")
+def _(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    return _dense(c), _dense(c)
+
+
+@register_fake("textnn::lstm_cell_backward")
+def _(dh: Tensor, dc_next: Tensor, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    return _dense(gates), _dense(c)
+
+
+def _lstm_cell_setup(ctx: Any, inputs: tuple[Tensor, Tensor], output: Any) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _lstm_cell_backward(ctx: Any, dh: Tensor, dc_next: Tensor) -> tuple[Tensor, Tensor]:
+    gates, c = ctx.saved_tensors
+    dgates, dc = _ops.lstm_cell_backward(dh, dc_next, gates, c)
+    return dgates, dc
+
+
+register_autograd("textnn::lstm_cell", _lstm_cell_backward, setup_context=_lstm_cell_setup)
+_once("lstm_cell_backward")
+
+
+# --- lstm ---
+
+
+def _rows(x: Tensor) -> Any:
+    return x.shape[0] if x.dim() == 2 else x.shape[0] * x.shape[1]
+
+
+@register_fake("textnn::lstm")
+def _(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: _Maybe,
+    b_hh: _Maybe,
+    w_hr: _Maybe,
+    sizes: _Maybe,
+    layout: str,
+    reverse: bool,
+    save: bool,
+) -> tuple[Tensor, ...]:
+    rows, P, H = _rows(x) if save else 0, h0.shape[1], c0.shape[1]
+    return (
+        x.new_empty(*x.shape[:-1], P),
+        _dense(h0),
+        _dense(c0),
+        x.new_empty(rows, 4 * H),
+        x.new_empty(rows, H),
+        x.new_empty(rows, P),
+        x.new_empty(rows if w_hr is not None else 0, H),
+    )
+
+
+@register_fake("textnn::lstm_backward")
+def _(
+    dy: _Maybe,
+    dh_n: _Maybe,
+    dc_n: _Maybe,
+    x: Tensor,
+    c0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    w_hr: _Maybe,
+    sizes: _Maybe,
+    layout: str,
+    reverse: bool,
+    gates: Tensor,
+    cells: Tensor,
+    h_prev: Tensor,
+    unprojected: Tensor,
+    need_dx: bool,
+) -> tuple[Tensor, ...]:
+    return (
+        _dense(x) if need_dx else x.new_empty(0),
+        x.new_empty(c0.shape[0], w_hh.shape[1]),
+        _dense(c0),
+        _dense(w_ih),
+        _dense(w_hh),
+        x.new_empty(w_ih.shape[0]),
+        _dense(w_hr) if w_hr is not None else x.new_empty(0, 0),
+    )
+
+
+def _lstm_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    x, _, c0, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, layout, reverse, _ = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(x, c0, w_ih, w_hh, w_hr, sizes, *output[3:])
+    ctx.layout, ctx.reverse, ctx.biases = layout, reverse, (b_ih is not None, b_hh is not None)
+
+
+def _lstm_backward(ctx: Any, dy: _Maybe, dh_n: _Maybe, dc_n: _Maybe, *_: _Maybe) -> tuple[Any, ...]:
+    x, c0, w_ih, w_hh, w_hr, sizes, *kept = ctx.saved_tensors
+    if dy is None and dh_n is None and dc_n is None:
+        return (None,) * 12
+    need_dx = ctx.needs_input_grad[0]
+    dx, dh0, dc0, dw_ih, dw_hh, db, dw_hr = _ops.lstm_backward(
+        dy, dh_n, dc_n, x, c0, w_ih, w_hh, w_hr, sizes, ctx.layout, ctx.reverse, *kept, need_dx
+    )
+    return (
+        dx if need_dx else None,
+        dh0,
+        dc0,
+        dw_ih,
+        dw_hh,
+        db if ctx.biases[0] else None,
+        db if ctx.biases[1] else None,
+        dw_hr if w_hr is not None else None,
+        *(None,) * 4,
+    )
+
+
+register_autograd("textnn::lstm", _lstm_backward, setup_context=_lstm_setup)
+_once("lstm_backward")
+
+
+# --- text_conv ---
+
+
+def _conv_output(x: Tensor, B: Any, weight: list[Tensor], save: bool) -> tuple[Tensor, Tensor]:
+    columns = len(weight) * weight[0].shape[0]
+    return x.new_empty(B, columns), x.new_empty(B if save else 0, columns, dtype=torch.int32)
+
+
+def _weight_gradients(x: Tensor, weight: list[Tensor]) -> tuple[Tensor, Tensor]:
+    return x.new_empty(sum(w.numel() for w in weight)), x.new_empty(len(weight), weight[0].shape[0])
+
+
+def _split_weight(dweight_taps: Tensor, weight: list[Tensor]) -> list[Tensor]:
+    """The kernels' gradients [C, D, K] from one vector that holds [C, K, D] of each in turn."""
+    parts = dweight_taps.split([w.numel() for w in weight])
+    return [p.view(w.shape[0], w.shape[2], w.shape[1]).transpose(1, 2).contiguous() for p, w in zip(parts, weight, strict=True)]
+
+
+@register_fake("textnn::text_conv")
+def _(
+    x: Tensor,
+    weight: list[Tensor],
+    bias: list[Tensor],
+    sizes: _Maybe,
+    flat: bool,
+    same: bool,
+    activation: int,
+    save: bool,
+) -> tuple[Tensor, Tensor]:
+    return _conv_output(x, sizes.shape[0] if flat and sizes is not None else x.shape[0], weight, save)
+
+
+@register_fake("textnn::text_conv_backward")
+def _(
+    dy: Tensor,
+    x: Tensor,
+    weight: list[Tensor],
+    sizes: _Maybe,
+    flat: bool,
+    same: bool,
+    activation: int,
+    y: Tensor,
+    window: Tensor,
+    need_dx: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return (_dense(x) if need_dx else x.new_empty(0), *_weight_gradients(x, weight))
+
+
+def _text_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    x, weight, bias, sizes, *options, _ = inputs
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(output[1])
+    ctx.save_for_backward(x, sizes, *output, *weight)
+    ctx.options, ctx.biases = options, len(bias)
+
+
+def _text_conv_backward(ctx: Any, dy: _Maybe, _: _Maybe) -> tuple[Any, ...]:
+    x, sizes, y, window, *weight = ctx.saved_tensors
+    if dy is None:
+        return (None, [None] * len(weight), [None] * ctx.biases, *(None,) * 5)
+    need_dx = ctx.needs_input_grad[0]
+    dx, dweight_taps, dbias = _ops.text_conv_backward(dy, x, weight, sizes, *ctx.options, y, window, need_dx)
+    return (
+        dx if need_dx else None,
+        _split_weight(dweight_taps, weight),
+        list(dbias.unbind(0)) if ctx.biases else [],
+        *(None,) * 5,
+    )
+
+
+register_autograd("textnn::text_conv", _text_conv_backward, setup_context=_text_conv_setup)
+_once("text_conv_backward")
+
+
+# --- embedding_text_conv ---
+
+
+@register_fake("textnn::embedding_text_conv")
+def _(
+    ids: Tensor,
+    table: Tensor,
+    weight: list[Tensor],
+    bias: list[Tensor],
+    sizes: _Maybe,
+    flat: bool,
+    same: bool,
+    activation: int,
+    padding_idx: int,
+    sparse: bool,
+    save: bool,
+) -> tuple[Tensor, Tensor]:
+    return _conv_output(table, sizes.shape[0] if flat and sizes is not None else ids.shape[0], weight, save)
+
+
+@register_fake("textnn::embedding_text_conv_backward")
+def _(
+    dy: Tensor,
+    ids: Tensor,
+    table: Tensor,
+    weight: list[Tensor],
+    sizes: _Maybe,
+    flat: bool,
+    same: bool,
+    activation: int,
+    y: Tensor,
+    window: Tensor,
+    padding_idx: int,
+    sparse: bool,
+    need_dtable: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
+    rows = (distinct if sparse else table.shape[0]) if need_dtable else 0
+    return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *_weight_gradients(table, weight))
+
+
+def _embedding_text_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    ids, table, weight, bias, sizes, flat, same, activation, padding_idx, sparse, _ = inputs
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(output[1])
+    ctx.save_for_backward(ids, table, sizes, *output, *weight)
+    ctx.options, ctx.biases, ctx.padding_idx, ctx.sparse = (flat, same, activation), len(bias), padding_idx, sparse
+
+
+def _embedding_text_conv_backward(ctx: Any, dy: _Maybe, _: _Maybe) -> tuple[Any, ...]:
+    ids, table, sizes, y, window, *weight = ctx.saved_tensors
+    if dy is None:
+        return (None, None, [None] * len(weight), [None] * ctx.biases, *(None,) * 7)
+    need = ctx.needs_input_grad[1]
+    dtable, distinct, dweight_taps, dbias = _ops.embedding_text_conv_backward(
+        dy, ids, table, weight, sizes, *ctx.options, y, window, ctx.padding_idx, ctx.sparse, need
+    )
+    if ctx.sparse and need:
+        dtable = torch.sparse_coo_tensor(distinct[None], dtable, table.shape, check_invariants=False)
+    return (
+        None,
+        dtable if need else None,
+        _split_weight(dweight_taps, weight),
+        list(dbias.unbind(0)) if ctx.biases else [],
+        *(None,) * 7,
+    )
+
+
+register_autograd("textnn::embedding_text_conv", _embedding_text_conv_backward, setup_context=_embedding_text_conv_setup)
+_once("embedding_text_conv_backward")
+
+for _name in ("lstm_cell", "lstm", "text_conv", "embedding_text_conv"):
+    for _device in ("cpu", "cuda"):
+        register_autocast(f"textnn::{_name}", _device, torch.float32)

@@ -1,0 +1,54 @@
+"""What the compiled kernels run on: the instruction set in use, whether CUDA was built in, their scratch memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from . import _C  # noqa: F401  # registers the operators
+
+CPU_CAPABILITIES = ("base", "avx2", "avx512")
+
+
+def cpu_capability() -> str:
+    """Return the instruction set that the CPU kernels use: ``"base"``, ``"avx2"`` or ``"avx512"``.
+
+    The best that the CPU has, unless the environment variable ``TEXTNN_CPU_CAPABILITY`` names another.
+
+    Raises
+    ------
+    RuntimeError
+        If the variable names an unknown set or one that this CPU does not have.
+    """
+    return str(torch.ops.textnn.cpu_capability())
+
+
+@contextmanager
+def use_cpu_capability(name: str) -> Iterator[None]:
+    """Run the kernels with another instruction set inside a ``with`` block; meant for tests and benchmarks.
+
+    The choice holds for the whole process, not for one thread.
+
+    Raises
+    ------
+    RuntimeError
+        If the set is unknown or this CPU does not have it.
+    """
+    before = cpu_capability()
+    torch.ops.textnn.set_cpu_capability(name)
+    try:
+        yield
+    finally:
+        torch.ops.textnn.set_cpu_capability(before)
+
+
+def cuda_built() -> bool:
+    """Return whether this build holds the CUDA kernels."""
+    return bool(torch.ops.textnn.cuda_built())
+
+
+def release_workspaces() -> None:
+    """Give the scratch memory that the kernels keep between calls (at most 64 MiB) back to the system."""
+    torch.ops.textnn.release_workspaces()

@@ -1,0 +1,311 @@
+"""The operators as functions: arguments are checked here, the compiled kernels do the work, autograd comes along.
+
+Every function has a twin of the same name and signature in :mod:`textnn.reference`, written in plain PyTorch.
+
+Shapes: B batch, T time steps or L tokens, N tokens of a flat batch, I input size, D embedding dimension, H hidden size,
+P size of the output state (H, or the projection's), C channels, K taps, S kernel sizes, V vocabulary.
+
+Ragged batches come in one of these forms, never with a mask:
+
+- padded, ``[T, B, ...]`` or ``[B, T, ...]``, with ``lengths`` int64 [B]; padding is neither read nor counted;
+- flat, ``[N, ...]``, with ``offsets`` int64 [B], the convention of ``torch.nn.EmbeddingBag``: sequence b runs from
+  ``offsets[b]`` to ``offsets[b + 1]``, the last one to N;
+- the data of a ``PackedSequence``, ``[N, ...]``, with its ``batch_sizes`` int64 [T].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from . import _C, _registration  # noqa: F401  # the operators, and their fake kernels, autograd and autocast rules
+from ._checks import (
+    ACTIVATIONS,
+    check_dtypes,
+    check_ids,
+    check_lengths,
+    check_offsets,
+    check_padding,
+    check_shape,
+    needs_gradient,
+    widen,
+)
+
+_ops = torch.ops.textnn
+
+
+def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """Update the state of an LSTM cell from its pre-activated gates.
+
+    Parameters
+    ----------
+    gates : Tensor [B, 4H]
+        The sums of input, recurrent and bias terms, in the order i, f, g, o of ``torch.nn.LSTMCell``.
+    c : Tensor [B, H]
+        The cell state.
+
+    Returns
+    -------
+    h, c_next : Tensor [B, H]
+        ``c_next = sigmoid(f) * c + sigmoid(i) * tanh(g)`` and ``h = sigmoid(o) * tanh(c_next)`` (Hochreiter and
+        Schmidhuber 1997; Gers et al. 2000).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit each other.
+    TypeError
+        If the dtypes differ or are not floating-point.
+    """
+    if c.dim() != 2:
+        raise ValueError(f"c must have shape [B, H], got {list(c.shape)}")
+    check_shape("gates", gates, ("B", "4H"), (c.shape[0], 4 * c.shape[1]))
+    dtype = check_dtypes({"gates": gates, "c": c})
+    (gates, c), narrow = widen(dtype, gates, c)
+    return narrow(_ops.lstm_cell(gates, c))
+
+
+def lstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    w_hr: Tensor | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run one layer and direction of an LSTM over a ragged batch.
+
+    Parameters
+    ----------
+    x : Tensor [T, B, I], [B, T, I] with ``batch_first``, or [N, I] with ``offsets`` or ``batch_sizes``
+        The input. Only its last dimension has to be contiguous.
+    h0 : Tensor [B, P]
+        The initial output state. With ``batch_sizes`` states are in the order of the packed data.
+    c0 : Tensor [B, H]
+        The initial cell state.
+    w_ih, w_hh : Tensor [4H, I] and [4H, P]
+        The weights, gate order i, f, g, o, as in ``torch.nn.LSTM``.
+    b_ih, b_hh : Tensor [4H], optional
+    w_hr : Tensor [P, H], optional
+        The projection of the output state (Sak et al. 2014); without it P is H.
+    lengths, offsets, batch_sizes : Tensor, optional
+        See the module's page; at most one of them.
+    batch_first : bool, default=False
+        Whether a padded x is [B, T, I].
+    reverse : bool, default=False
+        From each sequence's own last step to its first. Outputs stay at their time step.
+
+    Returns
+    -------
+    y : Tensor, as x but with P in the place of I
+        The outputs; zero at padding.
+    h_n, c_n : Tensor [B, P] and [B, H]
+        The states after each sequence's own last step. A sequence without any step ends as it began.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or a length, offset or batch size is out of range.
+    TypeError
+        If dtypes differ or are not floating-point.
+    """
+    given = [name for name, v in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)) if v is not None]
+    if len(given) > 1:
+        raise ValueError(f"at most one of lengths, offsets and batch_sizes may be given, got {' and '.join(given)}")
+    flat = offsets is not None or batch_sizes is not None
+    if x.dim() != (2 if flat else 3):
+        want = "[N, I] with offsets or batch_sizes" if flat else "[B, T, I]" if batch_first else "[T, B, I]"
+        raise ValueError(f"x must have shape {want}, got {list(x.shape)}")
+    if h0.dim() != 2 or c0.dim() != 2:
+        raise ValueError(f"h0 and c0 must have shapes [B, P] and [B, H], got {list(h0.shape)} and {list(c0.shape)}")
+    B, P, H, width = h0.shape[0], h0.shape[1], c0.shape[1], x.shape[-1]
+    check_shape("c0", c0, ("B", "H"), (B, H))
+    check_shape("w_ih", w_ih, ("4H", "I"), (4 * H, width))
+    check_shape("w_hh", w_hh, ("4H", "P"), (4 * H, P))
+    for name, bias in (("b_ih", b_ih), ("b_hh", b_hh)):
+        if bias is not None:
+            check_shape(name, bias, ("4H",), (4 * H,))
+    if w_hr is not None:
+        check_shape("w_hr", w_hr, ("P", "H"), (P, H))
+    else:
+        check_shape("h0", h0, ("B", "H"), (B, H))
+    tensors = {"x": x, "h0": h0, "c0": c0, "w_ih": w_ih, "w_hh": w_hh, "b_ih": b_ih, "b_hh": b_hh, "w_hr": w_hr}
+    dtype = check_dtypes(tensors)
+    if offsets is not None:
+        sizes, layout = check_offsets(offsets, x.shape[0], B), "flat"
+    elif batch_sizes is not None:
+        sizes, layout = batch_sizes, "packed"
+    else:
+        layout = "batch_major" if batch_first else "time_major"
+        check_shape("x", x, ("B", "T", "I") if batch_first else ("T", "B", "I"), (B, None) if batch_first else (None, B))
+        sizes = None if lengths is None else check_lengths(lengths, B, x.shape[1 if batch_first else 0])
+    (x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr), narrow = widen(dtype, *tensors.values())
+    save = needs_gradient(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr)
+    result = _ops.lstm(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, layout, reverse, save)
+    return narrow(result[:3])
+
+
+def text_conv(
+    x: Tensor,
+    weight: Sequence[Tensor],
+    bias: Sequence[Tensor] | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding: str = "valid",
+    activation: str = "relu",
+) -> Tensor:
+    """Convolve sentences with several kernel sizes, activate, and take the maximum over time.
+
+    The convolution's output is never stored; the backward pass visits the one window that gave each maximum.
+
+    Parameters
+    ----------
+    x : Tensor [B, L, D], or [N, D] with ``offsets``
+        The vectors of the tokens.
+    weight : sequence of S tensors [C, D, K]
+        The kernels, as in ``torch.nn.Conv1d``; K may differ.
+    bias : sequence of S tensors [C], optional
+    lengths : Tensor int64 [B], optional
+        How many tokens each sentence has; without it, L.
+    offsets : Tensor int64 [B], optional
+        Where each sentence of a flat batch begins.
+    padding : {"valid", "same"}, default="valid"
+        "valid": windows inside the sentence only; a sentence shorter than a kernel has one window, as if padded with
+        the zero vector. "same": as many windows as tokens, with (K - 1) // 2 zero vectors in front, and one window for
+        an empty sentence.
+    activation : {"relu", "tanh", "identity"}, default="relu"
+
+    Returns
+    -------
+    y : Tensor [B, S * C]
+        Channel c of kernel i in column i * C + c. Where a maximum stands more than once, the first window counts.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or a length or offset is out of range.
+    TypeError
+        If dtypes differ or are not floating-point.
+
+    Notes
+    -----
+    Collobert et al. 2011 (Natural Language Processing (Almost) from Scratch) and Kim 2014 (Convolutional Neural
+    Networks for Sentence Classification).
+    """
+    flat = offsets is not None
+    if x.dim() != (2 if flat else 3):
+        raise ValueError(f"x must have shape {'[N, D] with offsets' if flat else '[B, L, D]'}, got {list(x.shape)}")
+    biases = _check_kernels(weight, bias, x.shape[-1])
+    dtype = check_dtypes({"x": x, **_named("weight", weight), **_named("bias", biases)})
+    sizes = _sentence_sizes(x, lengths, offsets)
+    same, code = check_padding(padding, activation)
+    (x, *rest), narrow = widen(dtype, x, *weight, *biases)
+    kernels, biases = rest[: len(weight)], rest[len(weight) :]
+    y, _ = _ops.text_conv(x, kernels, biases, sizes, flat, same, code, needs_gradient(x, *rest))
+    return narrow((y,))[0]
+
+
+def embedding_text_conv(
+    ids: Tensor,
+    table: Tensor,
+    weight: Sequence[Tensor],
+    bias: Sequence[Tensor] | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding: str = "valid",
+    activation: str = "relu",
+    padding_idx: int | None = None,
+    sparse: bool = False,
+) -> Tensor:
+    """Look up tokens in an embedding table and convolve them: ``text_conv(embedding(ids, table), ...)``.
+
+    The products of embeddings and kernels are computed once for each distinct token of the batch, then gathered.
+
+    Parameters
+    ----------
+    ids : Tensor int64 [B, L], or [N] with ``offsets``
+    table : Tensor [V, D]
+        The embeddings.
+    weight, bias, lengths, offsets, padding, activation
+        As in :func:`text_conv`.
+    padding_idx : int, optional
+        The row of the table that gets no gradient, as in ``torch.nn.functional.embedding``. It says nothing about
+        lengths: without ``lengths`` every position counts.
+    sparse : bool, default=False
+        Whether the gradient of the table is a sparse tensor with one row for each distinct token.
+
+    Returns
+    -------
+    y : Tensor [B, S * C]
+
+    Raises
+    ------
+    IndexError
+        If an id lies outside the table.
+    ValueError
+        If shapes do not fit each other, or a length or offset is out of range.
+    TypeError
+        If dtypes differ or are not floating-point, or ids are not int64 or int32.
+    """
+    flat = offsets is not None
+    if ids.dim() != (1 if flat else 2):
+        raise ValueError(f"ids must have shape {'[N] with offsets' if flat else '[B, L]'}, got {list(ids.shape)}")
+    if table.dim() != 2:
+        raise ValueError(f"table must have shape [V, D], got {list(table.shape)}")
+    ids = check_ids(ids, table.shape[0])
+    biases = _check_kernels(weight, bias, table.shape[1])
+    dtype = check_dtypes({"table": table, **_named("weight", weight), **_named("bias", biases)})
+    sizes = _sentence_sizes(ids, lengths, offsets)
+    same, code = check_padding(padding, activation)
+    row = -1 if padding_idx is None else padding_idx + (table.shape[0] if padding_idx < 0 else 0)
+    if padding_idx is not None and not 0 <= row < table.shape[0]:
+        raise ValueError(f"padding_idx must be a row of the table with {table.shape[0]} rows, got {padding_idx}")
+    (table, *rest), narrow = widen(dtype, table, *weight, *biases)
+    kernels, biases = rest[: len(weight)], rest[len(weight) :]
+    save = needs_gradient(table, *rest)
+    y, _ = _ops.embedding_text_conv(ids, table, kernels, biases, sizes, flat, same, code, row, sparse, save)
+    return narrow((y,))[0]
+
+
+def _named(name: str, tensors: Sequence[Tensor]) -> dict[str, Tensor | None]:
+    return {f"{name}[{i}]": t for i, t in enumerate(tensors)}
+
+
+def _check_kernels(weight: Sequence[Tensor], bias: Sequence[Tensor] | None, D: int) -> list[Tensor]:
+    """Check shapes; the biases as a list, empty where there are none."""
+    if isinstance(weight, Tensor) or isinstance(bias, Tensor) or len(weight) == 0:
+        raise ValueError("weight and bias must be sequences with one tensor for each kernel size, and at least one")
+    C = weight[0].shape[0]
+    for i, w in enumerate(weight):
+        check_shape(f"weight[{i}]", w, ("C", "D", "K"), (C, D, None))
+        if w.shape[2] == 0:
+            raise ValueError(f"weight[{i}] must have at least one tap, got shape {list(w.shape)}")
+    biases = list(bias) if bias is not None else []
+    if biases and len(biases) != len(weight):
+        raise ValueError(f"bias must hold {len(weight)} tensors, one for each kernel, got {len(biases)}")
+    for i, b in enumerate(biases):
+        check_shape(f"bias[{i}]", b, ("C",), (C,))
+    return biases
+
+
+def _sentence_sizes(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> Tensor | None:
+    if lengths is not None and offsets is not None:
+        raise ValueError("at most one of lengths and offsets may be given, got both")
+    if offsets is not None:
+        return check_offsets(offsets, tokens.shape[0], None)
+    return None if lengths is None else check_lengths(lengths, tokens.shape[0], tokens.shape[1])
+
+
+__all__ = ["ACTIVATIONS", "embedding_text_conv", "lstm", "lstm_cell", "text_conv"]

@@ -1,0 +1,8 @@
+"""Drop-in layers on the compiled operators; parameters are named and ordered as in torch.nn."""
+
+from .accelerate import accelerate
+from .embedding import EmbeddingLSTM, EmbeddingTextConv
+from .lstm import LSTM, LSTMCell
+from .text_conv import TextConv
+
+__all__ = ["LSTM", "EmbeddingLSTM", "EmbeddingTextConv", "LSTMCell", "TextConv", "accelerate"]

@@ -1,0 +1,202 @@
+"""Layers that begin with token ids: an embedding table joined with the layer that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import functional
+from .._checks import check_ids
+from .lstm import LSTM, States
+from .text_conv import kernel_weights, make_kernels
+
+
+class _TableModule(nn.Module):
+    """An embedding table ``weight`` [V, D], initialised as ``torch.nn.Embedding`` does it."""
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None, sparse: bool, device: Any, dtype: Any
+    ) -> None:
+        super().__init__()
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(f"padding_idx must be within num_embeddings = {num_embeddings}, got {padding_idx}")
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx, self.sparse = padding_idx, sparse
+        self.weight = nn.Parameter(torch.empty(num_embeddings, embedding_dim, device=device, dtype=dtype))
+        nn.init.normal_(self.weight)
+        if padding_idx is not None:
+            with torch.no_grad():
+                self.weight[padding_idx].zero_()
+
+    def extra_repr(self) -> str:
+        return f"{self.num_embeddings}, {self.embedding_dim}, padding_idx={self.padding_idx}, sparse={self.sparse}"
+
+
+class EmbeddingTextConv(_TableModule):
+    """``Embedding`` and :class:`TextConv` in one, computed once for each distinct token of a batch.
+
+    Parameters
+    ----------
+    num_embeddings : int
+        V, the size of the vocabulary.
+    embedding_dim : int
+        D.
+    channels : int
+        C, channels of each kernel size.
+    kernel_sizes : sequence of int, default=(3, 4, 5)
+    padding : {"valid", "same"}, default="valid"
+    bias : bool, default=True
+    activation : {"relu", "tanh", "identity"}, default="relu"
+    padding_idx : int or None, default=0
+        A row that begins as zero and gets no gradient. It does not shorten sentences: give lengths or offsets.
+    sparse : bool, default=False
+        Whether the gradient of the table is sparse, with one row for each distinct token.
+    device, dtype : optional
+
+    Raises
+    ------
+    ValueError
+        For arguments outside of what is listed.
+
+    Notes
+    -----
+    Parameters: ``weight`` [V, D], ``convs.i.weight`` [C, D, K], ``convs.i.bias`` [C].
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        channels: int,
+        kernel_sizes: Sequence[int] = (3, 4, 5),
+        padding: str = "valid",
+        bias: bool = True,
+        activation: str = "relu",
+        padding_idx: int | None = 0,
+        sparse: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(num_embeddings, embedding_dim, padding_idx, sparse, device, dtype)
+        self.padding, self.activation = padding, activation
+        self.convs = make_kernels(embedding_dim, channels, kernel_sizes, padding, activation, bias, device, dtype)
+
+    def forward(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+        """Look up and convolve a batch.
+
+        Parameters
+        ----------
+        ids : Tensor int64 [B, L], or [N] with ``offsets``
+        lengths, offsets : Tensor int64 [B], optional
+            Tokens of each sentence, or where each begins in a flat batch. Without either, all L tokens count.
+
+        Returns
+        -------
+        Tensor [B, C * len(kernel_sizes)]
+            See :func:`textnn.functional.embedding_text_conv`, also for the errors raised.
+        """
+        weight, bias = kernel_weights(self.convs)
+        return functional.embedding_text_conv(
+            ids,
+            self.weight,
+            weight,
+            bias,
+            lengths=lengths,
+            offsets=offsets,
+            padding=self.padding,
+            activation=self.activation,
+            padding_idx=self.padding_idx,
+            sparse=self.sparse,
+        )
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, padding={self.padding!r}, activation={self.activation!r}"
+
+
+class EmbeddingLSTM(_TableModule):
+    """``Embedding`` and a batch-first :class:`LSTM` in one, for ragged batches of token ids.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim, hidden_size : int
+        V, D and H.
+    num_layers, bias, dropout, bidirectional, proj_size
+        As in :class:`LSTM`.
+    padding_idx : int or None, default=0
+        A row that begins as zero and gets no gradient. It does not shorten sequences: give lengths or offsets.
+    sparse : bool, default=False
+        Whether the gradient of the table is sparse.
+    device, dtype : optional
+
+    Notes
+    -----
+    Parameters: ``weight`` [V, D], and those of :class:`LSTM` under ``lstm``.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        padding_idx: int | None = 0,
+        sparse: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(num_embeddings, embedding_dim, padding_idx, sparse, device, dtype)
+        self.lstm = LSTM(
+            embedding_dim,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=True,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            proj_size=proj_size,
+            device=device,
+            dtype=dtype,
+        )
+
+    def forward(
+        self, ids: Tensor, hx: States | None = None, lengths: Tensor | None = None, offsets: Tensor | None = None
+    ) -> tuple[Tensor, States]:
+        """Look up and run a batch.
+
+        Parameters
+        ----------
+        ids : Tensor int64 [B, L], or [N] with ``offsets``
+        hx : tuple of Tensor, optional
+            Initial states h0 [layers * directions, B, P] and c0 [layers * directions, B, H]; zeros by default.
+        lengths, offsets : Tensor int64 [B], optional
+            Tokens of each sequence, or where each begins in a flat batch. Without either, all L tokens count.
+
+        Returns
+        -------
+        output : Tensor [B, L, P * directions], or [N, P * directions] with ``offsets``
+            Zero at padding.
+        (h_n, c_n) : tuple of Tensor
+            Final states, shaped as hx, at each sequence's own last token.
+
+        Raises
+        ------
+        IndexError
+            If an id lies outside the table.
+        ValueError
+            If shapes do not fit, or a length or offset is out of range.
+        """
+        if ids.dim() != (2 if offsets is None else 1):
+            raise ValueError(f"ids must have shape [B, L], or [N] with offsets, got {list(ids.shape)}")
+        ids = check_ids(ids, self.num_embeddings)
+        x = F.embedding(ids, self.weight, self.padding_idx, sparse=self.sparse)
+        output, states = self.lstm(x, hx, lengths=lengths, offsets=offsets)
+        assert isinstance(output, Tensor)
+        return output, states

@@ -1,0 +1,207 @@
+"""LSTM and LSTMCell with the constructor, parameters, arguments and results of torch.nn.
+
+The layers derive from the base classes of torch.nn's own, not from ``nn.LSTM``: torch.compile refuses an ``nn.LSTM``.
+Layers and directions are put together here; one layer and direction is one call of :func:`textnn.functional.lstm`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from .. import functional
+
+States = tuple[Tensor, Tensor]
+
+
+class LSTM(nn.RNNBase):
+    """A multi-layer LSTM; everything that ``torch.nn.LSTM`` takes, with the same results.
+
+    Besides, ``forward`` takes the lengths of padded input, or the offsets of flat input, and does no work for padding.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    num_layers : int, default=1
+    bias : bool, default=True
+    batch_first : bool, default=False
+        Whether padded input and output are [B, T, ...] instead of [T, B, ...].
+    dropout : float, default=0.0
+        Between layers, in training.
+    bidirectional : bool, default=False
+    proj_size : int, default=0
+        If positive, the output state is projected to this size.
+    device, dtype : optional
+
+    Notes
+    -----
+    Parameters have the names and shapes of ``torch.nn.LSTM``, so a ``state_dict`` loads both ways.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__("LSTM", *args, **kwargs)
+
+    get_expected_cell_size = nn.LSTM.get_expected_cell_size
+    check_forward_args = nn.LSTM.check_forward_args  # type: ignore[assignment]
+    permute_hidden = nn.LSTM.permute_hidden  # type: ignore[assignment]
+
+    def forward(  # type: ignore[override]
+        self,
+        input: Tensor | PackedSequence,  # noqa: A002  # torch.nn.LSTM's name
+        hx: States | None = None,
+        lengths: Tensor | None = None,
+        offsets: Tensor | None = None,
+    ) -> tuple[Tensor | PackedSequence, States]:
+        """Run all layers and directions.
+
+        Parameters
+        ----------
+        input : Tensor [T, B, I], [B, T, I] with ``batch_first``, [T, I] unbatched, [N, I] with ``offsets``, or PackedSequence
+        hx : tuple of Tensor, optional
+            Initial states h0 [layers * directions, B, P] and c0 [layers * directions, B, H], without B for unbatched
+            input; zeros by default.
+        lengths : Tensor int64 [B], optional
+            How many steps each sequence of a padded input has, in any order.
+        offsets : Tensor int64 [B], optional
+            Where each sequence of a flat input begins.
+
+        Returns
+        -------
+        output : Tensor or PackedSequence
+            As the input, with P * directions in the place of I; zero at padding.
+        (h_n, c_n) : tuple of Tensor
+            Final states, shaped as hx, at each sequence's own last step.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As ``torch.nn.LSTM`` does; ValueError for lengths or offsets that do not fit.
+        """
+        if isinstance(input, PackedSequence):
+            if lengths is not None or offsets is not None:
+                raise ValueError("a PackedSequence has its own lengths: lengths and offsets must be None")
+            data, batch_sizes, sorted_indices, unsorted_indices = input
+            B = int(batch_sizes[0])
+            if hx is not None:
+                hx = self.permute_hidden(hx, sorted_indices)
+            output, states = self._run(data, self._states(data, hx, B, batch_sizes), batch_sizes=batch_sizes)
+            packed = PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices)
+            return packed, self.permute_hidden(states, unsorted_indices)
+        if offsets is not None:
+            if lengths is not None:
+                raise ValueError("at most one of lengths and offsets may be given, got both")
+            # The checks of torch.nn take flat input for the data of a PackedSequence with one step of B sequences.
+            one_step = torch.tensor([offsets.shape[0]])
+            hx = self._states(input, hx, offsets.shape[0], one_step)
+            return self._run(input, hx, offsets=offsets)
+        if input.dim() not in (2, 3):
+            raise ValueError(f"LSTM: Expected input to be 2D or 3D, got {input.dim()}D instead")
+        if input.dim() == 2:
+            if lengths is not None:
+                raise ValueError("lengths need a batch: unbatched input [T, I] has no padding")
+            return self._forward_unbatched(input, hx)
+        if hx is not None and (hx[0].dim() != 3 or hx[1].dim() != 3):
+            raise RuntimeError(
+                f"For batched 3-D input, hx and cx should also be 3-D but got ({hx[0].dim()}-D, {hx[1].dim()}-D) tensors"
+            )
+        B, T = (input.shape[0], input.shape[1]) if self.batch_first else (input.shape[1], input.shape[0])
+        states = self._states(input, hx, B, None)
+        if T == 0:
+            raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+        return self._run(input, states, lengths=lengths, batch_first=self.batch_first)
+
+    def _forward_unbatched(self, x: Tensor, hx: States | None) -> tuple[Tensor, States]:
+        if hx is not None:
+            if hx[0].dim() != 2 or hx[1].dim() != 2:
+                raise RuntimeError(
+                    f"For unbatched 2-D input, hx and cx should also be 2-D but got ({hx[0].dim()}-D, {hx[1].dim()}-D) tensors"
+                )
+            hx = (hx[0].unsqueeze(1), hx[1].unsqueeze(1))
+        batch_dim = 0 if self.batch_first else 1
+        output, (h_n, c_n) = self.forward(x.unsqueeze(batch_dim), hx)
+        assert isinstance(output, Tensor)
+        return output.squeeze(batch_dim), (h_n.squeeze(1), c_n.squeeze(1))
+
+    def _states(self, x: Tensor, hx: States | None, B: int, batch_sizes: Tensor | None) -> States:
+        """The initial states, checked, or zeros."""
+        if hx is None:
+            count = self.num_layers * (2 if self.bidirectional else 1)
+            hx = (x.new_zeros(count, B, self.proj_size or self.hidden_size), x.new_zeros(count, B, self.hidden_size))
+        self.check_forward_args(x, hx, batch_sizes)  # type: ignore[arg-type]
+        return hx
+
+    def _run(self, x: Tensor, hx: States, **ragged: Any) -> tuple[Tensor, States]:
+        h_n, c_n = [], []
+        directions = ("", "_reverse") if self.bidirectional else ("",)
+        h0, c0 = hx[0].unbind(0), hx[1].unbind(0)
+        for layer in range(self.num_layers):
+            if layer > 0:
+                x = F.dropout(x, self.dropout, self.training)
+            outputs = []
+            for suffix in directions:
+                y, h, c = functional.lstm(
+                    x, h0[len(h_n)], c0[len(c_n)], *self._weights(layer, suffix), reverse=bool(suffix), **ragged
+                )
+                outputs.append(y)
+                h_n.append(h)
+                c_n.append(c)
+            x = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
+        return x, (torch.stack(h_n), torch.stack(c_n))
+
+    def _weights(self, layer: int, suffix: str) -> list[Tensor | None]:
+        """w_ih, w_hh, b_ih, b_hh, w_hr of one layer and direction."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+        return [getattr(self, f"{name}_l{layer}{suffix}", None) for name in names]
+
+
+class LSTMCell(nn.modules.rnn.RNNCellBase):
+    """One step of an LSTM, as ``torch.nn.LSTMCell``, with the gates and the state update in one kernel.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool, default=True
+    device, dtype : optional
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, num_chunks=4, device=device, dtype=dtype)
+
+    def forward(self, input: Tensor, hx: States | None = None) -> States:  # noqa: A002
+        """Take one step.
+
+        Parameters
+        ----------
+        input : Tensor [B, I] or [I]
+        hx : tuple of Tensor [B, H] or [H], optional
+            h and c; zeros by default.
+
+        Returns
+        -------
+        h, c : Tensor [B, H] or [H]
+
+        Raises
+        ------
+        ValueError
+            If a tensor has another number of dimensions, or sizes do not fit.
+        """
+        if input.dim() not in (1, 2):
+            raise ValueError(f"LSTMCell: Expected input to be 1D or 2D, got {input.dim()}D instead")
+        for i, state in enumerate(hx or ()):
+            if state.dim() not in (1, 2):
+                raise ValueError(f"LSTMCell: Expected hx[{i}] to be 1D or 2D, got {state.dim()}D instead")
+        if input.dim() == 1:
+            batch = None if hx is None else (hx[0].unsqueeze(0), hx[1].unsqueeze(0))
+            h, c = self.forward(input.unsqueeze(0), batch)
+            return h.squeeze(0), c.squeeze(0)
+        if hx is None:
+            zeros = input.new_zeros(input.shape[0], self.hidden_size)
+            hx = (zeros, zeros)
+        gates = F.linear(input, self.weight_ih, self.bias_ih) + F.linear(hx[0], self.weight_hh, self.bias_hh)
+        return functional.lstm_cell(gates, hx[1].to(gates.dtype))

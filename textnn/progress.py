@@ -1,0 +1,161 @@
+"""Progress of long work: tokenizing and training.
+
+The trainer tells a reporter what happens; the reporter decides what is seen:
+
+    trainer -> batch(loss, accuracy), epoch(record) -> nothing | a line an epoch | a bar with loss, accuracy, time left
+
+Everything goes to standard error, so that results on standard output can be piped.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch of training came to.
+
+    Attributes
+    ----------
+    epoch
+        Number from 1.
+    loss, accuracy
+        Means over the training batches as they were seen, with dropout and before each one's update.
+    validation_loss, validation_accuracy
+        On the validation part after the epoch; None without one.
+    seconds
+        Time of the epoch with its validation.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures by name."""
+        return asdict(self)
+
+    def describe(self, epochs: int) -> str:
+        """Return the figures as one line."""
+        line = f"epoch {self.epoch}/{epochs}  loss {self.loss:.4f}  accuracy {self.accuracy:.4f}"
+        if self.validation_loss is not None:
+            line += f"  validation loss {self.validation_loss:.4f}  accuracy {self.validation_accuracy:.4f}"
+        return f"{line}  {self.seconds:.1f} s"
+
+
+class Reporter:
+    """Reports nothing; the others derive from it."""
+
+    def note(self, message: str) -> None:
+        """Tell something that is worth a line."""
+
+    @contextmanager
+    def tokenizing(self, texts: int) -> Iterator[Callable[[int], None] | None]:
+        """Enclose the tokenizing of this many texts; gives a function to call with the number just done."""
+        yield None
+
+    @contextmanager
+    def training(self, epochs: int, batches: int) -> Iterator[None]:
+        """Enclose a training of at most ``epochs`` with ``batches`` each."""
+        yield
+
+    def batch(self, loss: float, accuracy: float) -> None:
+        """Take the means of the epoch so far, after a batch."""
+
+    def epoch(self, record: Epoch) -> None:
+        """Take the figures of a finished epoch."""
+
+
+class LineReporter(Reporter):
+    """Writes one plain line an epoch: for files and pipes."""
+
+    def __init__(self) -> None:
+        self.epochs = 0
+
+    def note(self, message: str) -> None:
+        """Write the message."""
+        print(message, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def training(self, epochs: int, batches: int) -> Iterator[None]:
+        """Remember the number of epochs for the lines."""
+        self.epochs = epochs
+        yield
+
+    def epoch(self, record: Epoch) -> None:
+        """Write the epoch's figures."""
+        self.note(record.describe(self.epochs))
+
+
+class BarReporter(LineReporter):
+    """Shows a bar with loss, accuracy and time left, and above it a line for each finished epoch."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self._progress: Any = None
+        self._task: Any = None
+
+    def note(self, message: str) -> None:
+        """Write the message above the bar."""
+        self._console.print(message, highlight=False, markup=False)
+
+    @contextmanager
+    def tokenizing(self, texts: int) -> Iterator[Callable[[int], None] | None]:
+        """Show how many texts are done."""
+        with self._bar(f"tokenizing {texts:,} texts", texts):
+            yield lambda count: self._progress.advance(self._task, count)
+
+    @contextmanager
+    def training(self, epochs: int, batches: int) -> Iterator[None]:
+        """Show the batches of all epochs as one bar."""
+        with self._bar(f"epoch 1/{epochs}", epochs * batches):
+            yield
+
+    def batch(self, loss: float, accuracy: float) -> None:
+        """Move the bar."""
+        self._progress.update(self._task, advance=1, figures=f"loss {loss:.4f}  accuracy {accuracy:.4f}")
+
+    def epoch(self, record: Epoch) -> None:
+        """Write the epoch's line and name the next one."""
+        super().epoch(record)
+        following = min(record.epoch + 1, self.epochs)
+        self._progress.update(self._task, description=f"epoch {following}/{self.epochs}")
+
+    @contextmanager
+    def _bar(self, description: str, total: int) -> Iterator[None]:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._console, transient=True, refresh_per_second=5) as self._progress:
+            self._task = self._progress.add_task(description, total=total, figures="")
+            yield
+
+
+def make_reporter(verbose: int) -> Reporter:
+    """Return the reporter for a verbosity: silent for 0, else a bar on a terminal and lines elsewhere."""
+    if not verbose:
+        return Reporter()
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return BarReporter(console) if console.is_terminal else LineReporter()

@@ -1,0 +1,133 @@
+"""The operators in plain PyTorch, written for reading: what :mod:`textnn.functional` is checked against.
+
+Same names, same signatures, same results; nothing of the compiled code is used. Loops go over sentences and time steps,
+as one would write them on a blackboard, and autograd derives every gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "identity": lambda z: z}
+
+
+def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """Update the state of an LSTM cell; see :func:`textnn.functional.lstm_cell`."""
+    i, f, g, o = gates.chunk(4, dim=1)
+    c_next = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c_next), c_next
+
+
+def lstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    w_hr: Tensor | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run one layer and direction of an LSTM over a ragged batch; see :func:`textnn.functional.lstm`."""
+    B = h0.shape[0]
+    rows = x.reshape(-1, x.shape[-1])
+    y: list[Tensor | None] = [None] * rows.shape[0]
+    h_n, c_n = [], []
+    for b in range(B):
+        steps = _rows_of_sequence(b, x, lengths, offsets, batch_sizes, batch_first)
+        h, c = h0[b : b + 1], c0[b : b + 1]
+        for row in reversed(steps) if reverse else steps:
+            gates = F.linear(rows[row : row + 1], w_ih, b_ih) + F.linear(h, w_hh, b_hh)
+            h, c = lstm_cell(gates, c)
+            if w_hr is not None:
+                h = F.linear(h, w_hr)
+            y[row] = h[0]
+        h_n.append(h)
+        c_n.append(c)
+    zero = x.new_zeros(h0.shape[1])
+    outputs = torch.stack([zero if row is None else row for row in y]) if y else x.new_zeros(0, h0.shape[1])
+    outputs = outputs.reshape(*x.shape[:-1], h0.shape[1])
+    return outputs, torch.cat(h_n) if h_n else h0.clone(), torch.cat(c_n) if c_n else c0.clone()
+
+
+def _rows_of_sequence(
+    b: int,
+    x: Tensor,
+    lengths: Tensor | None,
+    offsets: Tensor | None,
+    batch_sizes: Tensor | None,
+    batch_first: bool,
+) -> list[int]:
+    """Where the steps of sequence b stand among the rows of x."""
+    if offsets is not None:
+        ends = [*offsets.tolist()[1:], x.shape[0]]
+        return list(range(int(offsets[b]), ends[b]))
+    if batch_sizes is not None:
+        sizes = batch_sizes.tolist()
+        return [sum(sizes[:t]) + b for t in range(len(sizes)) if sizes[t] > b]
+    T, B = (x.shape[1], x.shape[0]) if batch_first else (x.shape[0], x.shape[1])
+    n = T if lengths is None else int(lengths[b])
+    return [b * T + t if batch_first else t * B + b for t in range(n)]
+
+
+def text_conv(
+    x: Tensor,
+    weight: Sequence[Tensor],
+    bias: Sequence[Tensor] | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding: str = "valid",
+    activation: str = "relu",
+) -> Tensor:
+    """Convolve, activate, take the maximum over time; see :func:`textnn.functional.text_conv`."""
+    rows = []
+    for sentence in _sentences(x, lengths, offsets):
+        row = []
+        for i, w in enumerate(weight):
+            K = w.shape[2]
+            left = (K - 1) // 2 if padding == "same" else 0
+            right = K - 1 - left if padding == "same" else 0
+            tokens = F.pad(sentence, (0, 0, left, right))
+            tokens = F.pad(tokens, (0, 0, 0, max(0, K - tokens.shape[0])))  # at least one window
+            z = F.conv1d(tokens.t()[None], w, bias[i] if bias else None)[0]  # [C, windows]
+            row.append(_ACTIVATIONS[activation](z).max(dim=1).values)
+        rows.append(torch.cat(row))
+    return torch.stack(rows) if rows else x.new_zeros(0, sum(w.shape[0] for w in weight))
+
+
+def embedding_text_conv(
+    ids: Tensor,
+    table: Tensor,
+    weight: Sequence[Tensor],
+    bias: Sequence[Tensor] | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding: str = "valid",
+    activation: str = "relu",
+    padding_idx: int | None = None,
+    sparse: bool = False,
+) -> Tensor:
+    """Look up and convolve; see :func:`textnn.functional.embedding_text_conv`."""
+    x = F.embedding(ids, table, padding_idx=padding_idx, sparse=sparse)
+    return text_conv(
+        x, weight, bias, lengths=lengths, offsets=offsets, padding=padding, activation=activation
+    )
+
+
+def _sentences(x: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> list[Tensor]:
+    if offsets is not None:
+        ends = [*offsets.tolist()[1:], x.shape[0]]
+        return [x[begin:end] for begin, end in zip(offsets.tolist(), ends, strict=True)] if len(offsets) else []
+    return [x[b] if lengths is None else x[b, : int(lengths[b])] for b in range(x.shape[0])]

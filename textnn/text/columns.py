@@ -1,0 +1,134 @@
+"""Which columns of a table hold the text and the label, and whether its first row is a header.
+
+    first row + what the user asked for (names, numbers or nothing) -> Columns(text, label, header)
+
+The first row is a header if a column is asked for by name, or if one of its cells is a usual name for a text or a label
+("review", "sentiment", "评论"). A first row that could be either is refused with a message that lists its cells: a
+guess would turn a header into a training text, or lose a text, without a sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Column = str | int
+"""A column's name, or its number from 0; a string of digits that names no column is a number."""
+
+TEXT_NAMES = (
+    *("text", "review", "content", "sentence", "comment", "reviews", "comments", "review_text", "message", "tweet"),
+    *("body", "document", "文本", "评论", "内容", "句子", "评价", "评论内容"),
+)
+LABEL_NAMES = (
+    *("label", "sentiment", "class", "category", "target", "polarity", "labels", "rating", "stars", "score"),
+    *("标签", "情感", "类别", "分类", "情感倾向"),
+)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where text and label stand in each row.
+
+    Attributes
+    ----------
+    text, label
+        Positions from 0; label is None if there is none.
+    header
+        The columns' names, or None if the first row is data.
+    """
+
+    text: int
+    label: int | None
+    header: tuple[str, ...] | None
+
+    def describe(self, position: int | None) -> Column | None:
+        """Return a column's name, or its number where there are no names."""
+        return position if position is None or self.header is None else self.header[position]
+
+
+def check_column(argument: str, column: Column | None) -> None:
+    """Check the form of what the user asks for.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a string nor an integer nor None.
+    ValueError
+        If the number is negative or the name empty.
+    """
+    if isinstance(column, bool) or not isinstance(column, str | int | None):
+        raise TypeError(f"{argument}: expected a column's name or number, got {type(column).__name__}")
+    if isinstance(column, int) and column < 0:
+        raise ValueError(f"{argument}: expected a column number from 0, got {column}")
+
+
+def find_columns(
+    row: Sequence[str],
+    text: Column | None,
+    label: Column | None,
+    need_label: bool,
+    header_names: bool | None,
+    fail: Callable[[str], Exception],
+) -> Columns:
+    """Find the columns by the first row of a table.
+
+    Parameters
+    ----------
+    row
+        The first row's cells.
+    text, label
+        What the user asked for; None looks for a usual name.
+    need_label
+        Whether a label must be found.
+    header_names
+        True or False if it is known whether the row is a header, None to find out.
+    fail
+        Makes an error of a message.
+
+    Raises
+    ------
+    Exception
+        What ``fail`` makes, if a column is missing, is not unique, or cannot be told.
+    """
+    names = [cell.strip() for cell in row]
+    if header_names is not True:
+        text, label = _as_number(text, names), _as_number(label, names)
+    if header_names is None:
+        usual = {*TEXT_NAMES, *LABEL_NAMES}
+        header_names = isinstance(text, str) or isinstance(label, str) or any(n.casefold() in usual for n in names)
+    listing = ", ".join(map(repr, names[:30])) + (", ..." if len(names) > 30 else "")
+    if header_names and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise fail(f"expected columns with different names, got {twice!r} more than once (the columns: {listing})")
+
+    def find(argument: str, column: Column | None, usual: Sequence[str], needed: bool) -> int | None:
+        if isinstance(column, int):
+            if column >= len(names):
+                raise fail(f"expected a column number {column} for the {argument}, got {len(names)} columns: {listing}")
+            return column
+        if isinstance(column, str):
+            if header_names and column in names:
+                return names.index(column)
+            raise fail(f"expected a column {column!r} for the {argument}, got the columns {listing}")
+        if header_names:
+            folded = [name.casefold() for name in names]
+            found = [folded.index(name) for name in usual if name in folded]
+            if found:
+                return found[0]
+        if needed:
+            raise fail(f"cannot tell which column holds the {argument}; name it or give its number from 0: {listing}")
+        return None
+
+    text_at = find("text", text, TEXT_NAMES, True)
+    label_at = find("label", label, LABEL_NAMES, need_label)
+    assert text_at is not None
+    if text_at == label_at:
+        raise fail(f"expected different columns for text and label, got {names[text_at]!r} for both")
+    return Columns(text_at, label_at, tuple(names) if header_names else None)
+
+
+def _as_number(column: Column | None, names: Sequence[str]) -> Column | None:
+    """Turn a string of digits into a number, unless a column has this name."""
+    if isinstance(column, str) and column not in names and column.isascii() and column.isdecimal():
+        return int(column)
+    return column

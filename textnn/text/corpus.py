@@ -1,0 +1,104 @@
+"""A labelled corpus in memory, for training and evaluation.
+
+    file -> records (``records``: formats, columns, errors with their line) -> Corpus(texts, labels, lines, report)
+
+A corpus that is not as expected is refused as a whole. Rows without a text or a label are left out, and the report says
+how many.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field
+
+from textnn.text.columns import Column
+from textnn.text.formats import CorpusReport
+from textnn.text.records import iter_records
+from textnn.text.sources import CorpusError, Source
+
+
+@dataclass
+class Corpus:
+    """Texts with their labels.
+
+    Attributes
+    ----------
+    texts, labels
+        One of each a record.
+    lines
+        The line of the file, from 1, where each record begins.
+    report
+        What was read and what was left out.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    report: CorpusReport = field(default_factory=CorpusReport)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def label_counts(self) -> dict[str, int]:
+        """Return how often each label occurs, the most frequent first."""
+        return dict(Counter(self.labels).most_common())
+
+
+def read_corpus(
+    path: Source,
+    text: Column | None = None,
+    label: Column | None = None,
+    format: str | None = None,  # noqa: A002
+    encoding: str | None = None,
+    limit: int | None = None,
+) -> Corpus:
+    """Read texts with labels.
+
+    Parameters
+    ----------
+    path, text, label, format, encoding
+        As in :func:`textnn.text.iter_records`.
+    limit
+        Read this many records at most, from the start of the file.
+
+    Returns
+    -------
+    Corpus
+        Labels are strings, whatever they look like.
+
+    Raises
+    ------
+    CorpusError
+        With file and line, for anything in the file that is not as expected, and if it holds no record at all.
+    TypeError, ValueError
+        If an argument has no meaning.
+
+    Examples
+    --------
+    >>> import io
+    >>> corpus = read_corpus(io.BytesIO(b"label,review\\ngood,I like it\\nbad,\\n"), format="csv")
+    >>> corpus.texts, corpus.labels, corpus.lines, corpus.report.empty_texts
+    (['I like it'], ['good'], [2], 1)
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit: expected at least 1, got {limit}")
+    corpus = Corpus()
+    records = iter_records(path, text, label, format, encoding, need_label=True, report=corpus.report)
+    for record in itertools.islice(records, limit):
+        assert record.label is not None
+        corpus.texts.append(record.text)
+        corpus.labels.append(record.label)
+        corpus.lines.append(record.line)
+    records.close()
+    if not corpus.texts:
+        report = corpus.report
+        raise CorpusError(f"{report.source}: expected rows with a text and a label, got {_nothing(report)}")
+    return corpus
+
+
+def _nothing(report: CorpusReport) -> str:
+    if report.rows:
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in report.skipped.items())
+        return f"{report.rows:,} rows of which none is complete ({reasons})"
+    return "no row below the header" if isinstance(report.text_column, str) else "only blank lines"

@@ -1,0 +1,278 @@
+"""The formats of corpora: from lines to records.
+
+==========  ==================================================================================================
+csv, tsv    tables with quoted fields, which may hold line breaks; with or without a header
+jsonl       one JSON object a line
+lecture     ``text<TAB>label``, no header, no quotes; the label may be missing where none is needed
+lines       one text a line, no labels
+==========  ==================================================================================================
+
+Each reader takes checked lines and yields records, in constant memory:
+
+    lines -> rows -> columns found in the first one (``columns``) -> Record(line, text, label, row)
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from textnn.text.columns import Column, find_columns
+from textnn.text.sources import CorpusError, Lines
+
+MAX_FIELD = 1 << 24
+"""Characters in one field of a table at most. A quote that is never closed would else swallow a file of any size."""
+
+
+class Record(NamedTuple):
+    """One text of a corpus.
+
+    Attributes
+    ----------
+    line
+        Number of the line, from 1, where the record begins.
+    text
+        The text as it stands there.
+    label
+        The label, without surrounding white space; None if there is none.
+    row
+        The whole row: by names if the file has them, else the list of cells.
+    """
+
+    line: int
+    text: str
+    label: str | None
+    row: dict[str, Any] | list[str]
+
+
+@dataclass
+class CorpusReport:
+    """What was read of a corpus and what was left out; filled while it is read.
+
+    Attributes
+    ----------
+    source, format, encoding
+        The file's name, its format and its encoding, as given or as found.
+    text_column, label_column
+        Names, or numbers from 0; None if not known yet, or not in this file.
+    rows
+        Rows of the file without its header and, but in the format "lines", without its blank lines.
+    kept
+        Rows that were handed on.
+    blank_lines, empty_texts, missing_labels
+        What was left out, by its reason. A row without text and label counts as an empty text.
+    """
+
+    source: str = ""
+    format: str = ""
+    encoding: str = ""
+    text_column: Column | None = None
+    label_column: Column | None = None
+    rows: int = 0
+    kept: int = 0
+    blank_lines: int = 0
+    empty_texts: int = 0
+    missing_labels: int = 0
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """What was left out and why, without the reasons that did not occur."""
+        counts = {
+            "blank lines": self.blank_lines,
+            "empty texts": self.empty_texts,
+            "missing labels": self.missing_labels,
+        }
+        return {reason: count for reason, count in counts.items() if count}
+
+    def __str__(self) -> str:
+        columns = [
+            f"{what} in column {column!r}"
+            for what, column in (("text", self.text_column), ("label", self.label_column))
+            if column is not None
+        ]
+        skipped = ", ".join(f"{reason}: {count:,}" for reason, count in self.skipped.items())
+        about = ", ".join([self.format, self.encoding, *columns])
+        return f"{self.source}: {self.kept:,} texts ({about}); left out: {skipped or 'nothing'}"
+
+
+@dataclass
+class Options:
+    """What the user asked for, and the report that is being filled."""
+
+    text: Column | None
+    label: Column | None
+    need_label: bool
+    report: CorpusReport
+
+
+Reader = Callable[[Iterator[str], Lines, Options], Iterator[Record]]
+
+
+def _table(delimiter: str) -> Reader:
+    def read(text_lines: Iterator[str], lines: Lines, options: Options) -> Iterator[Record]:
+        rows = _table_rows(text_lines, delimiter, lines, options.report)
+        number, cells = next(rows, (1, None))
+        if cells is None:
+            return
+        columns = find_columns(cells, options.text, options.label, options.need_label, None, _failure(lines, number))
+        options.report.text_column = columns.describe(columns.text)
+        options.report.label_column = columns.describe(columns.label)
+        header, width = columns.header, len(cells)
+        if header is None:
+            rows = itertools.chain([(number, cells)], rows)
+        for number, cells in rows:
+            if len(cells) != width:
+                raise lines.error(number, f"expected {width} fields as in the first row, got {len(cells)}")
+            label = None if columns.label is None else cells[columns.label].strip() or None
+            row = cells if header is None else dict(zip(header, cells, strict=True))
+            yield Record(number, cells[columns.text], label, row)
+
+    return read
+
+
+def _table_rows(
+    text_lines: Iterator[str], delimiter: str, lines: Lines, report: CorpusReport
+) -> Iterator[tuple[int, list[str]]]:
+    """Split a table's rows; each comes with the line where it begins."""
+    # The limit belongs to the whole process: it is only ever raised.
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD))
+    reader = csv.reader(text_lines, delimiter=delimiter, strict=True)
+    while True:
+        start = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise lines.error(start, _explain(error, delimiter)) from error
+        if cells is None:
+            return
+        if not cells or (len(cells) == 1 and cells[0].isspace()):
+            report.blank_lines += 1
+        else:
+            yield start, cells
+
+
+def _explain(error: csv.Error, delimiter: str) -> str:
+    """Say what csv's short messages mean for the file."""
+    message, name = str(error), "tab" if delimiter == "\t" else "comma"
+    advice = "; a file without quoting can be read as format 'lecture'" if delimiter == "\t" else ""
+    if "unexpected end of data" in message:
+        return f"expected a closing quote for a field of the row that begins here, got the end of the file{advice}"
+    if "field larger" in message:
+        return (
+            f"expected fields of at most {csv.field_size_limit():,} characters, got a longer one in the row that "
+            f"begins here; is a quote not closed?{advice}"
+        )
+    if "expected after" in message:
+        return (
+            f"expected a {name} or the end of the line after a closing quote, got other text; "
+            f"quotes within a quoted field are doubled{advice}"
+        )
+    return f"expected rows of fields separated by a {name}, got: {message}"
+
+
+def _jsonl(text_lines: Iterator[str], lines: Lines, options: Options) -> Iterator[Record]:
+    text_key: str | None = None
+    label_key: str | None = None
+    for number, line in enumerate(text_lines, 1):
+        if not line.strip():
+            options.report.blank_lines += 1
+            continue
+        row = _json_object(line, number, lines)
+        if text_key is None:
+            for argument, column in (("text", options.text), ("label", options.label)):
+                if isinstance(column, int):
+                    raise lines.error(number, f"expected a name for the {argument} in JSON, got the number {column}")
+            names = tuple(row)
+            columns = find_columns(
+                names, options.text, options.label, options.need_label, True, _failure(lines, number)
+            )
+            text_key = names[columns.text]
+            label_key = None if columns.label is None else names[columns.label]
+            options.report.text_column, options.report.label_column = text_key, label_key
+        if text_key not in row:
+            names_here = ", ".join(map(repr, row))
+            raise lines.error(number, f"expected a value named {text_key!r}, got an object with {names_here or 'none'}")
+        yield Record(number, *_json_values(row, text_key, label_key, number, lines), row)
+
+
+def _json_object(line: str, number: int, lines: Lines) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            raise ValueError("a name stands twice in an object")
+        return values
+
+    try:
+        row = json.loads(line, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise lines.error(number, f"expected a JSON object, got: {error.msg} at character {error.pos + 1}") from error
+    except (ValueError, RecursionError) as error:
+        raise lines.error(number, f"expected a plain JSON object, got: {error}") from error
+    if not isinstance(row, dict):
+        raise lines.error(number, f'expected a JSON object such as {{"text": ...}}, got {_json_kind(row)}')
+    return row
+
+
+def _json_values(
+    row: dict[str, Any], text_key: str, label_key: str | None, number: int, lines: Lines
+) -> tuple[str, str | None]:
+    text = row[text_key]
+    if text is None:
+        text = ""
+    if not isinstance(text, str):
+        raise lines.error(number, f"expected a string as {text_key!r}, got {_json_kind(text)}")
+    label = None if label_key is None else row.get(label_key)
+    if isinstance(label, dict | list):
+        raise lines.error(number, f"expected a string or a number as {label_key!r}, got {_json_kind(label)}")
+    if label is not None and not isinstance(label, str):
+        label = json.dumps(label)
+    for key, value in ((text_key, text), (label_key, label)):
+        if value and not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise lines.error(number, f"expected text as {key!r}, got half of a surrogate pair (\\ud800 to \\udfff)")
+    return text, (label.strip() or None) if label else None
+
+
+def _json_kind(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+def _lecture(text_lines: Iterator[str], lines: Lines, options: Options) -> Iterator[Record]:
+    for argument, column, only in (("text", options.text, 0), ("label", options.label, 1)):
+        if column is not None and str(column) != str(only):
+            raise lines.error(1, f"expected column {only} for the {argument} in the lecture format, got {column!r}")
+    options.report.text_column, options.report.label_column = 0, 1
+    for number, line in enumerate(text_lines, 1):
+        if not line.strip():
+            options.report.blank_lines += 1
+            continue
+        cells = line.rstrip("\r\n").split("\t")
+        if len(cells) > 2 or (options.need_label and len(cells) < 2):
+            raise lines.error(number, f"expected text<TAB>label, got {len(cells) - 1} tabs")
+        yield Record(number, cells[0], (cells[1].strip() or None) if len(cells) == 2 else None, cells)
+
+
+def _lines(text_lines: Iterator[str], lines: Lines, options: Options) -> Iterator[Record]:
+    for argument, column in (("text", options.text), ("label", options.label)):
+        if column is not None:
+            raise lines.error(1, f"expected a table for the {argument} column {column!r}, got the format 'lines'")
+    for number, line in enumerate(text_lines, 1):
+        text = line.rstrip("\r\n")
+        yield Record(number, text, None, [text])
+
+
+def _failure(lines: Lines, number: int) -> Callable[[str], CorpusError]:
+    return lambda message: lines.error(number, message)
+
+
+READERS: dict[str, Reader] = {
+    "csv": _table(","),
+    "tsv": _table("\t"),
+    "jsonl": _jsonl,
+    "lecture": _lecture,
+    "lines": _lines,
+}

@@ -1,0 +1,120 @@
+"""Records of a corpus, one after the other, in constant memory.
+
+Training reads a corpus whole, prediction as a stream of any length; both go through here:
+
+    source -> lines (``sources``) -> format found -> records (``formats``) -> those with a text, the others counted
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator
+
+from textnn.text.columns import LABEL_NAMES, TEXT_NAMES, Column, check_column
+from textnn.text.formats import READERS, CorpusReport, Options, Record
+from textnn.text.sources import Lines, Source, open_lines
+
+FORMATS = tuple(READERS)
+
+_LOOK_AHEAD = 1000
+_SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+
+
+def iter_records(
+    path: Source,
+    text: Column | None = None,
+    label: Column | None = None,
+    format: str | None = None,  # noqa: A002
+    encoding: str | None = None,
+    *,
+    need_label: bool = False,
+    keep_empty: bool = False,
+    report: CorpusReport | None = None,
+) -> Generator[Record, None, None]:
+    """Read the records of a corpus one by one.
+
+    Parameters
+    ----------
+    path
+        A path, ``"-"`` for standard input, or an open stream.
+    text, label
+        Columns, by name or by number from 0. None looks for usual names: ``text``, ``review``, ``content``, ... and
+        ``label``, ``sentiment``, ``class``, ...; see ``textnn.text.columns``, also for what makes a header.
+    format
+        ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"lecture"`` or ``"lines"``. None goes by the file's suffix and, for others
+        than these, by the first line that is not blank: ``{`` begins JSONL; a tab is in TSV or lecture; a comma, with
+        usual names of columns or with columns asked for, is in CSV; all else is lines.
+    encoding
+        None finds UTF-8, with or without byte order mark, or GB18030.
+    need_label
+        Whether records without a label are left out, and counted.
+    keep_empty
+        Whether records without a text are handed on too; else they are left out, and counted. In the format "lines"
+        a blank line is such a record.
+    report
+        A report to fill on the way.
+
+    Yields
+    ------
+    Record
+
+    Raises
+    ------
+    CorpusError
+        With file and line, for anything in the file that is not as expected.
+    TypeError, ValueError
+        If an argument has no meaning.
+    """
+    check_column("text", text)
+    check_column("label", label)
+    if format is not None and format not in FORMATS:
+        raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
+    if need_label and format == "lines":
+        raise ValueError("format: 'lines' has no labels, expected another format where labels are needed")
+    options = Options(text, label, need_label, CorpusReport() if report is None else report)
+    # A generator of its own, so that wrong arguments are reported by the call and not by the first record.
+    return _records(path, format, encoding, keep_empty, options)
+
+
+def _records(
+    path: Source, kind: str | None, encoding: str | None, keep_empty: bool, options: Options
+) -> Generator[Record, None, None]:
+    report = options.report
+    with open_lines(path, encoding) as lines:
+        head: list[str] = []
+        for line in lines:
+            head.append(line)
+            if line.strip() or len(head) == _LOOK_AHEAD:
+                break
+        # Blank lines at the start are kept: they count, and the numbers of the lines after them depend on them.
+        kind = kind or _find_format(head[-1], len(head), lines, options)
+        report.source, report.format, report.encoding = lines.name, kind, lines.encoding
+        for record in READERS[kind](itertools.chain(head, lines), lines, options):
+            report.rows += 1
+            if not record.text.strip() and not keep_empty:
+                report.empty_texts += 1
+            elif options.need_label and record.label is None:
+                report.missing_labels += 1
+            else:
+                report.kept += 1
+                yield record
+
+
+def _find_format(line: str, number: int, lines: Lines, options: Options) -> str:
+    if lines.suffix in _SUFFIXES:
+        return _SUFFIXES[lines.suffix]
+    if line.lstrip().startswith("{"):
+        return "jsonl"
+    usual = {*TEXT_NAMES, *LABEL_NAMES}
+    asked = options.text is not None or options.label is not None
+    for delimiter, kind in (("\t", "tsv"), (",", "csv")):
+        cells = [cell.strip().strip('"') for cell in line.split(delimiter)]
+        if len(cells) > 1 and (asked or any(cell.casefold() in usual for cell in cells)):
+            return kind
+        if len(cells) > 1 and delimiter == "\t":
+            return "lecture" if len(cells) == 2 else "tsv"
+    if options.need_label:
+        raise lines.error(
+            number, "expected text<TAB>label, a table with usual column names or JSONL, got none of these"
+        )
+    return "lines"

@@ -1,0 +1,111 @@
+"""Lists of strings in text files, one a line, exactly.
+
+A vocabulary, a user dictionary and a list of stop words must come back from disk as they were, or a loaded model would
+read its texts differently from the one that was saved. Tokens hold anything that a text holds: line breaks, byte order
+marks, lone surrogates. So everything that an editor or a decoder could change is written as an escape:
+
+    words -> escape each -> UTF-8 lines -> temporary file -> renamed into place
+    UTF-8 lines -> unescape each, errors with their line -> words
+
+These files are the package's own. A stop-word list that a user wrote by hand has no escapes; ``tokenizers`` reads it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+_ESCAPE = re.compile(r"\\(?:[\\nrt]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})|\\")
+
+
+def escape(word: str) -> str:
+    r"""Write a string as one printable line, with Python's escapes (``\n``, ``\\``, ``\u3000``) for all else."""
+    if word.isprintable() and "\\" not in word:
+        return word
+    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode("ascii") for c in word)
+
+
+def unescape(line: str) -> str:
+    """Undo :func:`escape`.
+
+    Raises
+    ------
+    ValueError
+        If the line holds a backslash that starts no escape.
+    """
+    if "\\" not in line:
+        return line
+
+    def character(match: re.Match[str]) -> str:
+        if match[0] == "\\":
+            raise ValueError(f"a backslash at character {match.start() + 1} starts no escape (write it twice)")
+        return match[0].encode("ascii").decode("unicode_escape")
+
+    return _ESCAPE.sub(character, line)
+
+
+def save_words(words: Iterable[str], path: str | os.PathLike[str]) -> None:
+    """Write strings one a line, escaped, as UTF-8; the file appears complete or not at all.
+
+    Parameters
+    ----------
+    words
+        Any strings, the empty one included.
+    path
+        The file to write; an existing one is replaced.
+    """
+    target = Path(path)
+    # The name is new, so that two processes which save side by side do not write into each other's file.
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(escape(word) + "\n" for word in words)
+        temporary.chmod(_new_file_mode(target))
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink()
+        raise
+
+
+def load_words(path: str | os.PathLike[str]) -> list[str]:
+    """Read the strings that :func:`save_words` wrote.
+
+    Raises
+    ------
+    ValueError
+        With file and line, if the file is not UTF-8, ends within a line or holds a wrong escape.
+    OSError
+        If the file cannot be read.
+    """
+    data = Path(path).read_bytes()
+    try:
+        content = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}, line {line}: expected UTF-8 text, got the byte 0x{data[error.start]:02x}") from error
+    lines = content.split("\n")
+    if lines.pop():
+        raise ValueError(f"{path}, line {len(lines) + 1}: the file ends within a line, so a part of it is missing")
+    words = []
+    for number, written in enumerate(lines, 1):
+        try:
+            # A carriage return is always escaped: one that stands here was put there by a tool for Windows.
+            words.append(unescape(written.removesuffix("\r")))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+    return words
+
+
+def _new_file_mode(target: Path) -> int:
+    """Permissions for a replaced file: those it had, else those that ``open`` would give."""
+    try:
+        return target.stat().st_mode & 0o777
+    except OSError:
+        # The mask can only be read by setting it.
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return 0o666 & ~mask

@@ -1,0 +1,277 @@
+"""Training: from a model with fresh weights to the weights of its best epoch.
+
+    rows of similar length -> RaggedBatch -> logits -> cross entropy -> gradients -> Adam        (each batch)
+    validation part -> accuracy -> keep the weights if they are the best -> stop after `patience` worse epochs
+
+The gradient of an embedding table is sparse and its optimizer updates only the rows of the batch, so that the cost of a
+step follows the batch and not the vocabulary. All other parameters have a fused Adam with decoupled weight decay.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from textnn.models import TextModel
+from textnn.progress import Epoch, Reporter
+from textnn.text import LengthBucketSampler, RaggedDataset
+
+
+class TrainingError(RuntimeError):
+    """A training that cannot go on; the message says why and what may help."""
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train.
+
+    Attributes
+    ----------
+    epochs
+        Passes over the training texts at most.
+    batch_size
+        Texts of a batch.
+    learning_rate, weight_decay
+        Adam's step size, and what each step takes from the weights (not from the embedding).
+    label_smoothing
+        Share of each text's target that is spread evenly over all classes.
+    patience
+        Stop after this many epochs in a row that were not better than the best one on the validation part, and go back
+        to the best one's weights. 0: train all epochs, keep the last weights.
+    bucket
+        Whether a batch holds texts of similar length; else they are drawn at random.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    patience: int
+    bucket: bool
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> TrainingOptions:
+        """Pick the options of the training out of all options of an architecture."""
+        return cls(**{field.name: options[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to.
+
+    Attributes
+    ----------
+    history
+        The figures of each epoch.
+    best_epoch
+        The epoch, from 1, whose weights the model has.
+    """
+
+    history: list[Epoch]
+    best_epoch: int
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Let torch's global generators start from a seed, and give them back as they were.
+
+    The layers draw weights and dropout from the global generators. Nothing else in the process should draw from them
+    meanwhile: not because it could harm, but because the result would no longer follow from the seed alone.
+    """
+    cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+def stratified_split(codes: Sequence[int], fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """Split rows into a training and a validation part with the same shares of classes.
+
+    Parameters
+    ----------
+    codes
+        Class of each row.
+    fraction
+        Share of the validation part.
+    seed
+        The same seed gives the same split.
+
+    Returns
+    -------
+    training, validation
+        Rows in random order. A class with a single row is in the training part. The validation part is empty if
+        ``fraction`` is 0, or if it would be too small to have each class.
+    """
+    labels = np.asarray(codes)
+    counts = np.bincount(labels)
+    single = np.flatnonzero(counts[labels] < 2)
+    several = np.flatnonzero(counts[labels] >= 2)
+    size = math.ceil(fraction * len(labels))
+    classes = int((counts >= 2).sum())
+    if fraction == 0 or size < classes or len(several) - size < classes:
+        return np.random.RandomState(seed).permutation(len(labels)).tolist(), []
+    from sklearn.model_selection import train_test_split
+
+    training, validation = train_test_split(several, test_size=size, stratify=labels[several], random_state=seed)
+    return [*training.tolist(), *single.tolist()], validation.tolist()
+
+
+def train(
+    model: TextModel,
+    data: RaggedDataset,
+    options: TrainingOptions,
+    generator: torch.Generator,
+    validation: RaggedDataset | None = None,
+    reporter: Reporter | None = None,
+    device: torch.device | str = "cpu",
+) -> Trained:
+    """Train a model in place.
+
+    Parameters
+    ----------
+    model
+        The model, on ``device``; it is left in evaluation mode.
+    data, validation
+        Labelled texts. Without a validation part all epochs are trained and the last weights are kept.
+    options
+        How to train.
+    generator
+        Source of the order of the batches. Dropout draws from torch's global generator.
+    reporter
+        Told of every batch and epoch.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not a finite number.
+    """
+    reporter = reporter or Reporter()
+    validation = validation if validation is not None and len(validation) else None
+    early = validation is not None and options.patience > 0
+    optimizers = _make_optimizers(model, options)
+    history: list[Epoch] = []
+    best: tuple[float, float] = (-math.inf, -math.inf)
+    best_epoch, best_weights = 0, None
+    batches = -(-len(data) // options.batch_size)
+    with reporter.training(options.epochs, batches):
+        for epoch in range(1, options.epochs + 1):
+            start = time.perf_counter()
+            model.train()
+            loss, accuracy = _train_epoch(model, data, options, generator, optimizers, reporter, device, epoch)
+            held_out = None if validation is None else _measure(model, validation, options.batch_size, device)
+            seconds = time.perf_counter() - start
+            record = Epoch(epoch, loss, accuracy, *(held_out or (None, None)), seconds)
+            history.append(record)
+            reporter.epoch(record)
+            if not early or held_out is None:
+                best_epoch = epoch
+                continue
+            # Accuracy is what counts; among equal ones, and small validation parts have many, the lower loss.
+            score = (held_out[1], -held_out[0])
+            if score > best:
+                best, best_epoch = score, epoch
+                best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+            elif epoch - best_epoch >= options.patience:
+                break
+    if best_weights is not None:
+        model.load_state_dict(best_weights)
+    model.eval()
+    return Trained(history, best_epoch)
+
+
+def predict_logits(
+    model: TextModel, data: RaggedDataset, batch_size: int = 128, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Return the logits [rows, classes] of all texts, in their order, on the CPU; the model is put in evaluation mode.
+
+    Batches hold texts of similar length, so that none waits for a much longer one.
+    """
+    model.eval()
+    logits: Tensor | None = None
+    with torch.inference_mode():
+        for rows in LengthBucketSampler(data.lengths, batch_size, shuffle=False):
+            batch = data.batch(rows).to(device)
+            output = model(batch.ids, batch.offsets).cpu()
+            if logits is None:
+                logits = torch.empty(len(data), output.shape[1], dtype=output.dtype)
+            logits[rows] = output
+    if logits is None:
+        raise ValueError("data: expected at least one text, got none")
+    return logits
+
+
+def _train_epoch(
+    model: TextModel,
+    data: RaggedDataset,
+    options: TrainingOptions,
+    generator: torch.Generator,
+    optimizers: list[torch.optim.Optimizer],
+    reporter: Reporter,
+    device: torch.device | str,
+    epoch: int,
+) -> tuple[float, float]:
+    """Return loss and accuracy, as means over the texts of the epoch."""
+    loss_sum, correct, seen = 0.0, 0, 0
+    for number, rows in enumerate(_batches(data, options, generator), 1):
+        batch = data.batch(rows).to(device)
+        assert batch.labels is not None
+        logits = model(batch.ids, batch.offsets)
+        loss = cross_entropy(logits, batch.labels, label_smoothing=options.label_smoothing)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss became {value} in epoch {epoch}, batch {number}; "
+                f"try a smaller learning_rate than {options.learning_rate:g}"
+            )
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+        loss_sum += value * batch.size
+        correct += int((logits.detach().argmax(1) == batch.labels).sum())
+        seen += batch.size
+        reporter.batch(loss_sum / seen, correct / seen)
+    return loss_sum / seen, correct / seen
+
+
+def _batches(data: RaggedDataset, options: TrainingOptions, generator: torch.Generator) -> Iterator[Tensor]:
+    if options.bucket:
+        return iter(LengthBucketSampler(data.lengths, options.batch_size, shuffle=True, generator=generator))
+    return iter(torch.randperm(len(data), generator=generator).split(options.batch_size))
+
+
+def _make_optimizers(model: TextModel, options: TrainingOptions) -> list[torch.optim.Optimizer]:
+    sparse = model.sparse_parameters()
+    tables = {id(parameter) for parameter in sparse}
+    dense = [parameter for parameter in model.parameters() if id(parameter) not in tables]
+    optimizers: list[torch.optim.Optimizer] = []
+    if dense:
+        # Without weight decay this is Adam itself.
+        optimizers.append(
+            torch.optim.AdamW(dense, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
+        )
+    if sparse:
+        optimizers.append(torch.optim.SparseAdam(sparse, lr=options.learning_rate))
+    return optimizers
+
+
+def _measure(model: TextModel, data: RaggedDataset, batch_size: int, device: torch.device | str) -> tuple[float, float]:
+    """Return loss and accuracy on labelled texts."""
+    assert data.labels is not None
+    logits = predict_logits(model, data, batch_size, device)
+    loss = cross_entropy(logits, data.labels).item()
+    return loss, float((logits.argmax(1) == data.labels).double().mean())
