@@ -43,6 +43,15 @@ if with_cuda:
         "libraries": ["cudart_static", "rt", "dl", "pthread"],
     }
 
+
+class Build(BuildExtension):
+    """Keeps object files in build/, also for editable installs, so that what has not changed is not compiled again."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.build_temp = str(ROOT / "build" / f"objects-{torch.__version__}")
+
+
 setup(
     ext_modules=[
         CppExtension(
@@ -58,6 +67,6 @@ setup(
             **cuda_options,
         )
     ],
-    cmdclass={"build_ext": BuildExtension},
+    cmdclass={"build_ext": Build},
     options={"bdist_wheel": {"py_limited_api": "cp310"}},
 )

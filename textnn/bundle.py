@@ -1,7 +1,7 @@
 """Saved models: a directory of plain files, written at once or not at all, checked before it is used.
 
     model.safetensors    the weights
-    config.json          format version, architecture, options, tokenizer, figures of the training, sizes and sums of files
+    config.json          format version, architecture, options, tokenizer, figures of the training, sums of the files
     labels.json          the classes, with their types
     vocabulary.txt       one token a line, in the order of the ids
     user_dictionary.txt  of the tokenizer; may be empty
@@ -11,8 +11,8 @@
     save: files -> hidden directory beside the target -> flushed to the disk -> exchanged with the target
     load: config.json -> sizes and sums of the other files -> shapes -> weights
 
-There is no pickle and no code in it. Nothing is allocated by the word of a file: shapes follow from the options, which are
-limited, and must be those of the tensors before these are read.
+There is no pickle and no code in it. Nothing is allocated by the word of a file: shapes follow from the options, which
+are limited, and must be those of the tensors before these are read.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def save(classifier: SentimentClassifier, path: str | os.PathLike[str], report: 
     classifier
         A fitted classifier.
     path
-        The directory; its parents are made. An existing model is replaced in one step: whoever reads the directory finds
-        the old model or the new one, also after a crash.
+        The directory; its parents are made. An existing model is replaced in one step: whoever reads the directory
+        finds the old model or the new one, also after a crash.
     report
         An evaluation to show in the model card.
 
@@ -117,7 +117,9 @@ def load(
         not wanted as ``tokenizer``.
     """
     if kind is None:
-        from textnn.classifier import SentimentClassifier as kind  # noqa: N813
+        from textnn.classifier import SentimentClassifier
+
+        kind = SentimentClassifier
     directory = Path(path)
     config = read_config(directory)
     _check_sums(directory, config)
@@ -180,6 +182,25 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     return config
 
 
+def read_card(path: str | os.PathLike[str]) -> str:
+    """Return a model's card, without control characters, which could rewrite a terminal.
+
+    Raises
+    ------
+    BundleError
+        If the directory is no textnn model, or the card is missing or no text.
+    """
+    read_config(path)
+    file = Path(path) / CARD
+    if not file.is_file():
+        raise BundleError(f"{file}: the file is missing")
+    with _reading(file):
+        if file.stat().st_size > _MAX_CONFIG:
+            raise ValueError(f"expected at most {_MAX_CONFIG:,} bytes, got {file.stat().st_size:,}")
+        text = file.read_text(encoding="utf-8")
+    return "".join(character for character in text if character in "\n\t" or character.isprintable())
+
+
 def check_target(path: str | os.PathLike[str]) -> Path:
     """Return the directory that a model may be saved as, links resolved.
 
@@ -219,7 +240,7 @@ def _write(classifier: SentimentClassifier, directory: Path, report: EvaluationR
     try:
         labels = labels_to_json(classifier.classes_)
     except ValueError as error:
-        raise BundleError(f"{directory.parent / LABELS}: {error}") from error
+        raise BundleError(f"{LABELS}: {error}") from error
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.model_.state_dict().items()}
     save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
     (directory / LABELS).write_bytes(_json(labels))
@@ -249,7 +270,7 @@ def _make_config(classifier: SentimentClassifier) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "textnn": __version__,
         "torch": torch.__version__,
-        "architecture": classifier.architecture,
+        "architecture": classifier.model_.name,
         "options": classifier.options_,
         "parameters": parameters,
         "tokenizer": tokenizer.config(),
@@ -360,11 +381,15 @@ def _sum(file: Path) -> dict[str, Any]:
 
 
 def _json(value: Any) -> bytes:
+    def plain(other: Any) -> Any:
+        # Parameters may be numpy's numbers and arrays.
+        return other.tolist() if hasattr(other, "tolist") else str(other)
+
     try:
-        return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+        return (json.dumps(value, indent=2, ensure_ascii=False, default=plain) + "\n").encode("utf-8")
     except UnicodeEncodeError:
         # Half a surrogate pair in a label has no UTF-8, but an escape.
-        return (json.dumps(value, indent=2) + "\n").encode("ascii")
+        return (json.dumps(value, indent=2, default=plain) + "\n").encode("ascii")
 
 
 def _parse(file: Path) -> Any:

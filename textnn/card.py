@@ -37,7 +37,7 @@ def write_card(classifier: SentimentClassifier, config: dict[str, Any], report: 
         f"Made with textnn {config['textnn']} and torch {config['torch']}.",
         "",
         f"- Classes: {', '.join(labels)}",
-        f"- Architecture: `{classifier.architecture}`, {parameters:,} parameters",
+        f"- Architecture: `{config['architecture']}`, {parameters:,} parameters",
         f"- Tokenizer: `{config['tokenizer']['kind']}`, vocabulary of {len(classifier.vocabulary_):,} tokens",
         f"- Trained on {classifier.n_texts_:,} texts, {len(classifier.history_)} epochs, "
         f"weights of epoch {classifier.best_epoch_}, seed {classifier.seed_}",

@@ -3,8 +3,8 @@
     labels, probabilities [rows, classes] -> confusion matrix -> precision, recall, F1 of each class, their means
                                           -> the wrong predictions of which the classifier was surest
 
-Everything but the errors follows from the confusion matrix. Where a figure is 0/0 (the precision of a class that was never
-predicted) it is given as 0.
+Everything but the errors follows from the confusion matrix. Where a figure is 0/0 (the precision of a class that was
+never predicted) it is given as 0.
 """
 
 from __future__ import annotations
@@ -96,8 +96,10 @@ class EvaluationReport:
         """The plain means over the classes that occur, as true or as predicted ones."""
         occur = self.confusion.sum(axis=0) + self.confusion.sum(axis=1) > 0
         rows = [metrics for metrics, counts in zip(self.per_class, occur, strict=True) if counts]
-        means = [float(np.mean([getattr(metrics, name) for metrics in rows])) for name in ("precision", "recall", "f1")]
-        return ClassMetrics("macro average", *means, self.texts)
+        precision, recall, f1 = (
+            float(np.mean([getattr(metrics, name) for metrics in rows])) for name in ("precision", "recall", "f1")
+        )
+        return ClassMetrics("macro average", precision, recall, f1, self.texts)
 
     @classmethod
     def from_predictions(

@@ -70,8 +70,8 @@ def sync_directory(path: Path) -> None:
 def atomic_text(target: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """Open a UTF-8 file for writing that gets its name only when the block ends well.
 
-    After an error, or Ctrl-C, there is no new file, and one that was there before is as it was. What is not a regular file
-    (a device, a pipe) cannot be replaced and is written directly.
+    After an error, or Ctrl-C, there is no new file, and one that was there before is as it was. What is not a regular
+    file (a device, a pipe) cannot be replaced and is written directly.
 
     Raises
     ------

@@ -3,8 +3,8 @@
     labels (list, array, series) -> plain Python values -> classes, sorted -> code of each label -> the model
     codes -> classes_[codes], of the type that the user gave
 
-Labels are any hashable values. They keep their type, also through a saved model: 1, True and "1" must not turn into each
-other.
+Labels are any hashable values. They keep their type, also through a saved model: 1, True and "1" must not turn into
+each other.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def find_classes(labels: Sequence[Hashable]) -> Classes:
     return classes_array(different)
 
 
-def classes_array(labels: Sequence[Hashable]) -> Classes:
+def classes_array(labels: Sequence[Any]) -> Classes:
     """Return labels as an array, of type object where another would change one of them."""
     kinds = {type(label) for label in labels}
     if len(kinds) == 1 and kinds <= {str, bool, int, float}:

@@ -2,9 +2,10 @@
 
     ids [N], offsets [B] -> (word dropout) -> embedding + LSTM or convolution -> features [B, F] -> logits [B, classes]
 
-Every architecture is a class with a name in the registry ``ARCHITECTURES``. What suits it best (sizes, dropout, learning
-rate, epochs) is written beside it in ``defaults``; a classifier changes an option by naming it and leaves all others as
-they are here. An option that an architecture does not list does not exist for it, and asking for it is an error.
+Every architecture is a class with a name in the registry ``ARCHITECTURES``. What suits it best (sizes, dropout,
+learning rate, epochs) is written beside it in ``defaults``; a classifier changes an option by naming it and leaves all
+others as they are here. An option that an architecture does not list does not exist for it, and asking for it is an
+error.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ _COMMON: dict[str, Any] = {
 class TextModel(nn.Module):
     """What the trainer and the classifier expect of an architecture.
 
-    A subclass takes ``(vocabulary_size, classes, *, ...)``, where the keyword arguments are its own options, and defines
-    ``forward(ids [N], offsets [B]) -> logits [B, classes]``.
+    A subclass takes ``(vocabulary_size, classes, *, ...)``, where the keyword arguments are its own options, and
+    defines ``forward(ids [N], offsets [B]) -> logits [B, classes]``.
 
     Attributes
     ----------
@@ -62,7 +63,8 @@ class TextModel(nn.Module):
 
     def sparse_parameters(self) -> list[nn.Parameter]:
         """Return the tables whose gradients are sparse: a training step touches only the rows of its batch."""
-        return [module.weight for module in self.modules() if getattr(module, "sparse", False)]
+        tables = (module.weight for module in self.modules() if getattr(module, "sparse", False))
+        return [table for table in tables if isinstance(table, nn.Parameter)]
 
 
 ARCHITECTURES: dict[str, type[TextModel]] = {}
@@ -134,7 +136,7 @@ def build_model(architecture: str, vocabulary_size: int, classes: int, options: 
     """
     kind = get_architecture(architecture)
     names = [name for name in inspect.signature(kind).parameters if name not in ("vocabulary_size", "classes")]
-    return kind(vocabulary_size, classes, **{name: options[name] for name in names})  # type: ignore[call-arg]
+    return kind(vocabulary_size, classes, **{name: options[name] for name in names})
 
 
 def drop_words(ids: Tensor, probability: float, training: bool) -> Tensor:

@@ -43,7 +43,7 @@ def integer(low: int, high: int = 2**31) -> Check:
 
 
 def number(low: float, high: float = math.inf, *, above: bool = False, below: bool = True) -> Check:
-    """Make a check for numbers from ``low`` (above it, with ``above``) to below ``high`` (or to it, without ``below``)."""
+    """Make a check for numbers from ``low``, or ``above`` it, to ``high``, or ``below`` it."""
 
     def check(option: str, value: Any) -> float:
         if isinstance(value, bool | str) or not hasattr(value, "__float__"):

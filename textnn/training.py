@@ -173,7 +173,8 @@ def train(
             loss, accuracy = _train_epoch(model, data, options, generator, optimizers, reporter, device, epoch)
             held_out = None if validation is None else _measure(model, validation, options.batch_size, device)
             seconds = time.perf_counter() - start
-            record = Epoch(epoch, loss, accuracy, *(held_out or (None, None)), seconds)
+            held_loss, held_accuracy = (None, None) if held_out is None else held_out
+            record = Epoch(epoch, loss, accuracy, held_loss, held_accuracy, seconds)
             history.append(record)
             reporter.epoch(record)
             if not early or held_out is None:

@@ -10,6 +10,7 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("lstm_cell_backward(Tensor dh, Tensor dc_next, Tensor gates, Tensor c) -> (Tensor, Tensor)");
 
   // save: keep what the backward pass needs (gates, cells, h_prev, unprojected); without it these come back empty.
+  // They have as many rows as x has vectors; the rows behind the sum of the lengths are not written.
   m.def(
       "lstm(Tensor x, Tensor h0, Tensor c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? w_hr, "
       "Tensor? sizes, str layout, bool reverse, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor gates, "

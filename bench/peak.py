@@ -1,0 +1,26 @@
+"""The machine's own limit: the rate of torch's matrix product, in GFLOP/s. Figures of the LSTM are given as a share of it.
+
+    python -m bench.peak
+"""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+
+def matrix_product_peak(size: int = 1536, repeats: int = 15) -> float:
+    """Return the best rate of ``repeats`` float32 products of square matrices, in GFLOP/s (10^9 operations a second)."""
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    out = torch.empty(size, size)
+    best = 0.0
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        torch.mm(a, b, out=out)
+        best = max(best, 2 * size**3 / (time.perf_counter() - begin) / 1e9)
+    return best
+
+
+if __name__ == "__main__":
+    print(f"{matrix_product_peak():.0f} GFLOP/s with {torch.get_num_threads()} threads")

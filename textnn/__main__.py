@@ -1,0 +1,8 @@
+"""``python -m textnn`` is the command ``textnn``."""
+
+from __future__ import annotations
+
+from textnn.cli import main
+
+if __name__ == "__main__":
+    main()

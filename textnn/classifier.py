@@ -1,0 +1,387 @@
+"""The classifier: raw text and labels in, labels and probabilities out.
+
+    fit       texts -> tokens -> vocabulary -> ids -> split -> model trained -> fitted attributes, all at once
+    predict   texts -> tokens -> ids -> logits -> softmax -> classes_[argmax]
+
+It follows scikit-learn's contract for estimators, so that ``clone``, ``cross_val_score`` and searches work on it. A fit
+that fails or is interrupted leaves the classifier as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from textnn.evaluation import EvaluationReport
+from textnn.inputs import check_device, check_texts, check_validation, make_seed
+from textnn.labels import check_labels, encode_labels, find_classes
+from textnn.models import build_model, resolve_options
+from textnn.progress import make_reporter
+from textnn.text import Tokenizer, Vocabulary, encode, encode_tokens, make_tokenizer, tokenize
+from textnn.training import TrainingOptions, predict_logits, seeded, stratified_split, train
+
+if TYPE_CHECKING:
+    from textnn.models import TextModel
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Texts = Iterable[str]
+
+# Texts that are tokenized and classified at a time: memory stays bounded, batches of similar lengths stay possible.
+_CHUNK = 4096
+
+# The parameters that are options of an architecture; None is the architecture's own default.
+OPTIONS = (
+    "min_count",
+    "max_vocabulary",
+    "max_length",
+    "embedding_dim",
+    "hidden_size",
+    "num_layers",
+    "channels",
+    "kernel_sizes",
+    "dropout",
+    "word_dropout",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "label_smoothing",
+    "validation_fraction",
+    "patience",
+)
+
+
+class SentimentClassifier(ClassifierMixin, BaseEstimator):
+    """Classifies texts with a neural network; two or more classes.
+
+    Every parameter that is None takes the architecture's own default; ``options_`` has what it came to.
+
+    Parameters
+    ----------
+    architecture
+        ``"textcnn"``, ``"bilstm"``, ``"lstm"`` or ``"lecture-lstm"``.
+    tokenizer
+        ``"jieba"``, ``"char"``, ``"whitespace"``, a function from a text to its tokens, or a Tokenizer.
+    user_dictionary, stop_words
+        Path of a text file with one entry a line, or the entries; see :func:`textnn.text.make_tokenizer`.
+    min_count
+        Tokens that occur less often in the training texts are unknown words.
+    max_vocabulary
+        Size of the vocabulary at most.
+    max_length
+        Tokens of a text after this many are cut off.
+    embedding_dim, hidden_size, num_layers, channels, kernel_sizes
+        Sizes of the network; an architecture has only some of them.
+    dropout
+        Share of the features that are dropped before the last layer, in training.
+    word_dropout
+        Share of the tokens that are replaced by the unknown word, in training.
+    epochs
+        Passes over the training texts at most.
+    batch_size, learning_rate, weight_decay, label_smoothing
+        As usual.
+    validation_fraction
+        Share of the texts that is held out, stratified by class, unless ``fit`` is given validation data.
+    patience
+        Stop after so many epochs in a row without a better accuracy on the validation part, and go back to the best
+        weights. 0: train all epochs, keep the last weights.
+    random_state
+        A seed gives the same weights, to the bit, whenever the number of threads is the same. None: another each time.
+        Torch's and numpy's global generators are left as they are.
+    device
+        Where the model is trained and used: ``"cpu"``, ``"cuda"``, ...
+    verbose
+        0: silent. 1: progress on standard error.
+
+    Attributes
+    ----------
+    classes_
+        The labels, [classes], in the order of the columns of ``predict_proba``.
+    tokenizer_, vocabulary_
+        From text to ids.
+    model_
+        The network, in evaluation mode.
+    options_
+        All options of the architecture as they were used.
+    history_
+        The figures of each epoch, a list of dictionaries.
+    best_epoch_
+        The epoch, from 1, whose weights the model has.
+    validation_report_
+        An :class:`~textnn.evaluation.EvaluationReport` of the validation part, or None without one.
+    n_texts_
+        The number of texts that the model was trained on, without those of the validation part.
+    seed_
+        The seed that was used: give it as ``random_state`` to repeat the fit.
+
+    Examples
+    --------
+    >>> texts = ["很 好", "非常 好", "很 差", "非常 差"] * 10
+    >>> labels = ["pos", "pos", "neg", "neg"] * 10
+    >>> clf = SentimentClassifier(tokenizer="whitespace", random_state=0, verbose=0).fit(texts, labels)
+    >>> clf.predict(["真的 很 好"]).tolist()
+    ['pos']
+    """
+
+    def __init__(
+        self,
+        architecture: str = "textcnn",
+        tokenizer: str | Callable[[str], list[str]] | Tokenizer = "jieba",
+        user_dictionary: str | PathLike[str] | Iterable[str] | None = None,
+        stop_words: str | PathLike[str] | Iterable[str] | None = None,
+        min_count: int | None = None,
+        max_vocabulary: int | None = None,
+        max_length: int | None = None,
+        embedding_dim: int | None = None,
+        hidden_size: int | None = None,
+        num_layers: int | None = None,
+        channels: int | None = None,
+        kernel_sizes: Sequence[int] | None = None,
+        dropout: float | None = None,
+        word_dropout: float | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        label_smoothing: float | None = None,
+        validation_fraction: float | None = None,
+        patience: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "cpu",
+        verbose: int = 1,
+    ) -> None:
+        self.architecture = architecture
+        self.tokenizer = tokenizer
+        self.user_dictionary = user_dictionary
+        self.stop_words = stop_words
+        self.min_count = min_count
+        self.max_vocabulary = max_vocabulary
+        self.max_length = max_length
+        self.embedding_dim = embedding_dim
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.channels = channels
+        self.kernel_sizes = kernel_sizes
+        self.dropout = dropout
+        self.word_dropout = word_dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    classes_: Array
+    tokenizer_: Tokenizer
+    vocabulary_: Vocabulary
+    model_: TextModel
+    options_: dict[str, Any]
+    history_: list[dict[str, Any]]
+    best_epoch_: int
+    validation_report_: EvaluationReport | None
+    n_texts_: int
+    seed_: int
+
+    def fit(
+        self,
+        texts: Texts,
+        labels: Iterable[Hashable],
+        validation_data: tuple[Texts, Iterable[Hashable]] | None = None,
+    ) -> SentimentClassifier:
+        """Train on texts and their labels.
+
+        Parameters
+        ----------
+        texts
+            Strings.
+        labels
+            One a text, any hashable values, at least two different ones.
+        validation_data
+            Texts and labels to choose the best epoch by; no part of ``texts`` is held out then.
+
+        Returns
+        -------
+        SentimentClassifier
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument or a parameter makes no sense.
+        TrainingError
+            If the loss becomes infinite or NaN.
+        """
+        given = {option: getattr(self, option) for option in OPTIONS}
+        options = resolve_options(self.architecture, given)
+        device = check_device(self.device)
+        seed = make_seed(self.random_state)
+        texts = check_texts(texts)
+        values = check_labels(labels, len(texts))
+        classes = find_classes(values)
+        codes = encode_labels(values, classes)
+        if validation_data is None:
+            training, held_out = stratified_split(codes, options["validation_fraction"], seed)
+        else:
+            more_texts, more_labels = check_validation(validation_data)
+            training, held_out = list(range(len(texts))), list(range(len(texts), len(texts) + len(more_texts)))
+            codes += encode_labels(more_labels, classes, "validation_data labels")
+            texts, values = texts + more_texts, values + more_labels
+        training.sort()
+        tokenizer = make_tokenizer(self.tokenizer, self.user_dictionary, self.stop_words)
+        reporter = make_reporter(self.verbose)
+        with reporter.tokenizing(len(texts)) as progress:
+            tokens = list(tokenize(texts, tokenizer, progress))
+        vocabulary = Vocabulary.build(
+            (tokens[row] for row in training), options["min_count"], options["max_vocabulary"]
+        )
+        limit = options["max_length"]
+        data, validation = (
+            encode_tokens((tokens[row] for row in rows), vocabulary, limit, [codes[row] for row in rows])
+            for rows in (training, held_out)
+        )
+        with seeded(seed, device):
+            model = build_model(self.architecture, len(vocabulary), len(classes), options).to(device)
+            generator = torch.Generator().manual_seed(seed)
+            trained = train(model, data, TrainingOptions.of(options), generator, validation, reporter, device)
+        report = None
+        if held_out:
+            probabilities = _softmax(predict_logits(model, validation, device=device))
+            report = EvaluationReport.from_predictions(
+                classes.tolist(), [values[row] for row in held_out], probabilities, [texts[row] for row in held_out]
+            )
+        self.classes_, self.tokenizer_, self.vocabulary_, self.model_ = classes, tokenizer, vocabulary, model
+        self.options_, self.seed_, self.n_texts_ = options, seed, len(training)
+        self.history_ = [epoch.to_dict() for epoch in trained.history]
+        self.best_epoch_, self.validation_report_ = trained.best_epoch, report
+        return self
+
+    def predict_proba(self, texts: Texts) -> Array:
+        """Return the probability of each class, float64 [texts, classes]; each row sums to 1.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the classifier has not been fitted.
+        TypeError
+            If ``texts`` is not a collection of strings.
+        """
+        check_is_fitted(self, "model_")
+        texts = check_texts(texts)
+        device = next(self.model_.parameters()).device
+        probabilities = np.empty((len(texts), len(self.classes_)))
+        for start in range(0, len(texts), _CHUNK):
+            chunk = texts[start : start + _CHUNK]
+            data = encode(chunk, self.tokenizer_, self.vocabulary_, self.options_["max_length"])
+            probabilities[start : start + len(chunk)] = _softmax(predict_logits(self.model_, data, device=device))
+        return probabilities
+
+    def predict(self, texts: Texts) -> Array:
+        """Return the most probable class of each text, [texts]; raises as :meth:`predict_proba` does."""
+        probabilities = self.predict_proba(texts)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def score(self, texts: Texts, labels: Iterable[Hashable], sample_weight: Sequence[float] | None = None) -> float:
+        """Return the accuracy: the share of texts, weighted if asked for, whose label was predicted.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument makes no sense.
+        """
+        texts = check_texts(texts)
+        values = check_labels(labels, len(texts))
+        if not texts:
+            raise ValueError("texts: expected at least one text to score, got none")
+        right = [predicted == label for predicted, label in zip(self.predict(texts).tolist(), values, strict=True)]
+        return float(np.average(right, weights=sample_weight))
+
+    def evaluate(self, texts: Texts, labels: Iterable[Hashable], worst: int = 10) -> EvaluationReport:
+        """Compare the predictions with labels.
+
+        Parameters
+        ----------
+        texts, labels
+            As for :meth:`fit`. A label that the classifier does not know counts as an error wherever it occurs.
+        worst
+            How many errors to list.
+
+        Returns
+        -------
+        EvaluationReport
+            Accuracy, figures of each class, confusion matrix, the errors that the classifier was surest of.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument makes no sense.
+        """
+        texts = check_texts(texts)
+        values = check_labels(labels, len(texts))
+        return EvaluationReport.from_predictions(
+            self.classes_.tolist(), values, self.predict_proba(texts), texts, worst
+        )
+
+    def save(self, path: str | PathLike[str], report: EvaluationReport | None = None) -> None:
+        """Save the fitted classifier as a directory; see :func:`textnn.bundle.save`.
+
+        Parameters
+        ----------
+        path
+            The directory. One that holds a textnn model is replaced at once; any other is refused.
+        report
+            An evaluation to show in the model card.
+
+        Raises
+        ------
+        BundleError
+            If the directory cannot be written, or holds something else.
+        """
+        from textnn.bundle import save
+
+        check_is_fitted(self, "model_")
+        save(self, path, report)
+
+    @classmethod
+    def load(
+        cls, path: str | PathLike[str], tokenizer: Callable[[str], list[str]] | None = None, device: str = "cpu"
+    ) -> SentimentClassifier:
+        """Load a saved classifier; its predictions are those of the saved one, to the bit.
+
+        Parameters
+        ----------
+        path
+            The directory.
+        tokenizer
+            The function that the model was trained with, if it was trained with one: functions are not saved.
+        device
+            Where to use the model.
+
+        Raises
+        ------
+        BundleError
+            If the directory is none of textnn's, or is damaged; the message names the file.
+        """
+        from textnn.bundle import load
+
+        return load(path, tokenizer, device, cls)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def _softmax(logits: torch.Tensor) -> Array:
+    # In double precision, so that rows sum to 1 to the last digit that anyone prints.
+    return torch.softmax(logits.double(), dim=1).numpy()

