@@ -1,8 +1,8 @@
 """Builds textnn._C: one abi3 library with the CPU kernels of every instruction set and, on request, the CUDA kernels.
 
-Everything else about the package stands in pyproject.toml. TEXTNN_CUDA=1 builds the CUDA kernels, 0 leaves them out; by
-default they are built where torch itself has CUDA and a toolkit is found. The kernels need no CUDA header of torch, so 1
-also works beside a CPU-only torch.
+Everything else about the package stands in pyproject.toml. TEXTNN_CUDA=1 builds the CUDA kernels, 0 leaves them out;
+by default they are built where torch itself has CUDA and a toolkit is found. The kernels need no CUDA header of torch,
+so 1 also works beside a CPU-only torch.
 """
 
 import os

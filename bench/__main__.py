@@ -1,6 +1,6 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-    python -m bench [lstm text_conv lecture] [--data FILE] [--seconds S] [--threads N] [--no-docs]
+python -m bench [lstm text_conv lecture] [--data FILE] [--seconds S] [--threads N] [--no-docs]
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ ROOT = Path(__file__).parent.parent
 TITLES = {"lstm": "LSTM", "text_conv": "TextCNN", "lecture": "Lecture recipe"}
 INTRODUCTION = """# Benchmarks
 
-Written by `make bench`; every figure here comes from one run of it. Both sides run in one process, in turn, call by call,
-after a warm-up. *Ratio* is the median of peer time / textnn time of neighbouring calls: above 1 textnn is faster, below 1
-slower. *Difference* is the largest absolute difference between both sides' results (outputs, or gradients where there is
-a backward pass). Shapes: LSTM (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel sizes).
+Written by `make bench`; every figure here comes from one run of it. Both sides run in one process, in turn, call by
+call, after a warm-up. *Ratio* is the median of peer time / textnn time of neighbouring calls: above 1 textnn is
+faster, below 1 slower. *Difference* is the largest absolute difference between both sides' results (outputs, or
+gradients where there is a backward pass). Shapes: LSTM (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel
+sizes).
 """
 
 
@@ -31,7 +32,8 @@ def measure(name: str, data: str | None, effort: Effort) -> list[Row]:
         rows = []
         for row in {"lstm": lstm, "text_conv": text_conv}[name].rows(data, effort):
             rows.append(row)
-            console.print(f"{row.group}, {row.case}: {row.ratio:.2f} (textnn {row.ours_ms:.3g} ms, {row.peer} {row.peer_ms:.3g} ms)")
+            times = f"textnn {row.ours_ms:.3g} ms, {row.peer} {row.peer_ms:.3g} ms"
+            console.print(f"{row.group}, {row.case}: {row.ratio:.2f} ({times})")
     for group, members in harness.groups(rows).items():
         harness.show(group, members)
     harness.save(name, rows)

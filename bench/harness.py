@@ -110,7 +110,9 @@ def machine() -> dict[str, str]:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         cpu = names[0] if names else cpu
     return {
         "CPU": cpu,
@@ -159,7 +161,10 @@ def markdown(rows: Sequence[Row]) -> str:
     """Return the rows of one group as a Markdown table with its summary."""
     extras = _extras(rows)
     head = ["case", "textnn, ms", "best peer", "peer, ms", "ratio", "quartiles", "largest difference", *extras]
-    lines = ["| " + " | ".join(head) + " |", "| --- | ---: | --- | ---: | ---: | --- | ---: |" + " ---: |" * len(extras)]
+    lines = [
+        "| " + " | ".join(head) + " |",
+        "| --- | ---: | --- | ---: | ---: | --- | ---: |" + " ---: |" * len(extras),
+    ]
     lines += ["| " + " | ".join(_cells(row, extras)) + " |" for row in rows]
     return "\n".join([*lines, "", _summary(rows)])
 
@@ -193,7 +198,10 @@ def plot(path: Path, rows: Sequence[Row], title: str) -> None:
     for axis, (group, members) in zip([axes] if len(found) == 1 else axes, found.items(), strict=True):
         names, ratios = [r.case for r in members][::-1], [r.ratio for r in members][::-1]
         colours = ["#2a7f62" if ratio >= 1 else "#b5482a" for ratio in ratios]
-        errors = [[max(0.0, r.ratio - r.low) for r in members][::-1], [max(0.0, r.high - r.ratio) for r in members][::-1]]
+        errors = [
+            [max(0.0, r.ratio - r.low) for r in members][::-1],
+            [max(0.0, r.high - r.ratio) for r in members][::-1],
+        ]
         axis.barh(names, ratios, color=colours, xerr=errors, error_kw={"lw": 0.8})
         axis.axvline(1, color="black", lw=0.8)
         axis.set_title(group, loc="left", fontsize=9)

@@ -1,10 +1,10 @@
-"""The lecture's recipe in plain PyTorch and in textnn: the same initial weights, the same batches, step by step in turn.
+"""The lecture's recipe in plain PyTorch and in textnn: same initial weights, same batches, step by step in turn.
 
     python -m bench.lecture [--data FILE]
 
-jieba tokens; vocabulary of the training texts; ids cut or padded to 10; Embedding(V, 100); LSTM of 2 layers and 256 units;
-the output at the last step; Linear(256, 100); Linear(100, 2); cross entropy; Adam, learning rate 0.01; batches of 128;
-5 epochs. Both sides have the same optimizer, ``torch.optim.Adam(fused=True)``.
+jieba tokens; vocabulary of the training texts; ids cut or padded to 10; Embedding(V, 100); LSTM of 2 layers and 256
+units; the output at the last step; Linear(256, 100); Linear(100, 2); cross entropy; Adam, learning rate 0.01; batches
+of 128; 5 epochs. Both sides have the same optimizer, ``torch.optim.Adam(fused=True)``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Side:
 
     @torch.inference_mode()
     def validate(self, ids: Tensor, labels: Tensor, seen: int) -> None:
-        right = sum(int((self.model(i).argmax(1) == y).sum()) for i, y in zip(ids.split(512), labels.split(512), strict=True))
+        right = sum(
+            int((self.model(i).argmax(1) == y).sum()) for i, y in zip(ids.split(512), labels.split(512), strict=True)
+        )
         self.accuracies.append((self.right / seen, right / len(labels)))
         self.times.append(self.seconds)
         self.right, self.seconds = 0, 0.0
@@ -97,7 +99,17 @@ def compare_training(data_path: str | None, epochs: int = EPOCHS) -> tuple[list[
         (a, b), (c, d) = ours.accuracies[-1], theirs.accuracies[-1]
         case = f"epoch {epoch}"
         ratio = theirs.times[-1] / ours.times[-1]
-        row = Row("Lecture recipe, an epoch", case, 1e3 * ours.times[-1], "plain PyTorch", 1e3 * theirs.times[-1], ratio, ratio, ratio, 0)
+        row = Row(
+            "Lecture recipe, an epoch",
+            case,
+            1e3 * ours.times[-1],
+            "plain PyTorch",
+            1e3 * theirs.times[-1],
+            ratio,
+            ratio,
+            ratio,
+            0,
+        )
         row.difference = abs(a - c)
         row.extra = {"training accuracy": a, "PyTorch's": c, "validation": b, "PyTorch's validation": d}
         rows.append(row)

@@ -1,6 +1,6 @@
-"""The machine's own limit: the rate of torch's matrix product, in GFLOP/s. Figures of the LSTM are given as a share of it.
+"""The machine's own limit: the rate of torch's matrix product, in GFLOP/s. The LSTM's rate is given as a share of it.
 
-    python -m bench.peak
+python -m bench.peak
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 
 
 def matrix_product_peak(size: int = 1536, repeats: int = 15) -> float:
-    """Return the best rate of ``repeats`` float32 products of square matrices, in GFLOP/s (10^9 operations a second)."""
+    """Return the best rate of ``repeats`` float32 products of square matrices, in GFLOP/s."""
     a, b = torch.randn(size, size), torch.randn(size, size)
     out = torch.empty(size, size)
     best = 0.0

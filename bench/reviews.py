@@ -33,7 +33,9 @@ class Reviews:
         rows = torch.randperm(len(self.offsets), generator=torch.Generator().manual_seed(seed))[:B]
         lengths = self.lengths[rows]
         offsets = lengths.cumsum(0) - lengths
-        return torch.cat([self.ids[self.offsets[r] : self.offsets[r] + n] for r, n in zip(rows, lengths, strict=True)]), offsets
+        return torch.cat(
+            [self.ids[self.offsets[r] : self.offsets[r] + n] for r, n in zip(rows, lengths, strict=True)]
+        ), offsets
 
     def padded(self, B: int, L: int | None = None, seed: int = 0) -> tuple[Tensor, Tensor]:
         """B reviews, cut and padded with 0 to L tokens (default: the longest): ids [B, L], lengths [B]."""
@@ -65,9 +67,10 @@ def load(path: str | None = None) -> Reviews:
         corpus = read_corpus(path)
         texts, labels = corpus.texts, corpus.labels
     else:
-        from textnn.demo import load_reviews
+        from textnn.demo import find_reviews, load_reviews
 
-        texts, labels = load_reviews()
+        loaded = load_reviews(*find_reviews())
+        texts, labels = loaded.texts, loaded.labels
     console.print(f"Tokenizing {len(texts)} reviews of {name} ...")
     order = torch.randperm(len(texts), generator=torch.Generator().manual_seed(0)).tolist()
     tokens = [t or ["[PAD]"] for t in tokenize([texts[i] for i in order], make_tokenizer("jieba"))]

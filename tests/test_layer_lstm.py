@@ -1,4 +1,4 @@
-"""textnn.LSTM, EmbeddingLSTM and accelerate against torch.nn: the same outputs, states, gradients, or the same errors."""
+"""textnn.LSTM, EmbeddingLSTM and accelerate against torch.nn: same outputs, states, gradients, or the same errors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,14 @@ def run(layer, x, hx):
     (y.sin().sum() + h.cos().sum() + c.square().sum()).backward()
     if isinstance(output, PackedSequence):
         assert output.unsorted_indices is x.unsorted_indices
-    return [y, h, c, data.grad, *([] if hx is None else [hx[0].grad, hx[1].grad]), *(p.grad for p in layer.parameters())]
+    return [
+        y,
+        h,
+        c,
+        data.grad,
+        *([] if hx is None else [hx[0].grad, hx[1].grad]),
+        *(p.grad for p in layer.parameters()),
+    ]
 
 
 def assert_same(theirs, ours, x, hx, case):
@@ -179,8 +186,8 @@ def test_inputs_that_torch_refuses(make):
 @pytest.mark.parametrize(
     ("x", "hx", "message"),
     [
-        (torch.randn(2, 4), None, "input.size\\(-1\\) must be equal to input_size. Expected 5, got 4"),
-        (torch.randn(2, 5), (torch.randn(1, 2, 9),) * 2, "Expected hidden\\[0\\] size"),
+        (torch.randn(2, 4), None, r"input.size\(-1\) must be equal to input_size. Expected 5, got 4"),
+        (torch.randn(2, 5), (torch.randn(1, 2, 9),) * 2, r"Expected hidden\[0\] size"),
     ],
 )
 def test_packed_inputs_are_checked_as_padded_ones_are(x, hx, message):
@@ -285,7 +292,7 @@ def test_accelerate_leaves_subclasses_alone_and_names_wrong_arguments():
 
     model = accelerate(nn.Sequential(Own(2, 3), nn.GRU(2, 3)))
     assert [type(m) for m in model] == [Own, nn.GRU]
-    with pytest.raises(TypeError, match="module must be an nn.Module, got str"):
+    with pytest.raises(TypeError, match=r"module must be an nn\.Module, got str"):
         accelerate("model")  # type: ignore[type-var]
 
 

@@ -46,7 +46,15 @@ def test_equals_the_reference_for_every_form(capability, form, lengths, reverse)
         pytest.skip("no steps in this form")
     batch = lstm_batch(form, lengths, 6, torch.float64)
     case = f"{capability} {form} {lengths} reverse={reverse}"
-    compare(fast.lstm, slow.lstm, arguments(batch, 6, 10, 10, torch.float64), torch.float64, case, reverse=reverse, **batch.sizes)
+    compare(
+        fast.lstm,
+        slow.lstm,
+        arguments(batch, 6, 10, 10, torch.float64),
+        torch.float64,
+        case,
+        reverse=reverse,
+        **batch.sizes,
+    )
 
 
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
@@ -128,12 +136,14 @@ def test_opcheck(form, P):
     layout = {"padded": "time_major", "batch_first": "batch_major"}.get(form, form)
     sizes = next(v for k, v in batch.sizes.items() if k != "batch_first")
     torch.library.opcheck(torch.ops.textnn.lstm.default, (*inputs, sizes, layout, False, True))
-    y, h, c, *kept = torch.ops.textnn.lstm(*inputs, sizes, layout, False, True)
+    y, h, _, *kept = torch.ops.textnn.lstm(*inputs, sizes, layout, False, True)
     x, _, c0, w_ih, w_hh, _, _, w_hr = inputs
     tensors = (torch.randn_like(y), torch.randn_like(h), None, x, c0, w_ih, w_hh, w_hr)
     plain = [None if t is None else t.detach() for t in tensors]
     backward = (*plain, sizes, layout, False, *[t.detach() for t in kept], True)
-    torch.library.opcheck(torch.ops.textnn.lstm_backward.default, backward, test_utils=("test_schema", "test_faketensor"))
+    torch.library.opcheck(
+        torch.ops.textnn.lstm_backward.default, backward, test_utils=("test_schema", "test_faketensor")
+    )
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
@@ -186,7 +196,10 @@ def test_a_sequence_does_not_depend_on_its_batch(capability):
 
 
 def test_expanded_and_strided_inputs(capability):
-    inputs = [torch.randn(1, 1, 4, dtype=torch.float64).expand(5, 3, 4), torch.randn(3, 12, dtype=torch.float64)[:, ::2]]
+    inputs = [
+        torch.randn(1, 1, 4, dtype=torch.float64).expand(5, 3, 4),
+        torch.randn(3, 12, dtype=torch.float64)[:, ::2],
+    ]
     inputs += [torch.randn(6, 3, dtype=torch.float64).t(), torch.randn(4, 24, dtype=torch.float64).t()]
     inputs += [torch.randn(24, 6, dtype=torch.float64)]
     compare(fast.lstm, slow.lstm, inputs, torch.float64, capability)
@@ -204,7 +217,13 @@ def test_half_precision_is_computed_in_float32(dtype):
 
 
 def test_autocast_runs_in_float32():
-    inputs = [torch.randn(4, 2, 3).bfloat16(), torch.zeros(2, 5), torch.zeros(2, 5), torch.randn(20, 3), torch.randn(20, 5)]
+    inputs = [
+        torch.randn(4, 2, 3).bfloat16(),
+        torch.zeros(2, 5),
+        torch.zeros(2, 5),
+        torch.randn(20, 3),
+        torch.randn(20, 5),
+    ]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y, _, _ = fast.lstm(*inputs)
     torch.testing.assert_close(y.float(), fast.lstm(*[t.float() for t in inputs])[0], rtol=1e-2, atol=1e-2)

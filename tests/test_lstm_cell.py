@@ -72,7 +72,12 @@ def test_second_derivatives_are_refused():
 @pytest.mark.parametrize(
     ("gates", "c", "error", "message"),
     [
-        (torch.randn(3, 19), torch.randn(3, 5), ValueError, r"gates must have shape \[B, 4H\] = \[3, 20\], got \[3, 19\]"),
+        (
+            torch.randn(3, 19),
+            torch.randn(3, 5),
+            ValueError,
+            r"gates must have shape \[B, 4H\] = \[3, 20\], got \[3, 19\]",
+        ),
         (torch.randn(3, 20), torch.randn(5), ValueError, r"c must have shape \[B, H\], got \[5\]"),
         (torch.randn(3, 20).double(), torch.randn(3, 5), TypeError, "c must have the dtype of gates"),
         (torch.ones(3, 20, dtype=torch.int64), torch.randn(3, 5), TypeError, "gates must have a floating-point dtype"),

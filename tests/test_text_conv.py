@@ -141,7 +141,18 @@ def test_opcheck(operator):
     backward = getattr(torch.ops.textnn, operator + "_backward").default
     for sparse in (False, True) if extra else (None,):
         tail = (-1, sparse, True) if extra else (True,)
-        given = (torch.randn_like(y), *plain, [w.detach() for w in weight], sizes["offsets"], True, False, 1, y, window, *tail)
+        given = (
+            torch.randn_like(y),
+            *plain,
+            [w.detach() for w in weight],
+            sizes["offsets"],
+            True,
+            False,
+            1,
+            y,
+            window,
+            *tail,
+        )
         torch.library.opcheck(backward, given, test_utils=("test_schema", "test_faketensor"))
 
 
@@ -164,7 +175,9 @@ def test_a_sentence_shorter_than_a_kernel_is_padded_with_zero_vectors(capability
 def test_an_empty_sentence_gives_the_activated_bias(capability):
     bias = torch.tensor([-1.0, 0.5, 2.0])
     for padding in PADDINGS:
-        y = fast.text_conv(torch.randn(1, 4, 2), [torch.randn(3, 2, 3)], [bias], lengths=torch.tensor([0]), padding=padding)
+        y = fast.text_conv(
+            torch.randn(1, 4, 2), [torch.randn(3, 2, 3)], [bias], lengths=torch.tensor([0]), padding=padding
+        )
         torch.testing.assert_close(y[0], bias.relu())
 
 
@@ -235,11 +248,19 @@ IDS, TABLE = torch.randint(0, 9, (2, 6)), torch.randn(9, 4)
         (lambda: fast.text_conv(X[0], W), ValueError, r"x must have shape \[B, L, D\], got \[6, 4\]"),
         (lambda: fast.text_conv(X, W[0]), ValueError, "weight and bias must be sequences"),
         (lambda: fast.text_conv(X, []), ValueError, "at least one"),
-        (lambda: fast.text_conv(X, [W[0], W[1][:2]]), ValueError, r"weight\[1\] must have shape \[C, D, K\] = \[3, 4, \*\]"),
+        (
+            lambda: fast.text_conv(X, [W[0], W[1][:2]]),
+            ValueError,
+            r"weight\[1\] must have shape \[C, D, K\] = \[3, 4, \*\]",
+        ),
         (lambda: fast.text_conv(X, W, [torch.zeros(3)]), ValueError, "bias must hold 2 tensors"),
         (lambda: fast.text_conv(X, W, padding="full"), ValueError, "padding must be 'valid' or 'same', got 'full'"),
         (lambda: fast.text_conv(X, W, activation="gelu"), ValueError, "activation must be"),
-        (lambda: fast.text_conv(X, W, lengths=torch.tensor([7, 1])), ValueError, "lengths must lie between 0 and 6, got 7"),
+        (
+            lambda: fast.text_conv(X, W, lengths=torch.tensor([7, 1])),
+            ValueError,
+            "lengths must lie between 0 and 6, got 7",
+        ),
         (lambda: fast.text_conv(X.double(), W), TypeError, r"weight\[0\] must have the dtype of x"),
         (lambda: fast.embedding_text_conv(IDS + 9, TABLE, W), IndexError, r"ids must lie in \[0, V\) = \[0, 9\)"),
         (lambda: fast.embedding_text_conv(IDS - 9, TABLE, W), IndexError, "ids must lie in"),

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch  # isort: skip  # loads libtorch before the extension that needs it
+import torch  # noqa: F401  # isort: skip  # loads libtorch before the extension that needs it
 
-from . import _C, backends, functional, reference  # importing _C registers the operators
+from . import backends, functional, reference
 from .layers import LSTM, EmbeddingLSTM, EmbeddingTextConv, LSTMCell, TextConv, accelerate
 from .version import __version__
 

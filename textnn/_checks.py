@@ -80,7 +80,9 @@ def check_offsets(offsets: Tensor, N: int, B: int | None) -> Tensor:
             if N > 0:
                 raise ValueError(f"offsets must not be empty where there are tokens, got 0 offsets for {N} tokens")
         elif int(offsets[0]) != 0 or int(offsets[-1]) > N or bool((offsets[1:] < offsets[:-1]).any()):
-            raise ValueError(f"offsets must begin with 0, rise, and end at most at N = {N}, got {offsets.tolist()[:20]}")
+            raise ValueError(
+                f"offsets must begin with 0, rise, and end at most at N = {N}, got {offsets.tolist()[:20]}"
+            )
     return offsets
 
 

@@ -1,7 +1,7 @@
 """What torch has to know of each operator besides its kernels: fake kernel, autograd formula, autocast rule.
 
-The operators' schemas are in csrc/ops/library.cpp. Backward operators are operators like the others; differentiating them
-again is an error, not silence. Autocast runs everything in float32, where the kernels accumulate anyway.
+The operators' schemas are in csrc/ops/library.cpp. Backward operators are operators like the others; differentiating
+them again is an error, not silence. Autocast runs everything in float32, where the kernels accumulate anyway.
 """
 
 from __future__ import annotations
@@ -168,7 +168,10 @@ def _weight_gradients(x: Tensor, weight: list[Tensor]) -> tuple[Tensor, Tensor]:
 def _split_weight(dweight_taps: Tensor, weight: list[Tensor]) -> list[Tensor]:
     """The kernels' gradients [C, D, K] from one vector that holds [C, K, D] of each in turn."""
     parts = dweight_taps.split([w.numel() for w in weight])
-    return [p.view(w.shape[0], w.shape[2], w.shape[1]).transpose(1, 2).contiguous() for p, w in zip(parts, weight, strict=True)]
+    return [
+        p.view(w.shape[0], w.shape[2], w.shape[1]).transpose(1, 2).contiguous()
+        for p, w in zip(parts, weight, strict=True)
+    ]
 
 
 @register_fake("textnn::text_conv")
@@ -295,7 +298,9 @@ def _embedding_text_conv_backward(ctx: Any, dy: _Maybe, _: _Maybe) -> tuple[Any,
     )
 
 
-register_autograd("textnn::embedding_text_conv", _embedding_text_conv_backward, setup_context=_embedding_text_conv_setup)
+register_autograd(
+    "textnn::embedding_text_conv", _embedding_text_conv_backward, setup_context=_embedding_text_conv_setup
+)
 _once("embedding_text_conv_backward")
 
 for _name in ("lstm_cell", "lstm", "text_conv", "embedding_text_conv"):

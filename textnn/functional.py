@@ -119,7 +119,9 @@ def lstm(
     TypeError
         If dtypes differ or are not floating-point.
     """
-    given = [name for name, v in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)) if v is not None]
+    given = [
+        name for name, v in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)) if v is not None
+    ]
     if len(given) > 1:
         raise ValueError(f"at most one of lengths, offsets and batch_sizes may be given, got {' and '.join(given)}")
     flat = offsets is not None or batch_sizes is not None
@@ -142,12 +144,15 @@ def lstm(
     tensors = {"x": x, "h0": h0, "c0": c0, "w_ih": w_ih, "w_hh": w_hh, "b_ih": b_ih, "b_hh": b_hh, "w_hr": w_hr}
     dtype = check_dtypes(tensors)
     if offsets is not None:
-        sizes, layout = check_offsets(offsets, x.shape[0], B), "flat"
+        sizes: Tensor | None = check_offsets(offsets, x.shape[0], B)
+        layout = "flat"
     elif batch_sizes is not None:
         sizes, layout = batch_sizes, "packed"
     else:
         layout = "batch_major" if batch_first else "time_major"
-        check_shape("x", x, ("B", "T", "I") if batch_first else ("T", "B", "I"), (B, None) if batch_first else (None, B))
+        check_shape(
+            "x", x, ("B", "T", "I") if batch_first else ("T", "B", "I"), (B, None) if batch_first else (None, B)
+        )
         sizes = None if lengths is None else check_lengths(lengths, B, x.shape[1 if batch_first else 0])
     (x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr), narrow = widen(dtype, *tensors.values())
     save = needs_gradient(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr)

@@ -120,6 +120,7 @@ class BarReporter(LineReporter):
     @contextmanager
     def training(self, epochs: int, batches: int) -> Iterator[None]:
         """Show the batches of all epochs as one bar."""
+        self.epochs = epochs
         with self._bar(f"epoch 1/{epochs}", epochs * batches):
             yield
 

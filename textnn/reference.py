@@ -121,9 +121,7 @@ def embedding_text_conv(
 ) -> Tensor:
     """Look up and convolve; see :func:`textnn.functional.embedding_text_conv`."""
     x = F.embedding(ids, table, padding_idx=padding_idx, sparse=sparse)
-    return text_conv(
-        x, weight, bias, lengths=lengths, offsets=offsets, padding=padding, activation=activation
-    )
+    return text_conv(x, weight, bias, lengths=lengths, offsets=offsets, padding=padding, activation=activation)
 
 
 def _sentences(x: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> list[Tensor]:

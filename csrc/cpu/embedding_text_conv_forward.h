@@ -2,9 +2,9 @@
 //
 // A unit of work is one kernel and a few vectors of its channels; units need nothing of each other.
 //
-//   vectors of the distinct tokens [U, D]  x  weights of all K taps  ->  P [U, K, channels]        small enough for the cache
-//   for each window of each sentence:  z = sum over taps k of P[token[window + k], k]   K loads and adds instead of 2*K*D
-//   maximum of z and its window in registers; bias and activation once for each sentence and channel
+//   vectors of the distinct tokens [U, D]  x  weights of all K taps  ->  P [U, K, channels]        small enough for the
+//   cache for each window of each sentence:  z = sum over taps k of P[token[window + k], k]   K loads and adds instead
+//   of 2*K*D maximum of z and its window in registers; bias and activation once for each sentence and channel
 //
 // A batch of text repeats its words, so U is a fraction of the N positions (0.2 to 0.5 for batches of reviews).
 

@@ -1,5 +1,6 @@
-// One layer and direction of an LSTM over a ragged batch. I input size, H hidden size, P size of the output state: H, or
-// the projection's size where w_hr is given (Sak et al. 2014). Weights and gate order (i, f, g, o) as in torch.nn.LSTM.
+// One layer and direction of an LSTM over a ragged batch. I input size, H hidden size, P size of the output state: H,
+// or the projection's size where w_hr is given (Sak et al. 2014). Weights and gate order (i, f, g, o) as in
+// torch.nn.LSTM.
 #pragma once
 #include "parallel.h"
 #include "schedule.h"
@@ -10,7 +11,7 @@ template <class T>
 struct LstmForward {
   Schedule schedule;
   int64_t I, H, P;
-  const T* x;     // (b, t) at x_layout, I contiguous values
+  const T* x;  // (b, t) at x_layout, I contiguous values
   Layout x_layout;
   const T* h0;    // [B, P] in the caller's order
   const T* c0;    // [B, H]
@@ -21,43 +22,46 @@ struct LstmForward {
   const T* w_hr;  // [P, H] or null
   T* y;           // (b, t) at y_layout, P contiguous values
   Layout y_layout;
-  T* h_n;         // [B, P] in the caller's order: the state after each sequence's own last step
-  T* c_n;         // [B, H]
+  T* h_n;  // [B, P] in the caller's order: the state after each sequence's own last step
+  T* c_n;  // [B, H]
   // Kept for the backward pass in packed order (schedule.h), all null in inference:
-  T* gates;       // [N, 4H] activated
-  T* cells;       // [N, H] after the step
-  T* h_prev;      // [N, P] before the step
-  T* unprojected; // [N, H] o * tanh(c) where w_hr is given, else null
+  T* gates;        // [N, 4H] activated
+  T* cells;        // [N, H] after the step
+  T* h_prev;       // [N, P] before the step
+  T* unprojected;  // [N, H] o * tanh(c) where w_hr is given, else null
 };
 
 template <class T>
 struct LstmBackward {
   Schedule schedule;
-  int64_t H, P;
-  const T* dy;     // (b, t) at dy_layout, or null
+  int64_t I, H, P;
+  const T* x;  // (b, t) at x_layout, I contiguous values
+  Layout x_layout;
+  const T* dy;  // (b, t) at dy_layout, or null
   Layout dy_layout;
-  const T* dh_n;   // [B, P] or null
-  const T* dc_n;   // [B, H] or null
-  const T* c0;     // [B, H]
-  const T* w_hh;   // [4H, P]
-  const T* w_hr;   // [P, H] or null
-  const T* gates;  // [N, 4H]
-  const T* cells;  // [N, H]
-  T* dgates;       // [N, 4H] gradients of the pre-activations, packed order
-  T* dh;           // [N, P] gradients of the projected states, packed order; null without w_hr
-  T* dh0;          // [B, P] in the caller's order
-  T* dc0;          // [B, H]
+  const T* dh_n;         // [B, P] or null
+  const T* dc_n;         // [B, H] or null
+  const T* c0;           // [B, H]
+  const T* w_ih;         // [4H, I]
+  const T* w_hh;         // [4H, P]
+  const T* w_hr;         // [P, H] or null
+  const T* gates;        // [N, 4H]
+  const T* cells;        // [N, H]
+  const T* h_prev;       // [N, P]
+  const T* unprojected;  // [N, H] or null
+  T* dx;                 // (b, t) at dx_layout, or null
+  Layout dx_layout;
+  T* dh0;    // [B, P] in the caller's order
+  T* dc0;    // [B, H]
+  T* dw_ih;  // [4H, I]
+  T* dw_hh;  // [4H, P]
+  T* db;     // [4H]
+  T* dw_hr;  // [P, H] or null
 };
 
 template <class T>
 void lstm_forward(const ThreadPool& pool, const LstmForward<T>& args);
 template <class T>
 void lstm_backward(const ThreadPool& pool, const LstmBackward<T>& args);
-
-// Copies vectors of `width` values between a layout and packed order.
-template <class T>
-void gather_rows(const ThreadPool& pool, const Schedule& schedule, const T* from, Layout layout, int64_t width, T* packed);
-template <class T>
-void scatter_rows(const ThreadPool& pool, const Schedule& schedule, const T* packed, int64_t width, T* to, Layout layout);
 
 }  // namespace textnn::cpu

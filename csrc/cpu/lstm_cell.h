@@ -7,10 +7,10 @@ namespace textnn::cpu {
 template <class T>
 struct LstmCell {
   int64_t B, H;
-  const T* gates;   // [B, 4H] pre-activations in the order i, f, g, o
-  const T* c;       // [B, H]
-  T* h;             // [B, H]
-  T* c_next;        // [B, H]
+  const T* gates;  // [B, 4H] pre-activations in the order i, f, g, o
+  const T* c;      // [B, H]
+  T* h;            // [B, H]
+  T* c_next;       // [B, H]
 };
 
 template <class T>

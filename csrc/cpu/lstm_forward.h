@@ -5,9 +5,9 @@
 //   x_t rows  ------>  multiply   ------>   acc[R][4]   ------>   gates, c, h of R sequences x one vector of units
 //   h_t-1 rows ----->                       (registers)           written at once
 //
-// The weights are packed once a call. The members of the team share out the hidden units, so that each keeps its part of
-// the weights in its own cache for the whole sequence and a light barrier separates the steps; or, where all weights fit a
-// core's cache and there are enough sequences, they share out the sequences and never wait.
+// The weights are packed once a call. The members of the team share out the hidden units, so that each keeps its part
+// of the weights in its own cache for the whole sequence and a light barrier separates the steps; or, where all weights
+// fit a core's cache and there are enough sequences, they share out the sequences and never wait.
 
 namespace TEXTNN_ISA {
 
@@ -19,7 +19,7 @@ class LstmForwardKernel {
 
  public:
   explicit LstmForwardKernel(const LstmForward<T>& a)
-      : a_(a), s_(a.schedule), training_(a.gates != nullptr), panels_((a.H + L - 1) / L) {}
+      : a_(a), s_(a.schedule), training_(a.h_prev != nullptr), panels_((a.H + L - 1) / L) {}
 
   void run(const ThreadPool& pool) {
     const int threads = int(std::min<int64_t>(pool.threads, work() / kRecurrentWorkPerThread + 1));

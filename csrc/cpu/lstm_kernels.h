@@ -1,4 +1,5 @@
 #include "simd.h"
 #include "tile.h"
 #include "lstm_forward.h"
+#include "weight_gradient.h"
 #include "lstm_backward.h"

@@ -1,12 +1,12 @@
 // How kernels use threads without knowing whose threads they are.
 //
-// ThreadPool is the caller's parallel loop: torch's in the operators, std::thread in the native tests. for_units() shares
-// out independent pieces of work. A Team adds a barrier, for work whose steps depend on each other.
+// ThreadPool is the caller's parallel loop: torch's in the operators, std::thread in the native tests. for_units()
+// shares out independent pieces of work. A Team adds a barrier, for work whose steps depend on each other.
 //
 // A barrier needs all members to run at once, and a parallel loop does not promise that: inside another parallel region
 // one thread gets the whole range, other pools run one piece after the other. So a team is made of the threads that
-// arrive: each brings its share of the places, and when all places are taken, or after a short wait, the team closes with
-// those who are there; who comes later has nothing to do. Nobody waits for a thread that will not come.
+// arrive: each brings its share of the places, and when all places are taken, or after a short wait, the team closes
+// with those who are there; who comes later has nothing to do. Nobody waits for a thread that will not come.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -22,7 +22,8 @@ namespace textnn::cpu {
 
 struct ThreadPool {
   int threads;  // how many may be used
-  // Calls body(begin, end, context) on one or more threads for pieces that together cover [0, n); returns when all are done.
+  // Calls body(begin, end, context) on one or more threads for pieces that together cover [0, n); returns when all are
+  // done.
   void (*run)(int64_t n, void (*body)(int64_t begin, int64_t end, void* context), void* context);
 };
 
@@ -58,7 +59,8 @@ class Team {
     if (threads <= 1) return enter(0, 1);
     using Enter = decltype(enter);
     pool.run(
-        threads, [](int64_t begin, int64_t end, void* context) { (*static_cast<Enter*>(context))(begin, end); }, &enter);
+        threads, [](int64_t begin, int64_t end, void* context) { (*static_cast<Enter*>(context))(begin, end); },
+        &enter);
   }
 
   void barrier() {

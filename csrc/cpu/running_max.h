@@ -1,4 +1,5 @@
-// Maxima over windows with the first window where each stands, for one instruction set (included through foreach_isa.h).
+// Maxima over windows with the first window where each stands, for one instruction set (included through
+// foreach_isa.h).
 
 namespace TEXTNN_ISA {
 

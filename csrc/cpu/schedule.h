@@ -3,9 +3,9 @@
 //   b   0..B-1   sequences in order of falling length, so that the active ones are always 0..batch_size[t]-1
 //   t   0..T-1   time steps, T the greatest length
 //
-// Input and output vectors of (b, t) stand at element offset sequence_offset[b] + step_offset[t] of their tensor. This sum
-// covers every layout: time-major, batch-major, flat with offsets, and PackedSequence. What is kept for the backward pass
-// stands in packed order: row first_row[t] + b, the order of a PackedSequence.
+// Input and output vectors of (b, t) stand at element offset sequence_offset[b] + step_offset[t] of their tensor. This
+// sum covers every layout: time-major, batch-major, flat with offsets, and PackedSequence. What is kept for the
+// backward pass stands in packed order: row first_row[t] + b, the order of a PackedSequence.
 #pragma once
 #include <cstdint>
 

@@ -1,8 +1,8 @@
 // Vectors of T and the functions on them that the kernels need, for one instruction set (included by kernel sources
 // through foreach_isa.h; no include guard). GCC/clang vector extensions, so one source serves every set.
 //
-// exp, sigmoid and tanh: argument reduction by powers of two and the polynomials of the Cephes library (Moshier), within
-// 4 units in the last place of the exact value; tests/native/test_math.py holds them to that.
+// exp, sigmoid and tanh: argument reduction by powers of two and the polynomials of the Cephes library (Moshier),
+// within 4 units in the last place of the exact value; tests/native/test_math.py holds them to that.
 
 namespace TEXTNN_ISA {
 
@@ -79,7 +79,8 @@ struct VectorMath {
     x = x > bound ? broadcast<T>(bound) : x;
     x = x < -bound ? broadcast<T>(-bound) : x;
     constexpr T log2e = T(1.44269504088896340736);
-    constexpr T magic = single ? T(12582912.0) : T(6755399441055744.0);  // 1.5 * 2^(mantissa bits): rounds to an integer
+    constexpr T magic =
+        single ? T(12582912.0) : T(6755399441055744.0);  // 1.5 * 2^(mantissa bits): rounds to an integer
     const V shifted = x * log2e + magic;
     const V n = shifted - magic;
     const IV scale = (bits(shifted) + (single ? 127 : 1023)) << (single ? 23 : 52);

@@ -1,10 +1,11 @@
 // 1-D convolutions over sentences with several kernel sizes, an activation and the maximum over time (Collobert et al.
-// 2011; Kim 2014). The convolution's output is never stored: for each (sentence, channel) the maximum and the window where
-// it stands are all that is kept, and the backward pass visits that one window.
+// 2011; Kim 2014). The convolution's output is never stored: for each (sentence, channel) the maximum and the window
+// where it stands are all that is kept, and the backward pass visits that one window.
 //
-// A window of K taps covers the tokens window - left .. window - left + K - 1 of its sentence; tokens outside the sentence
-// count as zero vectors. padding "valid": left = 0 and max(1, len - K + 1) windows, so that a sentence shorter than the
-// kernel has one window, as if padded with zero vectors. padding "same": left = (K - 1) / 2 and max(1, len) windows.
+// A window of K taps covers the tokens window - left .. window - left + K - 1 of its sentence; tokens outside the
+// sentence count as zero vectors. padding "valid": left = 0 and max(1, len - K + 1) windows, so that a sentence shorter
+// than the kernel has one window, as if padded with zero vectors. padding "same": left = (K - 1) / 2 and max(1, len)
+// windows.
 //
 // S kernel sizes with C channels each; channel c of kernel i is column i * C + c of the output.
 #pragma once
@@ -70,17 +71,17 @@ template <class T>
 struct TextConvBackward {
   Sentences sentences;
   TextConvKernelSizes sizes;
-  const T* x;              // rows of D values
-  const int64_t* x_row;    // [N] the row of x for each token, or null: token n is row n
-  int64_t dx_rows;         // rows of dx
-  const int64_t* dx_row;   // [N] the row of dx for each token, or null
-  const T* weight_taps;    // for each kernel in turn [C, K, D]: the weights with their taps in front of the dimensions
-  const T* y;              // [B, S * C]
-  const int32_t* window;   // [B, S * C]
-  const T* dy;             // [B, S * C]
-  T* dx;                   // [dx_rows, D], or null
-  T* dweight_taps;         // for each kernel in turn [C, K, D], or null
-  T* dbias;                // [S, C], or null
+  const T* x;             // rows of D values
+  const int64_t* x_row;   // [N] the row of x for each token, or null: token n is row n
+  int64_t dx_rows;        // rows of dx
+  const int64_t* dx_row;  // [N] the row of dx for each token, or null
+  const T* weight_taps;   // for each kernel in turn [C, K, D]: the weights with their taps in front of the dimensions
+  const T* y;             // [B, S * C]
+  const int32_t* window;  // [B, S * C]
+  const T* dy;            // [B, S * C]
+  T* dx;                  // [dx_rows, D], or null
+  T* dweight_taps;        // for each kernel in turn [C, K, D], or null
+  T* dbias;               // [S, C], or null
 };
 
 template <class T>

@@ -1,11 +1,12 @@
 // The backward pass of both convolutions, for one instruction set (included through foreach_isa.h).
 //
-// Each (sentence, channel) has one window that won; with g its gradient behind the activation, for each tap k of the window
+// Each (sentence, channel) has one window that won; with g its gradient behind the activation, for each tap k of the
+// window
 //
 //   dx[row of the tap's token] += g * weight[c, k]          dweight[c, k] += g * x[row of the tap's token]
 //
-// The embedding dimensions are shared out over the threads: a thread owns its columns of dx and of dweight, adds in a fixed
-// order, and needs neither atomics nor a second copy. Windows without gradient (a ReLU at zero) are not visited.
+// The embedding dimensions are shared out over the threads: a thread owns its columns of dx and of dweight, adds in a
+// fixed order, and needs neither atomics nor a second copy. Windows without gradient (a ReLU at zero) are not visited.
 
 namespace TEXTNN_ISA {
 
@@ -17,8 +18,7 @@ class TextConvBackwardKernel {
   explicit TextConvBackwardKernel(const TextConvBackward<T>& a) : a_(a), k_(a.sizes) {}
 
   void run(const ThreadPool& pool) {
-    if (a_.dbias)
-      for_units(pool, k_.S * k_.C, [&](int64_t column) { bias(column); });
+    if (a_.dbias) for_units(pool, k_.S * k_.C, [&](int64_t column) { bias(column); });
     if (!a_.dx && !a_.dweight_taps) return;
     const int64_t vectors = (k_.D + L - 1) / L;
     const int64_t work = a_.sentences.B * k_.S * k_.C * k_.D;

@@ -1,7 +1,7 @@
 // Convolution of vectors, for one instruction set (included through foreach_isa.h).
 //
-// K neighbouring tokens of a sentence are K*D neighbouring values, so the windows of a sentence are overlapping rows of one
-// matrix product, without any unfolding:
+// K neighbouring tokens of a sentence are K*D neighbouring values, so the windows of a sentence are overlapping rows of
+// one matrix product, without any unfolding:
 //
 //   rows x + w*D, each K*D long  x  weights [K*D, 4 vectors of channels]  ->  tile  ->  running maximum and window
 //
@@ -56,7 +56,8 @@ class TextConvKernel {
     for (int64_t v = 0; v < n; ++v) {
       const int64_t c = panels_.begin(p) * L + v;
       for (int64_t d = 0; d < D; ++d)
-        for (int64_t k = 0; k < K; ++k) panel[(k * D + d) * n + v] = c < k_.C ? a_.weight[i][(c * D + d) * K + k] : T(0);
+        for (int64_t k = 0; k < K; ++k)
+          panel[(k * D + d) * n + v] = c < k_.C ? a_.weight[i][(c * D + d) * K + k] : T(0);
     }
   }
 
@@ -84,8 +85,8 @@ class TextConvKernel {
   const TextConvForward<T>& a_;
   const TextConvKernelSizes& k_;
   const Panels panels_;
-  int64_t before_ = 0, after_ = 0;     // zero vectors around a sentence
-  T* weights_ = nullptr;               // for each kernel and panel [K * D, N, L]
+  int64_t before_ = 0, after_ = 0;  // zero vectors around a sentence
+  T* weights_ = nullptr;            // for each kernel and panel [K * D, N, L]
 };
 
 template <class T>

@@ -1,8 +1,9 @@
-// Scratch memory of the kernels, kept between calls: fresh megabytes cost as many page faults as the arithmetic on them.
+// Scratch memory of the kernels, kept between calls: fresh megabytes cost as many page faults as the arithmetic on
+// them.
 //
-// A buffer goes back to a small pool of the process when its Workspace dies. The pool keeps at most kKept bytes in kSlots
-// buffers and never blocks: a slot that another thread holds (or held, at a fork) is passed over, and a plain allocation
-// takes its place. release_workspaces() gives everything back to the system.
+// A buffer goes back to a small pool of the process when its Workspace dies. The pool keeps at most kKept bytes in
+// kSlots buffers and never blocks: a slot that another thread holds (or held, at a fork) is passed over, and a plain
+// allocation takes its place. release_workspaces() gives everything back to the system.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,10 +1,11 @@
-// The mathematics of one LSTM cell (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; gate order
-// and equations of torch.nn.LSTM):
+// The mathematics of one LSTM cell (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; gate
+// order and equations of torch.nn.LSTM):
 //
 //   i = sigmoid(.)  f = sigmoid(.)  g = tanh(.)  o = sigmoid(.)        of the four pre-activations
 //   c' = f * c + i * g        m = o * tanh(c')                         m is h', or what a projection turns into h'
 //
-// V is a scalar in the CUDA kernels and a vector of hidden units in the CPU kernels; Math supplies sigmoid and tanh for V.
+// V is a scalar in the CUDA kernels and a vector of hidden units in the CPU kernels; Math supplies sigmoid and tanh for
+// V.
 #pragma once
 #include "host_device.h"
 

@@ -1,5 +1,4 @@
-// textnn::lstm, one layer and direction over a ragged batch, and its backward operator: the recurrence in a kernel, the
-// gradients of the weights and of the input as matrix products over all steps at once.
+// textnn::lstm, one layer and direction over a ragged batch, and its backward operator.
 #include "../cpu/lstm.h"
 #include "ragged.h"
 
@@ -66,18 +65,31 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> lstm(
   const auto x_offsets = ragged.offsets(x), y_offsets = ragged.offsets(y);
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
-    cpu::lstm_forward<T>(torch_threads(), {ragged.schedule(), n.I, n.H, n.P, x.const_data_ptr<T>(), x_offsets.layout(),
-                                           h0.const_data_ptr<T>(), c0.const_data_ptr<T>(), w_ih.const_data_ptr<T>(),
-                                           w_hh.const_data_ptr<T>(), pointer<T>(b_ih), pointer<T>(b_hh), pointer<T>(w_hr),
-                                           writable<T>(y), y_offsets.layout(), writable<T>(h_n), writable<T>(c_n),
-                                           writable<T>(gates), writable<T>(cells), writable<T>(h_prev),
-                                           writable<T>(unprojected)});
+    cpu::LstmForward<T> args{};
+    args.schedule = ragged.schedule();
+    args.I = n.I;
+    args.H = n.H;
+    args.P = n.P;
+    args.x = x.const_data_ptr<T>();
+    args.x_layout = x_offsets.layout();
+    args.h0 = h0.const_data_ptr<T>();
+    args.c0 = c0.const_data_ptr<T>();
+    args.w_ih = w_ih.const_data_ptr<T>();
+    args.w_hh = w_hh.const_data_ptr<T>();
+    args.b_ih = pointer<T>(b_ih);
+    args.b_hh = pointer<T>(b_hh);
+    args.w_hr = pointer<T>(w_hr);
+    args.y = writable<T>(y);
+    args.y_layout = y_offsets.layout();
+    args.h_n = writable<T>(h_n);
+    args.c_n = writable<T>(c_n);
+    args.gates = writable<T>(gates);
+    args.cells = writable<T>(cells);
+    args.h_prev = writable<T>(h_prev);
+    args.unprojected = writable<T>(unprojected);
+    cpu::lstm_forward<T>(torch_threads(), args);
   });
   return {y, h_n, c_n, gates, cells, h_prev, unprojected};
-}
-
-Tensor product_of_transposed(const Tensor& a, const Tensor& b) {
-  return torch::stable::matmul(torch::stable::transpose(a, 0, 1), b);
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> lstm_backward(
@@ -90,59 +102,47 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> lstm_backward
   const OptionalTensor dh_n = compact(dh_n_), dc_n = compact(dc_n_), w_hr = compact(w_hr_);
   const int64_t B = c0.size(0), H = c0.size(1), I = x.size(x.dim() - 1), P = w_hh.size(1);
   const Ragged ragged(x, sizes, layout, B, reverse);
-  const int64_t N = ragged.N();
   STD_TORCH_CHECK(gates.size(0) * I == x.numel(), "textnn: lstm_backward needs what lstm kept with save=True");
 
-  Tensor dgates = empty(x, {N, 4 * H}), dstate = empty(x, {w_hr ? N : 0, P}), dh0 = empty(x, {B, P}),
-         dc0 = empty(x, {B, H});
+  Tensor dh0 = empty(x, {B, P}), dc0 = empty(x, {B, H}), dw_ih = torch::stable::empty_like(w_ih),
+         dw_hh = torch::stable::empty_like(w_hh), db = empty(x, {4 * H});
+  Tensor dw_hr = w_hr ? torch::stable::empty_like(*w_hr) : empty(x, {0, 0});
+  Tensor dx = empty(x, need_dx ? leading(x, I) : std::vector<int64_t>{0});
+  if (need_dx && ragged.has_padding()) torch::stable::zero_(dx);
+  const auto x_offsets = ragged.offsets(x);
   const auto dy_offsets = dy ? ragged.offsets(*dy) : Ragged::Offsets{};
+  const auto dx_offsets = need_dx ? ragged.offsets(dx) : Ragged::Offsets{};
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
-    cpu::lstm_backward<T>(torch_threads(),
-                          {ragged.schedule(), H, P, pointer<T>(dy), dy_offsets.layout(), pointer<T>(dh_n),
-                           pointer<T>(dc_n), c0.const_data_ptr<T>(), w_hh.const_data_ptr<T>(), pointer<T>(w_hr),
-                           gates.const_data_ptr<T>(), cells.const_data_ptr<T>(), writable<T>(dgates),
-                           writable<T>(dstate), writable<T>(dh0), writable<T>(dc0)});
+    cpu::LstmBackward<T> args{};
+    args.schedule = ragged.schedule();
+    args.I = I;
+    args.H = H;
+    args.P = P;
+    args.x = x.const_data_ptr<T>();
+    args.x_layout = x_offsets.layout();
+    args.dy = pointer<T>(dy);
+    args.dy_layout = dy_offsets.layout();
+    args.dh_n = pointer<T>(dh_n);
+    args.dc_n = pointer<T>(dc_n);
+    args.c0 = c0.const_data_ptr<T>();
+    args.w_ih = w_ih.const_data_ptr<T>();
+    args.w_hh = w_hh.const_data_ptr<T>();
+    args.w_hr = pointer<T>(w_hr);
+    args.gates = gates.const_data_ptr<T>();
+    args.cells = cells.const_data_ptr<T>();
+    args.h_prev = h_prev.const_data_ptr<T>();
+    args.unprojected = unprojected.const_data_ptr<T>();
+    args.dx = writable<T>(dx);
+    args.dx_layout = dx_offsets.layout();
+    args.dh0 = writable<T>(dh0);
+    args.dc0 = writable<T>(dc0);
+    args.dw_ih = writable<T>(dw_ih);
+    args.dw_hh = writable<T>(dw_hh);
+    args.db = writable<T>(db);
+    args.dw_hr = writable<T>(dw_hr);
+    cpu::lstm_backward<T>(torch_threads(), args);
   });
-
-  // The vectors of x in packed order, like everything else.
-  Tensor rows = x;
-  if (ragged.is_packed(x)) {
-    rows = torch::stable::view(x, {N, I});
-  } else {
-    rows = empty(x, {N, I});
-    const auto offsets = ragged.offsets(x);
-    dispatch(x, [&](auto zero) {
-      using T = decltype(zero);
-      cpu::gather_rows<T>(torch_threads(), ragged.schedule(), x.const_data_ptr<T>(), offsets.layout(), I,
-                          writable<T>(rows));
-    });
-  }
-  auto kept = [&](const Tensor& t) {
-    Tensor all = t;
-    return torch::stable::narrow(all, 0, 0, N);
-  };
-  Tensor dw_ih = product_of_transposed(dgates, rows), dw_hh = product_of_transposed(dgates, kept(h_prev));
-  const std::vector<int64_t> first{0};
-  Tensor db = torch::stable::sum(dgates, first);
-  Tensor dw_hr = w_hr ? product_of_transposed(dstate, kept(unprojected)) : empty(x, {0, 0});
-
-  Tensor dx = empty(x, {0});
-  if (need_dx) {
-    dx = empty(x, leading(x, I));
-    Tensor drows = torch::stable::matmul(dgates, w_ih);
-    if (ragged.is_packed(dx)) {
-      dx = torch::stable::view(drows, leading(x, I));
-    } else {
-      if (ragged.has_padding()) torch::stable::zero_(dx);
-      const auto offsets = ragged.offsets(dx);
-      dispatch(x, [&](auto zero) {
-        using T = decltype(zero);
-        cpu::scatter_rows<T>(torch_threads(), ragged.schedule(), drows.const_data_ptr<T>(), I, writable<T>(dx),
-                             offsets.layout());
-      });
-    }
-  }
   return {dx, dh0, dc0, dw_ih, dw_hh, db, dw_hr};
 }
 

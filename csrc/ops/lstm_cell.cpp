@@ -34,9 +34,9 @@ std::tuple<Tensor, Tensor> lstm_cell_backward(const Tensor& dh_, const Tensor& d
   Tensor dgates = torch::stable::empty_like(gates), dc = torch::stable::empty_like(c);
   dispatch(gates, [&](auto zero) {
     using T = decltype(zero);
-    cpu::lstm_cell_backward<T>(torch_threads(),
-                               {c.size(0), c.size(1), dh.const_data_ptr<T>(), dc_next.const_data_ptr<T>(),
-                                gates.const_data_ptr<T>(), c.const_data_ptr<T>(), writable<T>(dgates), writable<T>(dc)});
+    cpu::lstm_cell_backward<T>(
+        torch_threads(), {c.size(0), c.size(1), dh.const_data_ptr<T>(), dc_next.const_data_ptr<T>(),
+                          gates.const_data_ptr<T>(), c.const_data_ptr<T>(), writable<T>(dgates), writable<T>(dc)});
   });
   return {dgates, dc};
 }

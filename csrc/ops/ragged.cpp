@@ -73,8 +73,7 @@ Ragged::Ragged(const Tensor& x, const OptionalTensor& sizes, const std::string& 
   T_ = B ? *std::max_element(lengths.begin(), lengths.end()) : 0;
   sequence_.resize(B);
   std::iota(sequence_.begin(), sequence_.end(), 0);
-  in_order_ = std::is_sorted(lengths.begin(), lengths.end(), std::greater<>());
-  if (!in_order_)
+  if (!std::is_sorted(lengths.begin(), lengths.end(), std::greater<>()))
     std::stable_sort(sequence_.begin(), sequence_.end(), [&](int64_t a, int64_t b) { return lengths[a] > lengths[b]; });
   for (const int64_t b : sequence_) length_.push_back(lengths[b]);
   batch_size_.assign(T_, 0);
@@ -104,15 +103,10 @@ Ragged::Offsets Ragged::offsets(const Tensor& t) const {
                                        : (layout_ == RaggedLayout::kFlat ? start_[q] : q) * t.stride(0));
   }
   for (int64_t s = 0; s < T_; ++s)
-    o.step.push_back(batch_major                          ? s * t.stride(1)
+    o.step.push_back(batch_major                        ? s * t.stride(1)
                      : layout_ == RaggedLayout::kPacked ? first_row_[s] * t.stride(0)
                                                         : s * t.stride(0));
   return o;
-}
-
-bool Ragged::is_packed(const Tensor& t) const {
-  if (has_padding() || !in_order_ || !t.is_contiguous()) return false;
-  return layout_ == RaggedLayout::kPacked || layout_ == RaggedLayout::kTimeMajor || B_ <= 1;
 }
 
 SentenceBounds::SentenceBounds(const Tensor& tokens, bool flat, const OptionalTensor& sizes) {

@@ -4,7 +4,8 @@
 //   time_major      [T, B, ...]   lengths [B], or none: all T                        [t, b]
 //   batch_major     [B, T, ...]   lengths [B], or none: all T                        [b, t]
 //   flat            [N, ...]      offsets [B] (torch.nn.EmbeddingBag's convention)   [offsets[b] + t]
-//   packed          [N, ...]      batch_sizes [T] (torch.nn.utils.rnn.PackedSequence)  [sum of batch_sizes before t + b]
+//   packed          [N, ...]      batch_sizes [T] (torch.nn.utils.rnn.PackedSequence)  [sum of batch_sizes before t +
+//   b]
 #pragma once
 #include "../cpu/schedule.h"
 #include "tensors.h"
@@ -27,21 +28,19 @@ class Ragged {
     cpu::Layout layout() const { return {sequence.data(), step.data()}; }
   };
   Offsets offsets(const Tensor& t) const;
-  // Whether the vectors of t, with all their steps, already stand one behind the other in packed order.
-  bool is_packed(const Tensor& t) const;
   // Whether the tensor has vectors that belong to no sequence.
   bool has_padding() const { return rows_ != N_; }
-  int64_t N() const { return N_; }
 
  private:
   RaggedLayout layout_;
   int64_t B_, T_, N_ = 0, rows_;
-  bool reverse_, in_order_ = true;
+  bool reverse_;
   std::vector<int64_t> start_;  // flat: offsets in the caller's order
   std::vector<int64_t> sequence_, length_, batch_size_, first_row_;
 };
 
-// Start and length of each sentence in a batch of tokens: ids or vectors [B, L, ...] with lengths, or [N, ...] with offsets.
+// Start and length of each sentence in a batch of tokens: ids or vectors [B, L, ...] with lengths, or [N, ...] with
+// offsets.
 struct SentenceBounds {
   std::vector<int64_t> start, length;
   SentenceBounds(const Tensor& tokens, bool flat, const OptionalTensor& sizes);

@@ -65,6 +65,8 @@ T* writable(Tensor& t) {
   return t.numel() ? t.mutable_data_ptr<T>() : nullptr;
 }
 
-inline Tensor empty(const Tensor& like, const std::vector<int64_t>& size) { return torch::stable::new_empty(like, size); }
+inline Tensor empty(const Tensor& like, const std::vector<int64_t>& size) {
+  return torch::stable::new_empty(like, size);
+}
 
 }  // namespace textnn::ops

@@ -113,9 +113,9 @@ std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, co
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     const auto w = kernels.weight_pointers<T>(), b = kernels.bias_pointers<T>();
-    cpu::text_conv_forward<T>(torch_threads(),
-                              {sentences(bounds), kernels.sizes(same, activation), x.const_data_ptr<T>(), w.data(),
-                               b.data(), writable<T>(out.y), writable<int32_t>(out.window)});
+    cpu::text_conv_forward<T>(
+        torch_threads(), {sentences(bounds), kernels.sizes(same, activation), x.const_data_ptr<T>(), w.data(), b.data(),
+                          writable<T>(out.y), writable<int32_t>(out.window)});
   });
   return {out.y, out.window};
 }
@@ -180,10 +180,12 @@ std::tuple<Tensor, Tensor, Tensor> text_conv_backward(const Tensor& dy, const Te
   return {dx, b.dweight_taps, b.dbias};
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(
-    const Tensor& dy, const Tensor& ids_, const Tensor& table_, const Tensors& weight, const OptionalTensor& sizes,
-    bool flat, bool same, int64_t activation, const Tensor& y, const Tensor& window, int64_t padding_idx, bool sparse,
-    bool need_dtable) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Tensor& dy, const Tensor& ids_,
+                                                                        const Tensor& table_, const Tensors& weight,
+                                                                        const OptionalTensor& sizes, bool flat,
+                                                                        bool same, int64_t activation, const Tensor& y,
+                                                                        const Tensor& window, int64_t padding_idx,
+                                                                        bool sparse, bool need_dtable) {
   const Tensor ids = compact(ids_), table = compact(table_);
   const Kernels kernels(weight, {}, table);
   const SentenceBounds bounds(ids, flat, sizes);
@@ -200,11 +202,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(
     using T = decltype(zero);
     const auto taps = kernels.weight_taps<T>();
     T* dx = writable<T>(dtable);
-    cpu::text_conv_backward<T>(torch_threads(),
-                               {sentences(bounds), kernels.sizes(same, activation), table.const_data_ptr<T>(), id,
-                                dtable.size(0), sparse ? token.data() : id, taps.data(), b.y.const_data_ptr<T>(),
-                                b.window.const_data_ptr<int32_t>(), b.dy.const_data_ptr<T>(), dx,
-                                writable<T>(b.dweight_taps), writable<T>(b.dbias)});
+    cpu::text_conv_backward<T>(
+        torch_threads(),
+        {sentences(bounds), kernels.sizes(same, activation), table.const_data_ptr<T>(), id, dtable.size(0),
+         sparse ? token.data() : id, taps.data(), b.y.const_data_ptr<T>(), b.window.const_data_ptr<int32_t>(),
+         b.dy.const_data_ptr<T>(), dx, writable<T>(b.dweight_taps), writable<T>(b.dbias)});
     for (int64_t r = 0; dx && r < dtable.size(0); ++r) {
       if ((sparse ? distinct.id[r] : r) == padding_idx) std::fill(dx + r * D, dx + (r + 1) * D, T(0));
     }

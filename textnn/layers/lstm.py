@@ -45,11 +45,12 @@ class LSTM(nn.RNNBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
 
-    get_expected_cell_size = nn.LSTM.get_expected_cell_size
-    check_forward_args = nn.LSTM.check_forward_args  # type: ignore[assignment]
-    permute_hidden = nn.LSTM.permute_hidden  # type: ignore[assignment]
+    # torch's own checks, which need nothing of nn.LSTM but these names.
+    get_expected_cell_size: Any = nn.LSTM.get_expected_cell_size
+    check_forward_args: Any = nn.LSTM.check_forward_args
+    permute_hidden: Any = nn.LSTM.permute_hidden
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         input: Tensor | PackedSequence,  # noqa: A002  # torch.nn.LSTM's name
         hx: States | None = None,
@@ -60,7 +61,8 @@ class LSTM(nn.RNNBase):
 
         Parameters
         ----------
-        input : Tensor [T, B, I], [B, T, I] with ``batch_first``, [T, I] unbatched, [N, I] with ``offsets``, or PackedSequence
+        input : Tensor or PackedSequence
+            [T, B, I], or [B, T, I] with ``batch_first``; [T, I] unbatched; [N, I] with ``offsets``.
         hx : tuple of Tensor, optional
             Initial states h0 [layers * directions, B, P] and c0 [layers * directions, B, H], without B for unbatched
             input; zeros by default.
@@ -105,9 +107,8 @@ class LSTM(nn.RNNBase):
                 raise ValueError("lengths need a batch: unbatched input [T, I] has no padding")
             return self._forward_unbatched(input, hx)
         if hx is not None and (hx[0].dim() != 3 or hx[1].dim() != 3):
-            raise RuntimeError(
-                f"For batched 3-D input, hx and cx should also be 3-D but got ({hx[0].dim()}-D, {hx[1].dim()}-D) tensors"
-            )
+            got = f"({hx[0].dim()}-D, {hx[1].dim()}-D)"
+            raise RuntimeError(f"For batched 3-D input, hx and cx should also be 3-D but got {got} tensors")
         B, T = (input.shape[0], input.shape[1]) if self.batch_first else (input.shape[1], input.shape[0])
         states = self._states(input, hx, B, None)
         if T == 0:
@@ -117,9 +118,8 @@ class LSTM(nn.RNNBase):
     def _forward_unbatched(self, x: Tensor, hx: States | None) -> tuple[Tensor, States]:
         if hx is not None:
             if hx[0].dim() != 2 or hx[1].dim() != 2:
-                raise RuntimeError(
-                    f"For unbatched 2-D input, hx and cx should also be 2-D but got ({hx[0].dim()}-D, {hx[1].dim()}-D) tensors"
-                )
+                got = f"({hx[0].dim()}-D, {hx[1].dim()}-D)"
+                raise RuntimeError(f"For unbatched 2-D input, hx and cx should also be 2-D but got {got} tensors")
             hx = (hx[0].unsqueeze(1), hx[1].unsqueeze(1))
         batch_dim = 0 if self.batch_first else 1
         output, (h_n, c_n) = self.forward(x.unsqueeze(batch_dim), hx)
@@ -131,11 +131,12 @@ class LSTM(nn.RNNBase):
         if hx is None:
             count = self.num_layers * (2 if self.bidirectional else 1)
             hx = (x.new_zeros(count, B, self.proj_size or self.hidden_size), x.new_zeros(count, B, self.hidden_size))
-        self.check_forward_args(x, hx, batch_sizes)  # type: ignore[arg-type]
+        self.check_forward_args(x, hx, batch_sizes)
         return hx
 
     def _run(self, x: Tensor, hx: States, **ragged: Any) -> tuple[Tensor, States]:
-        h_n, c_n = [], []
+        h_n: list[Tensor] = []
+        c_n: list[Tensor] = []
         directions = ("", "_reverse") if self.bidirectional else ("",)
         h0, c0 = hx[0].unbind(0), hx[1].unbind(0)
         for layer in range(self.num_layers):
@@ -152,8 +153,8 @@ class LSTM(nn.RNNBase):
             x = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
         return x, (torch.stack(h_n), torch.stack(c_n))
 
-    def _weights(self, layer: int, suffix: str) -> list[Tensor | None]:
-        """w_ih, w_hh, b_ih, b_hh, w_hr of one layer and direction."""
+    def _weights(self, layer: int, suffix: str) -> list[Any]:
+        """w_ih, w_hh, b_ih, b_hh, w_hr of one layer and direction; None for those that it does not have."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
         return [getattr(self, f"{name}_l{layer}{suffix}", None) for name in names]
 

@@ -1,0 +1,180 @@
+"""Architectures: ragged ids in, logits out; the lecture's recipe to the letter; options and their errors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from samples import SMALL
+from torch import Tensor, nn
+
+from textnn.models import (
+    ARCHITECTURES,
+    TextModel,
+    build_model,
+    drop_words,
+    get_architecture,
+    max_mean_pool,
+    register,
+    resolve_options,
+)
+
+NAMES = list(ARCHITECTURES)
+TEXTS = [[5, 2, 7, 7, 3], [4], [0], list(range(2, 20)), [9, 1]]
+
+
+def ragged(texts: list[list[int]]) -> tuple[Tensor, Tensor]:
+    lengths = torch.tensor([len(text) for text in texts])
+    return torch.tensor([token for text in texts for token in text]), lengths.cumsum(0) - lengths
+
+
+def small_model(name: str, classes: int = 2, **options: object) -> TextModel:
+    return build_model(name, 20, classes, resolve_options(name, {**SMALL[name], **options}))
+
+
+def test_the_registry_has_the_public_architectures() -> None:
+    assert set(NAMES) == {"lecture-lstm", "lstm", "bilstm", "textcnn"}
+
+
+@pytest.mark.parametrize("name", ["textcn", "", None, 3])
+def test_unknown_architecture_is_an_error_with_the_known_names(name: object) -> None:
+    with pytest.raises(ValueError, match=r"architecture: expected one of .*'bilstm'.*, got") as error:
+        get_architecture(name)  # type: ignore[arg-type]
+    assert ("did you mean 'textcnn'" in str(error.value)) == (name == "textcn")
+
+
+def test_a_name_is_registered_once() -> None:
+    with pytest.raises(ValueError, match="'textcnn' is registered already"):
+        register(ARCHITECTURES["textcnn"])
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_one_row_of_logits_a_text(name: str, classes: int) -> None:
+    logits = small_model(name, classes)(*ragged(TEXTS))
+    assert logits.shape == (len(TEXTS), classes), name
+    assert logits.isfinite().all(), name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_text_has_the_same_logits_alone_and_in_any_company(name: str) -> None:
+    model = small_model(name).eval()
+    together = model(*ragged(TEXTS))
+    for row, text in enumerate(TEXTS):
+        alone = model(*ragged([text]))
+        # Another shape may take another order of additions in the matrix products.
+        torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-6, msg=f"{name}, text {text}")
+
+
+@pytest.mark.parametrize("name", ["lstm", "bilstm"])
+def test_pooled_lstms_equal_torch_on_each_text(name: str) -> None:
+    model = small_model(name).eval()
+    encoder = model.encoder
+    plain = nn.LSTM(8, 8, bidirectional=name == "bilstm", batch_first=True)
+    plain.load_state_dict(encoder.lstm.state_dict())
+    logits = model(*ragged(TEXTS))
+    for row, text in enumerate(TEXTS):
+        steps = plain(encoder.weight[torch.tensor([text])])[0][0]
+        expected = model.output(torch.cat([steps.amax(0), steps.mean(0)]))
+        torch.testing.assert_close(logits[row], expected, rtol=1e-4, atol=1e-6, msg=f"{name}, text {text}")
+
+
+def test_lecture_recipe_is_the_plain_pytorch_one() -> None:
+    """Ids cut or padded with 0 to length 10, Embedding, 2-layer LSTM, last time step, two linear layers; no more."""
+    options = resolve_options("lecture-lstm", {})
+    model = build_model("lecture-lstm", 30, 2, options)
+    embedding, lstm = nn.Embedding(30, 100), nn.LSTM(100, 256, 2, batch_first=True)
+    first, second = nn.Linear(256, 100), nn.Linear(100, 2)
+    embedding.weight.data.copy_(model.encoder.weight)
+    lstm.load_state_dict(model.encoder.lstm.state_dict())
+    first.load_state_dict(model.hidden.state_dict())
+    second.load_state_dict(model.output.state_dict())
+    padded = torch.tensor([(text + [0] * 10)[:10] for text in TEXTS])
+    expected = second(first(lstm(embedding(padded))[0][:, -1]))
+    logits = model(*ragged(TEXTS))
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-6)
+
+    # The row of [PAD] is trained like any other.
+    weight = torch.randn_like(logits)
+    (logits * weight).sum().backward()
+    (expected * weight).sum().backward()
+    assert embedding.weight.grad is not None
+    torch.testing.assert_close(model.encoder.weight.grad, embedding.weight.grad, rtol=1e-3, atol=1e-6)
+    assert embedding.weight.grad[0].abs().max() > 0
+
+    recipe = {"batch_size": 128, "epochs": 5, "learning_rate": 0.01, "max_length": 10, "min_count": 1, "patience": 0}
+    recipe |= {"bucket": False, "sparse": False, "weight_decay": 0.0, "label_smoothing": 0.0, "max_vocabulary": None}
+    assert {name: options[name] for name in recipe} == recipe
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradient_of_the_table_has_the_rows_of_the_batch(name: str) -> None:
+    model = small_model(name, word_dropout=None)
+    model.eval()
+    model(*ragged(TEXTS[:2])).sum().backward()
+    gradient = model.encoder.weight.grad
+    if name == "lecture-lstm":
+        assert not gradient.is_sparse
+        assert model.sparse_parameters() == []
+        return
+    assert gradient.is_sparse, name
+    assert set(gradient.coalesce().indices()[0].tolist()) == {2, 3, 4, 5, 7}, name
+    assert [table is model.encoder.weight for table in model.sparse_parameters()] == [True], name
+
+
+def test_pooling_is_maximum_and_mean_of_each_text() -> None:
+    x = torch.randn(9, 3, dtype=torch.float64, requires_grad=True)
+    lengths = torch.tensor([2, 1, 6])
+    expected = torch.stack([torch.cat([part.amax(0), part.mean(0)]) for part in x.split(lengths.tolist())])
+    torch.testing.assert_close(max_mean_pool(x, lengths), expected)
+    assert torch.autograd.gradcheck(lambda x: max_mean_pool(x, lengths), (x,))
+
+
+def test_word_dropout_replaces_words_by_unknown_in_training_only() -> None:
+    ids = torch.arange(2, 10_002)
+    assert drop_words(ids, 0.3, training=False) is ids
+    assert drop_words(ids, 0.0, training=True) is ids
+    dropped = drop_words(ids, 0.3, training=True)
+    changed = dropped != ids
+    assert (dropped[changed] == 1).all()
+    # Five standard deviations of a binomial share of 10,000 draws.
+    assert abs(changed.double().mean().item() - 0.3) < 0.023
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_are_the_defaults_but_for_those_given(name: str) -> None:
+    defaults = dict(ARCHITECTURES[name].defaults)
+    assert resolve_options(name, {"epochs": None}) == defaults
+    assert resolve_options(name, {"epochs": 77, "dropout": None}) == {**defaults, "epochs": 77}
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "message"),
+    [
+        ("lstm", "channels", 3, "channels: the architecture 'lstm' has no such option; it has .*hidden_size"),
+        ("textcnn", "hidden_size", 3, "hidden_size: the architecture 'textcnn' has no such option"),
+        ("lecture-lstm", "dropout", 0.5, "dropout: the architecture 'lecture-lstm' has no such option"),
+        ("lstm", "hidden_size", 0, "hidden_size: expected an integer from 1 to 65536, got 0"),
+        ("lstm", "hidden_size", 10**9, "hidden_size: expected an integer from 1 to 65536, got 1000000000"),
+        ("lstm", "hidden_size", 2.5, r"hidden_size: expected an integer, got float 2\.5"),
+        ("lstm", "epochs", True, "epochs: expected an integer, got bool True"),
+        ("lstm", "max_length", 0, "max_length: expected an integer from 1"),
+        ("lstm", "dropout", 1.0, "dropout: expected a number from 0 and below 1, got 1"),
+        ("lstm", "dropout", "0.5", "dropout: expected a number, got str '0.5'"),
+        ("lstm", "learning_rate", 0, "learning_rate: expected a number above 0, got 0"),
+        ("lstm", "learning_rate", float("nan"), "learning_rate: expected a number above 0, got nan"),
+        ("lstm", "learning_rate", float("inf"), "learning_rate: expected a number above 0, got inf"),
+        ("lstm", "validation_fraction", -0.1, r"validation_fraction: expected a number from 0 and below 1, got -0\.1"),
+        ("textcnn", "kernel_sizes", (), "kernel_sizes: expected 1 to 32 integers"),
+        ("textcnn", "kernel_sizes", "123", "kernel_sizes: expected 1 to 32 integers"),
+        ("textcnn", "kernel_sizes", (1, 0), "kernel_sizes: expected an integer from 1 to 64, got 0"),
+        ("textcnn", "sparse", 1, "sparse: expected True or False, got int 1"),
+    ],
+)
+def test_a_bad_option_is_an_error_that_names_it(name: str, option: str, value: object, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        resolve_options(name, {option: value})
+
+
+def test_a_single_kernel_size_may_be_a_number() -> None:
+    assert resolve_options("textcnn", {"kernel_sizes": 3})["kernel_sizes"] == (3,)
+    assert resolve_options("textcnn", {"kernel_sizes": [2, 4]})["kernel_sizes"] == (2, 4)

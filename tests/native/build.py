@@ -1,0 +1,155 @@
+"""Compiles csrc/cpu and the bindings beside this file into the module that the native tests load.
+
+One ninja file describes two flavours of the module, so that only what changed is compiled again:
+
+    plain       the optimisation of the package itself             build/native-plain/textnn_native*.so
+    sanitized   -O1 with the address and undefined-behaviour       build/native-sanitized/textnn_native*.so
+                sanitizers, and checked_workspace.h in the kernels
+
+Bindings that hold no code under test are compiled once for both. ``python tests/native/build.py plain`` builds by hand.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BUILD = ROOT / "build"
+MODULE = "textnn_native"
+FLAVOURS = {
+    "plain": ["-O3"],
+    "sanitized": [
+        "-O1",
+        "-g1",
+        "-fno-omit-frame-pointer",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=undefined",
+        # What the address sanitizer sees anyway, or what cannot occur, at a third of the time to compile.
+        "-fno-sanitize=null,alignment,object-size,vptr,pointer-overflow",
+        "--param asan-instrumentation-with-call-threshold=0",
+    ],
+}
+WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-Wno-ignored-attributes"]
+BINDINGS = ["lstm", "text_conv", "parallel", "module", "pools"]  # no code under test, compiled once for both flavours
+SLOW_FIRST = ["lstm", "text_conv"]  # the longest compilations start first
+
+
+def compiler() -> str | None:
+    """The C++ compiler: ``$CXX``, else g++, c++ or clang++, whichever comes first; None where there is none."""
+    wanted = os.environ.get("CXX")
+    candidates = [wanted] if wanted else ["g++", "c++", "clang++"]
+    return next((found for name in candidates if (found := shutil.which(name))), None)
+
+
+def ninja() -> str | None:
+    """The ninja program, of the Python package of that name or the system's."""
+    try:
+        from ninja import BIN_DIR
+    except ImportError:
+        return shutil.which("ninja")
+    return str(Path(BIN_DIR) / "ninja")
+
+
+def missing() -> str | None:
+    """What the native tests lack on this machine, as a sentence; None where they can be built."""
+    if compiler() is None:
+        return "the native tests need a C++ compiler"
+    if ninja() is None:
+        return "the native tests need ninja"
+    if importlib.util.find_spec("pybind11") is None:
+        return "the native tests need pybind11"
+    return None
+
+
+def module_path(flavour: str) -> Path:
+    """Where the module of a flavour stands."""
+    return BUILD / f"native-{flavour}" / f"{MODULE}{sysconfig.get_config_var('EXT_SUFFIX')}"
+
+
+def _escape(path: object) -> str:
+    return str(path).replace("$", "$$").replace(" ", "$ ").replace(":", "$:")
+
+
+def _ninja_file() -> str:
+    import pybind11
+
+    includes = [pybind11.get_include(), sysconfig.get_path("include"), str(HERE)]
+    flags = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-pthread", *WARNINGS]
+    lines = [
+        f"cxx = {compiler()}",
+        f"flags = {' '.join(flags)} " + " ".join(f"-isystem {path}" for path in includes[:2]) + f" -I{includes[2]}",
+        "rule compile",
+        "  command = $cxx -MMD -MF $out.d $flags $extra -c $in -o $out",
+        "  depfile = $out.d",
+        "  deps = gcc",
+        "  description = compiling $in ($flavour)",
+        "rule link",
+        "  command = $cxx -shared -pthread $extra $in -o $out",
+        "  description = linking $out",
+    ]
+
+    def add(source: Path, flavour: str, extra: list[str]) -> str:
+        out = BUILD / f"native-{flavour}" / f"{source.parent.name}-{source.stem}.o"
+        lines.append(f"build {_escape(out)}: compile {_escape(source)}")
+        lines.extend([f"  extra = {' '.join(extra)}", f"  flavour = {flavour}"])
+        return _escape(out)
+
+    kernels = sorted((ROOT / "csrc" / "cpu").glob("*.cpp"), key=lambda path: (path.stem not in SLOW_FIRST, path.stem))
+    common = [add(HERE / f"{name}.cpp", "common", ["-O0"]) for name in BINDINGS]
+    common.append(add(HERE / "vector_math.cpp", "common", FLAVOURS["plain"]))
+    targets: dict[str, list[str]] = {}
+    for flavour, extra in FLAVOURS.items():
+        checked = ["-include", _escape(HERE / "checked_workspace.h")] if flavour == "sanitized" else []
+        targets[flavour] = [
+            add(path, flavour, extra + (checked if path.stem != "workspace" else [])) for path in kernels
+        ]
+        targets[flavour].append(add(HERE / "probes.cpp", flavour, extra))
+    for flavour, extra in FLAVOURS.items():
+        out = _escape(module_path(flavour))
+        lines.append(f"build {out}: link {' '.join(targets[flavour] + common)}")
+        lines.append(f"  extra = {' '.join(extra)}")
+        lines.append(f"build {flavour}: phony {out}")
+    return "\n".join([*lines, ""])
+
+
+def build(flavour: str) -> Path:
+    """Bring the module of a flavour up to date and return its path; RuntimeError with the compiler's words otherwise."""
+    program = ninja()
+    assert program is not None, missing()
+    folder = BUILD / "native"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs of the tests at once
+        path, text = folder / "build.ninja", _ninja_file()
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+        jobs = str(len(os.sched_getaffinity(0)))
+        environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+        command = [program, "-C", str(folder), "-j", jobs, flavour]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        if done.returncode:
+            raise RuntimeError(f"the native tests do not compile ({flavour}):\n{done.stdout}{done.stderr}")
+    return module_path(flavour)
+
+
+def load(path: Path) -> ModuleType:
+    """Import the module at this path."""
+    spec = importlib.util.spec_from_file_location(MODULE, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or FLAVOURS:
+        print(build(name))

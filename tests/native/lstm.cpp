@@ -1,0 +1,138 @@
+// Binds csrc/cpu/lstm.h and lstm_cell.h. Arrays go by the names of the kernels' arguments; see lstm_oracle.py for their
+// making.
+#include "../../csrc/cpu/lstm.h"
+#include "../../csrc/cpu/lstm_cell.h"
+#include "arrays.h"
+
+namespace textnn::native {
+namespace {
+
+cpu::Schedule schedule(const Arguments& a) {
+  const int64_t B = a.count("sequence"), T = a.count("batch_size");
+  return {B,
+          T,
+          a.size("N"),
+          a.array<const int64_t>("sequence"),
+          a.array<const int64_t>("length", B),
+          a.array<const int64_t>("batch_size"),
+          a.array<const int64_t>("first_row", T),
+          a.size("reverse") != 0};
+}
+
+cpu::Layout layout(const Arguments& a, const std::string& of) {
+  return {a.array<const int64_t>((of + "_sequence_offset").c_str(), a.count("sequence")),
+          a.array<const int64_t>((of + "_step_offset").c_str(), a.count("batch_size"))};
+}
+
+template <class T>
+void forward(const cpu::ThreadPool& pool, const Arguments& a) {
+  const cpu::Schedule s = schedule(a);
+  const int64_t I = a.size("I"), H = a.size("H"), P = a.size("P");
+  const cpu::LstmForward<T> args{s,
+                                 I,
+                                 H,
+                                 P,
+                                 a.array<const T>("x"),
+                                 layout(a, "x"),
+                                 a.array<const T>("h0", s.B * P),
+                                 a.array<const T>("c0", s.B * H),
+                                 a.array<const T>("w_ih", 4 * H * I),
+                                 a.array<const T>("w_hh", 4 * H * P),
+                                 a.optional<const T>("b_ih", 4 * H),
+                                 a.optional<const T>("b_hh", 4 * H),
+                                 a.optional<const T>("w_hr", P * H),
+                                 a.array<T>("y"),
+                                 layout(a, "y"),
+                                 a.array<T>("h_n", s.B * P),
+                                 a.array<T>("c_n", s.B * H),
+                                 a.optional<T>("gates", s.N * 4 * H),
+                                 a.optional<T>("cells", s.N * H),
+                                 a.optional<T>("h_prev", s.N * P),
+                                 a.optional<T>("unprojected", s.N * H)};
+  const py::gil_scoped_release release;
+  cpu::lstm_forward(pool, args);
+}
+
+template <class T>
+void backward(const cpu::ThreadPool& pool, const Arguments& a) {
+  const cpu::Schedule s = schedule(a);
+  const int64_t I = a.size("I"), H = a.size("H"), P = a.size("P");
+  cpu::LstmBackward<T> args{};
+  args.schedule = s;
+  args.I = I, args.H = H, args.P = P;
+  args.x = a.array<const T>("x");
+  args.x_layout = layout(a, "x");
+  args.dy = a.optional<const T>("dy");
+  if (a.has("dy")) args.dy_layout = layout(a, "dy");
+  args.dh_n = a.optional<const T>("dh_n", s.B * P);
+  args.dc_n = a.optional<const T>("dc_n", s.B * H);
+  args.c0 = a.array<const T>("c0", s.B * H);
+  args.w_ih = a.array<const T>("w_ih", 4 * H * I);
+  args.w_hh = a.array<const T>("w_hh", 4 * H * P);
+  args.w_hr = a.optional<const T>("w_hr", P * H);
+  args.gates = a.array<const T>("gates", s.N * 4 * H);
+  args.cells = a.array<const T>("cells", s.N * H);
+  args.h_prev = a.array<const T>("h_prev", s.N * P);
+  args.unprojected = a.optional<const T>("unprojected", s.N * H);
+  args.dx = a.optional<T>("dx");
+  if (a.has("dx")) args.dx_layout = layout(a, "dx");
+  args.dh0 = a.array<T>("dh0", s.B * P);
+  args.dc0 = a.array<T>("dc0", s.B * H);
+  args.dw_ih = a.array<T>("dw_ih", 4 * H * I);
+  args.dw_hh = a.array<T>("dw_hh", 4 * H * P);
+  args.db = a.array<T>("db", 4 * H);
+  args.dw_hr = a.optional<T>("dw_hr", P * H);
+  const py::gil_scoped_release release;
+  cpu::lstm_backward(pool, args);
+}
+
+template <class T>
+void cell(const cpu::ThreadPool& pool, const Arguments& a) {
+  const int64_t B = a.size("B"), H = a.size("H");
+  const cpu::LstmCell<T> args{B,
+                              H,
+                              a.array<const T>("gates", B * 4 * H),
+                              a.array<const T>("c", B * H),
+                              a.array<T>("h", B * H),
+                              a.array<T>("c_next", B * H)};
+  const py::gil_scoped_release release;
+  cpu::lstm_cell(pool, args);
+}
+
+template <class T>
+void cell_backward(const cpu::ThreadPool& pool, const Arguments& a) {
+  const int64_t B = a.size("B"), H = a.size("H");
+  const cpu::LstmCellBackward<T> args{B,
+                                      H,
+                                      a.array<const T>("dh", B * H),
+                                      a.array<const T>("dc_next", B * H),
+                                      a.array<const T>("gates", B * 4 * H),
+                                      a.array<const T>("c", B * H),
+                                      a.array<T>("dgates", B * 4 * H),
+                                      a.array<T>("dc", B * H)};
+  const py::gil_scoped_release release;
+  cpu::lstm_cell_backward(pool, args);
+}
+
+}  // namespace
+
+void bind_lstm(py::module_& m) {
+  m.def("lstm_forward", [](const std::string& pool, int threads, const py::dict& values) {
+    const Arguments a(values);
+    a.dispatch("h0", [&](auto zero) { forward<decltype(zero)>(make_pool(pool, threads), a); });
+  });
+  m.def("lstm_backward", [](const std::string& pool, int threads, const py::dict& values) {
+    const Arguments a(values);
+    a.dispatch("c0", [&](auto zero) { backward<decltype(zero)>(make_pool(pool, threads), a); });
+  });
+  m.def("lstm_cell", [](const std::string& pool, int threads, const py::dict& values) {
+    const Arguments a(values);
+    a.dispatch("c", [&](auto zero) { cell<decltype(zero)>(make_pool(pool, threads), a); });
+  });
+  m.def("lstm_cell_backward", [](const std::string& pool, int threads, const py::dict& values) {
+    const Arguments a(values);
+    a.dispatch("c", [&](auto zero) { cell_backward<decltype(zero)>(make_pool(pool, threads), a); });
+  });
+}
+
+}  // namespace textnn::native

@@ -1,0 +1,108 @@
+// Binds csrc/cpu/text_conv.h. The weights of kernel i are the arrays "weight<i>" and "bias<i>".
+#include "../../csrc/cpu/text_conv.h"
+#include <vector>
+#include "arrays.h"
+
+namespace textnn::native {
+namespace {
+
+struct Shape {
+  cpu::Sentences sentences;
+  cpu::TextConvKernelSizes sizes;
+  int64_t columns;  // of y and window
+
+  explicit Shape(const Arguments& a)
+      : sentences{a.count("start"), a.array<const int64_t>("start"), a.array<const int64_t>("length")},
+        sizes{a.count("taps"),     a.size("C"),
+              a.size("D"),         a.array<const int64_t>("taps"),
+              a.size("same") != 0, math::Activation(int(a.size("activation")))},
+        columns(sentences.B * sizes.S * sizes.C) {}
+  int64_t weights() const { return sizes.taps_before(sizes.S) * sizes.C * sizes.D; }
+};
+
+template <class T>
+struct Weights {
+  std::vector<const T*> weight, bias;
+
+  Weights(const Arguments& a, const Shape& shape) {
+    for (int64_t i = 0; i < shape.sizes.S; ++i) {
+      const std::string number = std::to_string(i);
+      weight.push_back(
+          a.array<const T>(("weight" + number).c_str(), shape.sizes.C * shape.sizes.D * shape.sizes.taps[i]));
+      bias.push_back(a.optional<const T>(("bias" + number).c_str(), shape.sizes.C));
+    }
+  }
+};
+
+template <class T>
+void forward(const cpu::ThreadPool& pool, const Arguments& a) {
+  const Shape shape(a);
+  const Weights<T> w(a, shape);
+  const cpu::TextConvForward<T> args{shape.sentences,
+                                     shape.sizes,
+                                     a.array<const T>("x"),
+                                     w.weight.data(),
+                                     w.bias.data(),
+                                     a.array<T>("y", shape.columns),
+                                     a.optional<int32_t>("window", shape.columns)};
+  const py::gil_scoped_release release;
+  cpu::text_conv_forward(pool, args);
+}
+
+template <class T>
+void embedding_forward(const cpu::ThreadPool& pool, const Arguments& a) {
+  const Shape shape(a);
+  const Weights<T> w(a, shape);
+  const cpu::EmbeddingTextConvForward<T> args{shape.sentences,
+                                              shape.sizes,
+                                              a.count("distinct"),
+                                              a.array<const int64_t>("distinct"),
+                                              a.array<const int32_t>("token"),
+                                              a.array<const T>("table"),
+                                              w.weight.data(),
+                                              w.bias.data(),
+                                              a.array<T>("y", shape.columns),
+                                              a.optional<int32_t>("window", shape.columns)};
+  const py::gil_scoped_release release;
+  cpu::embedding_text_conv_forward(pool, args);
+}
+
+template <class T>
+void backward(const cpu::ThreadPool& pool, const Arguments& a) {
+  const Shape shape(a);
+  const int64_t dx_rows = a.size("dx_rows");
+  const cpu::TextConvBackward<T> args{shape.sentences,
+                                      shape.sizes,
+                                      a.array<const T>("x"),
+                                      a.optional<const int64_t>("x_row"),
+                                      dx_rows,
+                                      a.optional<const int64_t>("dx_row"),
+                                      a.array<const T>("weight_taps", shape.weights()),
+                                      a.array<const T>("y", shape.columns),
+                                      a.array<const int32_t>("window", shape.columns),
+                                      a.array<const T>("dy", shape.columns),
+                                      a.optional<T>("dx", dx_rows * shape.sizes.D),
+                                      a.optional<T>("dweight_taps", shape.weights()),
+                                      a.optional<T>("dbias", shape.sizes.S * shape.sizes.C)};
+  const py::gil_scoped_release release;
+  cpu::text_conv_backward(pool, args);
+}
+
+}  // namespace
+
+void bind_text_conv(py::module_& m) {
+  m.def("text_conv_forward", [](const std::string& pool, int threads, const py::dict& values) {
+    const Arguments a(values);
+    a.dispatch("y", [&](auto zero) { forward<decltype(zero)>(make_pool(pool, threads), a); });
+  });
+  m.def("embedding_text_conv_forward", [](const std::string& pool, int threads, const py::dict& values) {
+    const Arguments a(values);
+    a.dispatch("y", [&](auto zero) { embedding_forward<decltype(zero)>(make_pool(pool, threads), a); });
+  });
+  m.def("text_conv_backward", [](const std::string& pool, int threads, const py::dict& values) {
+    const Arguments a(values);
+    a.dispatch("y", [&](auto zero) { backward<decltype(zero)>(make_pool(pool, threads), a); });
+  });
+}
+
+}  // namespace textnn::native
