@@ -122,7 +122,7 @@ def _ninja_file() -> str:
 
 
 def build(flavour: str) -> Path:
-    """Bring the module of a flavour up to date and return its path; RuntimeError with the compiler's words otherwise."""
+    """Bring the module of a flavour up to date and return its path; RuntimeError where it does not compile."""
     program = ninja()
     assert program is not None, missing()
     folder = BUILD / "native"
@@ -144,7 +144,8 @@ def build(flavour: str) -> Path:
 def load(path: Path) -> ModuleType:
     """Import the module at this path."""
     spec = importlib.util.spec_from_file_location(MODULE, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -1,0 +1,443 @@
+"""The command line: what it writes, its exit codes, constant memory, Ctrl-C, broken pipes, and a quick --help."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples import make_reviews
+from typer.testing import CliRunner
+
+import textnn
+from textnn.classifier import SentimentClassifier
+from textnn.cli import app
+from textnn.cli.evaluate import match_labels
+from textnn.cli.predict import CHUNK, _predict
+from textnn.models import ARCHITECTURES
+from textnn.text import Record
+
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(Path(textnn.__file__).parent.parent),
+    "OMP_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+QUICK = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--epochs", "2"]
+
+
+def run(*arguments: object, stdin: str | None = None) -> Any:
+    """Run a command within this process."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+
+def start(*arguments: object, **settings: Any) -> subprocess.Popen[str]:
+    """Start a command in a process of its own."""
+    command = [sys.executable, "-m", "textnn", *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, **settings
+    )
+
+
+def write_csv(path: Path, count: int = 60, seed: int = 0) -> Path:
+    texts, labels = make_reviews(count, seed=seed)
+    rows = "".join(f"{label},{text}\n" for text, label in zip(texts, labels, strict=True))
+    path.write_text("label,review\n" + rows, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def model(fitted: SentimentClassifier, tmp_path: Path) -> Path:
+    """A saved model."""
+    fitted.save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+# help
+
+
+def test_help_needs_no_torch() -> None:
+    code = (
+        "import sys, runpy\n"
+        "sys.argv = ['textnn', *sys.argv[1:]]\n"
+        "try:\n    runpy.run_module('textnn', run_name='__main__')\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "heavy = {'torch', 'sklearn', 'jieba', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, f'imported: {heavy}'\n"
+    )
+    for arguments in (["--help"], ["train", "--help"], ["--version"]):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], env=ENVIRONMENT, capture_output=True, text=True)
+        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info", "demo"])
+def test_help_of_each_command_teaches_with_examples(command: str) -> None:
+    overview = run("--help")
+    assert overview.exit_code == 0
+    assert command in overview.output
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    if command != "demo":
+        assert f"textnn {command} " in result.output.partition("Examples")[2], result.output
+    if command in ("train", "demo"):
+        assert all(name in result.output for name in ARCHITECTURES), result.output
+
+
+def test_version() -> None:
+    assert run("--version").output == f"textnn {textnn.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["sing"],
+        ["train", "reviews.csv"],
+        ["train", "reviews.csv", "-o", "m", "--epochs", "many"],
+        ["predict"],
+        ["predict", "model", "file", "--text", "both"],
+        ["predict", "model", "--text", "x", "--format", "xml"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+
+
+# train
+
+
+def test_train_saves_a_model_and_says_how_good_it_is(tmp_path: Path) -> None:
+    result = run("train", write_csv(tmp_path / "reviews.csv"), "--output", tmp_path / "deep" / "model", *QUICK)
+    assert result.exit_code == 0, result.output
+    for expected in ("accuracy", "confusion matrix", f"saved: {tmp_path / 'deep' / 'model'}", "textnn predict"):
+        assert expected in result.stdout, expected
+    for expected in ("60 texts", "epoch 1/2", "epoch 2/2"):
+        assert expected in result.stderr, expected
+    classifier = SentimentClassifier.load(tmp_path / "deep" / "model")
+    assert classifier.classes_.tolist() == ["bad", "good"]
+    assert classifier.options_["embedding_dim"] == 8
+
+
+def test_train_takes_its_options(tmp_path: Path) -> None:
+    data, stop = write_csv(tmp_path / "reviews.csv"), tmp_path / "stop.txt"
+    stop.write_text("的\n", encoding="utf-8")
+    options = ["--kernel-sizes", "1,3", "--channels", "4", "--stop-words", stop, "--seed", "5", "--threads", "1"]
+    columns = ["--text-column", "review", "--label-column", "0", "--input-format", "csv", "--encoding", "utf-8"]
+    validation = ["--validation", write_csv(tmp_path / "dev.csv", 20, seed=1)]
+    result = run("train", data, "-o", tmp_path / "m", *QUICK, *options, *columns, *validation, "-q", "--limit", 40)
+    assert (result.exit_code, result.output) == (0, ""), result.output
+    classifier = SentimentClassifier.load(tmp_path / "m")
+    assert classifier.options_["kernel_sizes"] == (1, 3)
+    assert (classifier.seed_, classifier.n_texts_) == (5, 40)
+    assert classifier.tokenizer_.stop_words == ["的"]
+    assert classifier.validation_report_ is not None
+    assert classifier.validation_report_.texts == 20
+
+
+def test_train_reads_standard_input(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "reviews.csv").read_text(encoding="utf-8")
+    result = run("train", "-", "-o", tmp_path / "m", "-q", *QUICK, stdin=data)
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_the_same_seed_trains_the_same_model(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "reviews.csv")
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert run("train", data, "-o", tmp_path / name, "-q", "--seed", seed, *QUICK).exit_code == 0
+    weights = {name: (tmp_path / name / "model.safetensors").read_bytes() for name in "abc"}
+    assert weights["a"] == weights["b"] != weights["c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (None, [], "reviews.csv: expected a file, but there is none of this name"),
+        (b"", [], "reviews.csv, line 1: expected text, but the file is empty"),
+        (b"label,review\n", [], "reviews.csv: expected rows with a text and a label, got no row below the header"),
+        (b"label,review\na,x\n", [], "expected at least two different labels in column 'label', got only 'a'"),
+        (
+            b"label,review\na,x\nb,\xff\xff\n",
+            [],
+            "reviews.csv, line 3: expected UTF-8 or GB18030 text, got the byte 0xff",
+        ),
+        (b"label,review\na,x\nb,y\n", ["--text-column", "body"], "line 1: expected a column 'body' for the text"),
+        (b"label,review\na,x\nb,y,z\n", [], "reviews.csv, line 3: expected 2 fields as in the first row, got 3"),
+        (b"label,review\na,x\nb,y\n", ["--architecture", "gpt"], "architecture: expected one of"),
+        (
+            b"label,review\na,x\nb,y\n",
+            ["--hidden-size", "3"],
+            "hidden_size: the architecture 'textcnn' has no such option",
+        ),
+        (b"label,review\na,x\nb,y\n", ["--kernel-sizes", "1;2"], "--kernel-sizes: expected integers with commas"),
+        (b"label,review\na,x\nb,y\n", ["--stop-words", "/no/file"], "stop_words: cannot read the file /no/file"),
+        (b"label,review\na,x\nb,y\n", ["--input-format", "xls"], "format: expected one of csv, tsv"),
+    ],
+)
+def test_bad_training_data_is_exit_code_2_with_one_line(
+    content: bytes | None, options: list[str], message: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "reviews.csv").write_bytes(content)
+    result = run("train", tmp_path / "reviews.csv", "-o", tmp_path / "model", *options)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr.splitlines()[-1], result.stderr
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert result.stdout == ""
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_unknown_label_in_the_validation_file_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "dev.csv").write_text("label,review\ngood,很 好\nugly,很 丑\n", encoding="utf-8")
+    data = write_csv(tmp_path / "reviews.csv")
+    result = run("train", data, "-o", tmp_path / "m", "--validation", tmp_path / "dev.csv", *QUICK)
+    assert result.exit_code == 2
+    assert (
+        "dev.csv, line 3: expected one of the labels of the training texts ('bad', 'good'), got 'ugly'" in result.stderr
+    )
+
+
+def test_a_place_where_no_model_can_be_saved_is_found_before_the_training(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "diary.txt").write_text("precious")
+    result = run("train", write_csv(tmp_path / "reviews.csv"), "-o", tmp_path / "notes", *QUICK)
+    assert result.exit_code == 2
+    assert "expected an empty directory or a textnn model to replace" in result.stderr
+    assert "epoch" not in result.stderr
+    assert (tmp_path / "notes" / "diary.txt").read_text() == "precious"
+
+
+def test_a_failing_training_is_exit_code_1(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "reviews.csv")
+    result = run("train", data, "-o", tmp_path / "m", *QUICK, "--learning-rate", "1e30")
+    assert result.exit_code == 1, result.output
+    assert "error: the loss became" in result.stderr
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_failing_save_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from textnn import bundle
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(bundle, "exchange", full)
+    result = run("train", write_csv(tmp_path / "reviews.csv"), "-o", tmp_path / "m", *QUICK)
+    assert result.exit_code == 1, result.output
+    assert result.stderr.splitlines()[-1] == f"error: {tmp_path / 'm'}: cannot be written: No space left on device"
+
+
+def test_debug_shows_the_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEXTNN_DEBUG", "1")
+    assert isinstance(run("train", tmp_path / "none.csv", "-o", tmp_path / "m").exception, ValueError)
+
+
+# predict
+
+
+def read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_predict_writes_a_row_for_each_text(model: Path, fitted: SentimentClassifier) -> None:
+    result = run("predict", model, "--text", "很 好", "-t", "很 差, 失望")
+    assert result.exit_code == 0, result.output
+    rows = read_csv(result.stdout)
+    assert [row["text"] for row in rows] == ["很 好", "很 差, 失望"]
+    assert [row["prediction"] for row in rows] == fitted.predict(["很 好", "很 差, 失望"]).tolist()
+    for row, expected in zip(rows, fitted.predict_proba(["很 好", "很 差, 失望"]).max(axis=1), strict=True):
+        assert float(row["probability"]) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("source", ["file", "pipe", "dash"])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_predict_reads_files_and_pipes_and_writes_csv_and_jsonl(
+    source: str, form: str, model: Path, fitted: SentimentClassifier, tmp_path: Path
+) -> None:
+    data = write_csv(tmp_path / "new.csv", 30)
+    texts = make_reviews(30)[0]
+    where = {"file": [data], "pipe": [], "dash": ["-"]}[source]
+    given = None if source == "file" else data.read_text(encoding="utf-8")
+    result = run("predict", model, *where, "--format", form, "--probabilities", stdin=given)
+    assert result.exit_code == 0, result.output
+    rows = read_csv(result.stdout) if form == "csv" else [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["text"] for row in rows] == texts
+    assert [int(row["line"]) for row in rows] == list(range(2, 32))
+    assert [row["prediction"] for row in rows] == fitted.predict(texts).tolist()
+    expected = fitted.predict_proba(texts)
+    for row, (bad, good) in zip(rows, expected.tolist(), strict=True):
+        if form == "csv":
+            found = [float(row["probability of bad"]), float(row["probability of good"])]
+            assert found == pytest.approx([bad, good], abs=1e-6)
+        else:
+            assert row["probabilities"] == {"bad": bad, "good": good}
+
+
+def test_output_file_has_the_format_of_its_suffix(model: Path, tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "new.csv", 5)
+    for name, first in (("out.csv", "line,text"), ("out.jsonl", '{"line": 2'), ("out.txt", "line,text")):
+        result = run("predict", model, data, "--output", tmp_path / name)
+        assert (result.exit_code, result.stdout) == (0, ""), result.output
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(first), name
+        assert f"{name}: 5 texts" in result.stderr
+
+
+def test_texts_without_content_keep_their_row_but_have_no_prediction(model: Path) -> None:
+    result = run("predict", model, "-", "-f", "jsonl", "-p", stdin="很 好\n\n  \n很 差\n")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["line"] for row in rows] == [1, 2, 3, 4]
+    assert [row["prediction"] is None for row in rows] == [False, True, True, False]
+    assert rows[1]["probability"] is rows[1]["probabilities"] is None
+    assert "2 of 4 texts are empty and have no prediction" in result.stderr
+    assert run("predict", model, "-q", "-p", stdin="\n很 好\n").stdout.splitlines()[1] == "1,,,,,"
+
+
+def test_predict_holds_one_chunk_in_memory(fitted: SentimentClassifier) -> None:
+    taken = 0
+
+    def endless() -> Iterator[Record]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield Record(taken, "很 好", None, [])
+
+    rows = _predict(fitted, endless())
+    for number in range(1, 2 * CHUNK + 2):
+        assert next(rows)[0] == number
+        assert taken <= number + CHUNK
+
+
+def test_a_bad_line_far_down_leaves_no_output_file(model: Path, tmp_path: Path) -> None:
+    data = tmp_path / "new.jsonl"
+    data.write_text('{"text": "很 好"}\n' * (2 * CHUNK) + "oops\n", encoding="utf-8")
+    (tmp_path / "out.csv").write_text("an older result")
+    result = run("predict", model, data, "-o", tmp_path / "out.csv")
+    assert result.exit_code == 2
+    assert f"new.jsonl, line {2 * CHUNK + 1}: expected a JSON object" in result.stderr
+    assert (tmp_path / "out.csv").read_text() == "an older result"
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "new.jsonl", "out.csv"}
+
+
+def test_the_input_is_not_overwritten(model: Path, tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "new.csv", 5)
+    before = data.read_bytes()
+    result = run("predict", model, data, "-o", data)
+    assert result.exit_code == 2
+    assert "--output: expected another file than the input" in result.stderr
+    assert data.read_bytes() == before
+
+
+def test_an_output_that_cannot_be_written_is_exit_code_1(model: Path, tmp_path: Path) -> None:
+    result = run("predict", model, "-t", "x", "-o", tmp_path / "none" / "out.csv")
+    assert result.exit_code == 1
+    assert "none/out.csv: cannot be written: No such file or directory" in result.stderr
+
+
+def test_a_damaged_model_is_exit_code_2(model: Path) -> None:
+    (model / "model.safetensors").write_bytes(b"")
+    for arguments in (["predict", model, "-t", "x"], ["evaluate", model, "-"]):
+        result = run(*arguments, stdin="label,review\na,x\n")
+        assert result.exit_code == 2, result.output
+        assert "model.safetensors: expected" in result.stderr
+    result = run("predict", model.parent / "none", "-t", "x")
+    assert (result.exit_code, "expected the directory of a textnn model" in result.stderr) == (2, True)
+
+
+# evaluate, info
+
+
+def test_evaluate_prints_tables_or_json(model: Path, fitted: SentimentClassifier, tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "test.csv", 50, seed=2)
+    report = fitted.evaluate(*make_reviews(50, seed=2), worst=3)
+    result = run("evaluate", model, data, "--worst", 3)
+    assert (result.exit_code, result.stdout) == (0, f"{report}\n"), result.output
+    stored = json.loads(run("evaluate", model, data, "--json", "--worst", 3).stdout)
+    assert stored == json.loads(json.dumps(report.to_dict()))
+
+
+def test_evaluate_tells_of_labels_that_the_model_does_not_know(model: Path) -> None:
+    result = run("evaluate", model, "-", stdin="label,review\ngood,很 好\nugly,很 丑\n")
+    assert result.exit_code == 0, result.output
+    assert "labels that the model does not know count as errors: ugly" in result.stderr
+
+
+def test_labels_of_a_file_are_matched_to_numbers() -> None:
+    assert match_labels(["0", "1", "x"], [0, 1]) == [0, 1, "x"]
+    assert match_labels(["True"], [False, True]) == [True]
+    assert match_labels(["1"], [1, "1"]) == ["1"]
+
+
+def test_info_tells_of_the_installation_and_of_a_model(model: Path) -> None:
+    import torch
+
+    from textnn.backends import cpu_capability
+
+    result = run("info")
+    assert result.exit_code == 0, result.output
+    for expected in (textnn.__version__, torch.__version__, cpu_capability(), "CUDA", "threads"):
+        assert expected in result.stdout, expected
+    assert run("info", model).stdout == (model / "README.md").read_text(encoding="utf-8")
+    assert run("info", model.parent).exit_code == 2
+
+
+# interruptions
+
+
+def wait_for(condition: Any, what: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        if process.poll() is not None:
+            pytest.fail(f"{what}: the process ended with {process.returncode}: {process.communicate()}")
+        if time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"{what}: not within 60 s")
+        time.sleep(0.02)
+
+
+def test_ctrl_c_in_predict_leaves_no_file(model: Path, tmp_path: Path) -> None:
+    process = start("predict", model, "-", "-o", tmp_path / "out.csv", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write("很 好\n" * (2 * CHUNK))
+    process.stdin.flush()
+    wait_for(lambda: len(list(tmp_path.iterdir())) == 2, "a temporary file beside the model", process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors == "error: interrupted\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_ctrl_c_in_train_leaves_no_model(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "reviews.csv", 500)
+    process = start("train", data, "-o", tmp_path / "model", *QUICK[:-1], "1000000", "--patience", "0")
+    assert process.stderr is not None
+    read: list[str] = []
+    while "epoch 1/" not in "".join(read) and (line := process.stderr.readline()):
+        read.append(line)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, f"{read} {errors}"
+    assert errors.endswith("error: interrupted\n")
+    assert "Traceback" not in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["reviews.csv"]
+
+
+def test_a_reader_that_leaves_early_is_no_error(model: Path, tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "new.csv", 5 * CHUNK)
+    process = start("predict", model, data)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "line,text,prediction,probability\n"
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 0

@@ -1,0 +1,64 @@
+"""Builds and loads the native module, once a session, in the flavour that TEXTNN_NATIVE_FLAVOUR names.
+
+The tests here import no torch, so that they also run under the address sanitizer; a pool of threads of their own takes
+the place of torch's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from harness import Memory
+
+import build
+
+FLAVOUR = os.environ.get("TEXTNN_NATIVE_FLAVOUR", "plain")
+
+
+@pytest.fixture(scope="session")
+def native() -> Any:
+    """The compiled module."""
+    lack = build.missing()
+    if lack:
+        pytest.skip(lack)
+    try:
+        return build.load(build.build(FLAVOUR))
+    except RuntimeError as error:
+        pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture(params=["base", "avx2", "avx512"])
+def instruction_set(request: pytest.FixtureRequest, native: Any) -> Iterator[str]:
+    """Run the test once with each instruction set that this CPU has."""
+    before = native.capability()
+    try:
+        native.set_capability(request.param)
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    yield request.param
+    native.set_capability(before)
+
+
+@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> Any:
+    """Both types of every kernel."""
+    return request.param
+
+
+@pytest.fixture
+def memory(native: Any) -> Iterator[Memory]:
+    """Output arrays whose surroundings are looked at after the test; the mode of the threads is, too."""
+    changes = native.mode_changes()
+    guarded = Memory(exact=FLAVOUR == "sanitized")
+    yield guarded
+    guarded.check()
+    assert native.mode_changes() == changes, "a kernel left a thread in another floating-point mode than it found"
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    """In the place of the operators' fixture of this name, which needs torch."""

@@ -1,0 +1,271 @@
+"""The LSTM over ragged batches in numpy's float64, one sequence, one step after the other; and its inputs.
+
+Case  ->  inputs()  ->  forward(), backward()                      the oracle: lists with an array for each sequence
+                    ->  Call.forward(), Call.backward()            the kernels, on arrays in some layout
+
+Gate order i, f, g, o and the equations of torch.nn.LSTM; w_hr projects the output state (Sak et al. 2014).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from harness import ONE, Array, Memory, Pool, exact, uniform
+
+LAYOUTS = ("time_major", "batch_major", "flat", "packed", "wide")
+
+
+@dataclass(frozen=True)
+class Case:
+    """The shape of a batch and of a layer."""
+
+    lengths: tuple[int, ...]
+    I: int  # noqa: E741 - the notation of shapes
+    H: int
+    projection: int | None = None
+    reverse: bool = False
+    biases: str = "ih hh"
+    layouts: tuple[str, str] = ("time_major", "batch_major")  # of x and dx; of y and dy
+    gradients: str = "dy dh_n dc_n"  # which of them there are
+    need_dx: bool = True
+
+    @property
+    def P(self) -> int:  # noqa: N802
+        return self.projection or self.H
+
+    @property
+    def B(self) -> int:  # noqa: N802
+        return len(self.lengths)
+
+    def __str__(self) -> str:
+        lengths = ",".join(map(str, self.lengths)) if self.B < 10 else f"{self.B} sequences of 0 to {max(self.lengths)}"
+        text = f"lengths [{lengths}] I={self.I} H={self.H}"
+        text += f" P={self.projection}" * (self.projection is not None) + " reverse" * self.reverse
+        return text + f" {self.layouts[0]}" + f" biases {self.biases!r}" * (self.biases != "ih hh")
+
+
+class Schedule:
+    """What csrc/cpu/schedule.h wants to know of a batch."""
+
+    def __init__(self, lengths: tuple[int, ...]) -> None:
+        self.lengths = np.array(lengths, np.int64)
+        self.B, self.T, self.N = len(lengths), max(lengths, default=0), sum(lengths)
+        self.sequence = np.argsort(-self.lengths, kind="stable")
+        self.length = self.lengths[self.sequence]
+        self.batch_size = np.array([int((self.lengths > t).sum()) for t in range(self.T)], np.int64)
+        self.first_row = np.cumsum(self.batch_size) - self.batch_size
+
+    def layout(self, kind: str, width: int) -> tuple[int, Array, Array]:
+        """Number of values of a tensor of such vectors, sequence offsets, step offsets."""
+        q, t = self.sequence, np.arange(self.T, dtype=np.int64)
+        if kind == "time_major":  # one step more than there is, as in a batch that was padded elsewhere
+            return (self.T + 1) * self.B * width, q * width, t * self.B * width
+        if kind == "batch_major":
+            return self.B * (self.T + 1) * width, q * (self.T + 1) * width, t * width
+        if kind == "wide":  # vectors are a part of wider ones
+            return self.B * self.T * (width + 3), q * self.T * (width + 3), t * (width + 3)
+        if kind == "flat":
+            start = np.cumsum(self.lengths) - self.lengths
+            return self.N * width, start[q] * width, t * width
+        return self.N * width, np.arange(self.B) * width, self.first_row * width
+
+    def places(self, kind: str, width: int) -> list[Array]:
+        """For each sequence of the caller, [length, width] places of its values."""
+        _, sequence, step = self.layout(kind, width)
+        of = {int(q): b for b, q in enumerate(self.sequence)}
+        columns = np.arange(width)
+        return [sequence[of[q]] + step[: self.lengths[q], None] + columns for q in range(self.B)]
+
+    def lay_out(self, vectors: list[Array], kind: str, width: int, dtype: Any) -> Array:
+        """The tensor; what belongs to no sequence is NaN."""
+        tensor = np.full(self.layout(kind, width)[0], np.nan, dtype)
+        for places, values in zip(self.places(kind, width), vectors, strict=True):
+            tensor[places] = values
+        return exact(tensor.shape, dtype, tensor)
+
+    def read(self, tensor: Array, kind: str, width: int) -> list[Array]:
+        """The vectors of each sequence; the padding between them must still be NaN."""
+        places = self.places(kind, width)
+        padding = np.ones(len(tensor), bool)
+        for p in places:
+            padding[p] = False
+        assert np.isnan(tensor[padding]).all(), "a kernel wrote vectors that belong to no sequence"
+        return [tensor[p] for p in places]
+
+    def arguments(self, reverse: bool) -> dict[str, Any]:
+        names = ("sequence", "length", "batch_size", "first_row")
+        return {
+            "N": self.N,
+            "reverse": int(reverse),
+            **{name: exact(len(a), np.int64, a) for name, a in ((name, getattr(self, name)) for name in names)},
+        }
+
+
+@lru_cache(maxsize=256)
+def inputs(case: Case, dtype: Any) -> dict[str, Any]:
+    """Weights, states, input vectors and incoming gradients; the last two are lists of arrays, one for a sequence."""
+    rng = np.random.default_rng([case.B, case.I, case.H, case.P, sum(case.lengths)])
+    B, I, H, P = case.B, case.I, case.H, case.P  # noqa: E741
+    made: dict[str, Any] = {
+        "x": [uniform(rng, (n, I), dtype) for n in case.lengths],
+        "h0": uniform(rng, (B, P), dtype),
+        "c0": uniform(rng, (B, H), dtype, 2),
+        "w_ih": uniform(rng, (4 * H, I), dtype, 1 / I**0.5),
+        "w_hh": uniform(rng, (4 * H, P), dtype, 1 / P**0.5),
+        "w_hr": uniform(rng, (P, H), dtype, 1 / H**0.5),
+        "dy": [uniform(rng, (n, P), dtype) for n in case.lengths],
+        "dh_n": uniform(rng, (B, P), dtype),
+        "dc_n": uniform(rng, (B, H), dtype),
+    }
+    if case.projection is None:
+        del made["w_hr"]
+    for name in case.biases.split():
+        made[f"b_{name}"] = uniform(rng, (4 * H,), dtype)
+    return {name: value for name, value in made.items() if name not in ("dy", "dh_n", "dc_n") or name in case.gradients}
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def _wide(given: dict[str, Any]) -> dict[str, Any]:
+    return {k: [a.astype(float) for a in v] if isinstance(v, list) else v.astype(float) for k, v in given.items()}
+
+
+def _steps(case: Case, n: int) -> list[int]:
+    return list(range(n))[:: -1 if case.reverse else 1]
+
+
+def forward(case: Case, given: dict[str, Any]) -> dict[str, Any]:
+    """y, h_n, c_n; and for each sequence what the backward pass needs."""
+    g = _wide(given)
+    w_ih, w_hh, w_hr = g["w_ih"], g["w_hh"], g.get("w_hr")
+    bias = sum((g[name] for name in ("b_ih", "b_hh") if name in g), np.zeros(4 * case.H))
+    out: dict[str, Any] = {name: [] for name in ("y", "h_n", "c_n", "gates", "cells", "h_prev", "unprojected")}
+    for x, h, c in zip(g["x"], g["h0"], g["c0"], strict=True):
+        n = len(x)
+        kept = {
+            name: np.zeros((n, width))
+            for name, width in (
+                ("gates", 4 * case.H),
+                ("cells", case.H),
+                ("h_prev", case.P),
+                ("unprojected", case.H),
+                ("y", case.P),
+            )
+        }
+        for t in _steps(case, n):
+            kept["h_prev"][t] = h
+            i, f, z, o = np.split(w_ih @ x[t] + w_hh @ h + bias, 4)
+            i, f, z, o = _sigmoid(i), _sigmoid(f), np.tanh(z), _sigmoid(o)
+            c = f * c + i * z
+            m = o * np.tanh(c)
+            h = m if w_hr is None else w_hr @ m
+            kept["gates"][t], kept["cells"][t] = np.concatenate([i, f, z, o]), c
+            kept["unprojected"][t], kept["y"][t] = m, h
+        for name, value in {**kept, "h_n": h, "c_n": c}.items():
+            out[name].append(value)
+    out["h_n"] = np.array(out["h_n"]).reshape(case.B, case.P)
+    out["c_n"] = np.array(out["c_n"]).reshape(case.B, case.H)
+    return out
+
+
+def backward(case: Case, given: dict[str, Any]) -> dict[str, Any]:
+    """The gradients of sum(dy * y) + sum(dh_n * h_n) + sum(dc_n * c_n), a missing one of these counting as zero."""
+    g, kept = _wide(given), forward(case, given)
+    w_hr = g.get("w_hr")
+    out: dict[str, Any] = {"dx": [], "dh0": np.zeros((case.B, case.P)), "dc0": np.zeros((case.B, case.H))}
+    out |= {"dw_ih": np.zeros_like(g["w_ih"]), "dw_hh": np.zeros_like(g["w_hh"]), "db": np.zeros(4 * case.H)}
+    if w_hr is not None:
+        out["dw_hr"] = np.zeros_like(w_hr)
+    for b, x in enumerate(g["x"]):
+        dh = g["dh_n"][b].copy() if "dh_n" in g else np.zeros(case.P)
+        dc = g["dc_n"][b].copy() if "dc_n" in g else np.zeros(case.H)
+        dx, steps = np.zeros_like(x), _steps(case, len(x))
+        for s in range(len(steps) - 1, -1, -1):
+            t = steps[s]
+            if "dy" in g:
+                dh = dh + g["dy"][b][t]
+            i, f, z, o = np.split(kept["gates"][b][t], 4)
+            c_prev = kept["cells"][b][steps[s - 1]] if s else g["c0"][b]
+            tanh_c = np.tanh(kept["cells"][b][t])
+            dm = dh if w_hr is None else dh @ w_hr
+            dc = dc + dm * o * (1 - tanh_c**2)
+            d = np.concatenate(
+                [dc * z * i * (1 - i), dc * c_prev * f * (1 - f), dc * i * (1 - z**2), dm * tanh_c * o * (1 - o)]
+            )
+            if w_hr is not None:
+                out["dw_hr"] += np.outer(dh, kept["unprojected"][b][t])
+            out["dw_ih"] += np.outer(d, x[t])
+            out["dw_hh"] += np.outer(d, kept["h_prev"][b][t])
+            out["db"] += d
+            dx[t], dh, dc = d @ g["w_ih"], d @ g["w_hh"], dc * f
+        out["dx"].append(dx)
+        out["dh0"][b], out["dc0"][b] = dh, dc
+    return out
+
+
+@dataclass
+class Call:
+    """Runs the kernels on the inputs of a case; results are arrays in the layout of the case."""
+
+    native: Any
+    memory: Memory
+    case: Case
+    dtype: Any
+    given: dict[str, Any]
+    schedule: Schedule = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.schedule = Schedule(self.case.lengths)
+
+    def _arguments(self) -> dict[str, Any]:
+        a: dict[str, Any] = {"I": self.case.I, "H": self.case.H, "P": self.case.P}
+        a |= self.schedule.arguments(self.case.reverse)
+        for name, value in self.given.items():
+            if isinstance(value, list):
+                self._lay_out(a, name, value)
+            else:
+                a[name] = exact(value.shape, self.dtype, value)
+        return a
+
+    def _lay_out(self, a: dict[str, Any], name: str, vectors: list[Array] | None) -> None:
+        kind = self.case.layouts[name in ("y", "dy")]
+        width = self.case.P if name in ("y", "dy") else self.case.I
+        size, sequence, step = self.schedule.layout(kind, width)
+        a[f"{name}_sequence_offset"] = exact(self.schedule.B, np.int64, sequence)
+        a[f"{name}_step_offset"] = exact(self.schedule.T, np.int64, step)
+        if vectors is None:
+            a[name] = self.memory.empty(name, (size,), self.dtype)
+        else:
+            a[name] = self.schedule.lay_out(vectors, kind, width, self.dtype)
+
+    def forward(self, pool: Pool = ONE, training: bool = True) -> dict[str, Array]:
+        """y (in its layout), h_n, c_n, and in training gates, cells, h_prev, unprojected in packed order."""
+        case, N = self.case, self.schedule.N
+        results = {"h_n": (case.B, case.P), "c_n": (case.B, case.H)}
+        if training:
+            results |= {"gates": (N, 4 * case.H), "cells": (N, case.H), "h_prev": (N, case.P)}
+            results |= {"unprojected": (N, case.H)} if case.projection else {}
+        a = self._arguments()
+        self._lay_out(a, "y", None)
+        a |= {name: self.memory.empty(name, shape, self.dtype) for name, shape in results.items()}
+        self.native.lstm_forward(pool.kind, pool.threads, a)
+        return {name: a[name] for name in ("y", *results)}
+
+    def backward(self, kept: dict[str, Array], pool: Pool = ONE) -> dict[str, Array]:
+        """The gradients; dx in its layout where the case needs it. kept: what forward() returned."""
+        case = self.case
+        results = {"dh0": (case.B, case.P), "dc0": (case.B, case.H), "db": (4 * case.H,)}
+        results |= {"dw_ih": (4 * case.H, case.I), "dw_hh": (4 * case.H, case.P)}
+        if case.projection:
+            results["dw_hr"] = (case.P, case.H)
+        a = self._arguments() | {name: exact(value.shape, self.dtype, value) for name, value in kept.items()}
+        if case.need_dx:
+            self._lay_out(a, "dx", None)
+        a |= {name: self.memory.empty(name, shape, self.dtype) for name, shape in results.items()}
+        self.native.lstm_backward(pool.kind, pool.threads, a)
+        return {name: a[name] for name in ((*results, "dx") if case.need_dx else results)}

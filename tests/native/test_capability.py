@@ -1,0 +1,77 @@
+"""The instruction set can be chosen, by name and by environment variable, and the kernels really change."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import FLAVOUR
+
+import build
+
+NAMES = ("base", "avx2", "avx512")
+
+
+def supported(native: Any) -> list[str]:
+    before, names = native.capability(), []
+    for name in NAMES:
+        try:
+            native.set_capability(name)
+        except RuntimeError:
+            continue
+        names.append(name)
+    native.set_capability(before)
+    return names
+
+
+def in_a_new_process(value: str | None, code: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: text for name, text in os.environ.items() if name != "TEXTNN_CPU_CAPABILITY"}
+    if value is not None:
+        environment["TEXTNN_CPU_CAPABILITY"] = value
+    code = f"import build; native = build.load(build.module_path({FLAVOUR!r})); " + code
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=build.HERE, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_chosen_set_is_the_one_in_use(native: Any, instruction_set: str) -> None:
+    assert native.capability() == instruction_set
+
+
+@pytest.mark.parametrize("name", ["", "avx", "AVX2", "sse2"])
+def test_unknown_names_are_an_error(native: Any, name: str) -> None:
+    before = native.capability()
+    with pytest.raises(RuntimeError, match=f"must be base, avx2 or avx512, got '{name}'"):
+        native.set_capability(name)
+    assert native.capability() == before
+
+
+def test_the_best_set_is_the_default(native: Any) -> None:
+    for value in (None, ""):
+        done = in_a_new_process(value, "print(native.capability())")
+        assert done.stdout.strip() == supported(native)[-1], done.stderr
+
+
+def test_the_environment_variable_chooses(native: Any) -> None:
+    for name in supported(native):
+        done = in_a_new_process(name, "print(native.capability())")
+        assert done.stdout.strip() == name, done.stderr
+    done = in_a_new_process("sse9", "native.capability()")
+    assert "TEXTNN_CPU_CAPABILITY must be base, avx2 or avx512, got 'sse9'" in done.stderr
+
+
+def test_every_set_has_code_of_its_own(native: Any) -> None:
+    # Without fused multiply-add the roundings are others.
+    if "avx2" not in supported(native):
+        pytest.skip("this CPU has one instruction set only")
+    before, x, results = native.capability(), np.linspace(-10, 10, 99_999, dtype=np.float32), []
+    for name in ("base", "avx2"):
+        native.set_capability(name)
+        y = np.empty_like(x)
+        native.vector_math("exp", {"x": x, "y": y})
+        results.append(y)
+    native.set_capability(before)
+    assert (results[0] != results[1]).any()

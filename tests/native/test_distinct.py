@@ -1,0 +1,74 @@
+"""find_distinct() numbers the distinct ids in order of first appearance, with a table and with a hash table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from harness import Array, Memory
+
+DENSE = 16  # a table has an entry for every id while V is at most this many times N
+MULTIPLIER = 0x9E3779B97F4A7C15  # of the hash function
+
+
+def find(native: Any, memory: Memory, ids: Array, V: int) -> tuple[int, Array, Array]:
+    distinct = memory.empty("distinct", (min(len(ids), V),), np.int64)
+    token = memory.empty("token", (len(ids),), np.int32)
+    U = native.find_distinct({"ids": ids, "V": V, "distinct": distinct, "token": token})
+    return U, distinct, token
+
+
+def check(native: Any, memory: Memory, ids: Array, V: int) -> None:
+    U, distinct, token = find(native, memory, ids, V)
+    numbers: dict[int, int] = {}
+    expected = [numbers.setdefault(int(i), len(numbers)) for i in ids]
+    assert len(numbers) == U
+    assert distinct[:U].tolist() == list(numbers)
+    assert token.tolist() == expected
+    assert (distinct[U:] == -7).all(), "what lies behind the distinct ids is not written"
+
+
+@pytest.mark.parametrize("V", [1, 2, 50, 5000, 10**6, 10**12, 2**62], ids=lambda V: f"V={V}")
+@pytest.mark.parametrize("N", [0, 1, 2, 3, 8, 9, 300], ids=lambda N: f"N={N}")
+def test_random_ids(native: Any, memory: Memory, N: int, V: int) -> None:
+    rng = np.random.default_rng(N)
+    check(native, memory, rng.integers(0, V, N), V)
+    check(native, memory, rng.integers(max(0, V - 5), V, N), V)
+
+
+@pytest.mark.parametrize("V", [DENSE * 40, DENSE * 40 + 1], ids=["table", "hash"])
+def test_both_sides_of_the_seam(native: Any, memory: Memory, V: int) -> None:
+    ids = np.random.default_rng(0).integers(0, V, 40)
+    check(native, memory, ids, V)
+    check(native, memory, np.arange(40)[::-1].copy() + V - 40, V)
+    check(native, memory, np.full(40, V - 1), V)
+
+
+def test_ids_that_collide_in_the_hash_table(native: Any, memory: Memory) -> None:
+    # The slot is the high bits of id * MULTIPLIER: these ids all belong into one of the last slots of 128, so that the
+    # search also runs over the end of the table.
+    inverse = pow(MULTIPLIER, -1, 2**64)
+    colliding = [(((0x7F << 57) + k) * inverse) % 2**64 for k in range(2000)]
+    ids = np.array([i for i in colliding if i < 2**62][:60], np.int64)
+    assert len(ids) == 60
+    check(native, memory, ids, 2**62)
+    check(native, memory, np.concatenate([ids, ids[::-1]])[:64], 2**62)
+
+
+@pytest.mark.parametrize("V", [100, 10**9], ids=["table", "hash"])
+@pytest.mark.parametrize("wrong", [-1, "V", "V+1", -(2**63), 2**63 - 1], ids=str)
+@pytest.mark.parametrize("place", [0, 7, 19])
+def test_an_id_outside_the_table_is_reported_with_its_place(
+    native: Any, memory: Memory, place: int, wrong: Any, V: int
+) -> None:
+    ids = np.random.default_rng(1).integers(0, V, 20)
+    ids[place] = {"V": V, "V+1": V + 1}.get(wrong, wrong)
+    assert find(native, memory, ids, V)[0] == -1 - place
+    ids[-1] = -1
+    assert find(native, memory, ids, V)[0] == -1 - place, "the first wrong id counts"
+
+
+def test_an_empty_table_has_no_ids(native: Any, memory: Memory) -> None:
+    assert find(native, memory, np.array([0, 0]), 0)[0] == -1
+    assert find(native, memory, np.array([], np.int64), 0)[0] == 0

@@ -1,0 +1,195 @@
+"""The LSTM kernels against numpy's float64: shapes, layouts, instruction sets, threads; and against finite differences."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import lstm_oracle as oracle
+import numpy as np
+import pytest
+from harness import ONE, POOLS, WELL_BEHAVED, Array, Memory, assert_close, assert_same_bits, exact, uniform
+from lstm_oracle import LAYOUTS, Call, Case
+
+RAGGED = (5, 0, 9, 1, 3, 3, 0, 7, 2, 9, 4, 1, 6)
+SAME = (4,) * 5
+
+# One and several vectors, whole and not; no, one, five and thirteen sequences, some or all of them empty.
+SHAPES = [
+    Case((), 3, 3),
+    Case((0,), 1, 1),
+    Case((1,), 1, 1),
+    Case((0,) * 5, 3, 16, 3),
+    Case((9,), 3, 1),
+    Case((7,), 16, 33, reverse=True),
+    Case((3,), 1, 17, 3),
+    Case((5, 1, 0, 3, 5), 3, 3),
+    Case((5, 1, 0, 3, 5), 17, 3, 1, reverse=True),
+    Case((1, 2, 3, 4, 5), 33, 17),
+    Case(SAME, 1, 33, reverse=True),
+    Case(SAME, 16, 16),
+    Case(SAME, 3, 17, 16),
+    Case((0, 0, 1, 0, 0), 16, 17, 16),
+    Case(RAGGED, 17, 16, reverse=True),
+    Case(RAGGED, 33, 33),
+    Case(RAGGED, 3, 33, 17, reverse=True),
+    Case(RAGGED, 33, 17, 33),
+    Case(RAGGED, 1, 3, reverse=True),
+    Case(tuple(sorted(RAGGED, reverse=True)), 16, 1, reverse=True),
+]
+# Arguments that may be missing, and ways to lie in memory.
+VARIANTS = [
+    *[Case(RAGGED, 3, 17, biases=biases) for biases in ("", "ih", "hh")],
+    *[Case(RAGGED, 3, 17, 5, gradients=gradients) for gradients in ("", "dy", "dh_n", "dc_n", "dh_n dc_n")],
+    *[Case(RAGGED, 17, 5, need_dx=False, reverse=reverse) for reverse in (False, True)],
+    *[Case(RAGGED, 5, 17, layouts=(layout, layout), reverse=True) for layout in LAYOUTS],
+    *[Case(RAGGED, 17, 18, 5, layouts=(x, y)) for x, y in zip(LAYOUTS, LAYOUTS[1:], strict=False)],
+]
+# Enough work for four threads: by hidden units, and, where there are many sequences, by sequence.
+LENGTHS = tuple(int(n) for n in np.random.default_rng(3).integers(0, 11, 50))
+SHARED = [
+    Case((60, 47, 0, 60, 25), 33, 40),
+    Case((60, 47, 0, 60, 25), 33, 40, 36, reverse=True),
+    Case(LENGTHS, 33, 40, reverse=True),
+    Case(LENGTHS, 33, 40, 36),
+]
+
+
+@lru_cache(maxsize=256)
+def expected(case: Case, dtype: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    given = oracle.inputs(case, dtype)
+    return oracle.forward(case, given), oracle.backward(case, given)
+
+
+def packed(case: Case, vectors: list[Array]) -> Array:
+    """Per sequence -> rows in packed order."""
+    schedule = oracle.Schedule(case.lengths)
+    width = vectors[0].shape[1] if vectors else 0
+    rows = np.zeros((schedule.N, width))
+    for q, places in enumerate(schedule.places("packed", 1)):
+        rows[places[:, 0]] = vectors[q]
+    return rows
+
+
+def check_vectors(call: Call, name: str, tensor: Array, want: list[Array], what: str) -> None:
+    kind, width = call.case.layouts[name == "y"], call.case.P if name == "y" else call.case.I
+    for q, (got, vectors) in enumerate(zip(call.schedule.read(tensor, kind, width), want, strict=True)):
+        assert_close(got, vectors, f"{what}: {name} of sequence {q}")
+
+
+def check(call: Call, got: dict[str, Array], gradients: dict[str, Array], what: str) -> None:
+    case = call.case
+    forward, backward = expected(case, call.dtype)
+    for name, value in got.items():
+        if name in ("h_n", "c_n"):
+            assert_close(value, forward[name], f"{what}: {name}")
+        elif name == "y":
+            check_vectors(call, "y", value, forward["y"], what)
+        elif case.lengths:
+            assert_close(value, packed(case, forward[name]), f"{what}: {name}")
+    for name, value in gradients.items():
+        if name == "dx":
+            check_vectors(call, "dx", value, backward["dx"], what)
+        else:
+            assert_close(value, backward[name], f"{what}: {name}")
+
+
+@pytest.mark.parametrize("case", SHAPES + VARIANTS, ids=str)
+def test_forward_and_backward(native: Any, memory: Memory, instruction_set: str, dtype: Any, case: Case) -> None:
+    call = Call(native, memory, case, dtype, oracle.inputs(case, dtype))
+    kept = call.forward()
+    gradients = call.backward(kept)
+    check(call, kept, gradients, "one thread")
+    inference = call.forward(training=False)
+    assert_same_bits(inference, {name: kept[name] for name in inference}, "inference, compared with training")
+    for pool in WELL_BEHAVED:
+        assert_same_bits(call.forward(pool), kept, f"forward, {pool}")
+        assert_same_bits(call.backward(kept, pool), gradients, f"backward, {pool}")
+
+
+@pytest.mark.parametrize("case", SHARED, ids=str)
+def test_every_pool_gives_the_same_bits(
+    native: Any, memory: Memory, instruction_set: str, dtype: Any, case: Case
+) -> None:
+    call = Call(native, memory, case, dtype, oracle.inputs(case, dtype))
+    kept = call.forward()
+    gradients, inference = call.backward(kept), call.forward(training=False)
+    check(call, kept, gradients, "one thread")
+    assert_same_bits(inference, {name: kept[name] for name in inference}, "inference, compared with training")
+    for pool in [ONE, *POOLS]:
+        assert_same_bits(call.forward(pool), kept, f"forward, {pool}")
+        assert_same_bits(call.forward(pool, training=False), inference, f"inference, {pool}")
+        assert_same_bits(call.backward(kept, pool), gradients, f"backward, {pool}")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case((4, 0, 2), 2, 3, layouts=("flat", "flat")),
+        Case((4, 0, 2), 2, 3, reverse=True, layouts=("flat", "flat")),
+        Case((3, 1), 3, 3, 2, layouts=("flat", "flat")),
+        Case((3, 1), 3, 3, 2, reverse=True, layouts=("flat", "flat")),
+    ],
+    ids=str,
+)
+def test_gradients_are_those_of_finite_differences(
+    native: Any, memory: Memory, instruction_set: str, case: Case
+) -> None:
+    given, step = oracle.inputs(case, np.float64), 1e-5
+
+    def loss(changed: dict[str, Any]) -> float:
+        out = Call(native, memory, case, np.float64, changed).forward(training=False)
+        y = np.concatenate(given["dy"]).ravel() @ out["y"]
+        return float(y + np.vdot(given["dh_n"], out["h_n"]) + np.vdot(given["dc_n"], out["c_n"]))
+
+    def difference(name: str, index: int) -> float:
+        values = []
+        for sign in (1, -1):
+            changed = {
+                key: [a.copy() for a in v] if key == "x" else v.copy() for key, v in given.items() if key != "dy"
+            }
+            if name == "x":
+                flat = np.concatenate([a.ravel() for a in changed["x"]])
+                flat[index] += sign * step
+                parts = np.split(flat, np.cumsum([a.size for a in changed["x"]])[:-1])
+                changed["x"] = [part.reshape(-1, case.I) for part in parts]
+            else:
+                changed[name].reshape(-1)[index] += sign * step
+            values.append(loss(changed))
+        return (values[0] - values[1]) / (2 * step)
+
+    call = Call(native, memory, case, np.float64, given)
+    gradients = call.backward(call.forward())
+    of = {"x": "dx", "h0": "dh0", "c0": "dc0", "w_ih": "dw_ih", "w_hh": "dw_hh", "b_ih": "db", "b_hh": "db"}
+    for name, gradient in {**of, **({"w_hr": "dw_hr"} if case.projection else {})}.items():
+        got = gradients[gradient].ravel()
+        want = np.array([difference(name, index) for index in range(len(got))])
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-9, err_msg=f"{gradient}, from {name}")
+
+
+@pytest.mark.parametrize(("B", "H"), [(0, 3), (1, 1), (5, 3), (1, 16), (13, 17), (5, 33), (3, 9001)])
+def test_cell(native: Any, memory: Memory, instruction_set: str, dtype: Any, B: int, H: int) -> None:
+    rng = np.random.default_rng([B, H])
+    a = {name: uniform(rng, (B, n), dtype, 3) for name, n in (("gates", 4 * H), ("c", H), ("dh", H), ("dc_next", H))}
+    results: dict[str, dict[str, Array]] = {}
+    for pool in WELL_BEHAVED:
+        sizes = {"B": B, "H": H}
+        forward = {name: memory.empty(name, (B, H), dtype) for name in ("h", "c_next")}
+        backward = {"dgates": memory.empty("dgates", (B, 4 * H), dtype), "dc": memory.empty("dc", (B, H), dtype)}
+        native.lstm_cell(pool.kind, pool.threads, sizes | {k: exact(v.shape, dtype, v) for k, v in a.items()} | forward)
+        native.lstm_cell_backward(
+            pool.kind, pool.threads, sizes | {k: exact(v.shape, dtype, v) for k, v in a.items()} | backward
+        )
+        results[str(pool)] = forward | backward
+        assert_same_bits(results[str(pool)], results[str(ONE)], str(pool))
+    wide = {k: v.astype(float) for k, v in a.items()}
+    pre = np.split(wide["gates"], 4, axis=1)
+    i, f, o = (1 / (1 + np.exp(-pre[k])) for k in (0, 1, 3))
+    g = np.tanh(pre[2])
+    c = f * wide["c"] + i * g
+    dc = wide["dc_next"] + wide["dh"] * o * (1 - np.tanh(c) ** 2)
+    dgates = [dc * g * i * (1 - i), dc * wide["c"] * f * (1 - f), dc * i * (1 - g * g)]
+    dgates.append(wide["dh"] * np.tanh(c) * o * (1 - o))
+    want = {"h": o * np.tanh(c), "c_next": c, "dgates": np.concatenate(dgates, axis=1), "dc": dc * f}
+    for name, value in want.items():
+        assert_close(results[str(ONE)][name], value, name, eps=20)
