@@ -1,6 +1,7 @@
 """Fast LSTM and text-convolution layers for PyTorch, and a sentiment classifier that takes raw text.
 
-Layers are imported at once; the classifier, which needs scikit-learn, at its first use.
+Layers are imported at once, because ``import textnn`` is what registers the operators (a program saved by torch.export
+needs them); the classifier, which needs scikit-learn, at its first use.
 """
 
 from __future__ import annotations

@@ -166,9 +166,11 @@ def run_demo(output: Path = Path("demo-model"), architecture: str = "textcnn", s
     report = classifier.evaluate(test.texts, test.labels, worst=3)
     seconds = time.perf_counter() - start
 
-    _show("\nTF-IDF of words and pairs of words, linear support vector machine, on the same texts")
-    start = time.perf_counter()
     both = Reviews(training.texts + validation.texts, training.labels + validation.labels)
+    _show(
+        f"\nthe baseline: TF-IDF of words and pairs of words, linear support vector machine, on {len(both):,} reviews"
+    )
+    start = time.perf_counter()
     predicted = fit_baseline(both, classifier.tokenizer_)(test.texts)
     right = sum(one == other for one, other in zip(predicted, test.labels, strict=True))
     baseline = right / len(test)

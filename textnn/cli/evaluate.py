@@ -37,8 +37,9 @@ def evaluate(
 ) -> None:
     """Compare a model's predictions with the labels of a file.
 
-    Shows accuracy, precision, recall and F1 of each class, the confusion matrix, and the wrong predictions that the
-    model was surest of. Use a file that had no part in the training.
+    Shows accuracy, precision, recall and F1 of each class, the confusion
+    matrix, and the wrong predictions that the model was surest of. Use a file
+    that had no part in the training.
 
     [bold]Examples[/]
 

@@ -12,7 +12,7 @@ from textnn.cli.common import command_errors, open_output
 
 @command_errors
 def info(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Directory of a saved model.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Directory of a saved model.")] = None,
 ) -> None:
     """Show version, torch, instruction set, CUDA and threads; of a model, its card.
 

@@ -42,7 +42,7 @@ Writer = Callable[[Row], None]
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Directory of a saved model.")],
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="CSV, TSV, JSONL or one text a line; - or a pipe: stdin.")
+        str | None, typer.Argument(metavar="FILE", help="CSV, TSV, JSONL or one text a line; - or a pipe: stdin.")
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="Classify this; repeatable.")
@@ -65,8 +65,9 @@ def predict(
 ) -> None:
     """Classify texts.
 
-    Writes a row for each text: its line in the file, the text, the predicted label and that label's probability. The
-    file is read as a stream and may be larger than the memory. A text with nothing in it has a row without a
+    Writes a row for each text: its line in the file, the text, the predicted
+    label and that label's probability. The file is read as a stream and may
+    be larger than the memory. A text with nothing in it has a row without a
     prediction. An output file appears when it is complete.
 
     [bold]Examples[/]

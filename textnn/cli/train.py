@@ -89,8 +89,9 @@ def train(
 ) -> None:
     """Train a classifier on a file of labelled texts and save it.
 
-    A tenth of the texts is held out to find the best epoch and to tell how good the model is; --validation names a file
-    for that instead. The columns are found by their names, the encoding by the bytes.
+    A tenth of the texts is held out to find the best epoch and to tell how
+    good the model is; --validation names a file for that instead. The columns
+    are found by their names, the encoding by the bytes.
 
     [bold]Examples[/]
 
