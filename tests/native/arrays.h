@@ -1,68 +1,71 @@
-// Numpy arrays and sizes by name, in the form in which the kernels' argument structures want them.
+// The arguments of a kernel by name, as module.cpp takes them from a Python dictionary of numpy arrays and numbers:
 //
-//   Python: {"h0": array, "H": 17, ...}  ->  Arguments  ->  cpu::LstmForward<T>{..., a.size("H"), a.array<const
-//   T>("h0", B * H), ...}
+//   {"h0": array, "H": 17, ...}  ->  Arguments  ->  cpu::LstmForward<T>{..., a.size("H"), a.array<const T>("h0", B *
+//   H), ...}
+//
+// No header of Python here: what only hands arguments on compiles in a second.
 #pragma once
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 #include <cstdint>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 #include "../../csrc/cpu/parallel.h"
-#include "pools.h"
 
 namespace textnn::native {
 
-namespace py = pybind11;
+// A numpy array in C order.
+struct Array {
+  void* data;
+  int64_t count;
+  char kind;  // f floating point, i signed integer, as in numpy
+  int64_t item_size;
+};
 
-class Arguments {
- public:
-  explicit Arguments(const py::dict& values) : values_(values) {}
+struct Arguments {
+  std::map<std::string, Array> arrays;
+  std::map<std::string, int64_t> sizes;
 
-  bool has(const char* name) const { return values_.contains(name) && !values_[name].is_none(); }
-  int64_t size(const char* name) const { return values_[name].cast<int64_t>(); }
-  int64_t count(const char* name) const { return values_[name].cast<py::array>().size(); }
+  bool has(const std::string& name) const { return arrays.count(name) > 0; }
+  int64_t size(const std::string& name) const { return find(sizes, name); }
+  int64_t count(const std::string& name) const { return find(arrays, name).count; }
 
-  // The values of the array, which must be T in C order, `count` of them (-1: any number). An empty array has no
-  // address, as in the operators.
+  // The values of the array, `count` of T (-1: any number). An empty array has no address, as in the operators.
   template <class T>
-  T* array(const char* name, int64_t count = -1) const {
-    using Value = std::remove_const_t<T>;
-    const py::object value = values_[name];
-    if (!py::isinstance<py::array_t<Value, py::array::c_style>>(value))
-      throw std::invalid_argument(std::string(name) + " must be an array in C order of the type that the kernel wants");
-    const auto a = py::reinterpret_borrow<py::array_t<Value>>(value);
-    if (count >= 0 && a.size() != count)
-      throw std::invalid_argument(std::string(name) + " must have " + std::to_string(count) + " values, got " +
-                                  std::to_string(a.size()));
-    if (a.size() == 0) return nullptr;
-    if constexpr (std::is_const_v<T>)
-      return a.data();
-    else
-      return py::array_t<Value>(a).mutable_data();
+  T* array(const std::string& name, int64_t count = -1) const {
+    const Array& a = find(arrays, name);
+    if (a.kind != (std::is_floating_point_v<T> ? 'f' : 'i') || a.item_size != int64_t(sizeof(T)))
+      throw std::invalid_argument(name + " does not have the type that the kernel wants");
+    if (count >= 0 && a.count != count)
+      throw std::invalid_argument(name + " must have " + std::to_string(count) + " values, got " +
+                                  std::to_string(a.count));
+    return a.count ? static_cast<T*>(a.data) : nullptr;
   }
-  // Null where the argument is missing or None.
+  // Null where there is no such array.
   template <class T>
-  T* optional(const char* name, int64_t count = -1) const {
+  T* optional(const std::string& name, int64_t count = -1) const {
     return has(name) ? array<T>(name, count) : nullptr;
   }
   // f(T{}) with the type of the array `name`.
   template <class F>
-  void dispatch(const char* name, F&& f) const {
-    if (py::isinstance<py::array_t<float>>(values_[name]))
+  void dispatch(const std::string& name, F&& f) const {
+    if (find(arrays, name).item_size == sizeof(float))
       f(float{});
     else
       f(double{});
   }
 
  private:
-  py::dict values_;
+  template <class V>
+  static const V& find(const std::map<std::string, V>& values, const std::string& name) {
+    const auto found = values.find(name);
+    if (found == values.end()) throw std::invalid_argument("the kernel wants an argument " + name);
+    return found->second;
+  }
 };
 
-// Every family of kernels adds its functions to the module.
-void bind_lstm(py::module_& m);
-void bind_text_conv(py::module_& m);
-void bind_parallel(py::module_& m);
+using Kernel = void(const cpu::ThreadPool&, const Arguments&);
+Kernel lstm_forward, lstm_backward, lstm_cell, lstm_cell_backward;
+Kernel text_conv_forward, embedding_text_conv_forward, text_conv_backward;
 
 }  // namespace textnn::native

@@ -25,13 +25,13 @@ class Pool:
 
 ONE = Pool("serial", 1)
 WELL_BEHAVED = [ONE, Pool("threads", 2), Pool("threads", 4)]
+UNEVEN = [Pool("merged", 4), Pool("late", 4)]
 DIFFICULT = [
+    *UNEVEN,
     Pool("serial", 4),
     Pool("in_turn", 4),
     Pool("whole", 4),
-    Pool("merged", 4),
     Pool("late", 2),
-    Pool("late", 4),
     Pool("threads", 8),
 ]
 POOLS = WELL_BEHAVED + DIFFICULT

@@ -1,5 +1,4 @@
-// Binds csrc/cpu/lstm.h and lstm_cell.h. Arrays go by the names of the kernels' arguments; see lstm_oracle.py for their
-// making.
+// csrc/cpu/lstm.h and lstm_cell.h, called with arguments by the names that they have there.
 #include "../../csrc/cpu/lstm.h"
 #include "../../csrc/cpu/lstm_cell.h"
 #include "arrays.h"
@@ -20,8 +19,8 @@ cpu::Schedule schedule(const Arguments& a) {
 }
 
 cpu::Layout layout(const Arguments& a, const std::string& of) {
-  return {a.array<const int64_t>((of + "_sequence_offset").c_str(), a.count("sequence")),
-          a.array<const int64_t>((of + "_step_offset").c_str(), a.count("batch_size"))};
+  return {a.array<const int64_t>(of + "_sequence_offset", a.count("sequence")),
+          a.array<const int64_t>(of + "_step_offset", a.count("batch_size"))};
 }
 
 template <class T>
@@ -49,7 +48,6 @@ void forward(const cpu::ThreadPool& pool, const Arguments& a) {
                                  a.optional<T>("cells", s.N * H),
                                  a.optional<T>("h_prev", s.N * P),
                                  a.optional<T>("unprojected", s.N * H)};
-  const py::gil_scoped_release release;
   cpu::lstm_forward(pool, args);
 }
 
@@ -82,7 +80,6 @@ void backward(const cpu::ThreadPool& pool, const Arguments& a) {
   args.dw_hh = a.array<T>("dw_hh", 4 * H * P);
   args.db = a.array<T>("db", 4 * H);
   args.dw_hr = a.optional<T>("dw_hr", P * H);
-  const py::gil_scoped_release release;
   cpu::lstm_backward(pool, args);
 }
 
@@ -95,7 +92,6 @@ void cell(const cpu::ThreadPool& pool, const Arguments& a) {
                               a.array<const T>("c", B * H),
                               a.array<T>("h", B * H),
                               a.array<T>("c_next", B * H)};
-  const py::gil_scoped_release release;
   cpu::lstm_cell(pool, args);
 }
 
@@ -110,29 +106,25 @@ void cell_backward(const cpu::ThreadPool& pool, const Arguments& a) {
                                       a.array<const T>("c", B * H),
                                       a.array<T>("dgates", B * 4 * H),
                                       a.array<T>("dc", B * H)};
-  const py::gil_scoped_release release;
   cpu::lstm_cell_backward(pool, args);
 }
 
 }  // namespace
 
-void bind_lstm(py::module_& m) {
-  m.def("lstm_forward", [](const std::string& pool, int threads, const py::dict& values) {
-    const Arguments a(values);
-    a.dispatch("h0", [&](auto zero) { forward<decltype(zero)>(make_pool(pool, threads), a); });
-  });
-  m.def("lstm_backward", [](const std::string& pool, int threads, const py::dict& values) {
-    const Arguments a(values);
-    a.dispatch("c0", [&](auto zero) { backward<decltype(zero)>(make_pool(pool, threads), a); });
-  });
-  m.def("lstm_cell", [](const std::string& pool, int threads, const py::dict& values) {
-    const Arguments a(values);
-    a.dispatch("c", [&](auto zero) { cell<decltype(zero)>(make_pool(pool, threads), a); });
-  });
-  m.def("lstm_cell_backward", [](const std::string& pool, int threads, const py::dict& values) {
-    const Arguments a(values);
-    a.dispatch("c", [&](auto zero) { cell_backward<decltype(zero)>(make_pool(pool, threads), a); });
-  });
+void lstm_forward(const cpu::ThreadPool& pool, const Arguments& a) {
+  a.dispatch("h0", [&](auto zero) { forward<decltype(zero)>(pool, a); });
+}
+
+void lstm_backward(const cpu::ThreadPool& pool, const Arguments& a) {
+  a.dispatch("h0", [&](auto zero) { backward<decltype(zero)>(pool, a); });
+}
+
+void lstm_cell(const cpu::ThreadPool& pool, const Arguments& a) {
+  a.dispatch("c", [&](auto zero) { cell<decltype(zero)>(pool, a); });
+}
+
+void lstm_cell_backward(const cpu::ThreadPool& pool, const Arguments& a) {
+  a.dispatch("c", [&](auto zero) { cell_backward<decltype(zero)>(pool, a); });
 }
 
 }  // namespace textnn::native

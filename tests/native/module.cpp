@@ -1,28 +1,92 @@
-// The module of the native tests: the torch-free kernels of csrc/cpu on numpy arrays. Here are the parts that work
-// without threads; the families of kernels have files of their own.
-#include <string>
+// The module of the native tests: the torch-free kernels of csrc/cpu on numpy arrays, and probes of what carries them.
+// Kernels are called with the kind of a thread pool (pools.h), a number of threads, and their arguments by name
+// (arrays.h).
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <algorithm>
 #include "../../csrc/cpu/capability.h"
 #include "../../csrc/cpu/distinct.h"
+#include "../../csrc/cpu/workspace.h"
 #include "arrays.h"
+#include "pools.h"
+#include "probes.h"
 #include "vector_math.h"
+
+namespace py = pybind11;
 
 namespace textnn::native {
 namespace {
 
+Arguments arguments(const py::dict& values) {
+  Arguments a;
+  for (const auto& [key, value] : values) {
+    const auto name = key.cast<std::string>();
+    if (!py::isinstance<py::array>(value)) {
+      a.sizes[name] = value.cast<int64_t>();
+      continue;
+    }
+    const auto array = value.cast<py::array>();
+    if (!(array.flags() & py::array::c_style)) throw std::invalid_argument(name + " must be in C order");
+    a.arrays[name] = {const_cast<void*>(array.data()), array.size(), array.dtype().kind(), array.itemsize()};
+  }
+  return a;
+}
+
+void def_kernel(py::module_& m, const char* name, Kernel* kernel) {
+  m.def(name, [kernel](const std::string& pool, int threads, const py::dict& values) {
+    const Arguments a = arguments(values);
+    const py::gil_scoped_release release;
+    kernel(make_pool(pool, threads), a);
+  });
+}
+
 int64_t find_distinct(const py::dict& values) {
-  const Arguments a(values);
+  const Arguments a = arguments(values);
   const int64_t N = a.count("ids"), V = a.size("V");
   return cpu::find_distinct(a.array<const int64_t>("ids"), N, V, a.array<int64_t>("distinct", std::min(N, V)),
                             a.array<int32_t>("token", N));
 }
 
 void vector_math(const std::string& function, const py::dict& values) {
-  const Arguments a(values);
+  const Arguments a = arguments(values);
   const int64_t n = a.count("x");
   a.dispatch("x", [&](auto zero) {
     using T = decltype(zero);
     cpu::apply<T>(function, a.array<const T>("x"), a.array<T>("y", n), n);
   });
+}
+
+void def_probes(py::module_& m) {
+  m.def("units", [](const std::string& kind, int threads, int64_t n) {
+    const py::gil_scoped_release release;
+    bool flushed;
+    Counts counts = units(kind, threads, n, &flushed);
+    return std::make_pair(counts, flushed);
+  });
+  m.def("team", [](const std::string& kind, int threads, int64_t steps) {
+    const py::gil_scoped_release release;
+    const TeamReport r = team(kind, threads, steps);
+    return std::make_tuple(r.size, r.errors, r.flushed);
+  });
+  m.def("shares", [](int64_t n, int size) {
+    std::vector<std::pair<int64_t, int64_t>> shares;
+    for (int member = 0; member < size; ++member) {
+      const cpu::Share share(n, member, size);
+      shares.emplace_back(share.begin, share.end);
+    }
+    return shares;
+  });
+  m.def("workspaces", [](int threads, int64_t rounds) {
+    const py::gil_scoped_release release;
+    return workspaces(threads, rounds);
+  });
+  m.def("workspace_address", &workspace_address);
+  m.def("release_workspaces", &cpu::release_workspaces);
+  m.def("float_mode", &float_mode);
+  m.def("set_flushing", &set_flushing);
+  m.def("flushing", &flushing);
+  m.def("mode_changes", &mode_changes);
 }
 
 }  // namespace
@@ -34,7 +98,12 @@ PYBIND11_MODULE(textnn_native, m) {
   m.def("set_capability", &cpu::set_capability);
   m.def("find_distinct", &native::find_distinct);
   m.def("vector_math", &native::vector_math);
-  native::bind_lstm(m);
-  native::bind_text_conv(m);
-  native::bind_parallel(m);
+  native::def_kernel(m, "lstm_forward", &native::lstm_forward);
+  native::def_kernel(m, "lstm_backward", &native::lstm_backward);
+  native::def_kernel(m, "lstm_cell", &native::lstm_cell);
+  native::def_kernel(m, "lstm_cell_backward", &native::lstm_cell_backward);
+  native::def_kernel(m, "text_conv_forward", &native::text_conv_forward);
+  native::def_kernel(m, "embedding_text_conv_forward", &native::embedding_text_conv_forward);
+  native::def_kernel(m, "text_conv_backward", &native::text_conv_backward);
+  native::def_probes(m);
 }

@@ -1,4 +1,5 @@
-// Binds csrc/cpu/text_conv.h. The weights of kernel i are the arrays "weight<i>" and "bias<i>".
+// csrc/cpu/text_conv.h, called with arguments by the names that they have there; the weights of kernel i are the arrays
+// "weight<i>" and "bias<i>".
 #include "../../csrc/cpu/text_conv.h"
 #include <vector>
 #include "arrays.h"
@@ -27,9 +28,8 @@ struct Weights {
   Weights(const Arguments& a, const Shape& shape) {
     for (int64_t i = 0; i < shape.sizes.S; ++i) {
       const std::string number = std::to_string(i);
-      weight.push_back(
-          a.array<const T>(("weight" + number).c_str(), shape.sizes.C * shape.sizes.D * shape.sizes.taps[i]));
-      bias.push_back(a.optional<const T>(("bias" + number).c_str(), shape.sizes.C));
+      weight.push_back(a.array<const T>("weight" + number, shape.sizes.C * shape.sizes.D * shape.sizes.taps[i]));
+      bias.push_back(a.optional<const T>("bias" + number, shape.sizes.C));
     }
   }
 };
@@ -45,7 +45,6 @@ void forward(const cpu::ThreadPool& pool, const Arguments& a) {
                                      w.bias.data(),
                                      a.array<T>("y", shape.columns),
                                      a.optional<int32_t>("window", shape.columns)};
-  const py::gil_scoped_release release;
   cpu::text_conv_forward(pool, args);
 }
 
@@ -63,7 +62,6 @@ void embedding_forward(const cpu::ThreadPool& pool, const Arguments& a) {
                                               w.bias.data(),
                                               a.array<T>("y", shape.columns),
                                               a.optional<int32_t>("window", shape.columns)};
-  const py::gil_scoped_release release;
   cpu::embedding_text_conv_forward(pool, args);
 }
 
@@ -84,25 +82,21 @@ void backward(const cpu::ThreadPool& pool, const Arguments& a) {
                                       a.optional<T>("dx", dx_rows * shape.sizes.D),
                                       a.optional<T>("dweight_taps", shape.weights()),
                                       a.optional<T>("dbias", shape.sizes.S * shape.sizes.C)};
-  const py::gil_scoped_release release;
   cpu::text_conv_backward(pool, args);
 }
 
 }  // namespace
 
-void bind_text_conv(py::module_& m) {
-  m.def("text_conv_forward", [](const std::string& pool, int threads, const py::dict& values) {
-    const Arguments a(values);
-    a.dispatch("y", [&](auto zero) { forward<decltype(zero)>(make_pool(pool, threads), a); });
-  });
-  m.def("embedding_text_conv_forward", [](const std::string& pool, int threads, const py::dict& values) {
-    const Arguments a(values);
-    a.dispatch("y", [&](auto zero) { embedding_forward<decltype(zero)>(make_pool(pool, threads), a); });
-  });
-  m.def("text_conv_backward", [](const std::string& pool, int threads, const py::dict& values) {
-    const Arguments a(values);
-    a.dispatch("y", [&](auto zero) { backward<decltype(zero)>(make_pool(pool, threads), a); });
-  });
+void text_conv_forward(const cpu::ThreadPool& pool, const Arguments& a) {
+  a.dispatch("y", [&](auto zero) { forward<decltype(zero)>(pool, a); });
+}
+
+void embedding_text_conv_forward(const cpu::ThreadPool& pool, const Arguments& a) {
+  a.dispatch("y", [&](auto zero) { embedding_forward<decltype(zero)>(pool, a); });
+}
+
+void text_conv_backward(const cpu::ThreadPool& pool, const Arguments& a) {
+  a.dispatch("y", [&](auto zero) { backward<decltype(zero)>(pool, a); });
 }
 
 }  // namespace textnn::native

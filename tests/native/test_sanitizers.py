@@ -1,0 +1,95 @@
+"""The tests of the kernels once more, on a build with the address and undefined-behaviour sanitizers.
+
+The sanitizer's library has to come before everything else in the process, so the tests run in one of their own, with
+LD_PRELOAD. In that build every part of a workspace is an allocation of its own size (checked_workspace.h).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import FLAVOUR
+
+import build
+
+TESTS = ("test_distinct.py", "test_kernels_lstm.py", "test_kernels_text_conv.py", "test_parallel.py")
+pytestmark = pytest.mark.skipif(FLAVOUR == "sanitized", reason="runs already under the sanitizers")
+
+
+def runtime(name: str) -> str | None:
+    """The path of a library of the compiler, None where it has none."""
+    done = subprocess.run(
+        [str(build.compiler()), f"-print-file-name={name}"], capture_output=True, text=True, check=False
+    )
+    path = Path(done.stdout.strip())
+    return str(path.resolve()) if path.is_absolute() and path.exists() else None
+
+
+def sanitized_environment() -> dict[str, str]:
+    """The environment in which the sanitized module can be loaded; skips the test where there is no such build."""
+    lack = build.missing()
+    if lack:
+        pytest.skip(lack)
+    # The C++ library comes along: the sanitizer looks for what throws exceptions before the module brings it.
+    libraries = [runtime("libasan.so"), runtime("libubsan.so"), runtime("libstdc++.so")]
+    if None in libraries[:2]:
+        pytest.skip(f"{build.compiler()} has no shared libraries of its sanitizers")
+    return {
+        **os.environ,
+        "TEXTNN_NATIVE_FLAVOUR": "sanitized",
+        "LD_PRELOAD": " ".join(path for path in libraries if path),
+        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=0",
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+
+
+def report(stderr: str) -> str:
+    """What a sanitizer says, with the innermost functions only."""
+    first = re.search(r"^.*(runtime error|ERROR: AddressSanitizer|takes more)", stderr, re.MULTILINE)
+    lines = stderr[first.start() if first else 0 :].splitlines()
+    outer = re.compile(r"\s*#\d\d+ |\s*#\d .*(pybind11|_Py)")
+    return "\n".join(line[:200] for line in lines if not outer.match(line))[:4000]
+
+
+def test_kernels_under_the_sanitizers() -> None:
+    environment = sanitized_environment()
+    build.build("sanitized")
+    options = ["-v", "-x", "-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", f"--confcutdir={build.HERE}"]
+    command = [sys.executable, "-m", "pytest", *options, *(str(build.HERE / name) for name in TESTS)]
+    done = subprocess.run(command, cwd=build.ROOT, env=environment, capture_output=True, text=True, check=False)
+    last = "\n".join([line for line in done.stdout.splitlines() if not line.endswith("PASSED")][-40:])
+    assert done.returncode == 0, f"under the sanitizers:\n{last}\n{report(done.stderr)}"
+    assert " passed" in last, last
+
+
+# A result that is one value too short, given to a kernel.
+TOO_SHORT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import build, harness, lstm_oracle, numpy as np
+
+class Short(harness.Memory):
+    def empty(self, name, shape, dtype):
+        return np.zeros(int(np.prod(shape)) - (name == "y"), dtype)
+
+native = build.load(build.module_path("sanitized"))
+case = lstm_oracle.Case((300,), 3, 5, layouts=("flat", "flat"))
+call = lstm_oracle.Call(native, Short(), case, np.float32, lstm_oracle.inputs(case, np.float32))
+call.forward()
+print("nothing was noticed")
+"""
+
+
+def test_the_sanitizers_notice_one_value_too_many() -> None:
+    environment = sanitized_environment()
+    build.build("sanitized")
+    command = [sys.executable, "-c", TOO_SHORT, str(build.HERE)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "heap-buffer-overflow" in done.stderr, f"{done.stdout}{report(done.stderr)}"
+    assert "LstmForwardKernel" in done.stderr, report(done.stderr)
