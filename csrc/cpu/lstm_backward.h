@@ -90,7 +90,7 @@ class LstmBackwardKernel {
   static void pack(T* to, const T* from, int64_t K, int64_t columns, const Panels& panels, const Share& mine) {
     for (int64_t p = mine.begin; p < mine.end; ++p) {
       const int64_t first = panels.begin(p), n = panels.begin(p + 1) - first;
-      pack_panel(to + first * K * L, from, K, columns, 1, first * L, columns, n);
+      pack_panel(to + first * K * L, from, K, first * L, columns, n);
     }
   }
 

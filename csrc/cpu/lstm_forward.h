@@ -87,28 +87,25 @@ class LstmForwardKernel {
     return a_.y + a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[s_.time(b, s)];
   }
 
+  // Panel p of W_ih and W_hh, [I + P][4][L], and the sum of the biases.
   void pack(int64_t p) {
-    const int64_t K = a_.I + a_.P, used = std::min(L, a_.H - p * L);
-    T* panel = weights_ + p * K * 4 * L;
-    T* bias = bias_ + p * 4 * L;
-    for (int64_t g = 0; g < 4; ++g)
-      for (int64_t v = 0; v < L; ++v) {
-        const int64_t column = g * L + v, row = g * a_.H + p * L + v;
-        T* to = panel + column;
-        if (v >= used) {
-          for (int64_t k = 0; k < K; ++k) to[k * 4 * L] = T(0);
-          bias[column] = T(0);
-          continue;
-        }
-        for (int64_t k = 0; k < a_.I; ++k) to[k * 4 * L] = a_.w_ih[row * a_.I + k];
-        for (int64_t k = 0; k < a_.P; ++k) to[(a_.I + k) * 4 * L] = a_.w_hh[row * a_.P + k];
-        bias[column] = (a_.b_ih ? a_.b_ih[row] : T(0)) + (a_.b_hh ? a_.b_hh[row] : T(0));
-      }
+    const int64_t K = a_.I + a_.P, width = 4 * L, used = std::min(L, a_.H - p * L);
+    T* panel = weights_ + p * K * width;
+    T* bias = bias_ + p * width;
+    if (used < L) std::fill(panel, panel + K * width, T(0));
+    std::fill(bias, bias + width, T(0));
+    for (int64_t g = 0; g < 4; ++g) {
+      const int64_t row = g * a_.H + p * L;
+      transpose(a_.w_ih + row * a_.I, a_.I, panel + g * L, width, used, a_.I);
+      transpose(a_.w_hh + row * a_.P, a_.P, panel + a_.I * width + g * L, width, used, a_.P);
+      for (int64_t v = 0; v < used; ++v)
+        bias[g * L + v] = (a_.b_ih ? a_.b_ih[row + v] : T(0)) + (a_.b_hh ? a_.b_hh[row + v] : T(0));
+    }
   }
 
   void pack_projection(const Panels& panels, int64_t p) {
     const int64_t first = panels.begin(p), n = panels.begin(p + 1) - first;
-    pack_panel(w_hr_ + first * a_.H * L, a_.w_hr, a_.H, 1, a_.H, first * L, a_.P, n);
+    pack_panel_transposed(w_hr_ + first * a_.H * L, a_.w_hr, a_.H, first * L, a_.P, n);
   }
 
   // The initial states, to where the first step reads them; sequences without a step end as they began.

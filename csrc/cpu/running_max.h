@@ -17,7 +17,7 @@ struct RunningMax {
 
   // A NaN wins over every number and stays, as in torch.max.
   [[gnu::always_inline]] inline void see(int n, const Vec<T>& z, int64_t at) {
-    const auto better = (z > value[n]) | (z != z);
+    const auto better = (z > value[n]) | ((z != z) & (value[n] == value[n]));
     value[n] = better ? z : value[n];
     window[n] = better ? Int<T>(at) - IVec<T>{} : window[n];
   }

@@ -36,7 +36,7 @@ class TextConvKernel {
       Workspace local(Workspace::bytes<T>(scratch));
       T* x = local.take<T>(scratch);
       std::memset(x, 0, before_ * k_.D * sizeof(T));
-      std::memcpy(x + before_ * k_.D, a_.x + a_.sentences.start[b] * k_.D, length * k_.D * sizeof(T));
+      if (length > 0) std::memcpy(x + before_ * k_.D, a_.x + a_.sentences.start[b] * k_.D, length * k_.D * sizeof(T));
       std::memset(x + (before_ + length) * k_.D, 0, after_ * k_.D * sizeof(T));
       for (int64_t p = part; p < k_.S * panels_.count; p += parts)
         with_constant<kMaxVectors>(int(width(p % panels_.count)),

@@ -70,19 +70,32 @@ struct Panels {
   int64_t begin(int64_t p) const { return count ? p * vectors / count : 0; }  // first vector of panel p
 };
 
-// Packs columns [first, first + N * lanes) of a matrix whose element (k, column) stands at source[k * k_stride +
-// column * column_stride] into a panel [K][N][lanes]; columns from `columns` on become zero.
+// to[c][r] = from[r][c] in blocks that stay in the first-level cache: a plain double loop misses it with every store.
 template <class T>
-inline void pack_panel(T* panel, const T* source, int64_t K, int64_t k_stride, int64_t column_stride, int64_t first,
-                       int64_t columns, int64_t N) {
-  const int64_t width = N * kLanes<T>, used = std::max<int64_t>(0, std::min(width, columns - first));
-  for (int64_t j = 0; j < width; ++j) {
-    const T* from = source + (first + j) * column_stride;
-    if (j < used)
-      for (int64_t k = 0; k < K; ++k) panel[k * width + j] = from[k * k_stride];
-    else
-      for (int64_t k = 0; k < K; ++k) panel[k * width + j] = T(0);
+inline void transpose(const T* from, int64_t from_stride, T* to, int64_t to_stride, int64_t rows, int64_t columns) {
+  constexpr int64_t kBlock = 16;
+  for (int64_t c0 = 0; c0 < columns; c0 += kBlock)
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t c = c0; c < std::min(columns, c0 + kBlock); ++c) to[c * to_stride + r] = from[r * from_stride + c];
+}
+
+// Packs columns [first, first + N * lanes) of a matrix [K][columns] into a panel [K][N][lanes]; columns from `columns`
+// on become zero. The matrix has contiguous rows.
+template <class T>
+inline void pack_panel(T* panel, const T* matrix, int64_t K, int64_t first, int64_t columns, int64_t N) {
+  const int64_t width = N * kLanes<T>, used = std::min(width, columns - first);
+  for (int64_t k = 0; k < K; ++k, panel += width) {
+    std::memcpy(panel, matrix + k * columns + first, used * sizeof(T));
+    std::fill(panel + used, panel + width, T(0));
   }
+}
+
+// The same of a matrix that is stored transposed, [columns][K].
+template <class T>
+inline void pack_panel_transposed(T* panel, const T* matrix, int64_t K, int64_t first, int64_t columns, int64_t N) {
+  const int64_t width = N * kLanes<T>, used = std::min(width, columns - first);
+  transpose(matrix + first * K, K, panel, width, used, K);
+  for (int64_t k = 0; used < width && k < K; ++k) std::fill(panel + k * width + used, panel + (k + 1) * width, T(0));
 }
 
 }  // namespace TEXTNN_ISA

@@ -40,11 +40,10 @@ class WeightGradient {
           accumulate<V>(sums, panel, row_0, K_0, begin, end);
           accumulate<V>(sums + K_0 * width, panel, row_1, K_1, begin, end);
         }
-        for (int64_t j = 0; j < std::min(width, J_ - first); ++j) {
-          for (int64_t k = 0; k < K_0; ++k) dw_0[(first + j) * K_0 + k] = sums[k * width + j];
-          for (int64_t k = 0; k < K_1; ++k) dw_1[(first + j) * K_1 + k] = sums[(K_0 + k) * width + j];
-          if (db) db[first + j] = sums[(K_0 + K_1) * width + j];
-        }
+        const int64_t used = std::min(width, J_ - first);
+        if (dw_0) transpose(sums, width, dw_0 + first * K_0, K_0, K_0, used);
+        if (dw_1) transpose(sums + K_0 * width, width, dw_1 + first * K_1, K_1, K_1, used);
+        if (db) std::copy(sums + (K_0 + K_1) * width, sums + (K_0 + K_1) * width + used, db + first);
       });
     });
   }
