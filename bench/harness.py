@@ -27,7 +27,7 @@ import textnn
 
 Call = Callable[[], Sequence[torch.Tensor]]
 RESULTS = Path(__file__).parent / "results"
-console = Console(width=140)
+console = Console(width=180)
 
 
 @dataclass
@@ -147,7 +147,7 @@ def _cells(row: Row, extras: Sequence[str]) -> list[str]:
         f"{row.peer_ms:.3g}",
         f"{row.ratio:.2f}",
         f"{row.low:.2f} to {row.high:.2f}",
-        f"{row.difference:.0e}",
+        "" if math.isnan(row.difference) else f"{row.difference:.0e}",
         *(f"{row.extra[name]:.3g}" if name in row.extra else "" for name in extras),
     ]
 
@@ -181,6 +181,25 @@ def save(name: str, rows: Sequence[Row]) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     content = {"machine": machine(), "rows": [asdict(row) for row in rows]}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def load(name: str) -> list[Row]:
+    """Read what :func:`save` wrote.
+
+    Raises
+    ------
+    SystemExit
+        If there is nothing, or it was measured on another machine or version.
+    """
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        raise SystemExit(f"{path}: no results; run python -m bench {name} first")
+    content = json.loads(path.read_text())
+    if content["machine"] != machine():
+        raise SystemExit(
+            f"{path}: measured on {content['machine']}, this is {machine()}; run python -m bench {name} again"
+        )
+    return [Row(**row) for row in content["rows"]]
 
 
 def plot(path: Path, rows: Sequence[Row], title: str) -> None:
