@@ -17,8 +17,8 @@ ROOT = Path(__file__).parent.parent
 TITLES = {"lstm": "LSTM", "text_conv": "TextCNN", "lecture": "Lecture recipe"}
 INTRODUCTION = """# Benchmarks
 
-Written by `make bench`; every figure here comes from it, on one machine. Both sides run in one process, in turn, call by
-call, after a warm-up. *Ratio* is the median of peer time / textnn time of neighbouring calls: above 1 textnn is
+Written by `make bench`; every figure here comes from it, on one machine. Both sides run in one process, in turn, call
+by call, after a warm-up. *Ratio* is the median of peer time / textnn time of neighbouring calls: above 1 textnn is
 faster, below 1 slower. *Difference* is the largest absolute difference between both sides' results (outputs, or
 gradients where there is a backward pass). Shapes: LSTM (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel
 sizes). No difference is given where the peer computes something else: `nn.LSTM` on padded input begins its reverse
