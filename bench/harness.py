@@ -226,7 +226,10 @@ def plot(path: Path, rows: Sequence[Row], title: str) -> None:
         axis.set_title(group, loc="left", fontsize=9)
         axis.tick_params(labelsize=7)
         for y, ratio in enumerate(ratios):
-            axis.text(0.02, y, f"{ratio:.2f}", va="center", ha="left", fontsize=7, color="white")
+            axis.text(max(ratio, 1) * 1.08, y - 0.22, f"{ratio:.2f}", va="center", ha="left", fontsize=6)
+        axis.set_xscale("log")
+        axis.set_xlim(0.5, 1.6 * max(2.0, *(r.high for r in members)))
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     figure.suptitle(f"{title}: time of plain PyTorch / time of textnn", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
