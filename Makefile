@@ -42,7 +42,7 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/plots.stamp
+bench: $(VENV)/demo.stamp
 	$(BIN)/python -m bench $(ARGS)
 
 lint: $(VENV)/dev.stamp
