@@ -16,7 +16,6 @@ from . import _C  # noqa: F401
 
 _ops = torch.ops.textnn
 _Maybe = Tensor | None
-_Saved = Any
 
 
 def _dense(t: Tensor) -> Tensor:

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from . import _C, _registration  # noqa: F401  # the operators, and their fake kernels, autograd and autocast rules
 from ._checks import (
-    ACTIVATIONS,
     check_dtypes,
     check_ids,
     check_lengths,
@@ -313,4 +312,4 @@ def _sentence_sizes(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | No
     return None if lengths is None else check_lengths(lengths, tokens.shape[0], tokens.shape[1])
 
 
-__all__ = ["ACTIVATIONS", "embedding_text_conv", "lstm", "lstm_cell", "text_conv"]
+__all__ = ["embedding_text_conv", "lstm", "lstm_cell", "text_conv"]
