@@ -29,6 +29,11 @@ def _once(name: str) -> None:
     register_autograd(f"textnn::{name}", backward)
 
 
+def _rows_gradient(distinct: Tensor, values: Tensor, shape: Any) -> Tensor:
+    """A sparse gradient from rising rows [U] and their values [U, D]."""
+    return torch.sparse_coo_tensor(distinct[None], values, shape, check_invariants=False, is_coalesced=True)
+
+
 # --- lstm_cell ---
 
 
@@ -287,7 +292,7 @@ def _embedding_text_conv_backward(ctx: Any, dy: _Maybe, _: _Maybe) -> tuple[Any,
         dy, ids, table, weight, sizes, *ctx.options, y, window, ctx.padding_idx, ctx.sparse, need
     )
     if ctx.sparse and need:
-        dtable = torch.sparse_coo_tensor(distinct[None], dtable, table.shape, check_invariants=False)
+        dtable = _rows_gradient(distinct, dtable, table.shape)
     return (
         None,
         dtable if need else None,
@@ -302,6 +307,42 @@ register_autograd(
 )
 _once("embedding_text_conv_backward")
 
-for _name in ("lstm_cell", "lstm", "text_conv", "embedding_text_conv"):
+
+# --- embedding ---
+
+
+@register_fake("textnn::embedding")
+def _(ids: Tensor, table: Tensor, padding_idx: int, sparse: bool) -> Tensor:
+    return table.new_empty(*ids.shape, table.shape[1])
+
+
+@register_fake("textnn::embedding_backward")
+def _(dy: Tensor, ids: Tensor, rows: int, padding_idx: int, sparse: bool) -> tuple[Tensor, Tensor]:
+    distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
+    return dy.new_empty(distinct if sparse else rows, dy.shape[-1]), ids.new_empty(distinct)
+
+
+def _embedding_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ids, table, ctx.padding_idx, ctx.sparse = inputs
+    ctx.save_for_backward(ids)
+    ctx.shape = table.shape
+
+
+def _embedding_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
+    (ids,) = ctx.saved_tensors
+    dtable, distinct = _ops.embedding_backward(dy, ids, ctx.shape[0], ctx.padding_idx, ctx.sparse)
+    return None, _rows_gradient(distinct, dtable, ctx.shape) if ctx.sparse else dtable, None, None
+
+
+register_autograd("textnn::embedding", _embedding_backward, setup_context=_embedding_setup)
+_once("embedding_backward")
+
+
+# --- adam: what is changed in place comes first, and nothing is returned ---
+
+for _name in ("adam_rows", "adam_exact_rows", "adam_catch_up"):
+    register_fake(f"textnn::{_name}", lambda *_: None)
+
+for _name in ("lstm_cell", "lstm", "text_conv", "embedding_text_conv", "embedding"):
     for _device in ("cpu", "cuda"):
         register_autocast(f"textnn::{_name}", _device, torch.float32)

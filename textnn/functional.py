@@ -248,7 +248,7 @@ def embedding_text_conv(
         The row of the table that gets no gradient, as in ``torch.nn.functional.embedding``. It says nothing about
         lengths: without ``lengths`` every position counts.
     sparse : bool, default=False
-        Whether the gradient of the table is a sparse tensor with one row for each distinct token.
+        Whether the gradient of the table is a sparse tensor with one row for each distinct token, coalesced.
 
     Returns
     -------
@@ -266,21 +266,63 @@ def embedding_text_conv(
     flat = offsets is not None
     if ids.dim() != (1 if flat else 2):
         raise ValueError(f"ids must have shape {'[N] with offsets' if flat else '[B, L]'}, got {list(ids.shape)}")
-    if table.dim() != 2:
-        raise ValueError(f"table must have shape [V, D], got {list(table.shape)}")
+    row = _check_table(table, padding_idx)
     ids = check_ids(ids, table.shape[0])
     biases = _check_kernels(weight, bias, table.shape[1])
     dtype = check_dtypes({"table": table, **_named("weight", weight), **_named("bias", biases)})
     sizes = _sentence_sizes(ids, lengths, offsets)
     same, code = check_padding(padding, activation)
-    row = -1 if padding_idx is None else padding_idx + (table.shape[0] if padding_idx < 0 else 0)
-    if padding_idx is not None and not 0 <= row < table.shape[0]:
-        raise ValueError(f"padding_idx must be a row of the table with {table.shape[0]} rows, got {padding_idx}")
     (table, *rest), narrow = widen(dtype, table, *weight, *biases)
     kernels, biases = rest[: len(weight)], rest[len(weight) :]
     save = needs_gradient(table, *rest)
     y, _ = _ops.embedding_text_conv(ids, table, kernels, biases, sizes, flat, same, code, row, sparse, save)
     return narrow((y,))[0]
+
+
+def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
+    """Look up tokens in an embedding table.
+
+    The result is that of ``torch.nn.functional.embedding``. Its gradient is summed for each distinct token, in parallel
+    and in a fixed order; a sparse one has one row for each distinct token and is coalesced.
+
+    Parameters
+    ----------
+    ids : Tensor int64 [...]
+    table : Tensor [V, D]
+        The embeddings.
+    padding_idx : int, optional
+        The row of the table that gets no gradient.
+    sparse : bool, default=False
+        Whether the gradient of the table is a sparse tensor.
+
+    Returns
+    -------
+    y : Tensor [..., D]
+
+    Raises
+    ------
+    IndexError
+        If an id lies outside the table.
+    ValueError
+        If ``table`` is no matrix or ``padding_idx`` none of its rows.
+    TypeError
+        If the table is not floating-point, or ids are not int64 or int32.
+    """
+    row = _check_table(table, padding_idx)
+    ids = check_ids(ids, table.shape[0])
+    dtype = check_dtypes({"table": table})
+    (table,), narrow = widen(dtype, table)
+    return narrow((_ops.embedding(ids, table, row, sparse),))[0]
+
+
+def _check_table(table: Tensor, padding_idx: int | None) -> int:
+    """Check a table [V, D]; the row without gradient, or -1."""
+    if table.dim() != 2:
+        raise ValueError(f"table must have shape [V, D], got {list(table.shape)}")
+    row = -1 if padding_idx is None else padding_idx + (table.shape[0] if padding_idx < 0 else 0)
+    if padding_idx is not None and not 0 <= row < table.shape[0]:
+        raise ValueError(f"padding_idx must be a row of the table with {table.shape[0]} rows, got {padding_idx}")
+    return row
 
 
 def _named(name: str, tensors: Sequence[Tensor]) -> dict[str, Tensor | None]:
@@ -312,4 +354,4 @@ def _sentence_sizes(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | No
     return None if lengths is None else check_lengths(lengths, tokens.shape[0], tokens.shape[1])
 
 
-__all__ = ["embedding_text_conv", "lstm", "lstm_cell", "text_conv"]
+__all__ = ["embedding", "embedding_text_conv", "lstm", "lstm_cell", "text_conv"]

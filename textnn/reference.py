@@ -124,6 +124,11 @@ def embedding_text_conv(
     return text_conv(x, weight, bias, lengths=lengths, offsets=offsets, padding=padding, activation=activation)
 
 
+def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
+    """Look up; see :func:`textnn.functional.embedding`."""
+    return F.embedding(ids, table, padding_idx=padding_idx, sparse=sparse)
+
+
 def _sentences(x: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> list[Tensor]:
     if offsets is not None:
         ends = [*offsets.tolist()[1:], x.shape[0]]

@@ -47,4 +47,26 @@ int64_t find_distinct(const int64_t* ids, int64_t N, int64_t V, int64_t* distinc
   });
 }
 
+int64_t find_distinct_sorted(const int64_t* ids, int64_t N, int64_t V, int64_t* distinct, int32_t* token) {
+  const int64_t words = (V + 63) / 64;
+  Workspace workspace(Workspace::bytes<uint64_t>(words) + Workspace::bytes<int32_t>(words));
+  uint64_t* word = workspace.take<uint64_t>(words);
+  int32_t* before = workspace.take<int32_t>(words);  // distinct ids below the word's first
+  std::fill(word, word + words, uint64_t(0));
+  for (int64_t n = 0; n < N; ++n) {
+    if (ids[n] < 0 || ids[n] >= V) return -1 - n;
+    word[ids[n] >> 6] |= uint64_t(1) << (ids[n] & 63);
+  }
+  int32_t U = 0;
+  for (int64_t w = 0; w < words; ++w) {
+    before[w] = U;
+    for (uint64_t bits = word[w]; bits; bits &= bits - 1) distinct[U++] = w * 64 + __builtin_ctzll(bits);
+  }
+  for (int64_t n = 0; n < N; ++n) {
+    const uint64_t below = word[ids[n] >> 6] & ((uint64_t(1) << (ids[n] & 63)) - 1);
+    token[n] = before[ids[n] >> 6] + __builtin_popcountll(below);
+  }
+  return U;
+}
+
 }  // namespace textnn::cpu

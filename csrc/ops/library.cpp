@@ -36,6 +36,24 @@ STABLE_TORCH_LIBRARY(textnn, m) {
       "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable) -> "
       "(Tensor dtable, Tensor distinct, Tensor dweight_taps, Tensor dbias)");
 
+  m.def("embedding(Tensor ids, Tensor table, int padding_idx, bool sparse) -> Tensor");
+  // sparse: dtable [U, D] holds the rows `distinct` [U], in rising order; otherwise dtable [rows, D], distinct is
+  // empty.
+  m.def(
+      "embedding_backward(Tensor dy, Tensor ids, int rows, int padding_idx, bool sparse) -> (Tensor dtable, "
+      "Tensor distinct)");
+
+  m.def(
+      "adam_rows(Tensor(a!) param, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor rows, Tensor grad, "
+      "float step_size, float floor, float beta1, float beta2) -> ()");
+  m.def(
+      "adam_exact_rows(Tensor(a!) param, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) last, "
+      "Tensor(e!) history, Tensor rows, Tensor grad, int base, int step, float step_size, float floor, float beta1, "
+      "float beta2) -> ()");
+  m.def(
+      "adam_catch_up(Tensor(a!) param, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) last, Tensor history, "
+      "Tensor? ids, int base, int step, float beta1, float beta2) -> ()");
+
   m.def("cpu_capability() -> str");
   m.def("set_cpu_capability(str name) -> ()");
   m.def("cuda_built() -> bool");

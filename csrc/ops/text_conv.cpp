@@ -1,6 +1,6 @@
 // textnn::text_conv, textnn::embedding_text_conv and their backward operators.
 #include "../cpu/text_conv.h"
-#include "../cpu/distinct.h"
+#include "distinct.h"
 #include "ragged.h"
 
 namespace textnn::ops {
@@ -79,24 +79,6 @@ struct Output {
   Output(const Tensor& like, int64_t B, int64_t columns, bool save)
       : y(empty(like, {B, columns})),
         window(torch::stable::new_empty(like, {save ? B : 0, columns}, ScalarType::Int)) {}
-};
-
-// The distinct tokens of ids (any shape, contiguous).
-struct Distinct {
-  int64_t N, U;
-  std::vector<int64_t> id;
-  std::vector<int32_t> token;
-
-  Distinct(const Tensor& ids, int64_t V) : N(ids.numel()) {
-    STD_TORCH_CHECK(ids.scalar_type() == ScalarType::Long, "textnn: ids must be int64");
-    STD_TORCH_CHECK(N < (int64_t(1) << 31), "textnn: a batch may have at most 2^31 - 1 tokens, got ", N);
-    id.resize(size_t(std::min(N, V)));
-    token.resize(size_t(N));
-    const int64_t* p = N ? ids.const_data_ptr<int64_t>() : nullptr;
-    U = cpu::find_distinct(p, N, V, id.data(), token.data());
-    STD_TORCH_CHECK(U >= 0, "textnn: ids must lie in [0, ", V, "), got ", p[U < 0 ? -1 - U : 0], " at position ",
-                    -1 - U);
-  }
 };
 
 void check_tokens(const char* name, const Tensor& t, int64_t dims) {
@@ -189,7 +171,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Te
   const Tensor ids = compact(ids_), table = compact(table_);
   const Kernels kernels(weight, {}, table);
   const SentenceBounds bounds(ids, flat, sizes);
-  const Distinct distinct(ids, table.size(0));
+  const Distinct distinct(ids, table.size(0), sparse);
   const int64_t V = table.size(0), D = table.size(1), N = distinct.N;
   Backward b(dy, y, window, kernels, int64_t(bounds.start.size()), table);
   const int64_t* id = N ? ids.const_data_ptr<int64_t>() : nullptr;

@@ -84,7 +84,7 @@ def _ninja_file() -> str:
     import pybind11
 
     includes = [pybind11.get_include(), sysconfig.get_path("include"), str(HERE)]
-    flags = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-pthread", *WARNINGS]
+    flags = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-pthread", *WARNINGS]
     lines = [
         f"cxx = {compiler()}",
         f"flags = {' '.join(flags)} " + " ".join(f"-isystem {path}" for path in includes[:2]) + f" -I{includes[2]}",

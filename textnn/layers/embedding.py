@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import functional
-from .._checks import check_ids
 from .lstm import LSTM, States
 from .text_conv import kernel_weights, make_kernels
 
@@ -54,7 +52,8 @@ class EmbeddingTextConv(_TableModule):
     padding_idx : int or None, default=0
         A row that begins as zero and gets no gradient. It does not shorten sentences: give lengths or offsets.
     sparse : bool, default=False
-        Whether the gradient of the table is sparse, with one row for each distinct token.
+        Whether the gradient of the table is sparse, with one row for each distinct token: :class:`textnn.optim.Adam`
+        then takes only these rows.
     device, dtype : optional
 
     Raises
@@ -129,7 +128,8 @@ class EmbeddingLSTM(_TableModule):
     padding_idx : int or None, default=0
         A row that begins as zero and gets no gradient. It does not shorten sequences: give lengths or offsets.
     sparse : bool, default=False
-        Whether the gradient of the table is sparse.
+        Whether the gradient of the table is sparse, with one row for each distinct token: :class:`textnn.optim.Adam`
+        then takes only these rows.
     device, dtype : optional
 
     Notes
@@ -195,8 +195,7 @@ class EmbeddingLSTM(_TableModule):
         """
         if ids.dim() != (2 if offsets is None else 1):
             raise ValueError(f"ids must have shape [B, L], or [N] with offsets, got {list(ids.shape)}")
-        ids = check_ids(ids, self.num_embeddings)
-        x = F.embedding(ids, self.weight, self.padding_idx, sparse=self.sparse)
+        x = functional.embedding(ids, self.weight, padding_idx=self.padding_idx, sparse=self.sparse)
         output, states = self.lstm(x, hx, lengths=lengths, offsets=offsets)
         assert isinstance(output, Tensor)
         return output, states

@@ -1,0 +1,45 @@
+// Adam on the rows of a table that have a gradient, at a cost that follows these rows and not the table.
+#pragma once
+#include "adam_history.h"
+#include "parallel.h"
+
+namespace textnn::cpu {
+
+template <class T>
+struct AdamTable {
+  int64_t V, D;
+  T* p;  // [V, D] the parameter
+  T* m;  // [V, D] its moments
+  T* v;  // [V, D]
+};
+
+// One step: p -= step_size * m / (sqrt(v) + floor), with the moments just updated.
+struct AdamStep {
+  double step_size, floor, beta1, beta2;
+};
+
+// The gradients of some rows.
+template <class T>
+struct RowGradients {
+  int64_t U;
+  const int64_t* row;  // [U] distinct rows of the table
+  const T* g;          // [U, D]
+};
+
+template <class T>
+void adam_rows(const ThreadPool& pool, const AdamTable<T>& table, const RowGradients<T>& gradients,
+               const AdamStep& step);
+
+// As adam_rows() at step history.step + 1, after what each row missed since step last[row]; -1 is a row whose moments
+// are zero. last [V] is brought up to date, history is not.
+template <class T>
+void adam_exact_rows(const ThreadPool& pool, const AdamTable<T>& table, const AdamHistory& history, int32_t* last,
+                     const RowGradients<T>& gradients, const AdamStep& step);
+
+// What the rows ids [N] missed, or all rows where ids is null. An id may occur often; one outside of the table is
+// passed over.
+template <class T>
+void adam_catch_up(const ThreadPool& pool, const AdamTable<T>& table, const AdamHistory& history, int32_t* last,
+                   int64_t N, const int64_t* ids);
+
+}  // namespace textnn::cpu
