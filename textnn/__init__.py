@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch  # noqa: F401  # isort: skip  # loads libtorch before the extension that needs it
 
-from . import backends, functional, reference
+from . import backends, functional, optim, reference
 from .layers import LSTM, EmbeddingLSTM, EmbeddingTextConv, LSTMCell, TextConv, accelerate
 from .version import __version__
 
@@ -28,6 +28,7 @@ __all__ = [
     "accelerate",
     "backends",
     "functional",
+    "optim",
     "reference",
 ]
 

@@ -3,8 +3,8 @@
     rows of similar length -> RaggedBatch -> logits -> cross entropy -> gradients -> Adam        (each batch)
     validation part -> accuracy -> keep the weights if they are the best -> stop after `patience` worse epochs
 
-The gradient of an embedding table is sparse and its optimizer updates only the rows of the batch, so that the cost of a
-step follows the batch and not the vocabulary. All other parameters have a fused Adam with decoupled weight decay.
+The gradient of an embedding table is sparse and the optimizer updates only the rows of the batch, so that the cost of a
+step follows the batch and not the vocabulary. All other parameters have decoupled weight decay.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from textnn.models import TextModel
+from textnn.optim import Adam
 from textnn.progress import Epoch, Reporter
 from textnn.text import LengthBucketSampler, RaggedDataset
 
@@ -161,7 +162,7 @@ def train(
     reporter = reporter or Reporter()
     validation = validation if validation is not None and len(validation) else None
     early = validation is not None and options.patience > 0
-    optimizers = _make_optimizers(model, options)
+    optimizer = _make_optimizer(model, options)
     history: list[Epoch] = []
     best: tuple[float, float] = (-math.inf, -math.inf)
     best_epoch, best_weights = 0, None
@@ -170,7 +171,7 @@ def train(
         for epoch in range(1, options.epochs + 1):
             start = time.perf_counter()
             model.train()
-            loss, accuracy = _train_epoch(model, data, options, generator, optimizers, reporter, device, epoch)
+            loss, accuracy = _train_epoch(model, data, options, generator, optimizer, reporter, device, epoch)
             held_out = None if validation is None else _measure(model, validation, options.batch_size, device)
             seconds = time.perf_counter() - start
             held_loss, held_accuracy = (None, None) if held_out is None else held_out
@@ -189,6 +190,7 @@ def train(
                 break
     if best_weights is not None:
         model.load_state_dict(best_weights)
+    optimizer.release()
     model.eval()
     return Trained(history, best_epoch)
 
@@ -203,12 +205,12 @@ def predict_logits(
     model.eval()
     logits: Tensor | None = None
     with torch.inference_mode():
-        for rows in LengthBucketSampler(data.lengths, batch_size, shuffle=False):
-            batch = data.batch(rows).to(device)
+        for batch in data.batches(LengthBucketSampler(data.lengths, batch_size, shuffle=False)):
+            batch = batch.to(device)
             output = model(batch.ids, batch.offsets).cpu()
             if logits is None:
                 logits = torch.empty(len(data), output.shape[1], dtype=output.dtype)
-            logits[rows] = output
+            logits[batch.index.cpu()] = output
     if logits is None:
         raise ValueError("data: expected at least one text, got none")
     return logits
@@ -219,15 +221,15 @@ def _train_epoch(
     data: RaggedDataset,
     options: TrainingOptions,
     generator: torch.Generator,
-    optimizers: list[torch.optim.Optimizer],
+    optimizer: Adam,
     reporter: Reporter,
     device: torch.device | str,
     epoch: int,
 ) -> tuple[float, float]:
     """Return loss and accuracy, as means over the texts of the epoch."""
     loss_sum, correct, seen = 0.0, 0, 0
-    for number, rows in enumerate(_batches(data, options, generator), 1):
-        batch = data.batch(rows).to(device)
+    for number, batch in enumerate(data.batches(_batches(data, options, generator)), 1):
+        batch = batch.to(device)
         assert batch.labels is not None
         logits = model(batch.ids, batch.offsets)
         loss = cross_entropy(logits, batch.labels, label_smoothing=options.label_smoothing)
@@ -237,11 +239,9 @@ def _train_epoch(
                 f"the loss became {value} in epoch {epoch}, batch {number}; "
                 f"try a smaller learning_rate than {options.learning_rate:g}"
             )
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        for optimizer in optimizers:
-            optimizer.step()
+        optimizer.step()
         loss_sum += value * batch.size
         correct += int((logits.detach().argmax(1) == batch.labels).sum())
         seen += batch.size
@@ -255,19 +255,14 @@ def _batches(data: RaggedDataset, options: TrainingOptions, generator: torch.Gen
     return iter(torch.randperm(len(data), generator=generator).split(options.batch_size))
 
 
-def _make_optimizers(model: TextModel, options: TrainingOptions) -> list[torch.optim.Optimizer]:
-    sparse = model.sparse_parameters()
-    tables = {id(parameter) for parameter in sparse}
-    dense = [parameter for parameter in model.parameters() if id(parameter) not in tables]
-    optimizers: list[torch.optim.Optimizer] = []
-    if dense:
-        # Without weight decay this is Adam itself.
-        optimizers.append(
-            torch.optim.AdamW(dense, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
-        )
-    if sparse:
-        optimizers.append(torch.optim.SparseAdam(sparse, lr=options.learning_rate))
-    return optimizers
+def _make_optimizer(model: TextModel, options: TrainingOptions) -> Adam:
+    tables = model.sparse_parameters()
+    known = {id(table) for table in tables}
+    dense = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    groups: list[dict[str, Any]] = [{"params": dense, "weight_decay": options.weight_decay}] if dense else []
+    if tables:
+        groups.append({"params": tables})
+    return Adam(groups, lr=options.learning_rate, exact=model if tables and model.exact else None)
 
 
 def _measure(model: TextModel, data: RaggedDataset, batch_size: int, device: torch.device | str) -> tuple[float, float]:

@@ -98,11 +98,11 @@ def test_lecture_recipe_is_the_plain_pytorch_one() -> None:
     (logits * weight).sum().backward()
     (expected * weight).sum().backward()
     assert embedding.weight.grad is not None
-    torch.testing.assert_close(model.encoder.weight.grad, embedding.weight.grad, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(model.encoder.weight.grad.to_dense(), embedding.weight.grad, rtol=1e-3, atol=1e-6)
     assert embedding.weight.grad[0].abs().max() > 0
 
     recipe = {"batch_size": 128, "epochs": 5, "learning_rate": 0.01, "max_length": 10, "min_count": 1, "patience": 0}
-    recipe |= {"bucket": False, "sparse": False, "weight_decay": 0.0, "label_smoothing": 0.0, "max_vocabulary": None}
+    recipe |= {"bucket": False, "weight_decay": 0.0, "label_smoothing": 0.0, "max_vocabulary": None}
     assert {name: options[name] for name in recipe} == recipe
 
 
@@ -112,12 +112,10 @@ def test_gradient_of_the_table_has_the_rows_of_the_batch(name: str) -> None:
     model.eval()
     model(*ragged(TEXTS[:2])).sum().backward()
     gradient = model.encoder.weight.grad
-    if name == "lecture-lstm":
-        assert not gradient.is_sparse
-        assert model.sparse_parameters() == []
-        return
     assert gradient.is_sparse, name
-    assert set(gradient.coalesce().indices()[0].tolist()) == {2, 3, 4, 5, 7}, name
+    assert gradient.is_coalesced(), name
+    padding = {0} if name == "lecture-lstm" else set()  # short texts end in [PAD], which is a word there
+    assert gradient.indices()[0].tolist() == sorted({2, 3, 4, 5, 7} | padding), name
     assert [table is model.encoder.weight for table in model.sparse_parameters()] == [True], name
 
 

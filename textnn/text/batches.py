@@ -15,6 +15,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice, pairwise
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ WINDOW = 100
 """Batches among which sentences are sorted by length: enough for even batches, few enough to keep the order random."""
 
 _REPORT_EVERY = 100
+_AT_ONCE = 32  # batches that are gathered together: a dozen small operations for all of them, views for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +150,31 @@ class RaggedDataset:
         shift = torch.repeat_interleave(self._starts[index] - offsets, lengths)
         ids = self._flat[torch.arange(shift.numel()) + shift].to(torch.int64)
         return RaggedBatch(ids, offsets, None if self.labels is None else self.labels[index], index)
+
+
+    def batches(self, rows: Iterable[Tensor]) -> Iterator[RaggedBatch]:
+        """Yield the batch of each vector of rows, as :meth:`batch` makes it, at a small part of the cost.
+
+        Parameters
+        ----------
+        rows
+            Rows of each batch, int64 [B].
+
+        Raises
+        ------
+        IndexError
+            If a row is outside the dataset.
+        """
+        vectors = iter(rows)
+        while group := list(islice(vectors, _AT_ONCE)):
+            whole = self.batch(torch.cat(group))
+            parts = [len(vector) for vector in group]
+            starts = torch.cat([whole.offsets, whole.offsets.new_tensor([whole.ids.numel()])])
+            bounds = starts[torch.tensor([0, *accumulate(parts)])].tolist()
+            labels = [None] * len(group) if whole.labels is None else whole.labels.split(parts)
+            columns = zip(whole.offsets.split(parts), labels, whole.index.split(parts), pairwise(bounds), strict=True)
+            for offsets, label, index, (begin, end) in columns:
+                yield RaggedBatch(whole.ids[begin:end], offsets - begin, label, index)
 
 
 class LengthBucketSampler:
