@@ -44,16 +44,18 @@ void embedding_backward(const ThreadPool& pool, const EmbeddingBackward<T>& a) {
   const auto sum = TEXTNN_PICK(sum_rows<T>);
   for_parts(pool, a.rows, a.D, [&](int64_t begin, int64_t stop) {
     int64_t u = a.dense ? std::lower_bound(a.distinct, a.distinct + a.U, begin) - a.distinct : begin;
-    for (int64_t row = begin; row < stop; ++row) {
+    for (int64_t row = begin; row < stop; ++row, ++u) {
+      // Up to the next row that has a gradient: long runs of zeros are written faster than many short ones.
+      const int64_t next = !a.dense ? row : u < a.U ? std::min(a.distinct[u], stop) : stop;
+      std::fill_n(a.dtable + row * a.D, (next - row) * a.D, T(0));
+      row = next;
+      if (row == stop) break;
       T* to = a.dtable + row * a.D;
-      const bool present = u < a.U && (!a.dense || a.distinct[u] == row);
-      if (present && a.distinct[u] != a.padding) {
-        const int32_t first = u ? end[u - 1] : 0;
-        sum(to, a.dy, position + first, end[u] - first, a.D);
-      } else {
+      const int32_t first = u ? end[u - 1] : 0;
+      if (a.distinct[u] == a.padding)
         std::fill_n(to, a.D, T(0));
-      }
-      u += present;
+      else
+        sum(to, a.dy, position + first, end[u] - first, a.D);
     }
   });
 }
