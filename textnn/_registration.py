@@ -84,12 +84,14 @@ def _(
     save: bool,
 ) -> tuple[Tensor, ...]:
     rows, P, H = _rows(x) if save else 0, h0.shape[1], c0.shape[1]
+    unit = 64 // x.element_size()
+    padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
     return (
         x.new_empty(*x.shape[:-1], P),
         _dense(h0),
         _dense(c0),
-        x.new_empty(rows, 4 * H),
-        x.new_empty(rows, H),
+        x.new_empty(rows, 4 * padded),
+        x.new_empty(rows, padded),
         x.new_empty(rows, P),
         x.new_empty(rows if w_hr is not None else 0, H),
     )

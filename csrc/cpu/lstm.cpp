@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 #include "../math/lstm_cell.h"
 #include "capability.h"
 #include "workspace.h"

@@ -24,9 +24,9 @@ struct LstmForward {
   Layout y_layout;
   T* h_n;  // [B, P] in the caller's order: the state after each sequence's own last step
   T* c_n;  // [B, H]
-  // Kept for the backward pass in packed order (schedule.h), all null in inference:
-  T* gates;        // [N, 4H] activated
-  T* cells;        // [N, H] after the step
+  // Kept for the backward pass, rows in packed order, units in blocks of U = kUnits (schedule.h); null in inference:
+  T* gates;        // [blocks, N, 4, U] activated
+  T* cells;        // [blocks, N, U] after the step
   T* h_prev;       // [N, P] before the step
   T* unprojected;  // [N, H] o * tanh(c) where w_hr is given, else null
 };
@@ -45,8 +45,8 @@ struct LstmBackward {
   const T* w_ih;         // [4H, I]
   const T* w_hh;         // [4H, P]
   const T* w_hr;         // [P, H] or null
-  const T* gates;        // [N, 4H]
-  const T* cells;        // [N, H]
+  const T* gates;        // [blocks, N, 4, U]
+  const T* cells;        // [blocks, N, U]
   const T* h_prev;       // [N, P]
   const T* unprojected;  // [N, H] or null
   T* dx;                 // (b, t) at dx_layout, or null

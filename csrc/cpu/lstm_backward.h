@@ -13,18 +13,32 @@ namespace TEXTNN_ISA {
 
 template <class T>
 class LstmBackwardKernel {
-  static constexpr int64_t L = kLanes<T>;
+  static constexpr int64_t L = kLanes<T>, U = kUnits<T>;
   using V = Vec<T>;
   using Gates = math::LstmGates<V>;
+
+  // Where one sequence reads and writes when the gradients of the present step are made.
+  struct Row {
+    const T* later;                     // dgates of the next step, null if the sequence does not take it
+    T* dx;                              // of the next step, null if not wanted
+    T* dh0;                             // before the first step, where dh goes; else null
+    const T *dy, *dh_n;                 // what is added to dh, or null
+    const T *gates, *c, *c_prev;        // kept by the forward pass
+    int64_t c_prev_block;               // from one block of units to the next
+    T *dc, *dh, *dgates;                // dh null unless there is a projection
+  };
 
  public:
   explicit LstmBackwardKernel(const LstmBackward<T>& a) : a_(a), s_(a.schedule) {}
 
   void run(const ThreadPool& pool) {
     const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
-    Workspace workspace(bytes(s_.N * 4 * a_.H) + bytes(a_.w_hr ? s_.N * a_.P : 0));
+    const int64_t state = unit_blocks<T>(a_.H) * s_.B * U;
+    Workspace workspace(bytes(s_.N * 4 * a_.H) + bytes(a_.w_hr ? s_.N * a_.P : 0) + 2 * bytes(state));
     dgates_ = workspace.take<T>(s_.N * 4 * a_.H);
     dh_ = workspace.take<T>(a_.w_hr ? s_.N * a_.P : 0);
+    c0_ = workspace.take<T>(state);
+    dc_ = workspace.take<T>(state);
     through_time(pool);
     weights(pool);
   }
@@ -38,52 +52,64 @@ class LstmBackwardKernel {
     const Panels state(a_.P, L, threads), input(I, L, threads), hidden(a_.w_hr ? a_.H : 0, L, threads);
     const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
     Workspace workspace(bytes(state.vectors * 4 * a_.H * L) + bytes(input.vectors * 4 * a_.H * L) +
-                        bytes(hidden.vectors * a_.P * L));
+                        bytes(hidden.vectors * a_.P * L) + Workspace::bytes<Row>(s_.B * threads));
     w_hh_ = workspace.take<T>(state.vectors * 4 * a_.H * L);
     w_ih_ = workspace.take<T>(input.vectors * 4 * a_.H * L);
     w_hr_ = workspace.take<T>(hidden.vectors * a_.P * L);
+    Row* tables = workspace.take<Row>(s_.B * threads);
 
     Team::run(pool, threads, [&](Team& team, int member, int size) {
-      const Share states(state.count, member, size), inputs(input.count, member, size),
-          cells(hidden.count, member, size);
+      Share states(state.count, member, size), inputs(input.count, member, size), cells(hidden.count, member, size);
       pack(w_hh_, a_.w_hh, 4 * a_.H, a_.P, state, states);
       pack(w_ih_, a_.w_ih, 4 * a_.H, I, input, inputs);
       pack(w_hr_, a_.w_hr, a_.P, a_.H, hidden, cells);
       for (int64_t b = member; b < s_.B; b += size) start(b);
       team.barrier();
-      if (share_rows && size > 1) {
-        const Rows rows{member, size};
-        const Share all_states(state.count, 0, 1), all_inputs(input.count, 0, 1), all_cells(hidden.count, 0, 1);
-        for (int64_t s = s_.T - 1; s >= -1; --s) {
-          step(s, rows, state, all_states, input, all_inputs);
-          if (a_.w_hr && s >= 0) unproject(s, rows, hidden, all_cells);
-        }
-        return;
+      const bool alone = share_rows && size > 1;  // with sequences of its own
+      const Rows rows = alone ? Rows{member, size} : Rows{0, 1};
+      if (alone) {
+        states = Share(state.count, 0, 1);
+        inputs = Share(input.count, 0, 1);
+        cells = Share(hidden.count, 0, 1);
       }
-      const Rows rows{0, 1};
+      Row* table = tables + member * s_.B;
       for (int64_t s = s_.T - 1; s >= -1; --s) {
-        step(s, rows, state, states, input, inputs);
-        team.barrier();
+        const int64_t running = s + 1 < s_.T ? rows.count(s_.batch_size[s + 1]) : 0;  // those that take step s + 1 too
+        const int64_t count = s >= 0 ? rows.count(s_.batch_size[s]) : running;
+        for (int64_t i = 0; i < count; ++i) table[i] = row(rows[i], s, i < running);
+        for (int64_t p = states.begin; p < states.end; ++p) {
+          product(table, running, w_hh_, state, p,
+                  [&](const Row* r, int n, int64_t j, int v, const V* dh) { accept(r, n, j, v, dh); });
+          const int64_t j = state.begin(p) * L;
+          if (count > running) accept(table + running, int(count - running), j, int(state.begin(p + 1) - state.begin(p)), nullptr);
+        }
+        for (int64_t p = inputs.begin; p < inputs.end; ++p)
+          product(table, running, w_ih_, input, p,
+                  [&](const Row* r, int n, int64_t j, int v, const V* dx) { put(r, n, j, v, dx); });
+        if (!alone) team.barrier();
         if (!a_.w_hr || s < 0) continue;
-        unproject(s, rows, hidden, cells);
-        team.barrier();
+        unproject(table, count, hidden, cells);
+        if (!alone) team.barrier();
       }
+      team.barrier();
+      for (int64_t b = member; b < s_.B; b += size) end(b);
     });
   }
 
   void weights(const ThreadPool& pool) const {
     const int64_t H = a_.H, P = a_.P;
-    Workspace workspace(Workspace::bytes<const T*>(s_.N));
+    Workspace workspace(2 * Workspace::bytes<const T*>(s_.N));
     const T** x = workspace.take<const T*>(s_.N);
+    const T** h = workspace.take<const T*>(s_.N);
     for (int64_t t = 0; t < s_.T; ++t)
-      for (int64_t b = 0; b < s_.batch_size[t]; ++b)
-        x[s_.first_row[t] + b] = a_.x + a_.x_layout.sequence_offset[b] + a_.x_layout.step_offset[t];
-    WeightGradient<T>(pool, s_.N, 4 * H, dgates_)
-        .run([&](int64_t n) { return x[n]; }, a_.I, a_.dw_ih, [&](int64_t n) { return a_.h_prev + n * P; }, P, a_.dw_hh,
-             a_.db);
+      for (int64_t b = 0, n = s_.first_row[t]; b < s_.batch_size[t]; ++b, ++n) {
+        x[n] = a_.x + a_.x_layout.sequence_offset[b] + a_.x_layout.step_offset[t];
+        h[n] = a_.h_prev + n * P;
+      }
+    WeightGradient<T>(pool, s_.N, 4 * H, dgates_).run(x, a_.I, a_.dw_ih, h, P, a_.dw_hh, a_.db);
     if (!a_.w_hr) return;
-    const auto m = [&](int64_t n) { return a_.unprojected + n * H; };
-    WeightGradient<T>(pool, s_.N, P, dh_).run(m, H, a_.dw_hr, m, 0, nullptr, nullptr);
+    for (int64_t n = 0; n < s_.N; ++n) h[n] = a_.unprojected + n * H;
+    WeightGradient<T>(pool, s_.N, P, dh_).run(h, H, a_.dw_hr, nullptr, 0, nullptr, nullptr);
   }
 
   // The panels of one member of a matrix [K, columns].
@@ -94,11 +120,16 @@ class LstmBackwardKernel {
     }
   }
 
-  // dc0 doubles as the running gradient of the cell state; sequences without a step pass their gradients on.
+  // Initial and running state in blocks of units; sequences without a step pass their gradients on.
   void start(int64_t b) {
     const int64_t q = s_.sequence[b];
-    copy_or_clear(a_.dc0 + q * a_.H, a_.dc_n ? a_.dc_n + q * a_.H : nullptr, a_.H);
+    to_blocks(a_.c0 + q * a_.H, a_.H, c0_ + b * U, s_.B * U);
+    to_blocks(a_.dc_n ? a_.dc_n + q * a_.H : nullptr, a_.H, dc_ + b * U, s_.B * U);
     if (s_.length[b] == 0) copy_or_clear(a_.dh0 + q * a_.P, a_.dh_n ? a_.dh_n + q * a_.P : nullptr, a_.P);
+  }
+  void end(int64_t b) const {
+    for (int64_t j = 0; j < a_.H; j += U)
+      std::memcpy(a_.dc0 + s_.sequence[b] * a_.H + j, dc_ + j * s_.B + b * U, std::min(U, a_.H - j) * sizeof(T));
   }
   static void copy_or_clear(T* to, const T* from, int64_t n) {
     if (from)
@@ -107,81 +138,104 @@ class LstmBackwardKernel {
       std::memset(to, 0, n * sizeof(T));
   }
 
-  // dh_s for all sequences that are active at step s, and dx_{s+1}, both from dgates_{s+1}; s = -1 gives dh0.
-  void step(int64_t s, const Rows& rows, const Panels& state, const Share& states, const Panels& input,
-            const Share& inputs) {
-    const int64_t running = s + 1 < s_.T ? rows.count(s_.batch_size[s + 1]) : 0;  // those that take step s + 1 too
-    const int64_t count = s >= 0 ? rows.count(s_.batch_size[s]) : running;
-    for (int64_t p = states.begin; p < states.end; ++p) {
-      product(s, rows, running, w_hh_, state, p, [&](int64_t b, int64_t j, const V& dh) { accept(b, s, j, dh); });
-      for (int64_t i = running; i < count; ++i)
-        for (int64_t v = state.begin(p); v < state.begin(p + 1); ++v) accept(rows[i], s, v * L, V{});
+  Row row(int64_t b, int64_t s, bool running) const {
+    const int64_t q = s_.sequence[b];
+    Row r{};
+    if (running) {
+      r.later = dgates_ + s_.row(b, s + 1) * 4 * a_.H;
+      if (a_.dx) r.dx = a_.dx + a_.dx_layout.sequence_offset[b] + a_.dx_layout.step_offset[s_.time(b, s + 1)];
     }
-    for (int64_t p = inputs.begin; p < inputs.end; ++p)
-      product(s, rows, running, w_ih_, input, p, [&](int64_t b, int64_t j, const V& dx) {
-        T* to = a_.dx + a_.dx_layout.sequence_offset[b] + a_.dx_layout.step_offset[s_.time(b, s + 1)];
-        store(to + j, dx, a_.I - j);
-      });
+    if (s < 0) {
+      r.dh0 = a_.dh0 + q * a_.P;
+      return r;
+    }
+    const int64_t n = s_.row(b, s);
+    if (a_.dy) r.dy = a_.dy + a_.dy_layout.sequence_offset[b] + a_.dy_layout.step_offset[s_.time(b, s)];
+    if (a_.dh_n && s + 1 == s_.length[b]) r.dh_n = a_.dh_n + q * a_.P;
+    r.gates = a_.gates + n * 4 * U;
+    r.c = a_.cells + n * U;
+    r.c_prev = s > 0 ? a_.cells + s_.row(b, s - 1) * U : c0_ + b * U;
+    r.c_prev_block = (s > 0 ? s_.N : s_.B) * U;
+    r.dc = dc_ + b * U;
+    if (a_.w_hr) r.dh = dh_ + n * a_.P;
+    r.dgates = dgates_ + n * 4 * a_.H;
+    return r;
   }
 
-  // finish(b, j, columns j.. of dgates_{s+1} x weights) for the first `running` sequences and panel p of the weights.
-  template <class Finish>
-  void product(int64_t s, const Rows& rows, int64_t running, const T* weights, const Panels& panels, int64_t p,
-               Finish&& finish) {
+  // use(rows, R, j, N, [R][N] vectors: columns j.. of dgates of the next step x weights) for the first `running`
+  // sequences and panel p of the weights.
+  template <class Use>
+  void product(const Row* table, int64_t running, const T* weights, const Panels& panels, int64_t p, Use&& use) const {
     const int64_t begin = panels.begin(p);
     with_constant<kMaxVectors>(int(panels.begin(p + 1) - begin), [&](auto N) {
       for_row_tiles(0, running, [&](auto R, int64_t first) {
         const T* dgates[R];
-        for (int r = 0; r < R; ++r) dgates[r] = dgates_ + s_.row(rows[first + r], s + 1) * 4 * a_.H;
+        for (int r = 0; r < R; ++r) dgates[r] = table[first + r].later;
         Tile<T, R, N> tile;
         tile.clear();
         tile.multiply_add(dgates, weights + begin * 4 * a_.H * L, 4 * a_.H);
-        for (int r = 0; r < R; ++r)
-          for (int n = 0; n < N; ++n) finish(rows[first + r], (begin + n) * L, tile.acc[r][n]);
+        use(table + first, R, begin * L, N, &tile.acc[0][0]);
       });
     });
   }
 
-  // Units j.. of the gradient of the output state after step s, as far as it comes from step s + 1.
-  void accept(int64_t b, int64_t s, int64_t j, V dh) {
-    const int64_t n = std::min(L, a_.P - j), q = s_.sequence[b];
-    if (s < 0) return store(a_.dh0 + q * a_.P + j, dh, n);
-    if (a_.dy) dh += load(a_.dy + a_.dy_layout.sequence_offset[b] + a_.dy_layout.step_offset[s_.time(b, s)] + j, n);
-    if (a_.dh_n && s + 1 == s_.length[b]) dh += load(a_.dh_n + q * a_.P + j, n);
-    if (a_.w_hr)
-      store(dh_ + s_.row(b, s) * a_.P + j, dh, n);
-    else
-      cell(b, s, j, dh);
+  // Vectors of units j.. of the gradient of the output state, as far as it comes from the next step: [count][vectors],
+  // or null for zeros.
+  [[gnu::noinline]] void accept(const Row* rows, int count, int64_t j, int vectors, const V* dh) const {
+    for (int r = 0; r < count; ++r) {
+      const Row& row = rows[r];
+      for (int v = 0; v < vectors; ++v) {
+        const int64_t at = j + v * L, n = a_.P - at;
+        V d = dh ? dh[r * vectors + v] : V{};
+        if (row.dy) d += load(row.dy + at, n);
+        if (row.dh_n) d += load(row.dh_n + at, n);
+        if (row.dh0)
+          store(row.dh0 + at, d, n);
+        else if (row.dh)
+          store(row.dh + at, d, n);
+        else
+          cell(row, at, d);
+      }
+    }
   }
 
-  void unproject(int64_t s, const Rows& rows, const Panels& panels, const Share& mine) {
+  [[gnu::noinline]] void put(const Row* rows, int count, int64_t j, int vectors, const V* dx) const {
+    for (int r = 0; r < count; ++r)
+      for (int v = 0; v < vectors; ++v) store(rows[r].dx + j + v * L, dx[r * vectors + v], a_.I - j - v * L);
+  }
+
+  [[gnu::noinline]] void cells(const Row* rows, int count, int64_t j, int vectors, const V* dm) const {
+    for (int r = 0; r < count; ++r)
+      for (int v = 0; v < vectors; ++v) cell(rows[r], j + v * L, dm[r * vectors + v]);
+  }
+
+  void unproject(const Row* table, int64_t count, const Panels& panels, const Share& mine) const {
     for (int64_t p = mine.begin; p < mine.end; ++p) {
       const int64_t begin = panels.begin(p);
       with_constant<kMaxVectors>(int(panels.begin(p + 1) - begin), [&](auto N) {
-        for_row_tiles(0, rows.count(s_.batch_size[s]), [&](auto R, int64_t first) {
+        for_row_tiles(0, count, [&](auto R, int64_t first) {
           const T* dh[R];
-          for (int r = 0; r < R; ++r) dh[r] = dh_ + s_.row(rows[first + r], s) * a_.P;
+          for (int r = 0; r < R; ++r) dh[r] = table[first + r].dh;
           Tile<T, R, N> tile;
           tile.clear();
           tile.multiply_add(dh, w_hr_ + begin * a_.P * L, a_.P);
-          for (int r = 0; r < R; ++r)
-            for (int n = 0; n < N; ++n) cell(rows[first + r], s, (begin + n) * L, tile.acc[r][n]);
+          cells(table + first, R, begin * L, N, &tile.acc[0][0]);
         });
       });
     }
   }
 
   // The cell's gradients for one sequence and units j..
-  void cell(int64_t b, int64_t s, int64_t j, const V& dm) {
-    const int64_t n = std::min(L, a_.H - j), H = a_.H, q = s_.sequence[b], row = s_.row(b, s);
-    const T* kept = a_.gates + row * 4 * H + j;
-    const Gates gate{load(kept, n), load(kept + H, n), load(kept + 2 * H, n), load(kept + 3 * H, n)};
-    const T* c_prev = s > 0 ? a_.cells + s_.row(b, s - 1) * H : a_.c0 + q * H;
-    V dc = load(a_.dc0 + q * H + j, n);
-    const Gates d =
-        math::lstm_backward<VectorMath<T>>(gate, load(c_prev + j, n), load(a_.cells + row * H + j, n), dm, dc);
-    store(a_.dc0 + q * H + j, dc, n);
-    T* out = dgates_ + row * 4 * H + j;
+  [[gnu::always_inline]] inline void cell(const Row& row, int64_t j, const V& dm) const {
+    const int64_t block = j / U, at = j % U, n = a_.H - j, H = a_.H;
+    const T* kept = row.gates + block * s_.N * 4 * U + at;
+    const Gates gate{load(kept), load(kept + U), load(kept + 2 * U), load(kept + 3 * U)};
+    T* dc_at = row.dc + block * s_.B * U + at;
+    V dc = load(dc_at);
+    const Gates d = math::lstm_backward<VectorMath<T>>(gate, load(row.c_prev + block * row.c_prev_block + at),
+                                                       load(row.c + block * s_.N * U + at), dm, dc);
+    store(dc_at, dc);
+    T* out = row.dgates + j;
     store(out, d.i, n);
     store(out + H, d.f, n);
     store(out + 2 * H, d.g, n);
@@ -192,6 +246,8 @@ class LstmBackwardKernel {
   const Schedule& s_;
   T* dgates_;  // [N, 4H] gradients of the pre-activations, packed order
   T* dh_;      // [N, P] gradients of the projected states, packed order, with a projection
+  T* c0_;      // [blocks, B, U]
+  T* dc_;      // [blocks, B, U] running gradient of the cell state
   T* w_hh_;    // packed [panels, 4H, N, L]
   T* w_ih_;    // packed [panels, 4H, N, L]
   T* w_hr_;    // packed [panels, P, N, L]

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 #include "../math/lstm_cell.h"
 #include "capability.h"
 

@@ -1,5 +1,6 @@
 #include "simd.h"
 #include "tile.h"
+#include "lstm_blocks.h"
 #include "lstm_forward.h"
 #include "weight_gradient.h"
 #include "lstm_backward.h"

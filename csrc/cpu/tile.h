@@ -11,6 +11,7 @@ namespace TEXTNN_ISA {
 
 constexpr int kMaxRows = TEXTNN_REGISTERS == 32 ? 6 : 3;
 constexpr int kMaxVectors = 4;
+constexpr int kAhead = 8;  // rows of a panel that are fetched ahead: it streams from the second-level cache
 
 template <int N>
 using Const = std::integral_constant<int, N>;
@@ -26,6 +27,7 @@ struct Tile {
 
   [[gnu::always_inline]] inline void multiply_add(const T* const (&rows)[R], const T* panel, int64_t K) {
     for (int64_t k = 0; k < K; ++k, panel += N * kLanes<T>) {
+      for (int n = 0; n < N; ++n) __builtin_prefetch(panel + (kAhead * N + n) * kLanes<T>);
       Vec<T> w[N];
       for (int n = 0; n < N; ++n) w[n] = load(panel + n * kLanes<T>);
       for (int r = 0; r < R; ++r) {
@@ -70,13 +72,19 @@ struct Panels {
   int64_t begin(int64_t p) const { return count ? p * vectors / count : 0; }  // first vector of panel p
 };
 
-// to[c][r] = from[r][c] in blocks that stay in the first-level cache: a plain double loop misses it with every store.
+// to[c][r] = from[r][c], square by square in registers.
 template <class T>
 inline void transpose(const T* from, int64_t from_stride, T* to, int64_t to_stride, int64_t rows, int64_t columns) {
-  constexpr int64_t kBlock = 16;
-  for (int64_t c0 = 0; c0 < columns; c0 += kBlock)
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t c = c0; c < std::min(columns, c0 + kBlock); ++c) to[c * to_stride + r] = from[r * from_stride + c];
+  constexpr int64_t L = kLanes<T>;
+  for (int64_t r = 0; r < rows; r += L)
+    for (int64_t c = 0; c < columns; c += L) {
+      const int64_t R = std::min(L, rows - r), C = std::min(L, columns - c);
+      Vec<T> square[L];
+      for (int64_t i = 0; i < L; ++i)
+        square[i] = i < R ? load(from + (r + i) * from_stride + c, C) : Vec<T>{};
+      transpose_square<T>(square);
+      for (int64_t i = 0; i < C; ++i) store(to + (c + i) * to_stride + r, square[i], R);
+    }
 }
 
 // Packs columns [first, first + N * lanes) of a matrix [K][columns] into a panel [K][N][lanes]; columns from `columns`

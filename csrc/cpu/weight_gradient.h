@@ -2,87 +2,97 @@
 //
 //   dw [J, K]  =  g^T [J, N]  x  a [N, K]            db [J] = sum of the rows of g
 //
-// A unit of work is a panel of at most 4 vectors of columns of g; it goes through the rows in blocks that fit the
-// cache:
+// A member of the team owns panels of at most 4 vectors of columns of g and goes through the rows in blocks; for each
+// block
 //
-//   g[block, panel] packed  ->  for every few columns k of a:  tile [k..][panel] += a[n, k] * g[n, panel]  over the
-//   block
+//   a[block]         copied, so that its rows lie close together              second-level cache
+//   g[block, panel]  packed                                                   first-level cache
+//   for every few columns k of a:  tile [k..][panel] += a[n, k] * g[n, panel] over the block
 //
-// The rows of `a` are given by a function, so they need not lie in one matrix, and nothing is gathered.
+// The rows of `a` are given by pointers, so they need not lie in one matrix.
 
 namespace TEXTNN_ISA {
 
 template <class T>
 class WeightGradient {
   static constexpr int64_t L = kLanes<T>;
-  static constexpr int64_t kBlock = 256;
+  // Rows of a block: a packed panel of 4 vectors then takes 32 KiB of a first-level cache in AVX-512, else less.
+  static constexpr int64_t kBlock = 128;
 
  public:
   // g [N, J]
   WeightGradient(const ThreadPool& pool, int64_t N, int64_t J, const T* g)
       : pool_(pool), N_(N), J_(J), g_(g), panels_(J, L, pool.threads) {}
 
-  // row_0(n), row_1(n): the n-th rows of two matrices with K_0 and K_1 columns; dw_0 [J, K_0], dw_1 [J, K_1], db [J]
-  // may be null.
-  template <class Row0, class Row1>
-  void run(Row0&& row_0, int64_t K_0, T* dw_0, Row1&& row_1, int64_t K_1, T* dw_1, T* db) const {
-    for_units(pool_, panels_.count, [&](int64_t p) {
-      const int64_t vectors = panels_.begin(p + 1) - panels_.begin(p);
-      with_constant<kMaxVectors>(int(vectors), [&](auto V) {
-        const int64_t width = V * L, first = panels_.begin(p) * L;
-        Workspace workspace(Workspace::bytes<T>((K_0 + K_1 + 1) * width) + Workspace::bytes<T>(kBlock * width));
-        T* sums = workspace.take<T>((K_0 + K_1 + 1) * width);  // [K_0 + K_1 + 1, V, L]
-        T* panel = workspace.take<T>(kBlock * width);          // [kBlock, V, L]
-        std::fill(sums, sums + (K_0 + K_1 + 1) * width, T(0));
-        for (int64_t begin = 0; begin < N_; begin += kBlock) {
-          const int64_t end = std::min(N_, begin + kBlock);
-          pack<V>(panel, sums + (K_0 + K_1) * width, begin, end, first);
-          accumulate<V>(sums, panel, row_0, K_0, begin, end);
-          accumulate<V>(sums + K_0 * width, panel, row_1, K_1, begin, end);
+  // rows_0, rows_1: pointers to the N rows of two matrices with K_0 and K_1 columns; dw_0 [J, K_0], dw_1 [J, K_1] and
+  // db [J] may be null.
+  void run(const T* const* rows_0, int64_t K_0, T* dw_0, const T* const* rows_1, int64_t K_1, T* dw_1, T* db) const {
+    const int64_t parts = std::min<int64_t>(pool_.threads, panels_.count), K = K_0 + K_1;
+    // An odd number of cache lines from row to row, so that the rows spread over all sets of the cache.
+    const int64_t line = 64 / int64_t(sizeof(T)), stride = ((K + line - 1) / line | 1) * line;
+    for_units(pool_, parts, [&](int64_t part) {
+      const Share mine(panels_.count, int(part), int(parts));
+      const int64_t first = panels_.begin(mine.begin), vectors = panels_.begin(mine.end) - first;
+      Workspace workspace(Workspace::bytes<T>((K + 1) * vectors * L) + Workspace::bytes<T>(kBlock * kMaxVectors * L) +
+                          Workspace::bytes<T>(kBlock * stride));
+      T* sums = workspace.take<T>((K + 1) * vectors * L);  // for each panel [K + 1, vectors, L]
+      T* panel = workspace.take<T>(kBlock * kMaxVectors * L);
+      T* a = workspace.take<T>(kBlock * stride);
+      std::memset(sums, 0, (K + 1) * vectors * L * sizeof(T));
+      for (int64_t begin = 0; begin < N_; begin += kBlock) {
+        const int64_t rows = std::min(kBlock, N_ - begin);
+        for (int64_t n = 0; n < rows; ++n) {
+          std::memcpy(a + n * stride, rows_0[begin + n], K_0 * sizeof(T));
+          if (K_1) std::memcpy(a + n * stride + K_0, rows_1[begin + n], K_1 * sizeof(T));
         }
-        const int64_t used = std::min(width, J_ - first);
-        if (dw_0) transpose(sums, width, dw_0 + first * K_0, K_0, K_0, used);
-        if (dw_1) transpose(sums + K_0 * width, width, dw_1 + first * K_1, K_1, K_1, used);
-        if (db) std::copy(sums + (K_0 + K_1) * width, sums + (K_0 + K_1) * width + used, db + first);
-      });
+        for (int64_t p = mine.begin; p < mine.end; ++p)
+          with_constant<kMaxVectors>(int(panels_.begin(p + 1) - panels_.begin(p)), [&](auto V) {
+            T* to = sums + (panels_.begin(p) - first) * (K + 1) * L;
+            pack<V>(panel, to + K * V * L, g_ + begin * J_, rows, panels_.begin(p) * L);
+            accumulate<V>(to, panel, a, stride, K, rows);
+          });
+      }
+      for (int64_t p = mine.begin; p < mine.end; ++p) {
+        const int64_t column = panels_.begin(p) * L, width = (panels_.begin(p + 1) - panels_.begin(p)) * L;
+        const int64_t used = std::min(width, J_ - column);
+        const T* from = sums + (panels_.begin(p) - first) * (K + 1) * L;
+        if (dw_0) transpose(from, width, dw_0 + column * K_0, K_0, K_0, used);
+        if (dw_1) transpose(from + K_0 * width, width, dw_1 + column * K_1, K_1, K_1, used);
+        if (db) std::copy(from + K * width, from + K * width + used, db + column);
+      }
     });
   }
 
  private:
-  // Rows [begin, end) of the panel's columns one behind the other, and their sum.
+  // The panel's columns of some rows of g one behind the other, and their sum.
   template <int V>
-  void pack(T* panel, T* bias, int64_t begin, int64_t end, int64_t first) const {
+  void pack(T* panel, T* bias, const T* g, int64_t rows, int64_t column) const {
     Vec<T> sum[V];
     for (int v = 0; v < V; ++v) sum[v] = load(bias + v * L);
-    for (int64_t n = begin; n < end; ++n, panel += V * L)
+    for (int64_t n = 0; n < rows; ++n, g += J_, panel += V * L)
       for (int v = 0; v < V; ++v) {
-        const int64_t column = first + v * L;
-        const Vec<T> g = load(g_ + n * J_ + column, J_ - column);
-        store(panel + v * L, g);
-        sum[v] += g;
+        const Vec<T> value = load(g + column + v * L, J_ - column - v * L);
+        store(panel + v * L, value);
+        sum[v] += value;
       }
     for (int v = 0; v < V; ++v) store(bias + v * L, sum[v]);
   }
 
-  template <int V, class Row>
-  void accumulate(T* sums, const T* panel, Row&& row, int64_t K, int64_t begin, int64_t end) const {
-    const T* rows[kBlock];
-    for (int64_t n = begin; n < end; ++n) rows[n - begin] = row(n);
+  template <int V>
+  static void accumulate(T* sums, const T* panel, const T* a, int64_t stride, int64_t K, int64_t rows) {
     for_row_tiles(0, K, [&](auto R, int64_t k) {
       Tile<T, R, V> tile;
       T* to = sums + k * V * L;
-      for (int r = 0; r < R; ++r)
-        for (int v = 0; v < V; ++v) tile.acc[r][v] = load(to + (r * V + v) * L);
-      const T* g = panel;
-      for (int64_t n = 0; n < end - begin; ++n, g += V * L) {
-        const T* a = rows[n] + k;
+      std::memcpy(tile.acc, to, sizeof tile.acc);
+      const T *g = panel, *from = a + k;
+      for (int64_t n = 0; n < rows; ++n, g += V * L, from += stride) {
+        __builtin_prefetch(from + 8 * stride);
         Vec<T> w[V];
         for (int v = 0; v < V; ++v) w[v] = load(g + v * L);
         for (int r = 0; r < R; ++r)
-          for (int v = 0; v < V; ++v) tile.acc[r][v] += a[r] * w[v];
+          for (int v = 0; v < V; ++v) tile.acc[r][v] += from[r] * w[v];
       }
-      for (int r = 0; r < R; ++r)
-        for (int v = 0; v < V; ++v) store(to + (r * V + v) * L, tile.acc[r][v]);
+      std::memcpy(to, tile.acc, sizeof tile.acc);
     });
   }
 

@@ -1,19 +1,28 @@
-// Scratch memory of the kernels, kept between calls: fresh megabytes cost as many page faults as the arithmetic on
-// them.
+// Memory kept between calls: fresh megabytes cost as many page faults as the arithmetic on them.
 //
-// A buffer goes back to a small pool of the process when its Workspace dies. The pool keeps at most kKept bytes in
-// kSlots buffers and never blocks: a slot that another thread holds (or held, at a fork) is passed over, and a plain
-// allocation takes its place. release_workspaces() gives everything back to the system.
+// Kernels take their scratch from a Workspace; the operators take large results and what they keep for a backward pass
+// as Buffers. Both go back to a small pool of the process when they are done with. The pool keeps at most kKept bytes in
+// kSlots buffers, gives away whatever has lain longest when it is full, and never blocks: a slot that another thread
+// holds (or held, at a fork) is passed over, and a plain allocation takes its place. Large buffers lie in huge pages
+// where the system has them. release_workspaces() gives everything back to the system.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
 namespace textnn::cpu {
 
+struct Buffer {
+  char* data;
+  size_t size;
+};
+// At least `bytes`, uninitialised, aligned to a cache line; throws std::bad_alloc.
+Buffer take_buffer(size_t bytes);
+void return_buffer(const Buffer& buffer) noexcept;
+
 class Workspace {
  public:
-  explicit Workspace(size_t bytes);
-  ~Workspace();
+  explicit Workspace(size_t bytes) : buffer_(take_buffer(bytes)), next_(buffer_.data) {}
+  ~Workspace() { return_buffer(buffer_); }
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
@@ -31,9 +40,8 @@ class Workspace {
   }
 
  private:
-  char* data_;
+  const Buffer buffer_;
   char* next_;
-  size_t size_;
 };
 
 void release_workspaces();

@@ -57,11 +57,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> lstm(
   // As many rows as the input has: the sum of the lengths is not known to a compiler. Untouched pages cost nothing.
   const int64_t rows = save ? x.numel() / std::max<int64_t>(1, n.I) : 0;
 
-  Tensor y = empty(x, leading(x, n.P));
+  Tensor y = pooled(x, leading(x, n.P));
   if (ragged.has_padding()) torch::stable::zero_(y);
   Tensor h_n = torch::stable::empty_like(h0), c_n = torch::stable::empty_like(c0);
-  Tensor gates = empty(x, {rows, 4 * n.H}), cells = empty(x, {rows, n.H}), h_prev = empty(x, {rows, n.P});
-  Tensor unprojected = empty(x, {w_hr ? rows : 0, n.H});
+  // In the kernels' own order (cpu/lstm.h), with H rounded up to a whole cache line.
+  const int64_t unit = 64 / int64_t(x.element_size()), H = (n.H + unit - 1) / unit * unit;
+  Tensor gates = pooled(x, {rows, 4 * H}), cells = pooled(x, {rows, H}), h_prev = pooled(x, {rows, n.P});
+  Tensor unprojected = pooled(x, {w_hr ? rows : 0, n.H});
   const auto x_offsets = ragged.offsets(x), y_offsets = ragged.offsets(y);
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
@@ -107,7 +109,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> lstm_backward
   Tensor dh0 = empty(x, {B, P}), dc0 = empty(x, {B, H}), dw_ih = torch::stable::empty_like(w_ih),
          dw_hh = torch::stable::empty_like(w_hh), db = empty(x, {4 * H});
   Tensor dw_hr = w_hr ? torch::stable::empty_like(*w_hr) : empty(x, {0, 0});
-  Tensor dx = empty(x, need_dx ? leading(x, I) : std::vector<int64_t>{0});
+  Tensor dx = pooled(x, need_dx ? leading(x, I) : std::vector<int64_t>{0});
   if (need_dx && ragged.has_padding()) torch::stable::zero_(dx);
   const auto x_offsets = ragged.offsets(x);
   const auto dy_offsets = dy ? ragged.offsets(*dy) : Ragged::Offsets{};

@@ -13,6 +13,7 @@
 #include <torch/headeronly/core/Dispatch_v2.h>
 #pragma GCC diagnostic pop
 #include "../cpu/parallel.h"
+#include "../cpu/workspace.h"
 
 namespace textnn::ops {
 
@@ -67,6 +68,20 @@ T* writable(Tensor& t) {
 
 inline Tensor empty(const Tensor& like, const std::vector<int64_t>& size) {
   return torch::stable::new_empty(like, size);
+}
+
+// The same on the CPU with memory from the kernels' pool, to which it returns with the tensor: for results of
+// megabytes, whose fresh pages would cost as much as the arithmetic.
+inline Tensor pooled(const Tensor& like, const std::vector<int64_t>& size) {
+  constexpr int64_t kLeast = 1 << 20;
+  int64_t n = 1;
+  std::vector<int64_t> stride(size.size());
+  for (size_t i = size.size(); i-- > 0; n *= size[i]) stride[i] = n;
+  const int64_t bytes = n * int64_t(like.element_size());
+  if (bytes < kLeast) return empty(like, size);
+  const cpu::Buffer buffer = cpu::take_buffer(size_t(bytes));
+  return torch::stable::from_blob(buffer.data, size, stride, like.device(), like.scalar_type(),
+                                  [buffer](void*) { cpu::return_buffer(buffer); });
 }
 
 }  // namespace textnn::ops

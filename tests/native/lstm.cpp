@@ -27,6 +27,7 @@ template <class T>
 void forward(const cpu::ThreadPool& pool, const Arguments& a) {
   const cpu::Schedule s = schedule(a);
   const int64_t I = a.size("I"), H = a.size("H"), P = a.size("P");
+  const int64_t U = cpu::unit_blocks<T>(H) * cpu::kUnits<T>;
   const cpu::LstmForward<T> args{s,
                                  I,
                                  H,
@@ -44,8 +45,8 @@ void forward(const cpu::ThreadPool& pool, const Arguments& a) {
                                  layout(a, "y"),
                                  a.array<T>("h_n", s.B * P),
                                  a.array<T>("c_n", s.B * H),
-                                 a.optional<T>("gates", s.N * 4 * H),
-                                 a.optional<T>("cells", s.N * H),
+                                 a.optional<T>("gates", s.N * 4 * U),
+                                 a.optional<T>("cells", s.N * U),
                                  a.optional<T>("h_prev", s.N * P),
                                  a.optional<T>("unprojected", s.N * H)};
   cpu::lstm_forward(pool, args);
@@ -68,8 +69,9 @@ void backward(const cpu::ThreadPool& pool, const Arguments& a) {
   args.w_ih = a.array<const T>("w_ih", 4 * H * I);
   args.w_hh = a.array<const T>("w_hh", 4 * H * P);
   args.w_hr = a.optional<const T>("w_hr", P * H);
-  args.gates = a.array<const T>("gates", s.N * 4 * H);
-  args.cells = a.array<const T>("cells", s.N * H);
+  const int64_t U = cpu::unit_blocks<T>(H) * cpu::kUnits<T>;
+  args.gates = a.array<const T>("gates", s.N * 4 * U);
+  args.cells = a.array<const T>("cells", s.N * U);
   args.h_prev = a.array<const T>("h_prev", s.N * P);
   args.unprojected = a.optional<const T>("unprojected", s.N * H);
   args.dx = a.optional<T>("dx");

@@ -139,6 +139,12 @@ def _steps(case: Case, n: int) -> list[int]:
     return list(range(n))[:: -1 if case.reverse else 1]
 
 
+def from_blocks(kept: Array, H: int) -> Array:
+    """[blocks, N, n, units of a block] -> [N, n * H]."""
+    blocks, N, n, units = kept.shape
+    return kept.transpose(1, 2, 0, 3).reshape(N, n, blocks * units)[:, :, :H].reshape(N, n * H)
+
+
 def forward(case: Case, given: dict[str, Any]) -> dict[str, Any]:
     """y, h_n, c_n; and for each sequence what the backward pass needs."""
     g = _wide(given)
@@ -244,11 +250,13 @@ class Call:
             a[name] = self.schedule.lay_out(vectors, kind, width, self.dtype)
 
     def forward(self, pool: Pool = ONE, training: bool = True) -> dict[str, Array]:
-        """y (in its layout), h_n, c_n, and in training gates, cells, h_prev, unprojected in packed order."""
+        """y (in its layout), h_n, c_n, and in training h_prev, unprojected in packed order; gates, cells in blocks."""
         case, N = self.case, self.schedule.N
         results = {"h_n": (case.B, case.P), "c_n": (case.B, case.H)}
         if training:
-            results |= {"gates": (N, 4 * case.H), "cells": (N, case.H), "h_prev": (N, case.P)}
+            units = 64 // np.dtype(self.dtype).itemsize
+            blocks = -(-case.H // units)
+            results |= {"gates": (blocks, N, 4, units), "cells": (blocks, N, 1, units), "h_prev": (N, case.P)}
             results |= {"unprojected": (N, case.H)} if case.projection else {}
         a = self._arguments()
         self._lay_out(a, "y", None)

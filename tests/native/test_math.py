@@ -9,7 +9,7 @@ import pytest
 from harness import Array, Memory
 
 MAX_ULP = 4
-BOUND = {np.float32: 88.0, np.float64: 708.0}  # of exp; beyond it the value at the bound is given
+BOUND = {np.float32: 87.0, np.float64: 708.0}  # of exp; beyond it the value at the bound is given
 EXTREMES = [0.0, -0.0, 1e-45, -1e-45, 1e-40, 1e-38, -1e-38, 1e-30, 1e-8, -1e-8, 0.625, -0.625, 1.0, -1.0, 20.0, -20.0]
 
 
@@ -68,7 +68,7 @@ def test_beyond_the_bounds(native: Any, memory: Memory, instruction_set: str, dt
     x = np.array([v for v in huge if v > bound], dtype)
     edge = np.exp(np.longdouble(bound))
     np.testing.assert_allclose(apply(native, memory, "exp", x), np.full(x.shape, edge, dtype), rtol=1e-6)
-    small = np.zeros(x.shape) if dtype == np.float32 else np.full(x.shape, 1 / edge, dtype)  # e^-88 is subnormal
+    small = np.full(x.shape, 1 / edge, dtype)
     np.testing.assert_allclose(apply(native, memory, "exp", -x), small, rtol=1e-6)
     assert (apply(native, memory, "sigmoid", x) == 1).all()
     assert (apply(native, memory, "sigmoid", -x) <= small * (1 + 1e-6)).all()

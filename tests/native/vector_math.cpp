@@ -2,6 +2,7 @@
 #include "vector_math.h"
 #include <stdexcept>
 #include <type_traits>
+#include <utility>
 #include "../../csrc/cpu/capability.h"
 #include "../../csrc/cpu/flush_subnormals.h"
 
