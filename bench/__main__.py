@@ -1,6 +1,6 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-python -m bench [lstm text_conv lecture] [--data FILE] [--seconds S] [--threads N] [--page]
+python -m bench [lstm text_conv step lecture] [--data FILE] [--seconds S] [--threads N] [--page]
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from . import harness, lecture, lstm, text_conv
+from . import harness, lecture, lstm, step, text_conv
 from .harness import Effort, Row, console
 
 ROOT = Path(__file__).parent.parent
-TITLES = {"lstm": "LSTM", "text_conv": "TextCNN", "lecture": "Lecture recipe"}
+TITLES = {"lstm": "LSTM", "text_conv": "TextCNN", "step": "Training step", "lecture": "Lecture recipe"}
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench`; every figure here comes from it, on one machine. Both sides run in one process, in turn, call
@@ -32,7 +32,7 @@ def measure(name: str, data: str | None, effort: Effort) -> list[Row]:
         rows = lecture.compare_training(data)[0]
     else:
         rows = []
-        for row in {"lstm": lstm, "text_conv": text_conv}[name].rows(data, effort):
+        for row in {"lstm": lstm, "text_conv": text_conv, "step": step}[name].rows(data, effort):
             rows.append(row)
             times = f"textnn {row.ours_ms:.3g} ms, {row.peer} {row.peer_ms:.3g} ms"
             console.print(f"{row.group}, {row.case}: {row.ratio:.2f} ({times})")

@@ -179,8 +179,8 @@ class LectureLSTM(TextModel):
     """The LSTM of the lecture: first 10 tokens, two layers, the output at the last time step, which may be padding.
 
     Kept to the letter as a baseline, with its weaknesses: long texts are cut, short ones end in padding, nothing keeps
-    it from fitting its training texts by heart. Trained for all of its epochs with plain dense Adam: gradients are sparse
-    only to save time, as the rows without gradient also get the steps that dense Adam makes on them.
+    it from fitting its training texts by heart. Trained for all of its epochs, with the arithmetic of plain dense Adam:
+    gradients are sparse only to save time, rows without gradient get the steps that dense Adam makes on them.
     """
 
     name = "lecture-lstm"

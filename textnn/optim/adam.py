@@ -1,8 +1,8 @@
 """Adam at a cost that follows the batch and not the vocabulary.
 
-    dense gradients           -> torch's fused kernel, one call for all parameters of a group
-    sparse gradients (rows)   -> textnn::adam_rows, the rows of the batch;      rows at rest stay as they are
-    ... of an `exact` table   -> textnn::adam_exact_rows, the rows of the batch; rows at rest catch up when they are read
+    dense gradients         -> torch's fused kernel, one call for all parameters of a group
+    sparse gradients        -> textnn::adam_rows: the rows of the gradient; rows at rest stay as they are
+    ... of an exact table   -> textnn::adam_exact_rows: the same; rows at rest catch up when they are read
 
 A dense Adam moves every row of a table at every step: where the gradient is zero the moments decay, and the parameter
 goes on by what is left of them. csrc/cpu/adam_history.h has the sum of such steps in closed form.
@@ -55,19 +55,19 @@ class Adam(Optimizer):
     -----
     **Dense gradients** are stepped as by ``torch.optim.AdamW(fused=True)``; without weight decay that is Adam.
 
-    **Sparse gradients** (COO, rows of a matrix) are stepped in one of two ways. The cost of both follows the rows of the
-    gradient; they need not be coalesced, but the layers of this package give gradients that are.
+    **Sparse gradients** (COO, rows of a matrix) are stepped in one of two ways. The cost of both follows the rows of
+    the gradient. They need not be coalesced; the layers of this package give gradients that are.
 
     - By default as by ``torch.optim.SparseAdam``: the moments of a row without gradient rest with the row. This is not
       Adam: a rare word keeps its momentum until it comes again.
-    - Tables in ``exact`` get what ``torch.optim.Adam`` gives with the dense gradient, up to rounding (the closed form is
-      within 1e-7 of the movement), also with a changing learning rate. A row catches up with the steps that it missed
-      before it is read again. To make that hard to miss, hooks are set on all modules of ``exact`` that hold the table:
-      a forward pass in training first brings the rows of its ids up to date, one without gradients, ``state_dict()``
-      and ``load_state_dict()`` of the module or of this optimizer all rows. **Anything else that reads or changes the
-      weights has to call** :meth:`flush` **(all rows) or** :meth:`prepare` **(some) before**: ``weight[...]``,
-      ``torch.nn.functional.embedding``, a copy of the model. Copying or pickling a model with rows behind is an error.
-      Changing ``betas`` between steps is allowed, and costs as much as one dense step each time.
+    - Tables in ``exact`` get what ``torch.optim.Adam`` gives with the dense gradient, up to rounding (the closed form
+      is within 1e-7 of the movement), also with a changing learning rate. A row catches up with the steps that it
+      missed before it is read again. To make that hard to miss, hooks are set on all modules of ``exact`` that hold the
+      table: a forward pass with gradients enabled first brings the rows of its ids up to date, one without gradients
+      all rows, and so do ``state_dict()`` and ``load_state_dict()`` of the module and of this optimizer.
+      **Anything else that reads or changes the weights has to call** :meth:`flush` **(all rows) or** :meth:`prepare`
+      **(some) before**: ``weight[...]``, ``torch.nn.functional.embedding``. Copying or pickling a model with rows
+      behind is an error. ``betas`` may change between steps, at the cost of one dense step each time.
 
     ``torch.compile`` cannot see through these hooks, so it breaks its graph at an exact table.
 

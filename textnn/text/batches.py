@@ -151,7 +151,6 @@ class RaggedDataset:
         ids = self._flat[torch.arange(shift.numel()) + shift].to(torch.int64)
         return RaggedBatch(ids, offsets, None if self.labels is None else self.labels[index], index)
 
-
     def batches(self, rows: Iterable[Tensor]) -> Iterator[RaggedBatch]:
         """Yield the batch of each vector of rows, as :meth:`batch` makes it, at a small part of the cost.
 
