@@ -244,8 +244,7 @@ class Adam(Optimizer):
             )
         if grad.sparse_dim() != 1 or p.dim() != 2:
             raise ValueError(f"expected a sparse gradient with rows of a matrix, got one for the shape {list(p.shape)}")
-        grad = grad if grad.is_coalesced() else grad.coalesce()
-        rows, values = grad._indices()[0], grad._values()
+        rows, values = _distinct_rows(grad)
         (beta1, beta2), eps, t = group["betas"], group["eps"], int(state["step"])
         root = math.sqrt(1 - beta2**t)
         step_size = lr * root / (1 - beta1**t)
@@ -262,6 +261,15 @@ class Adam(Optimizer):
             state["exp_avg"][rows], state["exp_avg_sq"][rows] = m, v
             p.index_add_(0, rows, m / v.sqrt().add_(eps), alpha=-step_size)
         torch.autograd.graph.increment_version(p)
+
+
+def _distinct_rows(grad: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows [U], rising, and their values [U, D]. Autograd loses the mark of a coalesced gradient, so look again."""
+    rows = grad._indices()[0]
+    if not grad.is_coalesced() and not bool((rows[1:] > rows[:-1]).all()):
+        grad = grad.coalesce()
+        rows = grad._indices()[0]
+    return rows, grad._values()
 
 
 def _check_betas(betas: tuple[float, float]) -> None:

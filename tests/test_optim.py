@@ -1,0 +1,436 @@
+"""textnn.optim.Adam: dense parameters, rows of tables, and tables that end up where a dense Adam brings them."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from textnn import EmbeddingLSTM, EmbeddingTextConv
+from textnn.optim import Adam, table
+
+V, D = 30, 13
+SCHEDULES = {
+    "constant": lambda t: 0.01,
+    "cosine": lambda t: 0.01 * (1 + math.cos(t / 30)),
+    "falling": lambda t: 0.01 * 0.1 ** (t // 100),
+    "warm-up with rests": lambda t: 0.0 if t % 7 == 3 else 0.01 * min(1.0, t / 50),
+}
+
+
+def tables(dtype=torch.float64):
+    """A sparse table, and a dense one with the same rows."""
+    sparse, dense = nn.Embedding(V, D, sparse=True, dtype=dtype), nn.Embedding(V, D, dtype=dtype)
+    dense.load_state_dict(sparse.state_dict())
+    return sparse, dense
+
+
+def draw_batches(steps, seed=0):
+    """Ids, some in nearly each batch and some in nearly none, and gradients over four orders of magnitude."""
+    generator = torch.Generator().manual_seed(seed)
+    chance = torch.rand(V, generator=generator) ** 6
+    for step in range(steps):
+        there = torch.rand(V, generator=generator) < chance
+        ids = torch.arange(V) if step == 0 else there.nonzero()[:, 0].repeat(2)  # each twice
+        size = 10 ** (4 * torch.rand(len(ids), D, generator=generator, dtype=torch.float64) - 5)
+        yield ids, size * torch.randn(len(ids), D, generator=generator, dtype=torch.float64)
+
+
+def step(embedding, optimizer, ids, gradient):
+    optimizer.zero_grad()
+    (embedding(ids) * gradient.to(embedding.weight.dtype)).sum().backward()
+    optimizer.step()
+
+
+def train_both(ours, theirs, sides, steps=300, schedule=SCHEDULES["constant"], seed=0):
+    """Step both sides; the length of the path of each element of the peer."""
+    path = torch.zeros(V, D, dtype=torch.float64)
+    for t, (ids, gradient) in enumerate(draw_batches(steps, seed)):
+        before = sides[1].weight.detach().clone()
+        for embedding, optimizer in zip(sides, (ours, theirs), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = schedule(t)
+            step(embedding, optimizer, ids, gradient)
+        path += (sides[1].weight.detach() - before).abs()
+    return path
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("eps", [1e-8, 1e-6, 1e-5, 1e-3])
+def test_exact_is_dense_adam(capability, eps, schedule):
+    """Within 1e-6 of the way that each element has gone, however long its row was at rest."""
+    sides = tables()
+    ours = Adam(sides[0].parameters(), eps=eps, exact=sides[0])
+    theirs = torch.optim.Adam(sides[1].parameters(), eps=eps)
+    path = train_both(ours, theirs, sides, schedule=SCHEDULES[schedule])
+    ours.flush()
+    difference = (sides[0].weight - sides[1].weight).abs() / path.clamp(min=1e-300)
+    assert difference.max() < 1e-6, (
+        f"{capability} {eps} {schedule}: {difference.max()} in row {difference.argmax() // D}"
+    )
+    for name in ("exp_avg", "exp_avg_sq"):
+        mine, other = ours.state[sides[0].weight][name], theirs.state[sides[1].weight][name]
+        torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-30, msg=lambda m, name=name: f"{name}: {m}")
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.99), (0.5, 0.9), (0.0, 0.999), (0.99, 0.999), (0.9, 0.82)])
+def test_exact_is_dense_adam_for_other_betas(betas):
+    sides = tables()
+    ours = Adam(sides[0].parameters(), betas=betas, eps=1e-5, exact=sides[0])
+    theirs = torch.optim.Adam(sides[1].parameters(), betas=betas, eps=1e-5)
+    path = train_both(ours, theirs, sides)
+    ours.flush()
+    assert ((sides[0].weight - sides[1].weight).abs() / path.clamp(min=1e-300)).max() < 1e-6
+
+
+@pytest.mark.parametrize("eps", [1e-8, 1e-3])
+def test_exact_in_single_precision_is_no_further_from_the_truth_than_dense_adam(capability, eps):
+    sides, truth = tables(torch.float32), nn.Embedding(V, D, dtype=torch.float64)
+    truth.load_state_dict(sides[0].state_dict())
+    dense = torch.optim.Adam(sides[1].parameters(), eps=eps)
+    train_both(Adam(sides[0].parameters(), eps=eps, exact=sides[0]), dense, sides)
+    train_both(
+        torch.optim.Adam(truth.parameters(), eps=eps), torch.optim.Adam(sides[1].parameters()), (truth, sides[1])
+    )
+    errors = []
+    again = tables(torch.float32)[1]
+    again.load_state_dict({"weight": sides[0].state_dict()["weight"]})  # state_dict() has caught up
+    errors.append((again.weight - truth.weight).abs().max())
+    assert errors[0] < 5e-6, f"{capability} {eps}: {errors[0]}"  # 300 steps of rounding at |weight| of up to 4
+
+
+def test_a_row_catches_up_as_soon_as_it_is_read():
+    sides = tables()
+    ours = Adam(sides[0].parameters(), lr=0.1, exact=sides[0])
+    theirs = torch.optim.Adam(sides[1].parameters(), lr=0.1)
+    for ids in ([1, 2], [2], [2], [2]):
+        for side, optimizer in zip(sides, (ours, theirs), strict=True):
+            step(side, optimizer, torch.tensor(ids), torch.ones(len(ids), D))
+    with torch.no_grad():
+        behind = sides[0].weight[1].clone()
+    read = sides[0](torch.tensor([1]))
+    torch.testing.assert_close(read, sides[1](torch.tensor([1])), rtol=1e-7, atol=0)
+    assert (read[0] - behind).abs().min() > 0.01, "a row at rest goes on by what is left of its momentum"
+
+
+def test_all_rows_catch_up_without_gradients_and_before_weights_leave_or_come():
+    for read in (
+        lambda m, o: torch.no_grad()(m)(torch.tensor([5])),
+        lambda m, o: torch.inference_mode()(m)(torch.tensor([5])),
+        lambda m, o: m.state_dict(),
+        lambda m, o: nn.Sequential(m).state_dict(),
+        lambda m, o: o.state_dict(),
+        lambda m, o: o.prepare(m.weight),
+        lambda m, o: o.flush(),
+        lambda m, o: o.release(),
+        lambda m, o: Adam(m.parameters(), exact=m),
+    ):
+        sides = tables()
+        ours = Adam(sides[0].parameters(), exact=sides[0])
+        train_both(ours, torch.optim.Adam(sides[1].parameters()), sides, steps=20)
+        assert not torch.allclose(sides[0].weight, sides[1].weight, rtol=1e-7, atol=0)
+        read(sides[0], ours)
+        torch.testing.assert_close(sides[0].weight, sides[1].weight, rtol=1e-7, atol=1e-9)
+
+
+def test_weights_that_are_loaded_stay_as_they_are():
+    """What rows missed before belongs to the weights before; the momentum goes on, as that of a dense Adam."""
+    sides = tables()
+    ours, theirs = Adam(sides[0].parameters(), exact=sides[0]), torch.optim.Adam(sides[1].parameters())
+    train_both(ours, theirs, sides, steps=20)
+    other = {"weight": torch.randn(V, D, dtype=torch.float64)}
+    for side in sides:
+        side.load_state_dict(other)
+    ours.flush()
+    assert torch.equal(sides[0].weight, other["weight"])
+    train_both(ours, theirs, sides, steps=20, seed=1)
+    ours.flush()
+    torch.testing.assert_close(sides[0].weight, sides[1].weight, rtol=1e-7, atol=1e-9)
+
+
+def test_the_history_begins_anew_when_it_is_full_or_betas_change(monkeypatch):
+    monkeypatch.setattr(table, "CAPACITY", 10)
+    sides = tables()
+    ours, theirs = Adam(sides[0].parameters(), exact=sides[0]), torch.optim.Adam(sides[1].parameters())
+    for seed, betas in enumerate([(0.9, 0.999), (0.8, 0.99), (0.9, 0.999)]):
+        for optimizer in (ours, theirs):
+            optimizer.param_groups[0]["betas"] = betas
+        train_both(ours, theirs, sides, steps=35, seed=seed)
+    ours.flush()
+    torch.testing.assert_close(sides[0].weight, sides[1].weight, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("layer", [EmbeddingLSTM, EmbeddingTextConv])
+def test_exact_layers_train_as_with_dense_adam(layer):
+    models, optimizers = [], []
+    for sparse in (True, False):
+        torch.manual_seed(1)
+        models.append(
+            nn.ModuleList([layer(50, 6, 5, sparse=sparse), nn.Linear(15 if layer is EmbeddingTextConv else 5, 1)])
+        )
+        models[-1].double()
+        exact = models[-1] if sparse else None
+        make = (
+            (lambda p, exact=exact: Adam(p, lr=0.01, exact=exact))
+            if sparse
+            else (lambda p: torch.optim.Adam(p, lr=0.01))
+        )
+        optimizers.append(make(models[-1].parameters()))
+    for seed in range(40):
+        ids = torch.randint(0, 50, (4, 7), generator=torch.Generator().manual_seed(seed)) % (seed % 7 * 7 + 5)
+        for model, optimizer in zip(models, optimizers, strict=True):
+            y = model[0](ids)
+            y = y[0][:, -1] if isinstance(y, tuple) else y
+            optimizer.zero_grad()
+            model[1](y).square().sum().backward()
+            optimizer.step()
+    for (name, a), b in zip(models[0].state_dict().items(), models[1].state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def test_a_table_that_another_layer_shares_is_trained_as_with_dense_adam():
+    """The output's gradient is dense, so the sum is; its forward pass has no ids, so all rows catch up."""
+    sides = tables()
+    models, optimizers = [], []
+    for side in sides:
+        output = nn.Linear(D, V, bias=False, dtype=torch.float64)
+        output.weight = side.weight
+        models.append(nn.ModuleList([side, output]))
+    optimizers = [Adam(models[0].parameters(), exact=models[0]), torch.optim.Adam(models[1].parameters())]
+    for t, (ids, gradient) in enumerate(draw_batches(30)):
+        for (embedding, output), optimizer in zip(models, optimizers, strict=True):
+            y = embedding(ids) * gradient
+            optimizer.zero_grad()
+            (output(y).tanh() if t % 3 else y).sum().backward()
+            optimizer.step()
+    optimizers[0].flush()
+    torch.testing.assert_close(sides[0].weight, sides[1].weight, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_other_tables_are_stepped_as_by_sparse_adam(capability, dtype):
+    sides = tables(dtype)[0], nn.Embedding(V, D, sparse=True, dtype=dtype)
+    sides[1].load_state_dict(sides[0].state_dict())
+    train_both(Adam(sides[0].parameters()), torch.optim.SparseAdam(sides[1].parameters()), sides, steps=50)
+    torch.testing.assert_close(sides[0].weight, sides[1].weight, rtol=1e-5, atol=1e-6)
+
+
+def test_rows_of_other_dtypes_are_stepped_as_well():
+    narrow, wide = nn.Embedding(V, D, sparse=True, dtype=torch.bfloat16), nn.Embedding(V, D, sparse=True)
+    wide.load_state_dict(narrow.state_dict())
+    train_both(Adam(narrow.parameters(), lr=0.1), Adam(wide.parameters(), lr=0.1), (narrow, wide), steps=3)
+    torch.testing.assert_close(narrow.weight.float(), wide.weight, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_dense_parameters_are_stepped_as_by_adamw(weight_decay):
+    models = [nn.Linear(7, 5), nn.Linear(7, 5)]
+    models[1].load_state_dict(models[0].state_dict())
+    ours = Adam(models[0].named_parameters(), lr=0.01, weight_decay=weight_decay)
+    theirs = torch.optim.AdamW(models[1].parameters(), lr=0.01, weight_decay=weight_decay, fused=True)
+    schedulers = [torch.optim.lr_scheduler.OneCycleLR(o, 0.1, total_steps=20) for o in (ours, theirs)]
+    for _ in range(20):
+        x = torch.randn(3, 7)
+        for model, optimizer, scheduler in zip(models, (ours, theirs), schedulers, strict=True):
+
+            def closure(model=model, optimizer=optimizer, x=x):
+                optimizer.zero_grad()
+                loss = model(x).square().sum()
+                loss.backward()
+                return loss
+
+            assert optimizer.step(closure) > 0
+            scheduler.step()
+    for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_parameter_without_gradient_is_left_alone():
+    layers = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
+    optimizer = Adam(layers.parameters())
+    before = copy.deepcopy(layers[1].state_dict())
+    layers[0](torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    assert all(torch.equal(a, b) for a, b in zip(before.values(), layers[1].state_dict().values(), strict=True))
+    assert layers[1].weight not in optimizer.state
+
+
+def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit():
+    first, _ = tables()
+    one = Adam(first.parameters(), exact=first)
+    for ids, gradient in draw_batches(40):
+        step(first, one, ids, gradient)
+    saved = pickle.loads(pickle.dumps((first.state_dict(), one.state_dict())))
+    second, _ = tables()
+    second.load_state_dict(saved[0])
+    other = Adam(second.parameters(), lr=5.0, exact=second)
+    other.load_state_dict(saved[1])
+    for ids, gradient in draw_batches(40, seed=1):
+        for embedding, optimizer in ((first, one), (second, other)):
+            step(embedding, optimizer, ids, gradient)
+    one.flush()
+    other.flush()
+    assert torch.equal(first.weight, second.weight)
+
+
+def test_state_dicts_of_torch_load_both_ways():
+    sides = tables()
+    ours, theirs = Adam(sides[0].parameters(), exact=sides[0]), torch.optim.Adam(sides[1].parameters())
+    train_both(ours, theirs, sides, steps=20)
+    new = tables()
+    for embedding in new:
+        embedding.load_state_dict(sides[0].state_dict())
+    swapped = Adam(new[0].parameters(), exact=new[0]), torch.optim.Adam(new[1].parameters())
+    swapped[0].load_state_dict(copy.deepcopy(theirs.state_dict()))
+    swapped[1].load_state_dict(copy.deepcopy({**theirs.state_dict(), "state": ours.state_dict()["state"]}))
+    train_both(*swapped, new, steps=20, seed=1)
+    train_both(ours, theirs, sides, steps=20, seed=1)
+    for optimizer in (swapped[0], ours):
+        optimizer.flush()
+    for embedding in (*new, sides[0]):
+        torch.testing.assert_close(embedding.weight, sides[1].weight, rtol=1e-7, atol=1e-9)
+
+
+def test_same_result_for_every_number_of_threads(capability):
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            torch.manual_seed(0)
+            wide = nn.Embedding(500, 70, sparse=True)
+            optimizer = Adam(wide.parameters(), exact=wide)
+            for seed in range(6):
+                ids = torch.randint(0, 500, (800,), generator=torch.Generator().manual_seed(seed)) % (80 * seed + 50)
+                step(wide, optimizer, ids, torch.linspace(-1, 1, 70))
+            optimizer.flush()
+            results.append(wide.weight.detach().clone())
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+def test_two_forward_passes_may_share_a_backward_pass():
+    """Rows that catch up for the second are none that the first has read: autograd has nothing to complain of."""
+    layer = EmbeddingTextConv(V, D, 4, sparse=True)
+    optimizer = Adam(layer.parameters(), exact=layer)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (layer(torch.tensor([[1, 2, 3, 4, 5]])).sum() + layer(torch.tensor([[4, 5, 6, 7, 8]])).sum()).backward()
+        optimizer.step()
+
+
+def test_a_step_between_forward_and_backward_is_noticed():
+    layer = EmbeddingTextConv(V, D, 4, sparse=True)
+    optimizer = Adam(layer.parameters())
+    ids = torch.tensor([[1, 2, 3, 4, 5]])
+    layer(ids).sum().backward()
+    y = layer(ids).sum()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+
+
+def test_copies_of_a_model_are_free_and_never_behind():
+    embedding, _ = tables()
+    optimizer = Adam(embedding.parameters(), exact=embedding)
+    for ids, gradient in draw_batches(3):
+        step(embedding, optimizer, ids, gradient)
+    for clone in (copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))):
+        step(embedding, optimizer, torch.tensor([1]), torch.ones(1, D))
+        with pytest.raises(RuntimeError, match=r"cannot be copied: call flush\(\) before"):
+            clone(embedding)
+        optimizer.flush()
+        assert torch.equal(clone(embedding)(torch.tensor([2])), embedding(torch.tensor([2])))
+    with pytest.raises(TypeError, match=r"save its state_dict\(\)"):
+        copy.deepcopy(optimizer)
+
+
+def test_functional_use_prepares_by_hand():
+    sides = tables()
+    ours, theirs = Adam(sides[0].parameters(), exact=sides[0]), torch.optim.Adam(sides[1].parameters())
+    for ids, gradient in draw_batches(20):
+        ours.prepare(sides[0].weight, ids)
+        torch.testing.assert_close(sides[0].weight[ids], sides[1].weight[ids], rtol=1e-7, atol=1e-9)
+        for side, optimizer in zip(sides, (ours, theirs), strict=True):
+            optimizer.zero_grad()
+            (F.embedding(ids, side.weight, sparse=side.sparse) * gradient).sum().backward()
+            optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda m: Adam(m.parameters(), lr=-1.0), "lr: expected a number from 0, got -1.0"),
+        (lambda m: Adam(m.parameters(), betas=(0.9, 1.0)), r"betas: expected two numbers .* got \(0.9, 1.0\)"),
+        (lambda m: Adam(m.parameters(), eps=-1e-8), "eps: expected a number from 0, got -1e-08"),
+        (lambda m: Adam(m.parameters(), weight_decay=-1), "weight_decay: expected a number from 0, got -1"),
+        (lambda m: Adam(m.parameters(), exact=nn.Linear(2, 2)), "exact: expected a module with a table inside"),
+        (
+            lambda m: Adam(nn.Linear(2, 2).parameters(), exact=m),
+            r"the table \[30, 13\] of Embedding is not among params",
+        ),
+        (lambda m: Adam(m.parameters(), weight_decay=0.1, exact=m), "a table cannot have weight decay, got 0.1"),
+        (lambda m: Adam(m.parameters(), betas=(0.9, 0.81), exact=m), r"must be below betas\[1\], got \(0.9, 0.81\)"),
+        (
+            lambda m: Adam(m.half().parameters(), exact=m),
+            "expected a float32 or float64 table on the CPU, got torch.float16",
+        ),
+    ],
+)
+def test_errors_name_the_argument(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(tables()[0])
+
+
+def test_a_sparse_gradient_and_weight_decay_do_not_go_together():
+    embedding, _ = tables()
+    optimizer = Adam(embedding.parameters(), weight_decay=0.1)
+    with pytest.raises(ValueError, match=r"weight_decay: expected 0 .* a sparse gradient, got 0\.1"):
+        step(embedding, optimizer, torch.tensor([1]), torch.ones(1, D))
+
+
+def operators(dtype=torch.float32):
+    """The operators with valid arguments; the first step of a table with rows 1 and 4."""
+    p, m, v = (torch.zeros(V, D, dtype=dtype) for _ in range(3))
+    last, history = torch.full((V,), -1, dtype=torch.int32), torch.zeros(5, 7, dtype=torch.float64)
+    rows, g = torch.tensor([1, 4]), torch.ones(2, D, dtype=dtype)
+    return {
+        "adam_rows": [p, m, v, rows, g, 0.1, 1e-8, 0.9, 0.999],
+        "adam_exact_rows": [p, m, v, last, history, rows, g, 0, 1, 0.1, 1e-8, 0.9, 0.999],
+        "adam_catch_up": [p, m, v, last, history, rows, 0, 2, 0.9, 0.999],
+    }
+
+
+@pytest.mark.parametrize("name", operators())
+def test_opcheck(name):
+    torch.library.opcheck(getattr(torch.ops.textnn, name).default, operators()[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value", "message"),
+    [
+        ("adam_rows", 3, torch.tensor([4, 1]), r"rows must rise and lie in \[0, 30\), got 1 at position 1"),
+        ("adam_rows", 3, torch.tensor([4, 4]), "rows must rise"),
+        ("adam_rows", 3, torch.tensor([1, 30]), "got 30 at position 1"),
+        ("adam_rows", 3, torch.tensor([-1, 3]), "got -1 at position 0"),
+        ("adam_rows", 4, torch.ones(2, 3), r"grad must have shape \[2, 13\], got \[2, 3\]"),
+        ("adam_rows", 1, torch.ones(D, V).t(), "exp_avg must be contiguous"),
+        ("adam_rows", 2, torch.ones(V, D).double(), "exp_avg_sq must have the dtype"),
+        ("adam_exact_rows", 3, torch.full((V,), 7, dtype=torch.int32), "last must be -1 or a step from 0 to 0, got 7"),
+        ("adam_exact_rows", 8, 5, "history with 5 rows from step 0 has no room for step 5"),
+        ("adam_exact_rows", 12, 0.81, r"beta1\^2 must be below beta2, got 0.9 and 0.81"),
+        ("adam_catch_up", 3, torch.full((V,), 3, dtype=torch.int32), "last must be -1 or a step from 0 to 2, got 3"),
+        ("adam_catch_up", 4, torch.zeros(5, 3).double(), r"history must have shape \[\*, 7\], got \[5, 3\]"),
+    ],
+)
+def test_the_operators_refuse_what_would_read_or_write_elsewhere(name, argument, value, message):
+    arguments = operators()[name]
+    arguments[argument] = value
+    with pytest.raises(RuntimeError, match=message):
+        getattr(torch.ops.textnn, name)(*arguments)
