@@ -29,7 +29,16 @@ if with_cuda and cuda_home is None:
     raise SystemExit("TEXTNN_CUDA=1 needs a CUDA toolkit: set CUDA_HOME to its folder")
 
 defines = [f"-DTORCH_TARGET_VERSION={MIN_TORCH}"]
-cxx_flags = ["-O3", "-std=c++17", "-fvisibility=hidden", "-fno-math-errno", "-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes"]
+cxx_flags = [
+    "-O3",
+    "-std=c++17",
+    "-fvisibility=hidden",
+    "-fno-math-errno",
+    "-Wall",
+    "-Wextra",
+    "-Wno-psabi",
+    "-Wno-ignored-attributes",
+]
 sources = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/**/*.cpp"))
 cuda_options = {}
 if with_cuda:

@@ -89,19 +89,15 @@ def test_exact_is_dense_adam_for_other_betas(betas):
 
 
 @pytest.mark.parametrize("eps", [1e-8, 1e-3])
-def test_exact_in_single_precision_is_no_further_from_the_truth_than_dense_adam(capability, eps):
-    sides, truth = tables(torch.float32), nn.Embedding(V, D, dtype=torch.float64)
-    truth.load_state_dict(sides[0].state_dict())
-    dense = torch.optim.Adam(sides[1].parameters(), eps=eps)
-    train_both(Adam(sides[0].parameters(), eps=eps, exact=sides[0]), dense, sides)
-    train_both(
-        torch.optim.Adam(truth.parameters(), eps=eps), torch.optim.Adam(sides[1].parameters()), (truth, sides[1])
-    )
-    errors = []
-    again = tables(torch.float32)[1]
-    again.load_state_dict({"weight": sides[0].state_dict()["weight"]})  # state_dict() has caught up
-    errors.append((again.weight - truth.weight).abs().max())
-    assert errors[0] < 5e-6, f"{capability} {eps}: {errors[0]}"  # 300 steps of rounding at |weight| of up to 4
+def test_exact_in_single_precision_is_as_close_as_dense_adam(capability, eps):
+    single, _ = tables(torch.float32)
+    _, truth = tables()
+    truth.load_state_dict(single.state_dict())
+    optimizers = Adam(single.parameters(), eps=eps, exact=single), torch.optim.Adam(truth.parameters(), eps=eps)
+    train_both(*optimizers, (single, truth))
+    optimizers[0].flush()
+    # 300 steps at |weight| of up to 4, where float32 rounds at 2e-7; a dense Adam is off by up to 3e-6.
+    torch.testing.assert_close(single.weight.double(), truth.weight, rtol=0, atol=3e-6)
 
 
 def test_a_row_catches_up_as_soon_as_it_is_read():

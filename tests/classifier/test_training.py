@@ -163,6 +163,16 @@ def test_rows_of_absent_tokens_are_not_touched() -> None:
     assert changed.nonzero().flatten().tolist() == list(range(2, 10))
 
 
+def test_the_lecture_recipe_with_sparse_gradients_is_that_with_dense_ones() -> None:
+    """Row for row, those of the seldom words included, and epoch by epoch."""
+    models = [make_model("lecture-lstm", sparse=sparse) for sparse in (True, False)]
+    one, other = (fit(model, replace(OPTIONS, bucket=False), validation=make_data(20)) for model in models)
+    for a, b in zip(one.history, other.history, strict=True):
+        assert (a.loss, a.validation_loss) == pytest.approx((b.loss, b.validation_loss), rel=1e-4), f"epoch {a.epoch}"
+    for (name, a), b in zip(models[0].state_dict().items(), models[1].state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
+
+
 @pytest.mark.parametrize("rate", [1e20, 1e38])
 def test_a_loss_that_is_no_number_stops_with_a_message(rate: float) -> None:
     message = r"the loss became (nan|inf) in epoch 1, batch \d; try a smaller learning_rate than"

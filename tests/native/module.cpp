@@ -44,8 +44,9 @@ void def_kernel(py::module_& m, const char* name, Kernel* kernel) {
 int64_t find_distinct(const py::dict& values) {
   const Arguments a = arguments(values);
   const int64_t N = a.count("ids"), V = a.size("V");
-  return cpu::find_distinct(a.array<const int64_t>("ids"), N, V, a.array<int64_t>("distinct", std::min(N, V)),
-                            a.array<int32_t>("token", N));
+  const auto find = a.sizes.count("sorted") ? cpu::find_distinct_sorted : cpu::find_distinct;
+  return find(a.array<const int64_t>("ids"), N, V, a.array<int64_t>("distinct", std::min(N, V)),
+              a.array<int32_t>("token", N));
 }
 
 void vector_math(const std::string& function, const py::dict& values) {
@@ -98,6 +99,11 @@ PYBIND11_MODULE(textnn_native, m) {
   m.def("set_capability", &cpu::set_capability);
   m.def("find_distinct", &native::find_distinct);
   m.def("vector_math", &native::vector_math);
+  for (const auto& [name, kernel] :
+       {std::pair("adam_rows", &native::adam_rows), std::pair("adam_exact_rows", &native::adam_exact_rows),
+        std::pair("adam_catch_up", &native::adam_catch_up), std::pair("embedding", &native::embedding),
+        std::pair("embedding_backward", &native::embedding_backward)})
+    native::def_kernel(m, name, kernel);
   native::def_kernel(m, "lstm_forward", &native::lstm_forward);
   native::def_kernel(m, "lstm_backward", &native::lstm_backward);
   native::def_kernel(m, "lstm_cell", &native::lstm_cell);

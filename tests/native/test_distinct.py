@@ -1,4 +1,6 @@
-"""find_distinct() numbers the distinct ids in order of first appearance, with a table and with a hash table."""
+"""find_distinct() numbers the distinct ids in order of first appearance, with a table and with a hash table;
+find_distinct_sorted() in rising order.
+"""
 
 from __future__ import annotations
 
@@ -72,3 +74,29 @@ def test_an_id_outside_the_table_is_reported_with_its_place(
 def test_an_empty_table_has_no_ids(native: Any, memory: Memory) -> None:
     assert find(native, memory, np.array([0, 0]), 0)[0] == -1
     assert find(native, memory, np.array([], np.int64), 0)[0] == 0
+
+
+def find_sorted(native: Any, memory: Memory, ids: Array, V: int) -> tuple[int, Array, Array]:
+    distinct = memory.empty("distinct", (min(len(ids), V),), np.int64)
+    token = memory.empty("token", (len(ids),), np.int32)
+    U = native.find_distinct({"ids": ids, "V": V, "sorted": 1, "distinct": distinct, "token": token})
+    return U, distinct, token
+
+
+@pytest.mark.parametrize("V", [1, 2, 63, 64, 65, 128, 5000, 10**6], ids=lambda V: f"V={V}")
+@pytest.mark.parametrize("N", [0, 1, 2, 64, 300], ids=lambda N: f"N={N}")
+def test_in_rising_order(native: Any, memory: Memory, N: int, V: int) -> None:
+    rng = np.random.default_rng(N)
+    for ids in (rng.integers(0, V, N), rng.integers(max(0, V - 5), V, N)):
+        U, distinct, token = find_sorted(native, memory, ids, V)
+        expected, places = np.unique(ids, return_inverse=True)
+        assert distinct[:U].tolist() == expected.tolist()
+        assert token.tolist() == places.tolist()
+        assert (distinct[U:] == -7).all(), "what lies behind the distinct ids is not written"
+
+
+@pytest.mark.parametrize("wrong", [-1, 100, -(2**63), 2**63 - 1], ids=str)
+def test_in_rising_order_an_id_outside_the_table_is_reported_as_well(native: Any, memory: Memory, wrong: int) -> None:
+    ids = np.random.default_rng(1).integers(0, 100, 20)
+    ids[7] = wrong
+    assert find_sorted(native, memory, ids, 100)[0] == -8

@@ -211,3 +211,20 @@ def test_equal_tokens_are_one_object():
 def test_texts_are_strings(texts, message):
     with pytest.raises(TypeError, match=message):
         list(tokenize(texts, str.split))
+
+
+def test_batches_gathered_together_are_those_gathered_one_by_one() -> None:
+    for labels in (None, list(range(70))):
+        data = RaggedDataset([[1 + row] * (row % 5) for row in range(70)], labels)
+        rows = [torch.arange(70)[start::23] for start in range(23)] + [torch.tensor([], dtype=torch.int64)]
+        rows *= 2  # more than are gathered at once
+        found = list(data.batches(iter(rows)))
+        assert len(found) == len(rows)
+        for number, (batch, index) in enumerate(zip(found, rows, strict=True)):
+            expected = data.batch(index)
+            for name in ("ids", "offsets", "labels", "index"):
+                one, other = getattr(batch, name), getattr(expected, name)
+                assert (one is None and other is None) or torch.equal(one, other), f"batch {number}: {name}"
+    assert list(RaggedDataset([[1]]).batches([])) == []
+    with pytest.raises(IndexError, match="expected rows from 0 to 0"):
+        list(RaggedDataset([[1]]).batches([torch.tensor([1])]))
