@@ -159,6 +159,42 @@ register_autograd("textnn::lstm", _lstm_backward, setup_context=_lstm_setup)
 _once("lstm_backward")
 
 
+# --- embedding ---
+
+
+@register_fake("textnn::embedding")
+def _(ids: Tensor, table: Tensor, padding_idx: int, sparse: bool) -> Tensor:
+    return table.new_empty(*ids.shape, table.shape[1])
+
+
+@register_fake("textnn::embedding_backward")
+def _(dy: Tensor, ids: Tensor, rows: int, padding_idx: int, sparse: bool) -> tuple[Tensor, Tensor]:
+    distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
+    return dy.new_empty(distinct if sparse else rows, dy.shape[-1]), ids.new_empty(distinct)
+
+
+def _embedding_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ids, table, ctx.padding_idx, ctx.sparse = inputs
+    ctx.save_for_backward(ids)
+    ctx.shape = table.shape
+
+
+def _embedding_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
+    (ids,) = ctx.saved_tensors
+    dtable, distinct = _ops.embedding_backward(dy, ids, ctx.shape[0], ctx.padding_idx, ctx.sparse)
+    return None, _rows_gradient(distinct, dtable, ctx.shape) if ctx.sparse else dtable, None, None
+
+
+register_autograd("textnn::embedding", _embedding_backward, setup_context=_embedding_setup)
+_once("embedding_backward")
+
+
+# --- adam: what is changed in place comes first, and nothing is returned ---
+
+for _name in ("adam_rows", "adam_exact_rows", "adam_catch_up"):
+    register_fake(f"textnn::{_name}", lambda *_: None)
+
+
 # --- text_conv ---
 
 
@@ -308,42 +344,6 @@ register_autograd(
     "textnn::embedding_text_conv", _embedding_text_conv_backward, setup_context=_embedding_text_conv_setup
 )
 _once("embedding_text_conv_backward")
-
-
-# --- embedding ---
-
-
-@register_fake("textnn::embedding")
-def _(ids: Tensor, table: Tensor, padding_idx: int, sparse: bool) -> Tensor:
-    return table.new_empty(*ids.shape, table.shape[1])
-
-
-@register_fake("textnn::embedding_backward")
-def _(dy: Tensor, ids: Tensor, rows: int, padding_idx: int, sparse: bool) -> tuple[Tensor, Tensor]:
-    distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
-    return dy.new_empty(distinct if sparse else rows, dy.shape[-1]), ids.new_empty(distinct)
-
-
-def _embedding_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ids, table, ctx.padding_idx, ctx.sparse = inputs
-    ctx.save_for_backward(ids)
-    ctx.shape = table.shape
-
-
-def _embedding_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
-    (ids,) = ctx.saved_tensors
-    dtable, distinct = _ops.embedding_backward(dy, ids, ctx.shape[0], ctx.padding_idx, ctx.sparse)
-    return None, _rows_gradient(distinct, dtable, ctx.shape) if ctx.sparse else dtable, None, None
-
-
-register_autograd("textnn::embedding", _embedding_backward, setup_context=_embedding_setup)
-_once("embedding_backward")
-
-
-# --- adam: what is changed in place comes first, and nothing is returned ---
-
-for _name in ("adam_rows", "adam_exact_rows", "adam_catch_up"):
-    register_fake(f"textnn::{_name}", lambda *_: None)
 
 for _name in ("lstm_cell", "lstm", "text_conv", "embedding_text_conv", "embedding"):
     for _device in ("cpu", "cuda"):

@@ -159,6 +159,42 @@ def lstm(
     return narrow(result[:3])
 
 
+def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
+    """Look up tokens in an embedding table.
+
+    The result is that of ``torch.nn.functional.embedding``. Its gradient is summed for each distinct token, in parallel
+    and in a fixed order; a sparse one has one row for each distinct token and is coalesced.
+
+    Parameters
+    ----------
+    ids : Tensor int64 [...]
+    table : Tensor [V, D]
+        The embeddings.
+    padding_idx : int, optional
+        The row of the table that gets no gradient.
+    sparse : bool, default=False
+        Whether the gradient of the table is a sparse tensor.
+
+    Returns
+    -------
+    y : Tensor [..., D]
+
+    Raises
+    ------
+    IndexError
+        If an id lies outside the table.
+    ValueError
+        If ``table`` is no matrix or ``padding_idx`` none of its rows.
+    TypeError
+        If the table is not floating-point, or ids are not int64 or int32.
+    """
+    row = _check_table(table, padding_idx)
+    ids = check_ids(ids, table.shape[0])
+    dtype = check_dtypes({"table": table})
+    (table,), narrow = widen(dtype, table)
+    return narrow((_ops.embedding(ids, table, row, sparse),))[0]
+
+
 def text_conv(
     x: Tensor,
     weight: Sequence[Tensor],
@@ -279,52 +315,6 @@ def embedding_text_conv(
     return narrow((y,))[0]
 
 
-def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
-    """Look up tokens in an embedding table.
-
-    The result is that of ``torch.nn.functional.embedding``. Its gradient is summed for each distinct token, in parallel
-    and in a fixed order; a sparse one has one row for each distinct token and is coalesced.
-
-    Parameters
-    ----------
-    ids : Tensor int64 [...]
-    table : Tensor [V, D]
-        The embeddings.
-    padding_idx : int, optional
-        The row of the table that gets no gradient.
-    sparse : bool, default=False
-        Whether the gradient of the table is a sparse tensor.
-
-    Returns
-    -------
-    y : Tensor [..., D]
-
-    Raises
-    ------
-    IndexError
-        If an id lies outside the table.
-    ValueError
-        If ``table`` is no matrix or ``padding_idx`` none of its rows.
-    TypeError
-        If the table is not floating-point, or ids are not int64 or int32.
-    """
-    row = _check_table(table, padding_idx)
-    ids = check_ids(ids, table.shape[0])
-    dtype = check_dtypes({"table": table})
-    (table,), narrow = widen(dtype, table)
-    return narrow((_ops.embedding(ids, table, row, sparse),))[0]
-
-
-def _check_table(table: Tensor, padding_idx: int | None) -> int:
-    """Check a table [V, D]; the row without gradient, or -1."""
-    if table.dim() != 2:
-        raise ValueError(f"table must have shape [V, D], got {list(table.shape)}")
-    row = -1 if padding_idx is None else padding_idx + (table.shape[0] if padding_idx < 0 else 0)
-    if padding_idx is not None and not 0 <= row < table.shape[0]:
-        raise ValueError(f"padding_idx must be a row of the table with {table.shape[0]} rows, got {padding_idx}")
-    return row
-
-
 def _named(name: str, tensors: Sequence[Tensor]) -> dict[str, Tensor | None]:
     return {f"{name}[{i}]": t for i, t in enumerate(tensors)}
 
@@ -344,6 +334,16 @@ def _check_kernels(weight: Sequence[Tensor], bias: Sequence[Tensor] | None, D: i
     for i, b in enumerate(biases):
         check_shape(f"bias[{i}]", b, ("C",), (C,))
     return biases
+
+
+def _check_table(table: Tensor, padding_idx: int | None) -> int:
+    """Check a table [V, D]; the row without gradient, or -1."""
+    if table.dim() != 2:
+        raise ValueError(f"table must have shape [V, D], got {list(table.shape)}")
+    row = -1 if padding_idx is None else padding_idx + (table.shape[0] if padding_idx < 0 else 0)
+    if padding_idx is not None and not 0 <= row < table.shape[0]:
+        raise ValueError(f"padding_idx must be a row of the table with {table.shape[0]} rows, got {padding_idx}")
+    return row
 
 
 def _sentence_sizes(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> Tensor | None:

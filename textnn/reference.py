@@ -80,6 +80,11 @@ def _rows_of_sequence(
     return [b * T + t if batch_first else t * B + b for t in range(n)]
 
 
+def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
+    """Look up; see :func:`textnn.functional.embedding`."""
+    return F.embedding(ids, table, padding_idx=padding_idx, sparse=sparse)
+
+
 def text_conv(
     x: Tensor,
     weight: Sequence[Tensor],
@@ -122,11 +127,6 @@ def embedding_text_conv(
     """Look up and convolve; see :func:`textnn.functional.embedding_text_conv`."""
     x = F.embedding(ids, table, padding_idx=padding_idx, sparse=sparse)
     return text_conv(x, weight, bias, lengths=lengths, offsets=offsets, padding=padding, activation=activation)
-
-
-def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
-    """Look up; see :func:`textnn.functional.embedding`."""
-    return F.embedding(ids, table, padding_idx=padding_idx, sparse=sparse)
 
 
 def _sentences(x: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> list[Tensor]:

@@ -21,21 +21,6 @@ STABLE_TORCH_LIBRARY(textnn, m) {
       "Tensor unprojected, bool need_dx) -> (Tensor dx, Tensor dh0, Tensor dc0, Tensor dw_ih, Tensor dw_hh, Tensor db, "
       "Tensor dw_hr)");
 
-  m.def(
-      "text_conv(Tensor x, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, bool same, int activation, "
-      "bool save) -> (Tensor y, Tensor window)");
-  m.def(
-      "text_conv_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, int activation, "
-      "Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight_taps, Tensor dbias)");
-  m.def(
-      "embedding_text_conv(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, "
-      "bool same, int activation, int padding_idx, bool sparse, bool save) -> (Tensor y, Tensor window)");
-  // sparse: dtable [U, D] holds the rows `distinct` [U]; otherwise dtable [V, D], and distinct comes back empty.
-  m.def(
-      "embedding_text_conv_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, bool flat, "
-      "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable) -> "
-      "(Tensor dtable, Tensor distinct, Tensor dweight_taps, Tensor dbias)");
-
   m.def("embedding(Tensor ids, Tensor table, int padding_idx, bool sparse) -> Tensor");
   // sparse: dtable [U, D] holds the rows `distinct` [U], in rising order; otherwise dtable [rows, D], distinct is
   // empty.
@@ -53,6 +38,21 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def(
       "adam_catch_up(Tensor(a!) param, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor(d!) last, Tensor history, "
       "Tensor? ids, int base, int step, float beta1, float beta2) -> ()");
+
+  m.def(
+      "text_conv(Tensor x, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, bool same, int activation, "
+      "bool save) -> (Tensor y, Tensor window)");
+  m.def(
+      "text_conv_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, int activation, "
+      "Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight_taps, Tensor dbias)");
+  m.def(
+      "embedding_text_conv(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, "
+      "bool same, int activation, int padding_idx, bool sparse, bool save) -> (Tensor y, Tensor window)");
+  // sparse: dtable [U, D] holds the rows `distinct` [U]; otherwise dtable [V, D], and distinct comes back empty.
+  m.def(
+      "embedding_text_conv_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, bool flat, "
+      "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable) -> "
+      "(Tensor dtable, Tensor distinct, Tensor dweight_taps, Tensor dbias)");
 
   m.def("cpu_capability() -> str");
   m.def("set_cpu_capability(str name) -> ()");
