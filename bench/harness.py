@@ -17,8 +17,7 @@ import json
 import math
 import platform
 import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -28,8 +27,8 @@ from torch import Tensor
 
 import textnn
 from textnn import backends
+from textnn.benchmark import Call, interleave
 
-Call = Callable[[], Sequence[Tensor]]
 RESULTS = Path(__file__).parent / "results"
 SETS = {"base": "baseline", "avx2": "AVX2", "avx512": "AVX-512"}
 console = Console(width=180)
@@ -67,6 +66,10 @@ class Effort:
     most: int = 101
     sets: tuple[str, ...] = ()
 
+    @property
+    def limits(self) -> tuple[float, int, int]:
+        return self.seconds, self.least, self.most
+
     def share(self, part: float) -> Effort:
         """Return a part of this effort, of at least three calls."""
         return replace(
@@ -83,23 +86,6 @@ def lesser_sets() -> tuple[str, ...]:
     return tuple(known[: known.index(backends.cpu_capability())][::-1])
 
 
-def interleave(calls: Mapping[str, Call], effort: Effort) -> tuple[dict[str, list[float]], dict[str, list[Tensor]]]:
-    """Run calls in turn; return the seconds of each and the results of its first, which warms up."""
-    results = {name: [_value(t) for t in call()] for name, call in calls.items()}
-    begin = time.perf_counter()
-    for call in calls.values():
-        call()
-    once = time.perf_counter() - begin
-    repeats = max(effort.least, min(effort.most, int(effort.seconds / max(once, 1e-9))))
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            begin = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - begin)
-    return times, results
-
-
 def compare(group: str, case: str, ours: Call, peers: Mapping[str, Call], effort: Effort) -> Row:
     """Measure one case.
 
@@ -111,7 +97,7 @@ def compare(group: str, case: str, ours: Call, peers: Mapping[str, Call], effort
         Functions without arguments that do the work once and return tensors to be compared.
     effort : Effort
     """
-    times, results = interleave({"textnn": ours, **peers}, effort)
+    times, results = interleave({"textnn": ours, **peers}, *effort.limits)
     medians = {name: statistics.median(t) for name, t in times.items()}
     peer = min(peers, key=lambda name: medians[name])
     ratios = _ratios(times, peer)
@@ -119,7 +105,7 @@ def compare(group: str, case: str, ours: Call, peers: Mapping[str, Call], effort
     differences, forced = [_difference(results, peer)], {}
     for name in effort.sets:
         with backends.use_cpu_capability(name):
-            times, results = interleave({"textnn": ours, peer: peers[peer]}, effort.share(0.25))
+            times, results = interleave({"textnn": ours, peer: peers[peer]}, *effort.share(0.25).limits)
         forced[SETS[name]] = statistics.median(_ratios(times, peer))
         differences.append(_difference(results, peer))
     return Row(
@@ -135,10 +121,6 @@ def compare(group: str, case: str, ours: Call, peers: Mapping[str, Call], effort
         forced=forced,
         peers={name: 1e3 * medians[name] for name in peers},
     )
-
-
-def _value(t: Tensor) -> Tensor:
-    return t.detach().to_dense() if t.is_sparse else t.detach().clone()
 
 
 def _ratios(times: Mapping[str, list[float]], peer: str) -> list[float]:

@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -90,16 +91,23 @@ def _peak(threads: int, profile: bool, build: Callable[..., Step], *arguments: A
     libc.malloc_trim(0)
 
     base = _resident("VmRSS")
-    seen: list[tuple[int, int, int]] = []  # (peak, resident, gradients) whenever a gradient appears, and at the end
+    seen: list[tuple[int, int, int]] = []  # (peak, resident, gradients): see without_gradients
 
     def look(_: Tensor | None = None) -> None:
         gradients = [leaf.grad for leaf in step.leaves if leaf.grad is not None]
         seen.append((_resident("VmHWM") - base, _resident("VmRSS") - base, sum(map(_bytes, gradients))))
         _reset_peak()
 
+    backward = Tensor.backward
+
+    def look_and_go_back(loss: Tensor) -> None:
+        look()
+        backward(loss)
+
     hooks = [leaf.register_post_accumulate_grad_hook(look) for leaf in step.leaves]
     _reset_peak()
-    step.call()
+    with mock.patch.object(Tensor, "backward", look_and_go_back):
+        step.call()
     look()
     for hook in hooks:
         hook.remove()
@@ -117,12 +125,13 @@ def without_gradients(seen: list[tuple[int, int, int]]) -> int:
     Parameters
     ----------
     seen : list of (peak, resident, gradients)
-        Bytes, at each gradient and at the end; each peak since the entry before.
+        Bytes, before the backward pass, at each gradient, and at the end; each peak since the entry before.
     """
     most, there = 0, seen[-1][2]
     for i in reversed(range(len(seen))):
         high, resident, gradients = seen[i]
-        if i + 1 < len(seen) and seen[i + 1][0] - resident > NOTHING:
+        worked = i + 1 < len(seen) and seen[i + 1][0] - resident > NOTHING
+        if worked or not gradients:
             there = gradients
         most = max(most, high - there)
     return most
