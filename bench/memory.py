@@ -12,7 +12,8 @@ tensors, textnn's workspaces, oneDNN's scratchpads. Each figure comes from a pro
 A step's own gradients are a part of it; the table's alone, [V, D], may outweigh all else. So there are two figures,
 with and without them. The backward pass hands out its gradients one after another, so that the second figure is the
 largest of (peak since the last one - gradients by then). The kernel counts pages in batches: a figure is good to about
-0.3 MB. What torch's own profiler sees of the same step, in torch's allocator, stands beside it.
+0.3 MB, and the median of three steps. What torch's own profiler sees of the same step, in torch's allocator, stands
+beside it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import json
 import math
 import multiprocessing
 import os
+import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -43,9 +45,10 @@ from .harness import Call, Row
 
 RAGGED = [shape for shape in lstm.RAGGED if shape[1] == 128]
 MB = 1e6
-NOTHING = 64 << 10  # bytes: less than any work between two gradients needs
-RESOLUTION = 0.1  # MB; less is noise
+SMALL = 64 << 10  # bytes: larger blocks come from the system, and go back to it
+NOISE = 300_000  # bytes, of the kernel's counters
 KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0", "MKL_DISABLE_FAST_MM": "1", "KINETO_LOG_LEVEL": "99"}
+Seen = tuple[int, int, int]  # bytes: the peak since the last look, resident, of gradients
 
 
 @dataclass
@@ -82,23 +85,27 @@ def peak(build: Callable[..., Step], *arguments: Any, profile: bool = False) -> 
 def _peak(threads: int, profile: bool, build: Callable[..., Step], *arguments: Any) -> Peak:
     os.environ.update(KEPT)
     libc = ctypes.CDLL(None)
-    for option, value in ((-3, NOTHING), (-1, NOTHING), (-8, 1)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
+    for option, value in ((-3, SMALL), (-1, SMALL), (-8, 1)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
         libc.mallopt(option, value)
     torch.set_num_threads(threads)
     step = build(*arguments)
     step.call()
     _free(step)
     libc.malloc_trim(0)
+    runs = [_run(step) for _ in range(3)]
+    gross = statistics.median(max(entry[0] for entry in seen) for seen in runs)
+    net = statistics.median(map(without_gradients, runs))
+    return Peak(max(gross, NOISE) / MB, max(net, NOISE) / MB, _profile(step.call) / MB if profile else 0.0)
 
-    base = _resident("VmRSS")
-    seen: list[tuple[int, int, int]] = []  # (peak, resident, gradients): see without_gradients
+
+def _run(step: Step) -> list[Seen]:
+    """Run a step once; return what :func:`without_gradients` takes."""
+    base, seen, backward = _resident("VmRSS"), list[Seen](), Tensor.backward
 
     def look(_: Tensor | None = None) -> None:
         gradients = [leaf.grad for leaf in step.leaves if leaf.grad is not None]
         seen.append((_resident("VmHWM") - base, _resident("VmRSS") - base, sum(map(_bytes, gradients))))
         _reset_peak()
-
-    backward = Tensor.backward
 
     def look_and_go_back(loss: Tensor) -> None:
         look()
@@ -112,11 +119,10 @@ def _peak(threads: int, profile: bool, build: Callable[..., Step], *arguments: A
     for hook in hooks:
         hook.remove()
     _free(step)
-    gross, net = max(entry[0] for entry in seen), without_gradients(seen)
-    return Peak(max(gross / MB, RESOLUTION), max(net / MB, RESOLUTION), _profile(step.call) / MB if profile else 0.0)
+    return seen
 
 
-def without_gradients(seen: list[tuple[int, int, int]]) -> int:
+def without_gradients(seen: list[Seen]) -> int:
     """Return the largest of (peak - gradients) over the parts of a step.
 
     An operator may return several gradients, of which autograd hands out one after another: as long as nothing else
@@ -130,7 +136,7 @@ def without_gradients(seen: list[tuple[int, int, int]]) -> int:
     most, there = 0, seen[-1][2]
     for i in reversed(range(len(seen))):
         high, resident, gradients = seen[i]
-        worked = i + 1 < len(seen) and seen[i + 1][0] - resident > NOTHING
+        worked = i + 1 < len(seen) and seen[i + 1][0] - resident > NOISE
         if worked or not gradients:
             there = gradients
         most = max(most, high - there)

@@ -43,10 +43,10 @@ rate as a share of that of torch's own matrix product in the same run.""",
 figure comes from a process of its own, whose allocator returns freed blocks at once and whose libraries keep nothing:
 after a step as warm-up, everything that is kept is freed, the kernel's peak counter (`VmHWM`) reset through
 `/proc/self/clear_refs`, and one step run. This counts torch's tensors, textnn's workspaces and oneDNN's scratchpads
-alike, to about 0.3 MB. Among the gradients is that of the whole table, which both sides must make; in the second figure
-no gradients count. *Profiler* is what torch's own profiler sees of the same step in torch's allocator: less where
-workspaces come from elsewhere, more where memory was allocated and never touched. Ratio: peer / textnn, the peer with
-the smallest figure; above 1 textnn needs less.""",
+alike, to about 0.3 MB; a figure is the median of three steps. Among the gradients is that of the whole table, which
+both sides must make; in the second figure no gradients count. *Profiler* is what torch's own profiler sees of the same
+step in torch's allocator: less where workspaces come from elsewhere, more where memory was allocated and never touched.
+Ratio: peer / textnn, the peer with the smallest figure; above 1 textnn needs less.""",
     "scaling": """One size varies, the others are held: LSTM (B=32, T=50, I=H=128), TextCNN (B=64, L=64, D=C=128, kernel
 sizes 3/4/5, tokens of real reviews without padding). Fewer calls a point than in the tables above.""",
     "lecture": "A row is one epoch, its difference that of the training accuracies.",

@@ -178,7 +178,7 @@ def test_the_page_has_a_section_for_each_program_and_the_pictures_that_it_shows(
     ],
 )
 def test_memory_without_gradients(seen, want, monkeypatch):
-    monkeypatch.setattr(memory, "NOTHING", 1)
+    monkeypatch.setattr(memory, "NOISE", 1)
     assert memory.without_gradients(seen) == want
 
 

@@ -116,7 +116,7 @@ def check_gradients() -> dict[str, bool]:
     def text_conv(table: Tensor, w2: Tensor, w3: Tensor, b2: Tensor, b3: Tensor) -> Tensor:
         return functional.embedding_text_conv(ids, table, [w2, w3], [b2, b3], lengths=lengths)
 
-    checks: dict[str, tuple[Callable[..., object], tuple[Tensor, ...]]] = {
+    checks: dict[str, tuple[Callable[..., Tensor | Sequence[Tensor]], tuple[Tensor, ...]]] = {
         "LSTM": (lambda *tensors: functional.lstm(*tensors, lengths=lengths), states),
         "TextCNN": (text_conv, table),
     }
