@@ -102,10 +102,10 @@ def compare(group: str, case: str, ours: Call, peers: Mapping[str, Call], effort
     peer = min(peers, key=lambda name: medians[name])
     ratios = _ratios(times, peer)
     quarter = statistics.quantiles(ratios, n=4)
-    differences, forced = [_difference(results, peer)], {}
+    differences, forced, brief = [_difference(results, peer)], {}, replace(effort.share(0.25), least=2)
     for name in effort.sets:
         with backends.use_cpu_capability(name):
-            times, results = interleave({"textnn": ours, peer: peers[peer]}, *effort.share(0.25).limits)
+            times, results = interleave({"textnn": ours, peer: peers[peer]}, *brief.limits)
         forced[SETS[name]] = statistics.median(_ratios(times, peer))
         differences.append(_difference(results, peer))
     return Row(

@@ -48,7 +48,8 @@ both sides must make; in the second figure no gradients count. *Profiler* is wha
 step in torch's allocator: less where workspaces come from elsewhere, more where memory was allocated and never touched.
 Ratio: peer / textnn, the peer with the smallest figure; above 1 textnn needs less.""",
     "scaling": """One size varies, the others are held: LSTM (B=32, T=50, I=H=128), TextCNN (B=64, L=64, D=C=128, kernel
-sizes 3/4/5, tokens of real reviews without padding). Fewer calls a point than in the tables above.""",
+sizes 3/4/5, tokens of real reviews without padding; the share of distinct tokens with random ones). Memory is that of a
+training step without gradients. The dotted line is a constant ratio. Fewer calls a point than in the tables above.""",
     "lecture": "A row is one epoch, its difference that of the training accuracies.",
 }
 CURVES = {"LSTM": 2.0, "TextCNN": 5.0}  # and the constant ratio that its plot marks

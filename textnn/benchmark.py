@@ -57,16 +57,15 @@ def interleave(
         Copies of what each call's first run returned, the one that warms up.
     """
     results = {name: [_value(t) for t in call()] for name, call in calls.items()}
-    begin = time.perf_counter()
-    for call in calls.values():
-        call()
-    once = time.perf_counter() - begin
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(max(least, min(most, int(seconds / max(once, 1e-9))))):
+    rounds, spent = 0, 0.0
+    while rounds < least or (rounds < most and spent < seconds):
         for name, call in calls.items():
             begin = time.perf_counter()
             call()
             times[name].append(time.perf_counter() - begin)
+            spent += times[name][-1]
+        rounds += 1
     return times, results
 
 
