@@ -98,6 +98,7 @@ def plot(path: Path, rows: Sequence[Row], title: str, measure: str = "time") -> 
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator
 
     found = groups(rows)
     height = 0.28 * len(rows) + 0.7 * len(found) + 0.6
@@ -119,7 +120,9 @@ def plot(path: Path, rows: Sequence[Row], title: str, measure: str = "time") -> 
             axis.text(max(members[-1 - y].high, 1) * 1.08, y, f"{ratio:.2f}", va="center", ha="left", fontsize=6)
         axis.set_xscale("log")
         axis.set_xlim(0.8 * min(0.6, *(r.low for r in members)), 1.6 * max(2.0, *(r.high for r in members)))
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.minorticks_off()
     figure.suptitle(f"{title}: {measure} of plain PyTorch / {measure} of textnn", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

@@ -148,7 +148,7 @@ def plot(path: Path, found: Mapping[str, Sequence[Row]], times: float) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator
 
     names = list(curves(next(iter(found.values()))))
     figure, all_axes = pyplot.subplots(
@@ -168,8 +168,6 @@ def plot(path: Path, found: Mapping[str, Sequence[Row]], times: float) -> None:
             axes.set_xticks(sizes, [f"{size:g}" if size < 10000 else f"{size / 1000:g}k" for size in sizes])
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.yaxis.set_minor_formatter(NullFormatter())
             axes.minorticks_off()
             axes.tick_params(labelsize=7)
             axes.grid(lw=0.3)
