@@ -5,6 +5,9 @@ and the median and quartiles of the ratios peer / textnn of neighbouring calls, 
 Where there are several peers, each call of ours is followed by one of each, and the peer with the smallest median
 counts. The largest difference between both sides' results is reported with the times.
 
+The same peer is then compared with textnn on each lesser instruction set of the CPU, more briefly; the peer keeps its
+own best. bench/report.py makes tables and plots of the rows.
+
 Nothing else may run on the machine: threads that spin against another process make such figures wrong by 100 times.
 """
 
@@ -14,45 +17,73 @@ import json
 import math
 import platform
 import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.table import Table
+from torch import Tensor
 
 import textnn
+from textnn import backends
+from textnn.benchmark import Call, interleave
 
-Call = Callable[[], Sequence[torch.Tensor]]
 RESULTS = Path(__file__).parent / "results"
+SETS = {"base": "baseline", "avx2": "AVX2", "avx512": "AVX-512"}
 console = Console(width=180)
 
 
 @dataclass
 class Row:
-    """One case: times in milliseconds, ratio = peer / textnn (above 1: textnn is faster)."""
+    """One case: what each side took in ``unit``, ratio = peer / textnn (above 1: textnn is better).
+
+    ``forced`` has the ratios with textnn held to lesser instruction sets, by their names in :data:`SETS`; ``peers``
+    what each of several peers took.
+    """
 
     group: str
     case: str
-    ours_ms: float
+    ours: float
     peer: str
-    peer_ms: float
+    theirs: float
     ratio: float
     low: float
     high: float
     difference: float
     extra: dict[str, float] = field(default_factory=dict)
+    unit: str = "ms"
+    forced: dict[str, float] = field(default_factory=dict)
+    peers: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Effort:
-    """How long to measure each case."""
+    """How long to measure each case, and on which instruction sets besides the best."""
 
     seconds: float = 2.0
     least: int = 7
     most: int = 101
+    sets: tuple[str, ...] = ()
+
+    @property
+    def limits(self) -> tuple[float, int, int]:
+        return self.seconds, self.least, self.most
+
+    def share(self, part: float) -> Effort:
+        """Return a part of this effort, of at least three calls."""
+        return replace(
+            self,
+            seconds=part * self.seconds,
+            least=max(3, round(part * self.least)),
+            most=max(3, round(part * self.most)),
+        )
+
+
+def lesser_sets() -> tuple[str, ...]:
+    """Return the instruction sets that this CPU has below the one in use, the best first."""
+    known = backends.supported_cpu_capabilities()
+    return tuple(known[: known.index(backends.cpu_capability())][::-1])
 
 
 def compare(group: str, case: str, ours: Call, peers: Mapping[str, Call], effort: Effort) -> Row:
@@ -66,28 +97,17 @@ def compare(group: str, case: str, ours: Call, peers: Mapping[str, Call], effort
         Functions without arguments that do the work once and return tensors to be compared.
     effort : Effort
     """
-    calls = {"textnn": ours, **peers}
-    # The warm-up also gives the results to compare.
-    results = {name: [t.detach().clone() for t in call()] for name, call in calls.items()}
-    begin = time.perf_counter()
-    for call in calls.values():
-        call()
-    once = time.perf_counter() - begin
-    repeats = max(effort.least, min(effort.most, int(effort.seconds / max(once, 1e-9))))
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            begin = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - begin)
+    times, results = interleave({"textnn": ours, **peers}, *effort.limits)
     medians = {name: statistics.median(t) for name, t in times.items()}
     peer = min(peers, key=lambda name: medians[name])
-    ratios = sorted(p / o for p, o in zip(times[peer], times["textnn"], strict=True))
+    ratios = _ratios(times, peer)
     quarter = statistics.quantiles(ratios, n=4)
-    difference = max(
-        (float((a - b).abs().max()) for a, b in zip(results["textnn"], results[peer], strict=True) if a.numel()),
-        default=0.0,
-    )
+    differences, forced, brief = [_difference(results, peer)], {}, replace(effort.share(0.25), least=2)
+    for name in effort.sets:
+        with backends.use_cpu_capability(name):
+            times, results = interleave({"textnn": ours, peer: peers[peer]}, *brief.limits)
+        forced[SETS[name]] = statistics.median(_ratios(times, peer))
+        differences.append(_difference(results, peer))
     return Row(
         group,
         case,
@@ -97,8 +117,19 @@ def compare(group: str, case: str, ours: Call, peers: Mapping[str, Call], effort
         statistics.median(ratios),
         quarter[0],
         quarter[2],
-        difference,
+        max(differences),
+        forced=forced,
+        peers={name: 1e3 * medians[name] for name in peers},
     )
+
+
+def _ratios(times: Mapping[str, list[float]], peer: str) -> list[float]:
+    return [p / o for p, o in zip(times[peer], times["textnn"], strict=True)]
+
+
+def _difference(results: Mapping[str, list[Tensor]], peer: str) -> float:
+    pairs = zip(results["textnn"], results[peer], strict=True)
+    return max((float((a - b).abs().max()) for a, b in pairs if a.numel()), default=0.0)
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -117,56 +148,11 @@ def machine() -> dict[str, str]:
     return {
         "CPU": cpu,
         "threads": str(torch.get_num_threads()),
-        "instruction set": textnn.backends.cpu_capability(),
+        "instruction set": backends.cpu_capability(),
         "torch": torch.__version__,
         "textnn": textnn.__version__,
         "Python": platform.python_version(),
     }
-
-
-def show(title: str, rows: Sequence[Row]) -> None:
-    """Print a table of the rows."""
-    table = Table(title=title, title_justify="left")
-    for name in ("case", "textnn ms", "best peer", "peer ms", "ratio", "quartiles", "difference", *_extras(rows)):
-        table.add_column(name, justify="left" if name in ("case", "best peer") else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*_cells(row, _extras(rows)))
-    console.print(table)
-    console.print(_summary(rows))
-
-
-def _extras(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row.extra))
-
-
-def _cells(row: Row, extras: Sequence[str]) -> list[str]:
-    return [
-        row.case,
-        f"{row.ours_ms:.3g}",
-        row.peer,
-        f"{row.peer_ms:.3g}",
-        f"{row.ratio:.2f}",
-        f"{row.low:.2f} to {row.high:.2f}",
-        "" if math.isnan(row.difference) else f"{row.difference:.0e}",
-        *(f"{row.extra[name]:.3g}" if name in row.extra else "" for name in extras),
-    ]
-
-
-def _summary(rows: Sequence[Row]) -> str:
-    ratios = [row.ratio for row in rows]
-    return f"Geometric mean of the ratios {geometric_mean(ratios):.2f}, smallest {min(ratios):.2f}."
-
-
-def markdown(rows: Sequence[Row]) -> str:
-    """Return the rows of one group as a Markdown table with its summary."""
-    extras = _extras(rows)
-    head = ["case", "textnn, ms", "best peer", "peer, ms", "ratio", "quartiles", "largest difference", *extras]
-    lines = [
-        "| " + " | ".join(head) + " |",
-        "| --- | ---: | --- | ---: | ---: | --- | ---: |" + " ---: |" * len(extras),
-    ]
-    lines += ["| " + " | ".join(_cells(row, extras)) + " |" for row in rows]
-    return "\n".join([*lines, "", _summary(rows)])
 
 
 def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -200,37 +186,3 @@ def load(name: str) -> list[Row]:
             f"{path}: measured on {content['machine']}, this is {machine()}; run python -m bench {name} again"
         )
     return [Row(**row) for row in content["rows"]]
-
-
-def plot(path: Path, rows: Sequence[Row], title: str) -> None:
-    """Draw the ratios of all groups as bars; a line at 1 says where both sides are equal."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    found = groups(rows)
-    height = 0.28 * len(rows) + 0.7 * len(found) + 0.6
-    figure, axes = pyplot.subplots(
-        len(found), 1, figsize=(8, height), height_ratios=[len(r) + 1 for r in found.values()], layout="constrained"
-    )
-    for axis, (group, members) in zip([axes] if len(found) == 1 else axes, found.items(), strict=True):
-        names, ratios = [r.case for r in members][::-1], [r.ratio for r in members][::-1]
-        colours = ["#2a7f62" if ratio >= 1 else "#b5482a" for ratio in ratios]
-        errors = [
-            [max(0.0, r.ratio - r.low) for r in members][::-1],
-            [max(0.0, r.high - r.ratio) for r in members][::-1],
-        ]
-        axis.barh(names, ratios, color=colours, xerr=errors, error_kw={"lw": 0.8})
-        axis.axvline(1, color="black", lw=0.8)
-        axis.set_title(group, loc="left", fontsize=9)
-        axis.tick_params(labelsize=7)
-        for y, ratio in enumerate(ratios):
-            axis.text(max(ratio, 1) * 1.08, y - 0.22, f"{ratio:.2f}", va="center", ha="left", fontsize=6)
-        axis.set_xscale("log")
-        axis.set_xlim(0.5, 1.6 * max(2.0, *(r.high for r in members)))
-        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    figure.suptitle(f"{title}: time of plain PyTorch / time of textnn", fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)

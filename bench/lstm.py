@@ -8,7 +8,7 @@ the padding too, and on a ``PackedSequence``. Ragged lengths are those of real r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from .harness import Call, Effort, Row, compare
 from .peak import matrix_product_peak
 
 # B, T, I, H, layers, directions
+Shape = tuple[int, int, int, int, int, int]
 DENSE = [
     (128, 10, 100, 256, 2, 1),
     (32, 50, 128, 256, 1, 1),
@@ -32,6 +33,16 @@ DENSE = [
     (16, 40, 97, 75, 1, 1),
 ]
 SINGLE = [(1, 50, 100, 256, 2, 1), (1, 200, 300, 128, 1, 2), (1, 23, 128, 128, 1, 1)]
+# Outside of what the kernels were made for: tiny, wide and long ones, odd widths; none of them counts in the others'
+# means.
+OTHER = [
+    (1, 1, 64, 64, 1, 1),
+    (4, 20, 64, 64, 1, 1),
+    (64, 30, 300, 200, 1, 1),
+    (512, 20, 128, 128, 1, 1),
+    (16, 500, 64, 128, 1, 1),
+    (32, 50, 50, 33, 2, 2),
+]
 RAGGED = [(B, H, directions) for B in (32, 64, 256) for H in (64, 128, 256) for directions in (1, 2)]
 LONGEST = 200
 
@@ -73,30 +84,36 @@ def flops(B: int, T: int, width: int, H: int, layers: int, directions: int) -> f
     return 2.0 * B * T * 4 * H * directions * (first + (layers - 1) * rest)
 
 
-def dense_rows(effort: Effort) -> Iterator[Row]:
-    peak = matrix_product_peak()
-    for shape in [*DENSE, *SINGLE]:
+def inference_rows(name: str, shapes: Sequence[Shape], peak: float, effort: Effort) -> Iterator[Row]:
+    for shape in shapes:
         B, T, width, H, layers, directions = shape
         ours, theirs = pair(width, H, layers, directions)
         x = torch.randn(T, B, width)
-        single = B == 1
-        group = "LSTM, one sequence, inference" if single else "LSTM, dense, inference"
-        row = compare(group, str(shape), inference(ours, x), {"nn.LSTM": inference(theirs, x)}, effort)
-        rate = flops(*shape) / row.ours_ms / 1e6
+        row = compare(name, str(shape), inference(ours, x), {"nn.LSTM": inference(theirs, x)}, effort)
+        rate = flops(*shape) / row.ours / 1e6
         row.extra = {"GFLOP/s": rate, "of the peak": rate / peak}
         yield row
-    for last in (False, True):
-        for shape in DENSE:
-            B, T, width, H, layers, directions = shape
-            if last and T < 100:
-                continue
-            ours, theirs = pair(width, H, layers, directions)
-            x = torch.randn(T, B, width, requires_grad=True)
-            group = f"LSTM, dense, forward and backward, loss on {'the last output' if last else 'all outputs'}"
-            torch.manual_seed(1)
-            mine = training(ours, x, last)
-            torch.manual_seed(1)
-            yield compare(group, str(shape), mine, {"nn.LSTM": training(theirs, x, last)}, effort)
+
+
+def training_rows(name: str, shapes: Sequence[Shape], last: bool, effort: Effort) -> Iterator[Row]:
+    for shape in shapes:
+        B, T, width, H, layers, directions = shape
+        ours, theirs = pair(width, H, layers, directions)
+        x = torch.randn(T, B, width, requires_grad=True)
+        torch.manual_seed(1)
+        mine = training(ours, x, last)
+        torch.manual_seed(1)
+        yield compare(name, str(shape), mine, {"nn.LSTM": training(theirs, x, last)}, effort)
+
+
+def dense_rows(effort: Effort) -> Iterator[Row]:
+    peak, brief, train = matrix_product_peak(), effort.share(0.5), "LSTM, dense, forward and backward"
+    yield from inference_rows("LSTM, dense, inference", DENSE, peak, effort)
+    yield from inference_rows("LSTM, one sequence, inference", SINGLE, peak, effort)
+    yield from training_rows(f"{train}, loss on all outputs", DENSE, False, effort)
+    yield from training_rows(f"{train}, loss on the last output", [s for s in DENSE if s[1] >= 100], True, effort)
+    yield from inference_rows("LSTM, dense, inference, other shapes", OTHER, peak, brief)
+    yield from training_rows(f"{train}, loss on all outputs, other shapes", OTHER, False, brief)
 
 
 class Packed(nn.Module):
@@ -125,20 +142,25 @@ class Ragged(nn.Module):
         return self.lstm(x)[0] * mask, None
 
 
+def ragged_sides(data: reviews.Reviews, B: int, H: int, directions: int) -> tuple[Tensor, dict[str, nn.Module]]:
+    """Inputs [T, B, H] and the modules to compare, for the lengths of B reviews."""
+    lengths = data.padded(B, LONGEST)[1]
+    ours, theirs = pair(H, H, 1, directions)
+    # The padded form has another result in the reverse direction, where it begins with padding; it is timed all the
+    # same, as the fastest thing that people do.
+    return torch.randn(int(lengths.max()), B, H), {
+        "textnn": Ragged(ours, lengths, masked=False),
+        "packed": Packed(theirs, lengths),
+        "padded": Ragged(theirs, lengths, masked=True),
+    }
+
+
 def ragged_rows(data: reviews.Reviews, effort: Effort) -> Iterator[Row]:
     for train in (False, True):
         group = f"LSTM, ragged, {'forward and backward' if train else 'inference'}"
         for B, H, directions in RAGGED:
-            lengths = data.padded(B, LONGEST)[1]
-            ours, theirs = pair(H, H, 1, directions)
-            x = torch.randn(int(lengths.max()), B, H, requires_grad=train)
-            # The padded form has another result in the reverse direction, where it begins with padding; it is timed
-            # all the same, as the fastest thing that people do.
-            sides = {
-                "textnn": Ragged(ours, lengths, masked=False),
-                "packed": Packed(theirs, lengths),
-                "padded": Ragged(theirs, lengths, masked=True),
-            }
+            x, sides = ragged_sides(data, B, H, directions)
+            x.requires_grad_(train)
             calls = {}
             for name, side in sides.items():
                 torch.manual_seed(1)

@@ -9,7 +9,7 @@ case, where the peers mask what lies behind a sentence's end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,8 @@ from . import reviews
 from .harness import Call, Effort, Row, compare
 
 # B, L (None: ragged), D, C, kernel sizes
-SHAPES: list[tuple[int, int | None, int, int, tuple[int, ...]]] = [
+Shape = tuple[int, int | None, int, int, tuple[int, ...]]
+SHAPES: list[Shape] = [
     (128, 10, 100, 100, (3,)),
     (64, 64, 128, 128, (3,)),
     (128, 64, 100, 100, (3, 4, 5)),
@@ -99,27 +100,35 @@ def training(module: nn.Module, ids: Tensor) -> Call:
     return call
 
 
-def rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
+PEERS = {"Conv1d": conv1d, "unfold": unfold, "Conv2d": conv2d}
+
+
+def sides(shape: Shape, data: reviews.Reviews) -> tuple[Tensor, dict[str, nn.Module]]:
+    """Token ids [B, L] and the modules to compare, textnn's first."""
+    B, L, D, C, sizes = shape
+    ids, lengths = data.padded(B, 200 if L is None else L)
+    known = lengths if L is None else None
+    layer = textnn.EmbeddingTextConv(data.V, D, C, sizes)
+    return ids, {"textnn": Ours(layer, known), **{name: Peer(layer, maps, known) for name, maps in PEERS.items()}}
+
+
+def case_of(shape: Shape) -> str:
+    B, L, D, C, sizes = shape
+    return f"({B}, {'ragged' if L is None else L}, {D}, {C}, {'/'.join(map(str, sizes))})"
+
+
+def rows(data_path: str | None, effort: Effort, shapes: Sequence[Shape] = SHAPES) -> Iterator[Row]:
     data = reviews.load(data_path)
     for train in (True, False):
-        for B, L, D, C, sizes in SHAPES:
-            ids, lengths = data.padded(B, 200 if L is None else L)
-            known = lengths if L is None else None
-            layer = textnn.EmbeddingTextConv(data.V, D, C, sizes)
-            modules = {
-                "textnn": Ours(layer, known),
-                "Conv1d": Peer(layer, conv1d, known),
-                "unfold": Peer(layer, unfold, known),
-                "Conv2d": Peer(layer, conv2d, known),
-            }
+        for shape in shapes:
+            ids, modules = sides(shape, data)
             calls = {}
             for name, module in modules.items():
                 torch.manual_seed(1)
                 calls[name] = training(module, ids) if train else inference(module, ids)
             ours, last = calls.pop("textnn"), calls.pop("Conv2d")
             work = "forward and backward" if train else "inference, live weights"
-            length = "ragged" if L is None else str(L)
-            case = f"({B}, {length}, {D}, {C}, {'/'.join(map(str, sizes))})"
+            case = case_of(shape)
             share = len(ids.unique()) / ids.numel()
             row = compare(f"TextCNN, {work}", case, ours, calls, effort)
             row.extra = {"distinct tokens": share}

@@ -10,18 +10,7 @@ import torch
 from textnn import backends
 
 
-def _supported() -> list[str]:
-    names = []
-    for name in backends.CPU_CAPABILITIES:
-        try:
-            with backends.use_cpu_capability(name):
-                names.append(name)
-        except RuntimeError:
-            continue
-    return names
-
-
-@pytest.fixture(params=_supported())
+@pytest.fixture(params=backends.supported_cpu_capabilities())
 def capability(request: pytest.FixtureRequest) -> Iterator[str]:
     """Run the test once with each instruction set that this CPU has."""
     with backends.use_cpu_capability(request.param):

@@ -44,6 +44,18 @@ def use_cpu_capability(name: str) -> Iterator[None]:
         torch.ops.textnn.set_cpu_capability(before)
 
 
+def supported_cpu_capabilities() -> list[str]:
+    """Return those of :data:`CPU_CAPABILITIES` that this CPU has, the best last."""
+    supported = []
+    for name in CPU_CAPABILITIES:
+        try:
+            with use_cpu_capability(name):
+                supported.append(name)
+        except RuntimeError:
+            continue
+    return supported
+
+
 def cuda_built() -> bool:
     """Return whether this build holds the CUDA kernels."""
     return bool(torch.ops.textnn.cuda_built())

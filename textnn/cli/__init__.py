@@ -1,4 +1,4 @@
-"""The command line: ``textnn train | predict | evaluate | info | demo``.
+"""The command line: ``textnn train | predict | evaluate | info | demo | bench``.
 
     arguments -> a command of this package -> the classifier -> standard output, or a file that appears complete or not
 
@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from textnn.cli.bench import bench
 from textnn.cli.demo import demo
 from textnn.cli.evaluate import evaluate
 from textnn.cli.info import info
@@ -30,6 +31,7 @@ Classify texts with fast neural networks: train on your own labelled file, predi
   textnn predict model/ --text "房间很干净"   classify one text
   textnn predict model/ new.csv -o out.csv    classify a file of any size
   textnn evaluate model/ test.csv             accuracy and the worst errors
+  textnn bench                                speed and gradients beside torch.nn
 
 Each command explains itself: textnn train --help
 """
@@ -42,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, predict, evaluate, info, demo):
+for command in (train, predict, evaluate, info, demo, bench):
     app.command()(command)
 
 

@@ -1,0 +1,90 @@
+"""docs/benchmarks.md and its plots, from the rows of all programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from . import scaling
+from .harness import Row, console, groups, machine
+from .report import columns, markdown, plot, sentence, summary
+
+DOCS = Path(__file__).parent.parent / "docs"
+TITLES = {
+    "lstm": "LSTM",
+    "text_conv": "TextCNN",
+    "memory": "Memory",
+    "scaling": "How cost grows",
+    "step": "Training step",
+    "lecture": "Lecture recipe",
+}
+INTRODUCTION = """# Benchmarks
+
+Written by `make bench`; every figure here comes from it, on one machine, losses as well as wins.
+
+**Method.** Both sides run in one process, in turn, call by call, after a warm-up. *Ratio* is the median of peer time /
+textnn time of neighbouring calls: above 1 textnn is faster, below 1 slower; its *quartiles* say how much it varied.
+Where there are several peers, the one with the smallest median counts. *Largest difference* is that between both sides'
+results (outputs, or gradients where there is a backward pass), on all instruction sets.
+
+**Instruction sets.** The columns *AVX2* and *baseline* (what every x86-64 has) are the ratio when textnn is held to
+that set, measured in the same process, more briefly. The peer is not held back: this shows what textnn loses, not how
+both would do on an older CPU.
+
+**How to read a case.** Shapes: LSTM (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel sizes), with B the
+batch, T time steps or L tokens, I inputs, H hidden units, D the embedding, C channels. Groups named *other shapes* were
+not chosen for what the kernels are good at, and are counted for themselves.
+"""
+NOTES = {
+    "lstm": """No difference is given where the peer computes something else: `nn.LSTM` on padded input begins its
+reverse direction with the padding. It is timed all the same, as the fastest thing that people do. *Of the peak* is the
+rate as a share of that of torch's own matrix product in the same run.""",
+    "text_conv": "Tokens are those of real reviews. *Distinct tokens* is the share of distinct ids in the batch.",
+    "memory": """The peak of resident memory in one training step (forward and backward) above inputs and weights. Each
+figure comes from a process of its own, whose allocator returns freed blocks at once and whose libraries keep nothing:
+after a step as warm-up, everything that is kept is freed, the kernel's peak counter (`VmHWM`) reset through
+`/proc/self/clear_refs`, and one step run. This counts torch's tensors, textnn's workspaces and oneDNN's scratchpads
+alike, to about 0.3 MB; a figure is the median of three steps. Among the gradients is that of the whole table, which
+both sides must make; in the second figure no gradients count. *Profiler* is what torch's own profiler sees of the same
+step in torch's allocator: less where workspaces come from elsewhere, more where memory was allocated and never touched.
+Ratio: peer / textnn, the peer with the smallest figure; above 1 textnn needs less.""",
+    "scaling": """One size varies, the others are held: LSTM (B=32, T=50, I=H=128), TextCNN (B=64, L=64, D=C=128, kernel
+sizes 3/4/5, tokens of real reviews without padding; the share of distinct tokens with random ones). Memory is that of a
+training step without gradients. The dotted line is a constant ratio. Fewer calls a point than in the tables above.""",
+    "step": "Parts of a step of the classifier's training, tokens ready: textnn's optimizer and batches, and torch's.",
+    "lecture": "A row is one epoch, its difference that of the training accuracies.",
+}
+CURVES = {"LSTM": 2.0, "TextCNN": 5.0}  # and the constant ratio that its plot marks
+
+
+def write(results: Mapping[str, Sequence[Row]], data: str) -> None:
+    """Write the page and a plot for each program; ``data`` names the reviews."""
+    text = [INTRODUCTION, "\n".join(f"- {k}: {v}" for k, v in machine().items()) + f"\n- reviews: {data}\n"]
+    tables = {name: rows for name, rows in results.items() if name != "scaling"}
+    text.append(f"## Summary\n\n{markdown(summary(tables))}\n")
+    for name, rows in results.items():
+        text.append(f"## {TITLES[name]}\n\n{NOTES[name]}\n")
+        text += _curves(rows) if name == "scaling" else _tables(name, rows)
+    page = DOCS / "benchmarks.md"
+    page.write_text("\n".join(text))
+    console.print(f"Wrote {page}")
+
+
+def _tables(name: str, rows: Sequence[Row]) -> list[str]:
+    picture = DOCS / "images" / f"{name}.png"
+    plot(picture, rows, TITLES[name], "memory" if name == "memory" else "time")
+    text = [f"![{TITLES[name]}](images/{picture.name})\n"]
+    for group, members in groups(rows).items():
+        text.append(f"### {group}\n\n{markdown(columns(members))}\n\n{sentence(members)}\n")
+    return text
+
+
+def _curves(rows: Sequence[Row]) -> list[str]:
+    text = []
+    for model, times in CURVES.items():
+        found = groups([row for row in rows if row.group.startswith(model)])
+        picture = DOCS / "images" / f"scaling-{model.lower()}.png"
+        scaling.plot(picture, found, times)
+        text.append(f"![{model}](images/{picture.name})\n")
+        text.append(f"{markdown(scaling.ends(found))}\n")
+    return text

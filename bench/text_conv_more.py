@@ -1,0 +1,48 @@
+"""TextCNN beyond the shapes of bench/text_conv.py: other sizes, and sparse gradients of the embedding table.
+
+Part of ``python -m bench text_conv``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from . import reviews, text_conv
+from .harness import Effort, Row, compare
+
+OTHER: list[text_conv.Shape] = [
+    (32, 20, 50, 64, (2, 3)),
+    (64, 400, 300, 256, (3, 4, 5)),
+    (8, 30, 128, 100, (1, 2, 3)),
+]
+
+
+def other_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
+    """The groups of text_conv.py once more, in groups of their own: none of them counts in the others' means."""
+    for row in text_conv.rows(data_path, effort, OTHER):
+        row.group += ", other shapes"
+        yield row
+
+
+def sparse_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
+    """EmbeddingTextConv(sparse=True) against nn.Embedding(sparse=True); gradients as an optimizer is handed them."""
+    data = reviews.load(data_path)
+    for shape in text_conv.SHAPES:
+        ids, modules = text_conv.sides(shape, data)
+        calls = {}
+        for name, module in modules.items():
+            if isinstance(module, text_conv.Ours):
+                module.layer.sparse = True
+            elif isinstance(module, text_conv.Peer):
+                module.embedding.sparse = True
+            torch.manual_seed(1)
+            calls[name] = text_conv.training(module, ids)
+        group = "TextCNN, forward and backward, sparse gradient of the table"
+        yield compare(group, text_conv.case_of(shape), calls.pop("textnn"), calls, effort)
+
+
+def rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
+    yield from sparse_rows(data_path, effort.share(0.5))
+    yield from other_rows(data_path, effort.share(0.5))
