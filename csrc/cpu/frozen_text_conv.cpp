@@ -11,7 +11,7 @@ namespace textnn::cpu {
 namespace {
 
 // How much of the table a thread reads before it is worth waking another.
-constexpr int64_t kFrozenBytesPerThread = 256 << 10;
+constexpr int64_t kFrozenBytesPerThread = 2 << 20;
 
 }  // namespace
 
