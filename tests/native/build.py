@@ -39,8 +39,8 @@ FLAVOURS = {
     ],
 }
 WARNINGS = ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes"]
-BINDINGS = ["module", "lstm", "text_conv", "pools"]  # no code under test, compiled once for both flavours
-SLOW_FIRST = ["lstm", "text_conv"]  # the longest compilations start first
+BINDINGS = ["module", "lstm", "text_conv", "frozen_text_conv", "pools"]  # no code under test, compiled once for both flavours
+SLOW_FIRST = ["lstm", "text_conv", "frozen_text_conv"]  # the longest compilations start first
 _background: list[subprocess.Popen[bytes]] = []
 
 

@@ -17,7 +17,13 @@ from conftest import FLAVOUR
 
 import build
 
-TESTS = ("test_distinct.py", "test_kernels_lstm.py", "test_kernels_text_conv.py", "test_parallel.py")
+TESTS = (
+    "test_distinct.py",
+    "test_kernels_lstm.py",
+    "test_kernels_text_conv.py",
+    "test_kernels_frozen_text_conv.py",
+    "test_parallel.py",
+)
 pytestmark = pytest.mark.skipif(FLAVOUR == "sanitized", reason="runs already under the sanitizers")
 
 
