@@ -104,3 +104,69 @@ def check_padding(padding: str, activation: str) -> tuple[bool, int]:
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation must be 'relu', 'tanh' or 'identity', got {activation!r}")
     return padding == "same", ACTIVATIONS.index(activation)
+
+
+def frozen_width(C: int, dtype: torch.dtype) -> int:
+    """Channels of a tap in a table of products: C rounded up to vectors, of 64 bytes, of what sums are made in."""
+    lanes = 32 if dtype in (torch.int16, torch.int8) else 64 // dtype.itemsize
+    return -(-C // lanes) * lanes
+
+
+def check_frozen(
+    ids: Tensor,
+    table: Tensor,
+    bias: Tensor,
+    kernel_sizes: Sequence[int],
+    scale: Tensor | None,
+    row: Tensor | None,
+    rest: Tensor | None,
+    weight: Tensor | None,
+    lengths: Tensor | None,
+    offsets: Tensor | None,
+) -> None:
+    """Raise what the arguments of ``frozen_text_conv`` deserve."""
+    if len(kernel_sizes) == 0 or any(k < 1 for k in kernel_sizes):
+        raise ValueError(f"kernel_sizes must be positive and at least one, got {tuple(kernel_sizes)}")
+    if lengths is not None and offsets is not None:
+        raise ValueError("at most one of lengths and offsets may be given, got both")
+    if ids.dim() != (2 if offsets is None else 1):
+        raise ValueError(
+            f"ids must have shape {'[B, L]' if offsets is None else '[N] with offsets'}, got {list(ids.shape)}"
+        )
+    if table.dtype not in (torch.float32, torch.float64, torch.int16, torch.int8):
+        raise TypeError(f"table must be float32, float64, int16 or int8, got {table.dtype}")
+    S, taps, integers = len(kernel_sizes), sum(kernel_sizes), not table.is_floating_point()
+    check_shape("bias", bias, ("S", "C"), (S, None))
+    C = bias.shape[1]
+    products = (taps, frozen_width(C, table.dtype))
+    check_shape("table", table, ("R", "sum of K", "width"), (None, *products))
+    if integers != (scale is not None):
+        raise ValueError(f"scale belongs to a table of integers, got {table.dtype} {'without' if integers else 'with'} it")
+    if (rest is None) != (weight is None):
+        raise ValueError(f"rest and weight belong together, got only {'weight' if rest is None else 'rest'}")
+    compute = torch.float64 if table.dtype == torch.float64 else torch.float32
+    if scale is not None:
+        check_shape("scale", scale, ("S", "C"), (S, C))
+    if rest is not None and weight is not None:
+        check_shape("rest", rest, ("V - R", "D"), (None,))
+        check_shape("weight", weight, ("D", "sum of K", "width"), (rest.shape[1], *products))
+    for name, t in (("scale", scale), ("rest", rest), ("weight", weight)):
+        if t is not None and t.dtype != compute:
+            raise TypeError(f"{name} must be {compute} for a table of {table.dtype}, got {t.dtype}")
+    if not bias.is_floating_point():
+        raise TypeError(f"bias must have a floating-point dtype, got {bias.dtype}")
+    for name, t in (("bias", bias), ("scale", scale), ("row", row), ("rest", rest), ("weight", weight), ("ids", ids)):
+        if t is not None and t.device != table.device:
+            raise ValueError(f"{name} must be on the device of table, {table.device}, got {t.device}")
+    rows = table.shape[0] + (0 if rest is None else rest.shape[0])
+    if row is not None:
+        check_shape("row", row, ("V",), (None,))
+        if row.dtype != torch.int64:
+            raise TypeError(f"row must be int64, got {row.dtype}")
+        if not torch.compiler.is_compiling() and row.numel() and not 0 <= int(row.min()) <= int(row.max()) < rows:
+            raise IndexError(f"row must lie in [0, {rows}), got {int(row.min())} to {int(row.max())}")
+    check_ids(ids, rows if row is None else row.shape[0])
+    if lengths is not None:
+        check_lengths(lengths, ids.shape[0], ids.shape[1])
+    if offsets is not None:
+        check_offsets(offsets, ids.shape[0], None)

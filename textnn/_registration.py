@@ -345,6 +345,29 @@ register_autograd(
 )
 _once("embedding_text_conv_backward")
 
+
+# --- frozen_text_conv: no gradients, which textnn.functional says before the operator is called ---
+
+
+@register_fake("textnn::frozen_text_conv")
+def _(
+    ids: Tensor,
+    table: Tensor,
+    scale: _Maybe,
+    bias: Tensor,
+    kernel_sizes: list[int],
+    row: _Maybe,
+    rest: _Maybe,
+    weight: _Maybe,
+    sizes: _Maybe,
+    flat: bool,
+    same: bool,
+    activation: int,
+) -> Tensor:
+    B = sizes.shape[0] if flat and sizes is not None else ids.shape[0]
+    return bias.new_empty(B, bias.shape[0] * bias.shape[1])
+
+
 for _name in ("lstm_cell", "lstm", "text_conv", "embedding_text_conv", "embedding"):
     for _device in ("cpu", "cuda"):
         register_autocast(f"textnn::{_name}", _device, torch.float32)

@@ -107,6 +107,8 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         From text to ids.
     model_
         The network, in evaluation mode.
+    frozen_
+        After :meth:`freeze` the form of the network that predictions come from, else None.
     options_
         All options of the architecture as they were used.
     history_
@@ -185,6 +187,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
     tokenizer_: Tokenizer
     vocabulary_: Vocabulary
     model_: TextModel
+    frozen_: TextModel | None = None
     options_: dict[str, Any]
     history_: list[dict[str, Any]]
     best_epoch_: int
@@ -260,6 +263,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
                 classes.tolist(), [values[row] for row in held_out], probabilities, [texts[row] for row in held_out]
             )
         self.classes_, self.tokenizer_, self.vocabulary_, self.model_ = classes, tokenizer, vocabulary, model
+        self.frozen_ = None
         self.options_, self.seed_, self.n_texts_ = options, seed, len(training)
         self.history_ = [epoch.to_dict() for epoch in trained.history]
         self.best_epoch_, self.validation_report_ = trained.best_epoch, report
@@ -277,12 +281,12 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "model_")
         texts = check_texts(texts)
-        device = next(self.model_.parameters()).device
+        model, device = self.frozen_ or self.model_, next(self.model_.parameters()).device
         probabilities = np.empty((len(texts), len(self.classes_)))
         for start in range(0, len(texts), _CHUNK):
             chunk = texts[start : start + _CHUNK]
             data = encode(chunk, self.tokenizer_, self.vocabulary_, self.options_["max_length"])
-            probabilities[start : start + len(chunk)] = _softmax(predict_logits(self.model_, data, device=device))
+            probabilities[start : start + len(chunk)] = _softmax(predict_logits(model, data, device=device))
         return probabilities
 
     def predict(self, texts: Texts) -> Array:
@@ -331,6 +335,29 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
             self.classes_.tolist(), values, self.predict_proba(texts), texts, worst
         )
 
+    def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> SentimentClassifier:
+        """Predict from a form of the network for inference only, until the next fit.
+
+        For ``"textcnn"`` a table of the products of words and kernels takes the place of the convolution; see
+        :meth:`textnn.EmbeddingTextConv.freeze`. The other architectures predict as before, with a warning. ``model_``
+        stays, and is what :meth:`save` writes.
+
+        Parameters
+        ----------
+        memory_limit
+            Bytes that the table may take; the most frequent words come first. None is no limit.
+        dtype
+            Of the table: ``"float32"`` (default), ``"int16"`` or ``"int8"``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument makes no sense.
+        """
+        check_is_fitted(self, "model_")
+        self.frozen_ = self.model_.freeze(memory_limit, dtype)
+        return self
+
     def save(self, path: str | PathLike[str], report: EvaluationReport | None = None) -> None:
         """Save the fitted classifier as a directory; see :func:`textnn.bundle.save`.
 
@@ -353,9 +380,13 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def load(
-        cls, path: str | PathLike[str], tokenizer: Callable[[str], list[str]] | None = None, device: str = "cpu"
+        cls,
+        path: str | PathLike[str],
+        tokenizer: Callable[[str], list[str]] | None = None,
+        device: str = "cpu",
+        frozen: bool = False,
     ) -> SentimentClassifier:
-        """Load a saved classifier; its predictions are those of the saved one, to the bit.
+        """Load a saved classifier; its predictions are those of the saved one, to the bit unless frozen.
 
         Parameters
         ----------
@@ -365,6 +396,8 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
             The function that the model was trained with, if it was trained with one: functions are not saved.
         device
             Where to use the model.
+        frozen
+            Whether to :meth:`freeze` it.
 
         Raises
         ------
@@ -373,7 +406,8 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         """
         from textnn.bundle import load
 
-        return load(path, tokenizer, device, cls)
+        classifier = load(path, tokenizer, device, cls)
+        return classifier.freeze() if frozen else classifier
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -23,6 +23,7 @@ from torch import Tensor
 from . import _C, _registration  # noqa: F401  # the operators, and their fake kernels, autograd and autocast rules
 from ._checks import (
     check_dtypes,
+    check_frozen,
     check_ids,
     check_lengths,
     check_offsets,
@@ -33,6 +34,7 @@ from ._checks import (
 )
 
 _ops = torch.ops.textnn
+_frozen_text_conv = _ops.frozen_text_conv.default
 
 
 def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -315,6 +317,84 @@ def embedding_text_conv(
     return narrow((y,))[0]
 
 
+def frozen_text_conv(
+    ids: Tensor,
+    table: Tensor,
+    bias: Tensor,
+    kernel_sizes: Sequence[int],
+    *,
+    scale: Tensor | None = None,
+    row: Tensor | None = None,
+    rest: Tensor | None = None,
+    weight: Tensor | None = None,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding: str = "valid",
+    activation: str = "relu",
+) -> Tensor:
+    """Convolve tokens whose products with the kernels stand in a table: :func:`embedding_text_conv` for inference.
+
+    Parameters
+    ----------
+    ids : Tensor int64 [B, L], or [N] with ``offsets``
+    table : Tensor [R, sum of K, width], float32, float64, int16 or int8
+        Row by row the products of an embedding with tap 0, 1, ... of the first kernel, of the second, ...: C values
+        each, then zeros; width is C rounded up to 64 bytes of the sums' type, which is int16 for both integers. The
+        integers of a kernel must lie within 32767 / K.
+    bias : Tensor [S, C]
+        Its dtype is that of the result.
+    kernel_sizes : sequence of S int
+        The K.
+    scale : Tensor [S, C], optional
+        What an integer of the table stands for.
+    row : Tensor int64 [V], optional
+        The row of each id; without it, ids are rows.
+    rest : Tensor [V - R, D], optional
+        Embeddings that stand behind the R rows of the table: their products are computed once for each batch.
+    weight : Tensor [D, sum of K, width], optional
+        The kernels, for ``rest``.
+    lengths, offsets, padding, activation
+        As in :func:`text_conv`.
+
+    Returns
+    -------
+    y : Tensor [B, S * C]
+
+    Raises
+    ------
+    IndexError
+        If an id lies outside the table.
+    ValueError
+        If shapes do not fit each other, or a length or offset is out of range.
+    TypeError
+        If dtypes are none of those above.
+    RuntimeError
+        If a gradient is asked for.
+    """
+    same, code = check_padding(padding, activation)
+    if needs_gradient(table, bias, scale, rest, weight):
+        raise RuntimeError("frozen_text_conv has no gradient: train the layer that was frozen, and freeze it again")
+    compute = torch.float64 if table.dtype == torch.float64 else torch.float32
+    given = (scale, row, rest, weight, lengths, offsets)
+    if torch.compiler.is_compiling():
+        check_frozen(ids, table, bias, kernel_sizes, *given)
+    index = ids.long() if ids.dtype == torch.int32 else ids
+    sizes = lengths if offsets is None else offsets
+    sizes = sizes if sizes is None or sizes.dtype != torch.int32 else sizes.long()
+    flat, b = offsets is not None, bias if bias.dtype == compute else bias.to(compute)
+    arguments = (index, table, scale, b, kernel_sizes, row, rest, weight, sizes, flat, same, code)
+    if torch.compiler.is_compiling():
+        y: Tensor = _frozen_text_conv(*arguments)
+    else:
+        # The operator checks everything once more anyway: a call takes microseconds, and the checks in Python as many.
+        try:
+            y = _frozen_text_conv(*arguments)
+        except RuntimeError:
+            check_frozen(ids, table, bias, kernel_sizes, *given)
+            raise
+    return y if y.dtype == bias.dtype else y.to(bias.dtype)
+
+
 def _named(name: str, tensors: Sequence[Tensor]) -> dict[str, Tensor | None]:
     return {f"{name}[{i}]": t for i, t in enumerate(tensors)}
 
@@ -354,4 +434,4 @@ def _sentence_sizes(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | No
     return None if lengths is None else check_lengths(lengths, tokens.shape[0], tokens.shape[1])
 
 
-__all__ = ["embedding", "embedding_text_conv", "lstm", "lstm_cell", "text_conv"]
+__all__ = ["embedding", "embedding_text_conv", "frozen_text_conv", "lstm", "lstm_cell", "text_conv"]

@@ -10,8 +10,10 @@ error.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -69,6 +71,32 @@ class TextModel(nn.Module):
         """Return the tables whose gradients are sparse: a training step touches only the rows of its batch."""
         tables = (module.weight for module in self.modules() if getattr(module, "sparse", False))
         return [table for table in tables if isinstance(table, nn.Parameter)]
+
+    def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> TextModel:
+        """Return a copy for inference, whose parts are frozen; see ``EmbeddingTextConv.freeze``.
+
+        Without a part that can be frozen there is a warning, and the model itself comes back.
+
+        Parameters
+        ----------
+        memory_limit
+            Bytes that the table of each part may take. None is no limit.
+        dtype
+            Of the tables.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument makes no sense.
+        """
+        parts = [part for part in self.modules() if part is not self and hasattr(part, "freeze")]
+        if not parts:
+            warnings.warn(
+                f"the architecture {self.name!r} has nothing to freeze; it predicts as before", stacklevel=3
+            )
+            return self
+        # What a copy's memo holds is taken in the place of a copy.
+        return copy.deepcopy(self, {id(part): part.freeze(memory_limit, dtype) for part in parts}).eval()
 
 
 ARCHITECTURES: dict[str, type[TextModel]] = {}

@@ -129,6 +129,48 @@ def embedding_text_conv(
     return text_conv(x, weight, bias, lengths=lengths, offsets=offsets, padding=padding, activation=activation)
 
 
+def frozen_text_conv(
+    ids: Tensor,
+    table: Tensor,
+    bias: Tensor,
+    kernel_sizes: Sequence[int],
+    *,
+    scale: Tensor | None = None,
+    row: Tensor | None = None,
+    rest: Tensor | None = None,
+    weight: Tensor | None = None,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding: str = "valid",
+    activation: str = "relu",
+) -> Tensor:
+    """Gather, add, take the maximum over time, activate; see :func:`textnn.functional.frozen_text_conv`."""
+    (S, C), sizes = bias.shape, list(kernel_sizes)
+    products = table[:, :, :C].double()
+    if scale is not None:
+        products = products * scale.repeat_interleave(torch.tensor(sizes), dim=0)
+    if rest is not None and weight is not None:
+        more = torch.tensordot(rest.double(), weight[:, :, :C].double(), dims=1)
+        if scale is not None:
+            units = scale.repeat_interleave(torch.tensor(sizes), dim=0)
+            limits = torch.tensor([min(torch.iinfo(table.dtype).max, 32767 // K) for K in sizes for _ in range(K)])
+            more = (more / units).round().clamp(-limits[:, None], limits[:, None]) * units
+        products = torch.cat([products, more])
+    rows = []
+    for sentence in _sentences(products[ids if row is None else row[ids]], lengths, offsets):
+        results, before = [], 0
+        for i, K in enumerate(sizes):
+            left = (K - 1) // 2 if padding == "same" else 0
+            right = K - 1 - left if padding == "same" else 0
+            p = F.pad(sentence[:, before : before + K], (0, 0, 0, 0, left, right))  # [tokens, K, C]
+            p = F.pad(p, (0, 0, 0, 0, 0, max(0, K - p.shape[0])))  # at least one window
+            windows = [sum(p[w + k, k] for k in range(K)) for w in range(p.shape[0] - K + 1)]
+            results.append(_ACTIVATIONS[activation](torch.stack(windows).max(dim=0).values + bias[i]))
+            before += K
+        rows.append(torch.cat(results))
+    return (torch.stack(rows) if rows else products.new_zeros(0, S * C)).to(bias.dtype)
+
+
 def _sentences(x: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> list[Tensor]:
     if offsets is not None:
         ends = [*offsets.tolist()[1:], x.shape[0]]

@@ -70,20 +70,19 @@ class EmbeddingTextConvKernel {
 
   template <int N>
   void sentence(const ConvUnit& u, int64_t b, const T* P) {
-    const int64_t K = k_.taps[u.i], length = a_.sentences.length[b], left = k_.left(u.i);
-    const int64_t windows = k_.windows(u.i, length), stride = K * N * L;
+    const int64_t K = k_.taps[u.i], all = a_.sentences.length[b], stride = K * N * L;
     const int32_t* token = a_.token + a_.sentences.start[b];
+    const int64_t left_out = repeated_tail(token, all, K), length = all - left_out;
     RunningMax<T, N> max;
     max.start();
-    for (int64_t w = 0; w < windows; ++w) {
-      const int64_t begin = std::max<int64_t>(0, left - w), end = std::min(K, length - w + left);
-      Vec<T> z[N] = {};
-      for (int64_t k = begin; k < end; ++k) {
-        const T* p = P + token[w - left + k] * stride + k * N * L;
-        for (int n = 0; n < N; ++n) z[n] += load(p + n * L);
-      }
-      for (int n = 0; n < N; ++n) max.see(n, z[n], w);
-    }
+    for_windows<T, N>(
+        K, k_.left(u.i), length, k_.windows(u.i, length),
+        [&](int64_t t, int64_t k) { return P + token[t] * stride + k * N * L; },
+        [&](const Vec<T>(&z)[N], int64_t w) {
+          // Windows that reach beyond the sentence stand behind those left out.
+          const int64_t at = w - k_.left(u.i) + K > length ? w + left_out : w;
+          for (int n = 0; n < N; ++n) max.see(n, z[n], at);
+        });
     const int64_t column = b * k_.S * k_.C + u.i * k_.C;
     for (int n = 0; n < N; ++n)
       max.finish(n, k_.activation, a_.bias[u.i], (u.first + n) * L, k_.C, a_.y + column,

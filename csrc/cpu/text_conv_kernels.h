@@ -1,6 +1,7 @@
 #include "simd.h"
 #include "tile.h"
 #include "running_max.h"
+#include "sentence_windows.h"
 #include "embedding_text_conv_forward.h"
 #include "text_conv_forward.h"
 #include "text_conv_backward.h"

@@ -259,6 +259,18 @@ def test_predict_writes_a_row_for_each_text(model: Path, fitted: SentimentClassi
         assert float(row["probability"]) == pytest.approx(expected, abs=1e-6)
 
 
+def test_predict_from_frozen_weights(model: Path) -> None:
+    texts = ["--text", "房间 很 好", "--text", "很 差"]
+    live, frozen = (
+        read_csv(run("predict", model, *texts, *more).stdout)
+        for more in (["--no-frozen"], ["--frozen"])
+    )
+    assert len(live) == 2
+    for one, other in zip(live, frozen, strict=True):
+        assert one["prediction"] == other["prediction"]
+        assert abs(float(one["probability"]) - float(other["probability"])) < 2e-6
+
+
 @pytest.mark.parametrize("source", ["file", "pipe", "dash"])
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_predict_reads_files_and_pipes_and_writes_csv_and_jsonl(

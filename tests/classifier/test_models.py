@@ -126,6 +126,17 @@ def test_pooling_is_maximum_and_mean_of_each_text() -> None:
     assert torch.autograd.gradcheck(lambda x: max_mean_pool(x, lengths), (x,))
 
 
+def test_a_frozen_model_gives_the_same_logits_and_leaves_the_model_alone() -> None:
+    model = small_model("textcnn")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    frozen = model.freeze()
+    assert [type(part).__name__ for part in frozen.children()] == ["FrozenTextConv", "Dropout", "Linear"]
+    assert not frozen.training
+    torch.testing.assert_close(frozen(*ragged(TEXTS)), model.eval()(*ragged(TEXTS)), rtol=1e-5, atol=1e-6)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert frozen.output.weight.data_ptr() != model.output.weight.data_ptr()
+
+
 def test_word_dropout_replaces_words_by_unknown_in_training_only() -> None:
     ids = torch.arange(2, 10_002)
     assert drop_words(ids, 0.3, training=False) is ids

@@ -39,8 +39,9 @@ FLAVOURS = {
     ],
 }
 WARNINGS = ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes"]
-BINDINGS = ["module", "lstm", "text_conv", "tables", "pools"]  # no code under test, compiled once for both flavours
-SLOW_FIRST = ["lstm", "text_conv"]  # the longest compilations start first
+# No code under test, compiled once for both flavours.
+BINDINGS = ["module", "lstm", "text_conv", "frozen_text_conv", "tables", "pools"]
+SLOW_FIRST = ["lstm", "text_conv", "frozen_text_conv"]  # the longest compilations start first
 _background: list[subprocess.Popen[bytes]] = []
 
 

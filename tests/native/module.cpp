@@ -111,5 +111,7 @@ PYBIND11_MODULE(textnn_native, m) {
   native::def_kernel(m, "text_conv_forward", &native::text_conv_forward);
   native::def_kernel(m, "embedding_text_conv_forward", &native::embedding_text_conv_forward);
   native::def_kernel(m, "text_conv_backward", &native::text_conv_backward);
+  native::def_kernel(m, "frozen_text_conv", &native::frozen_text_conv);
+  native::def_kernel(m, "quantize_products", &native::quantize_products);
   native::def_probes(m);
 }

@@ -22,6 +22,7 @@ TESTS = (
     "test_kernels_lstm.py",
     "test_kernels_tables.py",
     "test_kernels_text_conv.py",
+    "test_kernels_frozen_text_conv.py",
     "test_parallel.py",
 )
 pytestmark = pytest.mark.skipif(FLAVOUR == "sanitized", reason="runs already under the sanitizers")

@@ -57,6 +57,9 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", "-p", help="Also write the probability of every class.")
     ] = False,
+    frozen: Annotated[
+        bool, typer.Option("--frozen/--no-frozen", help="Make a table of all words first: pays for many texts.")
+    ] = False,
     threads: Threads = None,
     quiet: Quiet = False,
     text_column: TextColumn = None,
@@ -97,7 +100,7 @@ def predict(
         records = iter_records(
             str(file), text_column, None, input_format, encoding, need_label=False, keep_empty=True, report=report
         )
-    classifier = SentimentClassifier.load(model)
+    classifier = SentimentClassifier.load(model, frozen=frozen)
     total = empty = 0
     with open_output(output) as stream:
         write = make_writer(stream, classifier.classes_.tolist(), probabilities)

@@ -2,7 +2,8 @@
 
 from .accelerate import accelerate
 from .embedding import EmbeddingLSTM, EmbeddingTextConv
+from .frozen import FrozenTextConv
 from .lstm import LSTM, LSTMCell
 from .text_conv import TextConv
 
-__all__ = ["LSTM", "EmbeddingLSTM", "EmbeddingTextConv", "LSTMCell", "TextConv", "accelerate"]
+__all__ = ["LSTM", "EmbeddingLSTM", "EmbeddingTextConv", "FrozenTextConv", "LSTMCell", "TextConv", "accelerate"]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import functional
+from .frozen import FrozenTextConv
 from .lstm import LSTM, States
 from .text_conv import kernel_weights, make_kernels
 
@@ -111,6 +112,48 @@ class EmbeddingTextConv(_TableModule):
             padding_idx=self.padding_idx,
             sparse=self.sparse,
         )
+
+    def freeze(
+        self,
+        memory_limit: int | None = None,
+        dtype: str | torch.dtype | None = None,
+        order: Tensor | None = None,
+    ) -> FrozenTextConv:
+        """Return a module for inference only that looks up what this layer computes; this layer stays as it is.
+
+        The products of a token and all taps are a row of a table, computed here once. Later changes of this layer's
+        weights do not reach the module.
+
+        Parameters
+        ----------
+        memory_limit : int, optional
+            Bytes that the table may take. The most frequent tokens get a row; the products of the others are computed
+            once for each batch in which they occur. Without a limit every token has a row.
+        dtype : {"float32", "float64", "int16", "int8"}, optional
+            Of the table; by default that in which this layer computes. A row has sum(kernel_sizes) * channels elements,
+            channels rounded up to 64 bytes (int8: to 32). "int16" is the fastest. An integer stands for a multiple of a
+            scale, the largest product of its kernel and channel / min(32767 / K, 127 for int8 or 32767): each sum over
+            K taps is off by at most K / 2 scales.
+        order : Tensor int64 [at most V], optional
+            Ids, most frequent first; those not listed come behind, in their own order. By default ids are in order of
+            falling frequency, as :class:`textnn.text.Vocabulary` gives them out.
+
+        Returns
+        -------
+        FrozenTextConv
+            Called as this layer is, with the same results but for rounding.
+
+        Raises
+        ------
+        ValueError
+            For an unknown dtype, a negative limit, an order with an id twice, or integers for weights that are not
+            finite.
+        IndexError
+            For an id in ``order`` outside the table.
+        TypeError
+            If ``memory_limit`` is no integer, or ``order`` not int64 or int32.
+        """
+        return FrozenTextConv.of(self, memory_limit, dtype, order)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, padding={self.padding!r}, activation={self.activation!r}"
