@@ -278,7 +278,9 @@ def through_a_file(frozen):
     torch.save(frozen.state_dict(), file)
     file.seek(0)
     partial = frozen.rest is not None
-    fresh = FrozenTextConv(V, 7, 18, (1, 2, 3, 5), rows=frozen.table.shape[0], ordered=partial, dtype=frozen.table.dtype)
+    fresh = FrozenTextConv(
+        V, 7, 18, (1, 2, 3, 5), rows=frozen.table.shape[0], ordered=partial, dtype=frozen.table.dtype
+    )
     fresh.load_state_dict(torch.load(file, weights_only=True))
     return fresh
 
@@ -397,5 +399,16 @@ def test_the_operator_itself_refuses_ids_outside_the_table():
     f = make_layer().freeze()
     with pytest.raises(RuntimeError, match=rf"ids must lie in \[0, {V}\), got 99 at position 3"):
         torch.ops.textnn.frozen_text_conv(
-            torch.tensor([[1, 2, 3, 99]]), f.table, None, f.bias, f.kernel_sizes, None, None, None, None, False, False, 1
+            torch.tensor([[1, 2, 3, 99]]),
+            f.table,
+            None,
+            f.bias,
+            f.kernel_sizes,
+            None,
+            None,
+            None,
+            None,
+            False,
+            False,
+            1,
         )

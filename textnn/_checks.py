@@ -141,7 +141,9 @@ def check_frozen(
     products = (taps, frozen_width(C, table.dtype))
     check_shape("table", table, ("R", "sum of K", "width"), (None, *products))
     if integers != (scale is not None):
-        raise ValueError(f"scale belongs to a table of integers, got {table.dtype} {'without' if integers else 'with'} it")
+        raise ValueError(
+            f"scale belongs to a table of integers, got {table.dtype} {'without' if integers else 'with'} it"
+        )
     if (rest is None) != (weight is None):
         raise ValueError(f"rest and weight belong together, got only {'weight' if rest is None else 'rest'}")
     compute = torch.float64 if table.dtype == torch.float64 else torch.float32

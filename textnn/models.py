@@ -91,9 +91,7 @@ class TextModel(nn.Module):
         """
         parts = [part for part in self.modules() if part is not self and hasattr(part, "freeze")]
         if not parts:
-            warnings.warn(
-                f"the architecture {self.name!r} has nothing to freeze; it predicts as before", stacklevel=3
-            )
+            warnings.warn(f"the architecture {self.name!r} has nothing to freeze; it predicts as before", stacklevel=3)
             return self
         # What a copy's memo holds is taken in the place of a copy.
         return copy.deepcopy(self, {id(part): part.freeze(memory_limit, dtype) for part in parts}).eval()

@@ -1,7 +1,8 @@
 // The text convolution of token ids (text_conv.h) with weights that do not change any more: the products of every
 // token's embedding with all taps of all kernels stand in a table, and what is left is to gather, add and compare.
 //
-//   row of a token   | kernel 0: tap 0, tap 1, ... | kernel 1: tap 0, ... | ...     a tap: its C channels, then zeros up
+//   row of a token   | kernel 0: tap 0, tap 1, ... | kernel 1: tap 0, ... | ...     a tap: its C channels, then zeros
+//   up
 //                                                                                   to `width`
 //
 // Elements E are float, double, or int16_t and int8_t with a scale for each kernel and channel. Integers are added as

@@ -73,9 +73,8 @@ class FrozenTextConvKernel {
       const int64_t vectors = (k_.C + L - 1) / L, groups = (vectors + kWidest - 1) / kWidest;
       for (int64_t g = 0; g < groups; ++g) {
         const int64_t v = g * vectors / groups, next = (g + 1) * vectors / groups;
-        with_constant<kWidest>(int(next - v), [&](auto N) {
-          windows<N>(i, length, products, before * width_ + v * L, maxima + v * L);
-        });
+        with_constant<kWidest>(
+            int(next - v), [&](auto N) { windows<N>(i, length, products, before * width_ + v * L, maxima + v * L); });
       }
       finish(b, i, maxima, z);
     }

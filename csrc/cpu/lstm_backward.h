@@ -19,13 +19,13 @@ class LstmBackwardKernel {
 
   // Where one sequence reads and writes when the gradients of the present step are made.
   struct Row {
-    const T* later;                     // dgates of the next step, null if the sequence does not take it
-    T* dx;                              // of the next step, null if not wanted
-    T* dh0;                             // before the first step, where dh goes; else null
-    const T *dy, *dh_n;                 // what is added to dh, or null
-    const T *gates, *c, *c_prev;        // kept by the forward pass
-    int64_t c_prev_block;               // from one block of units to the next
-    T *dc, *dh, *dgates;                // dh null unless there is a projection
+    const T* later;               // dgates of the next step, null if the sequence does not take it
+    T* dx;                        // of the next step, null if not wanted
+    T* dh0;                       // before the first step, where dh goes; else null
+    const T *dy, *dh_n;           // what is added to dh, or null
+    const T *gates, *c, *c_prev;  // kept by the forward pass
+    int64_t c_prev_block;         // from one block of units to the next
+    T *dc, *dh, *dgates;          // dh null unless there is a projection
   };
 
  public:
@@ -81,7 +81,8 @@ class LstmBackwardKernel {
           product(table, running, w_hh_, state, p,
                   [&](const Row* r, int n, int64_t j, int v, const V* dh) { accept(r, n, j, v, dh); });
           const int64_t j = state.begin(p) * L;
-          if (count > running) accept(table + running, int(count - running), j, int(state.begin(p + 1) - state.begin(p)), nullptr);
+          if (count > running)
+            accept(table + running, int(count - running), j, int(state.begin(p + 1) - state.begin(p)), nullptr);
         }
         for (int64_t p = inputs.begin; p < inputs.end; ++p)
           product(table, running, w_ih_, input, p,

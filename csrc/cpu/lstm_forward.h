@@ -35,7 +35,7 @@ class LstmForwardKernel {
   // Input products of some steps for one member: [own panels][rows][4][L].
   struct Slice {
     T* products;
-    const T** x;                         // [rows]
+    const T** x;                          // [rows]
     int64_t rows = 0, next = 0, end = 0;  // rows in all, those used up, the first step behind it
     T* of(int64_t panel, int64_t row) const { return products + (panel * kSliceRows + row) * 4 * L; }
   };

@@ -38,9 +38,9 @@ struct Rows {
   int64_t operator[](int64_t i) const { return first + i * stride; }
 };
 
-// What is kept for each hidden unit stands in blocks of a cache line, [blocks][rows][...][kUnits<T>]: a kernel that goes
-// through the rows with a few units in hand then reads and writes in order. The same for every instruction set; units
-// behind the last one are padding.
+// What is kept for each hidden unit stands in blocks of a cache line, [blocks][rows][...][kUnits<T>]: a kernel that
+// goes through the rows with a few units in hand then reads and writes in order. The same for every instruction set;
+// units behind the last one are padding.
 template <class T>
 constexpr int64_t kUnits = 64 / int64_t(sizeof(T));
 template <class T>

@@ -27,8 +27,8 @@ template <class A, class E>
   }
 }
 
-// see(z, w) for every window w of K taps, the first of which stands `left` in front of the sentence; z are the sums over
-// the taps k inside the sentence of the N vectors at product(token, k).
+// see(z, w) for every window w of K taps, the first of which stands `left` in front of the sentence; z are the sums
+// over the taps k inside the sentence of the N vectors at product(token, k).
 template <class A, int N, class Product, class See>
 [[gnu::always_inline]] inline void for_windows(int64_t K, int64_t left, int64_t length, int64_t windows,
                                                Product&& product, See&& see) {

@@ -80,8 +80,7 @@ inline void transpose(const T* from, int64_t from_stride, T* to, int64_t to_stri
     for (int64_t c = 0; c < columns; c += L) {
       const int64_t R = std::min(L, rows - r), C = std::min(L, columns - c);
       Vec<T> square[L];
-      for (int64_t i = 0; i < L; ++i)
-        square[i] = i < R ? load(from + (r + i) * from_stride + c, C) : Vec<T>{};
+      for (int64_t i = 0; i < L; ++i) square[i] = i < R ? load(from + (r + i) * from_stride + c, C) : Vec<T>{};
       transpose_square<T>(square);
       for (int64_t i = 0; i < C; ++i) store(to + (c + i) * to_stride + r, square[i], R);
     }

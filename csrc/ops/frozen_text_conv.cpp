@@ -82,8 +82,7 @@ class Rows {
     if (U == 0) return;
     const Tensor rest = compact(rest_), weight = compact(weight_);
     Tensor x = empty(rest, {U, D});
-    for (int64_t u = 0; u < U; ++u)
-      std::copy_n(rest.const_data_ptr<T>() + distinct_[u] * D, D, writable<T>(x) + u * D);
+    for (int64_t u = 0; u < U; ++u) std::copy_n(rest.const_data_ptr<T>() + distinct_[u] * D, D, writable<T>(x) + u * D);
     products_ = torch::stable::matmul(x, torch::stable::view(weight, {D, weight.numel() / D}));
     if constexpr (std::is_integral_v<E>) {
       Tensor whole = torch::stable::new_empty(*products_, {U, products_->size(1)}, Dtype<E>::value);

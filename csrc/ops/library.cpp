@@ -54,8 +54,9 @@ STABLE_TORCH_LIBRARY(textnn, m) {
       "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable) -> "
       "(Tensor dtable, Tensor distinct, Tensor dweight_taps, Tensor dbias)");
 
-  // Inference only. Rows 0 .. R of table [R, taps of all kernels, width] hold products, the rows behind them are computed
-  // for the batch from rest [.., D] and weight [D, taps of all kernels, width]; row [V] says which of them is a token's.
+  // Inference only. Rows 0 .. R of table [R, taps of all kernels, width] hold products, the rows behind them are
+  // computed for the batch from rest [.., D] and weight [D, taps of all kernels, width]; row [V] says which of them is
+  // a token's.
   m.def(
       "frozen_text_conv(Tensor ids, Tensor table, Tensor? scale, Tensor bias, int[] kernel_sizes, Tensor? row, "
       "Tensor? rest, Tensor? weight, Tensor? sizes, bool flat, bool same, int activation) -> Tensor");

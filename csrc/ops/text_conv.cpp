@@ -179,7 +179,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Te
 
   Tensor rows = torch::stable::new_empty(ids, {sparse ? distinct.U : 0});
   if (sparse) std::copy(distinct.id.begin(), distinct.id.begin() + distinct.U, writable<int64_t>(rows));
-  Tensor dtable = need_dtable ? empty(table, {sparse ? distinct.U : V, D}) : empty(table, {0, D});
+  Tensor dtable = need_dtable ? pooled(table, {sparse ? distinct.U : V, D}) : empty(table, {0, D});
   dispatch(table, [&](auto zero) {
     using T = decltype(zero);
     const auto taps = kernels.weight_taps<T>();

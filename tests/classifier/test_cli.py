@@ -261,10 +261,7 @@ def test_predict_writes_a_row_for_each_text(model: Path, fitted: SentimentClassi
 
 def test_predict_from_frozen_weights(model: Path) -> None:
     texts = ["--text", "房间 很 好", "--text", "很 差"]
-    live, frozen = (
-        read_csv(run("predict", model, *texts, *more).stdout)
-        for more in (["--no-frozen"], ["--frozen"])
-    )
+    live, frozen = (read_csv(run("predict", model, *texts, *more).stdout) for more in (["--no-frozen"], ["--frozen"]))
     assert len(live) == 2
     for one, other in zip(live, frozen, strict=True):
         assert one["prediction"] == other["prediction"]

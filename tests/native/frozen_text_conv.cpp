@@ -6,9 +6,12 @@ namespace textnn::native {
 namespace {
 
 cpu::TextConvKernelSizes sizes(const Arguments& a) {
-  return {a.count("taps"),     a.size("C"),
-          0,                   a.array<const int64_t>("taps"),
-          a.size("same") != 0, math::Activation(int(a.size("activation")))};
+  return {a.count("taps"),
+          a.size("C"),
+          0,
+          a.array<const int64_t>("taps"),
+          a.size("same") != 0,
+          math::Activation(int(a.size("activation")))};
 }
 
 // f(E{}) with the type of the elements of the array `name`.

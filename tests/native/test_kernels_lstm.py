@@ -88,7 +88,7 @@ def check(call: Call, got: dict[str, Array], gradients: dict[str, Array], what: 
             check_vectors(call, "y", value, forward["y"], what)
         elif case.lengths:
             if name in ("gates", "cells"):
-                value = oracle.from_blocks(value, case.H)  # noqa: PLW2901
+                value = oracle.from_blocks(value, case.H)
             assert_close(value, packed(case, forward[name]), f"{what}: {name}")
     for name, value in gradients.items():
         if name == "dx":
