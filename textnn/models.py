@@ -89,7 +89,7 @@ class TextModel(nn.Module):
         TypeError, ValueError
             If an argument makes no sense.
         """
-        parts = [part for part in self.modules() if part is not self and hasattr(part, "freeze")]
+        parts: list[Any] = [part for part in self.modules() if part is not self and hasattr(part, "freeze")]
         if not parts:
             warnings.warn(f"the architecture {self.name!r} has nothing to freeze; it predicts as before", stacklevel=3)
             return self

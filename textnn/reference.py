@@ -164,7 +164,7 @@ def frozen_text_conv(
             right = K - 1 - left if padding == "same" else 0
             p = F.pad(sentence[:, before : before + K], (0, 0, 0, 0, left, right))  # [tokens, K, C]
             p = F.pad(p, (0, 0, 0, 0, 0, max(0, K - p.shape[0])))  # at least one window
-            windows = [sum(p[w + k, k] for k in range(K)) for w in range(p.shape[0] - K + 1)]
+            windows = [torch.stack([p[w + k, k] for k in range(K)]).sum(dim=0) for w in range(p.shape[0] - K + 1)]
             results.append(_ACTIVATIONS[activation](torch.stack(windows).max(dim=0).values + bias[i]))
             before += K
         rows.append(torch.cat(results))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .. import functional
 from .._checks import check_padding, frozen_width
+from .text_conv import kernel_weights
 
 if TYPE_CHECKING:
     from .embedding import EmbeddingTextConv
@@ -116,7 +117,8 @@ class FrozenTextConv(nn.Module):
         """Compute the table of a layer; see :meth:`EmbeddingTextConv.freeze`."""
         own = torch.float64 if layer.weight.dtype == torch.float64 else torch.float32
         kind = own if dtype is None else _resolve_dtype(dtype)
-        (V, D), C, sizes = layer.weight.shape, layer.convs[0].weight.shape[0], [c.weight.shape[2] for c in layer.convs]
+        weights, biases = kernel_weights(layer.convs)
+        (V, D), C, sizes = layer.weight.shape, weights[0].shape[0], [w.shape[2] for w in weights]
         row_bytes = sum(sizes) * frozen_width(C, kind) * kind.itemsize
         R = V if memory_limit is None else min(V, _check_limit(memory_limit) // row_bytes)
         ids = None if order is None else _complete(order, V)
@@ -125,10 +127,10 @@ class FrozenTextConv(nn.Module):
         if layer.weight.device.type == "cpu":
             torch.ops.textnn.advise_huge_pages(frozen.table)
         frozen.to(layer.weight.device)
-        if layer.convs[0].bias is None:
+        if biases is None:
             frozen.bias = frozen.bias.to(layer.weight.dtype).zero_()
         else:
-            frozen.bias = torch.stack([conv.bias.detach() for conv in layer.convs])
+            frozen.bias = torch.stack([bias.detach() for bias in biases])
         frozen._fill(layer, ids)
         return frozen.eval()
 
@@ -137,7 +139,7 @@ class FrozenTextConv(nn.Module):
         embedding, R = layer.weight.detach(), self.table.shape[0]
         taps, C = self.table.shape[1], self.bias.shape[1]
         weight = embedding.new_zeros(embedding.shape[1], taps, self.table.shape[2], dtype=compute)
-        weight[:, :, :C] = torch.cat([conv.weight.detach().permute(1, 2, 0) for conv in layer.convs], dim=1)
+        weight[:, :, :C] = torch.cat([w.detach().permute(1, 2, 0) for w in kernel_weights(layer.convs)[0]], dim=1)
 
         def products(rows: int) -> Iterator[tuple[int, Tensor]]:
             for first in range(0, rows, _CHUNK):
@@ -146,7 +148,7 @@ class FrozenTextConv(nn.Module):
                 yield first, (vectors.to(compute) @ weight.flatten(1)).view(-1, *weight.shape[1:])
 
         if self.scale is not None:
-            # Over all rows, also those that the table does not hold: they are rounded in the same way when they come up.
+            # Over all rows, also those that the table does not hold: they are rounded in the same way.
             largest = self.bias.new_zeros(len(self.kernel_sizes), C, dtype=compute)
             for _, p in products(self.num_embeddings):
                 each = [part.abs().amax(dim=(0, 1)) for part in p[:, :, :C].split(self.kernel_sizes, dim=1)]
