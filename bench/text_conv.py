@@ -72,7 +72,7 @@ class Peer(nn.Module):
 
 
 class Ours(nn.Module):
-    def __init__(self, layer: textnn.EmbeddingTextConv, lengths: Tensor | None) -> None:
+    def __init__(self, layer: textnn.EmbeddingTextConv | textnn.FrozenTextConv, lengths: Tensor | None) -> None:
         super().__init__()
         self.layer, self.lengths = layer, lengths
 

@@ -1,4 +1,4 @@
-"""TextCNN beyond the shapes of bench/text_conv.py: other sizes, and sparse gradients of the embedding table.
+"""TextCNN beyond the groups of bench/text_conv.py: frozen inference, sparse gradients of the table, other sizes.
 
 Part of ``python -m bench text_conv``.
 """
@@ -26,6 +26,21 @@ def other_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
         yield row
 
 
+def frozen_rows(data_path: str | None, effort: Effort, dtype: str) -> Iterator[Row]:
+    """Inference from a table of all tokens' products; making the table is not part of the time."""
+    data = reviews.load(data_path)
+    for shape in text_conv.SHAPES:
+        ids, modules = text_conv.sides(shape, data)
+        ours = modules.pop("textnn")
+        assert isinstance(ours, text_conv.Ours)
+        table = ours.layer.freeze(dtype=dtype)
+        frozen = text_conv.inference(text_conv.Ours(table, ours.lengths), ids)
+        calls = {name: text_conv.inference(module, ids) for name, module in modules.items() if name != "Conv2d"}
+        row = compare(f"TextCNN, inference, frozen, {dtype}", text_conv.case_of(shape), frozen, calls, effort)
+        row.extra["table, MB"] = table.table.numel() * table.table.element_size() / 1e6
+        yield row
+
+
 def sparse_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
     """EmbeddingTextConv(sparse=True) against nn.Embedding(sparse=True); gradients as an optimizer is handed them."""
     data = reviews.load(data_path)
@@ -44,5 +59,7 @@ def sparse_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
 
 
 def rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
+    for dtype in ("float32", "int8"):
+        yield from frozen_rows(data_path, effort.share(0.5), dtype)
     yield from sparse_rows(data_path, effort.share(0.5))
     yield from other_rows(data_path, effort.share(0.5))
