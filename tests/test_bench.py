@@ -225,7 +225,9 @@ def test_text_conv(monkeypatch, data):
     names = {r.group for r in found}
     assert {"TextCNN, forward and backward", "TextCNN, forward and backward, other shapes"} <= names
     assert "TextCNN, forward and backward, sparse gradient of the table" in names
-    assert [r for r in found if not r.difference < 1e-4] == []
+    # Products of up to about 3 in steps of 1/127 of that, each off by at most half a step, K = 3 of them added.
+    tolerance = {"TextCNN, inference, frozen, int8": 0.05}
+    assert [r for r in found if not r.difference < tolerance.get(r.group, 1e-4)] == []
 
 
 def test_scaling(monkeypatch, data):
