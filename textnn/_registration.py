@@ -207,13 +207,9 @@ def _weight_gradients(x: Tensor, weight: list[Tensor]) -> tuple[Tensor, Tensor]:
     return x.new_empty(sum(w.numel() for w in weight)), x.new_empty(len(weight), weight[0].shape[0])
 
 
-def _split_weight(dweight_taps: Tensor, weight: list[Tensor]) -> list[Tensor]:
-    """The kernels' gradients [C, D, K] from one vector that holds [C, K, D] of each in turn."""
-    parts = dweight_taps.split([w.numel() for w in weight])
-    return [
-        p.view(w.shape[0], w.shape[2], w.shape[1]).transpose(1, 2).contiguous()
-        for p, w in zip(parts, weight, strict=True)
-    ]
+def _split_weight(dweight: Tensor, weight: list[Tensor]) -> list[Tensor]:
+    """The kernels' gradients [C, D, K] from one vector that holds them in turn."""
+    return [p.view(w.shape) for p, w in zip(dweight.split([w.numel() for w in weight]), weight, strict=True)]
 
 
 @register_fake("textnn::text_conv")
@@ -259,10 +255,10 @@ def _text_conv_backward(ctx: Any, dy: _Maybe, _: _Maybe) -> tuple[Any, ...]:
     if dy is None:
         return (None, [None] * len(weight), [None] * ctx.biases, *(None,) * 5)
     need_dx = ctx.needs_input_grad[0]
-    dx, dweight_taps, dbias = _ops.text_conv_backward(dy, x, weight, sizes, *ctx.options, y, window, need_dx)
+    dx, dweight, dbias = _ops.text_conv_backward(dy, x, weight, sizes, *ctx.options, y, window, need_dx)
     return (
         dx if need_dx else None,
-        _split_weight(dweight_taps, weight),
+        _split_weight(dweight, weight),
         list(dbias.unbind(0)) if ctx.biases else [],
         *(None,) * 5,
     )
@@ -326,7 +322,7 @@ def _embedding_text_conv_backward(ctx: Any, dy: _Maybe, _: _Maybe) -> tuple[Any,
     if dy is None:
         return (None, None, [None] * len(weight), [None] * ctx.biases, *(None,) * 7)
     need = ctx.needs_input_grad[1]
-    dtable, distinct, dweight_taps, dbias = _ops.embedding_text_conv_backward(
+    dtable, distinct, dweight, dbias = _ops.embedding_text_conv_backward(
         dy, ids, table, weight, sizes, *ctx.options, y, window, ctx.padding_idx, ctx.sparse, need
     )
     if ctx.sparse and need:
@@ -334,7 +330,7 @@ def _embedding_text_conv_backward(ctx: Any, dy: _Maybe, _: _Maybe) -> tuple[Any,
     return (
         None,
         dtable if need else None,
-        _split_weight(dweight_taps, weight),
+        _split_weight(dweight, weight),
         list(dbias.unbind(0)) if ctx.biases else [],
         *(None,) * 7,
     )

@@ -66,22 +66,27 @@ struct TextConvForward {
   int32_t* window;         // [B, S * C], or null
 };
 
-// Both: the vectors of the tokens are rows of x, and their gradients are summed into rows of dx.
+// Both. A token's vector is a row of x; its gradient is summed over all positions where it stands.
 template <class T>
 struct TextConvBackward {
-  Sentences sentences;
+  Sentences sentences;  // in rising order of their starts
   TextConvKernelSizes sizes;
-  const T* x;             // rows of D values
-  const int64_t* x_row;   // [N] the row of x for each token, or null: token n is row n
-  int64_t dx_rows;        // rows of dx
-  const int64_t* dx_row;  // [N] the row of dx for each token, or null
-  const T* weight_taps;   // for each kernel in turn [C, K, D]: the weights with their taps in front of the dimensions
-  const T* y;             // [B, S * C]
-  const int32_t* window;  // [B, S * C]
-  const T* dy;            // [B, S * C]
-  T* dx;                  // [dx_rows, D], or null
-  T* dweight_taps;        // for each kernel in turn [C, K, D], or null
-  T* dbias;               // [S, C], or null
+  int64_t N;                // positions, those of no sentence included
+  const T* x;               // rows of D values
+  bool embedded;            // whether positions share the rows of x; else position n has row n, and U is N
+  int64_t U;                // distinct tokens
+  const int64_t* distinct;  // [U] their rows of x, rising, where embedded
+  const int32_t* token;     // [N] which distinct token stands at each position, where embedded
+  const T* const* weight;   // S pointers to [C, D, K]
+  const T* y;               // [B, S * C]
+  const int32_t* window;    // [B, S * C]
+  const T* dy;              // [B, S * C]
+  bool compact;             // whether dx has a row for each distinct token instead of one for each row of x
+  int64_t padding;          // a row of x without gradient, or -1
+  int64_t dx_rows;          // U or rows of x
+  T* dx;                    // [dx_rows, D], or null
+  T* dweight;               // for each kernel in turn [C, D, K], or null
+  T* dbias;                 // [S, C], or null
 };
 
 template <class T>

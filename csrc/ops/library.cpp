@@ -42,9 +42,10 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def(
       "text_conv(Tensor x, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, bool same, int activation, "
       "bool save) -> (Tensor y, Tensor window)");
+  // dweight: the gradients [C, D, K] of all kernels one behind the other.
   m.def(
       "text_conv_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, int activation, "
-      "Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight_taps, Tensor dbias)");
+      "Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
   m.def(
       "embedding_text_conv(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, "
       "bool same, int activation, int padding_idx, bool sparse, bool save) -> (Tensor y, Tensor window)");
@@ -52,7 +53,7 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def(
       "embedding_text_conv_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, bool flat, "
       "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable) -> "
-      "(Tensor dtable, Tensor distinct, Tensor dweight_taps, Tensor dbias)");
+      "(Tensor dtable, Tensor distinct, Tensor dweight, Tensor dbias)");
 
   // Inference only. Rows 0 .. R of table [R, taps of all kernels, width] hold products, the rows behind them are
   // computed for the batch from rest [.., D] and weight [D, taps of all kernels, width]; row [V] says which of them is

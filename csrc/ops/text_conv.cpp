@@ -55,19 +55,6 @@ struct Kernels {
     for (const OptionalTensor& t : bias) p.push_back(pointer<T>(t));
     return p;
   }
-  // [C, K, D] for each kernel in turn.
-  template <class T>
-  std::vector<T> weight_taps() const {
-    std::vector<T> out(static_cast<size_t>(weights()));
-    T* to = out.data();
-    for (int64_t i = 0; i < S; ++i) {
-      const T* from = weight[i].const_data_ptr<T>();
-      for (int64_t c = 0; c < C; ++c, from += D * taps[i])
-        for (int64_t k = 0; k < taps[i]; ++k)
-          for (int64_t d = 0; d < D; ++d) *to++ = from[d * taps[i] + k];
-    }
-    return out;
-  }
 };
 
 cpu::Sentences sentences(const SentenceBounds& bounds) {
@@ -124,20 +111,49 @@ std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor&
   return {out.y, out.window};
 }
 
-// Common to both backward operators: checks, and the gradients of the weights.
+// Both backward operators: everything but what a token is.
 struct Backward {
   const Tensor y, window, dy;
-  Tensor dweight_taps, dbias;
+  Tensor dweight, dbias;
 
   Backward(const Tensor& dy_, const Tensor& y_, const Tensor& window_, const Kernels& kernels, int64_t B,
            const Tensor& like)
       : y(compact(y_)),
         window(compact(window_)),
         dy(compact(dy_)),
-        dweight_taps(empty(like, {kernels.weights()})),
+        dweight(empty(like, {kernels.weights()})),
         dbias(empty(like, {kernels.S, kernels.C})) {
     for (const Tensor* t : {&y, &window, &dy}) check_shape("the gradient", *t, {B, kernels.S * kernels.C});
     check_dtype("the gradient", dy, like);
+  }
+
+  // x: rows of vectors. distinct: which of them stand where, or null where every position has its own.
+  void run(const SentenceBounds& bounds, const Kernels& kernels, bool same, int64_t activation, int64_t N,
+           const Tensor& x, const Distinct* distinct, bool compact_rows, int64_t padding, Tensor& dx) {
+    dispatch(x, [&](auto zero) {
+      using T = decltype(zero);
+      const auto weight = kernels.weight_pointers<T>();
+      cpu::TextConvBackward<T> args{};
+      args.sentences = sentences(bounds);
+      args.sizes = kernels.sizes(same, activation);
+      args.N = N;
+      args.x = x.const_data_ptr<T>();
+      args.embedded = distinct != nullptr;
+      args.U = distinct ? distinct->U : N;
+      args.distinct = distinct ? distinct->id.data() : nullptr;
+      args.token = distinct ? distinct->token.data() : nullptr;
+      args.weight = weight.data();
+      args.y = y.const_data_ptr<T>();
+      args.window = window.const_data_ptr<int32_t>();
+      args.dy = dy.const_data_ptr<T>();
+      args.compact = compact_rows;
+      args.padding = padding;
+      args.dx_rows = distinct ? dx.size(0) : N;
+      args.dx = writable<T>(dx);
+      args.dweight = writable<T>(dweight);
+      args.dbias = writable<T>(dbias);
+      cpu::text_conv_backward<T>(torch_threads(), args);
+    });
   }
 };
 
@@ -150,16 +166,8 @@ std::tuple<Tensor, Tensor, Tensor> text_conv_backward(const Tensor& dy, const Te
   const SentenceBounds bounds(x, flat, sizes);
   Backward b(dy, y, window, kernels, int64_t(bounds.start.size()), x);
   Tensor dx = need_dx ? torch::stable::empty_like(x) : empty(x, {0});
-  dispatch(x, [&](auto zero) {
-    using T = decltype(zero);
-    const auto taps = kernels.weight_taps<T>();
-    cpu::text_conv_backward<T>(
-        torch_threads(), {sentences(bounds), kernels.sizes(same, activation), x.const_data_ptr<T>(), nullptr,
-                          x.numel() / std::max<int64_t>(1, kernels.D), nullptr, taps.data(), b.y.const_data_ptr<T>(),
-                          b.window.const_data_ptr<int32_t>(), b.dy.const_data_ptr<T>(), writable<T>(dx),
-                          writable<T>(b.dweight_taps), writable<T>(b.dbias)});
-  });
-  return {dx, b.dweight_taps, b.dbias};
+  b.run(bounds, kernels, same, activation, x.numel() / std::max<int64_t>(1, kernels.D), x, nullptr, false, -1, dx);
+  return {dx, b.dweight, b.dbias};
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Tensor& dy, const Tensor& ids_,
@@ -171,29 +179,14 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Te
   const Tensor ids = compact(ids_), table = compact(table_);
   const Kernels kernels(weight, {}, table);
   const SentenceBounds bounds(ids, flat, sizes);
-  const Distinct distinct(ids, table.size(0), sparse);
-  const int64_t V = table.size(0), D = table.size(1), N = distinct.N;
+  const Distinct distinct(ids, table.size(0), true);
+  const int64_t V = table.size(0), D = table.size(1);
   Backward b(dy, y, window, kernels, int64_t(bounds.start.size()), table);
-  const int64_t* id = N ? ids.const_data_ptr<int64_t>() : nullptr;
-  const std::vector<int64_t> token(distinct.token.begin(), distinct.token.end());
-
   Tensor rows = torch::stable::new_empty(ids, {sparse ? distinct.U : 0});
-  if (sparse) std::copy(distinct.id.begin(), distinct.id.begin() + distinct.U, writable<int64_t>(rows));
+  if (sparse) std::copy_n(distinct.id.data(), distinct.U, writable<int64_t>(rows));
   Tensor dtable = need_dtable ? pooled(table, {sparse ? distinct.U : V, D}) : empty(table, {0, D});
-  dispatch(table, [&](auto zero) {
-    using T = decltype(zero);
-    const auto taps = kernels.weight_taps<T>();
-    T* dx = writable<T>(dtable);
-    cpu::text_conv_backward<T>(
-        torch_threads(),
-        {sentences(bounds), kernels.sizes(same, activation), table.const_data_ptr<T>(), id, dtable.size(0),
-         sparse ? token.data() : id, taps.data(), b.y.const_data_ptr<T>(), b.window.const_data_ptr<int32_t>(),
-         b.dy.const_data_ptr<T>(), dx, writable<T>(b.dweight_taps), writable<T>(b.dbias)});
-    for (int64_t r = 0; dx && r < dtable.size(0); ++r) {
-      if ((sparse ? distinct.id[r] : r) == padding_idx) std::fill(dx + r * D, dx + (r + 1) * D, T(0));
-    }
-  });
-  return {dtable, rows, b.dweight_taps, b.dbias};
+  b.run(bounds, kernels, same, activation, distinct.N, table, &distinct, sparse, padding_idx, dtable);
+  return {dtable, rows, b.dweight, b.dbias};
 }
 
 }  // namespace

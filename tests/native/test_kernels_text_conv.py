@@ -91,9 +91,15 @@ def test_forward_and_backward(native: Any, memory: Memory, instruction_set: str,
         check_backward(case, gradients, {**want, "dx": dx}, f"gradients, {source}")
         for pool in WELL_BEHAVED:
             assert_same_bits(call.backward(source, kept, pool), gradients, f"gradients, {source}, {pool}")
-    for wanted in (("dx",), ("dweight_taps",), ("dbias",), ("dweight_taps", "dbias")):
+    for wanted in (("dx",), ("dweight",), ("dbias",), ("dweight", "dbias")):
         part = call.backward("distinct", kept, wanted=wanted)
         assert_same_bits(part, {name: gradients[name] for name in wanted}, f"{wanted} alone")
+    if len(call.distinct):
+        row = int(call.distinct[len(call.distinct) // 2])
+        table[row] = 0
+        for source, dx in (("ids", table), ("distinct", table[call.distinct])):
+            part = call.backward(source, kept, wanted=("dx",), padding=row)
+            check_backward(case, part, {"dx": dx}, f"gradients without row {row}, {source}")
 
 
 @pytest.mark.parametrize("case", SHARED, ids=str)
@@ -135,12 +141,12 @@ def test_gradients_are_those_of_finite_differences(
         ends = np.cumsum([case.C * case.D * K for K in case.taps])[:-1]
         parts = zip(np.split(weight, ends), case.taps, strict=True)
         changed = {"table": table.reshape(-1, case.D), "bias": list(bias.reshape(-1, case.C))}
-        changed["weight"] = [w.reshape(case.C, K, case.D).transpose(0, 2, 1) for w, K in parts]
+        changed["weight"] = [w.reshape(case.C, case.D, K) for w, K in parts]
         y = Call(native, memory, case, np.float64, given | changed).forward("ids", training=False)["y"]
         return float(np.vdot(given["dy"], y))
 
-    weight = np.concatenate([w.transpose(0, 2, 1).ravel() for w in given["weight"]])
-    at = {"dx": given["table"].ravel(), "dweight_taps": weight, "dbias": np.concatenate(given["bias"])}
+    weight = np.concatenate([w.ravel() for w in given["weight"]])
+    at = {"dx": given["table"].ravel(), "dweight": weight, "dbias": np.concatenate(given["bias"])}
     assert len(weight) == taps
     call = Call(native, memory, case, np.float64, given)
     gradients = call.backward("ids", call.forward("ids"))

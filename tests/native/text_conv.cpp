@@ -68,20 +68,27 @@ void embedding_forward(const cpu::ThreadPool& pool, const Arguments& a) {
 template <class T>
 void backward(const cpu::ThreadPool& pool, const Arguments& a) {
   const Shape shape(a);
+  const Weights<T> w(a, shape);
   const int64_t dx_rows = a.size("dx_rows");
-  const cpu::TextConvBackward<T> args{shape.sentences,
-                                      shape.sizes,
-                                      a.array<const T>("x"),
-                                      a.optional<const int64_t>("x_row"),
-                                      dx_rows,
-                                      a.optional<const int64_t>("dx_row"),
-                                      a.array<const T>("weight_taps", shape.weights()),
-                                      a.array<const T>("y", shape.columns),
-                                      a.array<const int32_t>("window", shape.columns),
-                                      a.array<const T>("dy", shape.columns),
-                                      a.optional<T>("dx", dx_rows * shape.sizes.D),
-                                      a.optional<T>("dweight_taps", shape.weights()),
-                                      a.optional<T>("dbias", shape.sizes.S * shape.sizes.C)};
+  cpu::TextConvBackward<T> args{};
+  args.sentences = shape.sentences;
+  args.sizes = shape.sizes;
+  args.N = a.size("N");
+  args.x = a.array<const T>("x");
+  args.embedded = a.size("embedded") != 0;
+  args.U = args.embedded ? a.count("distinct") : args.N;
+  args.distinct = a.optional<const int64_t>("distinct");
+  args.token = a.optional<const int32_t>("token");
+  args.weight = w.weight.data();
+  args.y = a.array<const T>("y", shape.columns);
+  args.window = a.array<const int32_t>("window", shape.columns);
+  args.dy = a.array<const T>("dy", shape.columns);
+  args.compact = a.size("compact") != 0;
+  args.padding = a.size("padding");
+  args.dx_rows = dx_rows;
+  args.dx = a.optional<T>("dx", dx_rows * shape.sizes.D);
+  args.dweight = a.optional<T>("dweight", shape.weights());
+  args.dbias = a.optional<T>("dbias", shape.sizes.S * shape.sizes.C);
   cpu::text_conv_backward(pool, args);
 }
 

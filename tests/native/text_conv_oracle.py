@@ -110,14 +110,14 @@ def forward(case: Case, given: dict[str, Any]) -> tuple[Array, Array]:
 
 
 def backward(case: Case, given: dict[str, Any], y: Array, window: Array) -> dict[str, Any]:
-    """The gradients of sum(dy * y): dx [N, D], for each kernel dweight [C, K, D] in one row, dbias [S, C]."""
+    """The gradients of sum(dy * y): dx [N, D], for each kernel dweight [C, D, K] in one row, dbias [S, C]."""
     g = given["dy"].astype(float)
     if case.activation == "relu":
         g = np.where(y > 0, g, 0)
     elif case.activation == "tanh":
         g = g * (1 - y.astype(float) ** 2)
     dx = np.zeros((case.N, case.D))
-    dweight = [np.zeros((case.C, K, case.D)) for K in case.taps]
+    dweight = [np.zeros((case.C, case.D, K)) for K in case.taps]
     for b, x in enumerate(_sentences(case, given)):
         for i, K in enumerate(case.taps):
             for c in range(case.C):
@@ -126,9 +126,9 @@ def backward(case: Case, given: dict[str, Any], y: Array, window: Array) -> dict
                     if 0 <= first + k < len(x):
                         value = g[b, i * case.C + c]
                         dx[case.start[b] + first + k] += value * given["weight"][i][c, :, k]
-                        dweight[i][c, k] += value * x[first + k]
-    taps = np.concatenate([w.ravel() for w in dweight])
-    return {"dx": dx, "dweight_taps": taps, "dbias": g.sum(0).reshape(len(case.taps), case.C)}
+                        dweight[i][c, :, k] += value * x[first + k]
+    flat = np.concatenate([w.ravel() for w in dweight])
+    return {"dx": dx, "dweight": flat, "dbias": g.sum(0).reshape(len(case.taps), case.C)}
 
 
 @dataclass
@@ -190,23 +190,23 @@ class Call:
         source: str,
         kept: dict[str, Array],
         pool: Pool = ONE,
-        wanted: tuple[str, ...] = ("dx", "dweight_taps", "dbias"),
+        wanted: tuple[str, ...] = ("dx", "dweight", "dbias"),
+        padding: int = -1,
     ) -> dict[str, Array]:
         """dx has N rows for "vectors", V for "ids" (the table's gradient), U for "distinct" (the rows that occur)."""
         case, a = self.case, self._arguments()
         rows = {"vectors": case.N, "ids": case.V, "distinct": len(self.distinct)}[source]
         size = sum(case.taps) * case.C * case.D
-        shapes = {"dx": (rows, case.D), "dweight_taps": (size,), "dbias": (len(case.taps), case.C)}
+        shapes = {"dx": (rows, case.D), "dweight": (size,), "dbias": (len(case.taps), case.C)}
         a |= {name: self._result(name, shapes[name]) for name in wanted}
         a |= {name: exact(value.shape, value.dtype, value) for name, value in kept.items()}
         a["dy"] = exact(self.given["dy"].shape, self.dtype, self.given["dy"])
-        taps = np.concatenate([w.transpose(0, 2, 1).ravel() for w in self.given["weight"]])
-        a["weight_taps"], a["dx_rows"] = exact(taps.shape, self.dtype, taps), rows
+        a |= {"N": case.N, "dx_rows": rows, "compact": int(source == "distinct"), "padding": padding}
+        a["embedded"] = int(source != "vectors")
         if source == "vectors":
             a["x"] = self._vectors()
         else:
             a["x"] = exact(self.given["table"].shape, self.dtype, self.given["table"])
-            a["x_row"] = self.given["ids"]
-            a["dx_row"] = self.given["ids"] if source == "ids" else self.token.astype(np.int64)
+            a |= {"distinct": self.distinct, "token": self.token}
         self.native.text_conv_backward(pool.kind, pool.threads, a)
         return {name: a[name] for name in wanted}
