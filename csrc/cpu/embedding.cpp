@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <type_traits>
 #include "capability.h"
+#include "clear.h"
 #include "workspace.h"
 
 namespace textnn::cpu {
@@ -42,20 +43,18 @@ void embedding_backward(const ThreadPool& pool, const EmbeddingBackward<T>& a) {
   for (int64_t n = 0; n < a.N; ++n) position[end[a.token[n]]++] = int32_t(n);
 
   const auto sum = TEXTNN_PICK(sum_rows<T>);
+  const bool streamed = a.rows * a.D * int64_t(sizeof(T)) >= kStreamedBytes;
   for_parts(pool, a.rows, a.D, [&](int64_t begin, int64_t stop) {
+    // One long run first: many short ones between the rows with a gradient cost more than writing these twice.
+    if (a.dense) clear(a.dtable + begin * a.D, (stop - begin) * a.D * int64_t(sizeof(T)), streamed);
     int64_t u = a.dense ? std::lower_bound(a.distinct, a.distinct + a.U, begin) - a.distinct : begin;
-    for (int64_t row = begin; row < stop; ++row, ++u) {
-      // Up to the next row that has a gradient: long runs of zeros are written faster than many short ones.
-      const int64_t next = !a.dense ? row : u < a.U ? std::min(a.distinct[u], stop) : stop;
-      std::fill_n(a.dtable + row * a.D, (next - row) * a.D, T(0));
-      row = next;
-      if (row == stop) break;
-      T* to = a.dtable + row * a.D;
+    for (; u < a.U && (a.dense ? a.distinct[u] : u) < stop; ++u) {
+      T* to = a.dtable + (a.dense ? a.distinct[u] : u) * a.D;
       const int32_t first = u ? end[u - 1] : 0;
-      if (a.distinct[u] == a.padding)
-        std::fill_n(to, a.D, T(0));
-      else
+      if (a.distinct[u] != a.padding)
         sum(to, a.dy, position + first, end[u] - first, a.D);
+      else if (!a.dense)
+        std::fill_n(to, a.D, T(0));
     }
   });
 }

@@ -12,7 +12,7 @@ namespace TEXTNN_ISA {
 
 template <class T>
 class EmbeddingTextConvKernel {
-  static constexpr int64_t L = kLanes<T>;
+  static constexpr int64_t L = kLanes<T>, kLine = 64 / int64_t(sizeof(T));
 
  public:
   explicit EmbeddingTextConvKernel(const EmbeddingTextConvForward<T>& a) : a_(a), k_(a.sizes) {}
@@ -28,30 +28,29 @@ class EmbeddingTextConvKernel {
   template <int N>
   void unit(const ConvUnit& u) {
     const int64_t K = k_.taps[u.i], width = K * N;  // vectors in a row of P
-    Workspace workspace(Workspace::bytes<T>(k_.D * width * L) + Workspace::bytes<T>(a_.U * width * L));
-    T* weights = workspace.take<T>(k_.D * width * L);
+    const int64_t transposed = k_.D * width * L;
+    Workspace workspace(2 * Workspace::bytes<T>(transposed) + Workspace::bytes<T>(a_.U * width * L));
+    T* weights = workspace.take<T>(transposed);
+    T* scratch = workspace.take<T>(transposed);
     T* P = workspace.take<T>(a_.U * width * L);
-    for (int64_t first = 0; first < width; first += kMaxVectors) {
-      const int64_t n = std::min<int64_t>(kMaxVectors, width - first);
-      pack<N>(weights + first * k_.D * L, u, first, n);
-    }
+    pack<N>(u, scratch, weights);
     for (int64_t first = 0; first < width; first += kMaxVectors)
       with_constant<kMaxVectors>(int(std::min<int64_t>(kMaxVectors, width - first)),
                                  [&](auto M) { multiply<M>(weights + first * k_.D * L, P + first * L, width * L); });
     for (int64_t b = 0; b < a_.sentences.B; ++b) sentence<N>(u, b, P);
   }
 
-  // Vectors first .. first + n of a row of P as a panel: vector k * N + j holds tap k of the unit's j-th channels.
+  // Weights [C, D, K] of the unit's channels to panels of at most kMaxVectors vectors of a row of P, in which vector
+  // k * N + j holds tap k of the unit's j-th channels. scratch: [D, K, N, L].
   template <int N>
-  void pack(T* panel, const ConvUnit& u, int64_t first, int64_t n) {
-    const int64_t K = k_.taps[u.i];
-    for (int64_t m = 0; m < n; ++m) {
-      const int64_t k = (first + m) / N, j = (first + m) % N;
-      for (int64_t v = 0; v < L; ++v) {
-        const int64_t c = (u.first + j) * L + v;
-        for (int64_t d = 0; d < k_.D; ++d)
-          panel[(d * n + m) * L + v] = c < k_.C ? a_.weight[u.i][(c * k_.D + d) * K + k] : T(0);
-      }
+  void pack(const ConvUnit& u, T* scratch, T* panels) {
+    const int64_t width = k_.taps[u.i] * N, rows = k_.D * k_.taps[u.i], used = std::min(N * L, k_.C - u.first * L);
+    if (used < N * L) std::memset(scratch, 0, rows * N * L * sizeof(T));
+    transpose(a_.weight[u.i] + u.first * L * rows, rows, scratch, N * L, used, rows);
+    for (int64_t first = 0; first < width; first += kMaxVectors) {
+      const int64_t n = std::min<int64_t>(kMaxVectors, width - first);
+      for (int64_t d = 0; d < k_.D; ++d, panels += n * L)
+        std::memcpy(panels, scratch + (d * width + first) * L, n * L * sizeof(T));
     }
   }
 
@@ -60,6 +59,8 @@ class EmbeddingTextConvKernel {
     for_row_tiles(0, a_.U, [&](auto R, int64_t first) {
       const T* rows[R];
       for (int r = 0; r < R; ++r) rows[r] = a_.table + a_.distinct[first + r] * k_.D;
+      for (int64_t u = first + R; u < std::min(first + R + kMaxRows, a_.U); ++u)
+        for (int64_t d = 0; d < k_.D; d += kLine) __builtin_prefetch(a_.table + a_.distinct[u] * k_.D + d);
       Tile<T, R, M> tile;
       tile.clear();
       tile.multiply_add(rows, panel, k_.D);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 #include "capability.h"
+#include "clear.h"
 #include "workspace.h"
 
 namespace textnn::cpu {

@@ -217,26 +217,25 @@ class TextConvBackwardKernel {
   }
 
   void tokens(const Unit& unit) const {
-    int64_t row = unit.row_begin;
-    const auto clear_to = [&](int64_t end) {
-      if (end > row) std::memset(a_.dx + row * k_.D, 0, (end - row) * k_.D * sizeof(T));
+    const bool streamed = a_.dx_rows * k_.D * int64_t(sizeof(T)) >= kStreamedBytes;
+    const auto zeros = [&](int64_t begin, int64_t end) {
+      clear(a_.dx + begin * k_.D, (end - begin) * k_.D * int64_t(sizeof(T)), streamed);
     };
     if (!a_.embedded) {
       for (int64_t b = unit.begin; b < unit.end; ++b) {
-        clear_to(s_.start[b]);
-        row = s_.start[b] + s_.length[b];
-        for (int64_t n = s_.start[b]; n < row; ++n) token(places_ + n, places_ + n + 1, a_.dx + n * k_.D);
+        const int64_t end = s_.start[b] + s_.length[b];
+        for (int64_t n = s_.start[b]; n < end; ++n) token(places_ + n, places_ + n + 1, a_.dx + n * k_.D);
+        zeros(end, b + 1 < s_.B ? s_.start[b + 1] : a_.N);
       }
-    } else {
-      for (int64_t u = unit.begin; u < unit.end; ++u) {
-        const int64_t at = a_.compact ? u : a_.distinct[u];
-        if (a_.distinct[u] == a_.padding) continue;
-        clear_to(at);
-        row = at + 1;
-        token(places_ + place_end_[u], places_ + place_end_[u + 1], a_.dx + at * k_.D);
-      }
+      return;
     }
-    clear_to(unit.row_end);
+    // One long run first: many short ones between the tokens' rows cost more than writing these twice.
+    zeros(unit.row_begin, unit.row_end);
+    for (int64_t u = unit.begin; u < unit.end; ++u) {
+      const int64_t row = a_.compact ? u : a_.distinct[u];
+      if (a_.distinct[u] == a_.padding) continue;
+      token(places_ + place_end_[u], places_ + place_end_[u + 1], a_.dx + row * k_.D);
+    }
   }
 
   // The gradient of one token, from all its positions.

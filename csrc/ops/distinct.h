@@ -11,14 +11,14 @@ struct Distinct {
   std::vector<int64_t> id;
   std::vector<int32_t> token;
 
-  // ids: any shape, contiguous. sorted: in rising order, else in order of first appearance.
-  Distinct(const Tensor& ids, int64_t V, bool sorted = false) : N(ids.numel()) {
+  // ids: any shape, contiguous.
+  Distinct(const Tensor& ids, int64_t V) : N(ids.numel()) {
     STD_TORCH_CHECK(ids.scalar_type() == ScalarType::Long, "textnn: ids must be int64");
     STD_TORCH_CHECK(N < (int64_t(1) << 31), "textnn: a batch may have at most 2^31 - 1 tokens, got ", N);
     id.resize(size_t(std::min(N, V)));
     token.resize(size_t(N));
     const int64_t* p = N ? ids.const_data_ptr<int64_t>() : nullptr;
-    U = (sorted ? cpu::find_distinct_sorted : cpu::find_distinct)(p, N, V, id.data(), token.data());
+    U = cpu::find_distinct(p, N, V, id.data(), token.data());
     STD_TORCH_CHECK(U >= 0, "textnn: ids must lie in [0, ", V, "), got ", p[U < 0 ? -1 - U : 0], " at position ",
                     -1 - U);
   }

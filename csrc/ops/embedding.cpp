@@ -32,8 +32,8 @@ std::tuple<Tensor, Tensor> embedding_backward(const Tensor& dy_, const Tensor& i
   const int64_t D = dy.size(dy.dim() - 1);
   STD_TORCH_CHECK(dy.numel() == ids.numel() * D, "textnn: the gradient must have shape [..., D] of ids ", shape_of(ids),
                   ", got ", shape_of(dy));
-  const Distinct distinct(ids, rows, true);
-  Tensor dtable = empty(dy, {sparse ? distinct.U : rows, D});
+  const Distinct distinct(ids, rows);
+  Tensor dtable = pooled(dy, {sparse ? distinct.U : rows, D});
   Tensor out = torch::stable::new_empty(ids, {sparse ? distinct.U : 0});
   if (sparse) std::copy_n(distinct.id.data(), distinct.U, writable<int64_t>(out));
   dispatch(dy, [&](auto zero) {

@@ -179,7 +179,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Te
   const Tensor ids = compact(ids_), table = compact(table_);
   const Kernels kernels(weight, {}, table);
   const SentenceBounds bounds(ids, flat, sizes);
-  const Distinct distinct(ids, table.size(0), true);
+  const Distinct distinct(ids, table.size(0));
   const int64_t V = table.size(0), D = table.size(1);
   Backward b(dy, y, window, kernels, int64_t(bounds.start.size()), table);
   Tensor rows = torch::stable::new_empty(ids, {sparse ? distinct.U : 0});

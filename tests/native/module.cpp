@@ -44,8 +44,7 @@ void def_kernel(py::module_& m, const char* name, Kernel* kernel) {
 int64_t find_distinct(const py::dict& values) {
   const Arguments a = arguments(values);
   const int64_t N = a.count("ids"), V = a.size("V");
-  const auto find = a.sizes.count("sorted") ? cpu::find_distinct_sorted : cpu::find_distinct;
-  return find(a.array<const int64_t>("ids"), N, V, a.array<int64_t>("distinct", std::min(N, V)),
+  return cpu::find_distinct(a.array<const int64_t>("ids"), N, V, a.array<int64_t>("distinct", std::min(N, V)),
               a.array<int32_t>("token", N));
 }
 
