@@ -12,12 +12,12 @@ namespace textnn::cpu {
 namespace {
 
 constexpr int kSlots = 32;
-constexpr size_t kKept = size_t(256) << 20;
+constexpr size_t kKept = size_t(512) << 20;
 constexpr size_t kPage = 4096, kHugePage = size_t(2) << 20;
 
 struct Slot {
   std::atomic_flag busy = ATOMIC_FLAG_INIT;
-  Buffer buffer{nullptr, 0};
+  Buffer buffer{nullptr, 0, 0};
 };
 Slot slots[kSlots];
 std::atomic<size_t> kept{0};
@@ -38,8 +38,8 @@ void for_free_slots(F&& f) {
 
 // A slot's buffer leaves the pool.
 Buffer empty(Slot& slot) {
-  kept -= slot.buffer.size;
-  return std::exchange(slot.buffer, {nullptr, 0});
+  kept -= slot.buffer.used;
+  return std::exchange(slot.buffer, {nullptr, 0, 0});
 }
 
 // Sizes come in four steps an octave, so that batches of slightly different sizes share their buffers.
@@ -57,12 +57,12 @@ Buffer allocate(size_t bytes) {
 #if defined(__linux__)
   if (page == kHugePage) madvise(data, size, MADV_HUGEPAGE);
 #endif
-  return {static_cast<char*>(data), size};
+  return {static_cast<char*>(data), size, 0};
 }
 
 }  // namespace
 
-Buffer take_buffer(size_t bytes) {
+Buffer take_buffer(size_t bytes, size_t used) {
   // The smallest that is large enough, but none that would mostly be wasted.
   const size_t most = 2 * rounded(bytes);
   size_t best = most + 1;
@@ -71,24 +71,26 @@ Buffer take_buffer(size_t bytes) {
     if (slot.buffer.data && size >= bytes) best = std::min(best, size);
     return best == rounded(bytes);
   });
-  Buffer found{nullptr, 0};
+  Buffer found{nullptr, 0, 0};
   if (best <= most) {
     for_free_slots([&](Slot& slot) {
       if (slot.buffer.size == best && slot.buffer.data) found = empty(slot);
       return found.data != nullptr;
     });
   }
-  return found.data ? found : allocate(bytes);
+  if (!found.data) found = allocate(bytes);
+  found.used = std::max(found.used, std::min(found.size, rounded(used)));
+  return found;
 }
 
 void return_buffer(const Buffer& buffer) noexcept {
   Buffer in = buffer;
-  for (int attempt = 0; in.size <= kKept && in.data && attempt <= kSlots; ++attempt) {
-    if (kept + in.size <= kKept) {
+  for (int attempt = 0; in.used <= kKept && in.data && attempt <= kSlots; ++attempt) {
+    if (kept + in.used <= kKept) {
       for_free_slots([&](Slot& slot) {
         if (slot.buffer.data) return false;
-        slot.buffer = std::exchange(in, {nullptr, 0});
-        kept += slot.buffer.size;
+        slot.buffer = std::exchange(in, {nullptr, 0, 0});
+        kept += slot.buffer.used;
         return true;
       });
       if (!in.data) return;

@@ -62,8 +62,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> lstm(
   Tensor h_n = torch::stable::empty_like(h0), c_n = torch::stable::empty_like(c0);
   // In the kernels' own order (cpu/lstm.h), with H rounded up to a whole cache line.
   const int64_t unit = 64 / int64_t(x.element_size()), H = (n.H + unit - 1) / unit * unit;
-  Tensor gates = pooled(x, {rows, 4 * H}), cells = pooled(x, {rows, H}), h_prev = pooled(x, {rows, n.P});
-  Tensor unprojected = pooled(x, {w_hr ? rows : 0, n.H});
+  const int64_t used = ragged.schedule().N;
+  Tensor gates = pooled(x, {rows, 4 * H}, used), cells = pooled(x, {rows, H}, used),
+         h_prev = pooled(x, {rows, n.P}, used), unprojected = pooled(x, {w_hr ? rows : 0, n.H}, used);
   const auto x_offsets = ragged.offsets(x), y_offsets = ragged.offsets(y);
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);

@@ -70,15 +70,15 @@ inline Tensor empty(const Tensor& like, const std::vector<int64_t>& size) {
 }
 
 // The same on the CPU with memory from the kernels' pool, to which it returns with the tensor: for results of
-// megabytes, whose fresh pages would cost as much as the arithmetic.
-inline Tensor pooled(const Tensor& like, const std::vector<int64_t>& size) {
+// megabytes, whose fresh pages would cost as much as the arithmetic. used: how many rows will be written at most.
+inline Tensor pooled(const Tensor& like, const std::vector<int64_t>& size, int64_t used = -1) {
   constexpr int64_t kLeast = 1 << 20;
   int64_t n = 1;
   std::vector<int64_t> stride(size.size());
   for (size_t i = size.size(); i-- > 0; n *= size[i]) stride[i] = n;
   const int64_t bytes = n * int64_t(like.element_size());
   if (bytes < kLeast) return empty(like, size);
-  const cpu::Buffer buffer = cpu::take_buffer(size_t(bytes));
+  const cpu::Buffer buffer = cpu::take_buffer(size_t(bytes), size_t(used < 0 ? bytes : bytes / size[0] * used));
   return torch::stable::from_blob(buffer.data, size, stride, like.device(), like.scalar_type(),
                                   [buffer](void*) { cpu::return_buffer(buffer); });
 }
