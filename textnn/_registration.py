@@ -6,6 +6,7 @@ them again is an error, not silence. Autocast runs everything in float32, where 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -61,11 +62,40 @@ register_autograd("textnn::lstm_cell", _lstm_cell_backward, setup_context=_lstm_
 _once("lstm_cell_backward")
 
 
-# --- lstm ---
+# --- lstm, bilstm ---
 
 
 def _rows(x: Tensor) -> Any:
     return x.shape[0] if x.dim() == 2 else x.shape[0] * x.shape[1]
+
+
+def _lstm_outputs(x: Tensor, h0: Tensor, c0: Tensor, projected: bool, directions: int, save: bool) -> tuple[Tensor, ...]:
+    rows, P, H = directions * _rows(x) if save else 0, h0.shape[-1], c0.shape[-1]
+    unit = 64 // x.element_size()
+    padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
+    return (
+        x.new_empty(*x.shape[:-1], directions * P),
+        _dense(h0),
+        _dense(c0),
+        x.new_empty(rows, 4 * padded),
+        x.new_empty(rows, padded),
+        x.new_empty(rows, P),
+        x.new_empty(rows if projected else 0, H),
+    )
+
+
+def _lstm_gradients(
+    x: Tensor, c0: Tensor, weights: Sequence[tuple[Tensor, Tensor, _Maybe]], need_dx: bool
+) -> tuple[Tensor, ...]:
+    gradients = [
+        _dense(x) if need_dx else x.new_empty(0),
+        x.new_empty(*c0.shape[:-1], weights[0][1].shape[1]),
+        _dense(c0),
+    ]
+    for w_ih, w_hh, w_hr in weights:
+        gradients += [_dense(w_ih), _dense(w_hh), x.new_empty(w_ih.shape[0])]
+        gradients.append(_dense(w_hr) if w_hr is not None else x.new_empty(0, 0))
+    return tuple(gradients)
 
 
 @register_fake("textnn::lstm")
@@ -83,18 +113,12 @@ def _(
     reverse: bool,
     save: bool,
 ) -> tuple[Tensor, ...]:
-    rows, P, H = _rows(x) if save else 0, h0.shape[1], c0.shape[1]
-    unit = 64 // x.element_size()
-    padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
-    return (
-        x.new_empty(*x.shape[:-1], P),
-        _dense(h0),
-        _dense(c0),
-        x.new_empty(rows, 4 * padded),
-        x.new_empty(rows, padded),
-        x.new_empty(rows, P),
-        x.new_empty(rows if w_hr is not None else 0, H),
-    )
+    return _lstm_outputs(x, h0, c0, w_hr is not None, 1, save)
+
+
+@register_fake("textnn::bilstm")
+def _(x: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    return _lstm_outputs(x, h0, c0, rest[4] is not None, 2, rest[-1])
 
 
 @register_fake("textnn::lstm_backward")
@@ -116,47 +140,47 @@ def _(
     unprojected: Tensor,
     need_dx: bool,
 ) -> tuple[Tensor, ...]:
-    return (
-        _dense(x) if need_dx else x.new_empty(0),
-        x.new_empty(c0.shape[0], w_hh.shape[1]),
-        _dense(c0),
-        _dense(w_ih),
-        _dense(w_hh),
-        x.new_empty(w_ih.shape[0]),
-        _dense(w_hr) if w_hr is not None else x.new_empty(0, 0),
-    )
+    return _lstm_gradients(x, c0, [(w_ih, w_hh, w_hr)], need_dx)
+
+
+@register_fake("textnn::bilstm_backward")
+def _(
+    dy: _Maybe, dh_n: _Maybe, dc_n: _Maybe, x: Tensor, c0: Tensor, *rest: Any
+) -> tuple[Tensor, ...]:
+    return _lstm_gradients(x, c0, [rest[:3], rest[3:6]], rest[-1])
 
 
 def _lstm_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, _, c0, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, layout, reverse, _ = inputs
+    # One direction: x, h0, c0, its weights, sizes, layout, reverse, save. Two: both weights, and nothing of reverse.
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, c0, w_ih, w_hh, w_hr, sizes, *output[3:])
-    ctx.layout, ctx.reverse, ctx.biases = layout, reverse, (b_ih is not None, b_hh is not None)
+    ctx.directions = 1 if len(inputs) == 12 else 2
+    weights = inputs[3 : 3 + 5 * ctx.directions]
+    sizes, *ctx.options, _ = inputs[3 + 5 * ctx.directions :]
+    ctx.given = [w is not None for w in weights]
+    used = [w for i, w in enumerate(weights) if i % 5 not in (2, 3)]  # biases have no part in the gradients
+    ctx.save_for_backward(inputs[0], inputs[2], *used, sizes, *output[3:])
 
 
 def _lstm_backward(ctx: Any, dy: _Maybe, dh_n: _Maybe, dc_n: _Maybe, *_: _Maybe) -> tuple[Any, ...]:
-    x, c0, w_ih, w_hh, w_hr, sizes, *kept = ctx.saved_tensors
+    empty = (None,) * (len(ctx.options) + 2)  # of sizes, the options and save
     if dy is None and dh_n is None and dc_n is None:
-        return (None,) * 12
+        return (None,) * (3 + 5 * ctx.directions) + empty
     need_dx = ctx.needs_input_grad[0]
-    dx, dh0, dc0, dw_ih, dw_hh, db, dw_hr = _ops.lstm_backward(
-        dy, dh_n, dc_n, x, c0, w_ih, w_hh, w_hr, sizes, ctx.layout, ctx.reverse, *kept, need_dx
-    )
-    return (
-        dx if need_dx else None,
-        dh0,
-        dc0,
-        dw_ih,
-        dw_hh,
-        db if ctx.biases[0] else None,
-        db if ctx.biases[1] else None,
-        dw_hr if w_hr is not None else None,
-        *(None,) * 4,
-    )
+    tensors = ctx.saved_tensors
+    inputs, kept = tensors[: 3 + 3 * ctx.directions], tensors[3 + 3 * ctx.directions :]
+    backward = _ops.lstm_backward if ctx.directions == 1 else _ops.bilstm_backward
+    dx, dh0, dc0, *dw = backward(dy, dh_n, dc_n, *inputs, *ctx.options, *kept, need_dx)
+    gradients = []
+    for d in range(ctx.directions):
+        dw_ih, dw_hh, db, dw_hr = dw[4 * d : 4 * d + 4]
+        gradients += [dw_ih, dw_hh, db, db, dw_hr]
+    weights = (g if given else None for g, given in zip(gradients, ctx.given, strict=True))
+    return (dx if need_dx else None, dh0, dc0, *weights, *empty)
 
 
-register_autograd("textnn::lstm", _lstm_backward, setup_context=_lstm_setup)
-_once("lstm_backward")
+for _name in ("lstm", "bilstm"):
+    register_autograd(f"textnn::{_name}", _lstm_backward, setup_context=_lstm_setup)
+    _once(f"{_name}_backward")
 
 
 # --- embedding ---
@@ -364,6 +388,6 @@ def _(
     return bias.new_empty(B, bias.shape[0] * bias.shape[1])
 
 
-for _name in ("lstm_cell", "lstm", "text_conv", "embedding_text_conv", "embedding"):
+for _name in ("lstm_cell", "lstm", "bilstm", "text_conv", "embedding_text_conv", "embedding"):
     for _device in ("cpu", "cuda"):
         register_autocast(f"textnn::{_name}", _device, torch.float32)

@@ -15,7 +15,7 @@ Ragged batches come in one of these forms, never with a mask:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -120,6 +120,89 @@ def lstm(
     TypeError
         If dtypes differ or are not floating-point.
     """
+    sizes, layout = _check_lstm_batch(x, h0, c0, 2, lengths, offsets, batch_sizes, batch_first)
+    tensors = {"x": x, "h0": h0, "c0": c0, "w_ih": w_ih, "w_hh": w_hh, "b_ih": b_ih, "b_hh": b_hh, "w_hr": w_hr}
+    _check_lstm_weights(x, h0, c0, tensors, "")
+    tensors_, narrow = widen(check_dtypes(tensors), *tensors.values())
+    result = _ops.lstm(*tensors_, sizes, layout, reverse, needs_gradient(*tensors_))
+    return narrow(result[:3])
+
+
+def bilstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    ahead: Sequence[Tensor | None],
+    reverse: Sequence[Tensor | None],
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run both directions of one layer of a bidirectional LSTM over a ragged batch.
+
+    The results are those of two calls of :func:`lstm`. Outputs are written where they belong instead of being
+    concatenated, the gradients of the input are added as they are made, and small layers run at the same time.
+
+    Parameters
+    ----------
+    x : Tensor
+        The input, as in :func:`lstm`.
+    h0, c0 : Tensor [2, B, P] and [2, B, H]
+        The initial states of the direction ahead and of the reverse one.
+    ahead, reverse : sequence of 2 to 5 Tensor
+        ``w_ih``, ``w_hh`` and, each optional, ``b_ih``, ``b_hh``, ``w_hr`` of either direction, as in :func:`lstm`.
+        Both directions have a projection, or none has.
+    lengths, offsets, batch_sizes, batch_first
+        As in :func:`lstm`.
+
+    Returns
+    -------
+    y : Tensor, as x but with 2P in the place of I
+        The outputs ahead, then those in reverse; zero at padding.
+    h_n, c_n : Tensor [2, B, P] and [2, B, H]
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or a length, offset or batch size is out of range.
+    TypeError
+        If dtypes differ or are not floating-point.
+
+    Notes
+    -----
+    Schuster and Paliwal 1997, Bidirectional Recurrent Neural Networks.
+    """
+    sizes, layout = _check_lstm_batch(x, h0, c0, 3, lengths, offsets, batch_sizes, batch_first)
+    if h0.shape[0] != 2 or c0.shape[0] != 2:
+        shapes = f"{list(h0.shape)} and {list(c0.shape)}"
+        raise ValueError(f"h0 and c0 must have shapes [2, B, P] and [2, B, H], got {shapes}")
+    tensors: dict[str, Tensor | None] = {"x": x, "h0": h0, "c0": c0}
+    for name, weights in (("ahead", ahead), ("reverse", reverse)):
+        if not 2 <= len(weights) <= 5:
+            raise ValueError(f"{name} must hold w_ih, w_hh and at most b_ih, b_hh, w_hr, got {len(weights)} tensors")
+        names = ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
+        given = dict(zip((f"{name}.{w}" for w in names), [*weights, None, None, None], strict=False))
+        _check_lstm_weights(x, h0, c0, given, f"{name}.")
+        tensors |= given
+    if (tensors["ahead.w_hr"] is None) != (tensors["reverse.w_hr"] is None):
+        raise ValueError("w_hr must be given for both directions or for none")
+    tensors_, narrow = widen(check_dtypes(tensors), *tensors.values())
+    return narrow(_ops.bilstm(*tensors_, sizes, layout, needs_gradient(*tensors_))[:3])
+
+
+def _check_lstm_batch(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    state_dims: int,
+    lengths: Tensor | None,
+    offsets: Tensor | None,
+    batch_sizes: Tensor | None,
+    batch_first: bool,
+) -> tuple[Tensor | None, str]:
+    """Check the batch; its sizes and its layout for the operator."""
     given = [
         name for name, v in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)) if v is not None
     ]
@@ -129,36 +212,38 @@ def lstm(
     if x.dim() != (2 if flat else 3):
         want = "[N, I] with offsets or batch_sizes" if flat else "[B, T, I]" if batch_first else "[T, B, I]"
         raise ValueError(f"x must have shape {want}, got {list(x.shape)}")
-    if h0.dim() != 2 or c0.dim() != 2:
-        raise ValueError(f"h0 and c0 must have shapes [B, P] and [B, H], got {list(h0.shape)} and {list(c0.shape)}")
-    B, P, H, width = h0.shape[0], h0.shape[1], c0.shape[1], x.shape[-1]
-    check_shape("c0", c0, ("B", "H"), (B, H))
-    check_shape("w_ih", w_ih, ("4H", "I"), (4 * H, width))
-    check_shape("w_hh", w_hh, ("4H", "P"), (4 * H, P))
-    for name, bias in (("b_ih", b_ih), ("b_hh", b_hh)):
-        if bias is not None:
-            check_shape(name, bias, ("4H",), (4 * H,))
-    if w_hr is not None:
-        check_shape("w_hr", w_hr, ("P", "H"), (P, H))
-    else:
-        check_shape("h0", h0, ("B", "H"), (B, H))
-    tensors = {"x": x, "h0": h0, "c0": c0, "w_ih": w_ih, "w_hh": w_hh, "b_ih": b_ih, "b_hh": b_hh, "w_hr": w_hr}
-    dtype = check_dtypes(tensors)
+    if h0.dim() != state_dims or c0.dim() != state_dims:
+        want = "[B, P] and [B, H]" if state_dims == 2 else "[2, B, P] and [2, B, H]"
+        raise ValueError(f"h0 and c0 must have shapes {want}, got {list(h0.shape)} and {list(c0.shape)}")
+    B = h0.shape[-2]
     if offsets is not None:
-        sizes: Tensor | None = check_offsets(offsets, x.shape[0], B)
-        layout = "flat"
-    elif batch_sizes is not None:
-        sizes, layout = batch_sizes, "packed"
-    else:
-        layout = "batch_major" if batch_first else "time_major"
-        check_shape(
-            "x", x, ("B", "T", "I") if batch_first else ("T", "B", "I"), (B, None) if batch_first else (None, B)
-        )
-        sizes = None if lengths is None else check_lengths(lengths, B, x.shape[1 if batch_first else 0])
-    (x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr), narrow = widen(dtype, *tensors.values())
-    save = needs_gradient(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr)
-    result = _ops.lstm(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, layout, reverse, save)
-    return narrow(result[:3])
+        return check_offsets(offsets, x.shape[0], B), "flat"
+    if batch_sizes is not None:
+        return batch_sizes, "packed"
+    names, shape = (("B", "T", "I"), (B, None)) if batch_first else (("T", "B", "I"), (None, B))
+    check_shape("x", x, names, shape)
+    sizes = None if lengths is None else check_lengths(lengths, B, x.shape[1 if batch_first else 0])
+    return sizes, "batch_major" if batch_first else "time_major"
+
+
+def _check_lstm_weights(
+    x: Tensor, h0: Tensor, c0: Tensor, tensors: Mapping[str, Tensor | None], prefix: str
+) -> None:
+    B, P, H = h0.shape[-2], h0.shape[-1], c0.shape[-1]
+    shapes = {
+        "w_ih": (("4H", "I"), (4 * H, x.shape[-1])),
+        "w_hh": (("4H", "P"), (4 * H, P)),
+        "b_ih": (("4H",), (4 * H,)),
+        "b_hh": (("4H",), (4 * H,)),
+        "w_hr": (("P", "H"), (P, H)),
+    }
+    check_shape("c0", c0, ("2", "B", "H")[-c0.dim() :], (2, B, H)[-c0.dim() :])
+    for name, (letters, shape) in shapes.items():
+        tensor = tensors[prefix + name]
+        if tensor is not None:
+            check_shape(prefix + name, tensor, letters, shape)
+    if tensors[f"{prefix}w_hr"] is None:
+        check_shape("h0", h0, ("2", "B", "H")[-h0.dim() :], (2, B, H)[-h0.dim() :])
 
 
 def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
@@ -434,4 +519,4 @@ def _sentence_sizes(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | No
     return None if lengths is None else check_lengths(lengths, tokens.shape[0], tokens.shape[1])
 
 
-__all__ = ["embedding", "embedding_text_conv", "frozen_text_conv", "lstm", "lstm_cell", "text_conv"]
+__all__ = ["bilstm", "embedding", "embedding_text_conv", "frozen_text_conv", "lstm", "lstm_cell", "text_conv"]

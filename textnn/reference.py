@@ -7,6 +7,7 @@ as one would write them on a blackboard, and autograd derives every gradient.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +59,28 @@ def lstm(
     outputs = torch.stack([zero if row is None else row for row in y]) if y else x.new_zeros(0, h0.shape[1])
     outputs = outputs.reshape(*x.shape[:-1], h0.shape[1])
     return outputs, torch.cat(h_n) if h_n else h0.clone(), torch.cat(c_n) if c_n else c0.clone()
+
+
+def bilstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    ahead: Sequence[Tensor | None],
+    reverse: Sequence[Tensor | None],
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run both directions of one layer over a ragged batch; see :func:`textnn.functional.bilstm`."""
+    batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_sizes": batch_sizes}
+    results = [
+        lstm(x, h0[d], c0[d], *weights, reverse=d == 1, batch_first=batch_first, **batch)  # type: ignore[arg-type]
+        for d, weights in enumerate((ahead, reverse))
+    ]
+    y, h_n, c_n = zip(*results, strict=True)
+    return torch.cat(y, dim=-1), torch.stack(h_n), torch.stack(c_n)
 
 
 def _rows_of_sequence(

@@ -51,6 +51,7 @@ struct LstmBackward {
   const T* unprojected;  // [N, H] or null
   T* dx;                 // (b, t) at dx_layout, or null
   Layout dx_layout;
+  bool add_dx;  // whether dx is added to what stands there
   T* dh0;    // [B, P] in the caller's order
   T* dc0;    // [B, H]
   T* dw_ih;  // [4H, I]
@@ -63,5 +64,14 @@ template <class T>
 void lstm_forward(const ThreadPool& pool, const LstmForward<T>& args);
 template <class T>
 void lstm_backward(const ThreadPool& pool, const LstmBackward<T>& args);
+
+// Both directions of a layer, forwards and in reverse, of the same batch and sizes; their outputs stand side by side.
+// At the same time, with one thread each, where a core's cache holds what a direction reads at every step and its
+// threads would have to wait for each other between the steps; else one behind the other with all threads.
+template <class T>
+void bilstm_forward(const ThreadPool& pool, const LstmForward<T>& ahead, const LstmForward<T>& reverse);
+// The input's gradient is the sum of both: that of `ahead` is written, that of `reverse` added.
+template <class T>
+void bilstm_backward(const ThreadPool& pool, const LstmBackward<T>& ahead, const LstmBackward<T>& reverse);
 
 }  // namespace textnn::cpu

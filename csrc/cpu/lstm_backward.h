@@ -2,7 +2,7 @@
 //
 // Through time, from the last step to the first; the gradient of the input comes along, while dgates is in the cache:
 //
-//   dgates_{t+1} [b, 4H]  x  W_ih [4H, I]   ->  dx_{t+1}
+//   dgates_{t+1} [b, 4H]  x  W_ih [4H, I]   ->  dx_{t+1}                           (put off where few rows are active)
 //   dgates_{t+1} [b, 4H]  x  W_hh [4H, P]   ->  + dy_t, + dh_n at a sequence's end  =  dh_t      (a tile in registers)
 //   dh_t  (x W_hr [P, H])                   ->  the cell's gradients                =  dgates_t, dc_t
 //
@@ -52,11 +52,11 @@ class LstmBackwardKernel {
     const Panels state(a_.P, L, threads), input(I, L, threads), hidden(a_.w_hr ? a_.H : 0, L, threads);
     const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
     Workspace workspace(bytes(state.vectors * 4 * a_.H * L) + bytes(input.vectors * 4 * a_.H * L) +
-                        bytes(hidden.vectors * a_.P * L) + Workspace::bytes<Row>(s_.B * threads));
+                        bytes(hidden.vectors * a_.P * L) + Workspace::bytes<Row>((s_.B + kSliceRows) * threads));
     w_hh_ = workspace.take<T>(state.vectors * 4 * a_.H * L);
     w_ih_ = workspace.take<T>(input.vectors * 4 * a_.H * L);
     w_hr_ = workspace.take<T>(hidden.vectors * a_.P * L);
-    Row* tables = workspace.take<Row>(s_.B * threads);
+    Row* tables = workspace.take<Row>((s_.B + kSliceRows) * threads);
 
     Team::run(pool, threads, [&](Team& team, int member, int size) {
       Share states(state.count, member, size), inputs(input.count, member, size), cells(hidden.count, member, size);
@@ -72,7 +72,13 @@ class LstmBackwardKernel {
         inputs = Share(input.count, 0, 1);
         cells = Share(hidden.count, 0, 1);
       }
-      Row* table = tables + member * s_.B;
+      Row *table = tables + member * (s_.B + kSliceRows), *put_off = table + s_.B;
+      int64_t waiting = 0;  // rows whose dx has been put off
+      const auto make_dx = [&](const Row* of, int64_t count) {
+        for (int64_t p = inputs.begin; p < inputs.end; ++p)
+          product(of, count, w_ih_, input, p,
+                  [&](const Row* r, int n, int64_t j, int v, const V* dx) { put(r, n, j, v, dx); });
+      };
       for (int64_t s = s_.T - 1; s >= -1; --s) {
         const int64_t running = s + 1 < s_.T ? rows.count(s_.batch_size[s + 1]) : 0;  // those that take step s + 1 too
         const int64_t count = s >= 0 ? rows.count(s_.batch_size[s]) : running;
@@ -84,9 +90,13 @@ class LstmBackwardKernel {
           if (count > running)
             accept(table + running, int(count - running), j, int(state.begin(p + 1) - state.begin(p)), nullptr);
         }
-        for (int64_t p = inputs.begin; p < inputs.end; ++p)
-          product(table, running, w_ih_, input, p,
-                  [&](const Row* r, int n, int64_t j, int v, const V* dx) { put(r, n, j, v, dx); });
+        if (running > kFewRows) {
+          make_dx(table, running);
+        } else {
+          std::copy(table, table + running, put_off + waiting);
+          waiting += running;
+        }
+        if (waiting > kSliceRows - kFewRows || s < 0) make_dx(put_off, std::exchange(waiting, 0));
         if (!alone) team.barrier();
         if (!a_.w_hr || s < 0) continue;
         unproject(table, count, hidden, cells);
@@ -202,7 +212,11 @@ class LstmBackwardKernel {
 
   [[gnu::noinline]] void put(const Row* rows, int count, int64_t j, int vectors, const V* dx) const {
     for (int r = 0; r < count; ++r)
-      for (int v = 0; v < vectors; ++v) store(rows[r].dx + j + v * L, dx[r * vectors + v], a_.I - j - v * L);
+      for (int v = 0; v < vectors; ++v) {
+        T* to = rows[r].dx + j + v * L;
+        const int64_t n = a_.I - j - v * L;
+        store(to, a_.add_dx ? dx[r * vectors + v] + load(to, n) : dx[r * vectors + v], n);
+      }
   }
 
   [[gnu::noinline]] void cells(const Row* rows, int count, int64_t j, int vectors, const V* dm) const {

@@ -39,7 +39,6 @@ class LstmForwardKernel {
     int64_t rows = 0, next = 0, end = 0;  // rows in all, those used up, the first step behind it
     T* of(int64_t panel, int64_t row) const { return products + (panel * kSliceRows + row) * 4 * L; }
   };
-  static constexpr int64_t kFewRows = 3, kSliceRows = 48;
 
  public:
   explicit LstmForwardKernel(const LstmForward<T>& a)

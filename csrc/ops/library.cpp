@@ -21,6 +21,19 @@ STABLE_TORCH_LIBRARY(textnn, m) {
       "Tensor unprojected, bool need_dx) -> (Tensor dx, Tensor dh0, Tensor dc0, Tensor dw_ih, Tensor dw_hh, Tensor db, "
       "Tensor dw_hr)");
 
+  // Both directions: states [2, B, ..], outputs side by side, what is kept one behind the other.
+  m.def(
+      "bilstm(Tensor x, Tensor h0, Tensor c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? w_hr, "
+      "Tensor w_ih_reverse, Tensor w_hh_reverse, Tensor? b_ih_reverse, Tensor? b_hh_reverse, Tensor? w_hr_reverse, "
+      "Tensor? sizes, str layout, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor gates, Tensor cells, "
+      "Tensor h_prev, Tensor unprojected)");
+  m.def(
+      "bilstm_backward(Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor x, Tensor c0, Tensor w_ih, Tensor w_hh, "
+      "Tensor? w_hr, Tensor w_ih_reverse, Tensor w_hh_reverse, Tensor? w_hr_reverse, Tensor? sizes, str layout, "
+      "Tensor gates, Tensor cells, Tensor h_prev, Tensor unprojected, bool need_dx) -> (Tensor dx, Tensor dh0, "
+      "Tensor dc0, Tensor dw_ih, Tensor dw_hh, Tensor db, Tensor dw_hr, Tensor dw_ih_reverse, Tensor dw_hh_reverse, "
+      "Tensor db_reverse, Tensor dw_hr_reverse)");
+
   m.def("embedding(Tensor ids, Tensor table, int padding_idx, bool sparse) -> Tensor");
   // sparse: dtable [U, D] holds the rows `distinct` [U], in rising order; otherwise dtable [rows, D], distinct is
   // empty.

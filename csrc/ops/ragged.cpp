@@ -43,8 +43,8 @@ RaggedLayout parse_layout(const std::string& name) {
   return RaggedLayout::kPacked;
 }
 
-Ragged::Ragged(const Tensor& x, const OptionalTensor& sizes, const std::string& layout, int64_t B, bool reverse)
-    : layout_(parse_layout(layout)), B_(B), reverse_(reverse) {
+Ragged::Ragged(const Tensor& x, const OptionalTensor& sizes, const std::string& layout, int64_t B)
+    : layout_(parse_layout(layout)), B_(B) {
   const bool padded = layout_ == RaggedLayout::kTimeMajor || layout_ == RaggedLayout::kBatchMajor;
   STD_TORCH_CHECK(padded || sizes.has_value(), "textnn: layout ", layout, " needs offsets or batch sizes");
   std::vector<int64_t> lengths;  // in the caller's order
@@ -89,8 +89,8 @@ Ragged::Ragged(const Tensor& x, const OptionalTensor& sizes, const std::string& 
                   " rows of the input, got ", N_);
 }
 
-cpu::Schedule Ragged::schedule() const {
-  return {B_, T_, N_, sequence_.data(), length_.data(), batch_size_.data(), first_row_.data(), reverse_};
+cpu::Schedule Ragged::schedule(bool reverse) const {
+  return {B_, T_, N_, sequence_.data(), length_.data(), batch_size_.data(), first_row_.data(), reverse};
 }
 
 Ragged::Offsets Ragged::offsets(const Tensor& t) const {

@@ -19,9 +19,10 @@ RaggedLayout parse_layout(const std::string& name);
 class Ragged {
  public:
   // Of the leading dimensions of x. B: how many sequences the initial states say there are.
-  Ragged(const Tensor& x, const OptionalTensor& sizes, const std::string& layout, int64_t B, bool reverse);
+  Ragged(const Tensor& x, const OptionalTensor& sizes, const std::string& layout, int64_t B);
 
-  cpu::Schedule schedule() const;
+  cpu::Schedule schedule(bool reverse) const;
+  int64_t steps() const { return N_; }  // the sum of the lengths
   // Where the vectors of t stand, a tensor with the leading dimensions of x and any strides for these.
   struct Offsets {
     std::vector<int64_t> sequence, step;
@@ -34,7 +35,6 @@ class Ragged {
  private:
   RaggedLayout layout_;
   int64_t B_, T_, N_ = 0, rows_;
-  bool reverse_;
   std::vector<int64_t> start_;  // flat: offsets in the caller's order
   std::vector<int64_t> sequence_, length_, batch_size_, first_row_;
 };

@@ -1,7 +1,8 @@
 """LSTM and LSTMCell with the constructor, parameters, arguments and results of torch.nn.
 
 The layers derive from the base classes of torch.nn's own, not from ``nn.LSTM``: torch.compile refuses an ``nn.LSTM``.
-Layers and directions are put together here; one layer and direction is one call of :func:`textnn.functional.lstm`.
+Layers are put together here; one layer is one call of :func:`textnn.functional.lstm` or, with both directions,
+:func:`textnn.functional.bilstm`.
 """
 
 from __future__ import annotations
@@ -137,21 +138,21 @@ class LSTM(nn.RNNBase):
     def _run(self, x: Tensor, hx: States, **ragged: Any) -> tuple[Tensor, States]:
         h_n: list[Tensor] = []
         c_n: list[Tensor] = []
-        directions = ("", "_reverse") if self.bidirectional else ("",)
-        h0, c0 = hx[0].unbind(0), hx[1].unbind(0)
-        for layer in range(self.num_layers):
+        directions = 2 if self.bidirectional else 1
+        for layer, (h0, c0) in enumerate(zip(hx[0].split(directions), hx[1].split(directions), strict=True)):
             if layer > 0:
                 x = F.dropout(x, self.dropout, self.training)
-            outputs = []
-            for suffix in directions:
-                y, h, c = functional.lstm(
-                    x, h0[len(h_n)], c0[len(c_n)], *self._weights(layer, suffix), reverse=bool(suffix), **ragged
-                )
-                outputs.append(y)
-                h_n.append(h)
-                c_n.append(c)
-            x = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
-        return x, (torch.stack(h_n), torch.stack(c_n))
+            if self.bidirectional:
+                ahead, reverse = self._weights(layer, ""), self._weights(layer, "_reverse")
+                x, h, c = functional.bilstm(x, h0, c0, ahead, reverse, **ragged)
+            else:
+                x, h, c = functional.lstm(x, h0.squeeze(0), c0.squeeze(0), *self._weights(layer, ""), **ragged)
+                h, c = h.unsqueeze(0), c.unsqueeze(0)
+            h_n.append(h)
+            c_n.append(c)
+        if self.num_layers == 1:
+            return x, (h_n[0], c_n[0])
+        return x, (torch.cat(h_n), torch.cat(c_n))
 
     def _weights(self, layer: int, suffix: str) -> list[Any]:
         """w_ih, w_hh, b_ih, b_hh, w_hr of one layer and direction; None for those that it does not have."""
