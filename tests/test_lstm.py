@@ -128,6 +128,21 @@ def test_gradients_when_one_result_alone_is_used(only):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("P", [6, 3])
+def test_without_outputs_the_final_states_and_their_gradients_are_the_same(capability, form, P):
+    batch = lstm_batch(form, [3, 1, 4], 5, torch.float64)
+    inputs = arguments(batch, 5, 6, P, torch.float64)
+    compare(
+        lambda *a: fast.lstm(*a, outputs=False, **batch.sizes),
+        lambda *a: slow.lstm(*a, outputs=False, **batch.sizes),
+        inputs,
+        torch.float64,
+        f"{capability} {form} P={P}",
+    )
+    assert fast.lstm(*inputs, outputs=False, **batch.sizes)[0].shape == (0,)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("P", [6, 3])
 def test_opcheck(form, P):
     # Kept rows that stand for padding are not written, so a comparison of all that is kept wants a batch without any.
     lengths = [4, 4, 4] if form in ("padded", "batch_first") else [3, 1, 4]
@@ -135,8 +150,8 @@ def test_opcheck(form, P):
     inputs = [None if a is None else a.nan_to_num().requires_grad_() for a in arguments(batch, 5, 6, P, torch.float32)]
     layout = {"padded": "time_major", "batch_first": "batch_major"}.get(form, form)
     sizes = next(v for k, v in batch.sizes.items() if k != "batch_first")
-    torch.library.opcheck(torch.ops.textnn.lstm.default, (*inputs, sizes, layout, False, True))
-    y, h, _, *kept = torch.ops.textnn.lstm(*inputs, sizes, layout, False, True)
+    torch.library.opcheck(torch.ops.textnn.lstm.default, (*inputs, sizes, layout, False, True, True))
+    y, h, _, *kept = torch.ops.textnn.lstm(*inputs, sizes, layout, False, True, True)
     x, _, c0, w_ih, w_hh, _, _, w_hr = inputs
     tensors = (torch.randn_like(y), torch.randn_like(h), None, x, c0, w_ih, w_hh, w_hr)
     plain = [None if t is None else t.detach() for t in tensors]

@@ -69,12 +69,14 @@ def _rows(x: Tensor) -> Any:
     return x.shape[0] if x.dim() == 2 else x.shape[0] * x.shape[1]
 
 
-def _lstm_outputs(x: Tensor, h0: Tensor, c0: Tensor, projected: bool, directions: int, save: bool) -> tuple[Tensor, ...]:
+def _lstm_outputs(
+    x: Tensor, h0: Tensor, c0: Tensor, projected: bool, directions: int, outputs: bool, save: bool
+) -> tuple[Tensor, ...]:
     rows, P, H = directions * _rows(x) if save else 0, h0.shape[-1], c0.shape[-1]
     unit = 64 // x.element_size()
     padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
     return (
-        x.new_empty(*x.shape[:-1], directions * P),
+        x.new_empty(*x.shape[:-1], directions * P) if outputs else x.new_empty(0),
         _dense(h0),
         _dense(c0),
         x.new_empty(rows, 4 * padded),
@@ -111,14 +113,15 @@ def _(
     sizes: _Maybe,
     layout: str,
     reverse: bool,
+    outputs: bool,
     save: bool,
 ) -> tuple[Tensor, ...]:
-    return _lstm_outputs(x, h0, c0, w_hr is not None, 1, save)
+    return _lstm_outputs(x, h0, c0, w_hr is not None, 1, outputs, save)
 
 
 @register_fake("textnn::bilstm")
 def _(x: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    return _lstm_outputs(x, h0, c0, rest[4] is not None, 2, rest[-1])
+    return _lstm_outputs(x, h0, c0, rest[4] is not None, 2, *rest[-2:])
 
 
 @register_fake("textnn::lstm_backward")
@@ -151,18 +154,20 @@ def _(
 
 
 def _lstm_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    # One direction: x, h0, c0, its weights, sizes, layout, reverse, save. Two: both weights, and nothing of reverse.
+    # One direction: x, h0, c0, its weights, sizes, layout, reverse, outputs, save. Two: both weights, no reverse.
     ctx.set_materialize_grads(False)
-    ctx.directions = 1 if len(inputs) == 12 else 2
+    ctx.directions = 1 if len(inputs) == 13 else 2
     weights = inputs[3 : 3 + 5 * ctx.directions]
-    sizes, *ctx.options, _ = inputs[3 + 5 * ctx.directions :]
+    sizes, *ctx.options, outputs, _ = inputs[3 + 5 * ctx.directions :]
+    if not outputs:
+        ctx.mark_non_differentiable(output[0])
     ctx.given = [w is not None for w in weights]
     used = [w for i, w in enumerate(weights) if i % 5 not in (2, 3)]  # biases have no part in the gradients
     ctx.save_for_backward(inputs[0], inputs[2], *used, sizes, *output[3:])
 
 
 def _lstm_backward(ctx: Any, dy: _Maybe, dh_n: _Maybe, dc_n: _Maybe, *_: _Maybe) -> tuple[Any, ...]:
-    empty = (None,) * (len(ctx.options) + 2)  # of sizes, the options and save
+    empty = (None,) * (len(ctx.options) + 3)  # of sizes, the options, outputs and save
     if dy is None and dh_n is None and dc_n is None:
         return (None,) * (3 + 5 * ctx.directions) + empty
     need_dx = ctx.needs_input_grad[0]

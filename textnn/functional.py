@@ -83,6 +83,7 @@ def lstm(
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,
+    outputs: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run one layer and direction of an LSTM over a ragged batch.
 
@@ -105,11 +106,13 @@ def lstm(
         Whether a padded x is [B, T, I].
     reverse : bool, default=False
         From each sequence's own last step to its first. Outputs stay at their time step.
+    outputs : bool, default=True
+        Whether the outputs are wanted. With False only the final states are made, and y comes back empty.
 
     Returns
     -------
     y : Tensor, as x but with P in the place of I
-        The outputs; zero at padding.
+        The outputs; zero at padding. [0] without ``outputs``.
     h_n, c_n : Tensor [B, P] and [B, H]
         The states after each sequence's own last step. A sequence without any step ends as it began.
 
@@ -124,7 +127,7 @@ def lstm(
     tensors = {"x": x, "h0": h0, "c0": c0, "w_ih": w_ih, "w_hh": w_hh, "b_ih": b_ih, "b_hh": b_hh, "w_hr": w_hr}
     _check_lstm_weights(x, h0, c0, tensors, "")
     tensors_, narrow = widen(check_dtypes(tensors), *tensors.values())
-    result = _ops.lstm(*tensors_, sizes, layout, reverse, needs_gradient(*tensors_))
+    result = _ops.lstm(*tensors_, sizes, layout, reverse, outputs, needs_gradient(*tensors_))
     return narrow(result[:3])
 
 
@@ -139,6 +142,7 @@ def bilstm(
     offsets: Tensor | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
+    outputs: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run both directions of one layer of a bidirectional LSTM over a ragged batch.
 
@@ -154,13 +158,13 @@ def bilstm(
     ahead, reverse : sequence of 2 to 5 Tensor
         ``w_ih``, ``w_hh`` and, each optional, ``b_ih``, ``b_hh``, ``w_hr`` of either direction, as in :func:`lstm`.
         Both directions have a projection, or none has.
-    lengths, offsets, batch_sizes, batch_first
+    lengths, offsets, batch_sizes, batch_first, outputs
         As in :func:`lstm`.
 
     Returns
     -------
     y : Tensor, as x but with 2P in the place of I
-        The outputs ahead, then those in reverse; zero at padding.
+        The outputs ahead, then those in reverse; zero at padding. [0] without ``outputs``.
     h_n, c_n : Tensor [2, B, P] and [2, B, H]
 
     Raises
@@ -189,7 +193,7 @@ def bilstm(
     if (tensors["ahead.w_hr"] is None) != (tensors["reverse.w_hr"] is None):
         raise ValueError("w_hr must be given for both directions or for none")
     tensors_, narrow = widen(check_dtypes(tensors), *tensors.values())
-    return narrow(_ops.bilstm(*tensors_, sizes, layout, needs_gradient(*tensors_))[:3])
+    return narrow(_ops.bilstm(*tensors_, sizes, layout, outputs, needs_gradient(*tensors_))[:3])
 
 
 def _check_lstm_batch(

@@ -247,8 +247,8 @@ class LectureLSTM(TextModel):
     def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
         """Return the logits [B, classes]."""
         padded = cut_or_pad(ids, offsets, self.max_length)
-        steps, _ = self.encoder(padded)  # [B, max_length, H]
-        logits: Tensor = self.output(self.hidden(steps[:, -1]))
+        _, (h_n, _) = self.encoder(padded, outputs=False)  # [layers, B, H], the outputs at the last time step
+        logits: Tensor = self.output(self.hidden(h_n[-1]))
         return logits
 
 

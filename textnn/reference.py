@@ -38,6 +38,7 @@ def lstm(
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,
+    outputs: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run one layer and direction of an LSTM over a ragged batch; see :func:`textnn.functional.lstm`."""
     B = h0.shape[0]
@@ -56,9 +57,9 @@ def lstm(
         h_n.append(h)
         c_n.append(c)
     zero = x.new_zeros(h0.shape[1])
-    outputs = torch.stack([zero if row is None else row for row in y]) if y else x.new_zeros(0, h0.shape[1])
-    outputs = outputs.reshape(*x.shape[:-1], h0.shape[1])
-    return outputs, torch.cat(h_n) if h_n else h0.clone(), torch.cat(c_n) if c_n else c0.clone()
+    stacked = torch.stack([zero if row is None else row for row in y]) if y else x.new_zeros(0, h0.shape[1])
+    stacked = stacked.reshape(*x.shape[:-1], h0.shape[1]) if outputs else x.new_empty(0)
+    return stacked, torch.cat(h_n) if h_n else h0.clone(), torch.cat(c_n) if c_n else c0.clone()
 
 
 def bilstm(
@@ -72,11 +73,13 @@ def bilstm(
     offsets: Tensor | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
+    outputs: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run both directions of one layer over a ragged batch; see :func:`textnn.functional.bilstm`."""
     batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_sizes": batch_sizes}
+    batch |= {"batch_first": batch_first, "outputs": outputs}
     results = [
-        lstm(x, h0[d], c0[d], *weights, reverse=d == 1, batch_first=batch_first, **batch)  # type: ignore[arg-type]
+        lstm(x, h0[d], c0[d], *weights, reverse=d == 1, **batch)  # type: ignore[arg-type]
         for d, weights in enumerate((ahead, reverse))
     ]
     y, h_n, c_n = zip(*results, strict=True)

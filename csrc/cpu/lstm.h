@@ -20,7 +20,7 @@ struct LstmForward {
   const T* b_ih;  // [4H] or null
   const T* b_hh;  // [4H] or null
   const T* w_hr;  // [P, H] or null
-  T* y;           // (b, t) at y_layout, P contiguous values
+  T* y;           // (b, t) at y_layout, P contiguous values; null if only the final states are wanted
   Layout y_layout;
   T* h_n;  // [B, P] in the caller's order: the state after each sequence's own last step
   T* c_n;  // [B, H]

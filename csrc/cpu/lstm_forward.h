@@ -26,7 +26,7 @@ class LstmForwardKernel {
   // Where one sequence reads and writes at the present step.
   struct Row {
     const T *x, *h, *c;
-    T *y, *h_next, *c_next;
+    T *y, *h_next, *c_next;         // y null if outputs are not wanted
     int64_t c_block, c_next_block;  // from one block of units to the next
     T* c_n;                         // null but at the sequence's last step
     T* gates;                       // null in inference
@@ -104,7 +104,7 @@ class LstmForwardKernel {
     const bool last = s + 1 == s_.length[b];
     Row r;
     r.x = x(b, s);
-    r.y = a_.y + a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t];
+    r.y = a_.y ? a_.y + a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t] : nullptr;
     r.c_n = last ? a_.c_n + q * a_.H : nullptr;
     r.c = c_ + b * U;
     r.c_block = s_.B * U;
@@ -247,7 +247,7 @@ class LstmForwardKernel {
 
   // Units j.. of the output state go to the output, and to the next step or, at the end of a sequence, its final state.
   static void emit(const Row& row, int64_t j, const V& h, int64_t n) {
-    store(row.y + j, h, n);
+    if (row.y) store(row.y + j, h, n);
     store(row.h_next + j, h, n);
   }
 

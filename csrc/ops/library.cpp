@@ -9,12 +9,13 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("lstm_cell(Tensor gates, Tensor c) -> (Tensor, Tensor)");
   m.def("lstm_cell_backward(Tensor dh, Tensor dc_next, Tensor gates, Tensor c) -> (Tensor, Tensor)");
 
+  // outputs: whether y is wanted; else it comes back empty, and only the final states are made.
   // save: keep what the backward pass needs (gates, cells, h_prev, unprojected); without it these come back empty.
   // They have as many rows as x has vectors; the rows behind the sum of the lengths are not written.
   m.def(
       "lstm(Tensor x, Tensor h0, Tensor c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? w_hr, "
-      "Tensor? sizes, str layout, bool reverse, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor gates, "
-      "Tensor cells, Tensor h_prev, Tensor unprojected)");
+      "Tensor? sizes, str layout, bool reverse, bool outputs, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, "
+      "Tensor gates, Tensor cells, Tensor h_prev, Tensor unprojected)");
   m.def(
       "lstm_backward(Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor x, Tensor c0, Tensor w_ih, Tensor w_hh, "
       "Tensor? w_hr, Tensor? sizes, str layout, bool reverse, Tensor gates, Tensor cells, Tensor h_prev, "
@@ -25,7 +26,7 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def(
       "bilstm(Tensor x, Tensor h0, Tensor c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? w_hr, "
       "Tensor w_ih_reverse, Tensor w_hh_reverse, Tensor? b_ih_reverse, Tensor? b_hh_reverse, Tensor? w_hr_reverse, "
-      "Tensor? sizes, str layout, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor gates, Tensor cells, "
+      "Tensor? sizes, str layout, bool outputs, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor gates, Tensor cells, "
       "Tensor h_prev, Tensor unprojected)");
   m.def(
       "bilstm_backward(Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor x, Tensor c0, Tensor w_ih, Tensor w_hh, "

@@ -99,17 +99,18 @@ struct Kept {
 using Forward = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 Forward forward(const Tensor& x_, const Tensor& h0_, const Tensor& c0_, const Directions& directions,
-                const OptionalTensor& sizes, const std::string& layout, bool save) {
+                const OptionalTensor& sizes, const std::string& layout, bool outputs, bool save) {
   const Sizes n = check(x_, h0_, c0_, directions, layout);
   const Tensor x = with_contiguous_vectors(x_), h0 = compact(h0_), c0 = compact(c0_);
   const Ragged ragged(x, sizes, layout, n.B);
   const int64_t D = int64_t(directions.size()), N = ragged.steps();
-  Tensor y = pooled(x, leading(x, D * n.P));
-  if (ragged.has_padding()) torch::stable::zero_(y);
+  Tensor y = outputs ? pooled(x, leading(x, D * n.P)) : empty(x, {0});
+  if (outputs && ragged.has_padding()) torch::stable::zero_(y);
   Tensor h_n = torch::stable::empty_like(h0), c_n = torch::stable::empty_like(c0);
   const int64_t rows = save ? D * (x.numel() / std::max<int64_t>(1, n.I)) : 0;
   Kept kept(x, n, rows, D * N, directions[0].w_hr.has_value());
-  const auto x_offsets = ragged.offsets(x), y_offsets = ragged.offsets(y);
+  const auto x_offsets = ragged.offsets(x);
+  const auto y_offsets = outputs ? ragged.offsets(y) : Ragged::Offsets{};
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     std::vector<cpu::LstmForward<T>> args;
@@ -225,19 +226,19 @@ Gradients backward(const OptionalTensor& dy_, const OptionalTensor& dh_n_, const
 
 Forward lstm(const Tensor& x, const Tensor& h0, const Tensor& c0, const Tensor& w_ih, const Tensor& w_hh,
              const OptionalTensor& b_ih, const OptionalTensor& b_hh, const OptionalTensor& w_hr,
-             const OptionalTensor& sizes, std::string layout, bool reverse, bool save) {
-  return forward(x, h0, c0, {{w_ih, w_hh, b_ih, b_hh, w_hr, reverse}}, sizes, layout, save);
+             const OptionalTensor& sizes, std::string layout, bool reverse, bool outputs, bool save) {
+  return forward(x, h0, c0, {{w_ih, w_hh, b_ih, b_hh, w_hr, reverse}}, sizes, layout, outputs, save);
 }
 
 Forward bilstm(const Tensor& x, const Tensor& h0, const Tensor& c0, const Tensor& w_ih, const Tensor& w_hh,
                const OptionalTensor& b_ih, const OptionalTensor& b_hh, const OptionalTensor& w_hr,
                const Tensor& w_ih_reverse, const Tensor& w_hh_reverse, const OptionalTensor& b_ih_reverse,
                const OptionalTensor& b_hh_reverse, const OptionalTensor& w_hr_reverse, const OptionalTensor& sizes,
-               std::string layout, bool save) {
+               std::string layout, bool outputs, bool save) {
   return forward(x, h0, c0,
                  {{w_ih, w_hh, b_ih, b_hh, w_hr, false},
                   {w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse, true}},
-                 sizes, layout, save);
+                 sizes, layout, outputs, save);
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> lstm_backward(

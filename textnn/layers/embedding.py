@@ -210,7 +210,12 @@ class EmbeddingLSTM(_TableModule):
         )
 
     def forward(
-        self, ids: Tensor, hx: States | None = None, lengths: Tensor | None = None, offsets: Tensor | None = None
+        self,
+        ids: Tensor,
+        hx: States | None = None,
+        lengths: Tensor | None = None,
+        offsets: Tensor | None = None,
+        outputs: bool = True,
     ) -> tuple[Tensor, States]:
         """Look up and run a batch.
 
@@ -221,11 +226,13 @@ class EmbeddingLSTM(_TableModule):
             Initial states h0 [layers * directions, B, P] and c0 [layers * directions, B, H]; zeros by default.
         lengths, offsets : Tensor int64 [B], optional
             Tokens of each sequence, or where each begins in a flat batch. Without either, all L tokens count.
+        outputs : bool, default=True
+            Whether the outputs are wanted; see :class:`LSTM`.
 
         Returns
         -------
         output : Tensor [B, L, P * directions], or [N, P * directions] with ``offsets``
-            Zero at padding.
+            Zero at padding. [0] without ``outputs``.
         (h_n, c_n) : tuple of Tensor
             Final states, shaped as hx, at each sequence's own last token.
 
@@ -239,6 +246,6 @@ class EmbeddingLSTM(_TableModule):
         if ids.dim() != (2 if offsets is None else 1):
             raise ValueError(f"ids must have shape [B, L], or [N] with offsets, got {list(ids.shape)}")
         x = functional.embedding(ids, self.weight, padding_idx=self.padding_idx, sparse=self.sparse)
-        output, states = self.lstm(x, hx, lengths=lengths, offsets=offsets)
+        output, states = self.lstm(x, hx, lengths=lengths, offsets=offsets, outputs=outputs)
         assert isinstance(output, Tensor)
         return output, states

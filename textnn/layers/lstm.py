@@ -57,6 +57,7 @@ class LSTM(nn.RNNBase):
         hx: States | None = None,
         lengths: Tensor | None = None,
         offsets: Tensor | None = None,
+        outputs: bool = True,
     ) -> tuple[Tensor | PackedSequence, States]:
         """Run all layers and directions.
 
@@ -71,11 +72,14 @@ class LSTM(nn.RNNBase):
             How many steps each sequence of a padded input has, in any order.
         offsets : Tensor int64 [B], optional
             Where each sequence of a flat input begins.
+        outputs : bool, default=True
+            Whether the outputs of the last layer are wanted. With False they are not even stored: for models that go
+            on from the final states, which are the outputs at each sequence's own end.
 
         Returns
         -------
         output : Tensor or PackedSequence
-            As the input, with P * directions in the place of I; zero at padding.
+            As the input, with P * directions in the place of I; zero at padding. A Tensor [0] without ``outputs``.
         (h_n, c_n) : tuple of Tensor
             Final states, shaped as hx, at each sequence's own last step.
 
@@ -91,8 +95,9 @@ class LSTM(nn.RNNBase):
             B = int(batch_sizes[0])
             if hx is not None:
                 hx = self.permute_hidden(hx, sorted_indices)
-            output, states = self._run(data, self._states(data, hx, B, batch_sizes), batch_sizes=batch_sizes)
-            packed = PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices)
+            hx = self._states(data, hx, B, batch_sizes)
+            output, states = self._run(data, hx, outputs, batch_sizes=batch_sizes)
+            packed = PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices) if outputs else output
             return packed, self.permute_hidden(states, unsorted_indices)
         if offsets is not None:
             if lengths is not None:
@@ -100,13 +105,13 @@ class LSTM(nn.RNNBase):
             # The checks of torch.nn take flat input for the data of a PackedSequence with one step of B sequences.
             one_step = torch.tensor([offsets.shape[0]])
             hx = self._states(input, hx, offsets.shape[0], one_step)
-            return self._run(input, hx, offsets=offsets)
+            return self._run(input, hx, outputs, offsets=offsets)
         if input.dim() not in (2, 3):
             raise ValueError(f"LSTM: Expected input to be 2D or 3D, got {input.dim()}D instead")
         if input.dim() == 2:
             if lengths is not None:
                 raise ValueError("lengths need a batch: unbatched input [T, I] has no padding")
-            return self._forward_unbatched(input, hx)
+            return self._forward_unbatched(input, hx, outputs)
         if hx is not None and (hx[0].dim() != 3 or hx[1].dim() != 3):
             got = f"({hx[0].dim()}-D, {hx[1].dim()}-D)"
             raise RuntimeError(f"For batched 3-D input, hx and cx should also be 3-D but got {got} tensors")
@@ -114,18 +119,18 @@ class LSTM(nn.RNNBase):
         states = self._states(input, hx, B, None)
         if T == 0:
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-        return self._run(input, states, lengths=lengths, batch_first=self.batch_first)
+        return self._run(input, states, outputs, lengths=lengths, batch_first=self.batch_first)
 
-    def _forward_unbatched(self, x: Tensor, hx: States | None) -> tuple[Tensor, States]:
+    def _forward_unbatched(self, x: Tensor, hx: States | None, outputs: bool) -> tuple[Tensor, States]:
         if hx is not None:
             if hx[0].dim() != 2 or hx[1].dim() != 2:
                 got = f"({hx[0].dim()}-D, {hx[1].dim()}-D)"
                 raise RuntimeError(f"For unbatched 2-D input, hx and cx should also be 2-D but got {got} tensors")
             hx = (hx[0].unsqueeze(1), hx[1].unsqueeze(1))
         batch_dim = 0 if self.batch_first else 1
-        output, (h_n, c_n) = self.forward(x.unsqueeze(batch_dim), hx)
+        output, (h_n, c_n) = self.forward(x.unsqueeze(batch_dim), hx, outputs=outputs)
         assert isinstance(output, Tensor)
-        return output.squeeze(batch_dim), (h_n.squeeze(1), c_n.squeeze(1))
+        return output.squeeze(batch_dim) if outputs else output, (h_n.squeeze(1), c_n.squeeze(1))
 
     def _states(self, x: Tensor, hx: States | None, B: int, batch_sizes: Tensor | None) -> States:
         """The initial states, checked, or zeros."""
@@ -135,13 +140,14 @@ class LSTM(nn.RNNBase):
         self.check_forward_args(x, hx, batch_sizes)
         return hx
 
-    def _run(self, x: Tensor, hx: States, **ragged: Any) -> tuple[Tensor, States]:
+    def _run(self, x: Tensor, hx: States, outputs: bool, **ragged: Any) -> tuple[Tensor, States]:
         h_n: list[Tensor] = []
         c_n: list[Tensor] = []
         directions = 2 if self.bidirectional else 1
         for layer, (h0, c0) in enumerate(zip(hx[0].split(directions), hx[1].split(directions), strict=True)):
             if layer > 0:
                 x = F.dropout(x, self.dropout, self.training)
+            ragged["outputs"] = outputs or layer + 1 < self.num_layers
             if self.bidirectional:
                 ahead, reverse = self._weights(layer, ""), self._weights(layer, "_reverse")
                 x, h, c = functional.bilstm(x, h0, c0, ahead, reverse, **ragged)
