@@ -188,6 +188,15 @@ for _name in ("lstm", "bilstm"):
     _once(f"{_name}_backward")
 
 
+# --- quantized_lstm: no gradients, which textnn.functional says before the operator is called ---
+
+
+@register_fake("textnn::quantized_lstm")
+def _(x: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    y = x.new_empty(*x.shape[:-1], h0.shape[1]) if rest[-1] else x.new_empty(0)
+    return y, _dense(h0), _dense(c0)
+
+
 # --- embedding ---
 
 

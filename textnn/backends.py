@@ -56,11 +56,16 @@ def supported_cpu_capabilities() -> list[str]:
     return supported
 
 
+def has_dot_products() -> bool:
+    """Return whether this CPU multiplies and adds bytes (AVX-512 VNNI): then an LSTM is faster in int8."""
+    return bool(torch.ops.textnn.has_dot_products())
+
+
 def cuda_built() -> bool:
     """Return whether this build holds the CUDA kernels."""
     return bool(torch.ops.textnn.cuda_built())
 
 
 def release_workspaces() -> None:
-    """Give the scratch memory that the kernels keep between calls (at most 64 MiB) back to the system."""
+    """Give the scratch memory that the kernels keep between calls (at most 512 MiB) back to the system."""
     torch.ops.textnn.release_workspaces()

@@ -250,6 +250,81 @@ def _check_lstm_weights(
         check_shape("h0", h0, ("2", "B", "H")[-h0.dim() :], (2, B, H)[-h0.dim() :])
 
 
+def quantized_lstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    weight: Tensor,
+    scale: Tensor,
+    sum: Tensor,  # noqa: A002
+    bias: Tensor,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run one layer and direction of an LSTM with weights of 8 bits; for inference only.
+
+    Inputs and states are rounded as they come (dynamic quantization): a vector of the input to whole multiples of its
+    largest value / 127, the output state, which lies within -1 .. 1, to those of 1 / 127. The products are exact.
+
+    Parameters
+    ----------
+    x : Tensor float32
+        As in :func:`lstm`.
+    h0, c0 : Tensor [B, H]
+        The initial states; h0 is cut to -1 .. 1.
+    weight : Tensor int8 [panels, groups, 4, 16, 4]
+        The rows of the weights / their scale, 16 units to a panel: element [p, k, g, v, i] belongs to gate g of unit
+        16 * p + v and to column 4 * k + i of W_ih [4H, I] filled up with zeros, then to those of W_hh.
+    scale : Tensor [2, 4H]
+        Of the rows of W_ih and of W_hh.
+    sum : Tensor int32 [2, 4H]
+        Of the integers of each row.
+    bias : Tensor [4H]
+    lengths, offsets, batch_sizes, batch_first, reverse, outputs
+        As in :func:`lstm`.
+
+    Returns
+    -------
+    y, h_n, c_n : Tensor
+        As in :func:`lstm`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or a length, offset or batch size is out of range.
+    TypeError
+        If a dtype is another one.
+    RuntimeError
+        If a gradient would be needed.
+    """
+    sizes, layout = _check_lstm_batch(x, h0, c0, 2, lengths, offsets, batch_sizes, batch_first)
+    (B, H), width = h0.shape, x.shape[-1]
+    check_shape("c0", c0, ("B", "H"), (B, H))
+    groups = -(-width // 4) - (-H // 4)
+    check_shape("weight", weight, ("panels", "groups", "4", "16", "4"), (-(-H // 16), groups, 4, 16, 4))
+    check_shape("scale", scale, ("2", "4H"), (2, 4 * H))
+    check_shape("sum", sum, ("2", "4H"), (2, 4 * H))
+    check_shape("bias", bias, ("4H",), (4 * H,))
+    for name, t, dtype in (("weight", weight, torch.int8), ("sum", sum, torch.int32)):
+        if t.dtype != dtype:
+            raise TypeError(f"{name} must be {dtype}, got {t.dtype}")
+    if needs_gradient(x, h0, c0, scale, bias):
+        raise RuntimeError("quantized_lstm has no gradient: train the layer that was frozen, and freeze it again")
+    floats = {"x": x, "h0": h0, "c0": c0}
+    narrow_to = check_dtypes(floats)
+    if narrow_to == torch.float64:
+        raise TypeError("x must be float32 or of half precision for weights of 8 bits, got torch.float64")
+    x, h0, c0 = (t.float() for t in floats.values())
+    result = _ops.quantized_lstm(x, h0, c0, weight, scale, sum, bias, sizes, layout, reverse, outputs)
+    y, h_n, c_n = (t.to(narrow_to) for t in result)
+    return y, h_n, c_n
+
+
 def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
     """Look up tokens in an embedding table.
 
@@ -523,4 +598,4 @@ def _sentence_sizes(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | No
     return None if lengths is None else check_lengths(lengths, tokens.shape[0], tokens.shape[1])
 
 
-__all__ = ["bilstm", "embedding", "embedding_text_conv", "frozen_text_conv", "lstm", "lstm_cell", "text_conv"]
+__all__ = ["bilstm", "embedding", "embedding_text_conv", "frozen_text_conv", "lstm", "lstm_cell", "quantized_lstm", "text_conv"]

@@ -73,25 +73,30 @@ class TextModel(nn.Module):
         return [table for table in tables if isinstance(table, nn.Parameter)]
 
     def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> TextModel:
-        """Return a copy for inference, whose parts are frozen; see ``EmbeddingTextConv.freeze``.
+        """Return a copy for inference, whose parts are frozen; see ``EmbeddingTextConv.freeze``, ``LSTM.freeze``.
 
-        Without a part that can be frozen there is a warning, and the model itself comes back.
+        Without a part that can be frozen in this dtype there is a warning, and the model itself comes back.
 
         Parameters
         ----------
         memory_limit
             Bytes that the table of each part may take. None is no limit.
         dtype
-            Of the tables.
+            Of the tables; "int8" also rounds the weights of LSTMs.
 
         Raises
         ------
         TypeError, ValueError
             If an argument makes no sense.
         """
-        parts: list[Any] = [part for part in self.modules() if part is not self and hasattr(part, "freeze")]
+        kinds: list[tuple[Any, Any]] = [(part, getattr(part, "frozen_dtypes", ())) for part in self.modules()]
+        parts = [part for part, dtypes in kinds if dtype in dtypes]
+        known = sorted({name for _, dtypes in kinds for name in dtypes if name is not None})
+        if dtype is not None and dtype not in known:
+            raise ValueError(f"dtype must be one of {', '.join(map(repr, known))}, got {dtype!r}")
         if not parts:
-            warnings.warn(f"the architecture {self.name!r} has nothing to freeze; it predicts as before", stacklevel=3)
+            text = f"the architecture {self.name!r} has nothing to freeze; it predicts as before"
+            warnings.warn(text + f" (it can be frozen in {known[0]!r})" * bool(known), stacklevel=3)
             return self
         # What a copy's memo holds is taken in the place of a copy.
         return copy.deepcopy(self, {id(part): part.freeze(memory_limit, dtype) for part in parts}).eval()

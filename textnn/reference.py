@@ -86,6 +86,51 @@ def bilstm(
     return torch.cat(y, dim=-1), torch.stack(h_n), torch.stack(c_n)
 
 
+def quantized_lstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    weight: Tensor,
+    scale: Tensor,
+    sum: Tensor,  # noqa: A002
+    bias: Tensor,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run an LSTM with weights of 8 bits; see :func:`textnn.functional.quantized_lstm`."""
+    H, I = h0.shape[1], x.shape[-1]  # noqa: E741
+    # [panels, groups, 4, 16, 4] to the rows of W_ih and W_hh, without what only fills up.
+    rows = weight.permute(2, 0, 3, 1, 4).flatten(1, 2)[:, :H].flatten(0, 1).float()
+    groups = -(-I // 4)
+    w_ih = rows[:, :groups].flatten(1)[:, :I] * scale[0][:, None]
+    w_hh = rows[:, groups:].flatten(1)[:, :H] * scale[1][:, None]
+
+    def steps(values: Tensor, size: Tensor) -> Tensor:
+        """The nearest of 127 steps of either sign up to `size`."""
+        return torch.where(size > 0, (values / size * 127 + 0.5).clamp(-126.5, 127.5).floor() * size / 127, values * 0)
+
+    vectors = steps(x, x.abs().amax(dim=-1, keepdim=True))
+    y: list[Tensor | None] = [None] * vectors.flatten(0, -2).shape[0]
+    h_n, c_n = [], []
+    for b in range(h0.shape[0]):
+        at = _rows_of_sequence(b, x, lengths, offsets, batch_sizes, batch_first)
+        h, c = h0[b : b + 1], c0[b : b + 1]
+        for row in reversed(at) if reverse else at:
+            state = steps(h.clamp(-1, 1), torch.ones(()))
+            gates = F.linear(vectors.flatten(0, -2)[row : row + 1], w_ih, bias) + F.linear(state, w_hh)
+            h, c = lstm_cell(gates, c)
+            y[row] = h[0]
+        h_n.append(h)
+        c_n.append(c)
+    stacked = torch.stack([x.new_zeros(H) if row is None else row for row in y]).reshape(*x.shape[:-1], H)
+    return stacked if outputs else x.new_empty(0), torch.cat(h_n), torch.cat(c_n)
+
+
 def _rows_of_sequence(
     b: int,
     x: Tensor,

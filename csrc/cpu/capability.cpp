@@ -50,6 +50,18 @@ Capability capability() {
 
 const char* capability_name(Capability c) { return kNames[int(c)]; }
 
+bool has_dot_products() {
+#if defined(__x86_64__)
+  static const bool found = [] {
+    __builtin_cpu_init();
+    return bool(__builtin_cpu_supports("avx512vnni"));
+  }();
+  return found;
+#else
+  return false;
+#endif
+}
+
 void set_capability(const std::string& name) { current.store(int(parse(name)), std::memory_order_relaxed); }
 
 }  // namespace textnn::cpu

@@ -11,5 +11,7 @@ Capability capability();
 const char* capability_name(Capability c);
 // "base", "avx2" or "avx512": every later call of a kernel uses it. Throws std::runtime_error like capability().
 void set_capability(const std::string& name);
+// Whether the CPU multiplies and adds bytes (AVX-512 VNNI), which kAvx512 does not promise.
+bool has_dot_products();
 
 }  // namespace textnn::cpu

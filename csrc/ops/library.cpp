@@ -35,6 +35,12 @@ STABLE_TORCH_LIBRARY(textnn, m) {
       "Tensor dc0, Tensor dw_ih, Tensor dw_hh, Tensor db, Tensor dw_hr, Tensor dw_ih_reverse, Tensor dw_hh_reverse, "
       "Tensor db_reverse, Tensor dw_hr_reverse)");
 
+  // Inference with weights of 8 bits: weight [panels, groups, 4, 16, 4] int8, scale and sum [2, 4H] of W_ih and W_hh,
+  // see cpu/quantized_lstm.h.
+  m.def(
+      "quantized_lstm(Tensor x, Tensor h0, Tensor c0, Tensor weight, Tensor scale, Tensor sum, Tensor bias, "
+      "Tensor? sizes, str layout, bool reverse, bool outputs) -> (Tensor y, Tensor h_n, Tensor c_n)");
+
   m.def("embedding(Tensor ids, Tensor table, int padding_idx, bool sparse) -> Tensor");
   // sparse: dtable [U, D] holds the rows `distinct` [U], in rising order; otherwise dtable [rows, D], distinct is
   // empty.
@@ -78,6 +84,7 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("advise_huge_pages(Tensor t) -> ()");
 
   m.def("cpu_capability() -> str");
+  m.def("has_dot_products() -> bool");
   m.def("set_cpu_capability(str name) -> ()");
   m.def("cuda_built() -> bool");
   m.def("release_workspaces() -> ()");
@@ -87,6 +94,7 @@ namespace textnn::ops {
 namespace {
 
 std::string cpu_capability() { return cpu::capability_name(cpu::capability()); }
+bool has_dot_products() { return cpu::has_dot_products(); }
 void set_cpu_capability(std::string name) { cpu::set_capability(name); }
 bool cuda_built() {
 #if defined(TEXTNN_WITH_CUDA)
@@ -102,6 +110,7 @@ bool cuda_built() {
 STABLE_TORCH_LIBRARY_IMPL(textnn, CompositeExplicitAutograd, m) {
   m.impl("cpu_capability", TORCH_BOX(&textnn::ops::cpu_capability));
   m.impl("set_cpu_capability", TORCH_BOX(&textnn::ops::set_cpu_capability));
+  m.impl("has_dot_products", TORCH_BOX(&textnn::ops::has_dot_products));
   m.impl("cuda_built", TORCH_BOX(&textnn::ops::cuda_built));
   m.impl("release_workspaces", TORCH_BOX(&textnn::cpu::release_workspaces));
 }

@@ -61,18 +61,6 @@ Sizes check(const Tensor& x, const Tensor& h0, const Tensor& c0, const Direction
   return n;
 }
 
-// x with contiguous vectors; the dimensions before may have any strides.
-Tensor with_contiguous_vectors(const Tensor& x) {
-  return x.size(x.dim() - 1) <= 1 || x.stride(x.dim() - 1) == 1 ? x : compact(x);
-}
-
-std::vector<int64_t> leading(const Tensor& x, int64_t last) {
-  std::vector<int64_t> size;
-  for (int64_t i = 0; i + 1 < x.dim(); ++i) size.push_back(x.size(i));
-  size.push_back(last);
-  return size;
-}
-
 // p + n, and null for null.
 template <class T>
 T* at(T* p, int64_t n) {

@@ -56,6 +56,19 @@ inline void check_dtype(const char* name, const Tensor& t, const Tensor& like) {
 inline Tensor compact(const Tensor& t) { return t.is_contiguous() ? t : torch::stable::contiguous(t); }
 inline OptionalTensor compact(const OptionalTensor& t) { return t ? OptionalTensor(compact(*t)) : std::nullopt; }
 
+// x with contiguous vectors; the dimensions before may have any strides.
+inline Tensor with_contiguous_vectors(const Tensor& x) {
+  return x.size(x.dim() - 1) <= 1 || x.stride(x.dim() - 1) == 1 ? x : compact(x);
+}
+
+// The leading dimensions of x and `last`.
+inline std::vector<int64_t> leading(const Tensor& x, int64_t last) {
+  std::vector<int64_t> size;
+  for (int64_t i = 0; i + 1 < x.dim(); ++i) size.push_back(x.size(i));
+  size.push_back(last);
+  return size;
+}
+
 template <class T>
 const T* pointer(const OptionalTensor& t) {
   return t ? t->const_data_ptr<T>() : nullptr;

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from .. import functional
-from .frozen import FrozenTextConv
+from .frozen import DTYPES, FrozenTextConv
+from .frozen_lstm import FrozenEmbeddingLSTM
 from .lstm import LSTM, States
 from .text_conv import kernel_weights, make_kernels
 
@@ -112,6 +113,8 @@ class EmbeddingTextConv(_TableModule):
             padding_idx=self.padding_idx,
             sparse=self.sparse,
         )
+
+    frozen_dtypes: ClassVar[tuple[str | None, ...]] = (None, *DTYPES)
 
     def freeze(
         self,
@@ -249,3 +252,27 @@ class EmbeddingLSTM(_TableModule):
         output, states = self.lstm(x, hx, lengths=lengths, offsets=offsets, outputs=outputs)
         assert isinstance(output, Tensor)
         return output, states
+
+    frozen_dtypes: ClassVar[tuple[str, ...]] = ("int8",)
+
+    def freeze(self, memory_limit: int | None = None, dtype: str = "int8") -> FrozenEmbeddingLSTM:
+        """Return a module for inference only that computes with weights of 8 bits; see :meth:`LSTM.freeze`.
+
+        Parameters
+        ----------
+        memory_limit : int, optional
+            Of no effect: there is no table of products to be limited.
+        dtype : {"int8"}
+
+        Returns
+        -------
+        FrozenEmbeddingLSTM
+
+        Raises
+        ------
+        ValueError
+            As :meth:`LSTM.freeze` does.
+        """
+        if dtype != "int8":
+            raise ValueError(f"dtype must be 'int8', got {dtype!r}: in its own dtype an LSTM has nothing to freeze")
+        return FrozenEmbeddingLSTM.of(self)

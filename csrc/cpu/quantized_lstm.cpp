@@ -1,0 +1,37 @@
+#include "quantized_lstm.h"
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+#include <utility>
+#include "../math/lstm_cell.h"
+#include "capability.h"
+#include "workspace.h"
+
+namespace textnn::cpu {
+
+#define TEXTNN_DOT_PRODUCTS 0
+#define TEXTNN_KERNEL "quantized_lstm_kernels.h"
+#include "foreach_isa.h"
+
+#if defined(__x86_64__)
+#undef TEXTNN_DOT_PRODUCTS
+#define TEXTNN_DOT_PRODUCTS 1
+#define TEXTNN_ISA avx512_vnni
+#define TEXTNN_VECTOR_BYTES 64
+#define TEXTNN_REGISTERS 32
+#include "isa_push_vnni.h"
+#include TEXTNN_KERNEL
+#include "isa_pop.h"
+#endif
+
+void quantized_lstm(const ThreadPool& pool, const QuantizedLstm& args) {
+#if defined(__x86_64__)
+  if (capability() == Capability::kAvx512 && has_dot_products()) return avx512_vnni::quantized_lstm(pool, args);
+#endif
+  TEXTNN_PICK(quantized_lstm)(pool, args);
+}
+
+}  // namespace textnn::cpu
