@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 import torch  # noqa: F401  # isort: skip  # loads libtorch before the extension that needs it
 
 from . import backends, functional, optim, reference
-from .layers import LSTM, EmbeddingLSTM, EmbeddingTextConv, FrozenTextConv, LSTMCell, TextConv, accelerate
+from .layers import (
+    LSTM,
+    EmbeddingLSTM,
+    EmbeddingTextConv,
+    FrozenEmbeddingLSTM,
+    FrozenLSTM,
+    FrozenTextConv,
+    LSTMCell,
+    TextConv,
+    accelerate,
+)
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -21,6 +31,8 @@ __all__ = [
     "LSTM",
     "EmbeddingLSTM",
     "EmbeddingTextConv",
+    "FrozenEmbeddingLSTM",
+    "FrozenLSTM",
     "FrozenTextConv",
     "LSTMCell",
     "SentimentClassifier",

@@ -48,6 +48,9 @@ class QuantizedLstmKernel {
       const Share mine(panels_, member, size);
       for (int64_t p = mine.begin; p < mine.end; ++p) prepare(p);
       for (int64_t b = member; b < s_.B; b += size) start(b);
+      for (int64_t t = 0; t < s_.T; ++t)
+        for (int64_t b = 0; b < s_.batch_size[t]; ++b)
+          if ((s_.first_row[t] + b) % size == member) round_input(b, t);
       team.barrier();
       const bool alone = share_rows && size > 1;  // with sequences of its own
       const Rows rows = alone ? Rows{member, size} : Rows{0, 1};
@@ -87,20 +90,24 @@ class QuantizedLstmKernel {
       }
   }
 
-  // The inputs of a sequence as bytes, its initial states; a sequence without steps ends as it began.
+  // The input of a step as bytes.
+  void round_input(int64_t b, int64_t t) {
+    const int64_t n = s_.first_row[t] + b;
+    const float* x = a_.x + a_.x_layout.sequence_offset[b] + a_.x_layout.step_offset[t];
+    F most = {};
+    for (int64_t i = 0; i < a_.I; i += L) {
+      const F value = load(x + i, a_.I - i), size = value < 0 ? -value : value;
+      most = (size > most) | (size != size) ? size : most;
+    }
+    float largest = 0;
+    for (int64_t v = 0; v < L; ++v) largest = most[v] > largest || most[v] != most[v] ? most[v] : largest;
+    scale_[n] = largest / 127;
+    to_bytes(x, a_.I, largest > 0 ? 127 / largest : 0.0f, x_ + n * groups_x_ * kGroup, groups_x_ * kGroup);
+  }
+
+  // The initial states; a sequence without steps ends as it began.
   void start(int64_t b) {
     const int64_t q = s_.sequence[b], H = a_.H;
-    for (int64_t t = 0; t < s_.length[b]; ++t) {
-      const int64_t n = s_.first_row[t] + b;
-      const float* x = a_.x + a_.x_layout.sequence_offset[b] + a_.x_layout.step_offset[t];
-      float most = 0;
-      for (int64_t i = 0; i < a_.I; ++i) {
-        const float size = std::fabs(x[i]);
-        most = size > most || size != size ? size : most;
-      }
-      scale_[n] = most / 127;
-      to_bytes(x, a_.I, most > 0 ? 127 / most : 0.0f, x_ + n * groups_x_ * kGroup, groups_x_ * kGroup);
-    }
     to_bytes(a_.h0 + q * H, H, 127, bytes_of_state(0, b), groups_h_ * kGroup);
     for (int64_t p = 0; p < panels_; ++p) {
       const int64_t used = std::min(kUnit, H - p * kUnit);
@@ -113,13 +120,19 @@ class QuantizedLstmKernel {
     std::copy_n(a_.c0 + q * H, H, a_.c_n + q * H);
   }
 
-  // Values times `factor`, within -127 .. 127, to the nearest of 1 .. 255; 128 stands for zero.
+  typedef uint8_t Bytes __attribute__((vector_size(L)));
+
+  // Values within -127 .. 127 to the nearest of 1 .. 255; 128 stands for zero.
+  [[gnu::always_inline]] static inline Bytes to_bytes(F value) {
+    value = value > -127.0f ? value : broadcast<float>(-127);  // NaN too
+    value = value < 127.0f ? value : broadcast<float>(127);
+    return __builtin_convertvector(__builtin_convertvector(value + 128.5f, I32), Bytes);
+  }
+  // The same of n values times `factor`, then 128 up to `size`.
   static void to_bytes(const float* from, int64_t n, float factor, uint8_t* to, int64_t size) {
-    for (int64_t i = 0; i < n; ++i) {
-      float value = from[i] * factor;
-      value = value > -127 ? value : -127;
-      value = value < 127 ? value : 127;
-      to[i] = uint8_t(int32_t(value + 128.5f));
+    for (int64_t i = 0; i < n; i += L) {
+      const Bytes bytes = to_bytes(load(from + i, n - i) * factor);
+      __builtin_memcpy(to + i, &bytes, size_t(std::min(L, n - i)));
     }
     std::fill(to + n, to + size, uint8_t(128));
   }
@@ -141,7 +154,8 @@ class QuantizedLstmKernel {
     for (int64_t k = 0; k < groups; ++k, weight += 4 * kUnit * kGroup) {
       for (int g = 0; g < 4; ++g) __builtin_prefetch(weight + (8 * 4 + g) * 64);
       I32 w[4][kParts];
-      __builtin_memcpy(w, weight, sizeof w);
+      for (int g = 0; g < 4; ++g)
+        for (int v = 0; v < kParts; ++v) __builtin_memcpy(&w[g][v], weight + (g * kParts + v) * kVectorBytes, kVectorBytes);
       for (int r = 0; r < R; ++r) {
         int32_t bytes;
         __builtin_memcpy(&bytes, rows[r] + k * kGroup, sizeof bytes);
@@ -149,6 +163,13 @@ class QuantizedLstmKernel {
           for (int v = 0; v < kParts; ++v) dot(acc[r][g][v], bytes, w[g][v]);
       }
     }
+  }
+
+  template <int R>
+  [[gnu::always_inline]] static inline void begin(I32 (&acc)[R][4][kParts], const int32_t* start) {
+    for (int r = 0; r < R; ++r)
+      for (int g = 0; g < 4; ++g)
+        for (int v = 0; v < kParts; ++v) acc[r][g][v] = load(start + g * kUnit + v * L);
   }
 
   // R sequences from the i-th on, step s, panel p.
@@ -165,8 +186,8 @@ class QuantizedLstmKernel {
       x[r] = x_ + n * groups_x_ * kGroup;
       h[r] = bytes_of_state(s, b);
       scale[r] = scale_[n];
-      __builtin_memcpy(acc[r], k.start_x, sizeof acc[r]);
     }
+    begin<R>(acc, k.start_x);
     multiply<R>(acc, x, weight, groups_x_);
     for (int r = 0; r < R; ++r)
       for (int g = 0; g < 4; ++g)
@@ -174,7 +195,7 @@ class QuantizedLstmKernel {
           const int64_t at = g * kUnit + v * L;
           pre[r][g][v] = __builtin_convertvector(acc[r][g][v], F) * (load(k.scale_x + at) * scale[r]) + load(k.bias + at);
         }
-    for (int r = 0; r < R; ++r) __builtin_memcpy(acc[r], k.start_h, sizeof acc[r]);
+    begin<R>(acc, k.start_h);
     multiply<R>(acc, h, weight + groups_x_ * 4 * kUnit * kGroup, groups_h_);
     for (int r = 0; r < R; ++r)
       for (int v = 0; v < kParts; ++v) {
@@ -197,8 +218,7 @@ class QuantizedLstmKernel {
       store(a_.c_n + s_.sequence[b] * a_.H + j, state.c, used);
       return;
     }
-    typedef uint8_t Bytes __attribute__((vector_size(L)));
-    const Bytes bytes = __builtin_convertvector(__builtin_convertvector(state.m * 127.0f + 128.5f, I32), Bytes);
+    const Bytes bytes = to_bytes(state.m * 127.0f);
     // Whole vectors but at the end: bytes behind the last unit stay 128.
     __builtin_memcpy(bytes_of_state(s + 1, b) + j, &bytes, size_t(used));
     if (used < L)

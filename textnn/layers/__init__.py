@@ -3,7 +3,18 @@
 from .accelerate import accelerate
 from .embedding import EmbeddingLSTM, EmbeddingTextConv
 from .frozen import FrozenTextConv
+from .frozen_lstm import FrozenEmbeddingLSTM, FrozenLSTM
 from .lstm import LSTM, LSTMCell
 from .text_conv import TextConv
 
-__all__ = ["LSTM", "EmbeddingLSTM", "EmbeddingTextConv", "FrozenTextConv", "LSTMCell", "TextConv", "accelerate"]
+__all__ = [
+    "LSTM",
+    "EmbeddingLSTM",
+    "EmbeddingTextConv",
+    "FrozenEmbeddingLSTM",
+    "FrozenLSTM",
+    "FrozenTextConv",
+    "LSTMCell",
+    "TextConv",
+    "accelerate",
+]
