@@ -147,9 +147,7 @@ def _(
 
 
 @register_fake("textnn::bilstm_backward")
-def _(
-    dy: _Maybe, dh_n: _Maybe, dc_n: _Maybe, x: Tensor, c0: Tensor, *rest: Any
-) -> tuple[Tensor, ...]:
+def _(dy: _Maybe, dh_n: _Maybe, dc_n: _Maybe, x: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     return _lstm_gradients(x, c0, [rest[:3], rest[3:6]], rest[-1])
 
 

@@ -339,15 +339,16 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         """Predict from a form of the network for inference only, until the next fit.
 
         For ``"textcnn"`` a table of the products of words and kernels takes the place of the convolution; see
-        :meth:`textnn.EmbeddingTextConv.freeze`. The other architectures predict as before, with a warning. ``model_``
-        stays, and is what :meth:`save` writes.
+        :meth:`textnn.EmbeddingTextConv.freeze`. The LSTMs can be frozen in ``"int8"`` (:meth:`textnn.LSTM.freeze`); in
+        ``"float32"`` they predict as before, with a warning. ``model_`` stays, and is what :meth:`save` writes.
 
         Parameters
         ----------
         memory_limit
             Bytes that the table may take; the most frequent words come first. None is no limit.
         dtype
-            Of the table: ``"float32"`` (default), ``"int16"`` or ``"int8"``.
+            ``"float32"`` (default), ``"int16"`` or ``"int8"``; the latter two round, so that probabilities change a
+            little.
 
         Raises
         ------
@@ -384,7 +385,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         path: str | PathLike[str],
         tokenizer: Callable[[str], list[str]] | None = None,
         device: str = "cpu",
-        frozen: bool = False,
+        frozen: bool | str = False,
     ) -> SentimentClassifier:
         """Load a saved classifier; its predictions are those of the saved one, to the bit unless frozen.
 
@@ -397,17 +398,19 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         device
             Where to use the model.
         frozen
-            Whether to :meth:`freeze` it.
+            Whether to :meth:`freeze` it: True, or the dtype.
 
         Raises
         ------
         BundleError
             If the directory is none of textnn's, or is damaged; the message names the file.
+        ValueError
+            If ``frozen`` is no dtype that the network can be frozen in.
         """
         from textnn.bundle import load
 
         classifier = load(path, tokenizer, device, cls)
-        return classifier.freeze() if frozen else classifier
+        return classifier.freeze(dtype=None if frozen is True else frozen) if frozen else classifier
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -230,9 +230,7 @@ def _check_lstm_batch(
     return sizes, "batch_major" if batch_first else "time_major"
 
 
-def _check_lstm_weights(
-    x: Tensor, h0: Tensor, c0: Tensor, tensors: Mapping[str, Tensor | None], prefix: str
-) -> None:
+def _check_lstm_weights(x: Tensor, h0: Tensor, c0: Tensor, tensors: Mapping[str, Tensor | None], prefix: str) -> None:
     B, P, H = h0.shape[-2], h0.shape[-1], c0.shape[-1]
     shapes = {
         "w_ih": (("4H", "I"), (4 * H, x.shape[-1])),
@@ -598,4 +596,13 @@ def _sentence_sizes(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | No
     return None if lengths is None else check_lengths(lengths, tokens.shape[0], tokens.shape[1])
 
 
-__all__ = ["bilstm", "embedding", "embedding_text_conv", "frozen_text_conv", "lstm", "lstm_cell", "quantized_lstm", "text_conv"]
+__all__ = [
+    "bilstm",
+    "embedding",
+    "embedding_text_conv",
+    "frozen_text_conv",
+    "lstm",
+    "lstm_cell",
+    "quantized_lstm",
+    "text_conv",
+]

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from textnn.layers import EmbeddingLSTM, EmbeddingTextConv
+from textnn.layers.frozen import DTYPES
 from textnn.options import check_option
 
 PAD, UNK = 0, 1
@@ -91,12 +92,13 @@ class TextModel(nn.Module):
         """
         kinds: list[tuple[Any, Any]] = [(part, getattr(part, "frozen_dtypes", ())) for part in self.modules()]
         parts = [part for part, dtypes in kinds if dtype in dtypes]
-        known = sorted({name for _, dtypes in kinds for name in dtypes if name is not None})
-        if dtype is not None and dtype not in known:
-            raise ValueError(f"dtype must be one of {', '.join(map(repr, known))}, got {dtype!r}")
+        if dtype is not None and dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(map(repr, DTYPES))}, got {dtype!r}")
         if not parts:
-            text = f"the architecture {self.name!r} has nothing to freeze; it predicts as before"
-            warnings.warn(text + f" (it can be frozen in {known[0]!r})" * bool(known), stacklevel=3)
+            known = sorted({name for _, dtypes in kinds for name in dtypes})
+            hint = f" (it can be frozen in {', '.join(map(repr, known))})" if known else ""
+            name = f"the architecture {self.name!r} has nothing to freeze"
+            warnings.warn(f"{name}{f' in {dtype!r}' if dtype else ''}; it predicts as before{hint}", stacklevel=3)
             return self
         # What a copy's memo holds is taken in the place of a copy.
         return copy.deepcopy(self, {id(part): part.freeze(memory_limit, dtype) for part in parts}).eval()

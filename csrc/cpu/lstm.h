@@ -52,12 +52,12 @@ struct LstmBackward {
   T* dx;                 // (b, t) at dx_layout, or null
   Layout dx_layout;
   bool add_dx;  // whether dx is added to what stands there
-  T* dh0;    // [B, P] in the caller's order
-  T* dc0;    // [B, H]
-  T* dw_ih;  // [4H, I]
-  T* dw_hh;  // [4H, P]
-  T* db;     // [4H]
-  T* dw_hr;  // [P, H] or null
+  T* dh0;       // [B, P] in the caller's order
+  T* dc0;       // [B, H]
+  T* dw_ih;     // [4H, I]
+  T* dw_hh;     // [4H, P]
+  T* db;        // [4H]
+  T* dw_hr;     // [P, H] or null
 };
 
 template <class T>

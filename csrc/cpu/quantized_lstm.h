@@ -25,13 +25,14 @@ struct QuantizedLstm {
   int64_t I, H;
   const float* x;  // (b, t) at x_layout, I contiguous values
   Layout x_layout;
-  const float* h0;       // [B, H] in the caller's order
-  const float* c0;       // [B, H]
-  const int8_t* weight;  // [panels, groups of I + groups of H, 4 gates, 16 units, 4], zero behind I, H and the last unit
-  const float* scale;    // [2, 4H] of the rows of W_ih and of W_hh
-  const int32_t* sum;    // [2, 4H] of the integers of these rows
-  const float* bias;     // [4H]
-  float* y;              // (b, t) at y_layout, H contiguous values; null if only the final states are wanted
+  const float* h0;  // [B, H] in the caller's order
+  const float* c0;  // [B, H]
+  const int8_t*
+      weight;          // [panels, groups of I + groups of H, 4 gates, 16 units, 4], zero behind I, H and the last unit
+  const float* scale;  // [2, 4H] of the rows of W_ih and of W_hh
+  const int32_t* sum;  // [2, 4H] of the integers of these rows
+  const float* bias;   // [4H]
+  float* y;            // (b, t) at y_layout, H contiguous values; null if only the final states are wanted
   Layout y_layout;
   float* h_n;  // [B, H] in the caller's order
   float* c_n;  // [B, H]

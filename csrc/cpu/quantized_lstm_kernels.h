@@ -12,7 +12,7 @@ namespace TEXTNN_ISA {
 
 class QuantizedLstmKernel {
   static constexpr int64_t L = kLanes<float>, kUnit = kQuantizedUnits, kGroup = kQuantizedGroup;
-  static constexpr int kParts = int(kUnit / L);                       // vectors of a gate's units
+  static constexpr int kParts = int(kUnit / L);                                // vectors of a gate's units
   static constexpr int kMost = TEXTNN_REGISTERS == 32 && kParts == 1 ? 6 : 1;  // rows of a tile
   using F = Vec<float>;
   using I32 = IVec<float>;
@@ -155,7 +155,8 @@ class QuantizedLstmKernel {
       for (int g = 0; g < 4; ++g) __builtin_prefetch(weight + (8 * 4 + g) * 64);
       I32 w[4][kParts];
       for (int g = 0; g < 4; ++g)
-        for (int v = 0; v < kParts; ++v) __builtin_memcpy(&w[g][v], weight + (g * kParts + v) * kVectorBytes, kVectorBytes);
+        for (int v = 0; v < kParts; ++v)
+          __builtin_memcpy(&w[g][v], weight + (g * kParts + v) * kVectorBytes, kVectorBytes);
       for (int r = 0; r < R; ++r) {
         int32_t bytes;
         __builtin_memcpy(&bytes, rows[r] + k * kGroup, sizeof bytes);
@@ -193,7 +194,8 @@ class QuantizedLstmKernel {
       for (int g = 0; g < 4; ++g)
         for (int v = 0; v < kParts; ++v) {
           const int64_t at = g * kUnit + v * L;
-          pre[r][g][v] = __builtin_convertvector(acc[r][g][v], F) * (load(k.scale_x + at) * scale[r]) + load(k.bias + at);
+          pre[r][g][v] =
+              __builtin_convertvector(acc[r][g][v], F) * (load(k.scale_x + at) * scale[r]) + load(k.bias + at);
         }
     begin<R>(acc, k.start_h);
     multiply<R>(acc, h, weight + groups_x_ * 4 * kUnit * kGroup, groups_h_);

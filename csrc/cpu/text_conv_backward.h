@@ -70,7 +70,8 @@ class TextConvBackwardKernel {
     place_end_ = workspace.take<int32_t>(ends);
 
     constexpr int64_t kRows = 128, kSentences = 16;
-    const double work = double(s_.B * k_.C) * double(taps_in_all_ * vectors_) * 2 + double(a_.dx_rows * vectors_) / kZeros;
+    const double work =
+        double(s_.B * k_.C) * double(taps_in_all_ * vectors_) * 2 + double(a_.dx_rows * vectors_) / kZeros;
     const ThreadPool some{int(std::min<double>(work / kWorkPerThread + 1, pool.threads)), pool.run};
     const int64_t row_units = copied ? (a_.U + kRows - 1) / kRows : 0;
     const int64_t hit_units = a_.dx ? (s_.B + kSentences - 1) / kSentences : 0;
@@ -155,7 +156,8 @@ class TextConvBackwardKernel {
         for (int64_t c = 0; c < k_.C; ++c) {
           int32_t& next = first[window[c] + 1];
           const bool won = g[c] != T(0);
-          to[won ? next : k_.C] = {g[c], int32_t(before + c * k_.taps[i])};  // the last place is for what does not count
+          to[won ? next : k_.C] = {g[c],
+                                   int32_t(before + c * k_.taps[i])};  // the last place is for what does not count
           next += won;
         }
       }
@@ -183,8 +185,8 @@ class TextConvBackwardKernel {
 
   // Units of nearly the same work, counted in operations on vectors.
   std::vector<Unit> plan(double most) const {
-    const double place = double(taps_in_all_) + double(s_.B * k_.C * vectors_) * double(taps_in_all_) /
-                                                    std::max<double>(1, double(a_.N));
+    const double place = double(taps_in_all_) +
+                         double(s_.B * k_.C * vectors_) * double(taps_in_all_) / std::max<double>(1, double(a_.N));
     std::vector<Unit> units;
     Unit unit{0, 0, 0, 0};
     double work = 0;
@@ -312,12 +314,12 @@ class TextConvBackwardKernel {
   const Sentences& s_;
   const TextConvKernelSizes& k_;
   const int64_t taps_in_all_, vectors_, groups_;  // taps of all kernels, vectors of a row, units of a kernel's channels
-  T* taps_;             // for each kernel in turn [C, K, vectors, L]
-  T* rows_;             // [U, vectors, L] copies of the tokens' vectors
-  const T* x_;          // these, or the vectors themselves
-  int32_t* first_hit_;  // see first_hit()
-  Hit* hits_;           // [B, S, C + 1]
-  Place* places_;       // [N] by token
+  T* taps_;                                       // for each kernel in turn [C, K, vectors, L]
+  T* rows_;                                       // [U, vectors, L] copies of the tokens' vectors
+  const T* x_;                                    // these, or the vectors themselves
+  int32_t* first_hit_;                            // see first_hit()
+  Hit* hits_;                                     // [B, S, C + 1]
+  Place* places_;                                 // [N] by token
   int32_t* place_end_;  // [U + 2] where the places of a token begin, and from one token to the next end
 };
 

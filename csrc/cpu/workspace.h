@@ -2,9 +2,10 @@
 //
 // Kernels take their scratch from a Workspace; the operators take large results and what they keep for a backward pass
 // as Buffers. Both go back to a small pool of the process when they are done with. The pool keeps at most kKept bytes
-// in kSlots buffers (memory that has been written to; untouched pages cost nothing), gives away whatever has lain longest when it is full, and never blocks: a slot that another thread
-// holds (or held, at a fork) is passed over, and a plain allocation takes its place. Large buffers lie in huge pages
-// where the system has them. release_workspaces() gives everything back to the system.
+// in kSlots buffers (memory that has been written to; untouched pages cost nothing), gives away whatever has lain
+// longest when it is full, and never blocks: a slot that another thread holds (or held, at a fork) is passed over, and
+// a plain allocation takes its place. Large buffers lie in huge pages where the system has them. release_workspaces()
+// gives everything back to the system.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -26,7 +26,8 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def(
       "bilstm(Tensor x, Tensor h0, Tensor c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? w_hr, "
       "Tensor w_ih_reverse, Tensor w_hh_reverse, Tensor? b_ih_reverse, Tensor? b_hh_reverse, Tensor? w_hr_reverse, "
-      "Tensor? sizes, str layout, bool outputs, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor gates, Tensor cells, "
+      "Tensor? sizes, str layout, bool outputs, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor gates, Tensor "
+      "cells, "
       "Tensor h_prev, Tensor unprojected)");
   m.def(
       "bilstm_backward(Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor x, Tensor c0, Tensor w_ih, Tensor w_hh, "

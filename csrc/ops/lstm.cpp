@@ -160,8 +160,10 @@ Gradients backward(const OptionalTensor& dy_, const OptionalTensor& dh_n_, const
 
   std::vector<int64_t> h_shape{B, P};
   if (D == 2) h_shape.insert(h_shape.begin(), 2);
-  Gradients out{pooled(x, need_dx ? leading(x, I) : std::vector<int64_t>{0}), empty(x, h_shape),
-                torch::stable::empty_like(c0), {}};
+  Gradients out{pooled(x, need_dx ? leading(x, I) : std::vector<int64_t>{0}),
+                empty(x, h_shape),
+                torch::stable::empty_like(c0),
+                {}};
   if (need_dx && ragged.has_padding()) torch::stable::zero_(out.dx);
   const auto x_offsets = ragged.offsets(x);
   const auto dy_offsets = dy ? ragged.offsets(*dy) : Ragged::Offsets{};
@@ -248,8 +250,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tenso
                                {{w_ih, w_hh, std::nullopt, std::nullopt, w_hr, false},
                                 {w_ih_reverse, w_hh_reverse, std::nullopt, std::nullopt, w_hr_reverse, true}},
                                sizes, layout, gates, cells, h_prev, unprojected, need_dx);
-  return {g.dx,       g.dh0,      g.dc0,     g.dw[0].ih, g.dw[0].hh, g.dw[0].b,
-          g.dw[0].hr, g.dw[1].ih, g.dw[1].hh, g.dw[1].b, g.dw[1].hr};
+  return {g.dx,       g.dh0,      g.dc0,      g.dw[0].ih, g.dw[0].hh, g.dw[0].b,
+          g.dw[0].hr, g.dw[1].ih, g.dw[1].hh, g.dw[1].b,  g.dw[1].hr};
 }
 
 }  // namespace

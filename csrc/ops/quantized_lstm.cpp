@@ -33,12 +33,11 @@ std::tuple<Tensor, Tensor, Tensor> quantized_lstm(const Tensor& x_, const Tensor
   Tensor h_n = torch::stable::empty_like(h0), c_n = torch::stable::empty_like(c0);
   const auto x_offsets = ragged.offsets(x);
   const auto y_offsets = outputs ? ragged.offsets(y) : Ragged::Offsets{};
-  cpu::quantized_lstm(
-      torch_threads(),
-      {ragged.schedule(reverse), I, H, x.const_data_ptr<float>(), x_offsets.layout(), h0.const_data_ptr<float>(),
-       c0.const_data_ptr<float>(), weight.const_data_ptr<int8_t>(), scale.const_data_ptr<float>(),
-       sum.const_data_ptr<int32_t>(), bias.const_data_ptr<float>(), writable<float>(y), y_offsets.layout(),
-       writable<float>(h_n), writable<float>(c_n)});
+  cpu::quantized_lstm(torch_threads(),
+                      {ragged.schedule(reverse), I, H, x.const_data_ptr<float>(), x_offsets.layout(),
+                       h0.const_data_ptr<float>(), c0.const_data_ptr<float>(), weight.const_data_ptr<int8_t>(),
+                       scale.const_data_ptr<float>(), sum.const_data_ptr<int32_t>(), bias.const_data_ptr<float>(),
+                       writable<float>(y), y_offsets.layout(), writable<float>(h_n), writable<float>(c_n)});
   return {y, h_n, c_n};
 }
 

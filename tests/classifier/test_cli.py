@@ -268,6 +268,16 @@ def test_predict_from_frozen_weights(model: Path) -> None:
         assert abs(float(one["probability"]) - float(other["probability"])) < 2e-6
 
 
+def test_predict_from_integers(model: Path) -> None:
+    texts = ["--text", "房间 很 好", "--text", "很 差"]
+    live, frozen = (read_csv(run("predict", model, *texts, *more).stdout) for more in ([], ["--dtype", "int8"]))
+    for one, other in zip(live, frozen, strict=True):
+        assert one["prediction"] == other["prediction"]
+        assert 0 < abs(float(one["probability"]) - float(other["probability"])) < 0.03
+    failed = run("predict", model, *texts, "--dtype", "int4")
+    assert (failed.exit_code, "dtype must be one of 'float32'" in failed.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("source", ["file", "pipe", "dash"])
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_predict_reads_files_and_pipes_and_writes_csv_and_jsonl(

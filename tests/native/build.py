@@ -40,7 +40,7 @@ FLAVOURS = {
 }
 WARNINGS = ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes"]
 # No code under test, compiled once for both flavours.
-BINDINGS = ["module", "lstm", "text_conv", "frozen_text_conv", "tables", "pools"]
+BINDINGS = ["module", "lstm", "quantized_lstm", "text_conv", "frozen_text_conv", "tables", "pools"]
 SLOW_FIRST = ["lstm", "text_conv", "frozen_text_conv"]  # the longest compilations start first
 _background: list[subprocess.Popen[bytes]] = []
 

@@ -2,26 +2,10 @@
 #include "../../csrc/cpu/lstm.h"
 #include "../../csrc/cpu/lstm_cell.h"
 #include "arrays.h"
+#include "schedules.h"
 
 namespace textnn::native {
 namespace {
-
-cpu::Schedule schedule(const Arguments& a) {
-  const int64_t B = a.count("sequence"), T = a.count("batch_size");
-  return {B,
-          T,
-          a.size("N"),
-          a.array<const int64_t>("sequence"),
-          a.array<const int64_t>("length", B),
-          a.array<const int64_t>("batch_size"),
-          a.array<const int64_t>("first_row", T),
-          a.size("reverse") != 0};
-}
-
-cpu::Layout layout(const Arguments& a, const std::string& of) {
-  return {a.array<const int64_t>(of + "_sequence_offset", a.count("sequence")),
-          a.array<const int64_t>(of + "_step_offset", a.count("batch_size"))};
-}
 
 template <class T>
 void forward(const cpu::ThreadPool& pool, const Arguments& a) {

@@ -45,7 +45,7 @@ int64_t find_distinct(const py::dict& values) {
   const Arguments a = arguments(values);
   const int64_t N = a.count("ids"), V = a.size("V");
   return cpu::find_distinct(a.array<const int64_t>("ids"), N, V, a.array<int64_t>("distinct", std::min(N, V)),
-              a.array<int32_t>("token", N));
+                            a.array<int32_t>("token", N));
 }
 
 void vector_math(const std::string& function, const py::dict& values) {
@@ -107,6 +107,7 @@ PYBIND11_MODULE(textnn_native, m) {
   native::def_kernel(m, "lstm_backward", &native::lstm_backward);
   native::def_kernel(m, "lstm_cell", &native::lstm_cell);
   native::def_kernel(m, "lstm_cell_backward", &native::lstm_cell_backward);
+  native::def_kernel(m, "quantized_lstm", &native::quantized_lstm);
   native::def_kernel(m, "text_conv_forward", &native::text_conv_forward);
   native::def_kernel(m, "embedding_text_conv_forward", &native::embedding_text_conv_forward);
   native::def_kernel(m, "text_conv_backward", &native::text_conv_backward);

@@ -53,6 +53,9 @@ SHARED = [
     Case((60, 47, 0, 60, 25), 33, 40, 36, reverse=True),
     Case(LENGTHS, 33, 40, reverse=True),
     Case(LENGTHS, 33, 40, 36),
+    # Few sequences for a long time: input products in slices, input gradients put off, more than once.
+    Case((130,), 21, 18),
+    Case((0, 70, 101, 30), 21, 18, 5, reverse=True),
 ]
 
 

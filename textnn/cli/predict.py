@@ -60,6 +60,10 @@ def predict(
     frozen: Annotated[
         bool, typer.Option("--frozen/--no-frozen", help="Make a table of all words first: pays for many texts.")
     ] = False,
+    dtype: Annotated[
+        str | None,
+        typer.Option(metavar="int16|int8", help="Freeze in integers: faster, probabilities change a little."),
+    ] = None,
     threads: Threads = None,
     quiet: Quiet = False,
     text_column: TextColumn = None,
@@ -100,7 +104,7 @@ def predict(
         records = iter_records(
             str(file), text_column, None, input_format, encoding, need_label=False, keep_empty=True, report=report
         )
-    classifier = SentimentClassifier.load(model, frozen=frozen)
+    classifier = SentimentClassifier.load(model, frozen=dtype or frozen)
     total = empty = 0
     with open_output(output) as stream:
         write = make_writer(stream, classifier.classes_.tolist(), probabilities)
