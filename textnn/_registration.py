@@ -195,6 +195,35 @@ def _(x: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     return y, _dense(h0), _dense(c0)
 
 
+# --- max_mean_pool ---
+
+
+@register_fake("textnn::max_mean_pool")
+def _(x: Tensor, sizes: _Maybe, flat: bool, save: bool) -> tuple[Tensor, Tensor]:
+    B, F = sizes.shape[0] if flat and sizes is not None else x.shape[0], x.shape[-1]
+    return x.new_empty(B, 2 * F), x.new_empty(B if save else 0, F, dtype=torch.int32)
+
+
+@register_fake("textnn::max_mean_pool_backward")
+def _(dy: Tensor, at: Tensor, x: Tensor, sizes: _Maybe, flat: bool) -> Tensor:
+    return _dense(x)
+
+
+def _max_mean_pool_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    x, sizes, ctx.flat, _ = inputs
+    ctx.mark_non_differentiable(output[1])
+    ctx.save_for_backward(output[1], x, sizes)
+
+
+def _max_mean_pool_backward(ctx: Any, dy: Tensor, _: _Maybe) -> tuple[Any, ...]:
+    at, x, sizes = ctx.saved_tensors
+    return _ops.max_mean_pool_backward(dy, at, x, sizes, ctx.flat), None, None, None
+
+
+register_autograd("textnn::max_mean_pool", _max_mean_pool_backward, setup_context=_max_mean_pool_setup)
+_once("max_mean_pool_backward")
+
+
 # --- embedding ---
 
 
@@ -400,6 +429,6 @@ def _(
     return bias.new_empty(B, bias.shape[0] * bias.shape[1])
 
 
-for _name in ("lstm_cell", "lstm", "bilstm", "text_conv", "embedding_text_conv", "embedding"):
+for _name in ("lstm_cell", "lstm", "bilstm", "max_mean_pool", "text_conv", "embedding_text_conv", "embedding"):
     for _device in ("cpu", "cuda"):
         register_autocast(f"textnn::{_name}", _device, torch.float32)

@@ -323,6 +323,37 @@ def quantized_lstm(
     return y, h_n, c_n
 
 
+def max_mean_pool(x: Tensor, *, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    """Take the maximum and the mean over time of each sequence's own vectors.
+
+    One pass over the vectors; the gradient of a maximum goes to the first step where it stands.
+
+    Parameters
+    ----------
+    x : Tensor [B, T, F], or [N, F] with ``offsets``
+    lengths, offsets : Tensor int64 [B], optional
+        Steps of each sequence, or where each begins in a flat batch. Without either, all T steps count.
+
+    Returns
+    -------
+    y : Tensor [B, 2F]
+        Maxima, then means; zeros for a sequence without steps.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has another number of dimensions, or a length or offset is out of range.
+    TypeError
+        If ``x`` is not floating-point.
+    """
+    flat = offsets is not None
+    if x.dim() != (2 if flat else 3):
+        raise ValueError(f"x must have shape {'[N, F] with offsets' if flat else '[B, T, F]'}, got {list(x.shape)}")
+    sizes = _sentence_sizes(x, lengths, offsets)
+    (x,), narrow = widen(check_dtypes({"x": x}), x)
+    return narrow(_ops.max_mean_pool(x, sizes, flat, needs_gradient(x))[:1])[0]
+
+
 def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
     """Look up tokens in an embedding table.
 
@@ -603,6 +634,7 @@ __all__ = [
     "frozen_text_conv",
     "lstm",
     "lstm_cell",
+    "max_mean_pool",
     "quantized_lstm",
     "text_conv",
 ]

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from textnn import functional
 from textnn.layers import EmbeddingLSTM, EmbeddingTextConv
 from textnn.layers.frozen import DTYPES
 from textnn.options import check_option
@@ -193,12 +194,6 @@ def segment_lengths(ids: Tensor, offsets: Tensor) -> Tensor:
     return torch.diff(offsets, append=end)
 
 
-def max_mean_pool(x: Tensor, lengths: Tensor) -> Tensor:
-    """Return maximum and mean over each text, side by side: x [N, F], lengths [B] -> [B, 2F]."""
-    parts = [torch.segment_reduce(x, reduce, lengths=lengths, axis=0, unsafe=True) for reduce in ("max", "mean")]
-    return torch.cat(parts, dim=1)
-
-
 def cut_or_pad(ids: Tensor, offsets: Tensor, length: int) -> Tensor:
     """Return the first ``length`` ids of each text, with 0 where it has fewer: [B, length]."""
     steps = torch.arange(length, device=ids.device)
@@ -295,7 +290,7 @@ class _PooledLSTM(TextModel):
         """Return the logits [B, classes]."""
         ids = drop_words(ids, self.word_dropout, self.training)
         steps, _ = self.encoder(ids, offsets=offsets)  # [N, H * directions]
-        features = max_mean_pool(steps, segment_lengths(ids, offsets))
+        features = functional.max_mean_pool(steps, offsets=offsets)
         logits: Tensor = self.output(self.dropout(features))
         return logits
 

@@ -156,6 +156,17 @@ def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, spa
     return F.embedding(ids, table, padding_idx=padding_idx, sparse=sparse)
 
 
+def max_mean_pool(x: Tensor, *, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    """Take maximum and mean over time; see :func:`textnn.functional.max_mean_pool`."""
+    pooled = []
+    for vectors in _sentences(x, lengths, offsets):
+        if vectors.shape[0]:
+            pooled.append(torch.cat([vectors.max(dim=0).values, vectors.mean(dim=0)]))
+        else:
+            pooled.append(x.new_zeros(2 * x.shape[-1]))
+    return torch.stack(pooled) if pooled else x.new_zeros(0, 2 * x.shape[-1])
+
+
 def text_conv(
     x: Tensor,
     weight: Sequence[Tensor],

@@ -12,14 +12,9 @@
 #include <algorithm>
 #include "../math/activation.h"
 #include "parallel.h"
+#include "sentences.h"
 
 namespace textnn::cpu {
-
-struct Sentences {
-  int64_t B;
-  const int64_t* start;   // [B] first token of each sentence
-  const int64_t* length;  // [B]
-};
 
 struct TextConvKernelSizes {
   int64_t S, C, D;

@@ -42,6 +42,10 @@ STABLE_TORCH_LIBRARY(textnn, m) {
       "quantized_lstm(Tensor x, Tensor h0, Tensor c0, Tensor weight, Tensor scale, Tensor sum, Tensor bias, "
       "Tensor? sizes, str layout, bool reverse, bool outputs) -> (Tensor y, Tensor h_n, Tensor c_n)");
 
+  // at [B, F]: the steps of the maxima, kept for the backward pass.
+  m.def("max_mean_pool(Tensor x, Tensor? sizes, bool flat, bool save) -> (Tensor y, Tensor at)");
+  m.def("max_mean_pool_backward(Tensor dy, Tensor at, Tensor x, Tensor? sizes, bool flat) -> Tensor");
+
   m.def("embedding(Tensor ids, Tensor table, int padding_idx, bool sparse) -> Tensor");
   // sparse: dtable [U, D] holds the rows `distinct` [U], in rising order; otherwise dtable [rows, D], distinct is
   // empty.

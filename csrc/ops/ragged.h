@@ -8,6 +8,7 @@
 //   b]
 #pragma once
 #include "../cpu/schedule.h"
+#include "../cpu/sentences.h"
 #include "tensors.h"
 
 namespace textnn::ops {
@@ -44,6 +45,7 @@ class Ragged {
 struct SentenceBounds {
   std::vector<int64_t> start, length;
   SentenceBounds(const Tensor& tokens, bool flat, const OptionalTensor& sizes);
+  cpu::Sentences sentences() const { return {int64_t(start.size()), start.data(), length.data()}; }
 };
 
 // An int64 tensor's values; anything else is an error that names it.

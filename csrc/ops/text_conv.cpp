@@ -57,10 +57,6 @@ struct Kernels {
   }
 };
 
-cpu::Sentences sentences(const SentenceBounds& bounds) {
-  return {int64_t(bounds.start.size()), bounds.start.data(), bounds.length.data()};
-}
-
 struct Output {
   Tensor y, window;
   Output(const Tensor& like, int64_t B, int64_t columns, bool save)
@@ -83,7 +79,7 @@ std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, co
     using T = decltype(zero);
     const auto w = kernels.weight_pointers<T>(), b = kernels.bias_pointers<T>();
     cpu::text_conv_forward<T>(
-        torch_threads(), {sentences(bounds), kernels.sizes(same, activation), x.const_data_ptr<T>(), w.data(), b.data(),
+        torch_threads(), {bounds.sentences(), kernels.sizes(same, activation), x.const_data_ptr<T>(), w.data(), b.data(),
                           writable<T>(out.y), writable<int32_t>(out.window)});
   });
   return {out.y, out.window};
@@ -105,7 +101,7 @@ std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor&
     const auto w = kernels.weight_pointers<T>(), b = kernels.bias_pointers<T>();
     cpu::embedding_text_conv_forward<T>(
         torch_threads(),
-        {sentences(bounds), kernels.sizes(same, activation), distinct.U, distinct.id.data(), distinct.token.data(),
+        {bounds.sentences(), kernels.sizes(same, activation), distinct.U, distinct.id.data(), distinct.token.data(),
          table.const_data_ptr<T>(), w.data(), b.data(), writable<T>(out.y), writable<int32_t>(out.window)});
   });
   return {out.y, out.window};
@@ -134,7 +130,7 @@ struct Backward {
       using T = decltype(zero);
       const auto weight = kernels.weight_pointers<T>();
       cpu::TextConvBackward<T> args{};
-      args.sentences = sentences(bounds);
+      args.sentences = bounds.sentences();
       args.sizes = kernels.sizes(same, activation);
       args.N = N;
       args.x = x.const_data_ptr<T>();

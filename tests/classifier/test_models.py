@@ -13,7 +13,6 @@ from textnn.models import (
     build_model,
     drop_words,
     get_architecture,
-    max_mean_pool,
     register,
     resolve_options,
 )
@@ -116,14 +115,6 @@ def test_gradient_of_the_table_has_the_rows_of_the_batch(name: str) -> None:
     padding = {0} if name == "lecture-lstm" else set()  # short texts end in [PAD], which is a word there
     assert gradient._indices()[0].tolist() == sorted({2, 3, 4, 5, 7} | padding), name
     assert [table is model.encoder.weight for table in model.sparse_parameters()] == [True], name
-
-
-def test_pooling_is_maximum_and_mean_of_each_text() -> None:
-    x = torch.randn(9, 3, dtype=torch.float64, requires_grad=True)
-    lengths = torch.tensor([2, 1, 6])
-    expected = torch.stack([torch.cat([part.amax(0), part.mean(0)]) for part in x.split(lengths.tolist())])
-    torch.testing.assert_close(max_mean_pool(x, lengths), expected)
-    assert torch.autograd.gradcheck(lambda x: max_mean_pool(x, lengths), (x,))
 
 
 def test_a_frozen_model_gives_the_same_logits_and_leaves_the_model_alone() -> None:

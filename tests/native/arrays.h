@@ -69,5 +69,6 @@ Kernel adam_rows, adam_exact_rows, adam_catch_up, embedding, embedding_backward;
 Kernel lstm_forward, lstm_backward, lstm_cell, lstm_cell_backward, quantized_lstm;
 Kernel text_conv_forward, embedding_text_conv_forward, text_conv_backward;
 Kernel frozen_text_conv, quantize_products;
+Kernel max_mean_pool, max_mean_pool_backward;
 
 }  // namespace textnn::native

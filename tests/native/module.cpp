@@ -113,5 +113,7 @@ PYBIND11_MODULE(textnn_native, m) {
   native::def_kernel(m, "text_conv_backward", &native::text_conv_backward);
   native::def_kernel(m, "frozen_text_conv", &native::frozen_text_conv);
   native::def_kernel(m, "quantize_products", &native::quantize_products);
+  native::def_kernel(m, "max_mean_pool", &native::max_mean_pool);
+  native::def_kernel(m, "max_mean_pool_backward", &native::max_mean_pool_backward);
   native::def_probes(m);
 }

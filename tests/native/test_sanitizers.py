@@ -20,6 +20,7 @@ import build
 TESTS = (
     "test_distinct.py",
     "test_kernels_lstm.py",
+    "test_kernels_pool.py",
     "test_kernels_quantized_lstm.py",
     "test_kernels_tables.py",
     "test_kernels_text_conv.py",

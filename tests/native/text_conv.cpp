@@ -1,5 +1,6 @@
-// csrc/cpu/text_conv.h, called with arguments by the names that they have there; the weights of kernel i are the arrays
-// "weight<i>" and "bias<i>".
+// csrc/cpu/text_conv.h and pool.h, called with arguments by the names that they have there; the weights of kernel i are
+// the arrays "weight<i>" and "bias<i>".
+#include "../../csrc/cpu/pool.h"
 #include "../../csrc/cpu/text_conv.h"
 #include <vector>
 #include "arrays.h"
@@ -104,6 +105,26 @@ void embedding_text_conv_forward(const cpu::ThreadPool& pool, const Arguments& a
 
 void text_conv_backward(const cpu::ThreadPool& pool, const Arguments& a) {
   a.dispatch("y", [&](auto zero) { backward<decltype(zero)>(pool, a); });
+}
+
+void max_mean_pool(const cpu::ThreadPool& pool, const Arguments& a) {
+  const cpu::Sentences sentences{a.count("start"), a.array<const int64_t>("start"), a.array<const int64_t>("length")};
+  const int64_t B = sentences.B, F = a.size("F");
+  a.dispatch("x", [&](auto zero) {
+    using T = decltype(zero);
+    cpu::max_mean_pool<T>(pool, {sentences, F, a.array<const T>("x"), a.array<T>("y", B * 2 * F),
+                                 a.optional<int32_t>("at", B * F)});
+  });
+}
+
+void max_mean_pool_backward(const cpu::ThreadPool& pool, const Arguments& a) {
+  const cpu::Sentences sentences{a.count("start"), a.array<const int64_t>("start"), a.array<const int64_t>("length")};
+  const int64_t B = sentences.B, F = a.size("F"), N = a.size("N");
+  a.dispatch("dy", [&](auto zero) {
+    using T = decltype(zero);
+    cpu::max_mean_pool_backward<T>(pool, {sentences, F, N, a.array<const int32_t>("at", B * F),
+                                          a.array<const T>("dy", B * 2 * F), a.array<T>("dx", N * F)});
+  });
 }
 
 }  // namespace textnn::native

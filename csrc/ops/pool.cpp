@@ -1,0 +1,47 @@
+// textnn::max_mean_pool and its backward operator.
+#include "../cpu/pool.h"
+#include "ragged.h"
+
+namespace textnn::ops {
+namespace {
+
+std::tuple<Tensor, Tensor> max_mean_pool(const Tensor& x_, const OptionalTensor& sizes, bool flat, bool save) {
+  STD_TORCH_CHECK(x_.dim() == (flat ? 2 : 3), "textnn: x must have ", flat ? 2 : 3, " dimensions, got shape ",
+                  shape_of(x_));
+  const Tensor x = compact(x_);
+  const SentenceBounds bounds(x, flat, sizes);
+  const int64_t B = int64_t(bounds.start.size()), F = x.size(x.dim() - 1);
+  Tensor y = empty(x, {B, 2 * F}), at = torch::stable::new_empty(x, {save ? B : 0, F}, ScalarType::Int);
+  dispatch(x, [&](auto zero) {
+    using T = decltype(zero);
+    cpu::max_mean_pool<T>(torch_threads(), {bounds.sentences(), F, x.const_data_ptr<T>(), writable<T>(y),
+                                            writable<int32_t>(at)});
+  });
+  return {y, at};
+}
+
+Tensor max_mean_pool_backward(const Tensor& dy_, const Tensor& at_, const Tensor& x, const OptionalTensor& sizes,
+                              bool flat) {
+  const Tensor dy = compact(dy_), at = compact(at_);
+  const SentenceBounds bounds(x, flat, sizes);
+  const int64_t B = int64_t(bounds.start.size()), F = x.size(x.dim() - 1);
+  check_shape("the gradient", dy, {B, 2 * F});
+  check_shape("at", at, {B, F});
+  check_dtype("the gradient", dy, x);
+  Tensor dx = pooled(x, leading(x, F));
+  dispatch(x, [&](auto zero) {
+    using T = decltype(zero);
+    cpu::max_mean_pool_backward<T>(torch_threads(),
+                                   {bounds.sentences(), F, x.numel() / std::max<int64_t>(1, F),
+                                    at.const_data_ptr<int32_t>(), dy.const_data_ptr<T>(), writable<T>(dx)});
+  });
+  return dx;
+}
+
+}  // namespace
+}  // namespace textnn::ops
+
+STABLE_TORCH_LIBRARY_IMPL(textnn, CPU, m) {
+  m.impl("max_mean_pool", TORCH_BOX(&textnn::ops::max_mean_pool));
+  m.impl("max_mean_pool_backward", TORCH_BOX(&textnn::ops::max_mean_pool_backward));
+}
