@@ -123,9 +123,9 @@ def good():
     ("place", "value", "message"),
     [
         (0, torch.randn(4, 3), r"x must have shape \[T, B, I\], got \[4, 3\]"),
-        (1, torch.zeros(2, 5), r"h0 and c0 must have shapes \[2, B, P\] and \[2, B, H\], got \[2, 5\] and \[2, 2, 5\]"),
+        (1, torch.zeros(2, 5), r"h0 and c0 must have shapes \[directions, B, P\] .*, got \[2, 5\] and \[2, 2, 5\]"),
         (1, torch.zeros(1, 2, 5), r"h0 and c0 must have shapes \[2, B, P\] and \[2, B, H\], got \[1, 2, 5\]"),
-        (2, torch.zeros(2, 3, 5), r"c0 must have shape \[2, B, H\] = \[2, 2, 5\], got \[2, 3, 5\]"),
+        (2, torch.zeros(2, 3, 5), r"c0 must have shape \[directions, B, H\] = \[2, 2, 5\], got \[2, 3, 5\]"),
         (3, [torch.randn(20, 4), torch.randn(20, 5)], r"ahead.w_ih must have shape \[4H, I\] = \[20, 3\]"),
         (4, [torch.randn(20, 3), torch.randn(20, 4)], r"reverse.w_hh must have shape \[4H, P\] = \[20, 5\]"),
         (4, [torch.randn(20, 3)], "reverse must hold w_ih, w_hh and at most b_ih, b_hh, w_hr, got 1 tensors"),

@@ -186,6 +186,57 @@ for _name in ("lstm", "bilstm"):
     _once(f"{_name}_backward")
 
 
+# --- embedding_lstm ---
+
+
+@register_fake("textnn::embedding_lstm")
+def _(ids: Tensor, table: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    # The shapes of an input of vectors where the ids stand.
+    x = table.new_empty(*ids.shape, table.shape[1])
+    return _lstm_outputs(x, h0, c0, rest[4] is not None, 1 if rest[5] is None else 2, *rest[-2:])
+
+
+@register_fake("textnn::embedding_lstm_backward")
+def _(dy: _Maybe, dh_n: _Maybe, dc_n: _Maybe, ids: Tensor, table: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    sparse, need_dtable = rest[-2:]
+    distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
+    rows = (distinct if sparse else table.shape[0]) if need_dtable else 0
+    directions = 1 if rest[3] is None else 2
+    weights = [rest[:3], rest[3:6]][:directions]
+    _, *gradients = _lstm_gradients(table, c0, weights, False)
+    missing = [table.new_empty(0) for _ in range(4 * (2 - directions))]
+    return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *gradients, *missing)
+
+
+def _embedding_lstm_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ids, table, _, c0, *weights = inputs[:14]
+    sizes, ctx.layout, ctx.padding_idx, ctx.sparse, outputs, _ = inputs[14:]
+    ctx.set_materialize_grads(False)
+    if not outputs:
+        ctx.mark_non_differentiable(output[0])
+    ctx.given = [w is not None for w in weights]
+    used = [w for i, w in enumerate(weights) if i % 5 not in (2, 3)]
+    ctx.save_for_backward(ids, table, c0, *used, sizes, *output[3:])
+
+
+def _embedding_lstm_backward(ctx: Any, dy: _Maybe, dh_n: _Maybe, dc_n: _Maybe, *_: _Maybe) -> tuple[Any, ...]:
+    if dy is None and dh_n is None and dc_n is None:
+        return (None,) * 20
+    inputs, kept, need = ctx.saved_tensors[:10], ctx.saved_tensors[10:], ctx.needs_input_grad[1]
+    dtable, distinct, dh0, dc0, *dw = _ops.embedding_lstm_backward(
+        dy, dh_n, dc_n, *inputs, ctx.layout, *kept, ctx.padding_idx, ctx.sparse, need
+    )
+    if ctx.sparse and need:
+        dtable = _rows_gradient(distinct, dtable, inputs[1].shape)
+    gradients = [*dw[:2], dw[2], *dw[2:4], *dw[4:6], dw[6], *dw[6:8]]  # the biases have the same gradient
+    weights = (g if given else None for g, given in zip(gradients, ctx.given, strict=True))
+    return (None, dtable if need else None, dh0, dc0, *weights, *(None,) * 6)
+
+
+register_autograd("textnn::embedding_lstm", _embedding_lstm_backward, setup_context=_embedding_lstm_setup)
+_once("embedding_lstm_backward")
+
+
 # --- quantized_lstm: no gradients, which textnn.functional says before the operator is called ---
 
 
@@ -429,6 +480,15 @@ def _(
     return bias.new_empty(B, bias.shape[0] * bias.shape[1])
 
 
-for _name in ("lstm_cell", "lstm", "bilstm", "max_mean_pool", "text_conv", "embedding_text_conv", "embedding"):
+for _name in (
+    "lstm_cell",
+    "lstm",
+    "bilstm",
+    "embedding_lstm",
+    "max_mean_pool",
+    "text_conv",
+    "embedding_text_conv",
+    "embedding",
+):
     for _device in ("cpu", "cuda"):
         register_autocast(f"textnn::{_name}", _device, torch.float32)

@@ -179,21 +179,99 @@ def bilstm(
     Schuster and Paliwal 1997, Bidirectional Recurrent Neural Networks.
     """
     sizes, layout = _check_lstm_batch(x, h0, c0, 3, lengths, offsets, batch_sizes, batch_first)
-    if h0.shape[0] != 2 or c0.shape[0] != 2:
+    tensors = {"x": x, "h0": h0, "c0": c0, **_check_directions(x, h0, c0, {"ahead": ahead, "reverse": reverse})}
+    tensors_, narrow = widen(check_dtypes(tensors), *tensors.values())
+    return narrow(_ops.bilstm(*tensors_, sizes, layout, outputs, needs_gradient(*tensors_))[:3])
+
+
+def embedding_lstm(
+    ids: Tensor,
+    table: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    ahead: Sequence[Tensor | None],
+    reverse: Sequence[Tensor | None] | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding_idx: int | None = None,
+    sparse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Look up tokens in an embedding table and run one layer of an LSTM over them, in one direction or both.
+
+    The results are those of ``lstm(embedding(ids, table), ...)``. The products of embeddings and input weights are made
+    once for each distinct token of the batch, forwards and backwards, unless hardly any token comes twice.
+
+    Parameters
+    ----------
+    ids : Tensor int64 [B, T], or [N] with ``offsets``
+    table : Tensor [V, I]
+        The embeddings.
+    h0, c0 : Tensor [directions, B, P] and [directions, B, H]
+        The initial states.
+    ahead, reverse : sequence of 2 to 5 Tensor
+        ``w_ih``, ``w_hh`` and, each optional, ``b_ih``, ``b_hh``, ``w_hr`` of each direction, as in :func:`bilstm`;
+        without ``reverse`` one direction.
+    lengths, offsets : Tensor int64 [B], optional
+        Tokens of each sequence, or where each begins in a flat batch. Without either, all T tokens count.
+    padding_idx : int, optional
+        The row of the table that gets no gradient.
+    sparse : bool, default=False
+        Whether the gradient of the table is a sparse tensor with one row for each distinct token, coalesced.
+    outputs : bool, default=True
+        As in :func:`lstm`.
+
+    Returns
+    -------
+    y : Tensor [B, T, directions * P], or [N, directions * P] with ``offsets``
+        The outputs; zero at padding. [0] without ``outputs``.
+    h_n, c_n : Tensor [directions, B, P] and [directions, B, H]
+
+    Raises
+    ------
+    IndexError
+        If an id lies outside the table.
+    ValueError
+        If shapes do not fit each other, or a length or offset is out of range.
+    TypeError
+        If dtypes differ or are not floating-point, or ids are not int64 or int32.
+    """
+    if ids.dim() != (2 if offsets is None else 1):
+        want = "[B, T]" if offsets is None else "[N] with offsets"
+        raise ValueError(f"ids must have shape {want}, got {list(ids.shape)}")
+    row = _check_table(table, padding_idx)
+    ids = check_ids(ids, table.shape[0])
+    rows = ids.unsqueeze(-1).expand(*ids.shape, table.shape[1])  # of the shape that vectors would have
+    sizes, layout = _check_lstm_batch(rows, h0, c0, 3, lengths, offsets, None, True)
+    given = {"ahead": ahead} if reverse is None else {"ahead": ahead, "reverse": reverse}
+    tensors = {"table": table, "h0": h0, "c0": c0, **_check_directions(rows, h0, c0, given)}
+    tensors_, narrow = widen(check_dtypes(tensors), *tensors.values())
+    weights = [*tensors_[3:], *[None] * (13 - len(tensors_))]
+    save = needs_gradient(*tensors_)
+    result = _ops.embedding_lstm(ids, *tensors_[:3], *weights, sizes, layout, row, sparse, outputs, save)
+    return narrow(result[:3])
+
+
+def _check_directions(
+    x: Tensor, h0: Tensor, c0: Tensor, directions: Mapping[str, Sequence[Tensor | None]]
+) -> dict[str, Tensor | None]:
+    """Check the weights of each direction; all five of each by their names."""
+    D = len(directions)
+    if h0.shape[0] != D or c0.shape[0] != D:
         shapes = f"{list(h0.shape)} and {list(c0.shape)}"
-        raise ValueError(f"h0 and c0 must have shapes [2, B, P] and [2, B, H], got {shapes}")
-    tensors: dict[str, Tensor | None] = {"x": x, "h0": h0, "c0": c0}
-    for name, weights in (("ahead", ahead), ("reverse", reverse)):
+        raise ValueError(f"h0 and c0 must have shapes [{D}, B, P] and [{D}, B, H], got {shapes}")
+    tensors: dict[str, Tensor | None] = {}
+    for name, weights in directions.items():
         if not 2 <= len(weights) <= 5:
             raise ValueError(f"{name} must hold w_ih, w_hh and at most b_ih, b_hh, w_hr, got {len(weights)} tensors")
         names = ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
         given = dict(zip((f"{name}.{w}" for w in names), [*weights, None, None, None], strict=False))
         _check_lstm_weights(x, h0, c0, given, f"{name}.")
         tensors |= given
-    if (tensors["ahead.w_hr"] is None) != (tensors["reverse.w_hr"] is None):
+    if len({tensors[f"{name}.w_hr"] is None for name in directions}) == 2:
         raise ValueError("w_hr must be given for both directions or for none")
-    tensors_, narrow = widen(check_dtypes(tensors), *tensors.values())
-    return narrow(_ops.bilstm(*tensors_, sizes, layout, outputs, needs_gradient(*tensors_))[:3])
+    return tensors
 
 
 def _check_lstm_batch(
@@ -217,7 +295,7 @@ def _check_lstm_batch(
         want = "[N, I] with offsets or batch_sizes" if flat else "[B, T, I]" if batch_first else "[T, B, I]"
         raise ValueError(f"x must have shape {want}, got {list(x.shape)}")
     if h0.dim() != state_dims or c0.dim() != state_dims:
-        want = "[B, P] and [B, H]" if state_dims == 2 else "[2, B, P] and [2, B, H]"
+        want = "[B, P] and [B, H]" if state_dims == 2 else "[directions, B, P] and [directions, B, H]"
         raise ValueError(f"h0 and c0 must have shapes {want}, got {list(h0.shape)} and {list(c0.shape)}")
     B = h0.shape[-2]
     if offsets is not None:
@@ -239,13 +317,14 @@ def _check_lstm_weights(x: Tensor, h0: Tensor, c0: Tensor, tensors: Mapping[str,
         "b_hh": (("4H",), (4 * H,)),
         "w_hr": (("P", "H"), (P, H)),
     }
-    check_shape("c0", c0, ("2", "B", "H")[-c0.dim() :], (2, B, H)[-c0.dim() :])
+    states = ("directions", "B", "H")[-h0.dim() :], (h0.shape[0], B, H)[-h0.dim() :]
+    check_shape("c0", c0, *states)
     for name, (letters, shape) in shapes.items():
         tensor = tensors[prefix + name]
         if tensor is not None:
             check_shape(prefix + name, tensor, letters, shape)
     if tensors[f"{prefix}w_hr"] is None:
-        check_shape("h0", h0, ("2", "B", "H")[-h0.dim() :], (2, B, H)[-h0.dim() :])
+        check_shape("h0", h0, *states)
 
 
 def quantized_lstm(
@@ -630,6 +709,7 @@ def _sentence_sizes(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | No
 __all__ = [
     "bilstm",
     "embedding",
+    "embedding_lstm",
     "embedding_text_conv",
     "frozen_text_conv",
     "lstm",

@@ -86,6 +86,29 @@ def bilstm(
     return torch.cat(y, dim=-1), torch.stack(h_n), torch.stack(c_n)
 
 
+def embedding_lstm(
+    ids: Tensor,
+    table: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    ahead: Sequence[Tensor | None],
+    reverse: Sequence[Tensor | None] | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding_idx: int | None = None,
+    sparse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Look up and run one layer; see :func:`textnn.functional.embedding_lstm`."""
+    x = F.embedding(ids, table, padding_idx=padding_idx, sparse=sparse)
+    batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_first": True, "outputs": outputs}
+    if reverse is not None:
+        return bilstm(x, h0, c0, ahead, reverse, **batch)
+    y, h_n, c_n = lstm(x, h0[0], c0[0], *ahead, **batch)  # type: ignore[arg-type]
+    return y, h_n[None], c_n[None]
+
+
 def quantized_lstm(
     x: Tensor,
     h0: Tensor,

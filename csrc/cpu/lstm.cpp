@@ -59,7 +59,8 @@ void bilstm_backward(const ThreadPool& pool, const LstmBackward<T>& ahead, const
     return lstm_backward(pool, second);
   }
   // The second direction's dx in packed order, to be added afterwards.
-  const int64_t size = ahead.dx ? s.N * I : 0;
+  const bool tokens = ahead.tokens.token;
+  const int64_t size = ahead.dx ? (tokens ? ahead.tokens.U : s.N) * I : 0;
   Workspace workspace(Workspace::bytes<T>(size) + Workspace::bytes<int64_t>(s.B) + Workspace::bytes<int64_t>(s.T));
   T* dx = workspace.take<T>(size);
   int64_t *sequence = workspace.take<int64_t>(s.B), *step = workspace.take<int64_t>(s.T);
@@ -70,12 +71,14 @@ void bilstm_backward(const ThreadPool& pool, const LstmBackward<T>& ahead, const
     second.dx_layout = {sequence, step};
   }
   each_on_its_own(pool, [&](const ThreadPool& one, int64_t d) { lstm_backward(one, d ? second : ahead); });
+  const auto add = [](T* to, const T* from, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) to[i] += from[i];
+  };
+  if (tokens && ahead.dx) return add(ahead.dx, dx, size);
   for (int64_t t = 0; ahead.dx && t < s.T; ++t)
-    for (int64_t b = 0; b < s.batch_size[t]; ++b) {
-      T* to = ahead.dx + ahead.dx_layout.sequence_offset[b] + ahead.dx_layout.step_offset[t];
-      const T* from = dx + sequence[b] + step[t];
-      for (int64_t i = 0; i < I; ++i) to[i] += from[i];
-    }
+    for (int64_t b = 0; b < s.batch_size[t]; ++b)
+      add(ahead.dx + ahead.dx_layout.sequence_offset[b] + ahead.dx_layout.step_offset[t], dx + sequence[b] + step[t],
+          I);
 }
 
 template void lstm_forward(const ThreadPool&, const LstmForward<float>&);

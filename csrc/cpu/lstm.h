@@ -1,18 +1,29 @@
 // One layer and direction of an LSTM over a ragged batch. I input size, H hidden size, P size of the output state: H,
 // or the projection's size where w_hr is given (Sak et al. 2014). Weights and gate order (i, f, g, o) as in
 // torch.nn.LSTM.
+//
+// The input is a vector for each position; or, with Tokens, rows of a table, of which a batch of text repeats most: the
+// products of a row are then made once.
 #pragma once
 #include "parallel.h"
 #include "schedule.h"
 
 namespace textnn::cpu {
 
+// Which row of a table stands at each position.
+struct Tokens {
+  int64_t U;                // distinct tokens
+  const int64_t* distinct;  // [U] their rows, rising
+  const int32_t* token;     // [positions] which of them, or null: positions have vectors of their own
+};
+
 template <class T>
 struct LstmForward {
   Schedule schedule;
   int64_t I, H, P;
-  const T* x;  // (b, t) at x_layout, I contiguous values
+  const T* x;  // (b, t) at x_layout, I contiguous values; with tokens the table [V, I]
   Layout x_layout;
+  Tokens tokens;  // if any: x_layout gives the position of (b, t)
   const T* h0;    // [B, P] in the caller's order
   const T* c0;    // [B, H]
   const T* w_ih;  // [4H, I]
@@ -35,9 +46,10 @@ template <class T>
 struct LstmBackward {
   Schedule schedule;
   int64_t I, H, P;
-  const T* x;  // (b, t) at x_layout, I contiguous values
+  const T* x;  // (b, t) at x_layout, I contiguous values; with tokens the table [V, I]
   Layout x_layout;
-  const T* dy;  // (b, t) at dy_layout, or null
+  Tokens tokens;  // if any: x_layout gives the position of (b, t)
+  const T* dy;    // (b, t) at dy_layout, or null
   Layout dy_layout;
   const T* dh_n;         // [B, P] or null
   const T* dc_n;         // [B, H] or null
@@ -49,7 +61,7 @@ struct LstmBackward {
   const T* cells;        // [blocks, N, U]
   const T* h_prev;       // [N, P]
   const T* unprojected;  // [N, H] or null
-  T* dx;                 // (b, t) at dx_layout, or null
+  T* dx;                 // (b, t) at dx_layout, with tokens [U, I]; or null
   Layout dx_layout;
   bool add_dx;  // whether dx is added to what stands there
   T* dh0;       // [B, P] in the caller's order

@@ -8,6 +8,9 @@
 //
 // As in the forward pass the members of a team share out the columns, or, where the weights fit a core's cache, the
 // sequences. The gradients of the weights are large products over all steps afterwards (weight_gradient.h).
+//
+// With tokens dgates is summed for each distinct one after the last step, and what concerns the input is made of these
+// sums: dx and the gradient of W_ih, each with U rows instead of N.
 
 namespace TEXTNN_ISA {
 
@@ -45,7 +48,7 @@ class LstmBackwardKernel {
 
  private:
   void through_time(const ThreadPool& pool) {
-    const int64_t I = a_.dx ? a_.I : 0, weight_bytes = (a_.P + I) * 4 * a_.H * int64_t(sizeof(T));
+    const int64_t I = a_.dx && !a_.tokens.token ? a_.I : 0, weight_bytes = (a_.P + I) * 4 * a_.H * int64_t(sizeof(T));
     const double work = double(s_.N) * (a_.P + I) * 4 * a_.H;
     const int threads = int(std::min<int64_t>(pool.threads, work / kRecurrentWorkPerThread + 1));
     const bool share_rows = threads > 1 && weight_bytes <= kRecurrentCacheBytes && s_.B >= 2 * kMaxRows * threads;
@@ -109,18 +112,62 @@ class LstmBackwardKernel {
 
   void weights(const ThreadPool& pool) const {
     const int64_t H = a_.H, P = a_.P;
-    Workspace workspace(2 * Workspace::bytes<const T*>(s_.N));
-    const T** x = workspace.take<const T*>(s_.N);
+    const int64_t inputs = a_.tokens.token ? a_.tokens.U : s_.N;
+    Workspace workspace(Workspace::bytes<const T*>(inputs) + Workspace::bytes<const T*>(s_.N));
+    const T** x = workspace.take<const T*>(inputs);
     const T** h = workspace.take<const T*>(s_.N);
-    for (int64_t t = 0; t < s_.T; ++t)
-      for (int64_t b = 0, n = s_.first_row[t]; b < s_.batch_size[t]; ++b, ++n) {
-        x[n] = a_.x + a_.x_layout.sequence_offset[b] + a_.x_layout.step_offset[t];
-        h[n] = a_.h_prev + n * P;
-      }
-    WeightGradient<T>(pool, s_.N, 4 * H, dgates_).run(x, a_.I, a_.dw_ih, h, P, a_.dw_hh, a_.db);
+    for (int64_t n = 0; n < s_.N; ++n) h[n] = a_.h_prev + n * P;
+    const WeightGradient<T> of_all(pool, s_.N, 4 * H, dgates_);
+    if (a_.tokens.token) {
+      of_all.run(h, P, a_.dw_hh, nullptr, 0, nullptr, a_.db);
+      input_of_tokens(pool, x);
+    } else {
+      for_places([&](int64_t n, int64_t place) { x[n] = a_.x + place; });
+      of_all.run(x, a_.I, a_.dw_ih, h, P, a_.dw_hh, a_.db);
+    }
     if (!a_.w_hr) return;
     for (int64_t n = 0; n < s_.N; ++n) h[n] = a_.unprojected + n * H;
     WeightGradient<T>(pool, s_.N, P, dh_).run(h, H, a_.dw_hr, nullptr, 0, nullptr, nullptr);
+  }
+
+  // f(row in packed order, place in x) for all steps of all sequences.
+  template <class F>
+  void for_places(F&& f) const {
+    for (int64_t t = 0; t < s_.T; ++t)
+      for (int64_t b = 0, n = s_.first_row[t]; b < s_.batch_size[t]; ++b, ++n)
+        f(n, a_.x_layout.sequence_offset[b] + a_.x_layout.step_offset[t]);
+  }
+
+  // dx and dw_ih from the sums of dgates for each distinct token. x: room for as many pointers.
+  void input_of_tokens(const ThreadPool& pool, const T** x) const {
+    constexpr int64_t kTokens = 6 * kMaxRows;
+    const int64_t distinct = a_.tokens.U, J = 4 * a_.H;
+    const Panels input(a_.dx ? a_.I : 0, L, 1);
+    Workspace workspace(Workspace::bytes<T>(distinct * J) + Workspace::bytes<T>(input.vectors * J * L) +
+                        Workspace::bytes<int32_t>(distinct + 2) + Workspace::bytes<int32_t>(s_.N));
+    T *sums = workspace.take<T>(distinct * J), *w_ih = workspace.take<T>(input.vectors * J * L);
+    int32_t *end = workspace.take<int32_t>(distinct + 2), *rows = workspace.take<int32_t>(s_.N);
+    std::fill(end, end + distinct + 2, 0);
+    const int32_t* token = a_.tokens.token;
+    for_places([&](int64_t, int64_t place) { ++end[token[place] + 2]; });
+    for (int64_t u = 0; u < distinct; ++u) end[u + 2] += end[u + 1];
+    for_places([&](int64_t n, int64_t place) { rows[end[token[place] + 1]++] = int32_t(n); });
+    for_units(pool, input.count,
+              [&](int64_t p) { pack(w_ih, a_.w_ih, J, a_.I, input, Share(input.count, int(p), int(input.count))); });
+    for_units(pool, (distinct + kTokens - 1) / kTokens, [&](int64_t unit) {
+      const int64_t begin = unit * kTokens, stop = std::min(distinct, begin + kTokens);
+      Row table[kTokens];
+      for (int64_t u = begin; u < stop; ++u) {
+        sum_rows(sums + u * J, dgates_, rows + end[u], end[u + 1] - end[u], J);
+        x[u] = a_.x + a_.tokens.distinct[u] * a_.I;
+        table[u - begin].later = sums + u * J;
+        table[u - begin].dx = a_.dx ? a_.dx + u * a_.I : nullptr;
+      }
+      for (int64_t p = 0; p < input.count; ++p)
+        product(table, stop - begin, w_ih, input, p,
+                [&](const Row* r, int n, int64_t j, int v, const V* dx) { put(r, n, j, v, dx); });
+    });
+    WeightGradient<T>(pool, distinct, J, sums).run(x, a_.I, a_.dw_ih, nullptr, 0, nullptr, nullptr);
   }
 
   // The panels of one member of a matrix [K, columns].
@@ -154,7 +201,8 @@ class LstmBackwardKernel {
     Row r{};
     if (running) {
       r.later = dgates_ + s_.row(b, s + 1) * 4 * a_.H;
-      if (a_.dx) r.dx = a_.dx + a_.dx_layout.sequence_offset[b] + a_.dx_layout.step_offset[s_.time(b, s + 1)];
+      if (a_.dx && !a_.tokens.token)
+        r.dx = a_.dx + a_.dx_layout.sequence_offset[b] + a_.dx_layout.step_offset[s_.time(b, s + 1)];
     }
     if (s < 0) {
       r.dh0 = a_.dh0 + q * a_.P;

@@ -12,6 +12,8 @@
 // A tile of few rows is bound by reading the weights. So where few sequences are active (one sentence, the long tail of
 // a ragged batch) the input's products are made for a slice of steps at once, which reads W_ih once for many rows; the
 // slice stays in the cache.
+//
+// With tokens the products of all distinct ones are made before the first step, unless hardly any token comes twice.
 
 namespace TEXTNN_ISA {
 
@@ -22,6 +24,7 @@ class LstmForwardKernel {
   using Gates = math::LstmGates<V>;
 
   static constexpr int64_t U = kUnits<T>;
+  static constexpr double kRepeated = 0.8;  // of the positions: with more distinct tokens their products do not pay
 
   // Where one sequence reads and writes at the present step.
   struct Row {
@@ -30,6 +33,7 @@ class LstmForwardKernel {
     int64_t c_block, c_next_block;  // from one block of units to the next
     T* c_n;                         // null but at the sequence's last step
     T* gates;                       // null in inference
+    int64_t product;                // which row of the input products, where they have been made
     T* m;                           // o * tanh(c) where there is a projection, else null
   };
   // Input products of some steps for one member: [own panels][rows][4][L].
@@ -42,7 +46,9 @@ class LstmForwardKernel {
 
  public:
   explicit LstmForwardKernel(const LstmForward<T>& a)
-      : a_(a), s_(a.schedule), training_(a.h_prev != nullptr), panels_((a.H + L - 1) / L) {}
+      : a_(a), s_(a.schedule), training_(a.h_prev != nullptr), panels_((a.H + L - 1) / L) {
+    if (a.tokens.token && double(a.tokens.U) < kRepeated * double(s_.N)) distinct_ = a.tokens.U;
+  }
 
   void run(const ThreadPool& pool) {
     const int threads = int(std::min<int64_t>(pool.threads, work() / kRecurrentWorkPerThread + 1));
@@ -50,10 +56,11 @@ class LstmForwardKernel {
     const Panels projection(a_.w_hr ? a_.P : 0, L, threads);
     const int64_t K = a_.I + a_.P, state = unit_blocks<T>(a_.H) * s_.B * U;
     const int64_t m_size = a_.w_hr && !training_ ? s_.B * a_.H : 0, h_size = training_ ? 0 : 2 * s_.B * a_.P;
-    const int64_t slice = panels_ * kSliceRows * 4 * L * (share_rows ? threads : 1);
+    const int64_t slice = distinct_ ? 0 : panels_ * kSliceRows * 4 * L * (share_rows ? threads : 1);
+    const int64_t distinct = panels_ * distinct_ * 4 * L;
     const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
     Workspace workspace(bytes(panels_ * K * 4 * L) + bytes(panels_ * 4 * L) + bytes(projection.vectors * a_.H * L) +
-                        bytes(state) + bytes(m_size) + bytes(h_size) + bytes(slice) +
+                        bytes(state) + bytes(m_size) + bytes(h_size) + bytes(slice) + bytes(distinct) +
                         Workspace::bytes<const T*>(kSliceRows * threads) + Workspace::bytes<Row>(s_.B * threads));
     weights_ = workspace.take<T>(panels_ * K * 4 * L);
     bias_ = workspace.take<T>(panels_ * 4 * L);
@@ -62,6 +69,7 @@ class LstmForwardKernel {
     m_ = workspace.take<T>(m_size);
     h_ = workspace.take<T>(h_size);
     T* products = workspace.take<T>(slice);
+    products_ = workspace.take<T>(distinct);
     const T** slice_x = workspace.take<const T*>(kSliceRows * threads);
     Row* tables = workspace.take<Row>(s_.B * threads);
 
@@ -69,6 +77,7 @@ class LstmForwardKernel {
       const Share mine(panels_, member, size), projected(projection.count, member, size);
       for (int64_t p = mine.begin; p < mine.end; ++p) pack(p);
       for (int64_t p = projected.begin; p < projected.end; ++p) pack_projection(projection, p);
+      for (int64_t p = mine.begin; distinct_ && p < mine.end; ++p) make_products(p);
       start(member, size);
       team.barrier();
       const bool alone = share_rows && size > 1;  // with sequences of its own
@@ -82,8 +91,15 @@ class LstmForwardKernel {
       for (int64_t s = 0; s < s_.T; ++s) {
         const int64_t count = rows.count(s_.batch_size[s]);
         for (int64_t i = 0; i < count; ++i) table[i] = row(rows[i], s);
-        if (s >= slice.end && count <= kFewRows) prepare(slice, s, rows, panels);
-        step(table, count, panels, slice, s < slice.end);
+        if (!distinct_ && s >= slice.end && count <= kFewRows) prepare(slice, s, rows, panels);
+        if (s < slice.end)
+          for (int64_t i = 0; i < count; ++i) table[i].product = slice.next++;
+        for (int64_t p = panels.begin; p < panels.end; ++p) {
+          const T* made = distinct_       ? products_ + p * distinct_ * 4 * L
+                          : s < slice.end ? slice.of(p - panels.begin, 0)
+                                          : nullptr;
+          for_row_tiles(0, count, [&](auto R, int64_t first) { tile<R>(table + first, p, made); });
+        }
         if (!alone) team.barrier();
         if (!a_.w_hr) continue;
         project(table, count, projection, outputs);
@@ -95,8 +111,12 @@ class LstmForwardKernel {
  private:
   double work() const { return double(s_.N) * (a_.I + a_.P) * 4 * a_.H; }
   int64_t weight_bytes() const { return (a_.I + a_.P) * 4 * a_.H * int64_t(sizeof(T)); }
+  int64_t place(int64_t b, int64_t s) const {
+    return a_.x_layout.sequence_offset[b] + a_.x_layout.step_offset[s_.time(b, s)];
+  }
   const T* x(int64_t b, int64_t s) const {
-    return a_.x + a_.x_layout.sequence_offset[b] + a_.x_layout.step_offset[s_.time(b, s)];
+    const int64_t at = place(b, s);
+    return a_.x + (a_.tokens.token ? a_.tokens.distinct[a_.tokens.token[at]] * a_.I : at);
   }
 
   Row row(int64_t b, int64_t s) const {
@@ -104,6 +124,7 @@ class LstmForwardKernel {
     const bool last = s + 1 == s_.length[b];
     Row r;
     r.x = x(b, s);
+    r.product = distinct_ ? a_.tokens.token[place(b, s)] : 0;
     r.y = a_.y ? a_.y + a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t] : nullptr;
     r.c_n = last ? a_.c_n + q * a_.H : nullptr;
     r.c = c_ + b * U;
@@ -186,12 +207,18 @@ class LstmForwardKernel {
       });
   }
 
-  void step(const Row* table, int64_t count, const Share& panels, Slice& slice, bool sliced) const {
-    for (int64_t p = panels.begin; p < panels.end; ++p)
-      for_row_tiles(0, count, [&](auto R, int64_t first) {
-        tile<R>(table + first, p, sliced ? slice.of(p - panels.begin, slice.next + first) : nullptr);
-      });
-    if (sliced) slice.next += count;
+  // Those of all distinct tokens with panel p.
+  void make_products(int64_t p) const {
+    T* to = products_ + p * distinct_ * 4 * L;
+    for_row_tiles(0, distinct_, [&](auto R, int64_t first) {
+      const T* x[R];
+      for (int r = 0; r < R; ++r) x[r] = a_.x + a_.tokens.distinct[first + r] * a_.I;
+      Tile<T, R, 4> tile;
+      begin(tile, p);
+      tile.multiply_add(x, panel(p), a_.I);
+      for (int r = 0; r < R; ++r)
+        for (int g = 0; g < 4; ++g) store(to + ((first + r) * 4 + g) * L, tile.acc[r][g]);
+    });
   }
 
   const T* panel(int64_t p) const { return weights_ + p * (a_.I + a_.P) * 4 * L; }
@@ -202,7 +229,7 @@ class LstmForwardKernel {
       for (int g = 0; g < 4; ++g) tile.acc[r][g] = load(bias_ + (p * 4 + g) * L);
   }
 
-  // R sequences and panel p. products: those of the input if they have been made, else null.
+  // R sequences and panel p. products: the panel's [.., 4, L] if they have been made, else null.
   template <int R>
   void tile(const Row* rows, int64_t p, const T* products) const {
     const T *x[R], *h[R];
@@ -212,7 +239,8 @@ class LstmForwardKernel {
     }
     Tile<T, R, 4> tile;
     if (products) {
-      std::memcpy(tile.acc, products, sizeof tile.acc);
+      for (int r = 0; r < R; ++r)
+        for (int g = 0; g < 4; ++g) tile.acc[r][g] = load(products + (rows[r].product * 4 + g) * L);
     } else {
       begin(tile, p);
       tile.multiply_add(x, panel(p), a_.I);
@@ -275,12 +303,14 @@ class LstmForwardKernel {
   const Schedule& s_;
   const bool training_;
   const int64_t panels_;
-  T* weights_;  // [panels, I + P, 4, L]
-  T* bias_;     // [panels, 4, L]
-  T* w_hr_;     // [panels of the projection, H, N, L]
-  T* c_;        // [blocks, B, U]: the initial state, in inference the present one
-  T* m_;        // [B, H] in inference with a projection
-  T* h_;        // [2, B, P] in inference: the state before the step, and after it
+  int64_t distinct_ = 0;  // tokens whose products are made first
+  T* products_;           // of these [panels, U, 4, L]
+  T* weights_;            // [panels, I + P, 4, L]
+  T* bias_;               // [panels, 4, L]
+  T* w_hr_;               // [panels of the projection, H, N, L]
+  T* c_;                  // [blocks, B, U]: the initial state, in inference the present one
+  T* m_;                  // [B, H] in inference with a projection
+  T* h_;                  // [2, B, P] in inference: the state before the step, and after it
 };
 
 template <class T>

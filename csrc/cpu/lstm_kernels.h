@@ -3,4 +3,5 @@
 #include "lstm_blocks.h"
 #include "lstm_forward.h"
 #include "weight_gradient.h"
+#include "sum_rows.h"
 #include "lstm_backward.h"

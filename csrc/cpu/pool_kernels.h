@@ -52,8 +52,7 @@ void max_mean_pool_backward(const ThreadPool& pool, const MaxMeanPoolBackward<T>
     const int32_t* at = a.at + b * F;
     T* dx = a.dx + start * F;
     for (int64_t t = 0; t < length; ++t)
-      for (int64_t f = 0; f < F; ++f)
-        dx[t * F + f] = dmean[f] / T(length) + (at[f] == t ? dmax[f] : T(0));
+      for (int64_t f = 0; f < F; ++f) dx[t * F + f] = dmean[f] / T(length) + (at[f] == t ? dmax[f] : T(0));
     std::fill(dx + length * F, a.dx + next * F, T(0));
   });
 }

@@ -36,6 +36,22 @@ STABLE_TORCH_LIBRARY(textnn, m) {
       "Tensor dc0, Tensor dw_ih, Tensor dw_hh, Tensor db, Tensor dw_hr, Tensor dw_ih_reverse, Tensor dw_hh_reverse, "
       "Tensor db_reverse, Tensor dw_hr_reverse)");
 
+  // From token ids, with one direction or two; states [directions, B, ..]. sparse: dtable [U, D] holds the rows
+  // `distinct` [U], in rising order; otherwise dtable [V, D], distinct is empty.
+  m.def(
+      "embedding_lstm(Tensor ids, Tensor table, Tensor h0, Tensor c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, "
+      "Tensor? b_hh, Tensor? w_hr, Tensor? w_ih_reverse, Tensor? w_hh_reverse, Tensor? b_ih_reverse, "
+      "Tensor? b_hh_reverse, Tensor? w_hr_reverse, Tensor? sizes, str layout, int padding_idx, bool sparse, "
+      "bool outputs, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor gates, Tensor cells, Tensor h_prev, "
+      "Tensor unprojected)");
+  m.def(
+      "embedding_lstm_backward(Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor ids, Tensor table, Tensor c0, "
+      "Tensor w_ih, Tensor w_hh, Tensor? w_hr, Tensor? w_ih_reverse, Tensor? w_hh_reverse, Tensor? w_hr_reverse, "
+      "Tensor? sizes, str layout, Tensor gates, Tensor cells, Tensor h_prev, Tensor unprojected, int padding_idx, "
+      "bool sparse, bool need_dtable) -> (Tensor dtable, Tensor distinct, Tensor dh0, Tensor dc0, Tensor dw_ih, "
+      "Tensor dw_hh, Tensor db, Tensor dw_hr, Tensor dw_ih_reverse, Tensor dw_hh_reverse, Tensor db_reverse, "
+      "Tensor dw_hr_reverse)");
+
   // Inference with weights of 8 bits: weight [panels, groups, 4, 16, 4] int8, scale and sum [2, 4H] of W_ih and W_hh,
   // see cpu/quantized_lstm.h.
   m.def(

@@ -14,8 +14,8 @@ std::tuple<Tensor, Tensor> max_mean_pool(const Tensor& x_, const OptionalTensor&
   Tensor y = empty(x, {B, 2 * F}), at = torch::stable::new_empty(x, {save ? B : 0, F}, ScalarType::Int);
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
-    cpu::max_mean_pool<T>(torch_threads(), {bounds.sentences(), F, x.const_data_ptr<T>(), writable<T>(y),
-                                            writable<int32_t>(at)});
+    cpu::max_mean_pool<T>(torch_threads(),
+                          {bounds.sentences(), F, x.const_data_ptr<T>(), writable<T>(y), writable<int32_t>(at)});
   });
   return {y, at};
 }
@@ -31,9 +31,9 @@ Tensor max_mean_pool_backward(const Tensor& dy_, const Tensor& at_, const Tensor
   Tensor dx = pooled(x, leading(x, F));
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
-    cpu::max_mean_pool_backward<T>(torch_threads(),
-                                   {bounds.sentences(), F, x.numel() / std::max<int64_t>(1, F),
-                                    at.const_data_ptr<int32_t>(), dy.const_data_ptr<T>(), writable<T>(dx)});
+    cpu::max_mean_pool_backward<T>(
+        torch_threads(), {bounds.sentences(), F, x.numel() / std::max<int64_t>(1, F), at.const_data_ptr<int32_t>(),
+                          dy.const_data_ptr<T>(), writable<T>(dx)});
   });
   return dx;
 }

@@ -78,9 +78,9 @@ std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, co
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     const auto w = kernels.weight_pointers<T>(), b = kernels.bias_pointers<T>();
-    cpu::text_conv_forward<T>(
-        torch_threads(), {bounds.sentences(), kernels.sizes(same, activation), x.const_data_ptr<T>(), w.data(), b.data(),
-                          writable<T>(out.y), writable<int32_t>(out.window)});
+    cpu::text_conv_forward<T>(torch_threads(),
+                              {bounds.sentences(), kernels.sizes(same, activation), x.const_data_ptr<T>(), w.data(),
+                               b.data(), writable<T>(out.y), writable<int32_t>(out.window)});
   });
   return {out.y, out.window};
 }

@@ -13,9 +13,8 @@ void quantized_lstm(const cpu::ThreadPool& pool, const Arguments& a) {
       pool, {s, I, H, a.array<const float>("x"), layout(a, "x"), a.array<const float>("h0", s.B * H),
              a.array<const float>("c0", s.B * H), a.array<const int8_t>("weight", weights),
              a.array<const float>("scale", 8 * H), a.array<const int32_t>("sum", 8 * H),
-             a.array<const float>("bias", 4 * H), a.optional<float>("y"),
-             a.has("y") ? layout(a, "y") : cpu::Layout{}, a.array<float>("h_n", s.B * H),
-             a.array<float>("c_n", s.B * H)});
+             a.array<const float>("bias", 4 * H), a.optional<float>("y"), a.has("y") ? layout(a, "y") : cpu::Layout{},
+             a.array<float>("h_n", s.B * H), a.array<float>("c_n", s.B * H)});
 }
 
 }  // namespace textnn::native

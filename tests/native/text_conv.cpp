@@ -112,8 +112,8 @@ void max_mean_pool(const cpu::ThreadPool& pool, const Arguments& a) {
   const int64_t B = sentences.B, F = a.size("F");
   a.dispatch("x", [&](auto zero) {
     using T = decltype(zero);
-    cpu::max_mean_pool<T>(pool, {sentences, F, a.array<const T>("x"), a.array<T>("y", B * 2 * F),
-                                 a.optional<int32_t>("at", B * F)});
+    cpu::max_mean_pool<T>(
+        pool, {sentences, F, a.array<const T>("x"), a.array<T>("y", B * 2 * F), a.optional<int32_t>("at", B * F)});
   });
 }
 

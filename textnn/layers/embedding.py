@@ -248,10 +248,25 @@ class EmbeddingLSTM(_TableModule):
         """
         if ids.dim() != (2 if offsets is None else 1):
             raise ValueError(f"ids must have shape [B, L], or [N] with offsets, got {list(ids.shape)}")
-        x = functional.embedding(ids, self.weight, padding_idx=self.padding_idx, sparse=self.sparse)
-        output, states = self.lstm(x, hx, lengths=lengths, offsets=offsets, outputs=outputs)
-        assert isinstance(output, Tensor)
-        return output, states
+        lstm = self.lstm
+        ragged: dict[str, Any] = {"lengths": lengths, "offsets": offsets}
+        B = ids.shape[0] if offsets is None else offsets.shape[0]
+        if hx is None:
+            count = lstm.num_layers * (2 if lstm.bidirectional else 1)
+            sizes = (lstm.proj_size or lstm.hidden_size, lstm.hidden_size)
+            hx = (self.weight.new_zeros(count, B, sizes[0]), self.weight.new_zeros(count, B, sizes[1]))
+        lstm.check_states(hx, B)
+
+        def first(h0: Tensor, c0: Tensor, weights: Sequence[Any], outputs: bool) -> tuple[Tensor, Tensor, Tensor]:
+            options: dict[str, Any] = {
+                "padding_idx": self.padding_idx,
+                "sparse": self.sparse,
+                "outputs": outputs,
+                **ragged,
+            }
+            return functional.embedding_lstm(ids, self.weight, h0, c0, *weights, **options)
+
+        return lstm._run(self.weight, hx, outputs, first, batch_first=True, **ragged)
 
     frozen_dtypes: ClassVar[tuple[str, ...]] = ("int8",)
 

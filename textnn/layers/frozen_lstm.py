@@ -143,7 +143,7 @@ class FrozenLSTM(nn.Module):
         """
         return self._shell[0].forward(input, hx, lengths, offsets, outputs)
 
-    def _run(self, x: Tensor, hx: States, outputs: bool, **ragged: Any) -> tuple[Tensor, States]:
+    def _run(self, x: Tensor, hx: States, outputs: bool, first: Any = None, **ragged: Any) -> tuple[Tensor, States]:
         h_n: list[Tensor] = []
         c_n: list[Tensor] = []
         for layer in range(self.num_layers):

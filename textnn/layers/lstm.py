@@ -143,19 +143,28 @@ class LSTM(nn.RNNBase):
         self.check_forward_args(x, hx, batch_sizes)
         return hx
 
-    def _run(self, x: Tensor, hx: States, outputs: bool, **ragged: Any) -> tuple[Tensor, States]:
+    def check_states(self, hx: States, B: int) -> None:
+        """Raise a RuntimeError, as ``torch.nn.LSTM`` does, unless the initial states are those of B sequences."""
+        count = self.num_layers * (2 if self.bidirectional else 1)
+        self.check_hidden_size(hx[0], (count, B, self.proj_size or self.hidden_size))
+        self.check_hidden_size(hx[1], (count, B, self.hidden_size), "Expected hidden[1] size {}, got {}")
+
+    def _run(self, x: Tensor, hx: States, outputs: bool, first: Any = None, **ragged: Any) -> tuple[Tensor, States]:
+        """Run the layers; ``first(h0, c0, weights, outputs)`` takes the place of the lowest one, if given."""
         h_n: list[Tensor] = []
         c_n: list[Tensor] = []
-        directions = 2 if self.bidirectional else 1
-        for layer, (h0, c0) in enumerate(zip(hx[0].split(directions), hx[1].split(directions), strict=True)):
+        suffixes = ("", "_reverse") if self.bidirectional else ("",)
+        for layer, (h0, c0) in enumerate(zip(hx[0].split(len(suffixes)), hx[1].split(len(suffixes)), strict=True)):
             if layer > 0:
                 x = F.dropout(x, self.dropout, self.training)
-            ragged["outputs"] = outputs or layer + 1 < self.num_layers
-            if self.bidirectional:
-                ahead, reverse = self._weights(layer, ""), self._weights(layer, "_reverse")
-                x, h, c = functional.bilstm(x, h0, c0, ahead, reverse, **ragged)
+            wanted = outputs or layer + 1 < self.num_layers
+            weights = [self._weights(layer, suffix) for suffix in suffixes]
+            if layer == 0 and first is not None:
+                x, h, c = first(h0, c0, weights, wanted)
+            elif self.bidirectional:
+                x, h, c = functional.bilstm(x, h0, c0, *weights, outputs=wanted, **ragged)
             else:
-                x, h, c = functional.lstm(x, h0.squeeze(0), c0.squeeze(0), *self._weights(layer, ""), **ragged)
+                x, h, c = functional.lstm(x, h0.squeeze(0), c0.squeeze(0), *weights[0], outputs=wanted, **ragged)
                 h, c = h.unsqueeze(0), c.unsqueeze(0)
             h_n.append(h)
             c_n.append(c)
