@@ -1,6 +1,6 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-python -m bench [lstm text_conv step memory scaling lecture] [--data FILE] [--seconds S] [--threads N] [--page]
+python -m bench [lstm text_conv step memory scaling rounding lecture] [--data FILE] [--seconds S] [--threads N] [--page]
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from pathlib import Path
 
 import torch
 
-from . import harness, lecture, lstm, memory, page, scaling, step, text_conv, text_conv_more
+from . import harness, lecture, lstm, lstm_more, memory, page, rounding, scaling, step, text_conv, text_conv_more
 from .harness import Effort, Row, console
 from .report import sentence_of, show
 
 Rows = Callable[[str | None, Effort], Iterable[Row]]
 PROGRAMS: dict[str, Rows] = {
-    "lstm": lstm.rows,
+    "lstm": lambda data, effort: chain(lstm.rows(data, effort), lstm_more.rows(data, effort)),
     "text_conv": lambda data, effort: chain(text_conv.rows(data, effort), text_conv_more.rows(data, effort)),
     "step": step.rows,
     "memory": lambda data, _: memory.rows(data),
     "scaling": scaling.rows,
+    "rounding": lambda data, _: rounding.rows(data),
     "lecture": lambda data, _: lecture.compare_training(data)[0],
 }
 

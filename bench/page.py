@@ -16,6 +16,7 @@ TITLES = {
     "memory": "Memory",
     "scaling": "How cost grows",
     "step": "Training step",
+    "rounding": "Rounding",
     "lecture": "Lecture recipe",
 }
 INTRODUCTION = """# Benchmarks
@@ -51,6 +52,8 @@ Ratio: peer / textnn, the peer with the smallest figure; above 1 textnn needs le
     "scaling": """One size varies, the others are held: LSTM (B=32, T=50, I=H=128), TextCNN (B=64, L=64, D=C=128, kernel
 sizes 3/4/5, tokens of real reviews without padding; the share of distinct tokens with random ones). Memory is that of a
 training step without gradients. The dotted line is a constant ratio. Fewer calls a point than in the tables above.""",
+    "rounding": """Classifiers trained on reviews, then frozen. *Other label* is the share of texts that are classified
+otherwise than in float32, the difference that of a probability.""",
     "step": "Parts of a step of the classifier's training, tokens ready: textnn's optimizer and batches, and torch's.",
     "lecture": "A row is one epoch, its difference that of the training accuracies.",
 }

@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import harness, lstm, memory, page, report, reviews, scaling, text_conv, text_conv_more
+from bench import (
+    harness,
+    lstm,
+    lstm_more,
+    memory,
+    page,
+    report,
+    reviews,
+    rounding,
+    scaling,
+    text_conv,
+    text_conv_more,
+)
 from bench.harness import Effort, Row
 from textnn import backends
 
@@ -216,6 +228,25 @@ def test_lstm(monkeypatch, data):
     found = list(lstm.rows(None, TINY))
     assert len({r.group for r in found}) == len(found) == 7
     assert [r for r in found if not r.difference < 1e-4] == []
+
+
+def test_lstm_from_ids_in_integers_and_pooled(monkeypatch, data):
+    for name in ("DENSE", "SINGLE"):
+        monkeypatch.setattr(lstm, name, [(2, 3, 8, 4, 1, 2)])
+    monkeypatch.setattr(lstm_more, "FROM_IDS", [(3, 4, 1)])
+    monkeypatch.setattr(lstm_more, "POOLED", [(3, 4)])
+    found = list(lstm_more.rows(None, TINY))
+    assert len({r.group for r in found}) == 4
+    tolerance = {"LSTM, inference, weights of 8 bits": 0.05}  # steps of 1/127
+    assert [r for r in found if not r.difference < tolerance.get(r.group, 1e-4)] == []
+
+
+def test_rounding(monkeypatch, data):
+    monkeypatch.setattr(rounding, "texts", lambda _: (["很 好", "很 差", "不 好", "太 差"] * 30, ["1", "0"] * 60))
+    monkeypatch.setattr(rounding, "FROZEN", {"lstm": ("int8",)})
+    (row,) = rounding.rows(None)
+    assert row.unit == "% wrong"
+    assert row.difference < 0.05
 
 
 def test_text_conv(monkeypatch, data):

@@ -172,3 +172,22 @@ def check_frozen(
         check_lengths(lengths, ids.shape[0], ids.shape[1])
     if offsets is not None:
         check_offsets(offsets, ids.shape[0], None)
+
+
+def check_table(table: Tensor, padding_idx: int | None) -> int:
+    """Check a table [V, D]; the row without gradient, or -1."""
+    if table.dim() != 2:
+        raise ValueError(f"table must have shape [V, D], got {list(table.shape)}")
+    row = -1 if padding_idx is None else padding_idx + (table.shape[0] if padding_idx < 0 else 0)
+    if padding_idx is not None and not 0 <= row < table.shape[0]:
+        raise ValueError(f"padding_idx must be a row of the table with {table.shape[0]} rows, got {padding_idx}")
+    return row
+
+
+def check_sentences(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> Tensor | None:
+    """Return the lengths or the offsets of a batch of sentences, checked; None where all tokens count."""
+    if lengths is not None and offsets is not None:
+        raise ValueError("at most one of lengths and offsets may be given, got both")
+    if offsets is not None:
+        return check_offsets(offsets, tokens.shape[0], None)
+    return None if lengths is None else check_lengths(lengths, tokens.shape[0], tokens.shape[1])

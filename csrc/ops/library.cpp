@@ -1,5 +1,5 @@
 // The schemas of every operator, and the module that makes `import textnn._C` load this library. Kernels register
-// themselves beside their operator. Shapes, layouts and checks: textnn/functional.py and ragged.h.
+// themselves beside their operator. Shapes, layouts and checks: textnn/functional/ and ragged.h.
 #include <Python.h>
 #include "../cpu/capability.h"
 #include "../cpu/workspace.h"

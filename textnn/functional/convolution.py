@@ -1,0 +1,309 @@
+"""Functions of the operators on sentences: convolution, pooling, look-up; see :mod:`textnn.functional`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .._checks import (
+    check_dtypes,
+    check_frozen,
+    check_ids,
+    check_padding,
+    check_sentences,
+    check_shape,
+    check_table,
+    needs_gradient,
+    widen,
+)
+
+_ops = torch.ops.textnn
+_frozen_text_conv = _ops.frozen_text_conv.default
+
+
+def max_mean_pool(x: Tensor, *, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    """Take the maximum and the mean over time of each sequence's own vectors.
+
+    One pass over the vectors; the gradient of a maximum goes to the first step where it stands.
+
+    Parameters
+    ----------
+    x : Tensor [B, T, F], or [N, F] with ``offsets``
+    lengths, offsets : Tensor int64 [B], optional
+        Steps of each sequence, or where each begins in a flat batch. Without either, all T steps count.
+
+    Returns
+    -------
+    y : Tensor [B, 2F]
+        Maxima, then means; zeros for a sequence without steps.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has another number of dimensions, or a length or offset is out of range.
+    TypeError
+        If ``x`` is not floating-point.
+    """
+    flat = offsets is not None
+    if x.dim() != (2 if flat else 3):
+        raise ValueError(f"x must have shape {'[N, F] with offsets' if flat else '[B, T, F]'}, got {list(x.shape)}")
+    sizes = check_sentences(x, lengths, offsets)
+    (x,), narrow = widen(check_dtypes({"x": x}), x)
+    return narrow(_ops.max_mean_pool(x, sizes, flat, needs_gradient(x))[:1])[0]
+
+
+def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
+    """Look up tokens in an embedding table.
+
+    The result is that of ``torch.nn.functional.embedding``. Its gradient is summed for each distinct token, in parallel
+    and in a fixed order; a sparse one has one row for each distinct token and is coalesced.
+
+    Parameters
+    ----------
+    ids : Tensor int64 [...]
+    table : Tensor [V, D]
+        The embeddings.
+    padding_idx : int, optional
+        The row of the table that gets no gradient.
+    sparse : bool, default=False
+        Whether the gradient of the table is a sparse tensor.
+
+    Returns
+    -------
+    y : Tensor [..., D]
+
+    Raises
+    ------
+    IndexError
+        If an id lies outside the table.
+    ValueError
+        If ``table`` is no matrix or ``padding_idx`` none of its rows.
+    TypeError
+        If the table is not floating-point, or ids are not int64 or int32.
+    """
+    row = check_table(table, padding_idx)
+    ids = check_ids(ids, table.shape[0])
+    dtype = check_dtypes({"table": table})
+    (table,), narrow = widen(dtype, table)
+    return narrow((_ops.embedding(ids, table, row, sparse),))[0]
+
+
+def text_conv(
+    x: Tensor,
+    weight: Sequence[Tensor],
+    bias: Sequence[Tensor] | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding: str = "valid",
+    activation: str = "relu",
+) -> Tensor:
+    """Convolve sentences with several kernel sizes, activate, and take the maximum over time.
+
+    The convolution's output is never stored; the backward pass visits the one window that gave each maximum.
+
+    Parameters
+    ----------
+    x : Tensor [B, L, D], or [N, D] with ``offsets``
+        The vectors of the tokens.
+    weight : sequence of S tensors [C, D, K]
+        The kernels, as in ``torch.nn.Conv1d``; K may differ.
+    bias : sequence of S tensors [C], optional
+    lengths : Tensor int64 [B], optional
+        How many tokens each sentence has; without it, L.
+    offsets : Tensor int64 [B], optional
+        Where each sentence of a flat batch begins.
+    padding : {"valid", "same"}, default="valid"
+        "valid": windows inside the sentence only; a sentence shorter than a kernel has one window, as if padded with
+        the zero vector. "same": as many windows as tokens, with (K - 1) // 2 zero vectors in front, and one window for
+        an empty sentence.
+    activation : {"relu", "tanh", "identity"}, default="relu"
+
+    Returns
+    -------
+    y : Tensor [B, S * C]
+        Channel c of kernel i in column i * C + c. Where a maximum stands more than once, the first window counts.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or a length or offset is out of range.
+    TypeError
+        If dtypes differ or are not floating-point.
+
+    Notes
+    -----
+    Collobert et al. 2011 (Natural Language Processing (Almost) from Scratch) and Kim 2014 (Convolutional Neural
+    Networks for Sentence Classification).
+    """
+    flat = offsets is not None
+    if x.dim() != (2 if flat else 3):
+        raise ValueError(f"x must have shape {'[N, D] with offsets' if flat else '[B, L, D]'}, got {list(x.shape)}")
+    biases = _check_kernels(weight, bias, x.shape[-1])
+    dtype = check_dtypes({"x": x, **_named("weight", weight), **_named("bias", biases)})
+    sizes = check_sentences(x, lengths, offsets)
+    same, code = check_padding(padding, activation)
+    (x, *rest), narrow = widen(dtype, x, *weight, *biases)
+    kernels, biases = rest[: len(weight)], rest[len(weight) :]
+    y, _ = _ops.text_conv(x, kernels, biases, sizes, flat, same, code, needs_gradient(x, *rest))
+    return narrow((y,))[0]
+
+
+def embedding_text_conv(
+    ids: Tensor,
+    table: Tensor,
+    weight: Sequence[Tensor],
+    bias: Sequence[Tensor] | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding: str = "valid",
+    activation: str = "relu",
+    padding_idx: int | None = None,
+    sparse: bool = False,
+) -> Tensor:
+    """Look up tokens in an embedding table and convolve them: ``text_conv(embedding(ids, table), ...)``.
+
+    The products of embeddings and kernels are computed once for each distinct token of the batch, then gathered.
+
+    Parameters
+    ----------
+    ids : Tensor int64 [B, L], or [N] with ``offsets``
+    table : Tensor [V, D]
+        The embeddings.
+    weight, bias, lengths, offsets, padding, activation
+        As in :func:`text_conv`.
+    padding_idx : int, optional
+        The row of the table that gets no gradient, as in ``torch.nn.functional.embedding``. It says nothing about
+        lengths: without ``lengths`` every position counts.
+    sparse : bool, default=False
+        Whether the gradient of the table is a sparse tensor with one row for each distinct token, coalesced.
+
+    Returns
+    -------
+    y : Tensor [B, S * C]
+
+    Raises
+    ------
+    IndexError
+        If an id lies outside the table.
+    ValueError
+        If shapes do not fit each other, or a length or offset is out of range.
+    TypeError
+        If dtypes differ or are not floating-point, or ids are not int64 or int32.
+    """
+    flat = offsets is not None
+    if ids.dim() != (1 if flat else 2):
+        raise ValueError(f"ids must have shape {'[N] with offsets' if flat else '[B, L]'}, got {list(ids.shape)}")
+    row = check_table(table, padding_idx)
+    ids = check_ids(ids, table.shape[0])
+    biases = _check_kernels(weight, bias, table.shape[1])
+    dtype = check_dtypes({"table": table, **_named("weight", weight), **_named("bias", biases)})
+    sizes = check_sentences(ids, lengths, offsets)
+    same, code = check_padding(padding, activation)
+    (table, *rest), narrow = widen(dtype, table, *weight, *biases)
+    kernels, biases = rest[: len(weight)], rest[len(weight) :]
+    save = needs_gradient(table, *rest)
+    y, _ = _ops.embedding_text_conv(ids, table, kernels, biases, sizes, flat, same, code, row, sparse, save)
+    return narrow((y,))[0]
+
+
+def frozen_text_conv(
+    ids: Tensor,
+    table: Tensor,
+    bias: Tensor,
+    kernel_sizes: Sequence[int],
+    *,
+    scale: Tensor | None = None,
+    row: Tensor | None = None,
+    rest: Tensor | None = None,
+    weight: Tensor | None = None,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding: str = "valid",
+    activation: str = "relu",
+) -> Tensor:
+    """Convolve tokens whose products with the kernels stand in a table: :func:`embedding_text_conv` for inference.
+
+    Parameters
+    ----------
+    ids : Tensor int64 [B, L], or [N] with ``offsets``
+    table : Tensor [R, sum of K, width], float32, float64, int16 or int8
+        Row by row the products of an embedding with tap 0, 1, ... of the first kernel, of the second, ...: C values
+        each, then zeros; width is C rounded up to 64 bytes of the sums' type, which is int16 for both integers. The
+        integers of a kernel must lie within 32767 / K.
+    bias : Tensor [S, C]
+        Its dtype is that of the result.
+    kernel_sizes : sequence of S int
+        The K.
+    scale : Tensor [S, C], optional
+        What an integer of the table stands for.
+    row : Tensor int64 [V], optional
+        The row of each id; without it, ids are rows.
+    rest : Tensor [V - R, D], optional
+        Embeddings that stand behind the R rows of the table: their products are computed once for each batch.
+    weight : Tensor [D, sum of K, width], optional
+        The kernels, for ``rest``.
+    lengths, offsets, padding, activation
+        As in :func:`text_conv`.
+
+    Returns
+    -------
+    y : Tensor [B, S * C]
+
+    Raises
+    ------
+    IndexError
+        If an id lies outside the table.
+    ValueError
+        If shapes do not fit each other, or a length or offset is out of range.
+    TypeError
+        If dtypes are none of those above.
+    RuntimeError
+        If a gradient is asked for.
+    """
+    same, code = check_padding(padding, activation)
+    if needs_gradient(table, bias, scale, rest, weight):
+        raise RuntimeError("frozen_text_conv has no gradient: train the layer that was frozen, and freeze it again")
+    compute = torch.float64 if table.dtype == torch.float64 else torch.float32
+    given = (scale, row, rest, weight, lengths, offsets)
+    if torch.compiler.is_compiling():
+        check_frozen(ids, table, bias, kernel_sizes, *given)
+    index = ids.long() if ids.dtype == torch.int32 else ids
+    sizes = lengths if offsets is None else offsets
+    sizes = sizes if sizes is None or sizes.dtype != torch.int32 else sizes.long()
+    flat, b = offsets is not None, bias if bias.dtype == compute else bias.to(compute)
+    arguments = (index, table, scale, b, kernel_sizes, row, rest, weight, sizes, flat, same, code)
+    if torch.compiler.is_compiling():
+        y: Tensor = _frozen_text_conv(*arguments)
+    else:
+        # The operator checks everything once more anyway: a call takes microseconds, and the checks in Python as many.
+        try:
+            y = _frozen_text_conv(*arguments)
+        except RuntimeError:
+            check_frozen(ids, table, bias, kernel_sizes, *given)
+            raise
+    return y if y.dtype == bias.dtype else y.to(bias.dtype)
+
+
+def _named(name: str, tensors: Sequence[Tensor]) -> dict[str, Tensor | None]:
+    return {f"{name}[{i}]": t for i, t in enumerate(tensors)}
+
+
+def _check_kernels(weight: Sequence[Tensor], bias: Sequence[Tensor] | None, D: int) -> list[Tensor]:
+    """Check shapes; the biases as a list, empty where there are none."""
+    if isinstance(weight, Tensor) or isinstance(bias, Tensor) or len(weight) == 0:
+        raise ValueError("weight and bias must be sequences with one tensor for each kernel size, and at least one")
+    C = weight[0].shape[0]
+    for i, w in enumerate(weight):
+        check_shape(f"weight[{i}]", w, ("C", "D", "K"), (C, D, None))
+        if w.shape[2] == 0:
+            raise ValueError(f"weight[{i}] must have at least one tap, got shape {list(w.shape)}")
+    biases = list(bias) if bias is not None else []
+    if biases and len(biases) != len(weight):
+        raise ValueError(f"bias must hold {len(weight)} tensors, one for each kernel, got {len(biases)}")
+    for i, b in enumerate(biases):
+        check_shape(f"bias[{i}]", b, ("C",), (C,))
+    return biases
