@@ -1,8 +1,8 @@
 """The LSTM beyond bench/lstm.py: from token ids, with weights of 8 bits, and pooling of its outputs.
 
-Part of ``python -m bench lstm``. Peers from token ids: ``nn.Embedding`` and the faster of padded and packed ``nn.LSTM``;
-for weights of 8 bits ``nn.LSTM`` in float32 and torch's own ``quantize_dynamic``; for pooling ``torch.segment_reduce``
-and, on padded outputs, masked ``amax`` and ``sum``.
+Part of ``python -m bench lstm``. Peers from token ids: ``nn.Embedding`` and the faster of padded and packed
+``nn.LSTM``; for weights of 8 bits ``nn.LSTM`` in float32 and torch's own ``quantize_dynamic``; for pooling
+``torch.segment_reduce`` and, on padded outputs, masked ``amax`` and ``sum``.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m bench.rounding [--data FILE]
 
-Each architecture is trained on reviews once; a row compares the errors of its frozen forms on held-out reviews with those
-of the network as it was trained.
+Each architecture is trained on reviews once; a row compares the errors of its frozen forms on held-out reviews with
+those of the network as it was trained.
 """
 
 from __future__ import annotations

@@ -7,32 +7,37 @@
 namespace textnn::native {
 namespace {
 
+cpu::Tokens tokens(const Arguments& a) {
+  if (!a.has("token")) return {};
+  return {a.count("distinct"), a.array<const int64_t>("distinct"), a.array<const int32_t>("token")};
+}
+
 template <class T>
 void forward(const cpu::ThreadPool& pool, const Arguments& a) {
   const cpu::Schedule s = schedule(a);
   const int64_t I = a.size("I"), H = a.size("H"), P = a.size("P");
   const int64_t U = cpu::unit_blocks<T>(H) * cpu::kUnits<T>;
-  const cpu::LstmForward<T> args{s,
-                                 I,
-                                 H,
-                                 P,
-                                 a.array<const T>("x"),
-                                 layout(a, "x"),
-                                 a.array<const T>("h0", s.B * P),
-                                 a.array<const T>("c0", s.B * H),
-                                 a.array<const T>("w_ih", 4 * H * I),
-                                 a.array<const T>("w_hh", 4 * H * P),
-                                 a.optional<const T>("b_ih", 4 * H),
-                                 a.optional<const T>("b_hh", 4 * H),
-                                 a.optional<const T>("w_hr", P * H),
-                                 a.optional<T>("y"),
-                                 a.has("y") ? layout(a, "y") : cpu::Layout{},
-                                 a.array<T>("h_n", s.B * P),
-                                 a.array<T>("c_n", s.B * H),
-                                 a.optional<T>("gates", s.N * 4 * U),
-                                 a.optional<T>("cells", s.N * U),
-                                 a.optional<T>("h_prev", s.N * P),
-                                 a.optional<T>("unprojected", s.N * H)};
+  cpu::LstmForward<T> args{};
+  args.schedule = s;
+  args.I = I, args.H = H, args.P = P;
+  args.x = a.array<const T>("x");
+  args.x_layout = layout(a, "x");
+  args.tokens = tokens(a);
+  args.h0 = a.array<const T>("h0", s.B * P);
+  args.c0 = a.array<const T>("c0", s.B * H);
+  args.w_ih = a.array<const T>("w_ih", 4 * H * I);
+  args.w_hh = a.array<const T>("w_hh", 4 * H * P);
+  args.b_ih = a.optional<const T>("b_ih", 4 * H);
+  args.b_hh = a.optional<const T>("b_hh", 4 * H);
+  args.w_hr = a.optional<const T>("w_hr", P * H);
+  args.y = a.optional<T>("y");
+  if (a.has("y")) args.y_layout = layout(a, "y");
+  args.h_n = a.array<T>("h_n", s.B * P);
+  args.c_n = a.array<T>("c_n", s.B * H);
+  args.gates = a.optional<T>("gates", s.N * 4 * U);
+  args.cells = a.optional<T>("cells", s.N * U);
+  args.h_prev = a.optional<T>("h_prev", s.N * P);
+  args.unprojected = a.optional<T>("unprojected", s.N * H);
   cpu::lstm_forward(pool, args);
 }
 
@@ -45,6 +50,7 @@ void backward(const cpu::ThreadPool& pool, const Arguments& a) {
   args.I = I, args.H = H, args.P = P;
   args.x = a.array<const T>("x");
   args.x_layout = layout(a, "x");
+  args.tokens = tokens(a);
   args.dy = a.optional<const T>("dy");
   if (a.has("dy")) args.dy_layout = layout(a, "dy");
   args.dh_n = a.optional<const T>("dh_n", s.B * P);
@@ -59,7 +65,7 @@ void backward(const cpu::ThreadPool& pool, const Arguments& a) {
   args.h_prev = a.array<const T>("h_prev", s.N * P);
   args.unprojected = a.optional<const T>("unprojected", s.N * H);
   args.dx = a.optional<T>("dx");
-  if (a.has("dx")) args.dx_layout = layout(a, "dx");
+  if (a.has("dx") && !args.tokens.token) args.dx_layout = layout(a, "dx");
   args.dh0 = a.array<T>("dh0", s.B * P);
   args.dc0 = a.array<T>("dc0", s.B * H);
   args.dw_ih = a.array<T>("dw_ih", 4 * H * I);

@@ -199,3 +199,63 @@ def test_cell(native: Any, memory: Memory, instruction_set: str, dtype: Any, B: 
     want = {"h": o * np.tanh(c), "c_next": c, "dgates": np.concatenate(dgates, axis=1), "dc": dc * f}
     for name, value in want.items():
         assert_close(results[str(ONE)][name], value, name, eps=20)
+
+
+class TokenCall(Call):
+    """The same with ids of a table in the place of vectors; dx then has a row for each distinct token."""
+
+    def _lay_out(self, a: dict[str, Any], name: str, vectors: list[Array] | None) -> None:
+        if name == "dx":
+            a["dx"] = self.memory.empty("dx", (len(self.distinct), self.case.I), self.dtype)
+            return
+        if name != "x":
+            super()._lay_out(a, name, vectors)
+            return
+        size, sequence, step = self.schedule.layout(self.case.layouts[0], 1)
+        token = np.full(size, -1, np.int32)
+        for places, ids in zip(self.schedule.places(self.case.layouts[0], 1), self.ids, strict=True):
+            token[places[:, 0]] = np.searchsorted(self.distinct, ids)
+        a["x_sequence_offset"] = exact(self.schedule.B, np.int64, sequence)
+        a["x_step_offset"] = exact(self.schedule.T, np.int64, step)
+        a |= {"x": exact(self.table.shape, self.dtype, self.table), "token": exact(size, np.int32, token)}
+        a["distinct"] = exact(len(self.distinct), np.int64, self.distinct)
+
+    def take(self, V: int) -> TokenCall:
+        """Draw ids of a table of V rows; the input of the case becomes the rows that they name."""
+        rng = np.random.default_rng(V)
+        self.table = uniform(rng, (V, self.case.I), self.dtype)
+        self.ids = [rng.integers(0, V, n) for n in self.case.lengths]
+        self.distinct = np.unique(np.concatenate([*self.ids, np.array([V - 1])])).astype(np.int64)
+        self.given = {**self.given, "x": [self.table[ids] for ids in self.ids]}
+        return self
+
+
+@pytest.mark.parametrize("V", [5, 500], ids=["repeated", "distinct"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case((0, 0), 3, 3),
+        Case((9,), 3, 17, reverse=True),
+        Case(RAGGED, 17, 33, 5),
+        Case(RAGGED, 5, 18, need_dx=False),
+        *[Case(RAGGED, 5, 17, layouts=(layout, layout), reverse=True) for layout in LAYOUTS],
+        *SHARED[:3],
+    ],
+    ids=str,
+)
+def test_from_tokens(native: Any, memory: Memory, instruction_set: str, dtype: Any, case: Case, V: int) -> None:
+    call = TokenCall(native, memory, case, dtype, oracle.inputs(case, dtype)).take(V)
+    forward, backward = oracle.forward(case, call.given), oracle.backward(case, call.given)
+    kept = call.forward()
+    check_vectors(call, "y", kept["y"], forward["y"], f"V={V}")
+    gradients = call.backward(kept)
+    if case.need_dx:
+        table = np.zeros(call.table.shape)
+        for ids, dx in zip(call.ids, backward["dx"], strict=True):
+            np.add.at(table, ids, dx)
+        assert_close(gradients["dx"], table[call.distinct], f"V={V}: dx", 1000)
+    for name in ("dw_ih", "dw_hh", "db", "dh0", "dc0"):
+        assert_close(gradients[name], backward[name], f"V={V}: {name}", 1000)
+    for pool in WELL_BEHAVED:
+        assert_same_bits(call.forward(pool), kept, f"V={V}, {pool}")
+        assert_same_bits(call.backward(kept, pool), gradients, f"V={V}, gradients, {pool}")
