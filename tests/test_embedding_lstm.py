@@ -183,5 +183,5 @@ def test_errors_name_the_argument(place, value, kwargs, error, message):
 
 
 def test_states_of_another_size_are_refused_by_the_layer():
-    with pytest.raises(RuntimeError, match=r"Expected hidden size \(1, 2, 9\), got \[1, 3, 9\]"):
+    with pytest.raises(RuntimeError, match=r"Expected hidden\[0\] size \(1, 2, 9\), got \[1, 3, 9\]"):
         textnn.EmbeddingLSTM(20, 6, 9)(torch.zeros(2, 4, dtype=torch.int64), (torch.zeros(1, 3, 9),) * 2)

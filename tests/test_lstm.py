@@ -262,6 +262,9 @@ GOOD = [torch.randn(4, 2, 3), torch.zeros(2, 5), torch.zeros(2, 5), torch.randn(
         (0, GOOD[0], {"lengths": torch.tensor([1.0, 2.0])}, TypeError, "lengths must be int64"),
         (0, GOOD[0][:, 0], {"offsets": torch.tensor([0, 9])}, ValueError, "offsets must begin with 0, rise"),
         (0, GOOD[0][:, 0], {"offsets": torch.tensor([1, 2])}, ValueError, "offsets must begin with 0"),
+        (1, torch.zeros(2, 0), {}, ValueError, r"h0 and c0 must have at least one column, got \[2, 0\] and \[2, 5\]"),
+        (0, GOOD[0][:, 0], {"batch_sizes": torch.tensor([2, 2]).int()}, TypeError, "batch_sizes must be int64, got"),
+        (0, GOOD[0][:, 0], {"batch_sizes": torch.tensor([[2, 2]])}, ValueError, r"batch_sizes must have shape \[T\]"),
         (0, GOOD[0][:, 0], {"batch_sizes": torch.tensor([1, 2])}, RuntimeError, "batch_sizes must fall"),
         (0, GOOD[0][:, 0], {"batch_sizes": torch.tensor([2, 1])}, RuntimeError, "batch_sizes must sum to the 4 rows"),
         (

@@ -33,9 +33,11 @@ def check(got, want, case):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("lengths", ["single long", "ragged", "with empty", "many"])
+@pytest.mark.parametrize("lengths", ["single long", "ragged", "with empty", "many", "all empty", "no sequence"])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_equals_the_reference(capability, form, lengths, reverse):
+    if form != "flat" and max(LENGTHS[lengths], default=0) == 0:
+        return  # these forms have at least one step
     batch = lstm_batch(form, LENGTHS[lengths], 6, torch.float32)
     inputs, _ = arguments(batch, 6, 18, bias=not reverse)
     case = f"{capability} {form} {lengths} reverse={reverse}"
@@ -133,6 +135,41 @@ def test_a_copy_does_not_share_its_weights():
     assert not torch.equal(other(x)[0], before)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_layers_of_other_dtypes_can_be_frozen(dtype):
+    layer = textnn.LSTM(7, 20, dtype=dtype)
+    x = torch.randn(4, 2, 7)
+    half = dtype != torch.float64
+    y = layer.freeze()(x.to(dtype) if half else x)[0]
+    assert y.dtype == (dtype if half else torch.float32)
+    assert (y.double() - layer(x.to(dtype))[0].double()).abs().max() < 0.08
+    table = textnn.EmbeddingLSTM(9, 7, 20, dtype=dtype)
+    ids = torch.randint(0, 9, (2, 4))
+    assert (table.freeze()(ids)[0].double() - table(ids)[0].double()).abs().max() < 0.08
+
+
+def test_a_frozen_layer_keeps_its_dtypes():
+    frozen = textnn.LSTM(5, 18).freeze()
+    x = torch.randn(3, 2, 5)
+    y = frozen(x)[0]
+    for other in (frozen.half(), frozen.double(), frozen.to(torch.bfloat16)):
+        assert torch.equal(other(x)[0], y)
+
+
+def test_a_frozen_embedding_lstm_takes_what_the_layer_takes():
+    layer = textnn.EmbeddingLSTM(9, 3, 4)
+    frozen = layer.freeze()
+    empty = torch.zeros(2, 0, dtype=torch.int64)
+    assert frozen(empty)[0].shape == layer(empty)[0].shape == (2, 0, 4)
+    for module in (layer, frozen):
+        with pytest.raises(ValueError, match=r"ids must have shape \[B, L\], or \[N\] with offsets, got \[5\]"):
+            module(torch.zeros(5, dtype=torch.int64))
+        with pytest.raises(RuntimeError, match=r"Expected hidden\[0\] size \(1, 2, 4\), got \[1, 3, 4\]"):
+            module(torch.zeros(2, 5, dtype=torch.int64), (torch.zeros(1, 3, 4),) * 2)
+    with pytest.raises(ValueError, match="memory_limit must be at least 0 bytes, got -1"):
+        layer.freeze(memory_limit=-1)
+
+
 @pytest.mark.parametrize("outputs", [True, False])
 def test_a_frozen_embedding_lstm(outputs):
     layer = textnn.EmbeddingLSTM(30, 8, 20, bidirectional=True)
@@ -171,6 +208,7 @@ def test_a_layer_that_cannot_be_frozen():
         (3, lambda t: t.short(), TypeError, "weight must be torch.int8, got torch.int16"),
         (3, lambda t: t[:, 1:], ValueError, "weight must have shape"),
         (4, lambda t: t[0], ValueError, "scale must have shape"),
+        (4, lambda t: t.half(), TypeError, "scale must be torch.float32, got torch.float16"),
         (5, lambda t: t.long(), TypeError, "sum must be torch.int32, got torch.int64"),
         (6, lambda t: t[1:], ValueError, "bias must have shape"),
     ],

@@ -196,6 +196,8 @@ def segment_lengths(ids: Tensor, offsets: Tensor) -> Tensor:
 
 def cut_or_pad(ids: Tensor, offsets: Tensor, length: int) -> Tensor:
     """Return the first ``length`` ids of each text, with 0 where it has fewer: [B, length]."""
+    if ids.shape[0] == 0:
+        return offsets.new_full((offsets.shape[0], length), PAD)
     steps = torch.arange(length, device=ids.device)
     inside = steps < segment_lengths(ids, offsets)[:, None]
     positions = (offsets[:, None] + steps).clamp(max=ids.shape[0] - 1)

@@ -128,10 +128,10 @@ def quantized_lstm(
     """Run an LSTM with weights of 8 bits; see :func:`textnn.functional.quantized_lstm`."""
     H, I = h0.shape[1], x.shape[-1]  # noqa: E741
     # [panels, groups, 4, 16, 4] to the rows of W_ih and W_hh, without what only fills up.
-    rows = weight.permute(2, 0, 3, 1, 4).flatten(1, 2)[:, :H].flatten(0, 1).float()
+    weights = weight.permute(2, 0, 3, 1, 4).flatten(1, 2)[:, :H].flatten(0, 1).float()
     groups = -(-I // 4)
-    w_ih = rows[:, :groups].flatten(1)[:, :I] * scale[0][:, None]
-    w_hh = rows[:, groups:].flatten(1)[:, :H] * scale[1][:, None]
+    w_ih = weights[:, :groups].flatten(1)[:, :I] * scale[0][:, None]
+    w_hh = weights[:, groups:].flatten(1)[:, :H] * scale[1][:, None]
 
     def steps(values: Tensor, size: Tensor) -> Tensor:
         """The nearest of 127 steps of either sign up to `size`."""
@@ -150,8 +150,10 @@ def quantized_lstm(
             y[row] = h[0]
         h_n.append(h)
         c_n.append(c)
-    stacked = torch.stack([x.new_zeros(H) if row is None else row for row in y]).reshape(*x.shape[:-1], H)
-    return stacked if outputs else x.new_empty(0), torch.cat(h_n), torch.cat(c_n)
+    rows = [x.new_zeros(H) if row is None else row for row in y]
+    stacked = torch.stack(rows).reshape(*x.shape[:-1], H) if rows else x.new_zeros(*x.shape[:-1], H)
+    states = (torch.cat(h_n), torch.cat(c_n)) if h_n else (h0.clone(), c0.clone())
+    return stacked if outputs else x.new_empty(0), *states
 
 
 def _rows_of_sequence(

@@ -79,10 +79,12 @@ Sizes check(const Input& input, const Tensor& h0, const Tensor& c0, const Direct
   }
   check_shape("h0", h0, h_shape);
   check_shape("c0", c0, c_shape);
+  STD_TORCH_CHECK(n.H > 0 && n.P > 0, "textnn: h0 and c0 must have at least one column, got ", n.P, " and ", n.H);
   for (const Tensor* t : {&h0, &c0}) check_dtype("every tensor", *t, x);
   for (const Direction& d : directions) {
     check_shape("w_ih", d.w_ih, {4 * n.H, n.I});
     check_shape("w_hh", d.w_hh, {4 * n.H, n.P});
+    STD_TORCH_CHECK(d.w_hr.has_value() == directions[0].w_hr.has_value(), "textnn: w_hr belongs to both directions");
     if (d.w_hr)
       check_shape("w_hr", *d.w_hr, {n.P, n.H});
     else

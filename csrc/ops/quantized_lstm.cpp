@@ -17,6 +17,9 @@ std::tuple<Tensor, Tensor, Tensor> quantized_lstm(const Tensor& x_, const Tensor
   check_shape("h0", h0, {-1, -1});
   const int64_t B = h0.size(0), H = h0.size(1), I = x.size(dims - 1);
   check_shape("c0", c0, {B, H});
+  // 32 bits hold the sums of as many products of bytes.
+  STD_TORCH_CHECK(H > 0 && H <= 65536 && I <= 65536, "textnn: an LSTM with weights of 8 bits must have between 1 and ",
+                  "65536 hidden units and at most 65536 inputs, got ", H, " and ", I);
   check_shape("weight", weight,
               {cpu::quantized_panels(H), cpu::quantized_groups(I) + cpu::quantized_groups(H), 4, cpu::kQuantizedUnits,
                cpu::kQuantizedGroup});

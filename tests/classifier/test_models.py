@@ -105,6 +105,11 @@ def test_lecture_recipe_is_the_plain_pytorch_one() -> None:
     assert {name: options[name] for name in recipe} == recipe
 
 
+def test_a_batch_of_empty_texts() -> None:
+    model = small_model("lecture-lstm").eval()
+    assert model(torch.zeros(0, dtype=torch.int64), torch.zeros(2, dtype=torch.int64)).shape == (2, 2)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_of_the_table_has_the_rows_of_the_batch(name: str) -> None:
     model = small_model(name, word_dropout=None)

@@ -103,7 +103,9 @@ def lstm(
     Raises
     ------
     ValueError
-        If shapes do not fit each other, or a length, offset or batch size is out of range.
+        If shapes do not fit each other, or a length or offset is out of range.
+    RuntimeError
+        If ``batch_sizes`` do not fall or do not sum to N.
     TypeError
         If dtypes differ or are not floating-point.
     """
@@ -154,7 +156,9 @@ def bilstm(
     Raises
     ------
     ValueError
-        If shapes do not fit each other, or a length, offset or batch size is out of range.
+        If shapes do not fit each other, or a length or offset is out of range.
+    RuntimeError
+        If ``batch_sizes`` do not fall or do not sum to N.
     TypeError
         If dtypes differ or are not floating-point.
 
@@ -285,6 +289,9 @@ def _check_lstm_batch(
     if offsets is not None:
         return check_offsets(offsets, x.shape[0], B), "flat"
     if batch_sizes is not None:
+        if batch_sizes.dtype != torch.int64:
+            raise TypeError(f"batch_sizes must be int64, got {batch_sizes.dtype}")
+        check_shape("batch_sizes", batch_sizes, ("T",), (None,))
         return batch_sizes, "packed"
     names, shape = (("B", "T", "I"), (B, None)) if batch_first else (("T", "B", "I"), (None, B))
     check_shape("x", x, names, shape)
@@ -294,6 +301,8 @@ def _check_lstm_batch(
 
 def _check_lstm_weights(x: Tensor, h0: Tensor, c0: Tensor, tensors: Mapping[str, Tensor | None], prefix: str) -> None:
     B, P, H = h0.shape[-2], h0.shape[-1], c0.shape[-1]
+    if P == 0 or H == 0:
+        raise ValueError(f"h0 and c0 must have at least one column, got {list(h0.shape)} and {list(c0.shape)}")
     shapes = {
         "w_ih": (("4H", "I"), (4 * H, x.shape[-1])),
         "w_hh": (("4H", "P"), (4 * H, P)),
@@ -334,8 +343,8 @@ def quantized_lstm(
 
     Parameters
     ----------
-    x : Tensor float32
-        As in :func:`lstm`.
+    x : Tensor float32 or of half precision
+        As in :func:`lstm`; finite.
     h0, c0 : Tensor [B, H]
         The initial states; h0 is cut to -1 .. 1.
     weight : Tensor int8 [panels, groups, 4, 16, 4]
@@ -357,11 +366,11 @@ def quantized_lstm(
     Raises
     ------
     ValueError
-        If shapes do not fit each other, or a length, offset or batch size is out of range.
+        If shapes do not fit each other, or a length or offset is out of range.
     TypeError
         If a dtype is another one.
     RuntimeError
-        If a gradient would be needed.
+        If ``batch_sizes`` do not fall or do not sum to N, or a gradient would be needed.
     """
     sizes, layout = _check_lstm_batch(x, h0, c0, 2, lengths, offsets, batch_sizes, batch_first)
     (B, H), width = h0.shape, x.shape[-1]
@@ -371,7 +380,8 @@ def quantized_lstm(
     check_shape("scale", scale, ("2", "4H"), (2, 4 * H))
     check_shape("sum", sum, ("2", "4H"), (2, 4 * H))
     check_shape("bias", bias, ("4H",), (4 * H,))
-    for name, t, dtype in (("weight", weight, torch.int8), ("sum", sum, torch.int32)):
+    dtypes = {"weight": (weight, torch.int8), "scale": (scale, torch.float32), "sum": (sum, torch.int32)}
+    for name, (t, dtype) in {**dtypes, "bias": (bias, torch.float32)}.items():
         if t.dtype != dtype:
             raise TypeError(f"{name} must be {dtype}, got {t.dtype}")
     if needs_gradient(x, h0, c0, scale, bias):

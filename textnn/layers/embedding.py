@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import functional
-from .frozen import DTYPES, FrozenTextConv
+from .frozen import DTYPES, FrozenTextConv, check_limit
 from .frozen_lstm import FrozenEmbeddingLSTM
 from .lstm import LSTM, States
 from .text_conv import kernel_weights, make_kernels
@@ -246,16 +246,8 @@ class EmbeddingLSTM(_TableModule):
         ValueError
             If shapes do not fit, or a length or offset is out of range.
         """
-        if ids.dim() != (2 if offsets is None else 1):
-            raise ValueError(f"ids must have shape [B, L], or [N] with offsets, got {list(ids.shape)}")
-        lstm = self.lstm
         ragged: dict[str, Any] = {"lengths": lengths, "offsets": offsets}
-        B = ids.shape[0] if offsets is None else offsets.shape[0]
-        if hx is None:
-            count = lstm.num_layers * (2 if lstm.bidirectional else 1)
-            sizes = (lstm.proj_size or lstm.hidden_size, lstm.hidden_size)
-            hx = (self.weight.new_zeros(count, B, sizes[0]), self.weight.new_zeros(count, B, sizes[1]))
-        lstm.check_states(hx, B)
+        hx = self.lstm.states_for_ids(ids, hx, offsets, self.weight)
 
         def first(h0: Tensor, c0: Tensor, weights: Sequence[Any], outputs: bool) -> tuple[Tensor, Tensor, Tensor]:
             options: dict[str, Any] = {
@@ -266,7 +258,7 @@ class EmbeddingLSTM(_TableModule):
             }
             return functional.embedding_lstm(ids, self.weight, h0, c0, *weights, **options)
 
-        return lstm._run(self.weight, hx, outputs, first, batch_first=True, **ragged)
+        return self.lstm._run(self.weight, hx, outputs, first, batch_first=True, **ragged)
 
     frozen_dtypes: ClassVar[tuple[str, ...]] = ("int8",)
 
@@ -286,8 +278,12 @@ class EmbeddingLSTM(_TableModule):
         Raises
         ------
         ValueError
-            As :meth:`LSTM.freeze` does.
+            As :meth:`LSTM.freeze` does; or for a ``memory_limit`` below 0.
+        TypeError
+            If ``memory_limit`` is no integer.
         """
+        if memory_limit is not None:
+            check_limit(memory_limit)
         if dtype != "int8":
             raise ValueError(f"dtype must be 'int8', got {dtype!r}: in its own dtype an LSTM has nothing to freeze")
         return FrozenEmbeddingLSTM.of(self)

@@ -120,7 +120,7 @@ class FrozenTextConv(nn.Module):
         weights, biases = kernel_weights(layer.convs)
         (V, D), C, sizes = layer.weight.shape, weights[0].shape[0], [w.shape[2] for w in weights]
         row_bytes = sum(sizes) * frozen_width(C, kind) * kind.itemsize
-        R = V if memory_limit is None else min(V, _check_limit(memory_limit) // row_bytes)
+        R = V if memory_limit is None else min(V, check_limit(memory_limit) // row_bytes)
         ids = None if order is None else _complete(order, V)
         ids = ids if R < V else None  # a whole table stands in the order of the ids
         frozen = cls(V, D, C, sizes, layer.padding, layer.activation, R, ids is not None, kind)
@@ -226,7 +226,8 @@ def _resolve_dtype(dtype: str | torch.dtype) -> torch.dtype:
     return kind
 
 
-def _check_limit(memory_limit: Any) -> int:
+def check_limit(memory_limit: Any) -> int:
+    """Return a number of bytes, checked."""
     try:
         limit = operator.index(memory_limit)
     except TypeError:

@@ -9,7 +9,7 @@ Inputs and states are rounded as they come; gates, cell state and outputs are fl
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -68,6 +68,13 @@ def quantize_weights(
     return torch.cat(parts, dim=1).contiguous(), torch.stack(scales), sums, bias
 
 
+class _Shell(LSTM):
+    """Checks and takes apart every kind of input as the layer does; the weights, which it does not have, have no dtype."""
+
+    def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:  # noqa: A002
+        super().check_input(torch.empty(input.shape, device="meta"), batch_sizes)
+
+
 class FrozenLSTM(nn.Module):
     """The inference form of :class:`LSTM`, which makes it: ``layer.freeze("int8")``.
 
@@ -102,8 +109,10 @@ class FrozenLSTM(nn.Module):
             for suffix in self._suffixes:
                 empty = quantize_weights(torch.zeros(4 * hidden_size, width), torch.zeros(4 * hidden_size, hidden_size))
                 self._set(layer, suffix, empty)
-        # The checks and the handling of every kind of input are those of the layer, which never runs.
-        self._shell = [LSTM(input_size, hidden_size, num_layers, True, batch_first, 0.0, bidirectional, device="meta")]
+        # In a list, so that it is no part of the module's state.
+        self._shell = [
+            _Shell(input_size, hidden_size, num_layers, True, batch_first, 0.0, bidirectional, device="meta")
+        ]
         self._shell[0]._run = self._run  # type: ignore[method-assign]
 
     @property
@@ -159,6 +168,16 @@ class FrozenLSTM(nn.Module):
             x = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
         return x, (torch.stack(h_n), torch.stack(c_n))
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FrozenLSTM:
+        """Move the buffers; their dtypes stay."""
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, old in before.items():
+            new = self._buffers[name]
+            if old is not None and new is not None and new.dtype != old.dtype:
+                self._buffers[name] = old.to(new.device)
+        return self
+
     def extra_repr(self) -> str:
         return (
             f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, batch_first={self.batch_first}, "
@@ -185,7 +204,8 @@ class FrozenEmbeddingLSTM(nn.Module):
     @classmethod
     def of(cls, layer: EmbeddingLSTM) -> FrozenEmbeddingLSTM:
         """Round the weights of a layer; see :meth:`EmbeddingLSTM.freeze`."""
-        return cls(copy.deepcopy(layer.weight.detach()), layer.lstm.freeze()).eval()
+        table = layer.weight.detach().clone()
+        return cls(table.float() if table.dtype == torch.float64 else table, layer.lstm.freeze()).eval()
 
     def forward(
         self,
@@ -196,7 +216,6 @@ class FrozenEmbeddingLSTM(nn.Module):
         outputs: bool = True,
     ) -> tuple[Tensor, States]:
         """Look up and run a batch; arguments, results and errors are those of :meth:`EmbeddingLSTM.forward`."""
+        hx = self.lstm._shell[0].states_for_ids(ids, hx, offsets, self.weight)
         x = functional.embedding(ids, self.weight)
-        output, states = self.lstm(x, hx, lengths=lengths, offsets=offsets, outputs=outputs)
-        assert isinstance(output, Tensor)
-        return output, states
+        return self.lstm._run(x, hx, outputs, lengths=lengths, offsets=offsets, batch_first=True)

@@ -143,10 +143,31 @@ class LSTM(nn.RNNBase):
         self.check_forward_args(x, hx, batch_sizes)
         return hx
 
+    def states_for_ids(self, ids: Tensor, hx: States | None, offsets: Tensor | None, like: Tensor) -> States:
+        """Check ids [B, T], or [N] with offsets, and the initial states, or make zeros of the dtype of ``like``.
+
+        Raises
+        ------
+        ValueError
+            If ids have another number of dimensions.
+        RuntimeError
+            If the states have another size.
+        """
+        if ids.dim() != (2 if offsets is None else 1):
+            raise ValueError(f"ids must have shape [B, L], or [N] with offsets, got {list(ids.shape)}")
+        B = ids.shape[0] if offsets is None else offsets.shape[0]
+        if hx is None:
+            count = self.num_layers * (2 if self.bidirectional else 1)
+            widths = (self.proj_size or self.hidden_size, self.hidden_size)
+            hx = (like.new_zeros(count, B, widths[0]), like.new_zeros(count, B, widths[1]))
+        self.check_states(hx, B)
+        return hx
+
     def check_states(self, hx: States, B: int) -> None:
         """Raise a RuntimeError, as ``torch.nn.LSTM`` does, unless the initial states are those of B sequences."""
         count = self.num_layers * (2 if self.bidirectional else 1)
-        self.check_hidden_size(hx[0], (count, B, self.proj_size or self.hidden_size))
+        size = (count, B, self.proj_size or self.hidden_size)
+        self.check_hidden_size(hx[0], size, "Expected hidden[0] size {}, got {}")
         self.check_hidden_size(hx[1], (count, B, self.hidden_size), "Expected hidden[1] size {}, got {}")
 
     def _run(self, x: Tensor, hx: States, outputs: bool, first: Any = None, **ragged: Any) -> tuple[Tensor, States]:
