@@ -72,7 +72,7 @@ setup(
                 "cxx": [*cxx_flags, *defines],
                 "nvcc": ["-O3", "--threads=2", *defines],
             },
-            extra_link_args=["-Wl,--exclude-libs,ALL", "-g"],
+            extra_link_args=["-Wl,--exclude-libs,ALL", "-s"],
             **cuda_options,
         )
     ],
