@@ -69,7 +69,7 @@ def quantize_weights(
 
 
 class _Shell(LSTM):
-    """Checks and takes apart every kind of input as the layer does; the weights, which it does not have, have no dtype."""
+    """Checks and takes apart every kind of input as the layer does; weights that it does not have have no dtype."""
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:  # noqa: A002
         super().check_input(torch.empty(input.shape, device="meta"), batch_sizes)
