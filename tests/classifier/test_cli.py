@@ -41,10 +41,11 @@ def run(*arguments: object, stdin: str | None = None) -> Any:
 
 
 def start(*arguments: object, **settings: Any) -> subprocess.Popen[str]:
-    """Start a command in a process of its own."""
+    """Start a command in a process of its own, which Ctrl-C ends even where the tests run in the background."""
     command = [sys.executable, "-m", "textnn", *map(str, arguments)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, **settings
+        command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes, **settings
     )
 
 
