@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,3 +45,10 @@ def fitted(
 ) -> SentimentClassifier:
     """A small fitted textcnn; not to be changed."""
     return make_classifier(stop_words=["了"]).fit(*reviews)
+
+
+@pytest.fixture
+def model(fitted: SentimentClassifier, tmp_path: Path) -> Path:
+    """A saved model."""
+    fitted.save(tmp_path / "model")
+    return tmp_path / "model"

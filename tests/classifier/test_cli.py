@@ -1,20 +1,18 @@
-"""The command line: what it writes, its exit codes, constant memory, Ctrl-C, broken pipes, and a quick --help."""
+"""The command line: what it writes, its exit codes, constant memory, and a quick --help."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import ENVIRONMENT, QUICK, write_csv
 from samples import make_reviews
 from typer.testing import CliRunner
 
@@ -26,41 +24,10 @@ from textnn.cli.predict import CHUNK, _predict
 from textnn.models import ARCHITECTURES
 from textnn.text import Record
 
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": str(Path(textnn.__file__).parent.parent),
-    "OMP_NUM_THREADS": "1",
-    "PYTHONUNBUFFERED": "1",
-}
-QUICK = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--epochs", "2"]
-
 
 def run(*arguments: object, stdin: str | None = None) -> Any:
     """Run a command within this process."""
     return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
-
-
-def start(*arguments: object, **settings: Any) -> subprocess.Popen[str]:
-    """Start a command in a process of its own, which Ctrl-C ends even where the tests run in the background."""
-    command = [sys.executable, "-m", "textnn", *map(str, arguments)]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
-    return subprocess.Popen(
-        command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes, **settings
-    )
-
-
-def write_csv(path: Path, count: int = 60, seed: int = 0) -> Path:
-    texts, labels = make_reviews(count, seed=seed)
-    rows = "".join(f"{label},{text}\n" for text, label in zip(texts, labels, strict=True))
-    path.write_text("label,review\n" + rows, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def model(fitted: SentimentClassifier, tmp_path: Path) -> Path:
-    """A saved model."""
-    fitted.save(tmp_path / "model")
-    return tmp_path / "model"
 
 
 # help
@@ -408,56 +375,3 @@ def test_info_tells_of_the_installation_and_of_a_model(model: Path) -> None:
         assert expected in result.stdout, expected
     assert run("info", model).stdout == (model / "README.md").read_text(encoding="utf-8")
     assert run("info", model.parent).exit_code == 2
-
-
-# interruptions
-
-
-def wait_for(condition: Any, what: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        if process.poll() is not None:
-            pytest.fail(f"{what}: the process ended with {process.returncode}: {process.communicate()}")
-        if time.monotonic() > deadline:
-            process.kill()
-            pytest.fail(f"{what}: not within 60 s")
-        time.sleep(0.02)
-
-
-def test_ctrl_c_in_predict_leaves_no_file(model: Path, tmp_path: Path) -> None:
-    process = start("predict", model, "-", "-o", tmp_path / "out.csv", stdin=subprocess.PIPE)
-    assert process.stdin is not None
-    process.stdin.write("很 好\n" * (2 * CHUNK))
-    process.stdin.flush()
-    wait_for(lambda: len(list(tmp_path.iterdir())) == 2, "a temporary file beside the model", process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert errors == "error: interrupted\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
-
-
-def test_ctrl_c_in_train_leaves_no_model(tmp_path: Path) -> None:
-    data = write_csv(tmp_path / "reviews.csv", 500)
-    process = start("train", data, "-o", tmp_path / "model", *QUICK[:-1], "1000000", "--patience", "0")
-    assert process.stderr is not None
-    read: list[str] = []
-    while "epoch 1/" not in "".join(read) and (line := process.stderr.readline()):
-        read.append(line)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, f"{read} {errors}"
-    assert errors.endswith("error: interrupted\n")
-    assert "Traceback" not in errors
-    assert [path.name for path in tmp_path.iterdir()] == ["reviews.csv"]
-
-
-def test_a_reader_that_leaves_early_is_no_error(model: Path, tmp_path: Path) -> None:
-    data = write_csv(tmp_path / "new.csv", 5 * CHUNK)
-    process = start("predict", model, data)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "line,text,prediction,probability\n"
-    process.stdout.close()
-    assert process.stderr is not None
-    assert process.stderr.read() == ""
-    assert process.wait(timeout=60) == 0
