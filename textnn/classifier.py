@@ -1,6 +1,6 @@
 """The classifier: raw text and labels in, labels and probabilities out.
 
-    fit       texts -> tokens -> vocabulary -> ids -> split -> model trained -> fitted attributes, all at once
+    fit       texts, labels -> ``fitting.fit`` -> fitted attributes, all at once
     predict   texts -> tokens -> ids -> logits -> softmax -> classes_[argmax]
 
 It follows scikit-learn's contract for estimators, so that ``clone``, ``cross_val_score`` and searches work on it. A fit
@@ -14,17 +14,16 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from textnn.distributed import ALONE, Group
 from textnn.evaluation import EvaluationReport
-from textnn.inputs import check_device, check_texts, check_validation, make_seed
-from textnn.labels import check_labels, encode_labels, find_classes
-from textnn.models import build_model, resolve_options
-from textnn.progress import make_reporter
-from textnn.text import Tokenizer, Vocabulary, encode, encode_tokens, make_tokenizer, tokenize
-from textnn.training import TrainingOptions, predict_logits, seeded, stratified_split, train
+from textnn.fitting import fit, softmax
+from textnn.inputs import check_texts
+from textnn.labels import check_labels
+from textnn.text import Tokenizer, Vocabulary, encode
+from textnn.training import predict_logits
 
 if TYPE_CHECKING:
     from textnn.models import TextModel
@@ -34,27 +33,6 @@ Texts = Iterable[str]
 
 # Texts that are tokenized and classified at a time: memory stays bounded, batches of similar lengths stay possible.
 _CHUNK = 4096
-
-# The parameters that are options of an architecture; None is the architecture's own default.
-OPTIONS = (
-    "min_count",
-    "max_vocabulary",
-    "max_length",
-    "embedding_dim",
-    "hidden_size",
-    "num_layers",
-    "channels",
-    "kernel_sizes",
-    "dropout",
-    "word_dropout",
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "weight_decay",
-    "label_smoothing",
-    "validation_fraction",
-    "patience",
-)
 
 
 class SentimentClassifier(ClassifierMixin, BaseEstimator):
@@ -200,6 +178,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         texts: Texts,
         labels: Iterable[Hashable],
         validation_data: tuple[Texts, Iterable[Hashable]] | None = None,
+        distributed: bool = False,
     ) -> SentimentClassifier:
         """Train on texts and their labels.
 
@@ -211,6 +190,10 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
             One a text, any hashable values, at least two different ones.
         validation_data
             Texts and labels to choose the best epoch by; no part of ``texts`` is held out then.
+        distributed
+            Whether the processes of ``torch.distributed``'s default group train one classifier together. Each gives its
+            share of the texts, process r of W the texts ``all_texts[r::W]``, and of the validation data, and gets the
+            same classifier; docs/distributed.md has more. The seed is that of process 0.
 
         Returns
         -------
@@ -223,50 +206,15 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
             If an argument or a parameter makes no sense.
         TrainingError
             If the loss becomes infinite or NaN.
+        PeerError
+            If another process fails.
         """
-        given = {option: getattr(self, option) for option in OPTIONS}
-        options = resolve_options(self.architecture, given)
-        device = check_device(self.device)
-        seed = make_seed(self.random_state)
-        texts = check_texts(texts)
-        values = check_labels(labels, len(texts))
-        classes = find_classes(values)
-        codes = encode_labels(values, classes)
-        if validation_data is None:
-            training, held_out = stratified_split(codes, options["validation_fraction"], seed)
-        else:
-            more_texts, more_labels = check_validation(validation_data)
-            training, held_out = list(range(len(texts))), list(range(len(texts), len(texts) + len(more_texts)))
-            codes += encode_labels(more_labels, classes, "validation_data labels")
-            texts, values = texts + more_texts, values + more_labels
-        training.sort()
-        tokenizer = make_tokenizer(self.tokenizer, self.user_dictionary, self.stop_words)
-        reporter = make_reporter(self.verbose)
-        with reporter.tokenizing(len(texts)) as progress:
-            tokens = list(tokenize(texts, tokenizer, progress))
-        vocabulary = Vocabulary.build(
-            (tokens[row] for row in training), options["min_count"], options["max_vocabulary"]
-        )
-        limit = options["max_length"]
-        data, validation = (
-            encode_tokens((tokens[row] for row in rows), vocabulary, limit, [codes[row] for row in rows])
-            for rows in (training, held_out)
-        )
-        with seeded(seed, device):
-            model = build_model(self.architecture, len(vocabulary), len(classes), options).to(device)
-            generator = torch.Generator().manual_seed(seed)
-            trained = train(model, data, TrainingOptions.of(options), generator, validation, reporter, device)
-        report = None
-        if held_out:
-            probabilities = _softmax(predict_logits(model, validation, device=device))
-            report = EvaluationReport.from_predictions(
-                classes.tolist(), [values[row] for row in held_out], probabilities, [texts[row] for row in held_out]
-            )
-        self.classes_, self.tokenizer_, self.vocabulary_, self.model_ = classes, tokenizer, vocabulary, model
-        self.frozen_ = None
-        self.options_, self.seed_, self.n_texts_ = options, seed, len(training)
-        self.history_ = [epoch.to_dict() for epoch in trained.history]
-        self.best_epoch_, self.validation_report_ = trained.best_epoch, report
+        fitted = fit(self, texts, labels, validation_data, Group.default() if distributed else ALONE)
+        self.classes_, self.tokenizer_, self.vocabulary_ = fitted.classes, fitted.tokenizer, fitted.vocabulary
+        self.model_, self.frozen_ = fitted.model, None
+        self.options_, self.seed_, self.n_texts_ = fitted.options, fitted.seed, fitted.n_texts
+        self.history_ = [epoch.to_dict() for epoch in fitted.trained.history]
+        self.best_epoch_, self.validation_report_ = fitted.trained.best_epoch, fitted.report
         return self
 
     def predict_proba(self, texts: Texts) -> Array:
@@ -286,7 +234,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         for start in range(0, len(texts), _CHUNK):
             chunk = texts[start : start + _CHUNK]
             data = encode(chunk, self.tokenizer_, self.vocabulary_, self.options_["max_length"])
-            probabilities[start : start + len(chunk)] = _softmax(predict_logits(model, data, device=device))
+            probabilities[start : start + len(chunk)] = softmax(predict_logits(model, data, device=device))
         return probabilities
 
     def predict(self, texts: Texts) -> Array:
@@ -417,8 +365,3 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def _softmax(logits: torch.Tensor) -> Array:
-    # In double precision, so that rows sum to 1 to the last digit that anyone prints.
-    return torch.softmax(logits.double(), dim=1).numpy()

@@ -5,10 +5,14 @@
 
 The gradient of an embedding table is sparse and the optimizer updates only the rows of the batch, so that the cost of a
 step follows the batch and not the vocabulary. All other parameters have decoupled weight decay.
+
+In a group of processes each has all texts and takes its part of every batch; loss, gradients and validation are those
+of all parts together, so that every process makes the same steps and stops after the same epoch.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +23,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.nn.functional import cross_entropy
 
+from textnn.distributed import ALONE, GradientSum, Group
 from textnn.models import TextModel
 from textnn.optim import Adam
 from textnn.progress import Epoch, Reporter
@@ -40,7 +46,7 @@ class TrainingOptions:
     epochs
         Passes over the training texts at most.
     batch_size
-        Texts of a batch.
+        Texts of a batch, in a group of processes of all parts together.
     learning_rate, weight_decay
         Adam's step size, and what each step takes from the weights (not from the embedding).
     label_smoothing
@@ -91,11 +97,16 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """
     cuda = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if cuda else []):
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
+        set_seed(seed, device)
         yield
+
+
+def set_seed(seed: int, device: torch.device) -> None:
+    """Set torch's global generators, on the CPU and on ``device``; use it within :func:`seeded`."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
 
 
 def stratified_split(codes: Sequence[int], fraction: float, seed: int) -> tuple[list[int], list[int]]:
@@ -138,6 +149,7 @@ def train(
     validation: RaggedDataset | None = None,
     reporter: Reporter | None = None,
     device: torch.device | str = "cpu",
+    group: Group = ALONE,
 ) -> Trained:
     """Train a model in place.
 
@@ -153,16 +165,21 @@ def train(
         Source of the order of the batches. Dropout draws from torch's global generator.
     reporter
         Told of every batch and epoch.
+    group
+        Processes that train the same model on the same data together, all with the same arguments.
 
     Raises
     ------
     TrainingError
         If the loss is not a finite number.
+    PeerError
+        If another process of the group is gone.
     """
     reporter = reporter or Reporter()
     validation = validation if validation is not None and len(validation) else None
     early = validation is not None and options.patience > 0
     optimizer = _make_optimizer(model, options)
+    gradients = GradientSum(group, *_split_parameters(model))
     history: list[Epoch] = []
     best: tuple[float, float] = (-math.inf, -math.inf)
     best_epoch, best_weights = 0, None
@@ -171,18 +188,21 @@ def train(
         for epoch in range(1, options.epochs + 1):
             start = time.perf_counter()
             model.train()
-            loss, accuracy = _train_epoch(model, data, options, generator, optimizer, reporter, device, epoch)
-            held_out = None if validation is None else _measure(model, validation, options.batch_size, device)
+            loss, accuracy = _train_epoch(
+                model, data, options, generator, optimizer, gradients, reporter, device, epoch
+            )
+            held_out = None if validation is None else _measure(model, validation, options.batch_size, device, group)
             seconds = time.perf_counter() - start
             held_loss, held_accuracy = (None, None) if held_out is None else held_out
-            record = Epoch(epoch, loss, accuracy, held_loss, held_accuracy, seconds)
+            # What decides whether to go on must be the same number everywhere, to the bit.
+            record = group.first(Epoch(epoch, loss, accuracy, held_loss, held_accuracy, seconds))
             history.append(record)
             reporter.epoch(record)
-            if not early or held_out is None:
+            if not early or record.validation_accuracy is None or record.validation_loss is None:
                 best_epoch = epoch
                 continue
             # Accuracy is what counts; among equal ones, and small validation parts have many, the lower loss.
-            score = (held_out[1], -held_out[0])
+            score = (record.validation_accuracy, -record.validation_loss)
             if score > best:
                 best, best_epoch = score, epoch
                 best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
@@ -196,23 +216,33 @@ def train(
 
 
 def predict_logits(
-    model: TextModel, data: RaggedDataset, batch_size: int = 128, device: torch.device | str = "cpu"
+    model: TextModel,
+    data: RaggedDataset,
+    batch_size: int = 128,
+    device: torch.device | str = "cpu",
+    group: Group = ALONE,
 ) -> Tensor:
     """Return the logits [rows, classes] of all texts, in their order, on the CPU; the model is put in evaluation mode.
 
-    Batches hold texts of similar length, so that none waits for a much longer one.
+    Batches hold texts of similar length, so that none waits for a much longer one. The processes of a group share the
+    work, and each gets all logits.
     """
     model.eval()
-    logits: Tensor | None = None
+    index, outputs = [], []
+    rows = LengthBucketSampler(data.lengths, batch_size, shuffle=False)
     with torch.inference_mode():
-        for batch in data.batches(LengthBucketSampler(data.lengths, batch_size, shuffle=False)):
+        for batch in data.batches(part for part in map(group.part, rows) if len(part)):
             batch = batch.to(device)
-            output = model(batch.ids, batch.offsets).cpu()
-            if logits is None:
-                logits = torch.empty(len(data), output.shape[1], dtype=output.dtype)
-            logits[batch.index.cpu()] = output
-    if logits is None:
+            index.append(batch.index.cpu())
+            outputs.append(model(batch.ids, batch.offsets).cpu())
+    parts = group.gather((torch.cat(index), torch.cat(outputs)) if outputs else None)
+    found = [part for part in parts if part is not None]
+    if not found:
         raise ValueError("data: expected at least one text, got none")
+    first = found[0][1]
+    logits = torch.empty(len(data), first.shape[1], dtype=first.dtype)
+    for rows_of_part, part in found:
+        logits[rows_of_part] = part
     return logits
 
 
@@ -222,29 +252,40 @@ def _train_epoch(
     options: TrainingOptions,
     generator: torch.Generator,
     optimizer: Adam,
+    gradients: GradientSum,
     reporter: Reporter,
     device: torch.device | str,
     epoch: int,
 ) -> tuple[float, float]:
     """Return loss and accuracy, as means over the texts of the epoch."""
-    loss_sum, correct, seen = 0.0, 0, 0
-    for number, batch in enumerate(data.batches(_batches(data, options, generator)), 1):
-        batch = batch.to(device)
-        assert batch.labels is not None
-        logits = model(batch.ids, batch.offsets)
-        loss = cross_entropy(logits, batch.labels, label_smoothing=options.label_smoothing)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss became {value} in epoch {epoch}, batch {number}; "
-                f"try a smaller learning_rate than {options.learning_rate:g}"
-            )
+    group = gradients.group
+    loss_sum, correct, seen = 0.0, 0.0, 0
+    whole, own = itertools.tee(_batches(data, options, generator))
+    batches = zip(whole, data.batches(map(group.part, own)), strict=True)
+    for number, (rows, batch) in enumerate(batches, 1):
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        value, hits = 0.0, 0.0
+        if batch.size:
+            batch = batch.to(device)
+            assert batch.labels is not None
+            logits = model(batch.ids, batch.offsets)
+            loss = cross_entropy(logits, batch.labels, label_smoothing=options.label_smoothing)
+            if group.size > 1:  # the parts' shares of the mean over the whole batch
+                loss = loss * (batch.size / len(rows))
+            value, hits = loss.item(), float((logits.detach().argmax(1) == batch.labels).sum())
+            loss.backward()
+        value, hits = gradients([value, hits])
+        if not math.isfinite(value):
+            raise group.fail(
+                TrainingError(
+                    f"the loss became {value} in epoch {epoch}, batch {number}; "
+                    f"try a smaller learning_rate than {options.learning_rate:g}"
+                )
+            )
         optimizer.step()
-        loss_sum += value * batch.size
-        correct += int((logits.detach().argmax(1) == batch.labels).sum())
-        seen += batch.size
+        loss_sum += value * len(rows)
+        correct += hits
+        seen += len(rows)
         reporter.batch(loss_sum / seen, correct / seen)
     return loss_sum / seen, correct / seen
 
@@ -255,19 +296,26 @@ def _batches(data: RaggedDataset, options: TrainingOptions, generator: torch.Gen
     return iter(torch.randperm(len(data), generator=generator).split(options.batch_size))
 
 
-def _make_optimizer(model: TextModel, options: TrainingOptions) -> Adam:
+def _split_parameters(model: TextModel) -> tuple[list[Parameter], list[Parameter]]:
+    """Return the parameters with dense gradients, and those with sparse ones."""
     tables = model.sparse_parameters()
     known = {id(table) for table in tables}
-    dense = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    return [parameter for parameter in model.parameters() if id(parameter) not in known], tables
+
+
+def _make_optimizer(model: TextModel, options: TrainingOptions) -> Adam:
+    dense, tables = _split_parameters(model)
     groups: list[dict[str, Any]] = [{"params": dense, "weight_decay": options.weight_decay}] if dense else []
     if tables:
         groups.append({"params": tables})
     return Adam(groups, lr=options.learning_rate, exact=model if tables and model.exact else None)
 
 
-def _measure(model: TextModel, data: RaggedDataset, batch_size: int, device: torch.device | str) -> tuple[float, float]:
+def _measure(
+    model: TextModel, data: RaggedDataset, batch_size: int, device: torch.device | str, group: Group
+) -> tuple[float, float]:
     """Return loss and accuracy on labelled texts."""
     assert data.labels is not None
-    logits = predict_logits(model, data, batch_size, device)
+    logits = predict_logits(model, data, batch_size, device, group)
     loss = cross_entropy(logits, data.labels).item()
     return loss, float((logits.argmax(1) == data.labels).double().mean())

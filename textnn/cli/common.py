@@ -2,6 +2,7 @@
 
 command -> ``command_errors`` -> message on standard error + exit code
 rows -> ``open_output`` -> standard output or a file that appears when it is complete
+processes of torchrun -> ``session`` -> one of them speaks
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from textnn.distributed import Group
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -90,7 +94,7 @@ def command_errors(command: Command) -> Command:
             raise typer.Exit(OK) from None
         except Exception as error:
             code = _exit_code(error)
-            if code is None or os.environ.get("TEXTNN_DEBUG", "") not in ("", "0"):
+            if code is None or _debugging():
                 raise
             _fail(str(error) or type(error).__name__, code)
 
@@ -104,7 +108,12 @@ def _exit_code(error: Exception) -> int | None:
     if isinstance(error, ValueError | TypeError):
         return BAD_INPUT
     # By name: importing the classes would import torch for every wrong option.
-    return {"TrainingError": FAILED, "BundleError": BAD_INPUT}.get(type(error).__name__)
+    codes = {"TrainingError": FAILED, "PeerError": FAILED, "BundleError": BAD_INPUT}
+    return codes.get(type(error).__name__)
+
+
+def _debugging() -> bool:
+    return os.environ.get("TEXTNN_DEBUG", "") not in ("", "0")
 
 
 def _fail(message: str, code: int) -> None:
@@ -123,6 +132,31 @@ def _drop_stdout() -> None:
         os.close(nowhere)
     except (OSError, ValueError):
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+
+
+@contextmanager
+def session(distributed: bool) -> Iterator[Group]:
+    """Work in the processes that torchrun started, if asked for, else alone.
+
+    An error that ends all processes is told by process 0 only; the others end with its exit code, in silence. One that
+    the others do not know of is told by the process that has it.
+    """
+    from textnn.distributed import ALONE, is_shared, joined
+
+    if not distributed:
+        yield ALONE
+        return
+    with joined() as group:
+        try:
+            yield group
+        except KeyboardInterrupt:
+            if group.rank:
+                raise typer.Exit(INTERRUPTED) from None
+            raise
+        except Exception as error:
+            if group.rank and is_shared(error) and (code := _exit_code(error)) is not None and not _debugging():
+                raise typer.Exit(code) from None
+            raise
 
 
 def set_threads(threads: int | None) -> None:

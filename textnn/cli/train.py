@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,10 +21,13 @@ from textnn.cli.common import (
     Threads,
     command_errors,
     note,
+    session,
     set_threads,
 )
 
 if TYPE_CHECKING:
+    from textnn.classifier import SentimentClassifier
+    from textnn.distributed import Group
     from textnn.text import Corpus
 
 TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
@@ -45,6 +52,10 @@ def train(
         typer.Option("--validation", metavar="FILE", help="Choose the best epoch by this file, not by a part of FILE."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,
+    distributed: Annotated[
+        bool,
+        typer.Option("--distributed", help="Train in all processes that torchrun started; each reads a share of FILE."),
+    ] = False,
     threads: Threads = None,
     quiet: Quiet = False,
     text_column: TextColumn = None,
@@ -74,7 +85,9 @@ def train(
     dropout: Annotated[float | None, _option("--dropout", NETWORK, "Share of features to drop.")] = None,
     word_dropout: Annotated[float | None, _option("--word-dropout", NETWORK, "Share of words to drop.")] = None,
     epochs: Annotated[int | None, _option("--epochs", TRAINING, "Passes over the texts at most.")] = None,
-    batch_size: Annotated[int | None, _option("--batch-size", TRAINING, "Texts of a batch.")] = None,
+    batch_size: Annotated[
+        int | None, _option("--batch-size", TRAINING, "Texts of a batch, all processes together.")
+    ] = None,
     learning_rate: Annotated[float | None, _option("--learning-rate", TRAINING, "Step size of Adam.")] = None,
     weight_decay: Annotated[float | None, _option("--weight-decay", TRAINING, "Decay of the weights.")] = None,
     label_smoothing: Annotated[
@@ -99,39 +112,40 @@ def train(
       textnn train reviews.jsonl -o model/ --text-column comment
       textnn train a.tsv -o model/ --validation b.tsv --architecture bilstm
       cat reviews.csv | textnn train - -o model/ --quiet
+      torchrun --nproc-per-node=2 -m textnn train reviews.csv -o model/ --distributed
     """
-    from textnn.bundle import BundleError, check_target
-    from textnn.classifier import OPTIONS, SentimentClassifier
+    from textnn.bundle import check_target
+    from textnn.classifier import SentimentClassifier
+    from textnn.fitting import OPTIONS
 
     parameters = {name: value for name, value in locals().items() if name in OPTIONS}
-    if kernel_sizes is not None:
-        parameters["kernel_sizes"] = _parse_sizes(kernel_sizes)
-    # Before the work, not after it: can the model be saved there?
-    check_target(output)
-    set_threads(threads)
-
     columns = {"text": text_column, "label": label_column, "format": input_format, "encoding": encoding}
-    corpus = _read(file, columns, limit)
-    note(str(corpus.report), quiet)
-    held_out = None
-    if validation is not None:
-        checked = _read_validation(validation, columns, set(corpus.labels))
-        note(str(checked.report), quiet)
-        held_out = (checked.texts, checked.labels)
-    classifier = SentimentClassifier(
-        architecture,
-        tokenizer,
-        user_dictionary=user_dictionary,
-        stop_words=stop_words,
-        random_state=seed,
-        verbose=0 if quiet else 1,
-        **parameters,
-    )
-    classifier.fit(corpus.texts, corpus.labels, held_out)
-    try:
-        classifier.save(output)
-    except BundleError as error:
-        raise RunError(str(error)) from error
+    with session(distributed) as group:
+        quiet = quiet or group.rank > 0
+        with group.together():
+            if kernel_sizes is not None:
+                parameters["kernel_sizes"] = _parse_sizes(kernel_sizes)
+            # Before the work, not after it: can the model be saved there?
+            if group.rank == 0:
+                check_target(output)
+            set_threads(threads)
+        if distributed:
+            note(f"processes: {group.size} ({group.device.partition(':')[0]}), each with its share of the texts", quiet)
+        corpus, held_out = _read_corpora(group, file, validation, columns, limit, quiet)
+        classifier = SentimentClassifier(
+            architecture,
+            tokenizer,
+            user_dictionary=user_dictionary,
+            stop_words=stop_words,
+            random_state=seed,
+            device=group.device,
+            verbose=0 if quiet else 1,
+            **parameters,
+        )
+        classifier.fit(corpus.texts, corpus.labels, held_out, distributed)
+        if group.rank == 0:
+            with _ended_in_order() if distributed else nullcontext():
+                _save(classifier, output)
     if quiet:
         return
     report = classifier.validation_report_
@@ -141,30 +155,80 @@ def train(
     print(f'next:  textnn predict {output} --text "..."')
 
 
-def _read(file: str, columns: dict[str, Any], limit: int | None) -> Corpus:
-    from textnn.text import CorpusError, read_corpus
+def _save(classifier: SentimentClassifier, output: Path) -> None:
+    from textnn.bundle import BundleError
 
-    corpus = read_corpus(file, limit=limit, **columns)
-    if len(labels := corpus.label_counts()) < 2:
+    try:
+        classifier.save(output)
+    except BundleError as error:
+        raise RunError(str(error)) from error
+
+
+def _read_corpora(
+    group: Group, file: str, validation: str | None, columns: dict[str, Any], limit: int | None, quiet: bool
+) -> tuple[Corpus, tuple[list[str], list[str]] | None]:
+    """Read this process's share of the texts to train on, and of those to choose the best epoch by."""
+    corpus = _read(file, columns, group, limit)
+    note(str(corpus.report), quiet)
+    known = set().union(*group.gather(set(corpus.labels)))
+    with group.together():
+        _check_classes(corpus, known)
+    if validation is None:
+        return corpus, None
+    held_out = _read(validation, columns, group)
+    with group.together():
+        _check_known(validation, held_out, known)
+    note(str(held_out.report), quiet)
+    return corpus, (held_out.texts, held_out.labels)
+
+
+def _read(file: str, columns: dict[str, Any], group: Group, limit: int | None = None) -> Corpus:
+    """Read this process's share of a file; the same file in all processes, or it is an error."""
+    from textnn.text import read_corpus
+
+    with group.together():
+        if group.size > 1 and (file == "-" or (Path(file).exists() and not Path(file).is_file())):
+            what = "standard input" if file == "-" else file
+            raise ValueError(f"--distributed: expected a file that each process can read for itself, got {what}")
+        corpus = read_corpus(file, limit=limit, **columns, share=(group.rank, group.size))
+    group.check_same(file, {"texts": corpus.report.kept, "checksum": corpus.checksum})
+    return corpus
+
+
+def _check_classes(corpus: Corpus, labels: set[str]) -> None:
+    from textnn.text import CorpusError
+
+    if len(labels) < 2:
         where = corpus.report.label_column
         raise CorpusError(
             f"{corpus.report.source}: expected at least two different labels in column {where!r}, "
             f"got only {next(iter(labels))!r}"
         )
-    return corpus
 
 
-def _read_validation(file: str, columns: dict[str, Any], known: set[str]) -> Corpus:
-    from textnn.text import CorpusError, read_corpus
+def _check_known(file: str, corpus: Corpus, known: set[str]) -> None:
+    from textnn.text import CorpusError
 
-    corpus = read_corpus(file, **columns)
     for line, label in zip(corpus.lines, corpus.labels, strict=True):
         if label not in known:
             some = ", ".join(map(repr, sorted(known)[:20]))
             raise CorpusError(
                 f"{file}, line {line}: expected one of the labels of the training texts ({some}), got {label!r}"
             )
-    return corpus
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM, by which torchrun ends processes, end this block as Ctrl-C does: without half-written files."""
+
+    def end(number: int, _: Any) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parse_sizes(sizes: str) -> tuple[int, ...]:

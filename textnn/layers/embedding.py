@@ -15,22 +15,18 @@ from .lstm import LSTM, States
 from .text_conv import kernel_weights, make_kernels
 
 
-class _TableModule(nn.Module):
-    """An embedding table ``weight`` [V, D], initialised as ``torch.nn.Embedding`` does it."""
+class _TableModule(nn.Embedding):
+    """An embedding table ``weight`` [V, D], initialised as ``torch.nn.Embedding`` does it.
+
+    It is one for those who ask: ``DistributedDataParallel`` expects sparse gradients of nothing else.
+    """
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None, sparse: bool, device: Any, dtype: Any
     ) -> None:
-        super().__init__()
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"padding_idx must be within num_embeddings = {num_embeddings}, got {padding_idx}")
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx, self.sparse = padding_idx, sparse
-        self.weight = nn.Parameter(torch.empty(num_embeddings, embedding_dim, device=device, dtype=dtype))
-        nn.init.normal_(self.weight)
-        if padding_idx is not None:
-            with torch.no_grad():
-                self.weight[padding_idx].zero_()
+        super().__init__(num_embeddings, embedding_dim, padding_idx, sparse=sparse, device=device, dtype=dtype)
 
     def extra_repr(self) -> str:
         return f"{self.num_embeddings}, {self.embedding_dim}, padding_idx={self.padding_idx}, sparse={self.sparse}"
@@ -116,7 +112,7 @@ class EmbeddingTextConv(_TableModule):
 
     frozen_dtypes: ClassVar[tuple[str | None, ...]] = (None, *DTYPES)
 
-    def freeze(
+    def freeze(  # type: ignore[override]
         self,
         memory_limit: int | None = None,
         dtype: str | torch.dtype | None = None,
@@ -212,7 +208,7 @@ class EmbeddingLSTM(_TableModule):
             dtype=dtype,
         )
 
-    def forward(
+    def forward(  # type: ignore[override]
         self,
         ids: Tensor,
         hx: States | None = None,
@@ -262,7 +258,9 @@ class EmbeddingLSTM(_TableModule):
 
     frozen_dtypes: ClassVar[tuple[str, ...]] = ("int8",)
 
-    def freeze(self, memory_limit: int | None = None, dtype: str = "int8") -> FrozenEmbeddingLSTM:
+    def freeze(  # type: ignore[override]
+        self, memory_limit: int | None = None, dtype: str = "int8"
+    ) -> FrozenEmbeddingLSTM:
         """Return a module for inference only that computes with weights of 8 bits; see :meth:`LSTM.freeze`.
 
         Parameters

@@ -30,7 +30,7 @@ from textnn.text.tokenizers import (
     make_tokenizer,
     tokenizer_from_config,
 )
-from textnn.text.vocabulary import Vocabulary
+from textnn.text.vocabulary import TokenCounts, Vocabulary
 from textnn.text.wordlist import load_words, save_words
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "RaggedBatch",
     "RaggedDataset",
     "Record",
+    "TokenCounts",
     "Tokenizer",
     "Vocabulary",
     "WhitespaceTokenizer",

@@ -121,6 +121,29 @@ class RaggedDataset:
                 raise TypeError(f"labels: expected integers, got {self.labels.dtype}")
             self.labels = self.labels.to(torch.int64)
 
+    @classmethod
+    def joint(cls, parts: Sequence[RaggedDataset], places: Sequence[Tensor]) -> RaggedDataset:
+        """Put datasets together.
+
+        Parameters
+        ----------
+        parts
+            Datasets that all have labels.
+        places
+            For each of them the row of the whole, int64 [rows], that each of its rows becomes; all places together
+            are 0, 1, 2, ... in any order.
+        """
+        whole = cls([])
+        place = torch.cat(list(places))
+        ends = list(accumulate(part._flat.numel() for part in parts))
+        starts = [part._starts + (end - part._flat.numel()) for part, end in zip(parts, ends, strict=True)]
+        whole._flat = torch.cat([part._flat for part in parts])
+        whole.lengths, whole._starts, whole.labels = (
+            torch.empty_like(place).index_copy_(0, place, torch.cat(vectors))
+            for vectors in ([part.lengths for part in parts], starts, [_labels(part) for part in parts])
+        )
+        return whole
+
     def __len__(self) -> int:
         return self.lengths.numel()
 
@@ -330,6 +353,11 @@ def encode(
         If ``max_length`` is below 1, or the number of labels is not that of the texts.
     """
     return encode_tokens(tokenize(texts, tokenizer, progress), vocabulary, max_length, labels)
+
+
+def _labels(data: RaggedDataset) -> Tensor:
+    assert data.labels is not None
+    return data.labels
 
 
 def _parts(rows: Tensor, size: int) -> list[Tensor]:

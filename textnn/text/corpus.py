@@ -9,6 +9,7 @@ how many.
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -29,13 +30,16 @@ class Corpus:
     lines
         The line of the file, from 1, where each record begins.
     report
-        What was read and what was left out.
+        What was read and what was left out, of the whole file also where the corpus is a share of it.
+    checksum
+        Of all texts and labels of the file, where the corpus is a share of it; else 0.
     """
 
     texts: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     report: CorpusReport = field(default_factory=CorpusReport)
+    checksum: int = 0
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -52,6 +56,7 @@ def read_corpus(
     format: str | None = None,  # noqa: A002
     encoding: str | None = None,
     limit: int | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> Corpus:
     """Read texts with labels.
 
@@ -61,6 +66,9 @@ def read_corpus(
         As in :func:`textnn.text.iter_records`.
     limit
         Read this many records at most, from the start of the file.
+    share
+        ``(r, W)``: keep the records r, r + W, r + 2 W, ..., counted from 0. The file is read to its end, since only who
+        has read what stands before knows whether a line break is within quotes; all that is kept is the share.
 
     Returns
     -------
@@ -70,7 +78,8 @@ def read_corpus(
     Raises
     ------
     CorpusError
-        With file and line, for anything in the file that is not as expected, and if it holds no record at all.
+        With file and line, for anything in the file that is not as expected, and if it holds no record at all. It is
+        the same whatever the share.
     TypeError, ValueError
         If an argument has no meaning.
 
@@ -83,15 +92,23 @@ def read_corpus(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit: expected at least 1, got {limit}")
+    first, step = share
+    if not 0 <= first < step:
+        raise ValueError(f"share: expected (number, how many) with a number below how many, got {share}")
     corpus = Corpus()
     records = iter_records(path, text, label, format, encoding, need_label=True, report=corpus.report)
-    for record in itertools.islice(records, limit):
+    for number, record in enumerate(itertools.islice(records, limit)):
         assert record.label is not None
+        if step > 1:
+            row = f"{record.label}\t{record.text}\n".encode("utf-8", "surrogatepass")
+            corpus.checksum = zlib.crc32(row, corpus.checksum)
+            if number % step != first:
+                continue
         corpus.texts.append(record.text)
         corpus.labels.append(record.label)
         corpus.lines.append(record.line)
     records.close()
-    if not corpus.texts:
+    if not corpus.report.kept:
         report = corpus.report
         raise CorpusError(f"{report.source}: expected rows with a text and a label, got {_nothing(report)}")
     return corpus

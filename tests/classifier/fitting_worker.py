@@ -1,0 +1,170 @@
+"""Fits for test_fitting.py: the same cases by one process and by several.
+
+    python fitting_worker.py RANK SIZE FOLDER     fits every case in a group of processes, saves what came of it
+
+The test itself calls ``fit`` without a group.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from samples import SMALL, make_reviews
+
+from textnn.classifier import SentimentClassifier
+from textnn.distributed import GradientSum, Group, is_shared, joint_numbers
+
+TEXTS, LABELS = make_reviews(121, classes=3)
+VALIDATION = make_reviews(31, classes=3, seed=5)
+ERRORS = ("tokenizer", "options", "classes", "validation", "files", "words", "loss", "shares")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Parameters of a fit; ``sizes`` of the shares, or None for texts dealt out in turn; ``exact``: in float64, and to
+    be the fit of one process."""
+
+    parameters: dict[str, Any]
+    sizes: tuple[int, ...] | None = None
+    validation: bool = False
+    exact: bool = True
+
+
+NO_DROPOUT = {"dropout": 0.0, "word_dropout": 0.0}
+CASES = {
+    "textcnn": Case({"architecture": "textcnn", **NO_DROPOUT}),
+    # 109 texts to train on: the last batch has one, and no part for process 1.
+    "one text left": Case({"architecture": "textcnn", **NO_DROPOUT, "batch_size": 12}),
+    "smaller batches than processes": Case({"architecture": "textcnn", **NO_DROPOUT, "batch_size": 1, "epochs": 1}),
+    "one batch": Case({"architecture": "textcnn", **NO_DROPOUT, "batch_size": 500}),
+    "bilstm": Case({"architecture": "bilstm", **NO_DROPOUT, "weight_decay": 0.01, "num_layers": 2}),
+    "lecture-lstm": Case({"architecture": "lecture-lstm", "batch_size": 16}),
+    "early stopping": Case({"architecture": "lstm", **NO_DROPOUT, "epochs": 40, "patience": 1}),
+    "validation data": Case({"architecture": "textcnn", **NO_DROPOUT}, validation=True),
+    "no validation": Case({"architecture": "textcnn", **NO_DROPOUT, "validation_fraction": 0.0}),
+    "small vocabulary": Case({"architecture": "textcnn", **NO_DROPOUT, "max_vocabulary": 9, "min_count": 3}),
+    "ragged shares": Case({"architecture": "textcnn", **NO_DROPOUT}, sizes=(100, 21), validation=True),
+    "an empty share": Case({"architecture": "textcnn", **NO_DROPOUT}, sizes=(0, 121)),
+    "dropout": Case({"architecture": "textcnn", "dropout": 0.2, "epochs": 25, "patience": 0}, exact=False),
+}
+
+
+def share(items: list[Any], rank: int, size: int, sizes: tuple[int, ...] | None) -> list[Any]:
+    if sizes is None or size == 1:
+        return items[rank::size]
+    return [items[number] for number in joint_numbers(sizes, rank)]
+
+
+def fit(case: Case, rank: int = 0, size: int = 1) -> SentimentClassifier:
+    """Fit, if exact in float64, so that another order of additions hardly shows."""
+    small = {"tokenizer": "whitespace", "epochs": 3, "random_state": 3, "verbose": 0, "learning_rate": 0.01}
+    classifier = SentimentClassifier(**{**small, **SMALL[case.parameters["architecture"]], **case.parameters})
+    texts, labels = (share(items, rank, size, case.sizes) for items in (TEXTS, LABELS))
+    held_out = tuple(items[rank::size] for items in VALIDATION) if case.validation else None
+    torch.set_default_dtype(torch.float64 if case.exact else torch.float32)
+    try:
+        return classifier.fit(texts, labels, held_out, distributed=size > 1)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def describe(classifier: SentimentClassifier) -> dict[str, Any]:
+    """Everything that is to be the same."""
+    report = classifier.validation_report_
+    return {
+        "weights": classifier.model_.state_dict(),
+        "vocabulary": classifier.vocabulary_.tokens,
+        "classes": classifier.classes_.tolist(),
+        "options": classifier.options_,
+        "texts": classifier.n_texts_,
+        "seed": classifier.seed_,
+        "best epoch": classifier.best_epoch_,
+        "history": [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in classifier.history_],
+        "confusion": None if report is None else report.confusion.tolist(),
+        "errors": None if report is None else [(e.row, e.text, e.label) for e in report.worst_errors],
+        "predictions": classifier.predict(TEXTS).tolist(),
+        "accuracy": classifier.score(TEXTS, LABELS),
+    }
+
+
+def fail(name: str, rank: int, size: int, folder: Path) -> None:
+    """Do what is an error in one process, or only because they differ."""
+    texts, labels = TEXTS[rank::size], list(LABELS[rank::size])
+    parameters: dict[str, Any] = {"tokenizer": "whitespace", "verbose": 0, "epochs": 1}
+    validation = None
+    if name == "tokenizer":
+        parameters["tokenizer"] = raising_in_process_1
+    elif name == "options":
+        parameters["embedding_dim"] = 8 + rank
+    elif name == "classes":
+        labels = ["same"] * len(labels)
+    elif name == "validation":
+        validation = (["x"], ["mixed" if rank == 0 else "unheard of"])
+    elif name == "words":
+        parameters["stop_words"] = ["的"] if rank else ["了"]
+    elif name == "loss":
+        parameters["learning_rate"] = 1e30
+    elif name == "shares":
+        texts = texts[rank:]
+    elif name == "files":
+        from textnn.cli.train import _read
+
+        path = folder / f"{rank}.csv"
+        path.write_text(f"label,review\na,x\nb,y{rank}\n", encoding="utf-8")
+        _read(str(path), {"text": None, "label": None, "format": None, "encoding": None}, Group.default())
+    SentimentClassifier(**parameters).fit(texts, labels, validation, distributed=True)
+
+
+def raising_in_process_1(text: str) -> list[str]:
+    if torch.distributed.get_rank() == 1:
+        raise RuntimeError("no tokens today")
+    return text.split()
+
+
+def sum_gradients(rank: int) -> dict[str, Any]:
+    """Gradients that some processes do not have: both, only process 1, none; rows of both, only process 0, none."""
+    dense = [torch.nn.Parameter(torch.zeros(2, 3)) for _ in range(3)]
+    tables = [torch.nn.Parameter(torch.zeros(6, 2)) for _ in range(3)]
+    dense[0].grad = torch.full((2, 3), 1.0 + rank)
+    dense[1].grad = torch.full((2, 3), 5.0) if rank == 1 else None
+    # Not coalesced: a row may stand twice.
+    index, values = torch.tensor([[1, 4, 1]]), torch.tensor([[1.0, 0.0], [2.0, 0.0], [4.0, 0.0]])
+    tables[0].grad = torch.sparse_coo_tensor(index[:, : 3 - rank], values[: 3 - rank] + rank, (6, 2))
+    tables[1].grad = torch.sparse_coo_tensor(index, values, (6, 2)) if rank == 0 else None
+    figures = GradientSum(Group.default(), dense, tables)([0.5, 2.0 + rank])
+    return {"figures": figures, "dense": [p.grad for p in dense], "tables": [p.grad for p in tables]}
+
+
+def main() -> None:
+    rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo",
+        init_method=f"file://{folder / 'store'}",
+        rank=rank,
+        world_size=size,
+        timeout=datetime.timedelta(seconds=120),
+    )
+    results: dict[str, Any] = {"errors": {}}
+    for name, case in CASES.items():
+        classifier = fit(case, rank, size)
+        results[name] = describe(classifier)
+        if name == "dropout" and rank == 0:
+            classifier.save(folder / "model")
+    results["gradients"] = sum_gradients(rank)
+    for name in ERRORS:
+        try:
+            fail(name, rank, size, folder)
+        except (ValueError, RuntimeError) as error:
+            results["errors"][name] = (type(error).__name__, str(error), is_shared(error))
+    torch.save(results, folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

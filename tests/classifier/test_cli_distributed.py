@@ -1,0 +1,202 @@
+"""``textnn train --distributed`` under torchrun: one model, one voice, and an end of all processes when one ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from commands import ENVIRONMENT, QUICK, write_csv
+from samples import make_reviews
+from typer.testing import CliRunner
+
+from textnn.classifier import SentimentClassifier
+from textnn.cli import app
+from textnn.cli.train import _ended_in_order
+
+NO_DROPOUT = ["--dropout", "0", "--word-dropout", "0", "--learning-rate", "0.01"]
+FOREVER = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--epochs", "1000000", "--patience", "0"]
+
+
+@contextmanager
+def torchrun(*arguments: object, processes: int = 2) -> Iterator[subprocess.Popen[str]]:
+    """Start ``textnn train --distributed`` in some processes; none of them is left afterwards."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    process = subprocess.Popen(
+        [*launcher, "-m", "textnn", "train", *map(str, arguments), "--distributed"],
+        # Ctrl-C ends it even where the tests run in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": "lo"},
+    )
+    try:
+        yield process
+    finally:
+        for child in [*workers(process), process.pid]:
+            try:
+                os.kill(child, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        process.communicate()
+
+
+def run(*arguments: object, processes: int = 2) -> tuple[int, str, str]:
+    """Return exit code, standard output and standard error, without what torchrun itself says."""
+    with torchrun(*arguments, processes=processes) as process:
+        out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
+
+
+def workers(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that torchrun has started, and that still run."""
+    try:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+    except OSError:
+        return []
+    return [int(child) for child in children.split()]
+
+
+def alive(child: int) -> bool:
+    try:
+        return Path(f"/proc/{child}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stderr is not None
+    seen = ""
+    while text not in seen and (line := process.stderr.readline()):
+        seen += line
+    assert text in seen, seen
+    return seen
+
+
+def test_two_processes_train_the_model_of_one(tmp_path: Path) -> None:
+    texts, labels = make_reviews(301)
+    rows = "".join(f'{label},"{text}\n的, 了"\n' for text, label in zip(texts, labels, strict=True))
+    data = tmp_path / "reviews.csv"
+    data.write_text("label,review\n" + rows, encoding="utf-8")
+    options = [*QUICK, *NO_DROPOUT, "--batch-size", "32"]
+    code, out, err = run(data, "-o", tmp_path / "two", *options)
+    assert code == 0, err
+    alone = CliRunner().invoke(app, ["train", str(data), "-o", str(tmp_path / "one"), *options])
+    assert alone.exit_code == 0, alone.output
+    for expected in ("processes: 2 (cpu)", "reviews.csv: 301 texts", "epoch 1/2", "epoch 2/2"):
+        assert err.count(expected) == 1, f"{expected}: {err}"
+    assert out.count("saved: ") == out.count("accuracy ") == 1, out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "reviews.csv", "two"]
+    one, two = (SentimentClassifier.load(tmp_path / name) for name in ("one", "two"))
+    assert two.vocabulary_.tokens == one.vocabulary_.tokens
+    assert two.classes_.tolist() == one.classes_.tolist()
+    assert (two.n_texts_, two.seed_, two.options_) == (one.n_texts_, one.seed_, one.options_)
+    assert two.validation_report_ is not None
+    assert two.validation_report_.texts == 31
+    fresh, fresh_labels = make_reviews(100, seed=9)
+    # float32 sums in another order, over two epochs
+    assert abs(two.predict_proba(fresh) - one.predict_proba(fresh)).max() < 1e-3
+    assert two.score(fresh, fresh_labels) > 0.9
+
+
+def test_more_processes_than_texts_in_a_batch_and_other_options(tmp_path: Path) -> None:
+    data, more = write_csv(tmp_path / "reviews.csv", 25), write_csv(tmp_path / "more.csv", 2, seed=1)
+    options = ["--batch-size", "2", "--validation", more, "--limit", "23", "-a", "lecture-lstm", "--hidden-size", "8"]
+    code, out, err = run(data, "-o", tmp_path / "model", *QUICK, *options, "--quiet", processes=3)
+    assert (code, out) == (0, ""), err
+    assert "epoch" not in err
+    assert SentimentClassifier.load(tmp_path / "model").n_texts_ == 23
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("label,review\na,x y\nb,z\nb,too,many\na,x\n", "reviews.csv, line 4: expected 2 fields"),
+        ("label,review\na,x\na,y\na,z\n", "expected at least two different labels in column 'label', got only 'a'"),
+        (None, "reviews.csv: expected a file, but there is none of this name"),
+    ],
+)
+def test_a_bad_file_is_told_once_and_ends_all(content: str | None, message: str, tmp_path: Path) -> None:
+    data = tmp_path / "reviews.csv"
+    if content is not None:
+        data.write_text(content, encoding="utf-8")
+    code, out, err = run(data, "-o", tmp_path / "model", *QUICK)
+    assert code != 0
+    assert out == ""
+    assert err.count("error: ") == err.count(message) == 1, err
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_loss_that_is_no_number_is_told_once_and_ends_all(tmp_path: Path) -> None:
+    code, _, err = run(write_csv(tmp_path / "a.csv"), "-o", tmp_path / "m", *QUICK, "--learning-rate", "1e30")
+    assert code != 0
+    assert err.count("error: the loss became") == 1, err
+
+
+def test_standard_input_cannot_be_shared(tmp_path: Path) -> None:
+    code, _, err = run("-", "-o", tmp_path / "model", *QUICK)
+    assert code != 0
+    assert err.count("error: --distributed: expected a file that each process can read for itself") == 1, err
+
+
+def test_ctrl_c_ends_all_and_leaves_no_model(tmp_path: Path) -> None:
+    with torchrun(write_csv(tmp_path / "reviews.csv", 200), "-o", tmp_path / "model", *FOREVER) as process:
+        read_until(process, "epoch 1/")
+        children = workers(process)
+        assert len(children) == 2
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert err.count("error: interrupted") == 1, err
+    assert not any(map(alive, children))
+    assert [path.name for path in tmp_path.iterdir()] == ["reviews.csv"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_process_that_dies_ends_all(number: int, tmp_path: Path) -> None:
+    with torchrun(write_csv(tmp_path / "reviews.csv", 200), "-o", tmp_path / "model", *FOREVER) as process:
+        read_until(process, "epoch 1/")
+        children = workers(process)
+        start = time.monotonic()
+        os.kill(children[number], signal.SIGKILL)
+        _, err = process.communicate(timeout=120)
+        assert time.monotonic() - start < 60
+    assert process.returncode != 0
+    assert "SIGKILL" in err
+    assert not any(map(alive, children))
+    assert [path.name for path in tmp_path.iterdir()] == ["reviews.csv"]
+
+
+def test_sigterm_ends_a_save_in_order() -> None:
+    """torchrun ends processes by it; what the block cleans up must be cleaned up."""
+    before, cleaned = signal.getsignal(signal.SIGTERM), []
+
+    def save() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        finally:
+            cleaned.append(True)
+
+    with pytest.raises(SystemExit) as end, _ended_in_order():
+        save()
+    assert (end.value.code, cleaned) == (143, [True])
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_without_torchrun_it_says_how_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    arguments = ["train", str(write_csv(tmp_path / "a.csv")), "-o", str(tmp_path / "model"), "--distributed"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    for expected in ("expected to be started by torchrun", "lacks RANK, WORLD_SIZE", "torchrun --nproc-per-node=2 -m"):
+        assert expected in result.stderr, result.stderr

@@ -1,0 +1,230 @@
+"""Fitting in two processes: the classifier of one process, errors that end both, and how shares are put together."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import fitting_worker as worker
+import numpy as np
+import pytest
+import torch
+from commands import ENVIRONMENT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textnn.classifier import SentimentClassifier
+from textnn.distributed import ALONE, GradientSum, Group, joint_numbers
+from textnn.text import RaggedDataset, TokenCounts, Vocabulary, read_corpus
+
+SIZE = 2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("group")
+
+
+@pytest.fixture(scope="module")
+def ranks(folder: Path) -> list[dict[str, Any]]:
+    """What each process of the group has after all cases."""
+    command = [sys.executable, worker.__file__]
+    processes = [
+        subprocess.Popen(
+            [*command, str(rank), str(SIZE), str(folder)],
+            env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": "lo"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(SIZE)
+    ]
+    try:
+        errors = [process.communicate(timeout=400)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0] * SIZE, "\n".join(errors)
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(SIZE)]
+
+
+@pytest.mark.parametrize("name", [name for name, case in worker.CASES.items() if case.exact])
+def test_two_processes_give_the_classifier_of_one(name: str, ranks: list[dict[str, Any]]) -> None:
+    expected = worker.describe(worker.fit(worker.CASES[name]))
+    for rank, results in enumerate(ranks):
+        found = results[name]
+        for key, value in expected.items():
+            where = f"process {rank}, {key}"
+            if key == "weights":
+                # Gradients are sums in another order, and Adam divides by the roots of their squares.
+                for parameter, weights in value.items():
+                    torch.testing.assert_close(
+                        found[key][parameter],
+                        weights,
+                        rtol=1e-6,
+                        atol=1e-7,
+                        msg=lambda m, where=f"{where}, {parameter}": f"{where}: {m}",
+                    )
+            elif key == "history":
+                for one, other in zip(found[key], value, strict=True):
+                    for figure, number in other.items():
+                        close = number if number is None else pytest.approx(number, rel=1e-8)
+                        assert one[figure] == close, f"{where}, {figure}"
+            else:
+                assert found[key] == value, where
+
+
+def test_early_stopping_came_early(ranks: list[dict[str, Any]]) -> None:
+    """Or the case would not test that both stop."""
+    assert len(ranks[0]["early stopping"]["history"]) < 40
+    assert len(ranks[0]["early stopping"]["history"]) == ranks[0]["early stopping"]["best epoch"] + 1
+
+
+@pytest.mark.parametrize("name", worker.CASES)
+def test_all_processes_hold_the_same_weights(name: str, ranks: list[dict[str, Any]]) -> None:
+    one, other = (results[name] for results in ranks)
+    for parameter, weights in one["weights"].items():
+        if name == "lecture-lstm":
+            # Rows of an exact table catch up when they are read: a step at a time or several at once.
+            torch.testing.assert_close(other["weights"][parameter], weights, rtol=1e-9, atol=1e-9, msg=parameter)
+        else:
+            assert torch.equal(other["weights"][parameter], weights), parameter
+    assert one["history"] == other["history"]
+    assert one["predictions"] == other["predictions"]
+
+
+def test_with_dropout_it_learns_as_well_as_one_process(ranks: list[dict[str, Any]]) -> None:
+    alone = worker.fit(worker.CASES["dropout"])
+    assert alone.score(worker.TEXTS, worker.LABELS) > 0.9
+    for results in ranks:
+        assert results["dropout"]["accuracy"] > 0.9
+
+
+def test_the_model_that_was_saved_predicts_what_both_hold(folder: Path, ranks: list[dict[str, Any]]) -> None:
+    classifier = SentimentClassifier.load(folder / "model")
+    for results in ranks:
+        assert classifier.predict(worker.TEXTS).tolist() == results["dropout"]["predictions"]
+
+
+@pytest.mark.parametrize(
+    ("name", "messages"),
+    [
+        ("tokenizer", ["process 1 of 2: no tokens today", "no tokens today"]),
+        ("options", ["the parameters: expected the same in every process, got embedding_dim 9 in process 1"] * 2),
+        ("words", ["the parameters: expected the same in every process, got checksum of its words"] * 2),
+        ("classes", ["labels: expected at least two classes, got only 'same'"] * 2),
+        ("validation", ["process 1 of 2: validation_data labels[0]", "validation_data labels[0]: expected one of"]),
+        ("files", ["expected the same in every process, got checksum"] * 2),
+        ("loss", ["the loss became nan in epoch 1, batch 2"] * 2),
+        ("shares", ["process 1 of 2: labels: expected one for each of 59 texts, got 60", "labels: expected one"]),
+    ],
+)
+def test_an_error_in_one_process_ends_all(name: str, messages: list[str], ranks: list[dict[str, Any]]) -> None:
+    assert name in worker.ERRORS
+    for message, results in zip(messages, ranks, strict=True):
+        kind, found, shared = results["errors"][name]
+        assert message in found, f"{name}: {kind}: {found}"
+        assert shared, name
+
+
+def test_gradients_are_summed_also_where_a_process_has_none(ranks: list[dict[str, Any]]) -> None:
+    tables = [[[0, 0], [7, 1], [0, 0], [0, 0], [5, 1], [0, 0]], [[0, 0], [5, 0], [0, 0], [0, 0], [2, 0], [0, 0]]]
+    for rank, results in enumerate(ranks):
+        found = results["gradients"]
+        assert found["figures"] == [1.0, 5.0], rank
+        assert [None if g is None else g.unique().tolist() for g in found["dense"]] == [[3.0], [5.0], None], rank
+        assert found["tables"][2] is None, rank
+        for gradient, expected in zip(found["tables"], tables, strict=False):
+            assert gradient.is_coalesced(), rank
+            assert gradient._nnz() == 2, rank
+            assert gradient.to_dense().tolist() == expected, rank
+
+
+def test_distributed_needs_a_process_group() -> None:
+    with pytest.raises(ValueError, match="distributed: expected a process group, got none"):
+        SentimentClassifier().fit(["a", "b"], [0, 1], distributed=True)
+
+
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=5))
+def test_joint_numbers_are_each_number_once(sizes: list[int]) -> None:
+    numbers = [joint_numbers(sizes, rank) for rank in range(len(sizes))]
+    assert sorted(np.concatenate(numbers).tolist()) == list(range(sum(sizes)))
+    for number in numbers:
+        assert (np.diff(number) > 0).all()
+
+
+@pytest.mark.parametrize(("total", "size"), [(0, 2), (1, 3), (10, 1), (10, 3), (12, 4)])
+def test_what_was_dealt_out_comes_back_in_order(total: int, size: int) -> None:
+    sizes = [len(range(rank, total, size)) for rank in range(size)]
+    for rank in range(size):
+        assert joint_numbers(sizes, rank).tolist() == list(range(rank, total, size))
+
+
+@settings(max_examples=50)
+@given(st.lists(st.lists(st.sampled_from("abcdefghij")), max_size=12), st.integers(1, 4), st.integers(1, 3))
+def test_joint_counts_give_the_vocabulary_of_one_count(texts: list[list[str]], size: int, min_count: int) -> None:
+    parts = [TokenCounts() for _ in range(size)]
+    for number, tokens in enumerate(texts):
+        parts[random.Random(number).randrange(size)].add(number, tokens)
+    expected = Vocabulary.build(texts, min_count, 8)
+    assert Vocabulary.from_counts(TokenCounts.joint(parts), min_count, 8) == expected
+    assert TokenCounts.joint(parts).counts == Counter(token for tokens in texts for token in tokens)
+
+
+def test_a_joint_dataset_has_the_batches_of_one() -> None:
+    texts = [[row + 1] * (row % 4) for row in range(11)]
+    whole = RaggedDataset(texts, list(range(11)))
+    places = [torch.tensor([0, 5, 3]), torch.tensor([], dtype=torch.int64), torch.tensor([1, 2, 4, 6, 7, 10, 9, 8])]
+    parts = [RaggedDataset([texts[row] for row in place], place.tolist()) for place in places]
+    joint = RaggedDataset.joint(parts, places)
+    assert torch.equal(joint.lengths, whole.lengths)
+    rows = [torch.tensor([3, 9, 0]), torch.tensor([5]), torch.arange(11)]
+    for one, other in zip(joint.batches(rows), whole.batches(rows), strict=True):
+        assert torch.equal(one.ids, other.ids)
+        assert torch.equal(one.offsets, other.offsets)
+        assert torch.equal(one.labels, other.labels)
+
+
+@pytest.mark.parametrize("limit", [None, 3, 4])
+@pytest.mark.parametrize("size", [1, 2, 3, 9])
+def test_shares_of_a_file_are_its_records(size: int, limit: int | None, tmp_path: Path) -> None:
+    """Line breaks within quotes, rows that are left out, blank lines."""
+    path = tmp_path / "data.csv"
+    path.write_text('label,review\na,"one\ntwo"\nb,\n\na,"say ""hi"",\r\n\n"\nb,x\n,y\na,z\nb,w\n', encoding="utf-8")
+    whole = read_corpus(path, limit=limit)
+    shares = [read_corpus(path, limit=limit, share=(rank, size)) for rank in range(size)]
+    for rank, share in enumerate(shares):
+        assert share.texts == whole.texts[rank::size]
+        assert share.labels == whole.labels[rank::size]
+        assert share.lines == whole.lines[rank::size]
+        assert share.report == whole.report
+    assert len({share.checksum for share in shares}) == 1
+
+
+def test_a_bad_line_is_an_error_in_every_share(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("label,review\na,x\nb\na,y\n", encoding="utf-8")
+    for rank in range(2):
+        with pytest.raises(ValueError, match=r"data\.csv, line 3: expected 2 fields"):
+            read_corpus(path, share=(rank, 2))
+    with pytest.raises(ValueError, match=r"share: expected \(number, how many\)"):
+        read_corpus(path, share=(2, 2))
+
+
+def test_alone_nothing_is_exchanged() -> None:
+    rows = torch.arange(5)
+    assert ALONE.part(rows) is rows
+    assert (ALONE.gather(3), ALONE.collect(4), ALONE.first(5)) == ([3], [4], 5)
+    assert GradientSum(ALONE, [], [])([1.0, 2.0]) == [1.0, 2.0]
+    with pytest.raises(ZeroDivisionError), ALONE.together():
+        raise ZeroDivisionError
+
+
+def test_parts_of_a_batch_are_all_of_it() -> None:
+    rows = torch.randperm(11)
+    parts = [Group(rank, 3).part(rows) for rank in range(3)]
+    assert sorted(torch.cat(parts).tolist()) == list(range(11))
+    assert {len(part) for part in parts} == {3, 4}
