@@ -39,12 +39,13 @@ cxx_flags = [
     "-Wno-psabi",
     "-Wno-ignored-attributes",
 ]
-sources = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/**/*.cpp"))
+on_cuda = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/ops/cuda/*.cpp"))
+sources = sorted({str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/**/*.cpp")} - set(on_cuda))
 cuda_options = {}
 if with_cuda:
     cpp_extension.CUDA_HOME = cuda_home  # torch would take a wrapper's folder, and none at all where it is a CPU build
     os.environ.setdefault("TORCH_CUDA_ARCH_LIST", CUDA_ARCHITECTURES)
-    sources += cuda_sources
+    sources += on_cuda + cuda_sources
     defines.append("-DTEXTNN_WITH_CUDA=1")
     cuda_options = {
         "include_dirs": [f"{cuda_home}/include"],
@@ -66,7 +67,7 @@ setup(
         CppExtension(
             "textnn._C",
             sources,
-            depends=sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/**/*.h")),
+            depends=sorted(str(path.relative_to(ROOT)) for end in ("h", "cuh") for path in ROOT.glob(f"csrc/**/*.{end}")),
             py_limited_api=True,
             extra_compile_args={
                 "cxx": [*cxx_flags, *defines],

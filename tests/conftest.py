@@ -1,4 +1,11 @@
-"""Fixtures that every test of the operators shares."""
+"""Fixtures that every test of the operators shares, and the device that they run on.
+
+    pytest                          the CPU kernels, each test with every instruction set
+    pytest --device cuda            the CUDA kernels on a GPU
+    pytest --device cuda-emulated   the CUDA kernels on the CPU, by the emulator in tests/cuda_emulator
+
+On both CUDA devices the tests of the operators and layers alone are run, each with both forms of the LSTM.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +16,75 @@ import torch
 
 from textnn import backends
 
+# What holds on every device.
+OPERATOR_TESTS = (
+    "test_bilstm",
+    "test_compile",
+    "test_cuda",
+    "test_embedding",
+    "test_embedding_lstm",
+    "test_frozen_text_conv",
+    "test_layer_lstm",
+    "test_layer_text_conv",
+    "test_lstm",
+    "test_lstm_cell",
+    "test_pool",
+    "test_text_conv",
+)
+DEVICES = ("cpu", "cuda", "cuda-emulated")
 
-@pytest.fixture(params=backends.supported_cpu_capabilities())
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", choices=DEVICES, default="cpu", help="what the tests of the operators run on")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cpu: about what only the CPU does; a CUDA kernel stops at a value out of range")
+    device = config.getoption("--device")
+    if device == "cuda":
+        if not (backends.cuda_built() and torch.cuda.is_available()):
+            raise pytest.UsageError("--device cuda needs a GPU, and textnn built with TEXTNN_CUDA=1 (textnn info)")
+        torch.set_default_device("cuda")
+    if device == "cuda-emulated":
+        from cuda_emulator import build, operators
+
+        if lack := build.missing():
+            raise pytest.UsageError(f"--device cuda-emulated: {lack}")
+        config.emulated = operators.load()  # type: ignore[attr-defined]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--device") == "cpu":
+        return
+    chosen = [item for item in items if item.path.stem in OPERATOR_TESTS]
+    config.hook.pytest_deselected(items=[item for item in items if item.path.stem not in OPERATOR_TESTS])
+    items[:] = chosen
+    for item in chosen:
+        if item.get_closest_marker("cpu"):
+            item.add_marker(pytest.mark.skip(reason="about the CPU"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "capability" in metafunc.fixturenames:
+        cpu = metafunc.config.getoption("--device") == "cpu"
+        forms = [form for form in backends.LSTM_FORMS if form != "auto"] if "lstm" in metafunc.module.__name__ else ["auto"]
+        metafunc.parametrize("capability", backends.supported_cpu_capabilities() if cpu else forms, indirect=True)
+
+
+@pytest.fixture
 def capability(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run the test once with each instruction set that this CPU has."""
-    with backends.use_cpu_capability(request.param):
-        yield request.param
+    """Run the test once with each instruction set that this CPU has; on CUDA with each form of the LSTM."""
+    name = request.param
+    with backends.use_cuda_lstm(name) if name in backends.LSTM_FORMS else backends.use_cpu_capability(name):
+        yield name
+
+
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    """Run the test in torch's deterministic mode; the CPU kernels know no other."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture(autouse=True)

@@ -43,7 +43,7 @@ def test_equals_the_reference_for_odd_sizes(capability, sizes, dtype, projected,
 # At the same time; in turn, because the weights are large; in turn, because there are many sequences; few active
 # sequences, whose input gradients are put off; and for a long time.
 @pytest.mark.parametrize("threads", [1, 2, 4])
-@pytest.mark.parametrize("shape", [(5, 7, 40, 50), (5, 4, 90, 300), (30, 4, 20, 30), (1, 60, 200, 40)], ids=str)
+@pytest.mark.parametrize("shape", [(5, 7, 40, 50), (5, 4, 90, 230), (30, 4, 20, 30), (1, 60, 200, 40)], ids=str)
 def test_equals_torch_however_the_work_is_shared_out(capability, threads, shape):
     B, T, width, H = shape
     before = torch.get_num_threads()

@@ -105,6 +105,7 @@ def test_errors_name_the_argument(call, error, message):
         call()
 
 
+@pytest.mark.cpu
 def test_the_operators_themselves_refuse_ids_outside_the_table():
     """Under torch.compile the check in Python is left out."""
     ids = torch.tensor([1, 2, 12])

@@ -394,6 +394,7 @@ def test_integers_need_finite_weights():
         layer.freeze(dtype="int8")
 
 
+@pytest.mark.cpu
 def test_the_operator_itself_refuses_ids_outside_the_table():
     """Under torch.compile the check in Python is left out."""
     f = make_layer().freeze()

@@ -196,7 +196,7 @@ def test_nan_stays_nan(capability):
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_same_result_for_every_run_and_number_of_threads(capability, operator):
+def test_same_result_for_every_run_and_number_of_threads(capability, deterministic, operator):
     inputs, sizes = make(operator, [30, 2, 17, 9] * 12, "flat", 40, 50, (2, 3, 4), torch.float32, V=150)
     *tokens, weight, bias = inputs
     leaves = [t.requires_grad_() for t in [*tokens, *weight, *bias] if t.is_floating_point()]
@@ -274,6 +274,7 @@ def test_errors_name_the_argument(call, error, message):
         call()
 
 
+@pytest.mark.cpu
 def test_the_operator_itself_refuses_ids_outside_the_table():
     """Under torch.compile the check in Python is left out."""
     with pytest.raises(RuntimeError, match=r"ids must lie in \[0, 9\), got 12 at position 3"):

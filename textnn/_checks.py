@@ -1,8 +1,9 @@
 """Checks of arguments, shared by the functions and the reference: every message names the argument, what was expected
 and what came.
 
-Values (a length above L, an id outside the table) are checked here outside of ``torch.compile``; inside, where a check
-would need the data, the operators themselves check before a kernel reads memory.
+Values (a length above L, an id outside the table) are checked here where they are on the CPU, outside of
+``torch.compile``; where a check would need the data or wait for a device, the operators themselves check before a kernel
+reads memory.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from .backends import follow_torch, runs_cuda
 
 ACTIVATIONS = ("identity", "relu", "tanh")
 PADDINGS = ("valid", "same")
@@ -42,9 +45,15 @@ def check_dtypes(tensors: Mapping[str, Tensor | None]) -> torch.dtype:
     return like.dtype
 
 
-def widen(dtype: torch.dtype, *tensors: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:
-    """float16 and bfloat16 tensors are computed in float32; the second result casts outputs back."""
-    if dtype not in (torch.float16, torch.bfloat16):
+def widen(dtype: torch.dtype, first: Tensor, *others: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:
+    """On the CPU, float16 and bfloat16 tensors are computed in float32; the second result casts outputs back.
+
+    CUDA kernels take them as they are, and are told here what torch is asked for.
+    """
+    tensors, cuda = (first, *others), runs_cuda(first)
+    if cuda and not torch.compiler.is_compiling():
+        follow_torch()
+    if cuda or dtype not in (torch.float16, torch.bfloat16):
         return list(tensors), tuple
     wide = [None if t is None else t.float() for t in tensors]
     return wide, lambda results: tuple(t.to(dtype) for t in results)
@@ -59,13 +68,18 @@ def _check_index(name: str, t: Tensor, count: int | None) -> Tensor:
         raise TypeError(f"{name} must be int64, got {t.dtype}")
     if t.dim() != 1 or (count is not None and t.shape[0] != count):
         raise ValueError(f"{name} must have shape [B]{'' if count is None else f' = [{count}]'}, got {list(t.shape)}")
-    return t.long().cpu()
+    return t.long()
+
+
+def _can_look(t: Tensor) -> bool:
+    """Whether values can be looked at without waiting for a device, whose kernels check them otherwise."""
+    return t.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def check_lengths(lengths: Tensor, B: int, longest: int) -> Tensor:
-    """Return lengths as int64 on the CPU."""
+    """Return lengths as int64, where they are."""
     lengths = _check_index("lengths", lengths, B)
-    if not torch.compiler.is_compiling() and B > 0:
+    if _can_look(lengths) and B > 0:
         low, high = (int(v) for v in lengths.aminmax())
         if low < 0 or high > longest:
             raise ValueError(f"lengths must lie between 0 and {longest}, got {low if low < 0 else high}")
@@ -73,9 +87,9 @@ def check_lengths(lengths: Tensor, B: int, longest: int) -> Tensor:
 
 
 def check_offsets(offsets: Tensor, N: int, B: int | None) -> Tensor:
-    """Return offsets as int64 on the CPU."""
+    """Return offsets as int64, where they are."""
     offsets = _check_index("offsets", offsets, B)
-    if not torch.compiler.is_compiling():
+    if _can_look(offsets):
         if offsets.shape[0] == 0:
             if N > 0:
                 raise ValueError(f"offsets must not be empty where there are tokens, got 0 offsets for {N} tokens")
@@ -90,7 +104,7 @@ def check_ids(ids: Tensor, V: int) -> Tensor:
     """Return ids as int64."""
     if ids.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"ids must be int64, got {ids.dtype}")
-    if not torch.compiler.is_compiling() and ids.numel() > 0:
+    if _can_look(ids) and ids.numel() > 0:
         low, high = (int(v) for v in ids.aminmax())
         if low < 0 or high >= V:
             raise IndexError(f"ids must lie in [0, V) = [0, {V}), got {low if low < 0 else high}")
@@ -165,7 +179,7 @@ def check_frozen(
         check_shape("row", row, ("V",), (None,))
         if row.dtype != torch.int64:
             raise TypeError(f"row must be int64, got {row.dtype}")
-        if not torch.compiler.is_compiling() and row.numel() and not 0 <= int(row.min()) <= int(row.max()) < rows:
+        if _can_look(row) and row.numel() and not 0 <= int(row.min()) <= int(row.max()) < rows:
             raise IndexError(f"row must lie in [0, {rows}), got {int(row.min())} to {int(row.max())}")
     check_ids(ids, rows if row is None else row.shape[0])
     if lengths is not None:

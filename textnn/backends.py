@@ -10,6 +10,10 @@ import torch
 from . import _C  # noqa: F401  # registers the operators
 
 CPU_CAPABILITIES = ("base", "avx2", "avx512")
+LSTM_FORMS = ("auto", "steps", "persistent")
+CUDA_DEVICES = {"cuda"}  # types of devices whose operators are the CUDA ones
+_lstm_form = "auto"
+_told: tuple[bool, bool, str] | None = None
 
 
 def cpu_capability() -> str:
@@ -64,6 +68,51 @@ def has_dot_products() -> bool:
 def cuda_built() -> bool:
     """Return whether this build holds the CUDA kernels."""
     return bool(torch.ops.textnn.cuda_built())
+
+
+def runs_cuda(tensor: torch.Tensor) -> bool:
+    """Return whether the operators run their CUDA kernels on this tensor."""
+    return tensor.device.type in CUDA_DEVICES
+
+
+def follow_torch() -> None:
+    """Pass on to the CUDA kernels what has been asked of torch.
+
+    That is ``torch.use_deterministic_algorithms`` and whether ``torch.set_float32_matmul_precision`` lets products of
+    float32 be made in TF32.
+    """
+    global _told
+    tf32 = torch.get_float32_matmul_precision() != "highest"
+    wanted = (torch.are_deterministic_algorithms_enabled(), tf32, _lstm_form)
+    if wanted != _told:
+        torch.ops.textnn.set_cuda_options(*wanted)
+        _told = wanted
+
+
+@contextmanager
+def use_cuda_lstm(form: str) -> Iterator[None]:
+    """Run the LSTM's recurrence on CUDA in one form inside a ``with`` block; meant for tests and benchmarks.
+
+    Parameters
+    ----------
+    form : {"auto", "steps", "persistent"}
+        "auto" takes what is estimated to cost less. "persistent" takes this form wherever there is a kernel for the
+        sizes, and then raises a ``RuntimeError`` where the device is too small for it. The choice holds for the whole
+        process.
+
+    Raises
+    ------
+    ValueError
+        If the form is none of these.
+    """
+    global _lstm_form
+    if form not in LSTM_FORMS:
+        raise ValueError(f"form must be 'auto', 'steps' or 'persistent', got {form!r}")
+    before, _lstm_form = _lstm_form, form
+    try:
+        yield
+    finally:
+        _lstm_form = before
 
 
 def release_workspaces() -> None:

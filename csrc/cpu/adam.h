@@ -1,9 +1,13 @@
 // Adam on the rows of a table that have a gradient, at a cost that follows these rows and not the table.
 #pragma once
-#include "adam_history.h"
+#include "../math/adam.h"
 #include "parallel.h"
 
 namespace textnn::cpu {
+
+using math::AdamHistory;
+using math::AdamStep;
+using math::Missed;
 
 template <class T>
 struct AdamTable {
@@ -11,11 +15,6 @@ struct AdamTable {
   T* p;  // [V, D] the parameter
   T* m;  // [V, D] its moments
   T* v;  // [V, D]
-};
-
-// One step: p -= step_size * m / (sqrt(v) + floor), with the moments just updated.
-struct AdamStep {
-  double step_size, floor, beta1, beta2;
 };
 
 // The gradients of some rows.

@@ -1,17 +1,9 @@
 // textnn::adam_rows, adam_exact_rows and adam_catch_up: they change their first arguments in place.
+#include "adam.h"
 #include "../cpu/adam.h"
-#include <cmath>
-#include <limits>
-#include "tensors.h"
 
 namespace textnn::ops {
 namespace {
-
-void check_in_place(const char* name, const Tensor& t, const Tensor& like) {
-  check_shape(name, t, {like.size(0), like.size(1)});
-  check_dtype(name, t, like);
-  STD_TORCH_CHECK(t.is_contiguous(), "textnn: ", name, " must be contiguous");
-}
 
 template <class T>
 cpu::AdamTable<T> table(const Tensor& param, const Tensor& exp_avg, const Tensor& exp_avg_sq) {
@@ -20,41 +12,14 @@ cpu::AdamTable<T> table(const Tensor& param, const Tensor& exp_avg, const Tensor
           any ? exp_avg.mutable_data_ptr<T>() : nullptr, any ? exp_avg_sq.mutable_data_ptr<T>() : nullptr};
 }
 
-void check_table(const Tensor& param, const Tensor& exp_avg, const Tensor& exp_avg_sq) {
-  STD_TORCH_CHECK(param.dim() == 2, "textnn: param must have shape [V, D], got ", shape_of(param));
-  check_in_place("param", param, param);
-  check_in_place("exp_avg", exp_avg, param);
-  check_in_place("exp_avg_sq", exp_avg_sq, param);
-}
-
 // Rising rows are distinct, so that threads do not meet.
 void check_rows(const Tensor& rows, const Tensor& grad, const Tensor& param) {
-  STD_TORCH_CHECK(rows.scalar_type() == ScalarType::Long && rows.dim() == 1, "textnn: rows must be int64 [U]");
-  STD_TORCH_CHECK(rows.is_contiguous(), "textnn: rows must be contiguous");
-  check_shape("grad", grad, {rows.size(0), param.size(1)});
-  check_dtype("grad", grad, param);
+  check_gradients(rows, grad, param);
   const int64_t U = rows.numel();
   const int64_t* row = U ? rows.const_data_ptr<int64_t>() : nullptr;
   for (int64_t u = 0; u < U; ++u)
     STD_TORCH_CHECK(row[u] >= 0 && row[u] < param.size(0) && (u == 0 || row[u - 1] < row[u]),
                     "textnn: rows must rise and lie in [0, ", param.size(0), "), got ", row[u], " at position ", u);
-}
-
-// last [V] int32; history [capacity + 1, 7] float64, with room for `step`.
-cpu::AdamHistory check_history(const Tensor& last, const Tensor& history, const Tensor& param, int64_t base,
-                               int64_t step, double beta1, double beta2) {
-  check_shape("last", last, {param.size(0)});
-  STD_TORCH_CHECK(last.scalar_type() == ScalarType::Int && last.is_contiguous(),
-                  "textnn: last must be int32 and contiguous");
-  check_shape("history", history, {-1, cpu::AdamHistory::kColumns});
-  STD_TORCH_CHECK(history.scalar_type() == ScalarType::Double && history.is_contiguous(),
-                  "textnn: history must be float64 and contiguous");
-  STD_TORCH_CHECK(
-      0 <= base && base <= step && step - base < history.size(0) && step < std::numeric_limits<int32_t>::max(),
-      "textnn: history with ", history.size(0), " rows from step ", base, " has no room for step ", step);
-  STD_TORCH_CHECK(beta1 >= 0 && beta1 * beta1 < beta2 && beta2 < 1, "textnn: beta1^2 must be below beta2, got ", beta1,
-                  " and ", beta2);
-  return {history.mutable_data_ptr<double>(), base, step, beta1, beta2};
 }
 
 // The rows' own steps must lie in the history.
@@ -88,9 +53,7 @@ void adam_exact_rows(const Tensor& param, const Tensor& exp_avg, const Tensor& e
                      double step_size, double floor, double beta1, double beta2) {
   check_table(param, exp_avg, exp_avg_sq);
   check_rows(rows, grad_, param);
-  cpu::AdamHistory history = check_history(last, history_, param, base, step, beta1, beta2);
-  STD_TORCH_CHECK(step > base, "textnn: step must be above base, got ", step, " and ", base);
-  --history.step;
+  cpu::AdamHistory history = before_step(check_history(last, history_, param, base, step, beta1, beta2));
   check_last(steps_of(last), ids_of(rows), rows.numel(), param.size(0), history);
   const Tensor grad = compact(grad_);
   dispatch(param, [&](auto zero) {
@@ -107,7 +70,7 @@ void adam_catch_up(const Tensor& param, const Tensor& exp_avg, const Tensor& exp
   check_table(param, exp_avg, exp_avg_sq);
   const cpu::AdamHistory history = check_history(last, history_, param, base, step, beta1, beta2);
   const OptionalTensor ids = compact(ids_);
-  STD_TORCH_CHECK(!ids || ids->scalar_type() == ScalarType::Long, "textnn: ids must be int64");
+  check_ids(ids);
   const int64_t N = ids ? ids->numel() : 0;
   if (ids && N == 0) return;
   const int64_t* id = ids ? ids_of(*ids) : nullptr;

@@ -1,4 +1,5 @@
 // textnn::embedding and its backward operator.
+#include "embedding.h"
 #include "../cpu/embedding.h"
 #include "distinct.h"
 
@@ -6,17 +7,13 @@ namespace textnn::ops {
 namespace {
 
 Tensor embedding(const Tensor& ids_, const Tensor& table_, int64_t /*padding_idx*/, bool /*sparse*/) {
-  STD_TORCH_CHECK(table_.dim() == 2, "textnn: table must have shape [V, D], got ", shape_of(table_));
-  STD_TORCH_CHECK(ids_.scalar_type() == ScalarType::Long, "textnn: ids must be int64");
+  check_embedding(ids_, table_);
   const Tensor ids = compact(ids_), table = compact(table_);
   const int64_t N = ids.numel(), V = table.size(0), D = table.size(1);
   const int64_t* id = N ? ids.const_data_ptr<int64_t>() : nullptr;
   for (int64_t n = 0; n < N; ++n)
     STD_TORCH_CHECK(id[n] >= 0 && id[n] < V, "textnn: ids must lie in [0, ", V, "), got ", id[n], " at position ", n);
-  std::vector<int64_t> shape;
-  for (int64_t i = 0; i < ids.dim(); ++i) shape.push_back(ids.size(i));
-  shape.push_back(D);
-  Tensor y = empty(table, shape);
+  Tensor y = empty(table, with_last(ids, D));
   dispatch(table, [&](auto zero) {
     using T = decltype(zero);
     cpu::embedding<T>(torch_threads(), {N, D, id, table.const_data_ptr<T>(), writable<T>(y)});
@@ -27,11 +24,7 @@ Tensor embedding(const Tensor& ids_, const Tensor& table_, int64_t /*padding_idx
 std::tuple<Tensor, Tensor> embedding_backward(const Tensor& dy_, const Tensor& ids_, int64_t rows, int64_t padding_idx,
                                               bool sparse) {
   const Tensor dy = compact(dy_), ids = compact(ids_);
-  STD_TORCH_CHECK(dy.dim() == ids.dim() + 1, "textnn: the gradient must have one dimension more than ids, got ",
-                  shape_of(dy), " and ", shape_of(ids));
-  const int64_t D = dy.size(dy.dim() - 1);
-  STD_TORCH_CHECK(dy.numel() == ids.numel() * D, "textnn: the gradient must have shape [..., D] of ids ", shape_of(ids),
-                  ", got ", shape_of(dy));
+  const int64_t D = check_embedding_gradient(dy, ids);
   const Distinct distinct(ids, rows);
   Tensor dtable = pooled(dy, {sparse ? distinct.U : rows, D});
   Tensor out = torch::stable::new_empty(ids, {sparse ? distinct.U : 0});

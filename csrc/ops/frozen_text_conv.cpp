@@ -1,7 +1,5 @@
 // textnn::frozen_text_conv: from token ids and a table of products to features. No gradients.
-#include "../cpu/frozen_text_conv.h"
-#include <algorithm>
-#include <type_traits>
+#include "frozen_text_conv.h"
 #include "../cpu/distinct.h"
 #include "ragged.h"
 #if defined(__linux__)
@@ -10,40 +8,6 @@
 
 namespace textnn::ops {
 namespace {
-
-template <class E>
-struct Dtype;
-template <>
-struct Dtype<float> {
-  static constexpr ScalarType value = ScalarType::Float;
-};
-template <>
-struct Dtype<double> {
-  static constexpr ScalarType value = ScalarType::Double;
-};
-template <>
-struct Dtype<int16_t> {
-  static constexpr ScalarType value = ScalarType::Short;
-};
-template <>
-struct Dtype<int8_t> {
-  static constexpr ScalarType value = ScalarType::Char;
-};
-
-// f(E{}) with the type of the table's elements.
-template <class F>
-void dispatch_elements(const Tensor& table, F&& f) {
-  const ScalarType type = table.scalar_type();
-  if (type == ScalarType::Float) return f(float{});
-  if (type == ScalarType::Double) return f(double{});
-  if (type == ScalarType::Short) return f(int16_t{});
-  STD_TORCH_CHECK(type == ScalarType::Char, "textnn: table must be float32, float64, int16 or int8");
-  f(int8_t{});
-}
-
-void check_is(const char* name, const Tensor& t, ScalarType type) {
-  STD_TORCH_CHECK(t.scalar_type() == type, "textnn: ", name, " does not have the dtype that belongs to the table's");
-}
 
 // The row of each position's token, and the products of the rows that the table does not hold.
 template <class E>
@@ -105,42 +69,16 @@ Tensor frozen_text_conv(const Tensor& ids_, const Tensor& table_, const Optional
                         std::vector<int64_t> kernel_sizes, const OptionalTensor& row_, const OptionalTensor& rest,
                         const OptionalTensor& weight, const OptionalTensor& sizes, bool flat, bool same,
                         int64_t activation) {
-  STD_TORCH_CHECK(ids_.scalar_type() == ScalarType::Long, "textnn: ids must be int64");
-  STD_TORCH_CHECK(ids_.dim() == (flat ? 1 : 2), "textnn: ids must have ", flat ? 1 : 2, " dimensions, got shape ",
-                  shape_of(ids_));
-  STD_TORCH_CHECK(activation >= 0 && activation <= 2, "textnn: activation must be 0, 1 or 2, got ", activation);
-  const int64_t S = int64_t(kernel_sizes.size());
-  STD_TORCH_CHECK(S > 0 && *std::min_element(kernel_sizes.begin(), kernel_sizes.end()) > 0,
-                  "textnn: kernel_sizes must be positive and at least one");
-  check_shape("bias", bias_, {S, -1});
-  const cpu::TextConvKernelSizes k{S, bias_.size(1), 0, kernel_sizes.data(), same, math::Activation(int(activation))};
+  const cpu::TextConvKernelSizes k = check_frozen_sizes(ids_, bias_, kernel_sizes, flat, same, activation);
   const Tensor ids = compact(ids_), table = compact(table_), bias = compact(bias_);
   const OptionalTensor scale = compact(scale_), row = compact(row_);
   const SentenceBounds bounds(ids, flat, sizes);
   const int64_t B = int64_t(bounds.start.size());
-  Tensor y = empty(bias, {B, S * k.C});
+  Tensor y = empty(bias, {B, k.S * k.C});
   dispatch_elements(table, [&](auto zero) {
     using E = decltype(zero);
     using T = typename cpu::Frozen<E>::Result;
-    const std::vector<int64_t> products{-1, k.taps_before(S), cpu::frozen_width<E>(k.C)};
-    check_shape("table", table, products);
-    check_is("bias", bias, Dtype<T>::value);
-    STD_TORCH_CHECK(scale.has_value() == std::is_integral_v<E>, "textnn: scale belongs to a table of integers");
-    if (scale) {
-      check_shape("scale", *scale, {S, k.C});
-      check_is("scale", *scale, Dtype<T>::value);
-    }
-    if (row) {
-      check_shape("row", *row, {-1});
-      check_is("row", *row, ScalarType::Long);
-    }
-    STD_TORCH_CHECK(rest.has_value() == weight.has_value(), "textnn: rest and weight belong together");
-    if (rest) {
-      check_shape("rest", *rest, {-1, -1});
-      check_shape("weight", *weight, {rest->size(1), products[1], products[2]});
-      check_is("rest", *rest, Dtype<T>::value);
-      check_is("weight", *weight, Dtype<T>::value);
-    }
+    check_frozen_tensors<E>({ids, table, scale, bias, row, rest, weight}, k);
     const int64_t R = table.size(0);
     Rows<E> rows(ids, row, rest, R);
     if (rest) rows.compute(k, *rest, *weight, pointer<T>(scale));

@@ -1,18 +1,12 @@
 // textnn::lstm_cell and its backward operator.
 #include "../cpu/lstm_cell.h"
-#include "tensors.h"
+#include "lstm_cell.h"
 
 namespace textnn::ops {
 namespace {
 
-void check(const Tensor& gates, const Tensor& c) {
-  STD_TORCH_CHECK(c.dim() == 2, "textnn: c must have shape [B, H], got ", shape_of(c));
-  check_shape("gates", gates, {c.size(0), 4 * c.size(1)});
-  check_dtype("c", c, gates);
-}
-
 std::tuple<Tensor, Tensor> lstm_cell(const Tensor& gates_, const Tensor& c_) {
-  check(gates_, c_);
+  check_lstm_cell(gates_, c_);
   const Tensor gates = compact(gates_), c = compact(c_);
   Tensor h = torch::stable::empty_like(c), c_next = torch::stable::empty_like(c);
   dispatch(gates, [&](auto zero) {
@@ -25,11 +19,8 @@ std::tuple<Tensor, Tensor> lstm_cell(const Tensor& gates_, const Tensor& c_) {
 
 std::tuple<Tensor, Tensor> lstm_cell_backward(const Tensor& dh_, const Tensor& dc_next_, const Tensor& gates_,
                                               const Tensor& c_) {
-  check(gates_, c_);
-  for (const Tensor* t : {&dh_, &dc_next_}) {
-    check_shape("the gradient", *t, {c_.size(0), c_.size(1)});
-    check_dtype("the gradient", *t, gates_);
-  }
+  check_lstm_cell(gates_, c_);
+  for (const Tensor* t : {&dh_, &dc_next_}) check_lstm_cell_gradient(*t, gates_, c_);
   const Tensor dh = compact(dh_), dc_next = compact(dc_next_), gates = compact(gates_), c = compact(c_);
   Tensor dgates = torch::stable::empty_like(gates), dc = torch::stable::empty_like(c);
   dispatch(gates, [&](auto zero) {

@@ -1,4 +1,5 @@
 // textnn::max_mean_pool and its backward operator.
+#include "pool.h"
 #include "../cpu/pool.h"
 #include "ragged.h"
 
@@ -6,11 +7,10 @@ namespace textnn::ops {
 namespace {
 
 std::tuple<Tensor, Tensor> max_mean_pool(const Tensor& x_, const OptionalTensor& sizes, bool flat, bool save) {
-  STD_TORCH_CHECK(x_.dim() == (flat ? 2 : 3), "textnn: x must have ", flat ? 2 : 3, " dimensions, got shape ",
-                  shape_of(x_));
+  const int64_t F = check_pool(x_, flat);
   const Tensor x = compact(x_);
   const SentenceBounds bounds(x, flat, sizes);
-  const int64_t B = int64_t(bounds.start.size()), F = x.size(x.dim() - 1);
+  const int64_t B = int64_t(bounds.start.size());
   Tensor y = empty(x, {B, 2 * F}), at = torch::stable::new_empty(x, {save ? B : 0, F}, ScalarType::Int);
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
@@ -22,12 +22,11 @@ std::tuple<Tensor, Tensor> max_mean_pool(const Tensor& x_, const OptionalTensor&
 
 Tensor max_mean_pool_backward(const Tensor& dy_, const Tensor& at_, const Tensor& x, const OptionalTensor& sizes,
                               bool flat) {
+  const int64_t F = check_pool(x, flat);
   const Tensor dy = compact(dy_), at = compact(at_);
   const SentenceBounds bounds(x, flat, sizes);
-  const int64_t B = int64_t(bounds.start.size()), F = x.size(x.dim() - 1);
-  check_shape("the gradient", dy, {B, 2 * F});
-  check_shape("at", at, {B, F});
-  check_dtype("the gradient", dy, x);
+  const int64_t B = int64_t(bounds.start.size());
+  check_pool_gradient(dy, at, x, B, F);
   Tensor dx = pooled(x, leading(x, F));
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);

@@ -30,7 +30,8 @@ std::vector<int64_t> check_offsets(const std::vector<int64_t>& offsets, int64_t 
 std::vector<int64_t> to_vector(const char* name, const Tensor& t) {
   STD_TORCH_CHECK(t.scalar_type() == ScalarType::Long && t.dim() == 1, "textnn: ", name,
                   " must be an int64 tensor of one dimension, got shape ", shape_of(t));
-  const Tensor c = compact(t);
+  const torch::stable::Device cpu(torch::headeronly::DeviceType::CPU);
+  const Tensor c = compact(t.is_cpu() ? t : torch::stable::to(t, cpu));
   const int64_t* p = t.numel() ? c.const_data_ptr<int64_t>() : nullptr;
   return std::vector<int64_t>(p, p + t.numel());
 }

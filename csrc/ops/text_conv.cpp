@@ -1,4 +1,5 @@
 // textnn::text_conv, textnn::embedding_text_conv and their backward operators.
+#include "text_conv.h"
 #include "../cpu/text_conv.h"
 #include "distinct.h"
 #include "ragged.h"
@@ -6,80 +7,34 @@
 namespace textnn::ops {
 namespace {
 
-// The sizes of the kernels, from weights [C, D, K].
-struct Kernels {
-  Tensors weight;
-  std::vector<OptionalTensor> bias;  // one for each kernel
-  std::vector<int64_t> taps;
-  int64_t S, C, D;
-
-  Kernels(const Tensors& w, const Tensors& b, const Tensor& x) : S(int64_t(w.size())) {
-    STD_TORCH_CHECK(S > 0, "textnn: weight must hold at least one tensor");
-    STD_TORCH_CHECK(b.empty() || b.size() == w.size(), "textnn: bias must be empty or hold ", S, " tensors, got ",
-                    b.size());
-    D = x.size(x.dim() - 1);
-    C = w[0].dim() == 3 ? w[0].size(0) : -1;
-    for (const Tensor& t : w) {
-      check_shape("weight", t, {C, D, -1});
-      check_dtype("weight", t, x);
-      STD_TORCH_CHECK(t.size(2) > 0, "textnn: weight must have at least one tap");
-      weight.push_back(compact(t));
-      taps.push_back(t.size(2));
-    }
-    for (const Tensor& t : b) {
-      check_shape("bias", t, {C});
-      check_dtype("bias", t, x);
-      bias.push_back(compact(t));
-    }
-    bias.resize(S);
-  }
-
-  cpu::TextConvKernelSizes sizes(bool same, int64_t activation) const {
-    STD_TORCH_CHECK(activation >= 0 && activation <= 2, "textnn: activation must be 0, 1 or 2, got ", activation);
-    return {S, C, D, taps.data(), same, math::Activation(int(activation))};
-  }
-  int64_t weights() const {
-    int64_t n = 0;
-    for (const Tensor& t : weight) n += t.numel();
-    return n;
-  }
-  template <class T>
-  std::vector<const T*> weight_pointers() const {
-    std::vector<const T*> p;
-    for (const Tensor& t : weight) p.push_back(t.const_data_ptr<T>());
-    return p;
-  }
-  template <class T>
-  std::vector<const T*> bias_pointers() const {
-    std::vector<const T*> p;
-    for (const OptionalTensor& t : bias) p.push_back(pointer<T>(t));
-    return p;
-  }
-};
-
-struct Output {
-  Tensor y, window;
-  Output(const Tensor& like, int64_t B, int64_t columns, bool save)
-      : y(empty(like, {B, columns})),
-        window(torch::stable::new_empty(like, {save ? B : 0, columns}, ScalarType::Int)) {}
-};
-
-void check_tokens(const char* name, const Tensor& t, int64_t dims) {
-  STD_TORCH_CHECK(t.dim() == dims, "textnn: ", name, " must have ", dims, " dimensions, got shape ", shape_of(t));
+cpu::TextConvKernelSizes sizes_of(const TextConvKernels& k, bool same, int64_t activation) {
+  return {k.S, k.C, k.D, k.taps.data(), same, activation_of(activation)};
+}
+template <class T>
+std::vector<const T*> weight_pointers(const TextConvKernels& kernels) {
+  std::vector<const T*> p;
+  for (const Tensor& t : kernels.weight) p.push_back(t.const_data_ptr<T>());
+  return p;
+}
+template <class T>
+std::vector<const T*> bias_pointers(const TextConvKernels& kernels) {
+  std::vector<const T*> p;
+  for (const OptionalTensor& t : kernels.bias) p.push_back(pointer<T>(t));
+  return p;
 }
 
 std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, const Tensors& bias,
                                      const OptionalTensor& sizes, bool flat, bool same, int64_t activation, bool save) {
   check_tokens("x", x_, flat ? 2 : 3);
   const Tensor x = compact(x_);
-  const Kernels kernels(weight, bias, x);
+  const TextConvKernels kernels(weight, bias, x);
   const SentenceBounds bounds(x, flat, sizes);
-  Output out(x, int64_t(bounds.start.size()), kernels.S * kernels.C, save);
+  TextConvOutput out(x, int64_t(bounds.start.size()), kernels.S * kernels.C, save);
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
-    const auto w = kernels.weight_pointers<T>(), b = kernels.bias_pointers<T>();
+    const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
     cpu::text_conv_forward<T>(torch_threads(),
-                              {bounds.sentences(), kernels.sizes(same, activation), x.const_data_ptr<T>(), w.data(),
+                              {bounds.sentences(), sizes_of(kernels, same, activation), x.const_data_ptr<T>(), w.data(),
                                b.data(), writable<T>(out.y), writable<int32_t>(out.window)});
   });
   return {out.y, out.window};
@@ -92,46 +47,34 @@ std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor&
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
   const Tensor ids = compact(ids_), table = compact(table_);
-  const Kernels kernels(weight, bias, table);
+  const TextConvKernels kernels(weight, bias, table);
   const SentenceBounds bounds(ids, flat, sizes);
   const Distinct distinct(ids, table.size(0));
-  Output out(table, int64_t(bounds.start.size()), kernels.S * kernels.C, save);
+  TextConvOutput out(table, int64_t(bounds.start.size()), kernels.S * kernels.C, save);
   dispatch(table, [&](auto zero) {
     using T = decltype(zero);
-    const auto w = kernels.weight_pointers<T>(), b = kernels.bias_pointers<T>();
+    const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
     cpu::embedding_text_conv_forward<T>(
         torch_threads(),
-        {bounds.sentences(), kernels.sizes(same, activation), distinct.U, distinct.id.data(), distinct.token.data(),
+        {bounds.sentences(), sizes_of(kernels, same, activation), distinct.U, distinct.id.data(), distinct.token.data(),
          table.const_data_ptr<T>(), w.data(), b.data(), writable<T>(out.y), writable<int32_t>(out.window)});
   });
   return {out.y, out.window};
 }
 
 // Both backward operators: everything but what a token is.
-struct Backward {
-  const Tensor y, window, dy;
-  Tensor dweight, dbias;
-
-  Backward(const Tensor& dy_, const Tensor& y_, const Tensor& window_, const Kernels& kernels, int64_t B,
-           const Tensor& like)
-      : y(compact(y_)),
-        window(compact(window_)),
-        dy(compact(dy_)),
-        dweight(empty(like, {kernels.weights()})),
-        dbias(empty(like, {kernels.S, kernels.C})) {
-    for (const Tensor* t : {&y, &window, &dy}) check_shape("the gradient", *t, {B, kernels.S * kernels.C});
-    check_dtype("the gradient", dy, like);
-  }
+struct Backward : TextConvGradient {
+  using TextConvGradient::TextConvGradient;
 
   // x: rows of vectors. distinct: which of them stand where, or null where every position has its own.
-  void run(const SentenceBounds& bounds, const Kernels& kernels, bool same, int64_t activation, int64_t N,
+  void run(const SentenceBounds& bounds, const TextConvKernels& kernels, bool same, int64_t activation, int64_t N,
            const Tensor& x, const Distinct* distinct, bool compact_rows, int64_t padding, Tensor& dx) {
     dispatch(x, [&](auto zero) {
       using T = decltype(zero);
-      const auto weight = kernels.weight_pointers<T>();
+      const auto weight = weight_pointers<T>(kernels);
       cpu::TextConvBackward<T> args{};
       args.sentences = bounds.sentences();
-      args.sizes = kernels.sizes(same, activation);
+      args.sizes = sizes_of(kernels, same, activation);
       args.N = N;
       args.x = x.const_data_ptr<T>();
       args.embedded = distinct != nullptr;
@@ -158,7 +101,7 @@ std::tuple<Tensor, Tensor, Tensor> text_conv_backward(const Tensor& dy, const Te
                                                       int64_t activation, const Tensor& y, const Tensor& window,
                                                       bool need_dx) {
   const Tensor x = compact(x_);
-  const Kernels kernels(weight, {}, x);
+  const TextConvKernels kernels(weight, {}, x);
   const SentenceBounds bounds(x, flat, sizes);
   Backward b(dy, y, window, kernels, int64_t(bounds.start.size()), x);
   Tensor dx = need_dx ? torch::stable::empty_like(x) : empty(x, {0});
@@ -173,7 +116,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Te
                                                                         const Tensor& window, int64_t padding_idx,
                                                                         bool sparse, bool need_dtable) {
   const Tensor ids = compact(ids_), table = compact(table_);
-  const Kernels kernels(weight, {}, table);
+  const TextConvKernels kernels(weight, {}, table);
   const SentenceBounds bounds(ids, flat, sizes);
   const Distinct distinct(ids, table.size(0));
   const int64_t V = table.size(0), D = table.size(1);

@@ -93,9 +93,9 @@ def _ninja_file(
     ]
 
     def add(source: Path, out: Path, options: Sequence[str]) -> str:
-        lines.append(f"build {native._escape(out)}: compile {native._escape(source)}")
+        lines.append(f"build {native.escape(out)}: compile {native.escape(source)}")
         lines.append(f"  flags = {' '.join([*COMMON, *options])}")
-        return native._escape(out)
+        return native.escape(out)
 
     parts = {path.stem: path for path in sorted(HERE.glob("*.cpp")) if not path.stem.startswith("demo")}
     emulator = {stem: add(path, folder / f"emulator-{stem}.o", for_others) for stem, path in parts.items()}
@@ -108,7 +108,7 @@ def _ninja_file(
     for path in sources:
         objects.append(add(path, folder / name / f"{path.parent.name}-{path.name}.o", [*for_others, *own]))
     objects.extend(emulator.values())
-    target = native._escape(library_path(name, flavour))
+    target = native.escape(library_path(name, flavour))
     lines.append(f"build {target}: link {' '.join(objects)}")
     lines.append(f"  libraries = {' '.join(libraries)}")
     lines.append(f"default {target}")

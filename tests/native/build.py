@@ -77,7 +77,7 @@ def module_path(flavour: str) -> Path:
     return BUILD / f"native-{flavour}" / f"{MODULE}{sysconfig.get_config_var('EXT_SUFFIX')}"
 
 
-def _escape(path: object) -> str:
+def escape(path: object) -> str:
     return str(path).replace("$", "$$").replace(" ", "$ ").replace(":", "$:")
 
 
@@ -101,22 +101,22 @@ def _ninja_file() -> str:
 
     def add(source: Path, flavour: str, extra: list[str]) -> str:
         out = BUILD / f"native-{flavour}" / f"{source.parent.name}-{source.stem}.o"
-        lines.append(f"build {_escape(out)}: compile {_escape(source)}")
+        lines.append(f"build {escape(out)}: compile {escape(source)}")
         lines.extend([f"  extra = {' '.join(extra)}", f"  flavour = {flavour}"])
-        return _escape(out)
+        return escape(out)
 
     kernels = sorted((ROOT / "csrc" / "cpu").glob("*.cpp"), key=lambda path: (path.stem not in SLOW_FIRST, path.stem))
     common = [add(HERE / f"{name}.cpp", "common", ["-O0"]) for name in BINDINGS]
     common.append(add(HERE / "vector_math.cpp", "common", FLAVOURS["plain"]))
     targets: dict[str, list[str]] = {}
     for flavour, extra in FLAVOURS.items():
-        checked = ["-include", _escape(HERE / "checked_workspace.h")] if flavour == "sanitized" else []
+        checked = ["-include", escape(HERE / "checked_workspace.h")] if flavour == "sanitized" else []
         targets[flavour] = [
             add(path, flavour, extra + (checked if path.stem != "workspace" else [])) for path in kernels
         ]
         targets[flavour].append(add(HERE / "probes.cpp", flavour, extra))
     for flavour, extra in FLAVOURS.items():
-        out = _escape(module_path(flavour))
+        out = escape(module_path(flavour))
         lines.append(f"build {out}: link {' '.join(targets[flavour] + common)}")
         lines.append(f"  extra = {' '.join(extra)}")
         lines.append(f"build {flavour}: phony {out}")

@@ -1,7 +1,8 @@
 """What torch has to know of each operator besides its kernels: fake kernel, autograd formula, autocast rule.
 
 The operators' schemas are in csrc/ops/library.cpp. Backward operators are operators like the others; differentiating
-them again is an error, not silence. Autocast runs everything in float32, where the kernels accumulate anyway.
+them again is an error, not silence. Autocast runs everything on the CPU in float32, where its kernels accumulate anyway,
+and on CUDA in the dtype that it is set to.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import torch
 from torch.library import register_autocast, register_fake
 
 from . import convolution, recurrent  # noqa: F401
+from .common import follow_autocast
 
 # --- adam: what is changed in place comes first, and nothing is returned ---
 
 for _name in ("adam_rows", "adam_exact_rows", "adam_catch_up"):
     register_fake(f"textnn::{_name}", lambda *_: None)
 
-for _name in (
+AUTOCAST = (
     "lstm_cell",
     "lstm",
     "bilstm",
@@ -25,6 +27,7 @@ for _name in (
     "text_conv",
     "embedding_text_conv",
     "embedding",
-):
-    for _device in ("cpu", "cuda"):
-        register_autocast(f"textnn::{_name}", _device, torch.float32)
+)
+for _name in AUTOCAST:
+    register_autocast(f"textnn::{_name}", "cpu", torch.float32)
+    follow_autocast(_name, "cuda")

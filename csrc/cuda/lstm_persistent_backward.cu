@@ -1,0 +1,40 @@
+#include "lstm_instances.cuh"
+
+namespace textnn::cuda {
+namespace {
+
+template <class Slice, class E>
+__global__ void __launch_bounds__(Slice::kThreads, 1) backward_kernel(LstmBackward<E> a, int rows_at_once) {
+  if constexpr (Availability<Slice>::compiled) persistent_backward<Slice>(a, rows_at_once);
+}
+
+}  // namespace
+
+template <class E>
+PersistentGrid lstm_persistent_backward_grid(bool tf32, int64_t B, int64_t H, int directions) {
+  PersistentGrid grid{};
+  with_slice<E>(tf32, 4 * H, [&](auto* instance) {
+    using Slice = std::remove_pointer_t<decltype(instance)>;
+    grid = lay_out<Slice>(backward_kernel<Slice, E>, H, B, directions);
+  });
+  return grid;
+}
+
+template <class E>
+void lstm_persistent_backward(Stream stream, const PersistentGrid& grid, bool tf32, const LstmBackward<E>& a) {
+  with_slice<E>(tf32, 4 * a.H, [&](auto* instance) {
+    using Slice = std::remove_pointer_t<decltype(instance)>;
+    const dim3 blocks{unsigned(grid.slices), unsigned(grid.groups), unsigned(a.directions)};
+    check(CUDA_LAUNCH_COOPERATIVE((backward_kernel<Slice, E>), blocks, Slice::kThreads,
+                                  Slice::shared_bytes(grid.rows_at_once), native(stream), a, grid.rows_at_once),
+          "lstm_persistent_backward");
+  });
+}
+
+#define TEXTNN_INSTANTIATE(E)                                                            \
+  template PersistentGrid lstm_persistent_backward_grid<E>(bool, int64_t, int64_t, int); \
+  template void lstm_persistent_backward(Stream, const PersistentGrid&, bool, const LstmBackward<E>&);
+TEXTNN_FOR_EACH_ELEMENT(TEXTNN_INSTANTIATE)
+#undef TEXTNN_INSTANTIATE
+
+}  // namespace textnn::cuda

@@ -1,0 +1,78 @@
+// What the operators of the text convolution on every device share: checks of their arguments, shapes of their results.
+#pragma once
+#include "../math/activation.h"
+#include "tensors.h"
+
+namespace textnn::ops {
+
+// The sizes of the kernels, from weights [C, D, K].
+struct TextConvKernels {
+  Tensors weight;
+  std::vector<OptionalTensor> bias;  // one for each kernel
+  std::vector<int64_t> taps;
+  int64_t S, C, D;
+
+  TextConvKernels(const Tensors& w, const Tensors& b, const Tensor& x) : S(int64_t(w.size())) {
+    STD_TORCH_CHECK(S > 0, "textnn: weight must hold at least one tensor");
+    STD_TORCH_CHECK(b.empty() || b.size() == w.size(), "textnn: bias must be empty or hold ", S, " tensors, got ",
+                    b.size());
+    D = x.size(x.dim() - 1);
+    C = w[0].dim() == 3 ? w[0].size(0) : -1;
+    for (const Tensor& t : w) {
+      check_shape("weight", t, {C, D, -1});
+      check_dtype("weight", t, x);
+      STD_TORCH_CHECK(t.size(2) > 0, "textnn: weight must have at least one tap");
+      weight.push_back(compact(t));
+      taps.push_back(t.size(2));
+    }
+    for (const Tensor& t : b) {
+      check_shape("bias", t, {C});
+      check_dtype("bias", t, x);
+      bias.push_back(compact(t));
+    }
+    bias.resize(S);
+  }
+
+  int64_t weights() const {
+    int64_t n = 0;
+    for (const Tensor& t : weight) n += t.numel();
+    return n;
+  }
+};
+
+struct TextConvOutput {
+  Tensor y;       // [B, S * C]
+  Tensor window;  // [B, S * C] int32, or [0, S * C]
+  TextConvOutput(const Tensor& like, int64_t B, int64_t columns, bool save)
+      : y(empty(like, {B, columns})),
+        window(torch::stable::new_empty(like, {save ? B : 0, columns}, ScalarType::Int)) {}
+};
+
+inline void check_tokens(const char* name, const Tensor& t, int64_t dims) {
+  STD_TORCH_CHECK(t.dim() == dims, "textnn: ", name, " must have ", dims, " dimensions, got shape ", shape_of(t));
+}
+
+inline math::Activation activation_of(int64_t number) {
+  STD_TORCH_CHECK(number >= 0 && number <= 2, "textnn: activation must be 0, 1 or 2, got ", number);
+  return math::Activation(int(number));
+}
+
+// What the backward operators read and write beside the tokens.
+struct TextConvGradient {
+  const Tensor y, window, dy;
+  Tensor dweight, dbias;
+
+  TextConvGradient(const Tensor& dy_, const Tensor& y_, const Tensor& window_, const TextConvKernels& kernels,
+                   int64_t B, const Tensor& like)
+      : y(compact(y_)),
+        window(compact(window_)),
+        dy(compact(dy_)),
+        dweight(torch::stable::new_empty(like, {kernels.weights()})),
+        dbias(torch::stable::new_empty(like, {kernels.S, kernels.C})) {
+    for (const Tensor* t : {&y, &window, &dy}) check_shape("the gradient", *t, {B, kernels.S * kernels.C});
+    for (const Tensor* t : {&y, &dy}) check_dtype("the gradient", *t, like);
+    STD_TORCH_CHECK(window.scalar_type() == ScalarType::Int, "textnn: window must be int32");
+  }
+};
+
+}  // namespace textnn::ops
