@@ -1,11 +1,14 @@
 # Every target sets up what it needs in .venv, from nothing; a second run starts at once.
 #
-#   make demo     train on real reviews, compare with a baseline, keep the model in ./demo-model
-#   make test     the tests, the kernels under the sanitizers included
-#   make bench    the benchmarks, which write docs/benchmarks.md; wants an otherwise idle machine
-#   make lint     ruff, mypy, clang-format
-#   make wheel    dist/*.whl
-#   make clean    removes .venv and everything built
+#   make demo         train on real reviews, compare with a baseline, keep the model in ./demo-model
+#   make test         the tests, the kernels under the sanitizers included
+#   make bench        the benchmarks, which write docs/benchmarks.md; wants an otherwise idle machine
+#   make lint         ruff, mypy, clang-format
+#   make cuda-check   compiles the CUDA kernels for every architecture: registers, shared memory, spills, occupancy, and
+#                     nothing above its budget. Takes a CUDA toolkit and says so where there is none; no GPU, no .venv.
+#                     ARGS="--record" makes what the kernels use now their budgets
+#   make wheel        dist/*.whl
+#   make clean        removes .venv and everything built
 #
 #   make TORCH="torch==2.13.0" PYTHON=python3.12 test     another torch or Python
 
@@ -14,10 +17,10 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
-SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh') setup.py pyproject.toml
+SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh') setup.py pyproject.toml tools/cuda_toolkit.py
 ARGS ?=
 
-.PHONY: demo test bench lint format wheel clean
+.PHONY: demo test bench lint format cuda-check wheel clean
 .DELETE_ON_ERROR:
 
 $(VENV)/torch.stamp:
@@ -55,6 +58,9 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	git ls-files '*.cpp' '*.h' '*.cu' '*.cuh' | xargs $(BIN)/clang-format -i
+
+cuda-check:
+	$(PYTHON) -m tools.cuda_check $(ARGS)
 
 wheel: $(VENV)/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m build --wheel --no-isolation

@@ -1,12 +1,12 @@
 """Builds textnn._C: one abi3 library with the CPU kernels of every instruction set and, on request, the CUDA kernels.
 
 Everything else about the package stands in pyproject.toml. TEXTNN_CUDA=1 builds the CUDA kernels, 0 leaves them out;
-by default they are built where torch itself has CUDA and a toolkit is found. The kernels need no CUDA header of torch,
-so 1 also works beside a CPU-only torch.
+by default they are built where torch itself has CUDA and a toolkit of the same major version is found. The kernels need
+no CUDA header of torch, so 1 also works beside a CPU-only torch.
 """
 
 import os
-import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -15,16 +15,21 @@ from torch.utils import cpp_extension
 from torch.utils.cpp_extension import BuildExtension, CppExtension
 
 ROOT = Path(__file__).parent
-MIN_TORCH = "0x020d000000000000"  # torch 2.13
-CUDA_ARCHITECTURES = "7.5;8.0;8.6;8.9;9.0;10.0;12.0+PTX"
+sys.path.insert(0, str(ROOT))
+from tools.cuda_toolkit import NVCC_FLAGS, find_toolkit, toolkit_version, torch_arch_list  # noqa: E402
 
-toolkits = [os.environ.get("CUDA_HOME"), "/usr/local/cuda", Path(shutil.which("nvcc") or "/-/-").parent.parent]
-cuda_home = next((str(home) for home in toolkits if home and Path(home, "include/cuda_runtime.h").exists()), None)
+MIN_TORCH = "0x020d000000000000"  # torch 2.13
+
+cuda_home = find_toolkit()
 cuda_sources = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/cuda/*.cu"))
 choice = os.environ.get("TEXTNN_CUDA", "auto")
 if choice not in ("auto", "0", "1"):
     raise SystemExit(f"TEXTNN_CUDA must be 0, 1 or auto, got {choice!r}")
-with_cuda = bool(cuda_sources) and (choice == "1" or (choice == "auto" and bool(torch.version.cuda and cuda_home)))
+with_cuda = choice == "1"
+if choice == "auto" and torch.version.cuda and cuda_home:
+    with_cuda = toolkit_version(cuda_home)[0] == int(torch.version.cuda.split(".")[0])
+    if not with_cuda:
+        print(f"textnn: no CUDA kernels, as torch's CUDA is {torch.version.cuda} and {cuda_home} another")
 if with_cuda and cuda_home is None:
     raise SystemExit("TEXTNN_CUDA=1 needs a CUDA toolkit: set CUDA_HOME to its folder")
 
@@ -41,12 +46,13 @@ cxx_flags = [
 ]
 on_cuda = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/ops/cuda/*.cpp"))
 sources = sorted({str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/**/*.cpp")} - set(on_cuda))
+headers = sorted(str(path.relative_to(ROOT)) for end in ("h", "cuh") for path in ROOT.glob(f"csrc/**/*.{end}"))
 cuda_options = {}
 if with_cuda:
-    cpp_extension.CUDA_HOME = cuda_home  # torch would take a wrapper's folder, and none at all where it is a CPU build
-    os.environ.setdefault("TORCH_CUDA_ARCH_LIST", CUDA_ARCHITECTURES)
+    cpp_extension.CUDA_HOME = str(cuda_home)  # torch would take a wrapper's folder, and none where it is a CPU build
+    architectures = os.environ.setdefault("TORCH_CUDA_ARCH_LIST", torch_arch_list()).replace(";", " ")
     sources += on_cuda + cuda_sources
-    defines.append("-DTEXTNN_WITH_CUDA=1")
+    defines += ["-DTEXTNN_WITH_CUDA=1", f'-DTEXTNN_CUDA_ARCHITECTURES="{architectures}"']
     cuda_options = {
         "include_dirs": [f"{cuda_home}/include"],
         "library_dirs": [f"{cuda_home}/lib64"],
@@ -67,11 +73,11 @@ setup(
         CppExtension(
             "textnn._C",
             sources,
-            depends=sorted(str(path.relative_to(ROOT)) for end in ("h", "cuh") for path in ROOT.glob(f"csrc/**/*.{end}")),
+            depends=headers,
             py_limited_api=True,
             extra_compile_args={
                 "cxx": [*cxx_flags, *defines],
-                "nvcc": ["-O3", "--threads=2", *defines],
+                "nvcc": [*NVCC_FLAGS, "--threads=2"],
             },
             extra_link_args=["-Wl,--exclude-libs,ALL", "-s"],
             **cuda_options,

@@ -18,6 +18,7 @@ from textnn import backends
 
 # What holds on every device.
 OPERATOR_TESTS = (
+    "test_adam_operators",
     "test_bilstm",
     "test_compile",
     "test_cuda",
@@ -67,7 +68,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "capability" in metafunc.fixturenames:
         cpu = metafunc.config.getoption("--device") == "cpu"
-        forms = [form for form in backends.LSTM_FORMS if form != "auto"] if "lstm" in metafunc.module.__name__ else ["auto"]
+        forms = (
+            [form for form in backends.LSTM_FORMS if form != "auto"] if "lstm" in metafunc.module.__name__ else ["auto"]
+        )
         metafunc.parametrize("capability", backends.supported_cpu_capabilities() if cpu else forms, indirect=True)
 
 

@@ -25,6 +25,7 @@ def test_opcheck(name):
     torch.library.opcheck(getattr(torch.ops.textnn, name).default, operators()[name])
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize(
     ("name", "argument", "value", "message"),
     [

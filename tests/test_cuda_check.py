@@ -48,13 +48,16 @@ PTX = """
 )
 {
 	// .maxntid 64 in a body means nothing
+	bar.sync 	0;
 	ret;
 }
 .weak .entry third()
 .maxntid 256
 {
 	ret;
+
 }
+	// .globl	after
 """
 NAME = "pool.cu: kernel<float>"
 
@@ -85,10 +88,14 @@ def test_a_report_that_reads_otherwise_is_refused():
 
 
 def test_launch_bounds_and_dynamic_shared_memory_are_read_from_the_ptx():
-    assert report.parse_ptx(PTX) == {"first": (256, True), "second": (None, False), "third": (256, False)}
-    assert report.with_ptx([Usage("first", "sm_80")], {"sm_80": PTX}) == [
-        Usage("first", "sm_80", threads=256, dynamic=True)
-    ]
+    assert report.parse_ptx(PTX) == {
+        "first": (256, True, False),
+        "second": (None, False, False),
+        "third": (256, False, True),
+    }
+    # A kernel that does nothing on an architecture uses nothing there.
+    usages = [Usage("first", "sm_80"), Usage("third", "sm_80")]
+    assert report.with_ptx(usages, {"sm_80": PTX}) == [Usage("first", "sm_80", threads=256, dynamic=True)]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +103,7 @@ def test_launch_bounds_and_dynamic_shared_memory_are_read_from_the_ptx():
     [
         ("textnn::cuda::(anonymous namespace)::mark_kernel(long, unsigned int*)", "mark_kernel"),
         ("void a::(anonymous namespace)::k<a::BFloat16, 8, true>(a::Pool<a::BFloat16>, long)", "k<BFloat16, 8, true>"),
-        ("void a::k<a::Slice<a::Float16, 128>, (a::Kind)1>(void (*)(int))", "k<Slice<Float16, 128>, (Kind)1>"),
+        ("void a::k<a::Slice<a::Half<1> >, (a::Kind)1>(void (*)(int))", "k<Slice<Half<1>>, (Kind)1>"),
         ("plain", "plain"),
     ],
 )
@@ -192,6 +199,42 @@ def test_every_architecture_has_limits():
     assert len(cuda_toolkit.architecture_flags()) == len(cuda_toolkit.ARCHITECTURES) + 1
 
 
+def toolkit(home, version="13000"):
+    for name, text in (
+        ("include/cuda_runtime.h", ""),
+        ("include/cuda.h", f"#define CUDA_VERSION {version}\n"),
+        ("bin/nvcc", "#!/bin/sh\n"),
+    ):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    (home / "bin/nvcc").chmod(0o755)
+    return home
+
+
+def test_finding_the_toolkit(monkeypatch, tmp_path):
+    monkeypatch.setattr(cuda_toolkit, "DEFAULT", tmp_path / "nowhere")
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cuda_toolkit.find_toolkit() is None
+    real = toolkit(tmp_path / "cuda-12.9", "12090")
+    assert cuda_toolkit.toolkit_version(real) == (12, 9)
+
+    wrapper = tmp_path / "local/bin/nvcc"
+    wrapper.parent.mkdir(parents=True)
+    wrapper.write_text("#!/bin/sh\n")
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", str(wrapper.parent))
+    assert cuda_toolkit.find_toolkit() is None  # its folder holds no headers
+    wrapper.unlink()
+    wrapper.symlink_to(real / "bin/nvcc")
+    assert cuda_toolkit.find_toolkit() == real
+
+    monkeypatch.setattr(cuda_toolkit, "DEFAULT", toolkit(tmp_path / "cuda"))
+    assert cuda_toolkit.find_toolkit() == tmp_path / "cuda"
+    monkeypatch.setenv("CUDA_HOME", str(real))
+    assert cuda_toolkit.find_toolkit() == real
+
+
 def test_within_the_budget():
     uses = {NAME: [usage("sm_75"), usage("sm_90", registers=30)]}
     assert budget.faults(recorded(), uses) == []
@@ -204,7 +247,7 @@ def test_within_the_budget():
         (dict(spill_stores=16, spill_loads=20), f"{NAME} spills registers on sm_90: 16 bytes stored, 20 bytes loaded"),
         (dict(registers=33), f"{NAME} takes 33 registers on sm_90, its budget is 32."),
         (dict(shared=1028), f"{NAME} takes 1028 bytes of static shared memory on sm_90, its budget is 1024."),
-        (dict(stack=8), f"{NAME} has a stack frame of 8 bytes on sm_90"),
+        (dict(stack=8), f"{NAME} has a stack frame of 8 bytes"),
         (dict(dynamic=True), f"{NAME} takes dynamic shared memory"),
         (dict(threads=None), f"{NAME} has no __launch_bounds__"),
         (dict(threads=1024, registers=80), f"{NAME} cannot run on sm_90"),
@@ -259,15 +302,15 @@ def test_the_budget_file_is_written_as_it_was_read(tmp_path):
 def test_the_table_replaces_its_part_of_a_page(tmp_path):
     page = tmp_path / "cuda.md"
     page.write_text(f"# CUDA\n\n{table.BEGIN}\nold\n{table.END}\n\nMore.\n")
-    uses = {NAME: [usage("sm_75"), usage("sm_90", registers=72)]}
+    uses = {NAME: [usage(one, registers=72 if one == "sm_90" else 32) for one in list(occupancy.MULTIPROCESSORS)[1:]]}
     for _ in range(2):
         table.replace_part(page, table.markdown(recorded(), "13.0", uses))
     text = page.read_text()
     assert text.startswith(f"# CUDA\n\n{table.BEGIN}\n")
     assert text.endswith(f"\n{table.END}\n\nMore.\n")
     assert "old" not in text
-    assert "| `kernel<float> (sm_75, sm_90)` | 256 | 32-72 (sm_90) | 1024 | 0 | 38-100 % (sm_90) |" in text
-    assert "kernel<float> (sm_75, sm_90)" in table.plain(recorded(), uses)
+    assert "| `kernel<float> (not sm_75)` | 256 | 32-72 (sm_90) | 1024 | 0 | 38-100 % (sm_90) |" in text
+    assert "kernel<float> (not sm_75)" in table.plain(recorded(), uses)
 
 
 @pytest.mark.parametrize("text", ["", table.BEGIN, f"{table.END}{table.BEGIN}", 2 * (table.BEGIN + table.END)])

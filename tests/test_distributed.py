@@ -11,7 +11,6 @@ from typing import Any
 import ddp_worker
 import pytest
 import torch
-from torch import nn
 
 import textnn
 

@@ -231,7 +231,8 @@ def test_half_precision_is_computed_in_float32(dtype):
     y, _, _ = fast.lstm(*half)
     assert y.dtype == dtype
     # On CUDA the state is rounded to its dtype after every step, and what else is kept in it.
-    tolerance = {} if not backends.runs_cuda(y) else {"rtol": 8 * torch.finfo(dtype).eps, "atol": 4 * torch.finfo(dtype).eps}
+    eps = torch.finfo(dtype).eps
+    tolerance = {"rtol": 8 * eps, "atol": 4 * eps} if backends.runs_cuda(y) else {}
     torch.testing.assert_close(y, fast.lstm(*[t.float() for t in half])[0].to(dtype), **tolerance)
 
 

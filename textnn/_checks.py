@@ -2,8 +2,8 @@
 and what came.
 
 Values (a length above L, an id outside the table) are checked here where they are on the CPU, outside of
-``torch.compile``; where a check would need the data or wait for a device, the operators themselves check before a kernel
-reads memory.
+``torch.compile``; where a check would need the data or wait for a device, the operators themselves check before a
+kernel reads memory.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def check_dtypes(tensors: Mapping[str, Tensor | None]) -> torch.dtype:
     return like.dtype
 
 
-def widen(dtype: torch.dtype, first: Tensor, *others: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:
+def widen(dtype: torch.dtype, *tensors: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:
     """On the CPU, float16 and bfloat16 tensors are computed in float32; the second result casts outputs back.
 
     CUDA kernels take them as they are, and are told here what torch is asked for.
     """
-    tensors, cuda = (first, *others), runs_cuda(first)
+    cuda = tensors[0] is not None and runs_cuda(tensors[0])
     if cuda and not torch.compiler.is_compiling():
         follow_torch()
     if cuda or dtype not in (torch.float16, torch.bfloat16):

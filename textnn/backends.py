@@ -70,6 +70,15 @@ def cuda_built() -> bool:
     return bool(torch.ops.textnn.cuda_built())
 
 
+def cuda_architectures() -> list[str]:
+    """Return what the CUDA kernels of this build are compiled for: ``["7.5", ..., "12.0+PTX"]``, empty without them.
+
+    A GPU runs the code of its own compute capability, or of an earlier one with the same major number; PTX serves all
+    later ones as well.
+    """
+    return str(torch.ops.textnn.cuda_architectures()).split() if cuda_built() else []
+
+
 def runs_cuda(tensor: torch.Tensor) -> bool:
     """Return whether the operators run their CUDA kernels on this tensor."""
     return tensor.device.type in CUDA_DEVICES

@@ -7,15 +7,27 @@ namespace textnn::cuda {
 
 __device__ __forceinline__ float load(const float* p) { return *p; }
 __device__ __forceinline__ double load(const double* p) { return *p; }
-__device__ __forceinline__ float load(const Float16* p) { return __half2float(*reinterpret_cast<const __half*>(p)); }
+// Bits are copied: the names of the halves and CUDA's types are different types, which a compiler may take for
+// different memory.
+__device__ __forceinline__ float load(const Float16* p) {
+  __half h;
+  memcpy(&h, p, sizeof h);
+  return __half2float(h);
+}
 __device__ __forceinline__ float load(const BFloat16* p) {
-  return __bfloat162float(*reinterpret_cast<const __nv_bfloat16*>(p));
+  __nv_bfloat16 h;
+  memcpy(&h, p, sizeof h);
+  return __bfloat162float(h);
 }
 __device__ __forceinline__ void store(float* p, float v) { *p = v; }
 __device__ __forceinline__ void store(double* p, double v) { *p = v; }
-__device__ __forceinline__ void store(Float16* p, float v) { *reinterpret_cast<__half*>(p) = __float2half_rn(v); }
+__device__ __forceinline__ void store(Float16* p, float v) {
+  const __half h = __float2half_rn(v);
+  memcpy(p, &h, sizeof h);
+}
 __device__ __forceinline__ void store(BFloat16* p, float v) {
-  *reinterpret_cast<__nv_bfloat16*>(p) = __float2bfloat16_rn(v);
+  const __nv_bfloat16 h = __float2bfloat16_rn(v);
+  memcpy(p, &h, sizeof h);
 }
 
 // 16 bytes of elements that are loaded and stored at once.

@@ -108,6 +108,7 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("has_dot_products() -> bool");
   m.def("set_cpu_capability(str name) -> ()");
   m.def("cuda_built() -> bool");
+  m.def("cuda_architectures() -> str");  // "7.5 8.0+PTX"
   m.def("set_cuda_options(bool deterministic, bool tf32, str lstm) -> ()");  // implemented where the CUDA kernels are
   m.def("release_workspaces() -> ()");
 }
@@ -125,6 +126,13 @@ bool cuda_built() {
   return false;
 #endif
 }
+std::string cuda_architectures() {
+#if defined(TEXTNN_CUDA_ARCHITECTURES)
+  return TEXTNN_CUDA_ARCHITECTURES;
+#else
+  return "";
+#endif
+}
 
 }  // namespace
 }  // namespace textnn::ops
@@ -134,6 +142,7 @@ STABLE_TORCH_LIBRARY_IMPL(textnn, CompositeExplicitAutograd, m) {
   m.impl("set_cpu_capability", TORCH_BOX(&textnn::ops::set_cpu_capability));
   m.impl("has_dot_products", TORCH_BOX(&textnn::ops::has_dot_products));
   m.impl("cuda_built", TORCH_BOX(&textnn::ops::cuda_built));
+  m.impl("cuda_architectures", TORCH_BOX(&textnn::ops::cuda_architectures));
   m.impl("release_workspaces", TORCH_BOX(&textnn::cpu::release_workspaces));
 }
 

@@ -1,7 +1,7 @@
 """The operators' CUDA kernels, compiled for the emulator and put in the place of the CPU's.
 
-``pytest --device cuda-emulated`` loads them: tensors stay in the memory of the CPU, and everything from textnn.functional
-on is what runs on a GPU. ``TEXTNN_CUDA_FLAVOUR`` names the flavour (build.py).
+``pytest --device cuda-emulated`` loads them: tensors stay in the memory of the CPU, and everything from
+textnn.functional on is what runs on a GPU. ``TEXTNN_CUDA_FLAVOUR`` names the flavour (build.py).
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ def compile_operators(flavour: str = FLAVOUR) -> Path:
     return build.build(NAME, flavour, kernels(), sources(), flags, libraries)
 
 
-def load() -> ctypes.CDLL:
-    """Compile, load, and let Python take the CPU for a CUDA device."""
+def load(path: Path | None = None) -> ctypes.CDLL:
+    """Compile, where no library is given, load, and let Python take the CPU for a CUDA device."""
     from textnn._registration import AUTOCAST, common
 
     os.environ.setdefault("CUEMU_SMS", "12")  # what the persistent LSTM needs for the widest layers of the tests
-    path = compile_operators()
+    path = path or compile_operators()
     torch.ops.load_library(path)
     backends.CUDA_DEVICES.add("cpu")
     for name in AUTOCAST:

@@ -1,8 +1,8 @@
 """What torch has to know of each operator besides its kernels: fake kernel, autograd formula, autocast rule.
 
 The operators' schemas are in csrc/ops/library.cpp. Backward operators are operators like the others; differentiating
-them again is an error, not silence. Autocast runs everything on the CPU in float32, where its kernels accumulate anyway,
-and on CUDA in the dtype that it is set to.
+them again is an error, not silence. Autocast runs everything on the CPU in float32, where its kernels accumulate
+anyway, and on CUDA in the dtype that it is set to.
 """
 
 from __future__ import annotations

@@ -34,12 +34,13 @@ def info(
 def _installation() -> list[tuple[str, object]]:
     import torch
 
-    from textnn.backends import cpu_capability, cuda_built
+    from textnn.backends import cpu_capability, cuda_architectures, cuda_built
     from textnn.version import __version__
 
-    cuda = "the kernels are in this build" if cuda_built() else "not in this build"
+    cuda = "not in this build"
     if cuda_built():
-        cuda += f", {torch.cuda.device_count()} devices" if torch.cuda.is_available() else ", no device here"
+        devices = f"{torch.cuda.device_count()} devices" if torch.cuda.is_available() else "no device"
+        cuda = f"kernels for {', '.join(cuda_architectures())}; {devices} here"
     return [
         ("textnn", __version__),
         ("torch", torch.__version__),

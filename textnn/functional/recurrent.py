@@ -366,12 +366,14 @@ def quantized_lstm(
     Raises
     ------
     ValueError
-        If shapes do not fit each other, or a length or offset is out of range.
+        If ``x`` is not on the CPU, if shapes do not fit each other, or a length or offset is out of range.
     TypeError
         If a dtype is another one.
     RuntimeError
         If ``batch_sizes`` do not fall or do not sum to N, or a gradient would be needed.
     """
+    if x.device.type not in ("cpu", "meta"):
+        raise ValueError(f"x must be on the CPU, where alone weights of 8 bits are faster, got {x.device}")
     sizes, layout = _check_lstm_batch(x, h0, c0, 2, lengths, offsets, batch_sizes, batch_first)
     (B, H), width = h0.shape, x.shape[-1]
     check_shape("c0", c0, ("B", "H"), (B, H))

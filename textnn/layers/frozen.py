@@ -160,7 +160,7 @@ class FrozenTextConv(nn.Module):
             self.scale = torch.where(largest > 0, largest / limits[:, None], torch.ones_like(largest))
         for first, p in products(R):
             if self.scale is not None:
-                p[:, :, :C] /= self.scale.repeat_interleave(torch.tensor(self.kernel_sizes), dim=0)
+                p[:, :, :C] /= self.scale.repeat_interleave(torch.tensor(self.kernel_sizes, device=p.device), dim=0)
                 p = p.round_()
             self.table[first : first + _CHUNK] = p
         if self.rest is not None:

@@ -5,7 +5,7 @@
     ... of an exact table   -> textnn::adam_exact_rows: the same; rows at rest catch up when they are read
 
 A dense Adam moves every row of a table at every step: where the gradient is zero the moments decay, and the parameter
-goes on by what is left of them. csrc/cpu/adam_history.h has the sum of such steps in closed form.
+goes on by what is left of them. csrc/math/adam.h has the sum of such steps in closed form.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
               last[row] = t for the rows of the gradient
     forward:  rows of the ids with last[row] < t move by what they missed, last[row] = t
 
-csrc/cpu/adam_history.h has the equations.
+csrc/math/adam.h has the equations.
 """
 
 from __future__ import annotations
