@@ -8,10 +8,12 @@ run on them (tests/cuda_emulator/checks.py), and tests/test_cuda.py runs them as
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from cuda_emulator import operators
 from ragged import TOLERANCE, lstm_batch
 from torch import Tensor
 
@@ -47,6 +49,19 @@ def asked_of_torch(precision: str = "highest", deterministic: bool = False) -> I
     finally:
         torch.set_float32_matmul_precision(before)
         torch.use_deterministic_algorithms(False)
+
+
+@contextlib.contextmanager
+def multiprocessors(number: int) -> Iterator[None]:
+    """Give the emulated device so many."""
+    before = os.environ.get("CUEMU_SMS")
+    os.environ["CUEMU_SMS"] = str(number)
+    try:
+        yield
+    finally:
+        del os.environ["CUEMU_SMS"]
+        if before is not None:
+            os.environ["CUEMU_SMS"] = before
 
 
 def tolerance_of(dtype: torch.dtype, tf32: bool = False) -> dict[str, float]:
@@ -157,6 +172,38 @@ def many_sequences() -> None:
         )
 
 
+@case("bilstm of 70 sequences on a small device float16")
+def several_tiles() -> None:
+    """Tiles of tensor cores that a group of blocks takes one after the other. A GPU keeps its size."""
+    H, dtype = 12, torch.float16
+    batch = lstm_batch("flat", [i % 2 + 1 for i in range(70)], 3, torch.float32)
+    states = [torch.randn(2, 70, H).to(dtype) for _ in range(2)]
+    weights = [lstm_weights(3, H, H, dtype) for _ in range(2)]
+    with backends.use_cuda_lstm("persistent"), multiprocessors(1):
+        agree(
+            lambda *a: fast.bilstm(*a, **batch.sizes),
+            lambda *a: slow.bilstm(*a, **batch.sizes),
+            [batch.x.to(dtype), *states, *weights],
+            tolerance_of(dtype),
+        )
+
+
+@case("lstm with sizes on the device")
+def sizes_on_the_device() -> None:
+    """The schedule is made there, from lengths, offsets and numbers of sequences."""
+    w = lstm_weights(3, 5, 5, torch.float64)
+    for form, layout in (("steps", "batch_first"), ("persistent", "flat"), ("persistent", "packed")):
+        batch = lstm_batch(layout, RAGGED, 3, torch.float64)
+        states = [torch.randn(batch.B, 5, dtype=torch.float64) for _ in range(2)]
+        with backends.use_cuda_lstm(form), operators.sizes_on_device():
+            agree(
+                lambda *a, sizes=batch.sizes: fast.lstm(*a, **sizes),
+                lambda *a, sizes=batch.sizes: slow.lstm(*a, **sizes),
+                [batch.x.nan_to_num(), *states, *w],
+                TOLERANCE[torch.float64],
+            )
+
+
 for _dtype in (torch.float32, torch.float64, *HALVES):
 
     @case(f"lstm_cell {str(_dtype)[6:]}", _dtype)
@@ -190,7 +237,7 @@ for _dtype in (torch.float32, torch.float64, *HALVES):
 
 # --- sentences ---
 
-LENGTHS = [9, 0, 3, 17, 1, 6, 12, 2] * 18  # more sentences than a block of the weights' gradient takes at once
+LENGTHS = [9, 0, 3, 17, 1, 6, 12, 2] * 2
 
 for _dtype in (torch.float32, torch.float64, *HALVES):
     for _deterministic in (False, True):
@@ -220,6 +267,24 @@ for _dtype in (torch.float32, torch.float64, *HALVES):
                     [tables[1], weight, bias],
                     tolerance_of(dtype, tf32),
                 )
+
+
+for _dtype in (torch.float32, torch.float64, *HALVES):
+
+    @case(f"text_conv of many sentences {str(_dtype)[6:]}", _dtype)
+    def many_sentences(dtype: torch.dtype) -> None:
+        """More than a block of the weights' gradient takes at once."""
+        lengths = torch.tensor([2, 0, 3, 1, 2] * 58, dtype=torch.int64)
+        agree(
+            lambda *a: fast.text_conv(*a, offsets=lengths.cumsum(0) - lengths, activation="tanh"),
+            lambda *a: slow.text_conv(*a, offsets=lengths.cumsum(0) - lengths, activation="tanh"),
+            [
+                torch.randn(int(lengths.sum()), 5).to(dtype),
+                [torch.randn(3, 5, 2).to(dtype)],
+                [torch.randn(3).to(dtype)],
+            ],
+            tolerance_of(dtype),
+        )
 
 
 @case("text_conv tf32")

@@ -88,10 +88,20 @@ def follow_torch() -> None:
     """Pass on to the CUDA kernels what has been asked of torch.
 
     That is ``torch.use_deterministic_algorithms`` and whether ``torch.set_float32_matmul_precision`` lets products of
-    float32 be made in TF32.
+    float32 be made in TF32. Every function of :mod:`textnn.functional` does this; a compiled graph does not, and runs with
+    what was last passed on.
+
+    Raises
+    ------
+    RuntimeError
+        If this build has no CUDA kernels.
     """
     global _told
-    tf32 = torch.get_float32_matmul_precision() != "highest"
+    if not (cuda_built() or "cpu" in CUDA_DEVICES):
+        raise RuntimeError(
+            "this build of textnn has no CUDA kernels: install it with TEXTNN_CUDA=1, or move tensors to the CPU"
+        )
+    tf32 = torch.backends.cuda.matmul.fp32_precision == "tf32"
     wanted = (torch.are_deterministic_algorithms_enabled(), tf32, _lstm_form)
     if wanted != _told:
         torch.ops.textnn.set_cuda_options(*wanted)

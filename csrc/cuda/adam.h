@@ -3,7 +3,7 @@
 // What a row has missed is a matter of some powers in float64, which most GPUs are slow at: one thread finds it for the
 // whole row, marks the row as up to date, and leaves a Missed for the threads of the row's elements.
 //
-//   row, last, history --adam_missed--> Missed [rows] --adam_exact_rows, adam_catch_up--> p, m, v
+//   row, last, history ---------> Missed [rows] --adam_exact_rows, adam_catch_up--> p, m, v
 #pragma once
 #include "../math/adam.h"
 #include "element.h"

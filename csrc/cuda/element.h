@@ -25,4 +25,8 @@ using Compute = typename Computed<E>::Type;
 
 using Stream = void*;  // a cudaStream_t
 
+// The architecture that the code which runs on the current device was compiled for, 75 for sm_75: less than the
+// device's own where it comes from older PTX. (sizes.cu)
+int compiled_architecture();
+
 }  // namespace textnn::cuda

@@ -55,14 +55,14 @@ __device__ __forceinline__ E fragment_element(E v) {
   return v;
 }
 
-// Whether the current device's tensor cores take elements of type E.
+// Whether the current device's tensor cores take elements of type E, and the kernels were compiled for them.
 template <class E>
 inline bool has_fragments() {
   if (sizeof(E) == 8) return false;
   int device = 0, major = 0;
   check(cudaGetDevice(&device), "a query of the device");
   check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "a query of the device");
-  return major >= (std::is_same_v<E, Float16> ? 7 : 8);
+  return std::min(10 * major, compiled_architecture()) >= (std::is_same_v<E, Float16> ? 70 : 80);
 }
 
 }  // namespace textnn::cuda

@@ -18,8 +18,8 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
-#define CUDA_DYNAMIC_SHARED(T, name)                                   \
-  extern __shared__ __align__(16) unsigned char textnn_dynamic_smem[]; \
+#define CUDA_DYNAMIC_SHARED(T, name)                                    \
+  extern __shared__ __align__(128) unsigned char textnn_dynamic_smem[]; \
   T* name = reinterpret_cast<T*>(textnn_dynamic_smem)
 #define CUDA_LAUNCH(kernel, ...) ::textnn::cuda::launch(false, kernel, __VA_ARGS__)
 #define CUDA_LAUNCH_COOPERATIVE(kernel, ...) ::textnn::cuda::launch(true, kernel, __VA_ARGS__)

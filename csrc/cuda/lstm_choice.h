@@ -33,7 +33,7 @@ struct RecurrentCost {
   }
 
   static constexpr double kBarrierCycles = 2800, kTileCycles = 1000;  // 2 and 0.7 microseconds at 1.4 GHz
-  static constexpr double kLaunchCycles = 3500;                       // 2.5 microseconds
+  static constexpr double kLaunchCycles = 7000;                       // 5 microseconds: a host issues them one by one
   static constexpr double kCacheBytesPerCycle = 32;                   // for each multiprocessor
 };
 

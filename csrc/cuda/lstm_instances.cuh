@@ -17,6 +17,7 @@ bool with_slice(bool tf32, int64_t k, F&& f) {
     if (k <= 1024) return f(static_cast<FragmentSlice<E, 1024>*>(nullptr)), true;
   } else {
     if constexpr (sizeof(E) == 4) {
+      tf32 = tf32 && has_fragments<E>();
       if (tf32 && k <= 128) return f(static_cast<FragmentSlice<E, 128>*>(nullptr)), true;
       if (tf32 && k <= 256) return f(static_cast<FragmentSlice<E, 256>*>(nullptr)), true;
       if (tf32 && k <= 512) return f(static_cast<FragmentSlice<E, 512>*>(nullptr)), true;
@@ -32,17 +33,10 @@ bool with_slice(bool tf32, int64_t k, F&& f) {
   return false;
 }
 
-// Whether a slice can be compiled for this architecture, and run on the current device.
-template <class Slice>
-struct Availability {
-  static constexpr bool compiled = true, fragments = false;
-  static bool here() { return true; }
-};
-template <class E, int kCapacity, bool kExist>
-struct Availability<FragmentSlice<E, kCapacity, kExist>> {
-  static constexpr bool compiled = kExist, fragments = true;
-  static bool here() { return has_fragments<E>(); }
-};
+template <class E, int kCapacity, bool kFragments>
+constexpr int slice_threads() {
+  return kFragments ? FragmentSliceSizes<kCapacity>::kThreads : RegisterSlice<E, kCapacity>::kThreads;
+}
 
 inline int device_attribute(cudaDeviceAttr attribute) {
   int device = 0, value = 0;
@@ -51,14 +45,14 @@ inline int device_attribute(cudaDeviceAttr attribute) {
   return value;
 }
 
-template <class Slice, class Kernel>
+template <class E, class Slice, class Kernel>
 PersistentGrid lay_out(Kernel kernel, int64_t columns, int64_t B, int directions) {
-  constexpr bool fragments = Availability<Slice>::fragments;
+  constexpr bool fragments = Slice::kFragments;
   PersistentGrid g{};
   g.capacity = Slice::kWidth;
   g.slices = int((columns + kSliceColumns - 1) / kSliceColumns);
   g.blocks = int64_t(g.slices) * directions;
-  if (!device_attribute(cudaDevAttrCooperativeLaunch) || !Availability<Slice>::here()) return g;
+  if (!device_attribute(cudaDevAttrCooperativeLaunch) || (fragments && !has_fragments<E>())) return g;
   // Tiles of at most 32 sequences, in the 48 KB of shared memory that every device gives without being asked.
   int64_t most = fragments ? 16 : 32;
   while (!fragments && most > 8 && Slice::shared_bytes(most) > (48u << 10)) most -= 8;

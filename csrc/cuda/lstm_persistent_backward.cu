@@ -3,9 +3,15 @@
 namespace textnn::cuda {
 namespace {
 
-template <class Slice, class E>
-__global__ void __launch_bounds__(Slice::kThreads, 1) backward_kernel(LstmBackward<E> a, int rows_at_once) {
-  if constexpr (Availability<Slice>::compiled) persistent_backward<Slice>(a, rows_at_once);
+// The slice is chosen inside: were it an argument of the template, whether fragments exist would be part of the
+// kernel's name, which must be the same for every architecture.
+template <class E, int kCapacity, bool kFragments>
+__global__ void __launch_bounds__(slice_threads<E, kCapacity, kFragments>(), 1)
+    backward_kernel(LstmBackward<E> a, int rows_at_once) {
+  if constexpr (!kFragments)
+    persistent_backward<RegisterSlice<E, kCapacity>>(a, rows_at_once);
+  else if constexpr (Fragments<E>::kExist)
+    persistent_backward<FragmentSlice<E, kCapacity>>(a, rows_at_once);
 }
 
 }  // namespace
@@ -15,7 +21,7 @@ PersistentGrid lstm_persistent_backward_grid(bool tf32, int64_t B, int64_t H, in
   PersistentGrid grid{};
   with_slice<E>(tf32, 4 * H, [&](auto* instance) {
     using Slice = std::remove_pointer_t<decltype(instance)>;
-    grid = lay_out<Slice>(backward_kernel<Slice, E>, H, B, directions);
+    grid = lay_out<E, Slice>(backward_kernel<E, Slice::kWidth, Slice::kFragments>, H, B, directions);
   });
   return grid;
 }
@@ -25,7 +31,7 @@ void lstm_persistent_backward(Stream stream, const PersistentGrid& grid, bool tf
   with_slice<E>(tf32, 4 * a.H, [&](auto* instance) {
     using Slice = std::remove_pointer_t<decltype(instance)>;
     const dim3 blocks{unsigned(grid.slices), unsigned(grid.groups), unsigned(a.directions)};
-    check(CUDA_LAUNCH_COOPERATIVE((backward_kernel<Slice, E>), blocks, Slice::kThreads,
+    check(CUDA_LAUNCH_COOPERATIVE((backward_kernel<E, Slice::kWidth, Slice::kFragments>), blocks, Slice::kThreads,
                                   Slice::shared_bytes(grid.rows_at_once), native(stream), a, grid.rows_at_once),
           "lstm_persistent_backward");
   });

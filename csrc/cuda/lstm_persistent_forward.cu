@@ -3,9 +3,15 @@
 namespace textnn::cuda {
 namespace {
 
-template <class Slice, class E>
-__global__ void __launch_bounds__(Slice::kThreads, 1) forward_kernel(LstmForward<E> a, int rows_at_once) {
-  if constexpr (Availability<Slice>::compiled) persistent_forward<Slice>(a, rows_at_once);
+// The slice is chosen inside: were it an argument of the template, whether fragments exist would be part of the
+// kernel's name, which must be the same for every architecture.
+template <class E, int kCapacity, bool kFragments>
+__global__ void __launch_bounds__(slice_threads<E, kCapacity, kFragments>(), 1)
+    forward_kernel(LstmForward<E> a, int rows_at_once) {
+  if constexpr (!kFragments)
+    persistent_forward<RegisterSlice<E, kCapacity>>(a, rows_at_once);
+  else if constexpr (Fragments<E>::kExist)
+    persistent_forward<FragmentSlice<E, kCapacity>>(a, rows_at_once);
 }
 
 }  // namespace
@@ -17,7 +23,7 @@ PersistentGrid lstm_persistent_grid(bool tf32, int64_t B, int64_t H, int directi
   PersistentGrid grid{};
   with_slice<E>(tf32, H, [&](auto* instance) {
     using Slice = std::remove_pointer_t<decltype(instance)>;
-    grid = lay_out<Slice>(forward_kernel<Slice, E>, 4 * H, B, directions);
+    grid = lay_out<E, Slice>(forward_kernel<E, Slice::kWidth, Slice::kFragments>, 4 * H, B, directions);
   });
   return grid;
 }
@@ -27,7 +33,7 @@ void lstm_persistent(Stream stream, const PersistentGrid& grid, bool tf32, const
   with_slice<E>(tf32, a.H, [&](auto* instance) {
     using Slice = std::remove_pointer_t<decltype(instance)>;
     const dim3 blocks{unsigned(grid.slices), unsigned(grid.groups), unsigned(a.directions)};
-    check(CUDA_LAUNCH_COOPERATIVE((forward_kernel<Slice, E>), blocks, Slice::kThreads,
+    check(CUDA_LAUNCH_COOPERATIVE((forward_kernel<E, Slice::kWidth, Slice::kFragments>), blocks, Slice::kThreads,
                                   Slice::shared_bytes(grid.rows_at_once), native(stream), a, grid.rows_at_once),
           "lstm_persistent");
   });

@@ -53,6 +53,7 @@ class RegisterSlice {
 
  public:
   using C = Compute<E>;
+  static constexpr bool kFragments = false;
   static constexpr int kThreads = 256 * kSplit;
   static constexpr int kWidth = kCapacity;  // of a state in memory
   static size_t shared_bytes(int64_t rows) { return size_t(rows) * (kCapacity + kSplit * kSliceColumns) * sizeof(C); }
@@ -117,6 +118,7 @@ class RegisterSlice {
 template <int kCapacity>
 struct FragmentSliceSizes {
   using C = float;
+  static constexpr bool kFragments = true;
   static constexpr int kWarps = 8, kThreads = kWarps * 32, kWidth = kCapacity, kRows = 16;
   static size_t shared_bytes(int64_t) { return kWarps * kRows * kSliceColumns * sizeof(float); }
 };

@@ -35,10 +35,26 @@ __global__ void lengths_kernel(Lengths a) {
   }
 }
 
+// Batch sizes fall, and are at most B.
+__global__ void batch_sizes_kernel(Lengths a) {
+  for (int64_t t = first_element(); t < a.T; t += element_stride()) {
+    const int64_t n = a.sizes[t], most = t ? a.sizes[t - 1] : a.B;
+    if (n < 0 || n > most) {
+      printf("textnn: batch_sizes must fall and be at most %lld, got %lld at step %lld\n", (long long)a.B, (long long)n,
+             (long long)t);
+      __trap();
+    }
+  }
+}
+
 __global__ void steps_kernel(Steps a) {
   for (int64_t t = first_element(); t <= a.T; t += element_stride()) {
     int64_t before = 0;
     for (int64_t b = 0; b < a.B; ++b) before += a.length[b] < t ? a.length[b] : t;
+    if (t == a.T && a.rows >= 0 && before != a.rows) {
+      printf("textnn: sizes must sum to the %lld rows of the input, got %lld\n", (long long)a.rows, (long long)before);
+      __trap();
+    }
     a.first_row[t] = before;
     if (t < a.T) a.batch_size[t] = count_greater(a.length, a.B, t);
   }
@@ -47,8 +63,16 @@ __global__ void steps_kernel(Steps a) {
 }  // namespace
 
 void lengths(Stream stream, const Lengths& a) {
+  if (a.kind == LengthsOf::kBatchSizes && a.T > 0)
+    check(CUDA_LAUNCH(batch_sizes_kernel, blocks_for(a.T, kThreads), kThreads, 0, native(stream), a), "batch_sizes");
   if (a.B == 0) return;
   check(CUDA_LAUNCH(lengths_kernel, blocks_for(a.B, kThreads), kThreads, 0, native(stream), a), "lengths");
+}
+
+bool capturing(Stream stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(native(stream), &status), "a query of the stream");
+  return status != cudaStreamCaptureStatusNone;
 }
 
 void steps(Stream stream, const Steps& a) {

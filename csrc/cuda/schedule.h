@@ -40,7 +40,8 @@ TEXTNN_HOST_DEVICE inline int64_t offset(const Layout& l, const Schedule& s, int
   return ((l.order == Order::kFlat ? l.start[q] + time : s.first_row[time] + q)) * l.step_stride;
 }
 
-// Lengths [B] in the caller's order, from lengths, offsets or (kind kSteps) batch sizes [T]; out of range: a trap.
+// Lengths [B] in the caller's order, from lengths, offsets or batch sizes [T]; one that is out of range stops the
+// kernel.
 enum class LengthsOf { kAll, kLengths, kOffsets, kBatchSizes };
 struct Lengths {
   LengthsOf kind;
@@ -53,10 +54,14 @@ void lengths(Stream stream, const Lengths& args);
 // batch_size and first_row from the sorted lengths.
 struct Steps {
   int64_t B, T;
+  int64_t rows;           // the sum of the lengths, or -1: not known
   const int64_t* length;  // [B] falling
   int64_t* batch_size;    // [T]
   int64_t* first_row;     // [T + 1]
 };
 void steps(Stream stream, const Steps& args);
+
+// Whether the stream is being captured into a graph: then nothing may wait for the device.
+bool capturing(Stream stream);
 
 }  // namespace textnn::cuda

@@ -19,7 +19,7 @@ __global__ void sentence_bounds_kernel(SentenceBounds a) {
     const bool flat = a.kind == Sizes::kOffsets;
     const int64_t start = flat ? a.sizes[b] : b * a.L;
     const int64_t length = flat ? (b + 1 < a.B ? a.sizes[b + 1] : a.N) - start : a.sizes ? a.sizes[b] : a.L;
-    if (length < 0 || start < 0 || start + length > (flat ? a.N : start + a.L)) {
+    if (length < 0 || start < 0 || (flat && b == 0 && start != 0) || start + length > (flat ? a.N : start + a.L)) {
       printf("textnn: sentence %lld has length %lld from token %lld, outside of its batch\n", (long long)b,
              (long long)length, (long long)start);
       __trap();
@@ -30,6 +30,12 @@ __global__ void sentence_bounds_kernel(SentenceBounds a) {
 }
 
 }  // namespace
+
+int compiled_architecture() {
+  cudaFuncAttributes attributes;
+  check(cudaFuncGetAttributes(&attributes, upload_kernel), "a query of the kernels");
+  return attributes.ptxVersion;
+}
 
 void upload(Stream stream, const int64_t* host, int64_t n, int64_t* device) {
   for (int64_t begin = 0; begin < n; begin += kUploaded) {

@@ -10,24 +10,30 @@ __device__ __forceinline__ double load(const double* p) { return *p; }
 // Bits are copied: the names of the halves and CUDA's types are different types, which a compiler may take for
 // different memory.
 __device__ __forceinline__ float load(const Float16* p) {
+  const uint16_t bits = p->bits;
   __half h;
-  memcpy(&h, p, sizeof h);
+  memcpy(&h, &bits, sizeof h);
   return __half2float(h);
 }
 __device__ __forceinline__ float load(const BFloat16* p) {
+  const uint16_t bits = p->bits;
   __nv_bfloat16 h;
-  memcpy(&h, p, sizeof h);
+  memcpy(&h, &bits, sizeof h);
   return __bfloat162float(h);
 }
 __device__ __forceinline__ void store(float* p, float v) { *p = v; }
 __device__ __forceinline__ void store(double* p, double v) { *p = v; }
 __device__ __forceinline__ void store(Float16* p, float v) {
   const __half h = __float2half_rn(v);
-  memcpy(p, &h, sizeof h);
+  uint16_t bits;
+  memcpy(&bits, &h, sizeof h);
+  p->bits = bits;
 }
 __device__ __forceinline__ void store(BFloat16* p, float v) {
   const __nv_bfloat16 h = __float2bfloat16_rn(v);
-  memcpy(p, &h, sizeof h);
+  uint16_t bits;
+  memcpy(&bits, &h, sizeof h);
+  p->bits = bits;
 }
 
 // 16 bytes of elements that are loaded and stored at once.

@@ -1,10 +1,10 @@
 """Runs the cases of every CUDA kernel (tests/cuda_cases.py) on the emulator and tells which kernels they launched.
 
     python tests/cuda_emulator/checks.py [--flavour plain|race|asan] [--order forward|reverse|random:SEED]
-                                         [--json FILE] [NAME ...]
+                                         [--json FILE] [--first] [NAME ...]
 
-NAME: a part of the names of the cases that are wanted. In the flavour ``asan`` the sanitizer has to come before all else
-(``LD_PRELOAD``); ``run()`` sees to it. The exit code is the number of cases that failed, at most 100.
+NAME: a case, or a part of the names of the cases that are wanted. In the flavour ``asan`` the sanitizer has to come
+before all else (``LD_PRELOAD``); ``run()`` sees to it. The exit code is the number of cases that failed, at most 100.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def run(
     names: tuple[str, ...] = (),
     library: Path | None = None,
     timeout: float | None = None,
+    first: bool = False,
 ) -> dict[str, Any]:
     """Run cases in a process of their own.
 
@@ -52,20 +53,25 @@ def run(
     flavour, order
         Of the emulator.
     names : tuple of str
-        Parts of the names of the cases that are wanted; all where empty.
+        Cases, or parts of the names of those that are wanted; all where empty.
     library : Path, optional
         The operators, where they are not to be brought up to date.
     timeout : float, optional
         Seconds after which cases count as failed.
+    first : bool, optional
+        Whether the first case that fails is the last one.
 
     Returns
     -------
     dict
-        For every case what went wrong, "" if nothing did; under "kernels" the launched ones with their numbers.
+        "cases": what went wrong, "" if nothing did, of every case, and of the "process" where that ended early.
+        "kernels": for every kernel the cases that launched it, and whether gradients were compared in one of them.
+        "seconds": for every case.
     """
     from cuda_emulator import build
 
-    environment = {**os.environ, "TEXTNN_CUDA_FLAVOUR": flavour}
+    # Torch's own threads would wait in a loop for work that is too small for them, and take the emulator's time.
+    environment = {**os.environ, "TEXTNN_CUDA_FLAVOUR": flavour, "OMP_NUM_THREADS": "1"}
     if order:
         environment["CUEMU_ORDER"] = order
     if flavour == "asan":
@@ -77,15 +83,24 @@ def run(
     command = [sys.executable, __file__, "--json", str(result), *names]
     if library:
         command += ["--library", str(library)]
+    if first:
+        command.append("--first")
+    found: dict[str, Any] = {"cases": {}, "kernels": {}, "seconds": {}}
+    wrong = ""
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=timeout)
-        if not result.exists():
-            return {"cases": {"process": (done.stderr or done.stdout)[-3000:] or "ended"}, "kernels": {}}
-        return dict(json.loads(result.read_text()))
+        if result.exists():
+            found = json.loads(result.read_text())
+        if not result.exists() or done.returncode != min(100, sum(map(bool, found["cases"].values()))):
+            end = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+            wrong = f"the process ended with {end}\n{(done.stderr or done.stdout)[-3000:]}"
     except subprocess.TimeoutExpired:
-        return {"cases": {"process": f"not at its end after {timeout} s"}, "kernels": {}}
+        wrong = f"not at its end after {timeout:.0f} s"
     finally:
         result.unlink(missing_ok=True)
+    if wrong:
+        found["cases"]["process"] = wrong
+    return found
 
 
 class Log:
@@ -96,7 +111,7 @@ class Log:
         library.cuemu_log_enable(1)
 
     def take(self) -> list[str]:
-        """Their names since the last call, without template arguments, and with the file where that is ambiguous."""
+        """Their names since the last call, without template arguments."""
         name = ctypes.create_string_buffer(300)
         grid, block = (ctypes.c_uint * 3)(), (ctypes.c_uint * 3)()
         shared, stream, cooperative = ctypes.c_size_t(), ctypes.c_void_p(), ctypes.c_int()
@@ -117,9 +132,10 @@ def main() -> int:
     parser.add_argument("--order")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--library", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--first", action="store_true", help="stop at the first case that fails")
     options = parser.parse_args()
     if options.flavour or options.order:
-        result = run(options.flavour or "plain", options.order, tuple(options.names))
+        result = run(options.flavour or "plain", options.order, tuple(options.names), first=options.first)
         for name, wrong in result["cases"].items():
             print(f"{name:50s} {wrong or 'ok'}")
         return min(100, sum(bool(wrong) for wrong in result["cases"].values()))
@@ -127,28 +143,50 @@ def main() -> int:
     import torch
     from cuda_emulator import operators
 
+    torch.set_num_threads(1)
     log = Log(operators.load(options.library))
     import cuda_cases
 
     cases: dict[str, str] = {}
-    launched: dict[str, int] = {}
-    for name, case in cuda_cases.CASES.items():
-        if options.names and not any(part in name for part in options.names):
+    seconds: dict[str, float] = {}
+    kernels: dict[str, dict[str, Any]] = {}
+    running = ""
+
+    def launched(gradients: bool) -> None:
+        for kernel in log.take():
+            entry = kernels.setdefault(kernel, {"cases": [], "gradients": False})
+            entry["gradients"] |= gradients
+            if running not in entry["cases"]:
+                entry["cases"].append(running)
+
+    agree = cuda_cases.agree
+
+    def logged_agree(*arguments: Any) -> None:
+        launched(gradients=False)
+        agree(*arguments)
+        launched(gradients=True)
+
+    cuda_cases.agree = logged_agree
+    parts = [name for name in options.names if name not in cuda_cases.CASES]
+    for running, case in cuda_cases.CASES.items():
+        if options.names and running not in options.names and not any(part in running for part in parts):
             continue
         torch.manual_seed(0)
         begin = time.monotonic()
         try:
             case()
-            cases[name] = ""
+            cases[running] = ""
         except Exception as error:
-            cases[name] = f"{type(error).__name__}: {error}"
-        for kernel in log.take():
-            launched[kernel] = launched.get(kernel, 0) + 1
-        if not options.json:
-            print(f"{name:50s} {time.monotonic() - begin:6.2f} s  {cases[name] or 'ok'}", flush=True)
+            cases[running] = f"{type(error).__name__}: {error}"
+        launched(gradients=False)
+        seconds[running] = time.monotonic() - begin
         if options.json:
-            options.json.write_text(json.dumps({"cases": cases, "kernels": launched}))
-    return min(100, sum(bool(wrong) for wrong in cases.values()))
+            options.json.write_text(json.dumps({"cases": cases, "kernels": kernels, "seconds": seconds}))
+        else:
+            print(f"{running:50s} {seconds[running]:6.2f} s  {cases[running] or 'ok'}", flush=True)
+        if options.first and cases[running]:
+            break
+    return min(100, sum(map(bool, cases.values())))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ textnn.functional on is what runs on a GPU. ``TEXTNN_CUDA_FLAVOUR`` names the fl
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
 import sysconfig
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -21,6 +23,7 @@ from . import build
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "textnn_cuda"
+loaded: ctypes.CDLL | None = None
 FLAVOUR = os.environ.get("TEXTNN_CUDA_FLAVOUR", "plain")
 
 
@@ -34,8 +37,12 @@ def sources() -> list[Path]:
     return [*sorted((ROOT / "csrc/ops/cuda").glob("*.cpp")), ROOT / "csrc/ops/ragged.cpp"]
 
 
-def compile_operators(flavour: str = FLAVOUR) -> Path:
-    """Bring the library up to date; RuntimeError where it cannot be built."""
+def compile_operators(flavour: str = FLAVOUR, name: str = NAME, changed: Sequence[Path] = ()) -> Path:
+    """Bring the library up to date; RuntimeError where it cannot be built.
+
+    Files in ``changed`` take the place of the package's .cu files of the same names. A library with such has a name of
+    its own, and the other objects of the unchanged library, which is to be up to date.
+    """
     target = re.search(r'^MIN_TORCH = "(\w+)"', (ROOT / "setup.py").read_text(), re.MULTILINE)
     assert target is not None
     flags = [f"-DTORCH_TARGET_VERSION={target[1]}", "-DTEXTNN_CUDA_EMULATED=1"]
@@ -43,22 +50,43 @@ def compile_operators(flavour: str = FLAVOUR) -> Path:
     flags += [f"-isystem {path}" for path in includes]
     folders = cpp_extension.library_paths()
     libraries = [f"-L{folder} -Wl,-rpath,{folder}" for folder in folders] + ["-ltorch", "-ltorch_cpu", "-lc10"]
-    return build.build(NAME, flavour, kernels(), sources(), flags, libraries)
+    if changed:
+        assert name != NAME
+        instead = {path.name: path for path in changed}
+        files = [instead.get(path.name) or build.object_path(NAME, flavour, path) for path in kernels()]
+        objects = [build.object_path(NAME, "every", path) for path in sources()]
+    else:
+        files, objects = kernels(), build.compile_sources(NAME, sources(), flags)
+    return build.build(name, flavour, files, objects, flags, libraries)
 
 
 def load(path: Path | None = None) -> ctypes.CDLL:
     """Compile, where no library is given, load, and let Python take the CPU for a CUDA device."""
     from textnn._registration import AUTOCAST, common
 
+    global loaded
     os.environ.setdefault("CUEMU_SMS", "12")  # what the persistent LSTM needs for the widest layers of the tests
     path = path or compile_operators()
     torch.ops.load_library(path)
     backends.CUDA_DEVICES.add("cpu")
-    for name in AUTOCAST:
+    for name in set(AUTOCAST) - {"embedding"}:
         common.follow_autocast(name, "cpu")
-    return ctypes.CDLL(str(path))
+    loaded = ctypes.CDLL(str(path))
+    return loaded
 
 
 def emulate(library: ctypes.CDLL, stream: int = 0, sizes_on_device: bool = False) -> None:
     """Choose the current stream, and where lengths and offsets are said to be."""
     library.textnn_emulate(ctypes.c_void_p(stream), ctypes.c_int(sizes_on_device))
+
+
+@contextlib.contextmanager
+def sizes_on_device() -> Iterator[None]:
+    """Say that lengths and offsets are on the device; without the emulator they are where they are."""
+    if loaded:
+        emulate(loaded, sizes_on_device=True)
+    try:
+        yield
+    finally:
+        if loaded:
+            emulate(loaded)

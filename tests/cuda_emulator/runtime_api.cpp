@@ -195,6 +195,21 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 cudaError_t cudaDeviceSynchronize() { return set_last_error(cuemu::check_device(0)); }
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return set_last_error(cuemu::check_device(0)); }
 
+cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* status) {
+  *status = cuemu::from_environment("CUEMU_CAPTURING", 0) ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
+
+namespace cuemu {
+cudaError_t get_attributes(cudaFuncAttributes* attributes, const void* kernel) {
+  if (!kernel) return set_last_error(cudaErrorInvalidValue);
+  const auto [major, minor] = capability();
+  const int compiled = from_environment("CUEMU_COMPILED", 10 * major + minor);
+  *attributes = {compiled, compiled};
+  return cudaSuccess;
+}
+}  // namespace cuemu
+
 cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t stream) {
   if (!p && bytes) return set_last_error(cudaErrorInvalidValue);
   cuemu::log_launch({"cudaMemsetAsync", {0, 0, 0}, {0, 0, 0}, bytes, stream, false});

@@ -6,6 +6,8 @@
 //   CUEMU_SMEM          shared memory that a block can opt in to, 232448 bytes (227 KB); a multiprocessor has 1 KB more
 //   CUEMU_CAPABILITY    8.0
 //   CUEMU_COOPERATIVE   1, or 0 for a device without cooperative launches
+//   CUEMU_COMPILED      the architecture that the kernels are said to be compiled for; 75 is sm_75, default: the
+//   device's CUEMU_CAPTURING     0, or 1 where streams are said to be captured into a graph
 //
 // Memory is the host's. Everything runs at once, in the order of the program; a stream is only a name in the log.
 #pragma once
@@ -52,7 +54,11 @@ enum cudaMemcpyKind {
   cudaMemcpyDeviceToDevice = 3,
   cudaMemcpyDefault = 4,
 };
+enum cudaStreamCaptureStatus { cudaStreamCaptureStatusNone = 0, cudaStreamCaptureStatusActive = 1 };
 using cudaStream_t = struct CUstream_st*;
+struct cudaFuncAttributes {
+  int ptxVersion, binaryVersion;
+};
 
 const char* cudaGetErrorName(cudaError_t error);
 const char* cudaGetErrorString(cudaError_t error);
@@ -65,6 +71,7 @@ cudaError_t cudaSetDevice(int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaDeviceSynchronize();
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status);
 
 cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t stream = nullptr);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
@@ -72,6 +79,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 
 namespace cuemu {
 cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value);
+cudaError_t get_attributes(cudaFuncAttributes* attributes, const void* kernel);
 // Of threads and shared memory only: the registers that nvcc would give the kernel are not known.
 cudaError_t occupancy(int* blocks, const void* kernel, int threads, size_t shared);
 }  // namespace cuemu
@@ -79,6 +87,10 @@ cudaError_t occupancy(int* blocks, const void* kernel, int threads, size_t share
 template <class... P>
 cudaError_t cudaFuncSetAttribute(void (*kernel)(P...), cudaFuncAttribute attribute, int value) {
   return cuemu::set_attribute(reinterpret_cast<const void*>(kernel), attribute, value);
+}
+template <class... P>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*kernel)(P...)) {
+  return cuemu::get_attributes(attributes, reinterpret_cast<const void*>(kernel));
 }
 template <class... P>
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (*kernel)(P...), int threads,

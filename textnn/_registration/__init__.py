@@ -30,4 +30,5 @@ AUTOCAST = (
 )
 for _name in AUTOCAST:
     register_autocast(f"textnn::{_name}", "cpu", torch.float32)
-    follow_autocast(_name, "cuda")
+    if _name != "embedding":  # a copy of the table in another dtype would cost more than the rows that are looked up
+        follow_autocast(_name, "cuda")

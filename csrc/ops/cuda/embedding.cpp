@@ -4,35 +4,18 @@
 #include "check_device.h"
 
 namespace textnn::ops::cuda {
-namespace {
-
-// The first `count` results of an operator.
-template <class... A>
-std::vector<Tensor> call_for(size_t count, const char* name, const char* overload, const A&... arguments) {
-  constexpr size_t most = 4;
-  static_assert(sizeof...(A) <= most);
-  std::array<StableIValue, most> stack{torch::stable::detail::from(arguments)...};
-  STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(name, overload, stack.data(), TORCH_ABI_VERSION));
-  std::vector<Tensor> results;
-  for (size_t i = 0; i < count; ++i) results.push_back(torch::stable::detail::to<Tensor>(stack[i]));
-  return results;
-}
-
-}  // namespace
-
 TableGradient table_gradient(const Device& device, const Tensor& dy, const Tensor& ids_, int64_t rows, int64_t padding,
                              bool sparse) {
   const Tensor ids = torch::stable::view(ids_, {ids_.numel()});
   const int64_t N = ids.numel(), D = dy.size(dy.dim() - 1);
   if (N == 0) return {torch::stable::new_zeros(dy, {sparse ? 0 : rows, D}), empty(ids, {0})};
   // Stable, so that the positions of an id keep their order.
-  const std::vector<Tensor> sorted =
-      call_for(2, "aten::sort", "stable", ids, std::optional<bool>(true), int64_t(0), false);
+  const Sorted sorted = sort(ids, false);
   OptionalTensor place;
   Tensor distinct = empty(ids, {0});
   if (sparse) {
     const std::vector<Tensor> unique =
-        call_for(3, "aten::unique_consecutive", "", sorted[0], true, false, std::optional<int64_t>());
+        detail::call_for(3, "aten::unique_consecutive", "", sorted.value, true, false, std::optional<int64_t>());
     distinct = unique[0];
     place = unique[1];
   }
@@ -41,8 +24,8 @@ TableGradient table_gradient(const Device& device, const Tensor& dy, const Tenso
   dispatch(dy, [&](auto zero) {
     using E = decltype(zero);
     textnn::cuda::embedding_backward<E>(
-        device.stream, {N, D, rows, data<int64_t>(sorted[0]), data<int64_t>(sorted[1]), data<int64_t>(place), padding,
-                        data<E>(dy), writable<textnn::cuda::Compute<E>>(partial), writable<E>(dtable)});
+        device.stream, {N, D, rows, data<int64_t>(sorted.value), data<int64_t>(sorted.place), data<int64_t>(place),
+                        padding, data<E>(dy), writable<textnn::cuda::Compute<E>>(partial), writable<E>(dtable)});
   });
   return {dtable, distinct};
 }

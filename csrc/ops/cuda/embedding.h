@@ -11,7 +11,7 @@ struct TableGradient {
 };
 
 // Position n of some order looked up ids [N] int64 and has the gradient dy [N, D], both contiguous. Only a sparse
-// gradient needs to know U on the CPU: one synchronisation.
+// gradient needs to know U on the CPU, and waits for the device.
 TableGradient table_gradient(const Device& device, const Tensor& dy, const Tensor& ids, int64_t rows, int64_t padding,
                              bool sparse);
 

@@ -104,7 +104,7 @@ struct OnCuda {
     LstmKept kept{empty(x, {rows, 4 * padded}), empty(x, {rows, padded}), empty(x, {rows, n.P}),
                   empty(x, {projected ? rows : 0, n.H})};
     if (padded != n.H)  // what no unit writes: results must not depend on what memory held
-      for (Tensor* k : {&kept.gates, &kept.cells}) torch::stable::zero_(*k);
+      for (const Tensor& k : {torch::stable::view(kept.gates, {rows * 4, padded}), kept.cells}) zero_behind(k, n.H);
     // Rows behind the last one take part in the products of the backward pass, with gradients of zero.
     if (!ragged.exact())
       for (Tensor* k : {&kept.h_prev, &kept.unprojected}) torch::stable::zero_(*k);
@@ -214,6 +214,12 @@ struct OnCuda {
   }
 
  private:
+  // Columns from `first` on.
+  static void zero_behind(const Tensor& t, int64_t first) {
+    Tensor all = t, behind = torch::stable::narrow(all, 1, first, t.size(1) - first);
+    torch::stable::zero_(behind);
+  }
+
   // The sum of both directions' gradients [N, I] where the input's vectors stand.
   static Tensor input_gradient(const Device& device, const LstmInput& input, const DeviceSchedule& ragged,
                                const Tensors& parts) {

@@ -51,18 +51,20 @@ void run_forward(const Device& device, const DeviceSchedule& ragged, const Tenso
   textnn::cuda::lstm_begin<E>(device.stream, a);
   if (persistent) return textnn::cuda::lstm_persistent<E>(device.stream, grid, options().tf32, a);
 
+  const std::vector<int64_t> all_active = ragged.active(device);
   Tensor recurrent = empty(like, {B, 4 * H}), m = empty(like, {B, H});
   for (int64_t d = 0; d < D; ++d) {
     const LstmDirection& w = directions[size_t(d)];
+    const Tensor w_hh = t(w.w_hh), w_hr = w.w_hr ? t(*w.w_hr) : w_hh;
     for (int64_t s = 0; s < ragged.T(); ++s) {
-      const int64_t active = ragged.active(s);
+      const int64_t active = all_active[size_t(s)];
       if (active == 0) break;
       const auto state = [&](int64_t step) { return rows(h, (d * 2 + step % 2) * B, active); };
-      mm_out(rows(recurrent, 0, active), state(s), t(w.w_hh));
+      mm_out(rows(recurrent, 0, active), state(s), w_hh);
       textnn::cuda::lstm_step<E>(device.stream, a, int(d), s, active, data<E>(recurrent),
                                  w.w_hr ? writable<E>(m) : nullptr);
       if (!w.w_hr) continue;
-      mm_out(state(s + 1), rows(m, 0, active), t(*w.w_hr));
+      mm_out(state(s + 1), rows(m, 0, active), w_hr);
       textnn::cuda::lstm_projected<E>(device.stream, a, int(d), s, active);
     }
   }
@@ -86,12 +88,13 @@ void run_backward(const Device& device, const DeviceSchedule& ragged, const Tens
   textnn::cuda::lstm_backward_begin<E>(device.stream, a);
   if (persistent) return textnn::cuda::lstm_persistent_backward<E>(device.stream, grid, options().tf32, a);
 
+  const std::vector<int64_t> all_active = ragged.active(device);
   Tensor recurrent = empty(like, {B, P}), dh = empty(like, {B, P}), dm = empty(like, {B, H});
   for (int64_t d = 0; d < D; ++d) {
     const LstmDirection& w = directions[size_t(d)];
     for (int64_t s = ragged.T() - 1; s >= -1; --s) {
-      const int64_t ahead = s + 1 < ragged.T() ? ragged.active(s + 1) : 0;
-      const int64_t active = s < 0 ? ahead : ragged.active(s);
+      const int64_t ahead = s + 1 < ragged.T() ? all_active[size_t(s + 1)] : 0;
+      const int64_t active = s < 0 ? ahead : all_active[size_t(s)];
       if (active == 0) continue;
       if (ahead > 0) mm_out(rows(recurrent, 0, ahead), rows(exchange, (d * 2 + (s + 1) % 2) * B, ahead), w.w_hh);
       textnn::cuda::lstm_backward_state<E>(device.stream, a, int(d), s, active, ahead, data<E>(recurrent),

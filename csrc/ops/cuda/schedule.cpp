@@ -48,6 +48,7 @@ void DeviceSchedule::from_device(const Device& device, const Tensor& positions, 
   if (!packed && !flat)
     STD_TORCH_CHECK(positions_ == B_ * T_, "textnn: the input must have ", B_, " sequences, got shape ",
                     shape_of(positions));
+  STD_TORCH_CHECK(B_ > 0 || positions_ == 0, "textnn: the input has ", positions_, " vectors and no sequence");
   arrays_ = empty(positions, {B_ + 2 * T_ + 1}, ScalarType::Long);
   int64_t* length = writable<int64_t>(arrays_);
   const LengthsOf kind = packed ? LengthsOf::kBatchSizes : flat ? LengthsOf::kOffsets : LengthsOf::kLengths;
@@ -59,7 +60,17 @@ void DeviceSchedule::from_device(const Device& device, const Tensor& positions, 
   sequence_ = data<int64_t>(place_);
   batch_size_on_device_ = length + B_;
   first_row_ = batch_size_on_device_ + T_;
-  textnn::cuda::steps(device.stream, {B_, T_, length_, length + B_, length + B_ + T_});
+  textnn::cuda::steps(device.stream, {B_, T_, exact_ ? positions_ : -1, length_, length + B_, length + B_ + T_});
+}
+
+std::vector<int64_t> DeviceSchedule::active(const Device& device) const {
+  if (!batch_size_.empty() || T_ == 0) return batch_size_;
+  if (kind_ != RaggedLayout::kFlat || textnn::cuda::capturing(device.stream))
+    return std::vector<int64_t>(size_t(T_), B_);
+  const torch::stable::Device cpu(torch::headeronly::DeviceType::CPU);
+  const Tensor here = torch::stable::to(cuda::rows(arrays_, B_, T_), cpu);
+  const int64_t* p = data<int64_t>(here);
+  return std::vector<int64_t>(p, p + T_);
 }
 
 textnn::cuda::Schedule DeviceSchedule::schedule() const {

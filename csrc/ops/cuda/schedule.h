@@ -23,8 +23,10 @@ class DeviceSchedule {
   bool exact() const { return exact_; }
   // Whether the tensor may have vectors that belong to no sequence.
   bool has_padding() const { return !exact_ || rows_ != positions_; }
-  // How many sequences are active at step s, at most.
-  int64_t active(int64_t s) const { return batch_size_.empty() ? B_ : batch_size_[size_t(s)]; }
+  // How many sequences are active at each of T() steps, at most. Flat vectors whose offsets are on the device may have
+  // as many steps as vectors: rather than make them all, this waits for the device, unless the stream is being
+  // captured.
+  std::vector<int64_t> active(const Device& device) const;
   // Whether the vectors of t stand in packed order already.
   bool is_packed(const Tensor& t) const { return in_order_ && t.is_contiguous(); }
 

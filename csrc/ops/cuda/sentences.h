@@ -2,6 +2,7 @@
 #pragma once
 #include "../../cuda/sizes.h"
 #include "../ragged.h"
+#include "check_device.h"
 #include "tensors.h"
 
 namespace textnn::ops::cuda {
@@ -11,7 +12,10 @@ inline Tensor sizes_on_device(const Device& device, const char* name, const Tens
   STD_TORCH_CHECK(sizes.scalar_type() == ScalarType::Long && sizes.dim() == 1, "textnn: ", name,
                   " must be an int64 tensor of one dimension, got shape ", shape_of(sizes));
   const Tensor host = compact(sizes);
-  if (!on_host(sizes)) return host;
+  if (!on_host(sizes)) {
+    check_device(name, sizes, like);
+    return host;
+  }
   Tensor on_device = empty(like, {sizes.numel()}, ScalarType::Long);
   textnn::cuda::upload(device.stream, data<int64_t>(host), host.numel(), writable<int64_t>(on_device));
   return on_device;

@@ -5,6 +5,7 @@
 // captured into a CUDA graph; what needs a size from the device (a sparse gradient) says so.
 #pragma once
 #include <array>
+#include <type_traits>
 #include <torch/csrc/stable/accelerator.h>
 #include "../../cuda/element.h"
 #include "../tensors.h"
@@ -52,8 +53,26 @@ void dispatch(const Tensor& t, F&& f) {
   f(BFloat16{});
 }
 
+// Whether a tensor of this type has elements E; other E are memory without a type.
+template <class E>
+bool holds(ScalarType type) {
+  if constexpr (std::is_same_v<E, float>) return type == ScalarType::Float;
+  if constexpr (std::is_same_v<E, double>) return type == ScalarType::Double;
+  if constexpr (std::is_same_v<E, Float16>) return type == ScalarType::Half;
+  if constexpr (std::is_same_v<E, BFloat16>) return type == ScalarType::BFloat16;
+  if constexpr (std::is_same_v<E, int32_t>) return type == ScalarType::Int;
+  if constexpr (std::is_same_v<E, int64_t>) return type == ScalarType::Long;
+  return true;
+}
+template <class E>
+void check_holds(const Tensor& t) {
+  STD_TORCH_CHECK(holds<E>(t.scalar_type()), "textnn: a tensor of another dtype than the others, of shape ",
+                  shape_of(t));
+}
+
 template <class E>
 const E* data(const Tensor& t) {
+  check_holds<E>(t);
   return t.numel() ? static_cast<const E*>(t.const_data_ptr()) : nullptr;
 }
 template <class E>
@@ -62,6 +81,7 @@ const E* data(const OptionalTensor& t) {
 }
 template <class E>
 E* writable(Tensor& t) {
+  check_holds<E>(t);
   return t.numel() ? static_cast<E*>(t.mutable_data_ptr()) : nullptr;
 }
 
@@ -98,7 +118,12 @@ Tensor call(const char* name, const char* overload, const A&... arguments) {
 
 // out [M, N] = a [M, K] b [K, N]; views are fine. On a GPU: cuBLAS.
 inline void mm_out(const Tensor& out, const Tensor& a, const Tensor& b) { detail::call("aten::mm", "out", a, b, out); }
-inline Tensor mm(const Tensor& a, const Tensor& b) { return detail::call("aten::mm", "", a, b); }
+// With results made here: autocast, in which a backward pass may run, would make them halves.
+inline Tensor mm(const Tensor& a, const Tensor& b) {
+  const Tensor out = empty(a, {a.size(0), b.size(1)});
+  mm_out(out, a, b);
+  return out;
+}
 // Values and places of a vector in order; stable, so that equal ones keep theirs. On a GPU: a radix sort.
 struct Sorted {
   Tensor value, place;
@@ -108,7 +133,11 @@ inline Sorted sort(const Tensor& a, bool descending) {
   return {r[0], r[1]};
 }
 inline Tensor t(const Tensor& a) { return torch::stable::transpose(a, 0, 1); }
-inline Tensor sum_rows(const Tensor& a) { return torch::stable::sum(a, std::vector<int64_t>{0}); }
+inline Tensor sum_rows(const Tensor& a) {
+  Tensor out = empty(a, {a.size(1)});
+  torch::stable::sum_out(out, a, std::vector<int64_t>{0});
+  return out;
+}
 // Rows begin .. begin + count.
 inline Tensor rows(const Tensor& a, int64_t begin, int64_t count) {
   Tensor view = a;

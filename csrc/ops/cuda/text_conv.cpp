@@ -188,7 +188,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Te
   Backward b(dy, y, window, kernels, bounds, kernels.sizes(same, activation), table);
   b.to_weights(device, table, data<int64_t>(ids));
   TableGradient gradient{empty(table, {0, D}), empty(ids, {0})};
-  if (sparse || (need_dtable && (options().deterministic || compute_type(table) != table.scalar_type()))) {
+  if (need_dtable && (sparse || options().deterministic || compute_type(table) != table.scalar_type())) {
     Tensor positions = empty(table, {N, D});
     b.to_positions(device, N, nullptr, -1, positions);
     gradient = table_gradient(device, positions, ids, V, padding_idx, sparse);
