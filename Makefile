@@ -1,7 +1,8 @@
 # Every target sets up what it needs in .venv, from nothing; a second run starts at once.
 #
 #   make demo         train on real reviews, compare with a baseline, keep the model in ./demo-model
-#   make test         the tests, the kernels under the sanitizers included
+#   make test         the tests: the CPU's kernels, the sanitizers included, then the CUDA kernels in the emulator
+#   make gpu          on a GPU: builds the CUDA kernels, runs their tests there and measures them beside cuDNN
 #   make bench        the benchmarks, which write docs/benchmarks.md; wants an otherwise idle machine
 #   make lint         ruff, mypy, clang-format
 #   make cuda-check   compiles the CUDA kernels for every architecture: registers, shared memory, spills, occupancy, and
@@ -14,13 +15,14 @@
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
+GPU_TORCH ?= torch>=2.13
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh') setup.py pyproject.toml tools/cuda_toolkit.py
 ARGS ?=
 
-.PHONY: demo test bench lint format cuda-check wheel clean
+.PHONY: demo test gpu on-gpu bench lint format cuda-check wheel clean
 .DELETE_ON_ERROR:
 
 $(VENV)/torch.stamp:
@@ -42,8 +44,18 @@ $(VENV)/%.stamp: $(VENV)/package.stamp pyproject.toml
 demo: $(VENV)/demo.stamp
 	$(BIN)/textnn demo $(ARGS)
 
+# The CPU's kernels, then those of CUDA in the emulator (5: there is none of their tests among ARGS).
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --device cuda-emulated $(ARGS) || [ $$? -eq 5 ]
+
+# On a machine with a GPU, a driver and nvcc; in a virtual environment of its own, with a CUDA build of torch.
+gpu:
+	TEXTNN_CUDA=1 $(MAKE) VENV=.venv-gpu TORCH="$(GPU_TORCH)" on-gpu
+on-gpu: $(VENV)/test.stamp $(VENV)/demo.stamp
+	$(BIN)/textnn info
+	$(BIN)/python -m pytest --device cuda $(ARGS)
+	$(BIN)/python -m bench.cuda
 
 bench: $(VENV)/demo.stamp
 	$(BIN)/python -m bench $(ARGS)
@@ -66,5 +78,5 @@ wheel: $(VENV)/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m build --wheel --no-isolation
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info textnn/*.so demo-model bench/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-gpu build dist *.egg-info textnn/*.so demo-model bench/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

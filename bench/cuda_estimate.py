@@ -82,13 +82,12 @@ def estimate(device: Device, B: int, T: int, H: int, half: bool) -> Estimate:
     roof = max(flops / peak, moved / (device.bandwidth * 1e6))
     barrier = c["kBarrierCycles"] / device.gigahertz / 1e3
     launch = c["kLaunchCycles"] / device.gigahertz / 1e3
-    return Estimate(
-        slices, groups, persistent * to_us, steps * to_us, flops, roof + T * barrier, roof + 2 * T * launch
-    )
+    return Estimate(slices, groups, persistent * to_us, steps * to_us, flops, roof + T * barrier, roof + 2 * T * launch)
 
 
 def table() -> str:
-    head = "| device | B, T, H | type | GFLOP | blocks | barriers | persistent, µs | in steps, µs | bound, µs | chosen |"
+    names = ("device", "B, T, H", "type", "GFLOP", "blocks", "barriers", "persistent, µs", "in steps, µs", "bound, µs")
+    head = f"| {' | '.join(names)} | chosen |"
     lines = [head, "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"]
     for device in DEVICES:
         for B, T, H in SHAPES:
@@ -97,11 +96,14 @@ def table() -> str:
                 possible = math.isfinite(e.persistent)
                 chosen = "persistent" if e.persistent < e.steps else "steps"
                 bound = e.bound_persistent if chosen == "persistent" else e.bound_steps
-                lines.append(
-                    f"| {device.name} | {B}, {T}, {H} | {'float16' if half else 'float32'} | {e.flops / 1e9:.2f} | "
-                    f"{f'{e.slices} x {e.groups}' if possible else '-'} | {T if possible else '-'} | "
-                    f"{f'{e.persistent:,.0f}' if possible else 'not possible'} | {e.steps:,.0f} | {bound:,.0f} | {chosen} |"
+                grid = (
+                    (f"{e.slices} x {e.groups}", str(T), f"{e.persistent:,.0f}")
+                    if possible
+                    else ("-", "-", "not possible")
                 )
+                kind = "float16" if half else "float32"
+                cells = (device.name, f"{B}, {T}, {H}", kind, f"{e.flops / 1e9:.2f}", *grid)
+                lines.append(f"| {' | '.join(cells)} | {e.steps:,.0f} | {bound:,.0f} | {chosen} |")
     return "\n".join(lines)
 
 

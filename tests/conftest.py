@@ -55,13 +55,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--device") == "cpu":
-        return
-    chosen = [item for item in items if item.path.stem in OPERATOR_TESTS]
-    config.hook.pytest_deselected(items=[item for item in items if item.path.stem not in OPERATOR_TESTS])
+    cpu = config.getoption("--device") == "cpu"
+    chosen = [item for item in items if (item.path.stem != "test_cuda" if cpu else item.path.stem in OPERATOR_TESTS)]
+    kept = set(chosen)
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = chosen
     for item in chosen:
-        if item.get_closest_marker("cpu"):
+        if not cpu and item.get_closest_marker("cpu"):
             item.add_marker(pytest.mark.skip(reason="about the CPU"))
 
 

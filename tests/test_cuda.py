@@ -15,7 +15,6 @@ import textnn.functional as fast
 import textnn.reference as slow
 from textnn import backends
 
-pytestmark = pytest.mark.skipif("config.getoption('--device') == 'cpu'", reason="about CUDA: see --device")
 emulated = pytest.mark.skipif("config.getoption('--device') != 'cuda-emulated'", reason="about the emulated device")
 on_a_gpu = pytest.mark.skipif("config.getoption('--device') != 'cuda'", reason="needs a GPU")
 

@@ -92,7 +92,8 @@ def check_offsets(offsets: Tensor, N: int, B: int | None) -> Tensor:
     if not torch.compiler.is_compiling() and offsets.shape[0] == 0 and N > 0:
         raise ValueError(f"offsets must not be empty where there are tokens, got 0 offsets for {N} tokens")
     if _can_look(offsets) and offsets.shape[0] > 0:
-        if int(offsets[0]) != 0 or int(offsets[-1]) > N or bool((offsets[1:] < offsets[:-1]).any()):
+        rises = not bool((offsets[1:] < offsets[:-1]).any())
+        if int(offsets[0]) != 0 or int(offsets[-1]) > N or not rises:
             raise ValueError(
                 f"offsets must begin with 0, rise, and end at most at N = {N}, got {offsets.tolist()[:20]}"
             )

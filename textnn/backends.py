@@ -88,8 +88,8 @@ def follow_torch() -> None:
     """Pass on to the CUDA kernels what has been asked of torch.
 
     That is ``torch.use_deterministic_algorithms`` and whether ``torch.set_float32_matmul_precision`` lets products of
-    float32 be made in TF32. Every function of :mod:`textnn.functional` does this; a compiled graph does not, and runs with
-    what was last passed on.
+    float32 be made in TF32. Every function of :mod:`textnn.functional` does this; a compiled graph does not, and runs
+    with what was last passed on.
 
     Raises
     ------

@@ -25,7 +25,7 @@ __device__ void activated_gates(const E* gates, int64_t H, int64_t b, int64_t j,
 }
 
 template <int N, class E>
-__global__ void __launch_bounds__(kThreads) lstm_cell_kernel(LstmCell<E> a) {
+__global__ void __launch_bounds__(kThreads, 1) lstm_cell_kernel(LstmCell<E> a) {
   using C = Compute<E>;
   for (int64_t n = first_element(); n < a.B * a.H / N; n += element_stride()) {
     const int64_t at = n * N, b = at / a.H, j = at % a.H;
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kThreads) lstm_cell_kernel(LstmCell<E> a) {
 }
 
 template <int N, class E>
-__global__ void __launch_bounds__(kThreads) lstm_cell_backward_kernel(LstmCellBackward<E> a) {
+__global__ void __launch_bounds__(kThreads, 1) lstm_cell_backward_kernel(LstmCellBackward<E> a) {
   using C = Compute<E>;
   for (int64_t n = first_element(); n < a.B * a.H / N; n += element_stride()) {
     const int64_t at = n * N, b = at / a.H, j = at % a.H;

@@ -8,7 +8,7 @@ namespace {
 constexpr int kThreads = 256;
 
 template <class E>
-__global__ void __launch_bounds__(kThreads) begin_kernel(LstmForward<E> a) {
+__global__ void __launch_bounds__(kThreads, 1) begin_kernel(LstmForward<E> a) {
   const int64_t per_state = a.batch_rows * a.state_width, wide = a.H > a.P ? a.H : a.P;
   const LstmForwardDirection<E>& d = a.direction[blockIdx.y];
   for (int64_t n = first_element(); n < per_state; n += element_stride()) {
@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kThreads) begin_kernel(LstmForward<E> a) {
 }
 
 template <class E>
-__global__ void __launch_bounds__(kThreads) backward_begin_kernel(LstmBackward<E> a) {
+__global__ void __launch_bounds__(kThreads, 1) backward_begin_kernel(LstmBackward<E> a) {
   const int64_t both = 2 * a.batch_rows * a.state_width, wide = a.H > a.P ? a.H : a.P;
   const LstmBackwardDirection<E>& d = a.direction[blockIdx.y];
   for (int64_t n = first_element(); n < both; n += element_stride()) d.exchange[n] = E{};
@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(kThreads) backward_begin_kernel(LstmBackward<E
 }
 
 template <class E>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     step_kernel(LstmForward<E> a, int direction, int64_t s, int64_t active, const E* recurrent, E* m) {
   const LstmForwardDirection<E>& d = a.direction[direction];
   const int64_t now = min(active, a.schedule.batch_size[s]), wide = a.H > a.P ? a.H : a.P;
@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class E>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     projected_kernel(LstmForward<E> a, int direction, int64_t s, int64_t active) {
   const LstmForwardDirection<E>& d = a.direction[direction];
   const int64_t now = min(active, a.schedule.batch_size[s]);
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class E>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     backward_state_kernel(LstmBackward<E> a, int direction, int64_t s, int64_t active, int64_t ahead,
                           const E* recurrent, E* dh) {
   const LstmBackwardDirection<E>& d = a.direction[direction];
@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class E>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     backward_step_kernel(LstmBackward<E> a, int direction, int64_t s, int64_t active, const E* dm) {
   const LstmBackwardDirection<E>& d = a.direction[direction];
   const int64_t now = min(active, a.schedule.batch_size[s]);

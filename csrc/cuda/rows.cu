@@ -33,7 +33,7 @@ __device__ int64_t checked(int64_t id, int64_t V) {
 }
 
 template <class V, class E>
-__global__ void __launch_bounds__(kThreads) pack_rows_kernel(PackRows<E> a) {
+__global__ void __launch_bounds__(kThreads, 1) pack_rows_kernel(PackRows<E> a) {
   const int lane = int(threadIdx.x) % 32;
   const int64_t count = a.schedule.first_row[a.schedule.T], width = a.D * int64_t(sizeof(E)) / int64_t(sizeof(V));
   for (int64_t r = first_element() / 32; r < a.schedule.rows; r += element_stride() / 32) {
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kThreads) pack_rows_kernel(PackRows<E> a) {
 }
 
 template <int N, class E>
-__global__ void __launch_bounds__(kThreads) unpack_rows_kernel(UnpackRows<E> a) {
+__global__ void __launch_bounds__(kThreads, 1) unpack_rows_kernel(UnpackRows<E> a) {
   const int lane = int(threadIdx.x) % 32;
   const int64_t count = a.schedule.first_row[a.schedule.T];
   for (int64_t r = first_element() / 32; r < count; r += element_stride() / 32) {

@@ -20,7 +20,7 @@ __device__ int64_t count_greater(const int64_t* falling, int64_t n, int64_t x) {
   return low;
 }
 
-__global__ void lengths_kernel(Lengths a) {
+__global__ void __launch_bounds__(kThreads, 1) lengths_kernel(Lengths a) {
   for (int64_t b = first_element(); b < a.B; b += element_stride()) {
     int64_t n = a.T;
     if (a.kind == LengthsOf::kLengths) n = a.sizes[b];
@@ -36,7 +36,7 @@ __global__ void lengths_kernel(Lengths a) {
 }
 
 // Batch sizes fall, and are at most B.
-__global__ void batch_sizes_kernel(Lengths a) {
+__global__ void __launch_bounds__(kThreads, 1) batch_sizes_kernel(Lengths a) {
   for (int64_t t = first_element(); t < a.T; t += element_stride()) {
     const int64_t n = a.sizes[t], most = t ? a.sizes[t - 1] : a.B;
     if (n < 0 || n > most) {
@@ -47,7 +47,7 @@ __global__ void batch_sizes_kernel(Lengths a) {
   }
 }
 
-__global__ void steps_kernel(Steps a) {
+__global__ void __launch_bounds__(kThreads, 1) steps_kernel(Steps a) {
   for (int64_t t = first_element(); t <= a.T; t += element_stride()) {
     int64_t before = 0;
     for (int64_t b = 0; b < a.B; ++b) before += a.length[b] < t ? a.length[b] : t;

@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -161,9 +162,11 @@ def main() -> int:
 
     agree = cuda_cases.agree
 
-    def logged_agree(*arguments: Any) -> None:
+    def logged_agree(
+        function: Callable[..., Any], reference: Callable[..., Any], arguments: list[Any], tolerance: dict[str, float]
+    ) -> None:
         launched(gradients=False)
-        agree(*arguments)
+        agree(function, reference, arguments, tolerance)
         launched(gradients=True)
 
     cuda_cases.agree = logged_agree

@@ -189,7 +189,8 @@ def embedding_lstm(
     """Look up tokens in an embedding table and run one layer of an LSTM over them, in one direction or both.
 
     The results are those of ``lstm(embedding(ids, table), ...)``. The products of embeddings and input weights are made
-    once for each distinct token of the batch; on the CPU backwards too, and forwards unless hardly any token comes twice.
+    once for each distinct token of the batch; on the CPU backwards too, and forwards unless hardly any token comes
+    twice.
 
     Parameters
     ----------
