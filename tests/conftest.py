@@ -51,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         if lack := build.missing():
             raise pytest.UsageError(f"--device cuda-emulated: {lack}")
+        torch.set_num_threads(1)  # torch's own threads would spin beside the emulator's
         config.emulated = operators.load()  # type: ignore[attr-defined]
 
 

@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(kRowThreads, 1)
 
 template <class T>
 __global__ void __launch_bounds__(kRowThreads, 1)
-    step_kernel(AdamTable<T> a, RowGradients<T> gradients, AdamRates<T> rates, RowLanes lanes) {
+    adam_step_kernel(AdamTable<T> a, RowGradients<T> gradients, AdamRates<T> rates, RowLanes lanes) {
   for (int64_t u = lanes.first_row(); u < gradients.U; u += lanes.row_stride()) {
     const int64_t row = gradients.row[u];
     for (int64_t j = lanes.lane(); j < a.D; j += lanes.count()) {
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(kRowThreads, 1)
 
 // Rows with a gradient have moments from now on.
 __global__ void __launch_bounds__(kRowThreads, 1)
-    mark_kernel(int32_t now, int32_t* last, int64_t U, const int64_t* rows) {
+    mark_rows_kernel(int32_t now, int32_t* last, int64_t U, const int64_t* rows) {
   for (int64_t u = first_element(); u < U; u += element_stride()) last[rows[u]] = now;
 }
 
@@ -129,7 +129,7 @@ void catch_up_rows(Stream stream, const AdamTable<T>& a, const AdamHistory& hist
 template <class T>
 void step_rows(Stream stream, const AdamTable<T>& a, const RowGradients<T>& gradients, const AdamStep& step) {
   const RowLanes lanes(a.D);
-  check(CUDA_LAUNCH(step_kernel<T>, lanes.blocks(gradients.U), kRowThreads, 0, native(stream), a, gradients,
+  check(CUDA_LAUNCH(adam_step_kernel<T>, lanes.blocks(gradients.U), kRowThreads, 0, native(stream), a, gradients,
                     AdamRates<T>(step), lanes),
         "adam_rows");
 }
@@ -150,8 +150,8 @@ void adam_exact_rows(Stream stream, const AdamTable<T>& a, const AdamHistory& hi
   if (U == 0) return;
   check_rows(stream, U, a.V, gradients.row);
   catch_up_rows(stream, a, history, last, U, gradients.row, missed);
-  check(CUDA_LAUNCH(mark_kernel, blocks_for(U, kRowThreads), kRowThreads, 0, native(stream), int32_t(history.step + 1),
-                    last, U, gradients.row),
+  check(CUDA_LAUNCH(mark_rows_kernel, blocks_for(U, kRowThreads), kRowThreads, 0, native(stream),
+                    int32_t(history.step + 1), last, U, gradients.row),
         "adam_exact_rows");
   step_rows(stream, a, gradients, step);
 }

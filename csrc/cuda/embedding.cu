@@ -56,7 +56,7 @@ struct Sum {
 };
 
 // The ids rise: the first and the last speak for all. By a kernel of its own, as a call of printf costs registers.
-__global__ void check_ids_kernel(int64_t N, int64_t V, const int64_t* ids, const int64_t* position) {
+__global__ void check_counted_ids_kernel(int64_t N, int64_t V, const int64_t* ids, const int64_t* position) {
   if (is_row(ids[0], V, position[0])) is_row(ids[N - 1], V, position[N - 1]);
 }
 
@@ -156,7 +156,8 @@ void embedding(Stream stream, const Embedding& a) {
 template <class E>
 void embedding_backward(Stream stream, const EmbeddingBackward<E>& a) {
   if (a.N == 0) return;
-  check(CUDA_LAUNCH(check_ids_kernel, 1, 1, 0, native(stream), a.N, a.V, a.ids, a.position), "embedding_backward");
+  check(CUDA_LAUNCH(check_counted_ids_kernel, 1, 1, 0, native(stream), a.N, a.V, a.ids, a.position),
+        "embedding_backward");
   constexpr int W = Vector<E>::kSize;
   vectors_fit(a.D, a.dy, a.dtable) ? embedding_backward_by<E, W>(stream, a) : embedding_backward_by<E, 1>(stream, a);
 }
