@@ -30,7 +30,7 @@ namespace cuemu {
 namespace {
 
 // Eight multiprocessors full of threads. Each slot is two mappings, of which Linux allows a process 65530.
-constexpr size_t kSlots = 24576;
+constexpr size_t kSlots = 26624;
 constexpr uint64_t kWatched = 0xC0DEC0DEC0DEC0DE;
 
 std::mutex mutex;

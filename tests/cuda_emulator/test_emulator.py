@@ -298,7 +298,7 @@ def test_after_a_failure_the_next_launch_works(demo: Demo) -> None:
 
 
 def test_failures_use_up_nothing() -> None:
-    """There is room for 24576 threads that wait at once; each of these failures leaves 64 behind."""
+    """There is room for 26624 threads that wait at once; each of these failures leaves 64 behind."""
     demo = Demo("plain")
     for _ in range(600):
         with pytest.raises(KernelError, match="deadlock"):
