@@ -19,9 +19,9 @@ struct RecurrentCost {
   double multiply_adds_per_cycle() const { return (tensor_cores ? 512 : element_size == 8 ? 32 : 64) * 0.5; }
 
   // A barrier of the whole grid and reading back what others wrote, then the tiles of a group one after the other.
-  double persistent(const PersistentGrid& g, int64_t k) const {
+  double persistent(const PersistentGrid& g) const {
     const double tiles = std::ceil(std::ceil(double(B) / g.rows_at_once) / g.groups);
-    const double tile = double(g.rows_at_once) * 32 * double(k) / multiply_adds_per_cycle();
+    const double tile = double(g.rows_at_once) * 32 * double(g.capacity) / multiply_adds_per_cycle();
     return kBarrierCycles + tiles * (kTileCycles + tile);
   }
   // A matrix product and a kernel, each launched anew, and the weights read from the second-level cache.

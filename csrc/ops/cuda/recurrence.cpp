@@ -8,10 +8,8 @@ namespace {
 using textnn::cuda::Compute;
 using textnn::cuda::PersistentGrid;
 
-// k: values of a column of the recurrent product.
 template <class E>
-bool choose_persistent(const PersistentGrid& grid, int64_t B, int64_t H, int64_t P, bool projected, int64_t k,
-                       int directions) {
+bool choose_persistent(const PersistentGrid& grid, int64_t B, int64_t H, int64_t P, bool projected, int directions) {
   const bool instance = !projected && grid.capacity > 0;
   if (options().lstm == LstmForm::kSteps || !instance) return false;
   if (options().lstm == LstmForm::kPersistent) {
@@ -28,7 +26,7 @@ bool choose_persistent(const PersistentGrid& grid, int64_t B, int64_t H, int64_t
                                          int64_t(sizeof(E)),
                                          sizeof(E) == 2 || (sizeof(E) == 4 && options().tf32),
                                          directions};
-  return cost.persistent(grid, k) < cost.steps();
+  return cost.persistent(grid) < cost.steps();
 }
 
 }  // namespace
@@ -39,7 +37,7 @@ void run_forward(const Device& device, const DeviceSchedule& ragged, const Tenso
   const int64_t B = a.schedule.B, D = a.directions, H = a.H, P = a.P;
   if (B == 0) return;
   const PersistentGrid grid = textnn::cuda::lstm_persistent_grid<E>(options().tf32, B, H, int(D));
-  const bool persistent = choose_persistent<E>(grid, B, H, P, directions[0].w_hr.has_value(), H, int(D));
+  const bool persistent = choose_persistent<E>(grid, B, H, P, directions[0].w_hr.has_value(), int(D));
   const int64_t tile = persistent ? grid.rows_at_once : 1;
   a.batch_rows = (B + tile - 1) / tile * tile;
   a.state_width = persistent ? grid.capacity : P;
@@ -76,7 +74,7 @@ void run_backward(const Device& device, const DeviceSchedule& ragged, const Tens
   const int64_t B = a.schedule.B, D = a.directions, H = a.H, P = a.P;
   if (B == 0) return;
   const PersistentGrid grid = textnn::cuda::lstm_persistent_backward_grid<E>(options().tf32, B, H, int(D));
-  const bool persistent = choose_persistent<E>(grid, B, H, P, directions[0].w_hr.has_value(), 4 * H, int(D));
+  const bool persistent = choose_persistent<E>(grid, B, H, P, directions[0].w_hr.has_value(), int(D));
   const int64_t tile = persistent ? grid.rows_at_once : 1;
   a.batch_rows = (B + tile - 1) / tile * tile;
   a.state_width = persistent ? grid.capacity : 4 * H;
