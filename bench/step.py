@@ -99,7 +99,7 @@ def rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
             dataset: RaggedDataset = dataset,
         ) -> Side:
             torch.manual_seed(0)
-            model = build_model(name, data.V, 2, {**options, "sparse": sparse})
+            model = build_model(name, [data.V], 2, {**options, "sparse": sparse})
             generator = torch.Generator().manual_seed(0)
             sampler = LengthBucketSampler(dataset.lengths, int(str(options["batch_size"])), generator=generator)
             endless = (index for _ in iter(int, 1) for index in sampler)

@@ -347,6 +347,19 @@ for _dtype in (torch.float32, torch.float64, *HALVES):
             )
 
 
+@case("hash_ngrams")
+def hash_ngrams() -> None:
+    """Tokens of several blocks; empty sentences and padding; sizes on either side."""
+    lengths = torch.tensor([300, 0, 3, 0, 290, 1, 5], dtype=torch.int64)
+    padded = torch.randint(0, 2**40, (7, 300))
+    flat = torch.randint(0, 50, (int(lengths.sum()),))
+    for ids, sizes in ((padded, {"lengths": lengths}), (flat, {"offsets": lengths.cumsum(0) - lengths}), (padded, {})):
+        for device in (contextlib.nullcontext, operators.sizes_on_device):
+            with device():
+                got = fast.hash_ngrams(ids, (3, 1, 2, 16), 2**31, **sizes)
+            assert torch.equal(got, slow.hash_ngrams(ids, (3, 1, 2, 16), 2**31, **sizes)), list(sizes)
+
+
 @case("adam")
 def adam() -> None:
     """An exact table ends where torch's dense Adam does; one whose rows were left out keeps those."""

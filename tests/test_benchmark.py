@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 from textnn import benchmark
-from textnn.cli import app
+from textnn_cli import app
 
 
 def test_calls_run_in_turn_and_the_first_results_are_kept():

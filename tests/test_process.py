@@ -138,3 +138,16 @@ def test_workspaces_can_be_released_at_any_time():
     want = job()
     backends.release_workspaces()
     assert same(job(), want)
+
+
+HEAVY = ["torch._dynamo", "sympy", "sklearn", "scipy", "pandas", "safetensors", "rich", "typer"]
+HEAVY += ["jieba", "rjieba", "snownlp", "matplotlib"]
+
+
+def test_importing_textnn_loads_nothing_that_only_parts_of_it_need():
+    """Torch takes most of the time of ``import textnn``; what else is heavy waits for its first use."""
+    code = "import sys, torch; before = set(sys.modules); import textnn; print(*sorted(set(sys.modules) - before))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    imported = result.stdout.split()
+    assert "textnn.layers" in imported
+    assert not {*HEAVY, "textnn_cli", "textnn.classifier"} & set(imported)

@@ -19,6 +19,7 @@ from .layers import (
     FrozenLSTM,
     FrozenTextConv,
     LSTMCell,
+    NgramBag,
     TextConv,
     accelerate,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "FrozenLSTM",
     "FrozenTextConv",
     "LSTMCell",
+    "NgramBag",
     "SentimentClassifier",
     "TextConv",
     "__version__",

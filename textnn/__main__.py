@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textnn.cli import main
+from textnn_cli import main
 
 if __name__ == "__main__":
     main()

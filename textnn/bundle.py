@@ -4,6 +4,7 @@
     config.json          format version, architecture, options, tokenizer, figures of the training, sums of the files
     labels.json          the classes, with their types
     vocabulary.txt       one token a line, in the order of the ids
+    characters.txt       the same of characters, where the network reads them
     user_dictionary.txt  of the tokenizer; may be empty
     stop_words.txt       of the tokenizer; may be empty
     README.md            a card for people; nothing reads it
@@ -17,26 +18,43 @@ are limited, and must be those of the tensors before these are read.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 import os
 import shutil
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
+from textnn.bundle_files import (
+    CARD,
+    CHARACTERS,
+    CONFIG,
+    FILES,
+    LABELS,
+    STOP_WORDS,
+    USER_DICTIONARY,
+    VOCABULARY,
+    WEIGHTS,
+    BundleError,
+    check_sums,
+    file_sum,
+    get,
+    parse_json,
+    read_weights,
+    reading,
+    to_json,
+)
+from textnn.bundle_tokenizer import Request, check_request, load_tokenizer
+from textnn.calibration import Calibration
 from textnn.card import write_card
-from textnn.evaluation import EvaluationReport
 from textnn.files import exchange, new_sibling, sync_directory, sync_file
+from textnn.fitted import is_multilabel, prediction_config, restore_prediction
+from textnn.judging import Report, report_counts, report_from_counts
 from textnn.labels import labels_from_json, labels_to_json
 from textnn.models import build_model, resolve_options
-from textnn.text import CallableTokenizer, Tokenizer, Vocabulary, load_words, save_words, tokenizer_from_config
+from textnn.text import CallableTokenizer, Tokenizer, Vocabulary, save_words
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
@@ -44,22 +62,13 @@ if TYPE_CHECKING:
 FORMAT = "textnn-model"
 FORMAT_VERSION = 1
 
-WEIGHTS, CONFIG, LABELS, VOCABULARY = "model.safetensors", "config.json", "labels.json", "vocabulary.txt"
-USER_DICTIONARY, STOP_WORDS, CARD = "user_dictionary.txt", "stop_words.txt", "README.md"
-# Their size and sum stand in config.json. The card may be edited.
-_SUMMED = (WEIGHTS, LABELS, VOCABULARY, USER_DICTIONARY, STOP_WORDS)
-_FILES = {*_SUMMED, CONFIG, CARD}
 _MAX_CONFIG = 1 << 24
 
 # Parameters of the classifier that are not stored as they are: files hold the lists, the others belong to a machine.
 _NOT_STORED = {"tokenizer", "user_dictionary", "stop_words", "random_state", "device", "verbose"}
 
 
-class BundleError(RuntimeError):
-    """A model directory that cannot be written or read; the message names the file."""
-
-
-def save(classifier: SentimentClassifier, path: str | os.PathLike[str], report: EvaluationReport | None = None) -> None:
+def save(classifier: SentimentClassifier, path: str | os.PathLike[str], report: Report | None = None) -> None:
     """Save a fitted classifier as a directory.
 
     Parameters
@@ -93,7 +102,7 @@ def save(classifier: SentimentClassifier, path: str | os.PathLike[str], report: 
 
 def load(
     path: str | os.PathLike[str],
-    tokenizer: Callable[[str], list[str]] | None = None,
+    tokenizer: Request = None,
     device: str = "cpu",
     kind: type[SentimentClassifier] | None = None,
 ) -> SentimentClassifier:
@@ -104,7 +113,9 @@ def load(
     path
         The directory.
     tokenizer
-        The function that the model was trained with, if it was trained with one.
+        None: that of the training, which must be installed in the same version. A name (``"rjieba"``), a function or a
+        Tokenizer is used in its place, with a warning if it is not the same. A name takes over the model's options,
+        user dictionary and stop words. A model that was trained with a function needs it here.
     device
         Where to use the model.
     kind
@@ -113,42 +124,53 @@ def load(
     Raises
     ------
     BundleError
-        If the directory is none of textnn's, is damaged or of an unknown format version, or a function is needed or
-        not wanted as ``tokenizer``.
+        If the directory is none of textnn's, is damaged or of an unknown format version, or the tokenizer of the
+        training is not here and none is given.
+    TypeError, ValueError
+        If ``tokenizer`` is nothing of that kind, or its library is not installed.
     """
+    check_request(tokenizer)
     if kind is None:
         from textnn.classifier import SentimentClassifier
 
         kind = SentimentClassifier
     directory = Path(path)
     config = read_config(directory)
-    _check_sums(directory, config)
-    with _reading(directory / LABELS):
-        classes = labels_from_json(_parse(directory / LABELS))
-    with _reading(directory / VOCABULARY):
+    check_sums(directory, config)
+    with reading(directory / LABELS):
+        classes = labels_from_json(parse_json(directory / LABELS), fewest=1 if is_multilabel(config) else 2)
+    with reading(directory / VOCABULARY):
         vocabulary = Vocabulary.load(directory / VOCABULARY)
-    made = _make_tokenizer(directory, config, tokenizer)
-    with _reading(directory / CONFIG):
-        architecture = _get(config, "architecture", str)
-        options = resolve_options(architecture, _get(config, "options", dict))
-        training = _get(config, "training", dict)
-        parameters = _parameters(kind, config, made)
+    characters = None
+    if CHARACTERS in config["files"]:
+        with reading(directory / CHARACTERS):
+            characters = Vocabulary.load(directory / CHARACTERS)
+    made = load_tokenizer(directory, config, tokenizer)
+    with reading(directory / CONFIG):
+        architecture = get(config, "architecture", str)
+        options = resolve_options(architecture, get(config, "options", dict))
+        training = get(config, "training", dict)
+        parameters = _parameters(kind, config, made, by_name=not isinstance(tokenizer, Tokenizer))
         classifier = kind(**parameters, device=device)
         classifier.options_ = options
-        classifier.seed_ = _get(training, "seed", int)
-        classifier.n_texts_ = _get(training, "texts", int)
-        classifier.best_epoch_ = _get(training, "best_epoch", int)
-        classifier.history_ = _get(training, "history", list)
-        confusion = training.get("validation_confusion")
-        report = None if confusion is None else EvaluationReport.from_confusion(classes.tolist(), confusion)
-        classifier.validation_report_ = report
+        classifier.seed_ = get(training, "seed", int)
+        classifier.n_texts_ = get(training, "texts", int)
+        classifier.best_epoch_ = get(training, "best_epoch", int)
+        classifier.history_ = get(training, "history", list)
+        classifier.validation_report_ = report_from_counts(classes.tolist(), training)
+        classifier.calibration_ = Calibration.from_dict(training.get("calibration"))
+        restore_prediction(classifier, config.get("prediction"), len(classes))
         # On the meta device a model has shapes but no memory.
+        vocabularies = [words for words in (vocabulary, characters) if words is not None]
         with torch.device("meta"):
-            model = build_model(architecture, len(vocabulary), len(classes), options)
-    weights = _read_weights(directory / WEIGHTS, model.state_dict())
+            outputs = classifier.objective.outputs(len(classes))
+            model = build_model(architecture, [*map(len, vocabularies)], outputs, options)
+    weights = read_weights(directory / WEIGHTS, model.state_dict())
     model.load_state_dict(weights, assign=True)
-    classifier.classes_, classifier.vocabulary_, classifier.tokenizer_ = classes, vocabulary, made
+    classifier.classes_, classifier.tokenizer_ = classes, made
+    classifier.vocabulary_, classifier.characters_ = vocabulary, characters
     classifier.model_ = model.to(device).eval()
+    classifier._get_ready()
     return classifier
 
 
@@ -167,10 +189,10 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     file = directory / CONFIG
     if not file.is_file():
         raise BundleError(f"{file}: the file is missing, so this is not the directory of a textnn model")
-    with _reading(file):
+    with reading(file):
         if file.stat().st_size > _MAX_CONFIG:
             raise ValueError(f"expected at most {_MAX_CONFIG:,} bytes, got {file.stat().st_size:,}")
-        config = _parse(file)
+        config = parse_json(file)
         if not isinstance(config, dict) or config.get("format") != FORMAT:
             raise ValueError(f"expected the configuration of a textnn model ('format': {FORMAT!r}), got another file")
         version = config.get("format_version")
@@ -194,7 +216,7 @@ def read_card(path: str | os.PathLike[str]) -> str:
     file = Path(path) / CARD
     if not file.is_file():
         raise BundleError(f"{file}: the file is missing")
-    with _reading(file):
+    with reading(file):
         if file.stat().st_size > _MAX_CONFIG:
             raise ValueError(f"expected at most {_MAX_CONFIG:,} bytes, got {file.stat().st_size:,}")
         text = file.read_text(encoding="utf-8")
@@ -225,7 +247,7 @@ def check_target(path: str | os.PathLike[str]) -> Path:
         raise BundleError(f"{target}: expected an empty directory or a textnn model to replace, got other files")
     if names:
         read_config(target)
-        if foreign := sorted(names - _FILES):
+        if foreign := sorted(names - FILES):
             raise BundleError(
                 f"{target}: the model there would be replaced, but with it {', '.join(foreign[:5])}, "
                 "which textnn did not write; move it away or save elsewhere"
@@ -233,7 +255,7 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _write(classifier: SentimentClassifier, directory: Path, report: EvaluationReport | None) -> None:
+def _write(classifier: SentimentClassifier, directory: Path, report: Report | None) -> None:
     from safetensors.torch import save_file
 
     tokenizer = classifier.tokenizer_
@@ -243,16 +265,18 @@ def _write(classifier: SentimentClassifier, directory: Path, report: EvaluationR
         raise BundleError(f"{LABELS}: {error}") from error
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.model_.state_dict().items()}
     save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
-    (directory / LABELS).write_bytes(_json(labels))
+    (directory / LABELS).write_bytes(to_json(labels))
     classifier.vocabulary_.save(directory / VOCABULARY)
+    if classifier.characters_ is not None:
+        classifier.characters_.save(directory / CHARACTERS)
     save_words(tokenizer.user_dictionary, directory / USER_DICTIONARY)
     save_words(tokenizer.stop_words, directory / STOP_WORDS)
     config = _make_config(classifier)
-    config["files"] = {name: _sum(directory / name) for name in _SUMMED}
-    (directory / CONFIG).write_bytes(_json(config))
+    config["files"] = {file.name: file_sum(file) for file in sorted(directory.iterdir())}
+    (directory / CONFIG).write_bytes(to_json(config))
     (directory / CARD).write_text(write_card(classifier, config, report), encoding="utf-8", errors="replace")
-    for name in _FILES:
-        sync_file(directory / name)
+    for file in directory.iterdir():
+        sync_file(file)
     sync_directory(directory)
 
 
@@ -264,7 +288,6 @@ def _make_config(classifier: SentimentClassifier) -> dict[str, Any]:
     # A name is kept as a name; a tokenizer that the user made comes back as one, out of its own configuration.
     if isinstance(classifier.tokenizer, str):
         parameters["tokenizer"] = classifier.tokenizer
-    report = classifier.validation_report_
     config: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -274,12 +297,14 @@ def _make_config(classifier: SentimentClassifier) -> dict[str, Any]:
         "options": classifier.options_,
         "parameters": parameters,
         "tokenizer": tokenizer.config(),
+        "prediction": prediction_config(classifier),
         "training": {
             "texts": classifier.n_texts_,
             "seed": classifier.seed_,
             "best_epoch": classifier.best_epoch_,
             "history": classifier.history_,
-            "validation_confusion": None if report is None else report.confusion.tolist(),
+            **report_counts(classifier.validation_report_),
+            "calibration": None if classifier.calibration_ is None else asdict(classifier.calibration_),
         },
     }
     if isinstance(tokenizer, CallableTokenizer):
@@ -287,133 +312,16 @@ def _make_config(classifier: SentimentClassifier) -> dict[str, Any]:
     return config
 
 
-def _parameters(kind: type[SentimentClassifier], config: dict[str, Any], tokenizer: Tokenizer) -> dict[str, Any]:
+def _parameters(
+    kind: type[SentimentClassifier], config: dict[str, Any], tokenizer: Tokenizer, by_name: bool
+) -> dict[str, Any]:
     """Return the arguments of the classifier that was saved."""
-    stored = _get(config, "parameters", dict)
+    stored = get(config, "parameters", dict)
     names = set(inspect.signature(kind).parameters) - _NOT_STORED
     parameters = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items() if name in names}
     if isinstance(tokenizer, CallableTokenizer):
         return {**parameters, "tokenizer": tokenizer.function, "stop_words": tokenizer.stop_words or None}
-    if "tokenizer" not in stored:
+    if "tokenizer" not in stored or not by_name:
         return {**parameters, "tokenizer": tokenizer}
     lists = {"user_dictionary": tokenizer.user_dictionary or None, "stop_words": tokenizer.stop_words or None}
     return {**parameters, "tokenizer": tokenizer.name, **lists}
-
-
-def _make_tokenizer(directory: Path, config: dict[str, Any], function: Callable[[str], list[str]] | None) -> Tokenizer:
-    with _reading(directory / USER_DICTIONARY):
-        user_dictionary = load_words(directory / USER_DICTIONARY)
-    with _reading(directory / STOP_WORDS):
-        stop_words = load_words(directory / STOP_WORDS)
-    with _reading(directory / CONFIG):
-        stored = _get(config, "tokenizer", dict)
-        if stored.get("kind") == CallableTokenizer.name:
-            if function is None:
-                raise ValueError(
-                    f"the model was trained with the function {stored.get('function')} as its tokenizer, which is not "
-                    "stored; load it with load(path, tokenizer=function)"
-                )
-            return CallableTokenizer(function, stop_words)
-        if function is not None:
-            raise ValueError(f"tokenizer: expected None, since the model holds its tokenizer, {stored.get('kind')!r}")
-        tokenizer = tokenizer_from_config(stored, user_dictionary, stop_words)
-        trained_with, installed = stored.get("version"), tokenizer.config().get("version")
-    if trained_with != installed:
-        warnings.warn(
-            f"{directory}: trained with version {trained_with} of the tokenizer {tokenizer.name!r}, now used with "
-            f"version {installed}; tokens may differ",
-            stacklevel=4,
-        )
-    return tokenizer
-
-
-def _read_weights(file: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of a file, once their names, types and shapes are those expected."""
-    from safetensors import SafetensorError, safe_open
-
-    with _reading(file):
-        try:
-            with safe_open(file, framework="pt") as tensors:
-                names = set(tensors.keys())
-                if names != set(expected):
-                    missing, foreign = sorted(set(expected) - names), sorted(names - set(expected))
-                    raise ValueError(f"expected the tensors of this model; missing: {missing}, unknown: {foreign}")
-                for name, tensor in expected.items():
-                    shape = tensors.get_slice(name).get_shape()
-                    if shape != list(tensor.shape):
-                        raise ValueError(f"{name}: expected the shape {list(tensor.shape)}, got {shape}")
-                # Copies: the file is mapped, and may change or shrink as long as the model lives.
-                weights = {name: tensors.get_tensor(name).clone() for name in expected}
-        except SafetensorError as error:
-            raise ValueError(f"expected a safetensors file, got: {error}") from error
-        for name, tensor in expected.items():
-            if weights[name].dtype != tensor.dtype:
-                raise ValueError(f"{name}: expected {tensor.dtype}, got {weights[name].dtype}")
-    return weights
-
-
-def _check_sums(directory: Path, config: dict[str, Any]) -> None:
-    with _reading(directory / CONFIG):
-        sums = _get(config, "files", dict)
-    for name in _SUMMED:
-        file = directory / name
-        if not file.is_file():
-            raise BundleError(f"{file}: the file is missing; the model is not complete")
-        with _reading(file):
-            stored = sums.get(name)
-            if not isinstance(stored, dict):
-                raise ValueError(f"{CONFIG} does not list this file")
-            size = file.stat().st_size
-            if size != stored.get("bytes"):
-                raise ValueError(
-                    f"expected {stored.get('bytes')} bytes, got {size}; the file is damaged or was changed"
-                )
-            if _sum(file) != stored:
-                raise ValueError("expected other content (SHA-256 differs); the file is damaged or was changed")
-
-
-def _sum(file: Path) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return {"bytes": file.stat().st_size, "sha256": digest.hexdigest()}
-
-
-def _json(value: Any) -> bytes:
-    def plain(other: Any) -> Any:
-        # Parameters may be numpy's numbers and arrays.
-        return other.tolist() if hasattr(other, "tolist") else str(other)
-
-    try:
-        return (json.dumps(value, indent=2, ensure_ascii=False, default=plain) + "\n").encode("utf-8")
-    except UnicodeEncodeError:
-        # Half a surrogate pair in a label has no UTF-8, but an escape.
-        return (json.dumps(value, indent=2, default=plain) + "\n").encode("ascii")
-
-
-def _parse(file: Path) -> Any:
-    try:
-        return json.loads(file.read_bytes().decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"expected JSON, got: {error}; the file is damaged") from error
-
-
-def _get(config: dict[str, Any], key: str, kind: type) -> Any:
-    value = config.get(key)
-    if not isinstance(value, kind):
-        found = "nothing" if key not in config else type(value).__name__
-        raise ValueError(f"expected {key!r} to be of the type {kind.__name__}, got {found}")
-    return value
-
-
-@contextmanager
-def _reading(file: Path) -> Iterator[None]:
-    """Turn what goes wrong with a file into an error that names it."""
-    try:
-        yield
-    except BundleError:
-        raise
-    except (ValueError, TypeError, KeyError, OSError, OverflowError) as error:
-        message = str(error)
-        raise BundleError(message if message.startswith(f"{file}") else f"{file}: {message}") from error

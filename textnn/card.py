@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from textnn.evaluation import EvaluationReport
+from textnn.judging import Report
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LABELS_SHOWN = 50
 
 
-def write_card(classifier: SentimentClassifier, config: dict[str, Any], report: EvaluationReport | None) -> str:
+def write_card(classifier: SentimentClassifier, config: dict[str, Any], report: Report | None) -> str:
     """Return the card's Markdown.
 
     Parameters
@@ -38,7 +38,7 @@ def write_card(classifier: SentimentClassifier, config: dict[str, Any], report: 
         "",
         f"- Classes: {', '.join(labels)}",
         f"- Architecture: `{config['architecture']}`, {parameters:,} parameters",
-        f"- Tokenizer: `{config['tokenizer']['kind']}`, vocabulary of {len(classifier.vocabulary_):,} tokens",
+        f"- Tokenizer: `{_tokenizer(config['tokenizer'])}`, vocabulary of {len(classifier.vocabulary_):,} tokens",
         f"- Trained on {classifier.n_texts_:,} texts, {len(classifier.history_)} epochs, "
         f"weights of epoch {classifier.best_epoch_}, seed {classifier.seed_}",
         "",
@@ -74,5 +74,10 @@ def write_card(classifier: SentimentClassifier, config: dict[str, Any], report: 
     return "\n".join(lines) + "\n"
 
 
-def _figures(report: EvaluationReport) -> list[str]:
+def _tokenizer(config: dict[str, Any]) -> str:
+    """Return kind and version: where these are not installed, the model is used on request only."""
+    return f"{config['kind']} {config.get('version', '')}".rstrip()
+
+
+def _figures(report: Report) -> list[str]:
     return ["```", report.summary(), "```"]

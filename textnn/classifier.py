@@ -1,7 +1,8 @@
 """The classifier: raw text and labels in, labels and probabilities out.
 
-    fit       texts, labels -> ``fitting.fit`` -> fitted attributes, all at once
-    predict   texts -> tokens -> ids -> logits -> softmax -> classes_[argmax]
+    fit, partial_fit   texts, labels -> ``fitting.fit`` -> fitted attributes, all at once
+    predict, ...       ``fitted.FittedMixin``
+    save, load         ``bundle``
 
 It follows scikit-learn's contract for estimators, so that ``clone``, ``cross_val_score`` and searches work on it. A fit
 that fails or is interrupted leaves the classifier as it was.
@@ -9,43 +10,35 @@ that fails or is interrupted leaves the classifier as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from textnn.checkpoint import Checkpoint
 from textnn.distributed import ALONE, Group
-from textnn.evaluation import EvaluationReport
-from textnn.fitting import fit, softmax
-from textnn.inputs import check_texts
-from textnn.labels import check_labels
-from textnn.text import Tokenizer, Vocabulary, encode
-from textnn.training import predict_logits
-
-if TYPE_CHECKING:
-    from textnn.models import TextModel
-
-Array = np.ndarray[Any, np.dtype[Any]]
-Texts = Iterable[str]
-
-# Texts that are tokenized and classified at a time: memory stays bounded, batches of similar lengths stay possible.
-_CHUNK = 4096
+from textnn.fitted import FittedMixin, Texts
+from textnn.fitting import Fitted, fit
+from textnn.inputs import check_new_classes
+from textnn.judging import Report
+from textnn.text import Tokenizer
 
 
-class SentimentClassifier(ClassifierMixin, BaseEstimator):
-    """Classifies texts with a neural network; two or more classes.
+class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
+    """Classifies texts with a neural network; two or more classes, of which a text has one, or any number.
 
     Every parameter that is None takes the architecture's own default; ``options_`` has what it came to.
 
     Parameters
     ----------
     architecture
-        ``"textcnn"``, ``"bilstm"``, ``"lstm"`` or ``"lecture-lstm"``.
+        ``"wide-textcnn"``, ``"textcnn"``, ``"bilstm"``, ``"lstm"`` or ``"lecture-lstm"``; docs/accuracy.md compares them.
     tokenizer
-        ``"jieba"``, ``"char"``, ``"whitespace"``, a function from a text to its tokens, or a Tokenizer.
+        ``"jieba"``, ``"rjieba"`` (the same words, 20 times faster), ``"char"``, ``"whitespace"``, a function from a text
+        to its tokens, or a Tokenizer.
     user_dictionary, stop_words
         Path of a text file with one entry a line, or the entries; see :func:`textnn.text.make_tokenizer`.
     min_count
@@ -54,8 +47,15 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         Size of the vocabulary at most.
     max_length
         Tokens of a text after this many are cut off.
-    embedding_dim, hidden_size, num_layers, channels, kernel_sizes
+    max_characters
+        The same of characters, for an architecture that reads them.
+    embedding_dim, hidden_size, num_layers, channels, kernel_sizes, character_kernel_sizes
         Sizes of the network; an architecture has only some of them.
+    word_ngrams, character_ngrams, ngram_buckets, ngram_dropout
+        Lengths of the n-grams of words and of characters that the wide part looks at, rows of the table that they are
+        hashed into, and the share of them that is dropped in training.
+    ensemble
+        So many networks are trained at once, and the mean of their logits counts.
     dropout
         Share of the features that are dropped before the last layer, in training.
     word_dropout
@@ -64,8 +64,29 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         Passes over the training texts at most.
     batch_size, learning_rate, weight_decay, label_smoothing
         As usual.
+    clip_norm
+        Norm of all gradients together at most; 0: no limit.
+    schedule, warmup
+        How the learning rate falls over all epochs, ``"constant"``, ``"linear"`` or ``"cosine"``, and the share of all
+        steps in which it rises before.
+    output
+        ``"softmax"``, or for two classes ``"sigmoid"``: one logit, and binary cross entropy. Labels of which a text may
+        have several always take a sigmoid each.
+    class_weight
+        How much the texts of a class count: None, a dictionary from labels to numbers, or ``"balanced"``, by which all
+        classes count the same. Where a text may have several labels: how much the texts with a label count against
+        those without it.
+    threshold
+        Where a text may have several labels: the probability from which on it has one, or ``"auto"`` for the one of the
+        best F1 of each label on the validation part.
+    calibrate
+        Whether to fit a temperature on a validation part of 100 texts or more, so that probabilities are as sure as
+        they are right. It does not change which class is the most probable.
+    warm_start
+        Whether ``fit`` goes on from the weights of the last fit, with its classes, tokenizer and vocabulary.
     validation_fraction
-        Share of the texts that is held out, stratified by class, unless ``fit`` is given validation data.
+        Share of the texts that is held out, stratified by class, unless ``fit`` is given validation data. A text that
+        occurs several times is not split up.
     patience
         Stop after so many epochs in a row without a better accuracy on the validation part, and go back to the best
         weights. 0: train all epochs, keep the last weights.
@@ -81,12 +102,12 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_
         The labels, [classes], in the order of the columns of ``predict_proba``.
-    tokenizer_, vocabulary_
-        From text to ids.
+    tokenizer_, vocabulary_, characters_
+        From text to ids of words, and of characters; the last one None for an architecture that does not read them.
     model_
         The network, in evaluation mode.
     frozen_
-        After :meth:`freeze` the form of the network that predictions come from, else None.
+        The form of it that predictions come from, made at the first of them or by :meth:`freeze`; before, None.
     options_
         All options of the architecture as they were used.
     history_
@@ -94,7 +115,15 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
     best_epoch_
         The epoch, from 1, whose weights the model has.
     validation_report_
-        An :class:`~textnn.evaluation.EvaluationReport` of the validation part, or None without one.
+        An :class:`~textnn.evaluation.EvaluationReport` of the validation part, or None without one; where a text may
+        have several labels a :class:`~textnn.multilabel.MultilabelReport`.
+    multilabel_
+        Whether a text may have several labels, or none.
+    thresholds_
+        Then the probability from which on a text has a label, [classes]; else None.
+    temperature_, calibration_
+        What logits are divided by, and what that did to the loss on the validation part
+        (:class:`~textnn.calibration.Calibration`), or 1 and None.
     n_texts_
         The number of texts that the model was trained on, without those of the validation part.
     seed_
@@ -111,18 +140,25 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        architecture: str = "textcnn",
+        architecture: str = "wide-textcnn",
         tokenizer: str | Callable[[str], list[str]] | Tokenizer = "jieba",
         user_dictionary: str | PathLike[str] | Iterable[str] | None = None,
         stop_words: str | PathLike[str] | Iterable[str] | None = None,
         min_count: int | None = None,
         max_vocabulary: int | None = None,
         max_length: int | None = None,
+        max_characters: int | None = None,
         embedding_dim: int | None = None,
         hidden_size: int | None = None,
         num_layers: int | None = None,
         channels: int | None = None,
         kernel_sizes: Sequence[int] | None = None,
+        character_kernel_sizes: Sequence[int] | None = None,
+        word_ngrams: Sequence[int] | None = None,
+        character_ngrams: Sequence[int] | None = None,
+        ngram_buckets: int | None = None,
+        ngram_dropout: float | None = None,
+        ensemble: int | None = None,
         dropout: float | None = None,
         word_dropout: float | None = None,
         epochs: int | None = None,
@@ -130,6 +166,14 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         learning_rate: float | None = None,
         weight_decay: float | None = None,
         label_smoothing: float | None = None,
+        clip_norm: float | None = None,
+        schedule: str | None = None,
+        warmup: float | None = None,
+        output: str | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
+        threshold: float | str = 0.5,
+        calibrate: bool = True,
+        warm_start: bool = False,
         validation_fraction: float | None = None,
         patience: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -143,11 +187,18 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         self.min_count = min_count
         self.max_vocabulary = max_vocabulary
         self.max_length = max_length
+        self.max_characters = max_characters
         self.embedding_dim = embedding_dim
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.channels = channels
         self.kernel_sizes = kernel_sizes
+        self.character_kernel_sizes = character_kernel_sizes
+        self.word_ngrams = word_ngrams
+        self.character_ngrams = character_ngrams
+        self.ngram_buckets = ngram_buckets
+        self.ngram_dropout = ngram_dropout
+        self.ensemble = ensemble
         self.dropout = dropout
         self.word_dropout = word_dropout
         self.epochs = epochs
@@ -155,30 +206,34 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
+        self.clip_norm = clip_norm
+        self.schedule = schedule
+        self.warmup = warmup
+        self.output = output
+        self.class_weight = class_weight
+        self.threshold = threshold
+        self.calibrate = calibrate
+        self.warm_start = warm_start
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
 
-    classes_: Array
-    tokenizer_: Tokenizer
-    vocabulary_: Vocabulary
-    model_: TextModel
-    frozen_: TextModel | None = None
-    options_: dict[str, Any]
     history_: list[dict[str, Any]]
     best_epoch_: int
-    validation_report_: EvaluationReport | None
+    validation_report_: Report | None
     n_texts_: int
     seed_: int
 
     def fit(
         self,
         texts: Texts,
-        labels: Iterable[Hashable],
-        validation_data: tuple[Texts, Iterable[Hashable]] | None = None,
+        labels: Any,
+        validation_data: tuple[Texts, Any] | None = None,
         distributed: bool = False,
+        sample_weight: Any = None,
+        checkpoint: Checkpoint | str | PathLike[str] | None = None,
     ) -> SentimentClassifier:
         """Train on texts and their labels.
 
@@ -187,13 +242,20 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
         texts
             Strings.
         labels
-            One a text, any hashable values, at least two different ones.
+            One a text, any hashable values, at least two different ones. Or several a text: a list or set for each, or
+            a matrix of 0 and 1, [texts, classes], dense or sparse.
         validation_data
             Texts and labels to choose the best epoch by; no part of ``texts`` is held out then.
         distributed
             Whether the processes of ``torch.distributed``'s default group train one classifier together. Each gives its
             share of the texts, process r of W the texts ``all_texts[r::W]``, and of the validation data, and gets the
             same classifier; docs/distributed.md has more. The seed is that of process 0.
+        sample_weight
+            How much each text counts, numbers from 0, [texts]. One of weight n is a text that occurs n times, one of
+            weight 0 as good as absent: its words are not learnt either. Also in the figures that choose the best epoch.
+        checkpoint
+            Directory to keep the state of the training in, so that it can be gone on with after a break, or a
+            :class:`~textnn.checkpoint.Checkpoint`, which says whether to go on; docs/training.md has more.
 
         Returns
         -------
@@ -208,106 +270,72 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
             If the loss becomes infinite or NaN.
         PeerError
             If another process fails.
+
+        Warns
+        -----
+        UserWarning
+            If texts occur more than once, with different labels, or in the validation data too.
         """
-        fitted = fit(self, texts, labels, validation_data, Group.default() if distributed else ALONE)
-        self.classes_, self.tokenizer_, self.vocabulary_ = fitted.classes, fitted.tokenizer, fitted.vocabulary
-        self.model_, self.frozen_ = fitted.model, None
-        self.options_, self.seed_, self.n_texts_ = fitted.options, fitted.seed, fitted.n_texts
+        group = Group.default() if distributed else ALONE
+        go_on = bool(self.warm_start) and hasattr(self, "model_")
+        fitted = fit(self, texts, labels, validation_data, group, sample_weight, Checkpoint.of(checkpoint), go_on)
+        self._take(fitted)
+        self.temperature_, self.calibration_ = fitted.judged.temperature, fitted.judged.calibration
+        self.thresholds_, self.validation_report_ = fitted.judged.thresholds, fitted.judged.report
+        self.seed_, self.n_texts_ = fitted.seed, fitted.n_texts
         self.history_ = [epoch.to_dict() for epoch in fitted.trained.history]
-        self.best_epoch_, self.validation_report_ = fitted.trained.best_epoch, fitted.report
+        self.best_epoch_ = fitted.trained.best_epoch
         return self
 
-    def predict_proba(self, texts: Texts) -> Array:
-        """Return the probability of each class, float64 [texts, classes]; each row sums to 1.
+    def partial_fit(
+        self, texts: Texts, labels: Any, classes: Iterable[Hashable] | None = None, sample_weight: Any = None
+    ) -> SentimentClassifier:
+        """Train on more texts: one pass over them, from the weights that there are.
 
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the classifier has not been fitted.
-        TypeError
-            If ``texts`` is not a collection of strings.
-        """
-        check_is_fitted(self, "model_")
-        texts = check_texts(texts)
-        model, device = self.frozen_ or self.model_, next(self.model_.parameters()).device
-        probabilities = np.empty((len(texts), len(self.classes_)))
-        for start in range(0, len(texts), _CHUNK):
-            chunk = texts[start : start + _CHUNK]
-            data = encode(chunk, self.tokenizer_, self.vocabulary_, self.options_["max_length"])
-            probabilities[start : start + len(chunk)] = softmax(predict_logits(model, data, device=device))
-        return probabilities
-
-    def predict(self, texts: Texts) -> Array:
-        """Return the most probable class of each text, [texts]; raises as :meth:`predict_proba` does."""
-        probabilities = self.predict_proba(texts)
-        return self.classes_[probabilities.argmax(axis=1)]
-
-    def score(self, texts: Texts, labels: Iterable[Hashable], sample_weight: Sequence[float] | None = None) -> float:
-        """Return the accuracy: the share of texts, weighted if asked for, whose label was predicted.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument makes no sense.
-        """
-        texts = check_texts(texts)
-        values = check_labels(labels, len(texts))
-        if not texts:
-            raise ValueError("texts: expected at least one text to score, got none")
-        right = [predicted == label for predicted, label in zip(self.predict(texts).tolist(), values, strict=True)]
-        return float(np.average(right, weights=sample_weight))
-
-    def evaluate(self, texts: Texts, labels: Iterable[Hashable], worst: int = 10) -> EvaluationReport:
-        """Compare the predictions with labels.
+        The first call makes vocabulary and classes of its texts; in later ones, words that it did not have stay unknown
+        and labels have to be among its classes. After :meth:`fit` it goes on from there. Each call begins with a new
+        optimizer, and none holds texts out: temperature and thresholds stay as they are.
 
         Parameters
         ----------
-        texts, labels
-            As for :meth:`fit`. A label that the classifier does not know counts as an error wherever it occurs.
-        worst
-            How many errors to list.
+        texts, labels, sample_weight
+            As for :meth:`fit`.
+        classes
+            In the first call: all labels that will ever come, if its own are not all of them.
 
         Returns
         -------
-        EvaluationReport
-            Accuracy, figures of each class, confusion matrix, the errors that the classifier was surest of.
+        SentimentClassifier
+            Itself. ``n_texts_`` and ``history_`` add up, with an entry in the latter for each call.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument makes no sense.
+            If an argument or a parameter makes no sense.
+        TrainingError
+            If the loss becomes infinite or NaN.
         """
-        texts = check_texts(texts)
-        values = check_labels(labels, len(texts))
-        return EvaluationReport.from_predictions(
-            self.classes_.tolist(), values, self.predict_proba(texts), texts, worst
-        )
-
-    def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> SentimentClassifier:
-        """Predict from a form of the network for inference only, until the next fit.
-
-        For ``"textcnn"`` a table of the products of words and kernels takes the place of the convolution; see
-        :meth:`textnn.EmbeddingTextConv.freeze`. The LSTMs can be frozen in ``"int8"`` (:meth:`textnn.LSTM.freeze`); in
-        ``"float32"`` they predict as before, with a warning. ``model_`` stays, and is what :meth:`save` writes.
-
-        Parameters
-        ----------
-        memory_limit
-            Bytes that the table may take; the most frequent words come first. None is no limit.
-        dtype
-            ``"float32"`` (default), ``"int16"`` or ``"int8"``; the latter two round, so that probabilities change a
-            little.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument makes no sense.
-        """
-        check_is_fitted(self, "model_")
-        self.frozen_ = self.model_.freeze(memory_limit, dtype)
+        go_on = hasattr(self, "model_")
+        if go_on and classes is not None:
+            check_new_classes(classes, self.classes_)
+        fitted = fit(self, texts, labels, None, ALONE, sample_weight, None, go_on, one_pass=True, classes=classes)
+        self._take(fitted)
+        if not go_on:
+            self.seed_, self.n_texts_, self.history_, self.thresholds_ = fitted.seed, 0, [], fitted.judged.thresholds
+            self.temperature_, self.calibration_ = 1.0, None
+        self.validation_report_ = None
+        self.n_texts_ += fitted.n_texts
+        self.best_epoch_ = len(self.history_) + 1
+        self.history_ = [*self.history_, {**fitted.trained.history[0].to_dict(), "epoch": self.best_epoch_}]
         return self
 
-    def save(self, path: str | PathLike[str], report: EvaluationReport | None = None) -> None:
+    def _take(self, fitted: Fitted) -> None:
+        self.label_kind_, self.classes_ = fitted.kind, fitted.classes
+        self.tokenizer_, self.vocabulary_, self.characters_ = fitted.tokenizer, fitted.vocabulary, fitted.characters
+        self.model_, self.options_ = fitted.model, fitted.options
+        self._get_ready()
+
+    def save(self, path: str | PathLike[str], report: Report | None = None) -> None:
         """Save the fitted classifier as a directory; see :func:`textnn.bundle.save`.
 
         Parameters
@@ -331,37 +359,48 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator):
     def load(
         cls,
         path: str | PathLike[str],
-        tokenizer: Callable[[str], list[str]] | None = None,
+        tokenizer: str | Callable[[str], list[str]] | Tokenizer | None = None,
         device: str = "cpu",
-        frozen: bool | str = False,
+        frozen: bool | str = True,
     ) -> SentimentClassifier:
-        """Load a saved classifier; its predictions are those of the saved one, to the bit unless frozen.
+        """Load a saved classifier; its predictions are those of the saved one.
+
+        The tokenizer is a part of it: where that of the training is not installed, or in another version, the model is
+        refused unless ``tokenizer`` asks for one.
 
         Parameters
         ----------
         path
             The directory.
         tokenizer
-            The function that the model was trained with, if it was trained with one: functions are not saved.
+            To be used in place of that of the training, with a warning if it is not the same: a name (``"rjieba"``,
+            which takes over the options, user dictionary and stop words of the training), a function or a Tokenizer. A
+            model that was trained with a function needs that function: functions are not saved.
         device
             Where to use the model.
         frozen
-            Whether to :meth:`freeze` it: True, or the dtype.
+            The dtype to :meth:`freeze` the network in; True lets it be frozen by itself at the first prediction, False
+            keeps it as it was trained.
 
         Raises
         ------
         BundleError
-            If the directory is none of textnn's, or is damaged; the message names the file.
-        ValueError
-            If ``frozen`` is no dtype that the network can be frozen in.
+            If the directory is none of textnn's, or is damaged; the message names the file. If the tokenizer of the
+            training is not here and ``tokenizer`` is None; the message says what is needed.
+        TypeError, ValueError
+            If ``tokenizer`` is none, or its library is not installed; if ``frozen`` is no dtype that the network can be
+            frozen in.
         """
         from textnn.bundle import load
 
         classifier = load(path, tokenizer, device, cls)
-        return classifier.freeze(dtype=None if frozen is True else frozen) if frozen else classifier
+        if frozen is True:
+            return classifier
+        return classifier.freeze(dtype=frozen) if frozen else classifier.unfreeze()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
+        tags.classifier_tags.multi_label = True
         return tags

@@ -168,13 +168,13 @@ class EvaluationReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
-        macro = _figures(self.macro)
+        macro = figures(self.macro)
         return {
             "texts": self.texts,
             "errors": self.errors,
             "accuracy": self.accuracy,
             "macro": {name: macro[name] for name in ("precision", "recall", "f1")},
-            "classes": [_figures(metrics) for metrics in self.per_class],
+            "classes": [figures(metrics) for metrics in self.per_class],
             "confusion_matrix": {"labels": [plain_label(c) for c in self.classes], "rows": self.confusion.tolist()},
             "worst_errors": [
                 {**vars(error), "label": plain_label(error.label), "predicted": plain_label(error.predicted)}
@@ -191,13 +191,13 @@ class EvaluationReport:
         lines = [
             f"accuracy {self.accuracy:.4f} ({self.texts - self.errors:,} of {self.texts:,} texts)",
             "",
-            *_table(["class", "precision", "recall", "F1", "texts"], rows),
+            *table(["class", "precision", "recall", "F1", "texts"], rows),
         ]
         if len(self.classes) <= _MATRIX_CLASSES:
             names = [str(label) for label in self.classes]
             counts = [[f"{count:,}" for count in row] for row in self.confusion.tolist()]
             lines += ["", "confusion matrix (rows: true class, columns: predicted class)"]
-            lines += _table(["", *names], [[name, *row] for name, row in zip(names, counts, strict=True)])
+            lines += table(["", *names], [[name, *row] for name, row in zip(names, counts, strict=True)])
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -222,21 +222,23 @@ def shorten(text: str, width: int = _TEXT_WIDTH) -> str:
     return line if cell_len(line) <= width else set_cell_size(line, width - 1).rstrip() + "…"
 
 
+def class_metrics(label: Hashable, hits: int, predicted: int, support: int) -> ClassMetrics:
+    """Return the figures of a class from how often it was predicted rightly, was predicted at all, and was true."""
+    f1 = 2 * hits / max(predicted + support, 1)
+    return ClassMetrics(label, hits / max(predicted, 1), hits / max(support, 1), f1, support)
+
+
 def _class_metrics(classes: list[Hashable], confusion: np.ndarray[Any, np.dtype[np.int64]]) -> list[ClassMetrics]:
-    hits = np.diagonal(confusion).astype(float)
-    predicted, support = confusion.sum(axis=0), confusion.sum(axis=1)
-    precision = hits / np.maximum(predicted, 1)
-    recall = hits / np.maximum(support, 1)
-    f1 = 2 * hits / np.maximum(predicted + support, 1)
-    figures = zip(classes, precision.tolist(), recall.tolist(), f1.tolist(), support.tolist(), strict=True)
-    return [ClassMetrics(*row) for row in figures]
+    counts = np.diagonal(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
+    return [class_metrics(*row) for row in zip(classes, *(count.tolist() for count in counts), strict=True)]
 
 
-def _figures(metrics: ClassMetrics) -> dict[str, Any]:
+def figures(metrics: ClassMetrics) -> dict[str, Any]:
+    """Return the figures of a class as plain values, for JSON."""
     return {**vars(metrics), "label": plain_label(metrics.label)}
 
 
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+def table(header: list[str], rows: list[list[str]]) -> list[str]:
     """Align a table for a terminal: first column to the left, numbers to the right, wide characters counted as two."""
     from rich.cells import cell_len
 

@@ -1,34 +1,47 @@
 """Fitting a classifier: from raw texts and labels to everything that a fitted classifier has.
 
-    texts -> tokens -> vocabulary -> ids -> split -> model trained -> Fitted
+    texts, labels -> split -> tokens -> vocabulary -> ids -> model trained -> temperature, thresholds -> Fitted
 
 In a group of processes each begins with a share of the texts and tokenizes it; only small things go between them:
 
-    labels -> classes, codes of all texts -> the same split everywhere
-    counts of the tokens of each share    -> the vocabulary
-    ids of each share                     -> the ids of all texts, in the order of one process that has them all
-    probabilities, texts of the errors    -> the report on the validation part
+    labels -> classes; codes, weights, keys -> the same split everywhere
+    texts that occur more than once         -> warnings, from process 0
+    counts of the tokens of each share      -> the vocabulary
+    ids of each share                       -> the ids of all texts, in the order of one process that has them all
+    probabilities, texts of the errors      -> the report on the validation part
 
-Alone a process is a group of one.
+Alone a process is a group of one. A fit may go on from an earlier one, whose classes, vocabulary and weights it takes.
 """
 
 from __future__ import annotations
 
 import itertools
+import warnings
 import zlib
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from textnn.distributed import Group, Numbers, joint_numbers
-from textnn.evaluation import EvaluationReport
-from textnn.inputs import check_device, check_texts, check_validation, make_seed
-from textnn.labels import check_labels, encode_labels, find_classes
-from textnn.models import TextModel, build_model, resolve_options
+from textnn.checkpoint import Checkpoint
+from textnn.distributed import Group
+from textnn.inputs import check_device, check_texts, check_threshold, check_validation, make_seed
+from textnn.judging import Judged, judge
+from textnn.models import CHARACTERS, TextModel, build_model, get_architecture, resolve_options
+from textnn.objectives import Objective, make_objective
 from textnn.progress import make_reporter
+from textnn.splitting import Part, Shares, split, text_keys
+from textnn.targets import (
+    LABEL,
+    Targets,
+    check_joint_classes,
+    check_kind,
+    find_joint_classes,
+    no_codes,
+    read_targets,
+)
 from textnn.text import (
     RaggedDataset,
     TokenCounts,
@@ -36,9 +49,12 @@ from textnn.text import (
     Vocabulary,
     encode_tokens,
     make_tokenizer,
+    split_characters,
     tokenize,
 )
-from textnn.training import Trained, TrainingOptions, predict_logits, seeded, set_seed, stratified_split, train
+from textnn.text.audit import find_duplicates
+from textnn.training import Trained, TrainingOptions, seeded, set_seed, train
+from textnn.weighting import check_weights, class_factors, row_weights
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
@@ -50,11 +66,18 @@ OPTIONS = (
     "min_count",
     "max_vocabulary",
     "max_length",
+    "max_characters",
     "embedding_dim",
     "hidden_size",
     "num_layers",
     "channels",
     "kernel_sizes",
+    "character_kernel_sizes",
+    "word_ngrams",
+    "character_ngrams",
+    "ngram_buckets",
+    "ngram_dropout",
+    "ensemble",
     "dropout",
     "word_dropout",
     "epochs",
@@ -62,6 +85,10 @@ OPTIONS = (
     "learning_rate",
     "weight_decay",
     "label_smoothing",
+    "clip_norm",
+    "schedule",
+    "warmup",
+    "output",
     "validation_fraction",
     "patience",
 )
@@ -71,42 +98,59 @@ OPTIONS = (
 class Fitted:
     """What a fit came to; the same in all processes of a group."""
 
+    kind: str
     classes: Array
     tokenizer: Tokenizer
     vocabulary: Vocabulary
+    characters: Vocabulary | None
     model: TextModel
     options: dict[str, Any]
     seed: int
     n_texts: int
     trained: Trained
-    report: EvaluationReport | None
+    judged: Judged
 
 
 @dataclass(frozen=True)
-class Part:
-    """The texts to train on, or those that are held out.
+class _Corpus:
+    """This process's texts, to train on and then those of ``validation_data``.
 
     Attributes
     ----------
-    rows
-        This process's texts of the part, as positions in its share.
-    places
-        For each process the places of its texts within the part, rising: ``places[rank][i]`` is that of ``rows[i]``.
+    kind, classes
+        Of all processes' labels; see :class:`textnn.targets.Targets`.
+    texts, values
+        Strings, and their labels as the user gave them.
+    codes, weights, keys
+        Their labels as the network takes them, how much they count, and what is the same for the same texts.
+    size
+        How many of them are to train on.
+    validation
+        Whether there is ``validation_data``.
     """
 
-    rows: list[int]
-    places: list[Numbers]
-
-    def __len__(self) -> int:
-        return sum(len(places) for places in self.places)
+    kind: str
+    classes: Array
+    texts: list[str]
+    values: list[Any]
+    codes: Array
+    weights: Array
+    keys: Array
+    size: int
+    validation: bool
 
 
 def fit(
     classifier: SentimentClassifier,
     texts: Iterable[str],
-    labels: Iterable[Hashable],
-    validation_data: tuple[Iterable[str], Iterable[Hashable]] | None,
+    labels: Any,
+    validation_data: tuple[Iterable[str], Any] | None,
     group: Group,
+    sample_weight: Any = None,
+    checkpoint: Checkpoint | None = None,
+    go_on: bool = False,
+    one_pass: bool = False,
+    classes: Iterable[Hashable] | None = None,
 ) -> Fitted:
     """Train by the parameters of a classifier, which stays as it is; see :meth:`SentimentClassifier.fit`.
 
@@ -114,100 +158,229 @@ def fit(
     ----------
     classifier
         Its parameters are used.
-    texts, labels, validation_data
+    texts, labels, validation_data, sample_weight
         In a group of processes the share of this one.
     group
         The processes that train together.
+    checkpoint
+        Where the training keeps its state.
+    go_on
+        Whether to go on from what the classifier was fitted to: with its classes, tokenizer, vocabulary and weights.
+    one_pass
+        Whether to see each text once and hold none out, and, when going on, to do without texts of some classes.
+    classes
+        All classes, where the labels are not all of them; of no effect with ``go_on``.
     """
     with group.together():
         options = resolve_options(classifier.architecture, {name: getattr(classifier, name) for name in OPTIONS})
+        if one_pass:
+            options |= {"epochs": 1, "patience": 0, "validation_fraction": 0.0, "schedule": "constant", "warmup": 0.0}
         device = check_device(classifier.device)
         seed = make_seed(classifier.random_state)
+        if go_on and one_pass:  # another order of texts in each pass
+            seed = (classifier.seed_ + classifier.n_texts_) % 2**32
+        check_threshold(classifier.threshold)
         texts = check_texts(texts)
-        values = check_labels(labels, len(texts))
-    names = group.gather(list(dict.fromkeys(values)))
+        targets = read_targets(labels, len(texts))
+        weights = check_weights(sample_weight, len(texts))
+    offers = group.gather((targets.kind, len(targets), targets.columns, targets.names(np.flatnonzero(weights > 0))))
     with group.together():
-        classes = find_classes(list(itertools.chain.from_iterable(names)))
-        codes = encode_labels(values, classes)
-        more_texts, more_labels = _check_validation(validation_data, group)
-        more_codes = encode_labels(more_labels, classes, "validation_data labels")
-        tokenizer = make_tokenizer(classifier.tokenizer, classifier.user_dictionary, classifier.stop_words)
-        settings = {"architecture": classifier.architecture, "validation_data": validation_data is not None, **options}
+        if go_on:
+            kind, found = classifier.label_kind_, classifier.classes_
+            check_joint_classes(offers, kind, found, not one_pass)
+            if classifier.architecture != (before := classifier.model_.name):
+                message = f"expected {before!r}, as the classifier was fitted with, got {classifier.architecture!r}"
+                raise ValueError(f"architecture: {message}; a fit from the start needs warm_start=False")
+        else:
+            kind, found = find_joint_classes(offers, classes)
+        outputs = make_objective(options["output"], kind != LABEL, 0.0).outputs(len(found))
+        corpus = _make_corpus(kind, found, texts, targets, weights, validation_data, group)
+        tokenizer = _make_tokenizer(classifier, go_on)
         words = repr((tokenizer.stop_words, tokenizer.user_dictionary)).encode("utf-8", "surrogatepass")
+        settings = {"architecture": classifier.architecture, "validation_data": corpus.validation, **options}
         settings |= {"tokenizer": tokenizer.config(), "checksum of its words": zlib.crc32(words)}
+        settings |= {"class_weight": classifier.class_weight, "threshold": classifier.threshold, "going on": go_on}
     group.check_same("the parameters", settings)
     seed = group.first(seed)
-    if validation_data is None:
-        training, held_out = _split(codes, options["validation_fraction"], seed, group)
-    else:
-        training, held_out = _whole(len(codes), 0, group), _whole(len(more_codes), len(codes), group)
-        if not held_out:
-            raise group.fail(ValueError("validation_data: expected at least one text, got none"))
-    texts, codes = texts + more_texts, codes + more_codes
+    training, held_out = _split(corpus, options["validation_fraction"], seed, group)
+    _warn_of_duplicates(corpus, training, held_out, group)
 
     reporter = make_reporter(classifier.verbose if group.rank == 0 else 0)
-    with reporter.tokenizing(len(texts)) as progress, group.together():
-        tokens = list(tokenize(texts, tokenizer, progress))
-    vocabulary = _make_vocabulary(tokens, training, options, group)
+    with reporter.tokenizing(len(corpus.texts)) as progress, group.together():
+        tokens = list(tokenize(corpus.texts, tokenizer, progress))
+    streams, limits = [tokens], [options["max_length"]]
+    if CHARACTERS in get_architecture(classifier.architecture).streams:
+        streams.append([split_characters(text) for text in corpus.texts])
+        limits.append(options["max_characters"])
+    if go_on:
+        known = (classifier.vocabulary_, classifier.characters_)
+        vocabularies = [vocabulary for vocabulary in known if vocabulary is not None]
+    else:
+        vocabularies = [_make_vocabulary(stream, training, options, group) for stream in streams]
     data, validation = (
-        _encode(tokens, codes, part, vocabulary, options["max_length"], group) for part in (training, held_out)
+        _encode(streams, vocabularies, limits, corpus.codes, part, group) for part in (training, held_out)
     )
-    del tokens
+    del tokens, streams
+    objective = _weigh(classifier.class_weight, corpus, options, (training, held_out), (data, validation), group)
     with seeded(seed, device):
-        model = build_model(classifier.architecture, len(vocabulary), len(classes), options).to(device)
+        model = build_model(classifier.architecture, [*map(len, vocabularies)], outputs, options).to(device)
+        if go_on:
+            with group.together():
+                _take_weights(model, classifier, options)
         group.share_weights(model)
         if group.rank:  # other dropout in each part of a batch
             set_seed(seed + group.rank, device)
-        generator = torch.Generator().manual_seed(seed)
-        trained = train(model, data, TrainingOptions.of(options), generator, validation, reporter, device, group)
-    report = _report(model, validation, texts, held_out, classes, device, group) if held_out else None
-    return Fitted(classes, tokenizer, vocabulary, model, options, seed, len(training), trained, report)
+        trained = train(
+            model,
+            data,
+            TrainingOptions.of(options),
+            torch.Generator().manual_seed(seed),
+            validation,
+            reporter,
+            device,
+            group,
+            objective,
+            checkpoint,
+            {
+                **settings,
+                "classes": found.tolist(),
+                "vocabulary": [words.tokens for words in vocabularies],
+                "seed": seed,
+            },
+        )
+    judged = judge(
+        model,
+        validation,
+        objective,
+        kind,
+        found,
+        corpus.texts,
+        held_out,
+        device,
+        group,
+        calibrate=classifier.calibrate,
+        threshold=classifier.threshold,
+    )
+    vocabulary, characters = [*vocabularies, None][:2]
+    return Fitted(kind, found, tokenizer, vocabulary, characters, model, options, seed, len(training), trained, judged)
 
 
-def _check_validation(
-    validation_data: tuple[Iterable[str], Iterable[Hashable]] | None, group: Group
-) -> tuple[list[str], list[Hashable]]:
-    if validation_data is None:
-        return [], []
-    if group.size > 1 and isinstance(validation_data, tuple | list) and len(validation_data) == 2:
-        # A share may be empty.
-        texts = check_texts(validation_data[0], "validation_data texts")
-        return texts, check_labels(validation_data[1], len(texts), "validation_data labels")
-    return check_validation(validation_data)
+def _make_corpus(
+    kind: str,
+    classes: Array,
+    texts: list[str],
+    targets: Targets,
+    weights: Array,
+    validation_data: tuple[Iterable[str], Any] | None,
+    group: Group,
+) -> _Corpus:
+    more_texts: list[str] = []
+    more = Targets(kind, [])
+    if validation_data is not None:
+        more_texts, more = check_validation(validation_data, empty=group.size > 1)
+        check_kind(more, kind, "validation_data labels")
+    parts = [targets.encode(classes, counted=weights > 0) if texts else no_codes(kind, classes)]
+    parts += [more.encode(classes, "validation_data labels") if more_texts else no_codes(kind, classes)]
+    return _Corpus(
+        kind,
+        classes,
+        texts + more_texts,
+        targets.sorted_values(classes) + more.sorted_values(classes),
+        np.concatenate(parts),
+        np.concatenate([weights, np.ones(len(more_texts))]),
+        text_keys(texts + more_texts),
+        len(texts),
+        validation_data is not None,
+    )
 
 
-def _whole(size: int, start: int, group: Group) -> Part:
-    """The part that has all texts of each share, from a position in the share on."""
-    sizes = group.gather(size)
-    return Part(list(range(start, start + size)), [joint_numbers(sizes, rank) for rank in range(group.size)])
+def _make_tokenizer(classifier: SentimentClassifier, go_on: bool) -> Tokenizer:
+    if go_on:
+        return classifier.tokenizer_
+    return make_tokenizer(classifier.tokenizer, classifier.user_dictionary, classifier.stop_words)
 
 
-def _split(codes: Sequence[int], fraction: float, seed: int, group: Group) -> tuple[Part, Part]:
-    """Split the texts of all processes into those to train on, in their order, and those that are held out."""
-    shares = group.gather(np.asarray(codes, dtype=np.int64))
-    sizes = [len(share) for share in shares]
-    numbers = [joint_numbers(sizes, rank) for rank in range(group.size)]
-    joint = np.empty(sum(sizes), dtype=np.int64)
-    for number, share in zip(numbers, shares, strict=True):
-        joint[number] = share
-    training, held_out = stratified_split(joint.tolist(), fraction, seed)
-    return _part(sorted(training), numbers, group.rank), _part(held_out, numbers, group.rank)
+def _split(corpus: _Corpus, fraction: float, seed: int, group: Group) -> tuple[Part, Part]:
+    """Return the texts to train on, in their order, and those that are held out: a part of them, or those given.
+
+    Texts that do not count are in neither part.
+    """
+    size = corpus.size
+    shares = Shares(size, group)
+    counted = np.flatnonzero(shares.join(corpus.weights[:size]) > 0)
+    if not corpus.validation:
+        codes, keys = (shares.join(values[:size])[counted] for values in (corpus.codes, corpus.keys))
+        training, held_out = split(codes, keys, fraction, seed)
+        return shares.part(counted[training]), shares.part(counted[held_out])
+    others = Shares(len(corpus.texts) - size, group, start=size)
+    if not len(others):
+        raise group.fail(ValueError("validation_data: expected at least one text, got none"))
+    return shares.part(counted), others.part(np.arange(len(others)))
 
 
-def _part(chosen: Sequence[int], numbers: Sequence[Numbers], rank: int) -> Part:
-    """The part with the texts of these numbers among all, in this order."""
-    place = np.full(sum(map(len, numbers)), -1)
-    place[list(chosen)] = np.arange(len(chosen))
-    rows, places = [], []
-    for number in numbers:
-        there = np.flatnonzero(place[number] >= 0)
-        there = there[np.argsort(place[number[there]])]
-        rows.append(there.tolist())
-        places.append(place[number[there]])
-    return Part(rows[rank], places)
+def _warn_of_duplicates(corpus: _Corpus, training: Part, held_out: Part, group: Group) -> None:
+    """Warn, in process 0, of texts that are the same. Only those go from one process to another."""
+    keys = np.concatenate([part.join(corpus.keys, group) for part in (training, held_out)])
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    if len(counts) == len(keys):
+        return
+    several = np.split(counts[inverse.reshape(-1)] > 1, [len(training)])
+    found: list[Any] = []
+    for part, chosen in zip((training, held_out), several, strict=True):
+        places = zip(part.places[group.rank].tolist(), part.rows, strict=True)
+        own = [(place, corpus.texts[row], corpus.values[row]) for place, row in places if chosen[place]]
+        rows = sorted(itertools.chain.from_iterable(group.collect(own) or []), key=lambda row: row[0])
+        found += [[text for _, text, _ in rows], [value for _, _, value in rows]]
+    if group.rank == 0:
+        audit = replace(find_duplicates(*found), training=len(training), held_out=len(held_out))
+        for message in audit.messages():
+            warnings.warn(message, UserWarning, stacklevel=4)
 
 
-def _make_vocabulary(tokens: Sequence[list[str]], training: Part, options: dict[str, Any], group: Group) -> Vocabulary:
+def _weigh(
+    class_weight: Any,
+    corpus: _Corpus,
+    options: dict[str, Any],
+    parts: tuple[Part, Part],
+    data: tuple[RaggedDataset, RaggedDataset],
+    group: Group,
+) -> Objective:
+    """Give each text its weight; return the objective, which has those of the classes where a text may have several."""
+    codes, weights = ([part.join(values, group) for part in parts] for values in (corpus.codes, corpus.weights))
+    with group.together():
+        factors = class_factors(class_weight, corpus.classes, codes[0], weights[0])
+    several = corpus.kind != LABEL
+    own = None if several else factors
+    mean = float(np.mean(weights[0] if own is None else weights[0] * own[codes[0]]))
+    for part, code, weight in zip(data, codes, weights, strict=True):
+        found = row_weights(weight, code, own, mean)
+        part.weights = None if found is None else torch.from_numpy(found)
+    return make_objective(
+        options["output"],
+        several,
+        options["label_smoothing"],
+        factors.tolist() if several and factors is not None else None,
+    )
+
+
+def _take_weights(model: TextModel, classifier: SentimentClassifier, options: dict[str, Any]) -> None:
+    """Give a network the weights that the classifier has."""
+    old = classifier.model_.state_dict()
+    if {name: tensor.shape for name, tensor in model.state_dict().items()} != {n: t.shape for n, t in old.items()}:
+        changed = [
+            f"{name} {options.get(name)!r} instead of {before!r}"
+            for name, before in classifier.options_.items()
+            if options.get(name) != before
+        ]
+        raise ValueError(
+            f"warm_start: expected the network that the classifier was fitted with, got another: {', '.join(changed)}"
+        )
+    model.load_state_dict(old)
+
+
+def _make_vocabulary(
+    tokens: Sequence[Sequence[str]], training: Part, options: dict[str, Any], group: Group
+) -> Vocabulary:
     """Count the tokens of each share; process 0 makes the vocabulary for all."""
     counts = TokenCounts()
     for row, place in zip(training.rows, training.places[group.rank].tolist(), strict=True):
@@ -222,44 +395,20 @@ def _make_vocabulary(tokens: Sequence[list[str]], training: Part, options: dict[
 
 
 def _encode(
-    tokens: Sequence[list[str]],
-    codes: Sequence[int],
+    streams: Sequence[Sequence[Sequence[str]]],
+    vocabularies: Sequence[Vocabulary],
+    limits: Sequence[int | None],
+    codes: Array,
     part: Part,
-    vocabulary: Vocabulary,
-    max_length: int | None,
     group: Group,
 ) -> RaggedDataset:
-    """Return the ids of all texts of the part, those of the other processes included."""
-    own = encode_tokens((tokens[row] for row in part.rows), vocabulary, max_length, [codes[row] for row in part.rows])
+    """Return the ids of all texts of the part in each form, those of the other processes included."""
+    labels = torch.from_numpy(codes[part.rows])
+    forms = [
+        encode_tokens((tokens[row] for row in part.rows), vocabulary, limit, labels)
+        for tokens, vocabulary, limit in zip(streams, vocabularies, limits, strict=True)
+    ]
+    own, own.others = forms[0], tuple(forms[1:])
     if group.size == 1:
         return own
     return RaggedDataset.joint(group.gather(own), [torch.from_numpy(places) for places in part.places])
-
-
-def _report(
-    model: TextModel,
-    validation: RaggedDataset,
-    texts: Sequence[str],
-    held_out: Part,
-    classes: Array,
-    device: torch.device,
-    group: Group,
-) -> EvaluationReport:
-    assert validation.labels is not None
-    codes = validation.labels.tolist()
-    probabilities = softmax(predict_logits(model, validation, device=device, group=group))
-    wrong = probabilities.argmax(axis=1) != np.asarray(codes)
-    # Only the texts of errors are shown, so only they go from one process to the others.
-    own = zip(held_out.places[group.rank].tolist(), held_out.rows, strict=True)
-    shown: dict[int, str] = {}
-    for found in group.gather({place: texts[row] for place, row in own if wrong[place]}):
-        shown.update(found)
-    labels = classes.tolist()
-    return EvaluationReport.from_predictions(
-        labels, [labels[code] for code in codes], probabilities, [shown.get(row, "") for row in range(len(codes))]
-    )
-
-
-def softmax(logits: torch.Tensor) -> Array:
-    """Return probabilities in double precision, so that rows sum to 1 to the last digit that anyone prints."""
-    return torch.softmax(logits.double(), dim=1).numpy()

@@ -9,13 +9,14 @@ and a missing value in a column of texts is a float.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
-from textnn.labels import check_labels
+from textnn.labels import Classes, check_labels
+from textnn.targets import Targets, as_array, read_targets
 
 
 def check_texts(texts: Any, argument: str = "texts") -> list[str]:
@@ -30,20 +31,46 @@ def check_texts(texts: Any, argument: str = "texts") -> list[str]:
     """
     if isinstance(texts, str | bytes):
         raise TypeError(f"{argument}: expected a list of strings, got one string; write [text]")
+    texts = as_array(texts)
     if not isinstance(texts, Iterable):
         raise TypeError(f"{argument}: expected a list of strings, got {type(texts).__name__}")
     shape = getattr(texts, "shape", None)
     if shape is not None and len(shape) != 1:
         raise ValueError(f"{argument}: expected a vector of strings, got the shape {tuple(shape)}")
-    strings = list(texts)
-    for position, text in enumerate(strings):
+    return list(_strings(texts, argument))
+
+
+def iter_texts(texts: Any, argument: str = "texts") -> Iterator[str]:
+    """Yield texts as they are asked for.
+
+    Raises
+    ------
+    TypeError
+        If it is a single string or no collection; later, when one of them is not a string.
+    """
+    if isinstance(texts, str | bytes):
+        raise TypeError(f"{argument}: expected strings, got one string; write [text]")
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"{argument}: expected strings, got {type(texts).__name__}")
+    return _strings(texts, argument)
+
+
+def _strings(texts: Iterable[Any], argument: str) -> Iterator[str]:
+    for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"{argument}[{position}]: expected a string, got {type(text).__name__} {text!r}")
-    return strings
+        yield str(text) if type(text) is not str else text
 
 
-def check_validation(validation_data: Any) -> tuple[list[str], list[Hashable]]:
+def check_validation(validation_data: Any, empty: bool = False) -> tuple[list[str], Targets]:
     """Return texts and labels of a pair ``(texts, labels)``.
+
+    Parameters
+    ----------
+    validation_data
+        What should be a pair.
+    empty
+        Whether there may be no texts, as in a share of one process.
 
     Raises
     ------
@@ -53,9 +80,39 @@ def check_validation(validation_data: Any) -> tuple[list[str], list[Hashable]]:
     if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
         raise TypeError(f"validation_data: expected a pair (texts, labels), got {type(validation_data).__name__}")
     texts = check_texts(validation_data[0], "validation_data texts")
-    if not texts:
+    if not texts and not empty:
         raise ValueError("validation_data: expected at least one text, got none")
-    return texts, check_labels(validation_data[1], len(texts), "validation_data labels")
+    return texts, read_targets(validation_data[1], len(texts), "validation_data labels")
+
+
+def check_threshold(threshold: Any) -> float | str:
+    """Return the threshold of labels of which a text may have several: a number between 0 and 1, or ``"auto"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else.
+    """
+    if isinstance(threshold, str) and threshold == "auto":
+        return "auto"
+    if isinstance(threshold, bool | str) or not hasattr(threshold, "__float__"):
+        raise TypeError(f"threshold: expected a number or 'auto', got {type(threshold).__name__} {threshold!r}")
+    if not 0 < float(threshold) < 1:
+        raise ValueError(f"threshold: expected a number between 0 and 1 or 'auto', got {float(threshold):g}")
+    return float(threshold)
+
+
+def check_new_classes(classes: Iterable[Any], known: Classes) -> None:
+    """Check that classes are those that a classifier has already.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If not.
+    """
+    given, there = check_labels(classes, argument="classes"), known.tolist()
+    if set(given) != set(there):
+        raise ValueError(f"classes: expected those of the first call, {there[:20]}, or None, got {given[:20]}")
 
 
 def check_device(name: str) -> torch.device:

@@ -4,7 +4,7 @@
     codes -> classes_[codes], of the type that the user gave
 
 Labels are any hashable values. They keep their type, also through a saved model: 1, True and "1" must not turn into
-each other.
+each other. A text has one label; textnn/targets.py has what comes where it may have several.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def check_labels(labels: Iterable[Hashable], texts: int | None = None, argument:
     return values
 
 
-def find_classes(labels: Sequence[Hashable]) -> Classes:
+def find_classes(labels: Sequence[Hashable], fewest: int = 2) -> Classes:
     """Return the different labels, as an array of the narrowest type that keeps each as it is.
 
     Strings and numbers are sorted by value, other and mixed labels by type and text.
@@ -65,12 +65,13 @@ def find_classes(labels: Sequence[Hashable]) -> Classes:
     Raises
     ------
     ValueError
-        If there are fewer than two.
+        If there are fewer than ``fewest``.
     """
     different: list[Any] = list(dict.fromkeys(labels))
-    if len(different) < 2:
-        found = f"only {different[0]!r}" if different else "none"
-        raise ValueError(f"labels: expected at least two classes, got {found}")
+    if len(different) < fewest:
+        found = f"only one class, {different[0]!r}" if different else "none"
+        least = "two classes" if fewest == 2 else "one class"
+        raise ValueError(f"labels: expected at least {least}, got {found}")
     if all(isinstance(label, str) for label in different) or all(
         isinstance(label, bool | int | float) for label in different
     ):
@@ -126,19 +127,19 @@ def labels_to_json(classes: Classes) -> list[Any]:
     return [_to_json(label) for label in classes.tolist()]
 
 
-def labels_from_json(values: Any) -> Classes:
+def labels_from_json(values: Any, fewest: int = 2) -> Classes:
     """Return the classes that gave a list in JSON.
 
     Raises
     ------
     ValueError
-        If it is not such a list, or holds fewer than two different classes.
+        If it is not such a list, or holds fewer than ``fewest`` different classes.
     """
     if not isinstance(values, list):
         raise ValueError(f"expected a list of labels, got {type(values).__name__}")
     labels = [_from_json(value) for value in values]
-    if len(labels) < 2 or len(set(labels)) < len(labels):
-        raise ValueError(f"expected two or more different labels, got {labels[:20]}")
+    if len(labels) < fewest or len(set(labels)) < len(labels):
+        raise ValueError(f"expected {fewest} or more different labels, got {labels[:20]}")
     return classes_array(labels)
 
 

@@ -12,6 +12,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from textnn.schedule import SCHEDULES
+
 Check = Callable[[str, Any], Any]
 
 
@@ -58,11 +60,30 @@ def number(low: float, high: float = math.inf, *, above: bool = False, below: bo
     return check
 
 
-def _kernel_sizes(option: str, value: Any) -> tuple[int, ...]:
-    sizes = [value] if hasattr(value, "__index__") else value
-    if isinstance(sizes, str) or not isinstance(sizes, Sequence) or not 1 <= len(sizes) <= 32:
-        raise ValueError(f"{option}: expected 1 to 32 integers such as (1, 2, 3), got {value!r}")
-    return tuple(integer(1, 64)(option, size) for size in sizes)
+def sizes(low: int, high: int, largest: int) -> Check:
+    """Make a check for ``low`` to ``high`` sizes from 1 to ``largest``; a single integer stands for itself."""
+    expected = f"expected {low} to {high} integers such as (1, 2, 3)"
+
+    def check(option: str, value: Any) -> tuple[int, ...]:
+        several = [value] if hasattr(value, "__index__") else value
+        if isinstance(several, str) or not isinstance(several, Sequence) or not low <= len(several) <= high:
+            raise ValueError(f"{option}: {expected}, got {value!r}")
+        return tuple(integer(1, largest)(option, size) for size in several)
+
+    return check
+
+
+def choice(*names: str) -> Check:
+    """Make a check for one of some names."""
+
+    def check(option: str, value: Any) -> str:
+        if not isinstance(value, str):
+            raise TypeError(f"{option}: expected a string, got {type(value).__name__} {value!r}")
+        if value not in names:
+            raise ValueError(f"{option}: expected one of {', '.join(map(repr, names))}, got {value!r}")
+        return str(value)
+
+    return check
 
 
 def _boolean(option: str, value: Any) -> bool:
@@ -79,7 +100,16 @@ CHECKS: Mapping[str, Check] = {
     "hidden_size": integer(1, 65536),
     "num_layers": integer(1, 32),
     "channels": integer(1, 65536),
-    "kernel_sizes": _kernel_sizes,
+    "kernel_sizes": sizes(1, 32, 64),
+    "max_characters": integer(1),
+    "character_embedding_dim": integer(1, 65536),
+    "character_kernel_sizes": sizes(1, 32, 64),
+    "word_ngrams": sizes(0, 8, 16),
+    "character_ngrams": sizes(0, 8, 16),
+    "ngram_buckets": integer(0, 2**26),
+    "ngram_dropout": number(0, 1),
+    "ensemble": integer(1, 16),
+    "output": choice("softmax", "sigmoid"),
     "dropout": number(0, 1),
     "word_dropout": number(0, 1),
     "epochs": integer(1),
@@ -87,6 +117,9 @@ CHECKS: Mapping[str, Check] = {
     "learning_rate": number(0, above=True),
     "weight_decay": number(0),
     "label_smoothing": number(0, 1),
+    "clip_norm": number(0),
+    "schedule": choice(*SCHEDULES),
+    "warmup": number(0, 1),
     "validation_fraction": number(0, 1),
     "patience": integer(0),
     "bucket": _boolean,

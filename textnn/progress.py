@@ -66,8 +66,8 @@ class Reporter:
         yield None
 
     @contextmanager
-    def training(self, epochs: int, batches: int) -> Iterator[None]:
-        """Enclose a training of at most ``epochs`` with ``batches`` each."""
+    def training(self, epochs: int, batches: int, done: int = 0) -> Iterator[None]:
+        """Enclose a training of at most ``epochs`` with ``batches`` each, of which some may be done already."""
         yield
 
     def batch(self, loss: float, accuracy: float) -> None:
@@ -88,7 +88,7 @@ class LineReporter(Reporter):
         print(message, file=sys.stderr, flush=True)
 
     @contextmanager
-    def training(self, epochs: int, batches: int) -> Iterator[None]:
+    def training(self, epochs: int, batches: int, done: int = 0) -> Iterator[None]:
         """Remember the number of epochs for the lines."""
         self.epochs = epochs
         yield
@@ -118,10 +118,10 @@ class BarReporter(LineReporter):
             yield lambda count: self._progress.advance(self._task, count)
 
     @contextmanager
-    def training(self, epochs: int, batches: int) -> Iterator[None]:
+    def training(self, epochs: int, batches: int, done: int = 0) -> Iterator[None]:
         """Show the batches of all epochs as one bar."""
         self.epochs = epochs
-        with self._bar(f"epoch 1/{epochs}", epochs * batches):
+        with self._bar(self._name(1 + done // batches), epochs * batches, done):
             yield
 
     def batch(self, loss: float, accuracy: float) -> None:
@@ -131,11 +131,13 @@ class BarReporter(LineReporter):
     def epoch(self, record: Epoch) -> None:
         """Write the epoch's line and name the next one."""
         super().epoch(record)
-        following = min(record.epoch + 1, self.epochs)
-        self._progress.update(self._task, description=f"epoch {following}/{self.epochs}")
+        self._progress.update(self._task, description=self._name(record.epoch + 1))
+
+    def _name(self, epoch: int) -> str:
+        return f"epoch {min(epoch, self.epochs)}/{self.epochs}"
 
     @contextmanager
-    def _bar(self, description: str, total: int) -> Iterator[None]:
+    def _bar(self, description: str, total: int, done: int = 0) -> Iterator[None]:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = (
@@ -148,7 +150,7 @@ class BarReporter(LineReporter):
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self._console, transient=True, refresh_per_second=5) as self._progress:
-            self._task = self._progress.add_task(description, total=total, figures="")
+            self._task = self._progress.add_task(description, total=total, completed=done, figures="")
             yield
 
 

@@ -181,6 +181,40 @@ def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, spa
     return F.embedding(ids, table, padding_idx=padding_idx, sparse=sparse)
 
 
+def hash_ngrams(
+    ids: Tensor,
+    sizes: Sequence[int],
+    buckets: int,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+) -> Tensor:
+    """Number n-grams by a hash; see :func:`textnn.functional.hash_ngrams`."""
+    y = torch.zeros(*ids.shape, len(sizes), dtype=torch.int64, device=ids.device)
+    tokens, results = _sentences(ids.long(), lengths, offsets), _sentences(y, lengths, offsets)  # views of y
+    for sentence, result in zip(tokens, results, strict=True):
+        for column, n in enumerate(sizes):
+            windows = sentence.shape[0] - n + 1
+            if windows < 1:
+                continue
+            # int64 products wrap around, and a mask makes a shift a logical one.
+            h = torch.full((windows,), 0x243F6A8885A308D3, device=ids.device)
+            for k in range(n):
+                h = (h ^ sentence[k : k + windows]) * _signed(0x9E3779B97F4A7C15)
+                h = h ^ _upper_half(h)
+            h = _upper_half(h * _signed(0xD6E8FEB86659FD93))
+            result[:windows, column] = 1 + _upper_half(h * (buckets - 1))
+    return y
+
+
+def _signed(bits: int) -> int:
+    return bits - 2**64
+
+
+def _upper_half(h: Tensor) -> Tensor:
+    return (h >> 32) & 0xFFFFFFFF
+
+
 def max_mean_pool(x: Tensor, *, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
     """Take maximum and mean over time; see :func:`textnn.functional.max_mean_pool`."""
     pooled = []

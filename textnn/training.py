@@ -1,7 +1,8 @@
 """Training: from a model with fresh weights to the weights of its best epoch.
 
-    rows of similar length -> RaggedBatch -> logits -> cross entropy -> gradients -> Adam        (each batch)
+    rows of similar length -> RaggedBatch -> logits -> loss -> gradients -> clipped -> Adam      (each batch)
     validation part -> accuracy -> keep the weights if they are the best -> stop after `patience` worse epochs
+    now and then -> the state of it all -> checkpoint
 
 The gradient of an embedding table is sparse and the optimizer updates only the rows of the batch, so that the cost of a
 step follows the batch and not the vocabulary. All other parameters have decoupled weight decay.
@@ -14,27 +15,27 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.nn.functional import cross_entropy
 
+from textnn.checkpoint import Checkpoint, Identity
+from textnn.clipping import clip_gradients
 from textnn.distributed import ALONE, GradientSum, Group
 from textnn.models import TextModel
+from textnn.objectives import Objective, make_objective
 from textnn.optim import Adam
 from textnn.progress import Epoch, Reporter
-from textnn.text import LengthBucketSampler, RaggedDataset
-
-
-class TrainingError(RuntimeError):
-    """A training that cannot go on; the message says why and what may help."""
+from textnn.schedule import rate_share
+from textnn.text import LengthBucketSampler, RaggedBatch, RaggedDataset
+from textnn.training_state import Keeper, TrainingState, identify
+from textnn.training_state import TrainingError as TrainingError
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class TrainingOptions:
         to the best one's weights. 0: train all epochs, keep the last weights.
     bucket
         Whether a batch holds texts of similar length; else they are drawn at random.
+    clip_norm
+        Norm of all gradients together at most, or 0 for no limit; see :func:`textnn.clipping.clip_gradients`.
+    schedule, warmup
+        How the learning rate changes over all steps of all epochs; see :func:`textnn.schedule.rate_share`. Where
+        ``patience`` ends the training before, the rate has not come to its end.
     """
 
     epochs: int
@@ -65,6 +71,9 @@ class TrainingOptions:
     label_smoothing: float
     patience: int
     bucket: bool
+    clip_norm: float = 0.0
+    schedule: str = "constant"
+    warmup: float = 0.0
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> TrainingOptions:
@@ -150,6 +159,9 @@ def train(
     reporter: Reporter | None = None,
     device: torch.device | str = "cpu",
     group: Group = ALONE,
+    objective: Objective | None = None,
+    checkpoint: Checkpoint | None = None,
+    identity: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train a model in place.
 
@@ -167,52 +179,50 @@ def train(
         Told of every batch and epoch.
     group
         Processes that train the same model on the same data together, all with the same arguments.
+    objective
+        The loss; by default softmax cross entropy with the label smoothing of the options.
+    checkpoint
+        Where to keep the state of the training, so that it can be broken off and gone on with; see
+        :class:`textnn.checkpoint.Checkpoint`. The last state stays there when the training is done: remove it when the
+        model is saved.
+    identity
+        What else the training follows from (architecture, vocabulary, ...), by names that a user understands; a
+        checkpoint with another identity is refused.
 
     Raises
     ------
     TrainingError
-        If the loss is not a finite number.
+        If the loss, the norm of the gradients or a weight is not a finite number.
+    CheckpointError
+        If the checkpoint is damaged, in use, or of another training.
     PeerError
         If another process of the group is gone.
     """
+    if validation is not None and not len(validation):
+        validation = None
     reporter = reporter or Reporter()
-    validation = validation if validation is not None and len(validation) else None
-    early = validation is not None and options.patience > 0
-    optimizer = _make_optimizer(model, options)
-    gradients = GradientSum(group, *_split_parameters(model))
-    history: list[Epoch] = []
-    best: tuple[float, float] = (-math.inf, -math.inf)
-    best_epoch, best_weights = 0, None
+    objective = objective or make_objective("softmax", False, options.label_smoothing)
+    state = TrainingState(model, _make_optimizer(model, options), generator, device, group)
     batches = -(-len(data) // options.batch_size)
-    with reporter.training(options.epochs, batches):
-        for epoch in range(1, options.epochs + 1):
-            start = time.perf_counter()
-            model.train()
-            loss, accuracy = _train_epoch(
-                model, data, options, generator, optimizer, gradients, reporter, device, epoch
-            )
-            held_out = None if validation is None else _measure(model, validation, options.batch_size, device, group)
-            seconds = time.perf_counter() - start
-            held_loss, held_accuracy = (None, None) if held_out is None else held_out
-            # What decides whether to go on must be the same number everywhere, to the bit.
-            record = group.first(Epoch(epoch, loss, accuracy, held_loss, held_accuracy, seconds))
-            history.append(record)
-            reporter.epoch(record)
-            if not early or record.validation_accuracy is None or record.validation_loss is None:
-                best_epoch = epoch
-                continue
-            # Accuracy is what counts; among equal ones, and small validation parts have many, the lower loss.
-            score = (record.validation_accuracy, -record.validation_loss)
-            if score > best:
-                best, best_epoch = score, epoch
-                best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-            elif epoch - best_epoch >= options.patience:
-                break
-    if best_weights is not None:
-        model.load_state_dict(best_weights)
-    optimizer.release()
+    with ExitStack() as stack:
+        group.check_same("the training", {"checkpoint": checkpoint is not None})
+        with group.together():
+            known: Identity = {}
+            if checkpoint is not None and group.rank == 0:
+                stack.enter_context(checkpoint.opened())
+                everything = {**(identity or {}), **asdict(options)}
+                known = identify(model, data, validation, objective, group, everything)
+        keeper = Keeper(checkpoint, known, state)
+        keeper.resume(options.epochs, batches, reporter)
+        run = _Run(model, data, options, validation, reporter, group, objective, state, keeper, batches)
+        stack.enter_context(reporter.training(options.epochs, batches, (state.epoch - 1) * batches + state.batch))
+        while not run.is_over():
+            run.train_epoch()
+    if state.best_weights is not None:
+        model.load_state_dict(state.best_weights)
+    state.optimizer.release()
     model.eval()
-    return Trained(history, best_epoch)
+    return Trained(state.history, state.best_epoch)
 
 
 def predict_logits(
@@ -234,7 +244,7 @@ def predict_logits(
         for batch in data.batches(part for part in map(group.part, rows) if len(part)):
             batch = batch.to(device)
             index.append(batch.index.cpu())
-            outputs.append(model(batch.ids, batch.offsets).cpu())
+            outputs.append(model(*batch.inputs).cpu())
     parts = group.gather((torch.cat(index), torch.cat(outputs)) if outputs else None)
     found = [part for part in parts if part is not None]
     if not found:
@@ -246,48 +256,106 @@ def predict_logits(
     return logits
 
 
-def _train_epoch(
-    model: TextModel,
-    data: RaggedDataset,
-    options: TrainingOptions,
-    generator: torch.Generator,
-    optimizer: Adam,
-    gradients: GradientSum,
-    reporter: Reporter,
-    device: torch.device | str,
-    epoch: int,
-) -> tuple[float, float]:
-    """Return loss and accuracy, as means over the texts of the epoch."""
-    group = gradients.group
-    loss_sum, correct, seen = 0.0, 0.0, 0
-    whole, own = itertools.tee(_batches(data, options, generator))
-    batches = zip(whole, data.batches(map(group.part, own)), strict=True)
-    for number, (rows, batch) in enumerate(batches, 1):
+@dataclass
+class _Run:
+    """A training with all that it needs; what changes is in ``state``."""
+
+    model: TextModel
+    data: RaggedDataset
+    options: TrainingOptions
+    validation: RaggedDataset | None
+    reporter: Reporter
+    group: Group
+    objective: Objective
+    state: TrainingState
+    keeper: Keeper
+    batches: int
+
+    def __post_init__(self) -> None:
+        self.gradients = GradientSum(self.group, *_split_parameters(self.model))
+        self.early = self.validation is not None and self.options.patience > 0
+
+    def is_over(self) -> bool:
+        """Return whether all epochs are done, or the last ones were no better than the best."""
+        behind = self.state.epoch - 1 - self.state.best_epoch
+        return self.state.epoch > self.options.epochs or (self.early and behind >= self.options.patience)
+
+    def train_epoch(self) -> None:
+        """Make the steps of the epoch that are left, measure, and go to the next epoch."""
+        state, device = self.state, self.state.device
+        self.model.train()
+        whole, own = itertools.tee(
+            itertools.islice(_batches(self.data, self.options, state.generator), state.batch, None)
+        )
+        for rows, batch in zip(whole, self.data.batches(map(self.group.part, own)), strict=True):
+            self._step(rows, batch.to(device))
+        self.keeper.check_weights()
+        held_loss, held_accuracy = None, None
+        if self.validation is not None:
+            assert self.validation.labels is not None
+            logits = predict_logits(self.model, self.validation, self.options.batch_size, device, self.group)
+            held_loss, held_accuracy = self.objective.measure(logits, self.validation.labels, self.validation.weights)
+        loss, accuracy = state.loss_sum / state.seen, state.correct / state.seen
+        # What decides whether to go on must be the same number everywhere, to the bit.
+        record = self.group.first(Epoch(state.epoch, loss, accuracy, held_loss, held_accuracy, state.tick()))
+        self._judge(record)
+        state.begin_epoch()
+        self.keeper.save()
+        self.reporter.epoch(record)
+
+    def _judge(self, record: Epoch) -> None:
+        """Take down the figures of an epoch, and its weights if they are the best so far."""
+        state = self.state
+        best = state.history[state.best_epoch - 1] if state.best_epoch else None
+        state.history.append(record)
+        if self.early and best is not None and _score(record) <= _score(best):
+            return
+        state.best_epoch = record.epoch
+        if self.early:
+            weights = self.model.state_dict().items()
+            state.best_weights = {name: tensor.detach().clone() for name, tensor in weights}
+
+    def _step(self, rows: Tensor, batch: RaggedBatch) -> None:
+        """Make the step of one batch: ``rows`` of all processes, of which ``batch`` is the part of this one."""
+        state, options = self.state, self.options
+        optimizer, number = state.optimizer, state.batch + 1
         optimizer.zero_grad(set_to_none=True)
         value, hits = 0.0, 0.0
         if batch.size:
-            batch = batch.to(device)
             assert batch.labels is not None
-            logits = model(batch.ids, batch.offsets)
-            loss = cross_entropy(logits, batch.labels, label_smoothing=options.label_smoothing)
-            if group.size > 1:  # the parts' shares of the mean over the whole batch
+            logits = self.model(*batch.inputs)
+            loss = self.objective.loss(logits, batch.labels, batch.weights)
+            if self.group.size > 1:  # the parts' shares of the mean over the whole batch
                 loss = loss * (batch.size / len(rows))
-            value, hits = loss.item(), float((logits.detach().argmax(1) == batch.labels).sum())
+            value, hits = loss.item(), self.objective.hits(logits, batch.labels)
             loss.backward()
-        value, hits = gradients([value, hits])
+        # Process 0 has the clock. Its word goes with the sums, so that all write a checkpoint after the same batch.
+        value, hits, due = self.gradients([value, hits, float(self.keeper.is_due())])
         if not math.isfinite(value):
-            raise group.fail(
-                TrainingError(
-                    f"the loss became {value} in epoch {epoch}, batch {number}; "
-                    f"try a smaller learning_rate than {options.learning_rate:g}"
-                )
-            )
+            raise self.keeper.lost(f"the loss became {value}", number)
+        if options.clip_norm:
+            norm = clip_gradients(self.model.parameters(), options.clip_norm)
+            if not math.isfinite(norm):
+                raise self.keeper.lost(f"the norm of the gradients became {norm}", number)
+        step = (state.epoch - 1) * self.batches + state.batch
+        rate = options.learning_rate * rate_share(options.schedule, options.warmup, step, options.epochs * self.batches)
+        for parameters in optimizer.param_groups:
+            parameters["lr"] = rate
         optimizer.step()
-        loss_sum += value * len(rows)
-        correct += hits
-        seen += len(rows)
-        reporter.batch(loss_sum / seen, correct / seen)
-    return loss_sum / seen, correct / seen
+        state.batch = number
+        state.loss_sum += value * len(rows)
+        state.correct += hits
+        state.seen += len(rows)
+        self.reporter.batch(state.loss_sum / state.seen, state.correct / state.seen)
+        if due:
+            self.keeper.save()
+
+
+def _score(record: Epoch) -> tuple[float, float]:
+    """What epochs are compared by: accuracy; among equal ones, and small validation parts have many, the loss."""
+    assert record.validation_accuracy is not None
+    assert record.validation_loss is not None
+    return record.validation_accuracy, -record.validation_loss
 
 
 def _batches(data: RaggedDataset, options: TrainingOptions, generator: torch.Generator) -> Iterator[Tensor]:
@@ -308,14 +376,6 @@ def _make_optimizer(model: TextModel, options: TrainingOptions) -> Adam:
     groups: list[dict[str, Any]] = [{"params": dense, "weight_decay": options.weight_decay}] if dense else []
     if tables:
         groups.append({"params": tables})
+    for group in groups:
+        group["initial_lr"] = options.learning_rate
     return Adam(groups, lr=options.learning_rate, exact=model if tables and model.exact else None)
-
-
-def _measure(
-    model: TextModel, data: RaggedDataset, batch_size: int, device: torch.device | str, group: Group
-) -> tuple[float, float]:
-    """Return loss and accuracy on labelled texts."""
-    assert data.labels is not None
-    logits = predict_logits(model, data, batch_size, device, group)
-    loss = cross_entropy(logits, data.labels).item()
-    return loss, float((logits.argmax(1) == data.labels).double().mean())

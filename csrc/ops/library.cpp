@@ -69,6 +69,10 @@ STABLE_TORCH_LIBRARY(textnn, m) {
       "embedding_backward(Tensor dy, Tensor ids, int rows, int padding_idx, bool sparse) -> (Tensor dtable, "
       "Tensor distinct)");
 
+  // Of integers, without gradients. y [.., S]: in column i the buckets of n-grams of ngrams[i] tokens, see
+  // math/ngrams.h.
+  m.def("hash_ngrams(Tensor ids, int[] ngrams, int buckets, Tensor? sizes, bool flat) -> Tensor");
+
   m.def(
       "adam_rows(Tensor(a!) param, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor rows, Tensor grad, "
       "float step_size, float floor, float beta1, float beta2) -> ()");

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from samples import make_reviews
+from typer.testing import CliRunner
 
 import textnn
+from textnn_cli import app
 
 ENVIRONMENT = {
     **os.environ,
@@ -16,6 +19,11 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
 }
 QUICK = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--epochs", "2"]
+
+
+def run(*arguments: object, stdin: str | None = None) -> Any:
+    """Run a command within this process."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
 
 
 def write_csv(path: Path, count: int = 60, seed: int = 0) -> Path:

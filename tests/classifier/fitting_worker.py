@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,26 @@ from textnn.distributed import GradientSum, Group, is_shared, joint_numbers
 
 TEXTS, LABELS = make_reviews(121, classes=3)
 VALIDATION = make_reviews(31, classes=3, seed=5)
-ERRORS = ("tokenizer", "options", "classes", "validation", "files", "words", "loss", "shares")
+SETS = [["short"] * (len(text) < 15) + ["good"] * (label == "good") for text, label in zip(TEXTS, LABELS, strict=True)]
+# Some texts as good as absent, one of them with a label of its own.
+WEIGHTS = [float(row % 4) for row in range(len(TEXTS))]
+WEIGHTED = ["unheard of" if row == 8 else label for row, label in enumerate(LABELS)]
+# Texts that are the same are in shares of different processes, one of them with another label.
+TWICE = [*TEXTS, TEXTS[3], TEXTS[7]], [*LABELS, LABELS[3], "bad" if LABELS[7] != "bad" else "good"]
+ERRORS = ("tokenizer", "options", "classes", "validation", "files", "words", "loss", "shares", "weights", "kinds")
 
 
 @dataclass(frozen=True)
 class Case:
     """Parameters of a fit; ``sizes`` of the shares, or None for texts dealt out in turn; ``exact``: in float64, and to
-    be the fit of one process."""
+    be the fit of one process; texts with labels, and weights."""
 
     parameters: dict[str, Any]
     sizes: tuple[int, ...] | None = None
     validation: bool = False
     exact: bool = True
+    corpus: tuple[list[str], list[Any]] = (TEXTS, LABELS)
+    weights: list[float] | None = None
 
 
 NO_DROPOUT = {"dropout": 0.0, "word_dropout": 0.0}
@@ -50,6 +59,12 @@ CASES = {
     "small vocabulary": Case({"architecture": "textcnn", **NO_DROPOUT, "max_vocabulary": 9, "min_count": 3}),
     "ragged shares": Case({"architecture": "textcnn", **NO_DROPOUT}, sizes=(100, 21), validation=True),
     "an empty share": Case({"architecture": "textcnn", **NO_DROPOUT}, sizes=(0, 121)),
+    "weights": Case({"architecture": "textcnn", **NO_DROPOUT}, corpus=(TEXTS, WEIGHTED), weights=WEIGHTS),
+    "class weights": Case({"architecture": "textcnn", **NO_DROPOUT, "class_weight": "balanced"}, weights=WEIGHTS),
+    "sets of labels": Case({"architecture": "textcnn", **NO_DROPOUT, "threshold": "auto"}, corpus=(TEXTS, SETS)),
+    "an empty share of sets": Case({"architecture": "textcnn", **NO_DROPOUT}, sizes=(0, 121), corpus=(TEXTS, SETS)),
+    "texts that occur twice": Case({"architecture": "textcnn", **NO_DROPOUT}, corpus=TWICE),
+    "temperature": Case({"architecture": "textcnn", **NO_DROPOUT, "validation_fraction": 0.9}, corpus=TWICE),
     "dropout": Case({"architecture": "textcnn", "dropout": 0.2, "epochs": 25, "patience": 0}, exact=False),
 }
 
@@ -64,11 +79,12 @@ def fit(case: Case, rank: int = 0, size: int = 1) -> SentimentClassifier:
     """Fit, if exact in float64, so that another order of additions hardly shows."""
     small = {"tokenizer": "whitespace", "epochs": 3, "random_state": 3, "verbose": 0, "learning_rate": 0.01}
     classifier = SentimentClassifier(**{**small, **SMALL[case.parameters["architecture"]], **case.parameters})
-    texts, labels = (share(items, rank, size, case.sizes) for items in (TEXTS, LABELS))
+    texts, labels = (share(items, rank, size, case.sizes) for items in case.corpus)
+    weights = None if case.weights is None else share(case.weights, rank, size, case.sizes)
     held_out = tuple(items[rank::size] for items in VALIDATION) if case.validation else None
     torch.set_default_dtype(torch.float64 if case.exact else torch.float32)
     try:
-        return classifier.fit(texts, labels, held_out, distributed=size > 1)
+        return classifier.fit(texts, labels, held_out, distributed=size > 1, sample_weight=weights)
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -85,10 +101,12 @@ def describe(classifier: SentimentClassifier) -> dict[str, Any]:
         "seed": classifier.seed_,
         "best epoch": classifier.best_epoch_,
         "history": [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in classifier.history_],
-        "confusion": None if report is None else report.confusion.tolist(),
+        "figures": None if report is None else {**report.to_dict(), "worst_errors": []},
+        "temperature": classifier.temperature_,
+        "thresholds": None if classifier.thresholds_ is None else classifier.thresholds_.tolist(),
         "errors": None if report is None else [(e.row, e.text, e.label) for e in report.worst_errors],
-        "predictions": classifier.predict(TEXTS).tolist(),
-        "accuracy": classifier.score(TEXTS, LABELS),
+        "predictions": list(classifier.predict(TEXTS)),
+        "accuracy": None if classifier.multilabel_ else classifier.score(TEXTS, LABELS),
     }
 
 
@@ -111,8 +129,12 @@ def fail(name: str, rank: int, size: int, folder: Path) -> None:
         parameters["learning_rate"] = 1e30
     elif name == "shares":
         texts = texts[rank:]
+    elif name == "weights":
+        parameters["class_weight"] = {"good": 1.0 + rank}
+    elif name == "kinds":
+        labels = [[label] for label in labels] if rank else labels
     elif name == "files":
-        from textnn.cli.train import _read
+        from textnn_cli.train import _read
 
         path = folder / f"{rank}.csv"
         path.write_text(f"label,review\na,x\nb,y{rank}\n", encoding="utf-8")
@@ -150,9 +172,12 @@ def main() -> None:
         world_size=size,
         timeout=datetime.timedelta(seconds=120),
     )
-    results: dict[str, Any] = {"errors": {}}
+    results: dict[str, Any] = {"errors": {}, "warnings": {}}
     for name, case in CASES.items():
-        classifier = fit(case, rank, size)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always", UserWarning)
+            classifier = fit(case, rank, size)
+        results["warnings"][name] = [str(warning.message) for warning in seen]
         results[name] = describe(classifier)
         if name == "dropout" and rank == 0:
             classifier.save(folder / "model")

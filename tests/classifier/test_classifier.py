@@ -13,18 +13,25 @@ import torch
 from samples import make_reviews
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import textnn
 from textnn.classifier import SentimentClassifier
 from textnn.models import ARCHITECTURES
-from textnn.text import JiebaTokenizer
+from textnn.text import JiebaTokenizer, encode
 
 NAMES = list(ARCHITECTURES)
+
+# Some texts of so few words occur twice.
+pytestmark = pytest.mark.filterwarnings("ignore:training|labels:UserWarning")
 
 
 def weights(classifier: SentimentClassifier) -> list[torch.Tensor]:
     return list(classifier.model_.state_dict().values())
+
+
+def logit_inputs(classifier: SentimentClassifier, texts: list[str]) -> tuple[torch.Tensor, ...]:
+    data = encode(texts, classifier.tokenizer_, classifier.vocabulary_)
+    return data.batch(range(len(texts))).inputs
 
 
 def test_it_is_public() -> None:
@@ -33,7 +40,7 @@ def test_it_is_public() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_architecture_learns(name: str, make_classifier: Any, reviews: Any) -> None:
-    classifier = make_classifier(name, epochs=20)
+    classifier = make_classifier(name, epochs=20, patience=0)
     assert classifier.fit(*reviews) is classifier
     new_texts, new_labels = make_reviews(100, seed=1)
     assert classifier.score(new_texts, new_labels) > 0.95, f"{name}: {classifier.history_[-1]}"
@@ -115,17 +122,6 @@ def test_it_is_a_classifier_of_strings_for_scikit_learn(make_classifier: Any) ->
     assert "SentimentClassifier(" in repr(classifier)
 
 
-def test_cross_validation_and_search(make_classifier: Any) -> None:
-    texts, labels = make_reviews(90)
-    scores = cross_val_score(make_classifier(epochs=30, patience=0), texts, labels, cv=3)
-    assert scores.shape == (3,)
-    assert scores.min() > 0.8, scores
-    search = GridSearchCV(make_classifier(epochs=30, patience=0), {"learning_rate": [1e-9, 0.01]}, cv=2).fit(
-        texts, labels
-    )
-    assert search.best_params_ == {"learning_rate": 0.01}
-
-
 def test_few_texts_train_without_a_validation_part(make_classifier: Any) -> None:
     classifier = make_classifier(validation_fraction=0.1).fit(["很 好", "很 差"], ["good", "bad"])
     assert classifier.validation_report_ is None
@@ -134,24 +130,18 @@ def test_few_texts_train_without_a_validation_part(make_classifier: Any) -> None
     assert classifier.n_texts_ == 2
 
 
-@pytest.mark.parametrize("container", [list, tuple, np.array, lambda values: np.array(values, dtype=object), iter])
-def test_texts_and_labels_may_be_any_collection(container: Any, make_classifier: Any, reviews: Any) -> None:
-    texts, labels = reviews
-    expected = make_classifier().fit(texts, labels).predict(texts)
-    classifier = make_classifier().fit(container(texts), container(labels))
-    assert classifier.predict(container(texts)).tolist() == expected.tolist()
-
-
 # validation
 
 
 def test_validation_part_is_held_out_stratified(make_classifier: Any, reviews: Any) -> None:
-    classifier = make_classifier(validation_fraction=0.2).fit(*reviews)
+    # Of texts that are all different: those that are the same stay together, which changes the sizes.
+    texts, labels = zip(*dict(zip(*make_reviews(230), strict=True)).items(), strict=True)
+    classifier = make_classifier(validation_fraction=0.2).fit(texts[:200], labels[:200])
     report = classifier.validation_report_
     assert (classifier.n_texts_, report.texts) == (160, 40)
     best = classifier.history_[classifier.best_epoch_ - 1]
     assert report.accuracy == pytest.approx(best["validation_accuracy"])
-    share = np.mean([label == "good" for label in reviews[1]])
+    share = np.mean([label == "good" for label in labels[:200]])
     assert report.per_class[1].support == pytest.approx(40 * share, abs=1)
 
 
@@ -288,7 +278,7 @@ def test_texts_are_cut_at_the_length(make_classifier: Any, reviews: Any) -> None
         (["x", "y"], ["a"], ValueError, "labels: expected one for each of 2 texts, got 1"),
         (["x", "y"], "ab", TypeError, "labels: expected a list of labels, got str"),
         (["x", "y"], ["a", None], ValueError, r"labels\[1\]: expected a label, got None"),
-        (["x", "y"], ["a", "a"], ValueError, "labels: expected at least two classes, got only 'a'"),
+        (["x", "y"], ["a", "a"], ValueError, "labels: expected at least two classes, got only one class, 'a'"),
         ([], [], ValueError, "labels: expected at least two classes, got none"),
     ],
 )
@@ -301,7 +291,7 @@ def test_bad_training_data_is_an_error(texts: Any, labels: Any, error: type, mes
     ("parameters", "message"),
     [
         ({"architecture": "cnn"}, "architecture: expected one of .* got 'cnn'"),
-        ({"tokenizer": "mecab"}, "tokenizer: expected one of jieba, char, whitespace or a function, got 'mecab'"),
+        ({"tokenizer": "mecab"}, "tokenizer: expected one of jieba, rjieba, char, whitespace or a function, got 'mecab'"),
         ({"hidden_size": 10}, "hidden_size: the architecture 'textcnn' has no such option"),
         ({"epochs": 0}, "epochs: expected an integer from 1"),
         ({"random_state": -1}, "random_state: expected an integer from 0"),
@@ -363,8 +353,41 @@ def test_a_failed_fit_leaves_the_classifier_as_it_was(make_classifier: Any, revi
 def test_fit_is_silent_or_writes_to_standard_error(
     make_classifier: Any, reviews: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    make_classifier(verbose=0).fit(*reviews)
+    texts, labels = zip(*dict(zip(*reviews, strict=True)).items(), strict=True)
+    make_classifier(verbose=0).fit(texts, labels)
     assert capfd.readouterr() == ("", "")
-    make_classifier(verbose=1).fit(*reviews)
+    make_classifier(verbose=1).fit(texts, labels)
     out, err = capfd.readouterr()
     assert (out, len(err.splitlines())) == ("", 3)
+
+
+# one logit
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sigmoid_learns_what_a_softmax_learns(name: str, make_classifier: Any, reviews: Any) -> None:
+    classifier = make_classifier(name, epochs=20, patience=0, output="sigmoid").fit(*reviews)
+    texts, labels = make_reviews(100, seed=1)
+    assert classifier.score(texts, labels) > 0.95
+    probabilities = classifier.predict_proba(texts)
+    assert probabilities.shape == (100, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=0, atol=1e-12)
+    assert classifier.predict(texts).tolist() == classifier.classes_[probabilities.argmax(axis=1)].tolist()
+    assert classifier.model_(*logit_inputs(classifier, texts)).shape == (100, 1)
+
+
+def test_a_sigmoid_is_saved_and_frozen(make_classifier: Any, reviews: Any, tmp_path: Any) -> None:
+    classifier = make_classifier(output="sigmoid").fit(*reviews)
+    live = classifier.predict_proba(reviews[0])
+    classifier.save(tmp_path / "model")
+    loaded = SentimentClassifier.load(tmp_path / "model")
+    assert (loaded.predict_proba(reviews[0]) == live).all()
+    np.testing.assert_allclose(loaded.freeze().predict_proba(reviews[0]), live, rtol=0, atol=1e-6)
+
+
+def test_a_sigmoid_is_for_two_classes(make_classifier: Any) -> None:
+    texts, labels = make_reviews(60, classes=3)
+    with pytest.raises(ValueError, match="output: 'sigmoid' is for two classes, got 3; write output='softmax'"):
+        make_classifier(output="sigmoid").fit(texts, labels)
+    with pytest.raises(ValueError, match="output: expected one of 'softmax', 'sigmoid', got 'tanh'"):
+        make_classifier(output="tanh").fit(texts, labels)

@@ -1,50 +1,57 @@
-"""The command line: what it writes, its exit codes, constant memory, and a quick --help."""
+"""The command line: what it writes, its exit codes, and a quick --help; test_cli_predict.py has ``textnn predict``."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from commands import ENVIRONMENT, QUICK, write_csv
+from commands import ENVIRONMENT, QUICK, run, write_csv
 from samples import make_reviews
-from typer.testing import CliRunner
 
 import textnn
 from textnn.classifier import SentimentClassifier
-from textnn.cli import app
-from textnn.cli.evaluate import match_labels
-from textnn.cli.predict import CHUNK, _predict
 from textnn.models import ARCHITECTURES
-from textnn.text import Record
-
-
-def run(*arguments: object, stdin: str | None = None) -> Any:
-    """Run a command within this process."""
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
-
+from textnn_cli.evaluate import match_labels
 
 # help
 
 
-def test_help_loads_neither_scikit_learn_nor_jieba() -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["predict", "--help"],
+        ["sing"],
+        ["train"],
+        ["predict", "m", "-fx"],
+    ],
+)
+def test_help_version_and_wrong_usage_do_not_wait_for_torch(arguments: list[str]) -> None:
+    """What takes its time is imported by a command that is at work."""
     code = (
-        "import sys, runpy\n"
+        "import sys\n"
+        "from textnn_cli import main\n"
         "sys.argv = ['textnn', *sys.argv[1:]]\n"
-        "try:\n    runpy.run_module('textnn', run_name='__main__')\n"
-        "except SystemExit as end:\n    assert not end.code, end.code\n"
-        "heavy = {'sklearn', 'jieba', 'scipy'} & set(sys.modules)\n"
-        "assert not heavy, f'imported: {heavy}'\n"
+        "try:\n    main()\n"
+        "finally:\n"
+        "    heavy = {'textnn', 'torch', 'numpy', 'sklearn', 'jieba'} & set(sys.modules)\n"
+        "    print(f'imported: {heavy or None}', file=sys.stderr)\n"
     )
-    for arguments in (["--help"], ["train", "--help"], ["--version"]):
-        done = subprocess.run([sys.executable, "-c", code, *arguments], env=ENVIRONMENT, capture_output=True, text=True)
-        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.stderr.endswith("imported: None\n"), done.stderr
+    assert done.returncode == (0 if arguments[-1].startswith("--") else 2), done.stderr
+
+
+def test_the_console_script_begins_outside_of_textnn() -> None:
+    """A script of ``textnn.anything`` would import ``textnn``, and with it torch, before its first line runs."""
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    assert '\n[project.scripts]\ntextnn = "textnn_cli:main"\n\n' in project
 
 
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info", "demo"])
@@ -208,126 +215,6 @@ def test_a_failing_save_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.Monke
 def test_debug_shows_the_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXTNN_DEBUG", "1")
     assert isinstance(run("train", tmp_path / "none.csv", "-o", tmp_path / "m").exception, ValueError)
-
-
-# predict
-
-
-def read_csv(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
-
-
-def test_predict_writes_a_row_for_each_text(model: Path, fitted: SentimentClassifier) -> None:
-    result = run("predict", model, "--text", "很 好", "-t", "很 差, 失望")
-    assert result.exit_code == 0, result.output
-    rows = read_csv(result.stdout)
-    assert [row["text"] for row in rows] == ["很 好", "很 差, 失望"]
-    assert [row["prediction"] for row in rows] == fitted.predict(["很 好", "很 差, 失望"]).tolist()
-    for row, expected in zip(rows, fitted.predict_proba(["很 好", "很 差, 失望"]).max(axis=1), strict=True):
-        assert float(row["probability"]) == pytest.approx(expected, abs=1e-6)
-
-
-def test_predict_from_frozen_weights(model: Path) -> None:
-    texts = ["--text", "房间 很 好", "--text", "很 差"]
-    live, frozen = (read_csv(run("predict", model, *texts, *more).stdout) for more in (["--no-frozen"], ["--frozen"]))
-    assert len(live) == 2
-    for one, other in zip(live, frozen, strict=True):
-        assert one["prediction"] == other["prediction"]
-        assert abs(float(one["probability"]) - float(other["probability"])) < 2e-6
-
-
-def test_predict_from_integers(model: Path) -> None:
-    texts = ["--text", "房间 很 好", "--text", "很 差"]
-    live, frozen = (read_csv(run("predict", model, *texts, *more).stdout) for more in ([], ["--dtype", "int8"]))
-    for one, other in zip(live, frozen, strict=True):
-        assert one["prediction"] == other["prediction"]
-        assert 0 < abs(float(one["probability"]) - float(other["probability"])) < 0.03
-    failed = run("predict", model, *texts, "--dtype", "int4")
-    assert (failed.exit_code, "dtype must be one of 'float32'" in failed.stderr) == (2, True)
-
-
-@pytest.mark.parametrize("source", ["file", "pipe", "dash"])
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_predict_reads_files_and_pipes_and_writes_csv_and_jsonl(
-    source: str, form: str, model: Path, fitted: SentimentClassifier, tmp_path: Path
-) -> None:
-    data = write_csv(tmp_path / "new.csv", 30)
-    texts = make_reviews(30)[0]
-    where = {"file": [data], "pipe": [], "dash": ["-"]}[source]
-    given = None if source == "file" else data.read_text(encoding="utf-8")
-    result = run("predict", model, *where, "--format", form, "--probabilities", stdin=given)
-    assert result.exit_code == 0, result.output
-    rows = read_csv(result.stdout) if form == "csv" else [json.loads(line) for line in result.stdout.splitlines()]
-    assert [row["text"] for row in rows] == texts
-    assert [int(row["line"]) for row in rows] == list(range(2, 32))
-    assert [row["prediction"] for row in rows] == fitted.predict(texts).tolist()
-    expected = fitted.predict_proba(texts)
-    for row, (bad, good) in zip(rows, expected.tolist(), strict=True):
-        if form == "csv":
-            found = [float(row["probability of bad"]), float(row["probability of good"])]
-            assert found == pytest.approx([bad, good], abs=1e-6)
-        else:
-            assert row["probabilities"] == {"bad": bad, "good": good}
-
-
-def test_output_file_has_the_format_of_its_suffix(model: Path, tmp_path: Path) -> None:
-    data = write_csv(tmp_path / "new.csv", 5)
-    for name, first in (("out.csv", "line,text"), ("out.jsonl", '{"line": 2'), ("out.txt", "line,text")):
-        result = run("predict", model, data, "--output", tmp_path / name)
-        assert (result.exit_code, result.stdout) == (0, ""), result.output
-        assert (tmp_path / name).read_text(encoding="utf-8").startswith(first), name
-        assert f"{name}: 5 texts" in result.stderr
-
-
-def test_texts_without_content_keep_their_row_but_have_no_prediction(model: Path) -> None:
-    result = run("predict", model, "-", "-f", "jsonl", "-p", stdin="很 好\n\n  \n很 差\n")
-    rows = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [row["line"] for row in rows] == [1, 2, 3, 4]
-    assert [row["prediction"] is None for row in rows] == [False, True, True, False]
-    assert rows[1]["probability"] is rows[1]["probabilities"] is None
-    assert "2 of 4 texts are empty and have no prediction" in result.stderr
-    assert run("predict", model, "-q", "-p", stdin="\n很 好\n").stdout.splitlines()[1] == "1,,,,,"
-
-
-def test_predict_holds_one_chunk_in_memory(fitted: SentimentClassifier) -> None:
-    taken = 0
-
-    def endless() -> Iterator[Record]:
-        nonlocal taken
-        while True:
-            taken += 1
-            yield Record(taken, "很 好", None, [])
-
-    rows = _predict(fitted, endless())
-    for number in range(1, 2 * CHUNK + 2):
-        assert next(rows)[0] == number
-        assert taken <= number + CHUNK
-
-
-def test_a_bad_line_far_down_leaves_no_output_file(model: Path, tmp_path: Path) -> None:
-    data = tmp_path / "new.jsonl"
-    data.write_text('{"text": "很 好"}\n' * (2 * CHUNK) + "oops\n", encoding="utf-8")
-    (tmp_path / "out.csv").write_text("an older result")
-    result = run("predict", model, data, "-o", tmp_path / "out.csv")
-    assert result.exit_code == 2
-    assert f"new.jsonl, line {2 * CHUNK + 1}: expected a JSON object" in result.stderr
-    assert (tmp_path / "out.csv").read_text() == "an older result"
-    assert {path.name for path in tmp_path.iterdir()} == {"model", "new.jsonl", "out.csv"}
-
-
-def test_the_input_is_not_overwritten(model: Path, tmp_path: Path) -> None:
-    data = write_csv(tmp_path / "new.csv", 5)
-    before = data.read_bytes()
-    result = run("predict", model, data, "-o", data)
-    assert result.exit_code == 2
-    assert "--output: expected another file than the input" in result.stderr
-    assert data.read_bytes() == before
-
-
-def test_an_output_that_cannot_be_written_is_exit_code_1(model: Path, tmp_path: Path) -> None:
-    result = run("predict", model, "-t", "x", "-o", tmp_path / "none" / "out.csv")
-    assert result.exit_code == 1
-    assert "none/out.csv: cannot be written: No such file or directory" in result.stderr
 
 
 def test_a_damaged_model_is_exit_code_2(model: Path) -> None:

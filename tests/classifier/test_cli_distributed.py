@@ -17,8 +17,8 @@ from samples import make_reviews
 from typer.testing import CliRunner
 
 from textnn.classifier import SentimentClassifier
-from textnn.cli import app
-from textnn.cli.train import _ended_in_order
+from textnn_cli import app
+from textnn_cli.train import _ended_in_order
 
 NO_DROPOUT = ["--dropout", "0", "--word-dropout", "0", "--learning-rate", "0.01"]
 FOREVER = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--epochs", "1000000", "--patience", "0"]

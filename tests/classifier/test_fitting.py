@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,31 @@ def test_two_processes_give_the_classifier_of_one(name: str, ranks: list[dict[st
                     for figure, number in other.items():
                         close = number if number is None else pytest.approx(number, rel=1e-8)
                         assert one[figure] == close, f"{where}, {figure}"
+            elif key in ("temperature", "thresholds"):
+                assert found[key] == (value if value is None else pytest.approx(value, rel=1e-6)), where
             else:
                 assert found[key] == value, where
+
+
+def test_process_0_warns_as_one_process_does(ranks: list[dict[str, Any]]) -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", UserWarning)
+        worker.fit(worker.CASES["texts that occur twice"])
+    messages = [str(warning.message) for warning in seen]
+    assert [message.partition(":")[0] for message in messages] == ["training", "labels"]
+    assert ranks[0]["warnings"]["texts that occur twice"] == messages
+    assert ranks[1]["warnings"]["texts that occur twice"] == []
+
+
+def test_the_cases_test_what_they_are_named_for(ranks: list[dict[str, Any]]) -> None:
+    cases = ranks[0]
+    assert cases["one text left"]["texts"] % 12 == 1
+    assert cases["temperature"]["temperature"] != 1
+    assert cases["weights"]["weights"]["output.weight"].ne(cases["textcnn"]["weights"]["output.weight"]).any()
+    assert cases["weights"]["classes"] == ["bad", "good", "mixed"]
+    assert cases["class weights"]["weights"]["output.weight"].ne(cases["weights"]["weights"]["output.weight"]).any()
+    assert cases["sets of labels"]["classes"] == ["good", "short"]
+    assert cases["sets of labels"]["thresholds"] != [0.5, 0.5]
 
 
 def test_early_stopping_came_early(ranks: list[dict[str, Any]]) -> None:
@@ -115,10 +139,12 @@ def test_the_model_that_was_saved_predicts_what_both_hold(folder: Path, ranks: l
         ("tokenizer", ["process 1 of 2: no tokens today", "no tokens today"]),
         ("options", ["the parameters: expected the same in every process, got embedding_dim 9 in process 1"] * 2),
         ("words", ["the parameters: expected the same in every process, got checksum of its words"] * 2),
-        ("classes", ["labels: expected at least two classes, got only 'same'"] * 2),
+        ("classes", ["labels: expected at least two classes, got only one class, 'same'"] * 2),
         ("validation", ["process 1 of 2: validation_data labels[0]", "validation_data labels[0]: expected one of"]),
         ("files", ["expected the same in every process, got checksum"] * 2),
         ("loss", ["the loss became nan in epoch 1, batch 2"] * 2),
+        ("weights", ["the parameters: expected the same in every process, got class_weight {'good': 2.0}"] * 2),
+        ("kinds", ["labels: expected the same in every process, got one label a text and a list of labels"] * 2),
         ("shares", ["process 1 of 2: labels: expected one for each of 59 texts, got 60", "labels: expected one"]),
     ],
 )

@@ -27,7 +27,7 @@ def ragged(texts: list[list[int]]) -> tuple[Tensor, Tensor]:
 
 
 def small_model(name: str, classes: int = 2, **options: object) -> TextModel:
-    return build_model(name, 20, classes, resolve_options(name, {**SMALL[name], **options}))
+    return build_model(name, [20], classes, resolve_options(name, {**SMALL[name], **options}))
 
 
 def test_the_registry_has_the_public_architectures() -> None:
@@ -80,7 +80,7 @@ def test_pooled_lstms_equal_torch_on_each_text(name: str) -> None:
 def test_lecture_recipe_is_the_plain_pytorch_one() -> None:
     """Ids cut or padded with 0 to length 10, Embedding, 2-layer LSTM, last time step, two linear layers; no more."""
     options = resolve_options("lecture-lstm", {})
-    model = build_model("lecture-lstm", 30, 2, options)
+    model = build_model("lecture-lstm", [30], 2, options)
     embedding, lstm = nn.Embedding(30, 100), nn.LSTM(100, 256, 2, batch_first=True)
     first, second = nn.Linear(256, 100), nn.Linear(100, 2)
     embedding.weight.data.copy_(model.encoder.weight)

@@ -36,7 +36,7 @@ def make_data(rows: int = 60, flip: bool = False, seed: int = 0) -> RaggedDatase
 def make_model(name: str = "textcnn", seed: int = 0, **options: object) -> TextModel:
     small = {"embedding_dim": 8, "channels": 8} if name == "textcnn" else {"embedding_dim": 8, "hidden_size": 8}
     with seeded(seed, CPU):
-        return build_model(name, 12, 2, resolve_options(name, {**small, **options}))
+        return build_model(name, [12], 2, resolve_options(name, {**small, **options}))
 
 
 def fit(model: TextModel, options: TrainingOptions = OPTIONS, seed: int = 0, **arguments: object):

@@ -18,6 +18,7 @@ from textnn.text import (
     CallableTokenizer,
     CharTokenizer,
     JiebaTokenizer,
+    RJiebaTokenizer,
     Tokenizer,
     WhitespaceTokenizer,
     make_tokenizer,
@@ -36,6 +37,12 @@ def jieba_tokenizer():
     return JiebaTokenizer()
 
 
+@pytest.fixture(params=[JiebaTokenizer, RJiebaTokenizer], ids=["jieba", "rjieba"])
+def kind(request):
+    """Both tokenizers with a dictionary: what is said of one holds of the other."""
+    return request.param
+
+
 # ---- tokens ----------------------------------------------------------------------------------------------------------
 
 
@@ -46,11 +53,11 @@ def test_jieba_gives_the_tokens_of_jieba(jieba_tokenizer, text):
     assert jieba_tokenizer(text) == jieba.lcut(text)
 
 
-def test_jieba_without_guessed_words():
+def test_without_guessed_words(kind):
     import jieba
 
     text = "他来到了网易杭研大厦"
-    assert JiebaTokenizer(hmm=False)(text) == jieba.lcut(text, HMM=False) != jieba.lcut(text)
+    assert kind(hmm=False)(text) == jieba.lcut(text, HMM=False) != jieba.lcut(text)
 
 
 def test_characters_and_white_space():
@@ -73,33 +80,48 @@ def test_a_function_that_returns_something_else(result, message):
         CallableTokenizer(lambda text: result)("a b")
 
 
-@pytest.mark.parametrize("name", ["jieba", "char", "whitespace"])
+@pytest.mark.parametrize("name", ["jieba", "rjieba", "char", "whitespace"])
 @pytest.mark.parametrize("text", [None, b"bytes", 3.5])
 def test_a_text_must_be_a_string(name, text):
+    tokenizer = make_tokenizer(name)
     with pytest.raises(TypeError, match=f"text: expected a string, got {type(text).__name__}"):
-        make_tokenizer(name)(text)
+        tokenizer(text)
+    with pytest.raises(TypeError, match=rf"texts\[1\]: expected a string, got {type(text).__name__}"):
+        tokenizer.split_many(["好", text])
+
+
+@pytest.mark.parametrize("stop_words", [None, ["的", " "]])
+@pytest.mark.parametrize("tokenizer", ["jieba", "rjieba", "char", "whitespace", double])
+def test_many_texts_give_what_each_gives(tokenizer, stop_words):
+    texts = [TEXT, "", "的", "a-b 1.5M\r\n", TEXT]
+    made = make_tokenizer(tokenizer, stop_words=stop_words)
+    assert made.split_many(tuple(texts)) == made.split_many(texts) == [made(text) for text in texts]
+    assert made.split_many([]) == []
+    with pytest.raises(TypeError, match="texts: expected a sequence of strings, got one string"):
+        made.split_many(TEXT)
 
 
 # ---- options ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [JiebaTokenizer, CharTokenizer, WhitespaceTokenizer])
+@pytest.mark.parametrize("make", [JiebaTokenizer, RJiebaTokenizer, CharTokenizer, WhitespaceTokenizer])
 def test_stop_words_are_left_out(make):
     tokenizer = make(stop_words=["的", " ", "好", "的"])
     assert tokenizer.stop_words == [" ", "好", "的"]
     assert tokenizer("我 的 好") == [token for token in make()("我 的 好") if token not in {"的", " ", "好"}]
 
 
-def test_user_dictionary_belongs_to_one_tokenizer():
+def test_user_dictionary_belongs_to_one_tokenizer(kind):
     import jieba
+    import rjieba
 
     text = "用石墨烯不粘锅煎蛋"
-    assert "石墨烯不粘锅" not in JiebaTokenizer()(text)
-    tokenizer = JiebaTokenizer(["石墨烯不粘锅", "", " 煎蛋 50 n "])
+    assert "石墨烯不粘锅" not in kind()(text)
+    tokenizer = kind(["石墨烯不粘锅", "", " 煎蛋 50 n "])
     assert tokenizer.user_dictionary == ["石墨烯不粘锅", "煎蛋 50 n"]
     assert tokenizer(text) == ["用", "石墨烯不粘锅", "煎蛋"]
-    assert "石墨烯不粘锅" not in JiebaTokenizer()(text)
-    assert "石墨烯不粘锅" not in jieba.lcut(text)
+    assert "石墨烯不粘锅" not in kind()(text)
+    assert "石墨烯不粘锅" not in jieba.lcut(text) + rjieba.cut(text)
 
 
 def test_words_added_to_jieba_elsewhere_are_not_seen(jieba_tokenizer):
@@ -121,12 +143,19 @@ def test_words_added_to_jieba_elsewhere_are_not_seen(jieba_tokenizer):
         ("word", TypeError, "user_dictionary: expected a list of strings, got one string"),
         (["a", 3], TypeError, r"user_dictionary\[1\]: expected a string, got int"),
         (["a\nb"], ValueError, "expected lines 'word', 'word count' or 'word count tag', got 'a"),
-        (["word 0"], ValueError, "expected a count of at least 1, got 'word 0'"),
+        (["word 0"], ValueError, "expected a count from 1 to 1,000,000,000,000, got 'word 0'"),
+        (["word 1000000000001"], ValueError, "expected a count from 1 to 1,000,000,000,000, got 'word 1000000000001'"),
+        (["word " + "9" * 5000], ValueError, "expected a count from 1 to 1,000,000,000,000, got 'word 999"),
     ],
 )
-def test_bad_user_dictionaries(entries, error, message):
+def test_bad_user_dictionaries(kind, entries, error, message):
     with pytest.raises(error, match=message):
-        JiebaTokenizer(entries)
+        kind(entries)
+
+
+def test_the_largest_counts(kind):
+    lines = [f"{word} 1000000000000" for word in ("好极", "了吧", "很好")] + ["还好 0007"]
+    assert kind(lines)("好极了吧，很好，还好") == ["好极", "了吧", "，", "很好", "，", "还好"]
 
 
 # ---- by name ---------------------------------------------------------------------------------------------------------
@@ -134,19 +163,21 @@ def test_bad_user_dictionaries(entries, error, message):
 
 def test_make_by_name_function_or_tokenizer():
     assert type(make_tokenizer("jieba")) is JiebaTokenizer
+    assert type(make_tokenizer("rjieba", stop_words=["a"])) is RJiebaTokenizer
     assert type(make_tokenizer("char", stop_words=["a"])) is CharTokenizer
     assert type(make_tokenizer("whitespace")) is WhitespaceTokenizer
     assert make_tokenizer(double, stop_words={"a"})("a b") == ["b", "b"]
     tokenizer = CharTokenizer()
     assert make_tokenizer(tokenizer) is tokenizer
-    assert sorted(TOKENIZERS) == ["callable", "char", "jieba", "whitespace"]
+    assert sorted(TOKENIZERS) == ["callable", "char", "jieba", "rjieba", "whitespace"]
 
 
-def test_options_from_files(tmp_path):
+@pytest.mark.parametrize("name", ["jieba", "rjieba"])
+def test_options_from_files(name, tmp_path):
     words, stop = tmp_path / "words.txt", tmp_path / "stop.txt"
     words.write_bytes("\ufeff石墨烯不粘锅 10 n\r\n\r\n煎蛋\r\n".encode())
     stop.write_text(" 用 \n\n的\n", encoding="utf-8")
-    tokenizer = make_tokenizer("jieba", str(words), stop)
+    tokenizer = make_tokenizer(name, str(words), stop)
     assert tokenizer.user_dictionary == ["石墨烯不粘锅 10 n", "煎蛋"]
     assert tokenizer.stop_words == ["用", "的"]
     assert tokenizer("用石墨烯不粘锅煎蛋") == ["石墨烯不粘锅", "煎蛋"]
@@ -155,10 +186,11 @@ def test_options_from_files(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("spacy",), ValueError, "tokenizer: expected one of jieba, char, whitespace or a function, got 'spacy'"),
-        (("callable",), ValueError, "tokenizer: expected one of jieba, char"),
+        (("spacy",), ValueError, "tokenizer: expected one of jieba, rjieba, char, whitespace or a function"),
+        (("callable",), ValueError, "tokenizer: expected one of jieba, rjieba, char, .* got 'callable'"),
         ((3,), TypeError, "tokenizer: expected a name, a function or a Tokenizer, got int"),
-        (("char", ["a"]), ValueError, "user_dictionary: only the tokenizer 'jieba' has one, got the tokenizer 'char'"),
+        (("char", ["a"]), ValueError, "only the tokenizers 'jieba' and 'rjieba' have one, got the tokenizer 'char'"),
+        ((double, ["a"]), ValueError, "user_dictionary: only the tokenizers 'jieba' and 'rjieba' have one, got the"),
         (("char", None, "none.txt"), ValueError, "stop_words: cannot read the file none.txt: No such file"),
         (("jieba", "none.txt"), ValueError, "user_dictionary: cannot read the file none.txt: No such file"),
         (("char", None, [None]), TypeError, r"stop_words\[0\]: expected a string, got NoneType"),
@@ -186,6 +218,8 @@ def test_a_word_file_in_another_encoding(tmp_path):
     [
         JiebaTokenizer(["石墨烯不粘锅"], ["的"], hmm=False),
         JiebaTokenizer(),
+        RJiebaTokenizer(["石墨烯不粘锅"], ["的"], hmm=False),
+        RJiebaTokenizer(),
         CharTokenizer(["的"]),
         WhitespaceTokenizer(),
     ],
@@ -204,7 +238,7 @@ def test_configuration_makes_it_again(tokenizer):
     ("config", "message"),
     [
         (CallableTokenizer(double).config(), "the function .*double is not stored with a model"),
-        ({"kind": "spacy"}, "expected one of jieba, char, whitespace, callable, got 'spacy'"),
+        ({"kind": "spacy"}, "expected one of jieba, rjieba, char, whitespace, callable, got 'spacy'"),
         ({}, "got None"),
         ({"kind": "char", "options": {"hmm": True}}, "do not suit 'char'"),
     ],
@@ -215,8 +249,8 @@ def test_configurations_that_make_none(config, message):
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))], ids=["copy", "pickle"])
-def test_copies_work_alike(duplicate):
-    tokenizer = JiebaTokenizer(["石墨烯不粘锅"], ["的"])
+def test_copies_work_alike(kind, duplicate):
+    tokenizer = kind(["石墨烯不粘锅"], ["的"])
     expected = tokenizer(TEXT + "石墨烯不粘锅")
     again = duplicate(tokenizer)
     assert again(TEXT + "石墨烯不粘锅") == expected
@@ -238,21 +272,20 @@ def test_own_tokenizers_derive_from_the_base():
 # ---- manners ---------------------------------------------------------------------------------------------------------
 
 
-def test_jieba_is_silent_lazy_and_leaves_no_file(tmp_path):
+def test_both_are_silent_lazy_and_leave_no_file(kind, tmp_path):
     """In a fresh process: no output, no warning, no import before use, and no file where temporary files go."""
     program = (
         "import sys, warnings, textnn.text as text\n"
-        "assert 'jieba' not in sys.modules\n"
         "warnings.simplefilter('error')\n"
-        "tokenizer = text.JiebaTokenizer()\n"
-        "assert tokenizer._jieba is None\n"
+        f"tokenizer = text.{kind.__name__}(['很好'])\n"
+        "assert not {'jieba', 'rjieba'} & set(sys.modules)\n"
         "print('|'.join(tokenizer('酒店很好')))\n"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUTF8": "1"}
     result = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, encoding="utf-8", check=False
     )
-    assert (result.returncode, result.stdout, result.stderr) == (0, "酒店|很|好\n", "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "酒店|很好\n", "")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -280,10 +313,10 @@ def test_a_directory_for_temporary_files_is_not_needed(monkeypatch):
     assert "酒店" in JiebaTokenizer()(TEXT)
 
 
-def test_threads_load_it_once(monkeypatch):
-    tokenizer = JiebaTokenizer()
+def test_threads_load_it_once(kind, monkeypatch):
+    tokenizer = kind()
     load, loads = tokenizer._load, []
-    monkeypatch.setattr(tokenizer, "_load", lambda: (loads.append(1), load())[1])
+    monkeypatch.setattr(tokenizer, "_load", lambda entries: (loads.append(1), load(entries))[1])
     results: list[list[str]] = []
     threads = [threading.Thread(target=lambda: results.append(tokenizer(TEXT))) for _ in range(8)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""The operators on sentences: pooling, look-up, convolution."""
+"""The operators on sentences: pooling, look-up, n-grams, convolution."""
 
 from __future__ import annotations
 
@@ -70,6 +70,14 @@ def _embedding_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
 
 register_autograd("textnn::embedding", _embedding_backward, setup_context=_embedding_setup)
 once("embedding_backward")
+
+
+# --- hash_ngrams: integers ---
+
+
+@register_fake("textnn::hash_ngrams")
+def _(ids: Tensor, ngrams: list[int], buckets: int, sizes: Maybe, flat: bool) -> Tensor:
+    return ids.new_empty(*ids.shape, len(ngrams))
 
 
 # --- text_conv ---

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from .. import _C, _registration  # noqa: F401  # the operators, and their fake kernels, autograd and autocast rules
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, max_mean_pool, text_conv
+from .ngrams import hash_ngrams
 from .recurrent import bilstm, embedding_lstm, lstm, lstm_cell, quantized_lstm
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "embedding_lstm",
     "embedding_text_conv",
     "frozen_text_conv",
+    "hash_ngrams",
     "lstm",
     "lstm_cell",
     "max_mean_pool",

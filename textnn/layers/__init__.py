@@ -5,6 +5,7 @@ from .embedding import EmbeddingLSTM, EmbeddingTextConv
 from .frozen import FrozenTextConv
 from .frozen_lstm import FrozenEmbeddingLSTM, FrozenLSTM
 from .lstm import LSTM, LSTMCell
+from .ngrams import NgramBag
 from .text_conv import TextConv
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "FrozenLSTM",
     "FrozenTextConv",
     "LSTMCell",
+    "NgramBag",
     "TextConv",
     "accelerate",
 ]

@@ -134,12 +134,17 @@ class Hook:
 
     def __init__(self, table: ExactTable | None = None) -> None:
         self.table = table
+        if table is not None:
+            # As a decorator it would import the compiler, some hundred modules, with the package.
+            self._outside = torch.compiler.disable(self._catch_up)
 
-    @torch.compiler.disable
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Catch up: with gradients the rows of the ids, without them, or where there are no ids, all rows."""
-        if self.table is None:
-            return
+        """Catch up, outside of compiled code: with gradients the rows of the ids; else, or without ids, all rows."""
+        if self.table is not None:
+            self._outside(module, args, kwargs)
+
+    def _catch_up(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        assert self.table is not None
         ids = args[0] if args else kwargs.get("ids", kwargs.get("input"))
         whole = not isinstance(ids, Tensor) or ids.is_floating_point() or not torch.is_grad_enabled()
         self.table.catch_up(None if whole else ids)

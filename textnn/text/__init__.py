@@ -7,29 +7,34 @@ Nothing here knows of layers or models.
 
 from __future__ import annotations
 
-from textnn.text.batches import (
-    LengthBucketSampler,
-    RaggedBatch,
-    RaggedDataset,
-    encode,
-    encode_tokens,
-    tokenize,
-)
+from textnn.text.batches import RaggedBatch, RaggedDataset
 from textnn.text.columns import LABEL_NAMES, TEXT_NAMES, Column
 from textnn.text.corpus import Corpus, read_corpus
+from textnn.text.encoding import (
+    CharacterTable,
+    Encoder,
+    encode,
+    encode_tokens,
+    split_characters,
+    tokenize,
+)
 from textnn.text.formats import CorpusReport, Record
 from textnn.text.records import FORMATS, iter_records
+from textnn.text.sampler import LengthBucketSampler
 from textnn.text.sources import CorpusError
 from textnn.text.tokenizers import (
     TOKENIZERS,
     CallableTokenizer,
     CharTokenizer,
     JiebaTokenizer,
+    RJiebaTokenizer,
     Tokenizer,
     WhitespaceTokenizer,
     make_tokenizer,
+    split_in_processes,
     tokenizer_from_config,
 )
+from textnn.text.vectors import Vectors, read_vectors
 from textnn.text.vocabulary import TokenCounts, Vocabulary
 from textnn.text.wordlist import load_words, save_words
 
@@ -40,17 +45,21 @@ __all__ = [
     "TOKENIZERS",
     "CallableTokenizer",
     "CharTokenizer",
+    "CharacterTable",
     "Column",
     "Corpus",
     "CorpusError",
     "CorpusReport",
+    "Encoder",
     "JiebaTokenizer",
     "LengthBucketSampler",
+    "RJiebaTokenizer",
     "RaggedBatch",
     "RaggedDataset",
     "Record",
     "TokenCounts",
     "Tokenizer",
+    "Vectors",
     "Vocabulary",
     "WhitespaceTokenizer",
     "encode",
@@ -59,7 +68,10 @@ __all__ = [
     "load_words",
     "make_tokenizer",
     "read_corpus",
+    "read_vectors",
     "save_words",
+    "split_characters",
+    "split_in_processes",
     "tokenize",
     "tokenizer_from_config",
 ]

@@ -1,19 +1,20 @@
-"""Ragged batches: from texts to what the layers read.
+"""Ragged batches: from ids to what the layers read.
 
 A batch holds its sentences one after the other, without padding (``nn.EmbeddingBag``'s convention):
 
     ids      [N]  17 4 9 | 3 | 8 8 2 5        N = 8 flat tokens
     offsets  [B]  0        3   4              B = 3 sentences; the last runs to the end
 
-    texts -> tokenize -> ids -> RaggedDataset (one flat array) <- rows from LengthBucketSampler -> RaggedBatch
+A network may read the same sentences in more than one form, words and characters, say: a dataset then has others
+beside it, with the same rows, and a batch has ids and offsets of each.
 
-Sentences of similar length go into one batch: layers that work step by step then have little to wait for.
+    ids -> RaggedDataset (one flat array a form) <- rows from LengthBucketSampler -> RaggedBatch
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice, pairwise
 
@@ -22,11 +23,10 @@ from torch import Tensor
 
 from textnn.text.vocabulary import Vocabulary
 
-WINDOW = 100
-"""Batches among which sentences are sorted by length: enough for even batches, few enough to keep the order random."""
-
-_REPORT_EVERY = 100
 _AT_ONCE = 32  # batches that are gathered together: a dozen small operations for all of them, views for each
+
+Ragged = tuple[Tensor, Tensor]
+"""Flat ids [N], and offsets [B]: where each sentence begins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +40,21 @@ class RaggedBatch:
     offsets
         Where each sentence begins in ``ids``, int64 [B].
     labels
-        Class of each sentence, int64 [B], or None.
+        Class of each sentence, int64 [B]; or for each class whether a sentence has it, float32 [B, classes]; or None.
     index
         Row of each sentence in the dataset, int64 [B]: ``result[batch.index] = output`` undoes the sampler's order.
+    weights
+        How much each sentence counts, float32 [B], or None where all count the same.
+    others
+        Ids and offsets of the same sentences in other forms.
     """
 
     ids: Tensor
     offsets: Tensor
     labels: Tensor | None
     index: Tensor
+    weights: Tensor | None = None
+    others: tuple[Ragged, ...] = ()
 
     @property
     def size(self) -> int:
@@ -60,10 +66,20 @@ class RaggedBatch:
         """The number of tokens of each sentence, int64 [B]."""
         return torch.diff(self.offsets, append=self.offsets.new_tensor([self.ids.numel()]))
 
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What a network is called with: ids and offsets, then those of the other forms."""
+        return (self.ids, self.offsets, *(tensor for form in self.others for tensor in form))
+
     def to(self, device: torch.device | str) -> RaggedBatch:
         """Return the batch on a device."""
-        labels = None if self.labels is None else self.labels.to(device)
-        return RaggedBatch(self.ids.to(device), self.offsets.to(device), labels, self.index.to(device))
+
+        def move(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device)
+
+        others = tuple((ids.to(device), offsets.to(device)) for ids, offsets in self.others)
+        ids, offsets, index = self.ids.to(device), self.offsets.to(device), self.index.to(device)
+        return RaggedBatch(ids, offsets, move(self.labels), index, move(self.weights), others)
 
 
 class RaggedDataset:
@@ -75,24 +91,40 @@ class RaggedDataset:
         The ids of each sentence; read once, so a generator will do. An empty sentence becomes a single ``[PAD]``, so
         that every row has a token.
     labels
-        Class of each sentence, integers from 0, or None.
+        Class of each sentence, integers from 0; or for each class whether a sentence has it, [rows, classes] of floats;
+        or None.
+    weights
+        How much each sentence counts, or None.
+    others
+        The same sentences in other forms, datasets of as many rows; their labels and weights are of no interest.
 
     Attributes
     ----------
     lengths
         Tokens of each row, int64 [rows].
     labels
-        int64 [rows] or None.
+        int64 [rows], float32 [rows, classes] or None.
+    weights
+        float32 [rows] or None.
+    others
+        As given.
 
     Raises
     ------
     TypeError
         If an id is not an integer.
     ValueError
-        If an id is negative or above the 32-bit range, or the number of labels is not that of the sentences.
+        If an id is negative or above the 32-bit range, or the number of labels, of weights or of rows of another form
+        is not that of the sentences.
     """
 
-    def __init__(self, sequences: Iterable[Sequence[int]], labels: Sequence[int] | Tensor | None = None) -> None:
+    def __init__(
+        self,
+        sequences: Iterable[Sequence[int]],
+        labels: Sequence[int] | Tensor | None = None,
+        weights: Sequence[float] | Tensor | None = None,
+        others: Sequence[RaggedDataset] = (),
+    ) -> None:
         flat, lengths = array("i"), array("q")
         for row, sequence in enumerate(sequences):
             before = len(flat)
@@ -104,22 +136,75 @@ class RaggedDataset:
             if len(flat) == before:
                 flat.append(Vocabulary.PAD_ID)
             lengths.append(len(flat) - before)
-        self._flat = _tensor(flat, torch.int32)
-        self.lengths = _tensor(lengths, torch.int64)
-        self._starts = self.lengths.cumsum(0) - self.lengths
-        if len(flat) and int(self._flat.min()) < 0:
-            at = int((self._flat < 0).nonzero()[0])
+        self._set(_tensor(flat, torch.int32), _tensor(lengths, torch.int64), labels, weights, others)
+
+    @classmethod
+    def of_flat(
+        cls,
+        ids: Tensor,
+        lengths: Tensor,
+        labels: Sequence[int] | Tensor | None = None,
+        weights: Sequence[float] | Tensor | None = None,
+        others: Sequence[RaggedDataset] = (),
+    ) -> RaggedDataset:
+        """Make a dataset of ids that are flat already; none of them is copied.
+
+        Parameters
+        ----------
+        ids
+            The ids of all sentences, int32 [N].
+        lengths
+            The number of ids of each, int64 [rows], each at least 1.
+        labels, weights, others
+            As for the class.
+
+        Raises
+        ------
+        ValueError
+            As for the class, and if the lengths do not fit the ids.
+        """
+        if int(lengths.sum()) != ids.numel() or (len(lengths) and int(lengths.min()) < 1):
+            raise ValueError(
+                f"lengths: expected numbers from 1 with the sum {ids.numel()}, got the sum {lengths.sum()}"
+            )
+        whole = cls.__new__(cls)
+        whole._set(ids, lengths, labels, weights, others)
+        return whole
+
+    def _set(
+        self,
+        flat: Tensor,
+        lengths: Tensor,
+        labels: Sequence[int] | Tensor | None,
+        weights: Sequence[float] | Tensor | None,
+        others: Sequence[RaggedDataset],
+    ) -> None:
+        self._flat, self.lengths, self.others = flat, lengths, tuple(others)
+        self._starts = lengths.cumsum(0) - lengths
+        if flat.numel() and int(flat.min()) < 0:
+            at = int((flat < 0).nonzero()[0])
             row = int(torch.searchsorted(self._starts, at, right=True)) - 1
-            raise ValueError(f"sequences[{row}]: expected token ids from 0, got {int(self._flat[at])}")
-        self.labels: Tensor | None = None
-        if labels is not None:
-            self.labels = torch.as_tensor(labels)
-            if self.labels.dim() != 1 or len(self.labels) != len(self):
-                shape = list(self.labels.shape)
-                raise ValueError(f"labels: expected one for each of {len(self)} sequences, got the shape {shape}")
-            if self.labels.is_floating_point() and len(self):
-                raise TypeError(f"labels: expected integers, got {self.labels.dtype}")
-            self.labels = self.labels.to(torch.int64)
+            raise ValueError(f"sequences[{row}]: expected token ids from 0, got {int(flat[at])}")
+        self.labels = None if labels is None else self._check_labels(torch.as_tensor(labels))
+        self.weights: Tensor | None = None
+        if weights is not None:
+            self.weights = torch.as_tensor(weights, dtype=torch.float32)
+            if self.weights.shape != (len(self),):
+                shape = list(self.weights.shape)
+                raise ValueError(f"weights: expected one for each of {len(self)} sequences, got the shape {shape}")
+        for other in self.others:
+            if len(other) != len(self):
+                raise ValueError(f"others: expected {len(self)} rows as in the first form, got {len(other)}")
+
+    def _check_labels(self, labels: Tensor) -> Tensor:
+        if labels.dim() not in (1, 2) or len(labels) != len(self):
+            shape = list(labels.shape)
+            raise ValueError(f"labels: expected one for each of {len(self)} sequences, got the shape {shape}")
+        if labels.dim() == 2:
+            return labels.to(torch.float32)
+        if labels.is_floating_point() and len(self):
+            raise TypeError(f"labels: expected integers, got {labels.dtype}")
+        return labels.to(torch.int64)
 
     @classmethod
     def joint(cls, parts: Sequence[RaggedDataset], places: Sequence[Tensor]) -> RaggedDataset:
@@ -128,20 +213,29 @@ class RaggedDataset:
         Parameters
         ----------
         parts
-            Datasets that all have labels.
+            Datasets that all have labels, all or none of them weights, and the same other forms.
         places
             For each of them the row of the whole, int64 [rows], that each of its rows becomes; all places together
             are 0, 1, 2, ... in any order.
         """
-        whole = cls([])
         place = torch.cat(list(places))
+
+        def put(vectors: Sequence[Tensor | None]) -> Tensor | None:
+            if any(vector is None for vector in vectors):
+                return None
+            rows = torch.cat([vector for vector in vectors if vector is not None])
+            return torch.empty_like(rows).index_copy_(0, place, rows)
+
         ends = list(accumulate(part._flat.numel() for part in parts))
-        starts = [part._starts + (end - part._flat.numel()) for part, end in zip(parts, ends, strict=True)]
-        whole._flat = torch.cat([part._flat for part in parts])
-        whole.lengths, whole._starts, whole.labels = (
-            torch.empty_like(place).index_copy_(0, place, torch.cat(vectors))
-            for vectors in ([part.lengths for part in parts], starts, [_labels(part) for part in parts])
-        )
+        starts = put([part._starts + (end - part._flat.numel()) for part, end in zip(parts, ends, strict=True)])
+        lengths = put([part.lengths for part in parts])
+        assert starts is not None
+        assert lengths is not None
+        whole = cls([])
+        whole._flat, whole._starts, whole.lengths = torch.cat([part._flat for part in parts]), starts, lengths
+        whole.labels, whole.weights = put([part.labels for part in parts]), put([part.weights for part in parts])
+        forms = zip(*(part.others for part in parts), strict=True)
+        whole.others = tuple(cls.joint(form, places) for form in forms)
         return whole
 
     def __len__(self) -> int:
@@ -166,13 +260,17 @@ class RaggedDataset:
         if index.numel() and (int(index.min()) < 0 or int(index.max()) >= len(self)):
             low, high = int(index.min()), int(index.max())
             raise IndexError(f"index: expected rows from 0 to {len(self) - 1}, got rows from {low} to {high}")
+        ids, offsets = self._gather(index)
+        others = tuple(other._gather(index) for other in self.others)
+        return RaggedBatch(ids, offsets, _rows(self.labels, index), index, _rows(self.weights, index), others)
+
+    def _gather(self, index: Tensor) -> Ragged:
         lengths = self.lengths[index]
         ends = lengths.cumsum(0)
         offsets = ends - lengths
         # Token n of sentence b stands at n - offsets[b] + starts[row of b] in the flat array.
         shift = torch.repeat_interleave(self._starts[index] - offsets, lengths)
-        ids = self._flat[torch.arange(shift.numel()) + shift].to(torch.int64)
-        return RaggedBatch(ids, offsets, None if self.labels is None else self.labels[index], index)
+        return self._flat[torch.arange(shift.numel()) + shift].to(torch.int64), offsets
 
     def batches(self, rows: Iterable[Tensor]) -> Iterator[RaggedBatch]:
         """Yield the batch of each vector of rows, as :meth:`batch` makes it, at a small part of the cost.
@@ -191,177 +289,28 @@ class RaggedDataset:
         while group := list(islice(vectors, _AT_ONCE)):
             whole = self.batch(torch.cat(group))
             parts = [len(vector) for vector in group]
-            starts = torch.cat([whole.offsets, whole.offsets.new_tensor([whole.ids.numel()])])
-            bounds = starts[torch.tensor([0, *accumulate(parts)])].tolist()
-            labels = [None] * len(group) if whole.labels is None else whole.labels.split(parts)
-            columns = zip(whole.offsets.split(parts), labels, whole.index.split(parts), pairwise(bounds), strict=True)
-            for offsets, label, index, (begin, end) in columns:
-                yield RaggedBatch(whole.ids[begin:end], offsets - begin, label, index)
+            forms = [_split(form, parts) for form in ((whole.ids, whole.offsets), *whole.others)]
+            nothing: list[Tensor | None] = [None] * len(group)
+            labels = nothing if whole.labels is None else whole.labels.split(parts)
+            weights = nothing if whole.weights is None else whole.weights.split(parts)
+            columns = zip(labels, whole.index.split(parts), weights, zip(*forms, strict=True), strict=True)
+            for label, index, weight, ((ids, offsets), *others) in columns:
+                yield RaggedBatch(ids, offsets, label, index, weight, tuple(others))
 
 
-class LengthBucketSampler:
-    """Rows for batches of sentences with similar lengths; every row comes exactly once a pass.
-
-    Shuffled: rows in random order, sorted by length within windows of 100 batches, batches in random order. Otherwise:
-    all rows from the longest to the shortest, so that memory is asked for once; ``RaggedBatch.index`` leads back to the
-    original order.
-
-    Parameters
-    ----------
-    lengths
-        Tokens of each row, [rows].
-    batch_size
-        Rows of a batch; one batch has what remains.
-    shuffle
-        Whether the order is random, and new in each pass.
-    generator
-        Source of the random order, on the CPU; torch's global one if None. The same state gives the same passes.
-
-    Raises
-    ------
-    ValueError
-        If ``batch_size`` is below 1 or ``lengths`` is no vector.
-    """
-
-    def __init__(
-        self,
-        lengths: Tensor | Sequence[int],
-        batch_size: int,
-        shuffle: bool = True,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-        self._lengths = torch.as_tensor(lengths, dtype=torch.int64)
-        if self._lengths.dim() != 1:
-            raise ValueError(f"lengths: expected a vector, got the shape {list(self._lengths.shape)}")
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.generator = generator
-
-    def __len__(self) -> int:
-        """Return the number of batches."""
-        return -(-self._lengths.numel() // self.batch_size)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        """Yield the rows of each batch, int64 [at most batch_size]."""
-        rows = self._lengths.numel()
-        if not rows:
-            return
-        if not self.shuffle:
-            yield from _parts(self._longest_first(torch.arange(rows)), self.batch_size)
-            return
-        order = torch.randperm(rows, generator=self.generator)
-        # A window holds whole batches, so only the last batch of the last window may be smaller.
-        windows = [self._longest_first(window) for window in _parts(order, self.batch_size * WINDOW)]
-        batches = _parts(torch.cat(windows), self.batch_size)
-        for number in torch.randperm(len(batches), generator=self.generator).tolist():
-            yield batches[number]
-
-    def _longest_first(self, rows: Tensor) -> Tensor:
-        return rows[self._lengths[rows].argsort(descending=True, stable=True)]
+def _split(form: Ragged, parts: Sequence[int]) -> list[Ragged]:
+    """Cut ids and offsets into those of batches with so many sentences each."""
+    ids, offsets = form
+    starts = torch.cat([offsets, offsets.new_tensor([ids.numel()])])
+    bounds = starts[torch.tensor([0, *accumulate(parts)])].tolist()
+    return [
+        (ids[begin:end], part - begin)
+        for part, (begin, end) in zip(offsets.split(parts), pairwise(bounds), strict=True)
+    ]
 
 
-def tokenize(
-    texts: Iterable[str], tokenizer: Callable[[str], list[str]], progress: Callable[[int], None] | None = None
-) -> Iterator[list[str]]:
-    """Yield the tokens of each text.
-
-    Equal tokens are one object, so that a corpus's lists of tokens can be kept: the vocabulary and the ids are both
-    made from them, and tokenizing is the slow part.
-
-    Parameters
-    ----------
-    texts
-        The texts.
-    tokenizer
-        From a text to its tokens.
-    progress
-        Called now and then with the number of texts done since its last call.
-
-    Raises
-    ------
-    TypeError
-        If a text is not a string.
-    """
-    if isinstance(texts, str):
-        raise TypeError("texts: expected a sequence of strings, got one string")
-    return _tokenize(texts, tokenizer, progress)
-
-
-def _tokenize(
-    texts: Iterable[str], tokenizer: Callable[[str], list[str]], progress: Callable[[int], None] | None
-) -> Iterator[list[str]]:
-    known: dict[str, str] = {}
-    waiting = 0
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"texts[{position}]: expected a string, got {type(text).__name__}")
-        yield [known.setdefault(token, token) for token in tokenizer(text)]
-        waiting += 1
-        if progress is not None and waiting == _REPORT_EVERY:
-            progress(waiting)
-            waiting = 0
-    if progress is not None and waiting:
-        progress(waiting)
-
-
-def encode_tokens(
-    token_lists: Iterable[Sequence[str]],
-    vocabulary: Vocabulary,
-    max_length: int | None = None,
-    labels: Sequence[int] | Tensor | None = None,
-) -> RaggedDataset:
-    """Make a dataset of texts that are tokens already.
-
-    Parameters
-    ----------
-    token_lists
-        The tokens of each text.
-    vocabulary
-        Gives the ids.
-    max_length
-        Tokens after this many are cut off; None keeps all.
-    labels
-        Class of each text, integers from 0, or None.
-
-    Raises
-    ------
-    ValueError
-        If ``max_length`` is below 1, or the number of labels is not that of the texts.
-    """
-    if max_length is not None and max_length < 1:
-        raise ValueError(f"max_length: expected at least 1, got {max_length}")
-    return RaggedDataset((vocabulary.encode(tokens[:max_length]) for tokens in token_lists), labels)
-
-
-def encode(
-    texts: Iterable[str],
-    tokenizer: Callable[[str], list[str]],
-    vocabulary: Vocabulary,
-    max_length: int | None = None,
-    labels: Sequence[int] | Tensor | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> RaggedDataset:
-    """Make a dataset of raw texts: :func:`tokenize`, then :func:`encode_tokens`.
-
-    Raises
-    ------
-    TypeError
-        If a text is not a string.
-    ValueError
-        If ``max_length`` is below 1, or the number of labels is not that of the texts.
-    """
-    return encode_tokens(tokenize(texts, tokenizer, progress), vocabulary, max_length, labels)
-
-
-def _labels(data: RaggedDataset) -> Tensor:
-    assert data.labels is not None
-    return data.labels
-
-
-def _parts(rows: Tensor, size: int) -> list[Tensor]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+def _rows(values: Tensor | None, index: Tensor) -> Tensor | None:
+    return None if values is None else values[index]
 
 
 def _tensor(values: array[int], dtype: torch.dtype) -> Tensor:

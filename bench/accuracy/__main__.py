@@ -1,0 +1,83 @@
+"""The command line of bench/accuracy; its options are in the package's docstring and in --help."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from . import page, run
+from .contestants import architectures
+from .corpora import BUILT_IN, load
+from .opponents import opponents
+from .results import Results
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, or write the page.
+
+    Raises
+    ------
+    SystemExit
+        If an argument makes no sense, a file cannot be read, or a contestant failed.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.accuracy", description="Accuracy of textnn's architectures and of strong opponents."
+    )
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        default=[BUILT_IN],
+        metavar="FILE",
+        help=f"CSV, TSV or JSONL files, or {BUILT_IN!r} for the reviews of that package (default)",
+    )
+    parser.add_argument("--limit", type=_positive, help="take this many texts of each data set, drawn at random")
+    parser.add_argument("--seeds", type=_positive, default=5, help="number of splits of each data set (default 5)")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="such as textnn/textcnn; tfidf stands for all tfidf/..."
+    )
+    parser.add_argument("--tokenizer", default="rjieba", help="of all but snownlp (default rjieba)")
+    parser.add_argument("--threads", type=_positive, help="threads (default: torch's own)")
+    parser.add_argument(
+        "--again", action="store_true", help="drop the results of these contestants on these data first"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=run.RESULTS, help=f"default {run.RESULTS.name} in bench/results"
+    )
+    parser.add_argument(
+        "--page",
+        nargs="?",
+        type=Path,
+        const=page.PAGE,
+        metavar="FILE",
+        help="measure nothing; write the page from the results (default docs/accuracy.md)",
+    )
+    options = parser.parse_args(arguments)
+    console, results = Console(stderr=True), Results(options.results)
+    if options.page is not None:
+        page.write(results, options.page)
+        console.print(f"Wrote {options.page}", highlight=False)
+        return
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    contestants = run.choose([*architectures(options.tokenizer), *opponents(options.tokenizer)], options.only)
+    corpora = [load(path, options.limit) for path in options.data]
+    if options.again:
+        for corpus in corpora:
+            results.forget(corpus.key, [contestant.name for contestant in contestants])
+    failures = run.measure(corpora, contestants, options.seeds, results, torch.get_num_threads(), console)
+    if failures:
+        raise SystemExit("\n".join(["These failed:", *failures]))
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not (value := int(text)):
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return value
+
+
+if __name__ == "__main__":
+    main()

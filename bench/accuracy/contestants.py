@@ -1,0 +1,154 @@
+"""What takes part: a contestant learns from the training and validation parts and predicts the test part.
+
+Each takes the same texts. One that uses the validation part only to choose its settings learns from both parts
+afterwards; textnn's architectures need it all along, to stop at the best epoch, and learn from the training part alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+import time
+import zlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from textnn import SentimentClassifier
+from textnn.models import ARCHITECTURES
+
+from .corpora import Split
+from .tokens import Tokens, packages
+
+TRAINING, BOTH = "training", "training and validation"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a contestant did with one split.
+
+    Attributes
+    ----------
+    predicted
+        The label of each text of the test part.
+    seconds
+        Time of the training whose model predicts, words being found already.
+    choosing
+        Time of the trainings before it, by which settings were chosen.
+    megabytes
+        Size of the saved model.
+    chosen
+        The settings that were chosen.
+    """
+
+    predicted: list[str]
+    seconds: float
+    megabytes: float
+    choosing: float = 0.0
+    chosen: dict[str, Any] = field(default_factory=dict)
+
+
+class Contestant(ABC):
+    """Derive from it to add another.
+
+    Attributes
+    ----------
+    name
+        ``"library/model"``.
+    tokenizer
+        Name of the tokenizer whose words it takes, or None.
+    learns_from
+        :data:`TRAINING` or :data:`BOTH`: the parts that the model which predicts has seen the labels of.
+    """
+
+    name: str
+    tokenizer: str | None
+    learns_from: str = BOTH
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return what the results depend on, versions included; a result with other settings is another result.
+
+        Raises
+        ------
+        ImportError
+            If a package that it needs is not installed.
+        """
+
+    @abstractmethod
+    def run(self, split: Split, tokens: Tokens | None, seed: int, threads: int) -> Outcome:
+        """Learn and predict."""
+
+
+class Architecture(Contestant):
+    """One of textnn's, with its own defaults."""
+
+    learns_from = TRAINING
+
+    def __init__(self, architecture: str, tokenizer: str) -> None:
+        self.name, self.tokenizer = f"textnn/{architecture}", tokenizer
+        self._architecture = architecture
+
+    def settings(self) -> dict[str, Any]:
+        """Return options, versions, and a checksum of the source of the network's classes."""
+        model = ARCHITECTURES[self._architecture]
+        classes = [kind for kind in model.__mro__ if kind.__module__.startswith("textnn.models")]
+        source = "".join(map(inspect.getsource, classes))
+        return {
+            "options": dict(model.defaults),
+            "source": f"{zlib.crc32(source.encode()):08x}",
+            "tokenizer": self.tokenizer,
+            "versions": versions("textnn", "torch", *packages(self.tokenizer)),
+        }
+
+    def run(self, split: Split, tokens: Tokens | None, seed: int, threads: int) -> Outcome:
+        """Train until the accuracy on the validation part stops rising."""
+        assert tokens is not None
+        start = time.perf_counter()
+        classifier = SentimentClassifier(self._architecture, tokenizer=tokens, random_state=seed, verbose=0)
+        classifier.fit(split.training.texts, split.training.labels, (split.validation.texts, split.validation.labels))
+        seconds = time.perf_counter() - start
+        with tempfile.TemporaryDirectory() as folder:
+            classifier.save(Path(folder, "model"))
+            size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+        predicted = classifier.predict(split.test.texts).tolist()
+        return Outcome(predicted, seconds, size / 1e6, chosen={"epoch": classifier.best_epoch_})
+
+
+def default_name() -> str:
+    """Return the name of the contestant that users get who choose nothing."""
+    return f"textnn/{SentimentClassifier().architecture}"
+
+
+def architectures(tokenizer: str) -> list[Contestant]:
+    """Return all of textnn's, the default first."""
+    found: list[Contestant] = [Architecture(name, tokenizer) for name in ARCHITECTURES]
+    return sorted(found, key=lambda one: one.name != default_name())
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the versions of installed packages; ``"a|b"`` is one that goes by either name.
+
+    Raises
+    ------
+    ImportError
+        If one is not installed.
+    """
+    found = {}
+    for package in packages:
+        names = package.split("|")
+        known = [name for name in names if _installed(name)]
+        if not known:
+            raise ImportError(f"{' or '.join(names)} is not installed: pip install 'textnn[bench]'")
+        found[names[0]] = metadata.version(known[0])
+    return found
+
+
+def _installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

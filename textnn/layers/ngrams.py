@@ -1,0 +1,121 @@
+"""A linear model of hashed n-grams, to stand beside a deep one.
+
+ids [N] --hash--> buckets [N, S] --rows of weight [buckets, D], (dropout)--> sums [B, D] / sqrt(n-grams)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import functional
+from ..functional.ngrams import check_ngrams, sum_rows
+from .embedding import _TableModule
+
+
+class NgramBag(_TableModule):
+    """The sum of the weights of a sentence's n-grams, which are found by a hash: no vocabulary, a fixed table.
+
+    With D classes it is a linear classifier on bags of n-grams, as fastText's, whose result is added to the logits of
+    another network: that one generalises, this one remembers what single n-grams say. Its weights begin as zero, so
+    that at first it has no say; as those of a linear model they need no noise to begin with.
+
+    Parameters
+    ----------
+    num_buckets : int
+        Rows of the table, from 2 to 2**31. Row 0 stands for no n-gram: it is zero and gets no gradient.
+    embedding_dim : int
+        D.
+    sizes : sequence of S int, default=(1, 2)
+        How many tokens the n-grams have, from 1 to 16, each size once.
+    dropout : float, default=0.0
+        The probability with which an n-gram is left out in training; the others then weigh 1 / (1 - dropout).
+    sparse : bool, default=False
+        Whether the gradient of the table is sparse, with one row for each distinct bucket: :class:`textnn.optim.Adam`
+        then takes only these rows.
+    device, dtype : optional
+
+    Raises
+    ------
+    ValueError
+        For arguments outside of what is listed.
+    TypeError
+        If ``num_buckets`` or ``sizes`` are not integers.
+
+    Notes
+    -----
+    Parameters: ``weight`` [num_buckets, D]. Nothing is to be gained by freezing it: inference only adds rows up.
+
+    Weinberger et al. 2009 (Feature Hashing for Large Scale Multitask Learning), Joulin et al. 2017 (Bag of Tricks for
+    Efficient Text Classification), and for a linear part beside a deep one Cheng et al. 2016 (Wide & Deep Learning for
+    Recommender Systems).
+    """
+
+    def __init__(
+        self,
+        num_buckets: int,
+        embedding_dim: int,
+        sizes: Sequence[int] = (1, 2),
+        dropout: float = 0.0,
+        sparse: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        ngrams = check_ngrams(sizes, num_buckets)
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"dropout must be a probability from 0 to below 1, got {dropout}")
+        super().__init__(num_buckets, embedding_dim, 0, sparse, device, dtype)
+        self.sizes, self.dropout = tuple(ngrams), dropout
+
+    def reset_parameters(self) -> None:
+        """Set all weights to zero."""
+        nn.init.zeros_(self.weight)
+
+    def rows_read(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+        """Return the rows of ``weight`` that :meth:`forward` reads: int64 [B, L, S], or [N, S] with ``offsets``.
+
+        See :func:`textnn.functional.hash_ngrams`, also for the errors raised. 0 stands for no n-gram.
+        """
+        return functional.hash_ngrams(ids, self.sizes, self.num_embeddings, lengths=lengths, offsets=offsets)
+
+    def forward(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+        """Sum the weights of each sentence's n-grams.
+
+        Parameters
+        ----------
+        ids : Tensor int64 [B, L], or [N] with ``offsets``
+        lengths, offsets : Tensor int64 [B], optional
+            Tokens of each sentence, or where each begins in a flat batch. Without either, all L tokens count.
+
+        Returns
+        -------
+        Tensor [B, D]
+            Divided by the square root of the number of n-grams, so that long sentences do not outweigh short ones and
+            still say more; 0 for a sentence that has none. For errors see :func:`textnn.functional.hash_ngrams`.
+        """
+        rows = self.rows_read(ids, lengths, offsets)
+        if offsets is None:
+            B, L = ids.shape
+            starts = torch.arange(B, device=ids.device) * L
+            tokens = starts.new_full((B,), L) if lengths is None else lengths.to(ids.device)
+            ends = starts + L
+        else:
+            starts = offsets.to(ids.device, torch.int64)
+            ends = torch.cat([starts[1:], starts.new_full((min(1, starts.shape[0]),), ids.shape[0])])
+            tokens = ends - starts
+        count = sum(((tokens - (n - 1)).clamp(min=0) for n in self.sizes), start=torch.zeros_like(tokens))
+        keep = None
+        if self.training and self.dropout > 0:
+            drawn = torch.rand(rows.shape, dtype=self.weight.dtype, device=ids.device) >= self.dropout
+            keep = drawn.to(self.weight.dtype) / (1 - self.dropout)
+        total = sum_rows(self.weight, rows, starts, ends - starts, keep, self.sparse)
+        return total * count.clamp(min=1).to(total.dtype).rsqrt()[:, None]
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_embeddings}, {self.embedding_dim}, sizes={self.sizes}, dropout={self.dropout}, "
+            f"sparse={self.sparse}"
+        )

@@ -1,0 +1,51 @@
+"""Architectures: from a ragged batch of texts to one row of logits a text.
+
+    ids [N], offsets [B] -> (word dropout) -> embedding + LSTM or convolution -> features [B, F] -> logits [B, K]
+
+Every architecture is a class with a name in the registry ``ARCHITECTURES``. What suits it best (sizes, dropout,
+learning rate, epochs) is written beside it in ``defaults``; a classifier changes an option by naming it and leaves all
+others as they are here. An option that an architecture does not list does not exist for it, and asking for it is an
+error.
+
+    base          what all have in common
+    registry      names, options, fresh networks
+    ensemble      several networks of one kind as one
+    recurrent     LSTMs
+    convolution   TextCNN
+    wide          convolutions over words and characters beside n-grams, the default
+"""
+
+from __future__ import annotations
+
+from textnn.models import convolution, recurrent, wide  # noqa: F401  # they enter themselves into the registry
+from textnn.models.base import (
+    CHARACTERS,
+    PAD,
+    UNK,
+    WORDS,
+    TextModel,
+    cut_or_pad,
+    drop_words,
+    scale_embedding,
+    segment_lengths,
+)
+from textnn.models.ensemble import Ensemble
+from textnn.models.registry import ARCHITECTURES, build_model, get_architecture, register, resolve_options
+
+__all__ = [
+    "ARCHITECTURES",
+    "CHARACTERS",
+    "PAD",
+    "UNK",
+    "WORDS",
+    "Ensemble",
+    "TextModel",
+    "build_model",
+    "cut_or_pad",
+    "drop_words",
+    "get_architecture",
+    "register",
+    "resolve_options",
+    "scale_embedding",
+    "segment_lengths",
+]

@@ -1,0 +1,148 @@
+"""What the trainer and the classifier expect of a network, and what networks share.
+
+RaggedBatch.inputs -> TextModel -> logits [B, K]        K: the number of classes, or 1 for a single sigmoid
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from textnn.layers.frozen import DTYPES
+
+PAD, UNK = 0, 1
+
+WORDS, CHARACTERS = "words", "characters"
+"""The forms in which a network may read texts."""
+
+# What every architecture has, unless it says otherwise. None for a size is no limit.
+COMMON: dict[str, Any] = {
+    "min_count": 2,
+    "max_vocabulary": None,
+    "max_length": 512,
+    "epochs": 10,
+    "batch_size": 64,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.0,
+    "label_smoothing": 0.0,
+    "validation_fraction": 0.1,
+    "patience": 2,
+    "clip_norm": 0.0,
+    "schedule": "constant",
+    "warmup": 0.0,
+    "output": "softmax",
+    "ensemble": 1,
+    "bucket": True,
+    "sparse": True,
+}
+
+
+class TextModel(nn.Module):
+    """What the trainer and the classifier expect of an architecture.
+
+    A subclass takes ``(vocabulary_size, classes, *, ...)``, where the keyword arguments are its own options, and
+    defines ``forward(ids [N], offsets [B]) -> logits [B, K]``. One that reads characters beside words takes a
+    ``character_vocabulary_size`` too, and their ids and offsets behind those of the words.
+
+    Attributes
+    ----------
+    name
+        The name in the registry.
+    defaults
+        The value of every option that the architecture has: those of its constructor and those of the training.
+    streams
+        The forms in which it reads texts, in the order of the arguments of ``forward``.
+    exact
+        Whether training with sparse gradients is to give what a dense Adam gives, or leaves rows at rest alone (see
+        :class:`textnn.optim.Adam`).
+    """
+
+    name: ClassVar[str]
+    defaults: ClassVar[Mapping[str, Any]]
+    streams: ClassVar[tuple[str, ...]] = (WORDS,)
+    exact: ClassVar[bool] = False
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the logits [B, K] of texts: ids [N] and offsets [B] of each form, text b being ids from offsets[b]."""
+        raise NotImplementedError
+
+    def sparse_parameters(self) -> list[nn.Parameter]:
+        """Return the tables whose gradients are sparse: a training step touches only the rows of its batch."""
+        tables = (module.weight for module in self.modules() if getattr(module, "sparse", False))
+        return [table for table in tables if isinstance(table, nn.Parameter)]
+
+    @property
+    def freezable(self) -> bool:
+        """Whether a part of it can be frozen in its own dtype."""
+        return any(None in getattr(part, "frozen_dtypes", ()) for part in self.modules())
+
+    def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> TextModel:
+        """Return a copy for inference, whose parts are frozen; see ``EmbeddingTextConv.freeze``, ``LSTM.freeze``.
+
+        Without a part that can be frozen in this dtype there is a warning, and the model itself comes back.
+
+        Parameters
+        ----------
+        memory_limit
+            Bytes that the table of each part may take. None is no limit.
+        dtype
+            Of the tables; "int8" also rounds the weights of LSTMs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument makes no sense.
+        """
+        kinds: list[tuple[Any, Any]] = [(part, getattr(part, "frozen_dtypes", ())) for part in self.modules()]
+        parts = [part for part, dtypes in kinds if dtype in dtypes]
+        if dtype is not None and dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(map(repr, DTYPES))}, got {dtype!r}")
+        if not parts:
+            known = sorted({name for _, dtypes in kinds for name in dtypes})
+            hint = f" (it can be frozen in {', '.join(map(repr, known))})" if known else ""
+            name = f"the architecture {self.name!r} has nothing to freeze"
+            warnings.warn(f"{name}{f' in {dtype!r}' if dtype else ''}; it predicts as before{hint}", stacklevel=3)
+            return self
+        # What a copy's memo holds is taken in the place of a copy.
+        return copy.deepcopy(self, {id(part): part.freeze(memory_limit, dtype) for part in parts}).eval()
+
+
+def drop_words(ids: Tensor, probability: float, training: bool) -> Tensor:
+    """Replace each id by [UNK] with a probability, during training.
+
+    The network then cannot lean on a single word, and the row of [UNK] learns to stand for a word that is not known.
+    (Iyyer et al., "Deep Unordered Composition Rivals Syntactic Methods for Text Classification", 2015, section 2.3.)
+    """
+    if not training or probability == 0.0:
+        return ids
+    return ids.masked_fill(torch.rand(ids.shape, device=ids.device) < probability, UNK)
+
+
+def segment_lengths(ids: Tensor, offsets: Tensor) -> Tensor:
+    """Return the lengths [B] of the texts that start at ``offsets`` [B] in ``ids`` [N]."""
+    end = torch.full((1,), ids.shape[0], dtype=offsets.dtype, device=offsets.device)
+    return torch.diff(offsets, append=end)
+
+
+def cut_or_pad(ids: Tensor, offsets: Tensor, length: int) -> Tensor:
+    """Return the first ``length`` ids of each text, with 0 where it has fewer: [B, length]."""
+    if ids.shape[0] == 0:
+        return offsets.new_full((offsets.shape[0], length), PAD)
+    steps = torch.arange(length, device=ids.device)
+    inside = steps < segment_lengths(ids, offsets)[:, None]
+    positions = (offsets[:, None] + steps).clamp(max=ids.shape[0] - 1)
+    return ids[positions].masked_fill(~inside, PAD)
+
+
+def scale_embedding(weight: Tensor, deviation: float = 0.1) -> None:
+    """Shrink an embedding table drawn from N(0, 1), as the layers draw it, in place.
+
+    Words that are too rare to have been learnt then add little noise to their texts.
+    """
+    with torch.no_grad():
+        weight.mul_(deviation)

@@ -1,0 +1,132 @@
+"""LSTMs over words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from textnn import functional
+from textnn.layers import EmbeddingLSTM
+from textnn.models.base import COMMON, TextModel, cut_or_pad, drop_words, scale_embedding
+from textnn.models.registry import register
+
+
+@register
+class LectureLSTM(TextModel):
+    """The LSTM of the lecture: first 10 tokens, two layers, the output at the last time step, which may be padding.
+
+    Kept to the letter as a baseline, with its weaknesses: long texts are cut, short ones end in padding, nothing keeps
+    it from fitting its training texts by heart. Trained for all of its epochs, with the arithmetic of plain dense Adam:
+    gradients are sparse only to save time, rows without gradient get the steps that dense Adam makes on them.
+    """
+
+    name = "lecture-lstm"
+    exact = True
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **COMMON,
+        "min_count": 1,
+        "max_length": 10,
+        "embedding_dim": 100,
+        "hidden_size": 256,
+        "num_layers": 2,
+        "epochs": 5,
+        "batch_size": 128,
+        "learning_rate": 0.01,
+        "patience": 0,
+        "bucket": False,
+    }
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        classes: int,
+        *,
+        max_length: int,
+        embedding_dim: int,
+        hidden_size: int,
+        num_layers: int,
+        sparse: bool,
+    ) -> None:
+        super().__init__()
+        self.max_length = max_length
+        self.encoder = EmbeddingLSTM(
+            vocabulary_size, embedding_dim, hidden_size, num_layers, padding_idx=None, sparse=sparse
+        )
+        self.hidden = nn.Linear(hidden_size, 100)
+        self.output = nn.Linear(100, classes)
+
+    def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
+        """Return the logits [B, classes]."""
+        padded = cut_or_pad(ids, offsets, self.max_length)
+        _, (h_n, _) = self.encoder(padded, outputs=False)  # [layers, B, H], the outputs at the last time step
+        logits: Tensor = self.output(self.hidden(h_n[-1]))
+        return logits
+
+
+class _PooledLSTM(TextModel):
+    """LSTM over each text's own length; maximum and mean of its outputs go to a linear layer."""
+
+    bidirectional: ClassVar[bool]
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        classes: int,
+        *,
+        embedding_dim: int,
+        hidden_size: int,
+        num_layers: int,
+        dropout: float,
+        word_dropout: float,
+        sparse: bool,
+    ) -> None:
+        super().__init__()
+        self.word_dropout = word_dropout
+        self.encoder = EmbeddingLSTM(
+            vocabulary_size,
+            embedding_dim,
+            hidden_size,
+            num_layers,
+            dropout=dropout if num_layers > 1 else 0.0,
+            bidirectional=self.bidirectional,
+            sparse=sparse,
+        )
+        scale_embedding(self.encoder.weight)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(2 * hidden_size * (2 if self.bidirectional else 1), classes)
+
+    def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
+        """Return the logits [B, classes]."""
+        ids = drop_words(ids, self.word_dropout, self.training)
+        steps, _ = self.encoder(ids, offsets=offsets)  # [N, H * directions]
+        features = functional.max_mean_pool(steps, offsets=offsets)
+        logits: Tensor = self.output(self.dropout(features))
+        return logits
+
+
+@register
+class PooledLSTM(_PooledLSTM):
+    """Reads each text forwards."""
+
+    name = "lstm"
+    bidirectional = False
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **COMMON,
+        "embedding_dim": 128,
+        "hidden_size": 128,
+        "num_layers": 1,
+        "dropout": 0.5,
+        "word_dropout": 0.2,
+        "label_smoothing": 0.05,
+    }
+
+
+@register
+class PooledBiLSTM(_PooledLSTM):
+    """Reads each text forwards and backwards."""
+
+    name = "bilstm"
+    bidirectional = True
+    defaults: ClassVar[Mapping[str, Any]] = {**PooledLSTM.defaults}

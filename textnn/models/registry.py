@@ -1,0 +1,95 @@
+"""The registry of architectures: from a name and options to a network with fresh weights."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from textnn.models.base import CHARACTERS, WORDS, TextModel
+from textnn.models.ensemble import Ensemble
+from textnn.options import check_option
+
+_SIZES = {WORDS: "vocabulary_size", CHARACTERS: "character_vocabulary_size"}
+
+ARCHITECTURES: dict[str, type[TextModel]] = {}
+
+
+def register(model: type[TextModel]) -> type[TextModel]:
+    """Enter an architecture into the registry under its ``name``; use it as a decorator."""
+    if model.name in ARCHITECTURES:
+        raise ValueError(f"architecture {model.name!r} is registered already, by {ARCHITECTURES[model.name].__name__}")
+    ARCHITECTURES[model.name] = model
+    return model
+
+
+def get_architecture(name: str) -> type[TextModel]:
+    """Return the class of an architecture.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        names = ", ".join(repr(known) for known in ARCHITECTURES)
+        close = difflib.get_close_matches(str(name), ARCHITECTURES, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"architecture: expected one of {names}, got {name!r}{hint}")
+    return ARCHITECTURES[name]
+
+
+def resolve_options(architecture: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the architecture's options with those given in place of the defaults.
+
+    Parameters
+    ----------
+    architecture
+        Name in the registry.
+    given
+        Options by name. None stands for "not given".
+
+    Raises
+    ------
+    ValueError
+        If the architecture has no such option, or a value makes no sense.
+    TypeError
+        If a value is of the wrong type.
+    """
+    options = dict(get_architecture(architecture).defaults)
+    for option, value in given.items():
+        if value is None:
+            continue
+        if option not in options:
+            known = ", ".join(sorted(options))
+            raise ValueError(f"{option}: the architecture {architecture!r} has no such option; it has {known}")
+        options[option] = check_option(option, value)
+    return options
+
+
+def build_model(
+    architecture: str, vocabulary_sizes: Sequence[int], outputs: int, options: Mapping[str, Any]
+) -> TextModel:
+    """Make a network with fresh weights, which come from torch's global generator.
+
+    Parameters
+    ----------
+    architecture
+        Name in the registry.
+    vocabulary_sizes
+        Rows of the embedding table of each form that the architecture reads, in the order of its ``streams``.
+    outputs
+        Logits a text.
+    options
+        As :func:`resolve_options` returns them; those of the training are left aside.
+    """
+    kind = get_architecture(architecture)
+    if len(vocabulary_sizes) != len(kind.streams):
+        wanted = " and ".join(kind.streams)
+        raise ValueError(f"vocabulary_sizes: {architecture!r} reads {wanted}, got {len(vocabulary_sizes)} sizes")
+    sizes = dict(zip([_SIZES[stream] for stream in kind.streams], vocabulary_sizes, strict=True))
+    names = [name for name in inspect.signature(kind).parameters if name not in ("classes", *_SIZES.values())]
+    own = {name: options[name] for name in names}
+    members = [kind(classes=outputs, **sizes, **own) for _ in range(options["ensemble"])]
+    return members[0] if len(members) == 1 else Ensemble(members)

@@ -1,0 +1,218 @@
+"""Evaluation where a text may have several labels: how good each label's yes or no is, and all of them together.
+
+labels, probabilities [rows, classes] >= thresholds -> hits, false alarms and misses of each class
+                                                    -> precision, recall, F1, their means
+                                                    -> rows whose labels are all right
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from textnn.evaluation import ClassMetrics, WrongPrediction, class_metrics, figures, plain_label, shorten, table
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class MultilabelReport:
+    """What an evaluation found; ``print`` it, or take its parts. Where a figure is 0/0 it is given as 0.
+
+    Attributes
+    ----------
+    classes
+        The labels: those of the classifier, then those that it does not know.
+    counts
+        True positives, false positives and false negatives of each, int64 [classes, 3].
+    texts
+        The number of texts.
+    exact
+        The number of texts whose labels are all right.
+    worst_errors
+        The texts with the surest wrong yes or no, the surest first; ``label`` and ``predicted`` are tuples of labels.
+    """
+
+    classes: list[Hashable]
+    counts: np.ndarray[Any, np.dtype[np.int64]]
+    texts: int
+    exact: int
+    worst_errors: list[WrongPrediction]
+
+    @property
+    def errors(self) -> int:
+        """The number of texts that have a label too many or too few."""
+        return self.texts - self.exact
+
+    @property
+    def accuracy(self) -> float:
+        """The share of texts whose labels are all right (subset accuracy)."""
+        return self.exact / self.texts
+
+    @property
+    def hamming_loss(self) -> float:
+        """The share of wrong answers among all, one for each text and class."""
+        return float(self.counts[:, 1:].sum()) / (self.texts * len(self.classes))
+
+    @property
+    def per_class(self) -> list[ClassMetrics]:
+        """The figures of each label."""
+        return [_metrics(label, row) for label, row in zip(self.classes, self.counts, strict=True)]
+
+    @property
+    def micro(self) -> ClassMetrics:
+        """The figures over all labels together; ``support`` is the number of labels that texts have."""
+        return _metrics("micro average", self.counts.sum(axis=0))
+
+    @property
+    def macro(self) -> ClassMetrics:
+        """The plain means over the labels; ``support`` is the number of labels that texts have."""
+        rows = self.per_class
+        precision, recall, f1 = (
+            float(np.mean([getattr(row, name) for row in rows])) for name in ("precision", "recall", "f1")
+        )
+        return ClassMetrics("macro average", precision, recall, f1, sum(row.support for row in rows))
+
+    @classmethod
+    def from_predictions(
+        cls,
+        classes: Sequence[Hashable],
+        labels: Sequence[Sequence[Hashable]],
+        probabilities: Array,
+        thresholds: Array,
+        texts: Sequence[str],
+        worst: int = 10,
+    ) -> MultilabelReport:
+        """Compare probabilities with labels.
+
+        Parameters
+        ----------
+        classes
+            The classes of the columns of ``probabilities``.
+        labels, texts
+            The true labels of each row, and its text. A label that is none of the classes is a miss wherever it occurs.
+        probabilities
+            [rows, classes].
+        thresholds
+            [classes]; a class is predicted from its threshold on.
+        worst
+            How many errors to list.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows, or not as many of each.
+        """
+        if not len(texts) == len(labels) == len(probabilities):
+            raise ValueError(
+                f"labels: expected one list for each of {len(texts)} texts, got {len(labels)} and "
+                f"{len(probabilities)} rows"
+            )
+        if not len(texts):
+            raise ValueError("texts: expected at least one text to evaluate, got none")
+        code: dict[Hashable, int] = {label: number for number, label in enumerate(classes)}
+        for label in (label for row in labels for label in row):
+            code.setdefault(label, len(code))
+        names = list(code)
+        true = np.zeros((len(labels), len(code)), dtype=bool)
+        for row, own in enumerate(labels):
+            true[row, [code[label] for label in own]] = True
+        predicted, sure = np.zeros_like(true), np.zeros(true.shape)
+        predicted[:, : len(classes)], sure[:, : len(classes)] = probabilities >= thresholds, probabilities
+        counts = np.stack([(true & predicted).sum(0), (~true & predicted).sum(0), (true & ~predicted).sum(0)], axis=1)
+        wrong = np.flatnonzero((true != predicted).any(axis=1))
+        # How sure the classifier was of each wrong answer.
+        sure = np.where(true == predicted, 0.0, np.where(predicted, sure, 1 - sure))[wrong].max(axis=1)
+        errors = [
+            WrongPrediction(
+                int(wrong[place]),
+                texts[wrong[place]],
+                tuple(names[number] for number in np.flatnonzero(true[wrong[place]])),
+                tuple(names[number] for number in np.flatnonzero(predicted[wrong[place]])),
+                float(sure[place]),
+                probabilities[wrong[place]].tolist(),
+            )
+            for place in np.argsort(-sure, kind="stable")[:worst]
+        ]
+        return cls(names, counts, len(texts), len(texts) - len(wrong), errors)
+
+    @classmethod
+    def from_counts(cls, classes: Sequence[Hashable], stored: Any) -> MultilabelReport:
+        """Make a report, without errors, of what :meth:`to_counts` gave.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        try:
+            counts = np.asarray(stored["counts"], dtype=np.int64)
+            texts, exact = int(stored["texts"]), int(stored["exact"])
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
+            raise ValueError(f"counts: expected those of an evaluation, got {stored!r:.80}") from error
+        if counts.shape != (len(classes), 3) or (counts < 0).any() or not 0 <= exact <= texts or not texts:
+            raise ValueError(f"counts: expected the shape {[len(classes), 3]}, got {list(counts.shape)}")
+        return cls(list(classes), counts, texts, exact, [])
+
+    def to_counts(self) -> dict[str, Any]:
+        """Return what the figures follow from, for JSON."""
+        return {"counts": self.counts.tolist(), "texts": self.texts, "exact": self.exact}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        means = {name: figures(getattr(self, name)) for name in ("micro", "macro")}
+        return {
+            "texts": self.texts,
+            "errors": self.errors,
+            "accuracy": self.accuracy,
+            "hamming_loss": self.hamming_loss,
+            **{name: {key: mean[key] for key in ("precision", "recall", "f1")} for name, mean in means.items()},
+            "classes": [figures(metrics) for metrics in self.per_class],
+            "worst_errors": [
+                {
+                    **vars(error),
+                    "label": [plain_label(label) for label in _labels(error.label)],
+                    "predicted": [plain_label(label) for label in _labels(error.predicted)],
+                }
+                for error in self.worst_errors
+            ],
+        }
+
+    def summary(self) -> str:
+        """Return the figures without the errors' texts, as an aligned table."""
+        rows = [
+            [str(m.label), f"{m.precision:.4f}", f"{m.recall:.4f}", f"{m.f1:.4f}", f"{m.support:,}"]
+            for m in [*self.per_class, self.micro, self.macro]
+        ]
+        return "\n".join(
+            [
+                f"all labels right {self.accuracy:.4f} ({self.exact:,} of {self.texts:,} texts), "
+                f"wrong answers {self.hamming_loss:.4f}",
+                "",
+                *table(["label", "precision", "recall", "F1", "texts"], rows),
+            ]
+        )
+
+    def __str__(self) -> str:
+        if not self.worst_errors:
+            return self.summary()
+        lines = [self.summary(), "", "the errors it was surest of"]
+        for error in self.worst_errors:
+            predicted, label = (
+                " | ".join(map(str, _labels(found))) or "none" for found in (error.predicted, error.label)
+            )
+            lines.append(f"  {error.probability:.3f} {predicted}, is {label}: {shorten(error.text)}")
+        return "\n".join(lines)
+
+
+def _labels(found: Hashable) -> tuple[Hashable, ...]:
+    assert isinstance(found, tuple)
+    return found
+
+
+def _metrics(label: Hashable, counts: Array) -> ClassMetrics:
+    hits, alarms, misses = (int(count) for count in counts)
+    return class_metrics(label, hits, hits + alarms, hits + misses)

@@ -1,0 +1,148 @@
+"""Prediction in bulk: any number of texts, in order, in constant memory, on all cores.
+
+    texts -> chunks -> [tokenize -> ids -> batches of similar length -> frozen network] -> logits of each chunk
+
+Each core takes a chunk through all of these steps by itself. Tokenizing needs the interpreter and so goes on in one
+thread at a time, but the kernels run without it: while one thread tokenizes, the others compute. A network that used
+all cores for each chunk would leave them idle while the next one is tokenized.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from textnn.models import TextModel
+from textnn.text import Encoder
+from textnn.training import predict_logits
+
+CHUNK = 4096
+"""Texts that are tokenized and classified at a time: memory stays bounded, batches of similar lengths stay possible."""
+
+_BATCH = 256
+_TABLE = 1 << 28  # bytes of each table at most, where nobody has asked for one
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Predictor:
+    """A trained network and what gives it its input; the network is frozen when it is first needed.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode, on the device where it is to work.
+    encoder
+        The one that the model was trained with.
+
+    Attributes
+    ----------
+    frozen
+        The frozen form of the network, or None as long as there is none.
+    """
+
+    def __init__(self, model: TextModel, encoder: Encoder) -> None:
+        self.model, self.encoder = model, encoder
+        self.frozen: TextModel | None = None
+        self._live = False
+        self._lock = threading.Lock()
+
+    def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> None:
+        """Predict from a frozen form of the network; see :meth:`TextModel.freeze`."""
+        self.frozen, self._live = self.model.freeze(memory_limit, dtype), False
+
+    def unfreeze(self) -> None:
+        """Predict from the network itself."""
+        self.frozen, self._live = None, True
+
+    def logits(self, texts: list[str]) -> Tensor:
+        """Return the logits [texts, K] of one text or more, on the CPU."""
+        data, network = self.encoder(texts), self._network()
+        if len(texts) > _BATCH:
+            return predict_logits(network, data, _BATCH, self._device)
+        # One batch needs no order.
+        with torch.inference_mode():
+            logits: Tensor = network(*data.batch(torch.arange(len(texts))).to(self._device).inputs)
+            return logits.cpu()
+
+    def stream(self, texts: Iterable[str]) -> Iterator[Tensor]:
+        """Yield the logits [n, K] of each chunk of texts, in their order.
+
+        Parameters
+        ----------
+        texts
+            Read as far as the results are asked for, and a few chunks more.
+        """
+        self._network()
+        return ordered(self.logits, in_chunks(texts, CHUNK), torch.get_num_threads())
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def _network(self) -> TextModel:
+        if self._live or not self.model.freezable:
+            return self.model
+        if self.frozen is None:
+            with self._lock:
+                if self.frozen is None:
+                    self.frozen = self.model.freeze(_TABLE)
+        return self.frozen
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles make their own tables and lock."""
+        return {"model": self.model, "encoder": self.encoder, "live": self._live}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["model"], state["encoder"])  # type: ignore[misc]
+        self._live = state["live"]
+
+
+def in_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield the items in lists of ``size``; the last one has what remains."""
+    stream = iter(items)
+    while chunk := list(itertools.islice(stream, size)):
+        yield chunk
+
+
+def ordered(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Yield the result of each item, in order, while threads of one core each work on the next ones.
+
+    Parameters
+    ----------
+    work
+        Called with an item, in several threads at once.
+    items
+        Taken one by one in the calling thread, at most ``workers`` + 1 ahead.
+    workers
+        Threads; 1 works in the calling thread, with all cores.
+    """
+    if workers == 1:
+        yield from map(work, items)
+        return
+    pool = ThreadPoolExecutor(workers, "textnn", initializer=_use_one_core)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _use_one_core() -> None:
+    from threadpoolctl import threadpool_limits
+
+    torch.get_num_threads()  # sets the thread up as torch wants it; the limit comes after that
+    threadpool_limits(1, user_api="openmp")  # of the calling thread

@@ -1,0 +1,228 @@
+"""From texts to what a network reads.
+
+    texts -> tokenize -> tokens -> vocabulary -> ids of words           --+
+    texts -> split_characters -> their vocabulary -> ids of characters  --+-> RaggedDataset
+
+``Encoder`` does all of it for texts that are to be classified; training, which makes the vocabularies first, takes the
+steps one by one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from textnn.text.batches import RaggedDataset
+from textnn.text.tokenizers import Tokenizer
+from textnn.text.vocabulary import Vocabulary
+
+_REPORT_EVERY = 100
+
+
+def tokenize(
+    texts: Iterable[str], tokenizer: Callable[[str], list[str]], progress: Callable[[int], None] | None = None
+) -> Iterator[list[str]]:
+    """Yield the tokens of each text.
+
+    Equal tokens are one object, so that a corpus's lists of tokens can be kept: the vocabulary and the ids are both
+    made from them, and tokenizing is the slow part.
+
+    Parameters
+    ----------
+    texts
+        The texts.
+    tokenizer
+        From a text to its tokens.
+    progress
+        Called now and then with the number of texts done since its last call.
+
+    Raises
+    ------
+    TypeError
+        If a text is not a string.
+    """
+    if isinstance(texts, str):
+        raise TypeError("texts: expected a sequence of strings, got one string")
+    return _tokenize(texts, tokenizer, progress)
+
+
+def _tokenize(
+    texts: Iterable[str], tokenizer: Callable[[str], list[str]], progress: Callable[[int], None] | None
+) -> Iterator[list[str]]:
+    known: dict[str, str] = {}
+    waiting = 0
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{position}]: expected a string, got {type(text).__name__}")
+        yield [known.setdefault(token, token) for token in tokenizer(text)]
+        waiting += 1
+        if progress is not None and waiting == _REPORT_EVERY:
+            progress(waiting)
+            waiting = 0
+    if progress is not None and waiting:
+        progress(waiting)
+
+
+def encode_tokens(
+    token_lists: Iterable[Sequence[str]],
+    vocabulary: Vocabulary,
+    max_length: int | None = None,
+    labels: Sequence[int] | Tensor | None = None,
+) -> RaggedDataset:
+    """Make a dataset of texts that are tokens already.
+
+    Parameters
+    ----------
+    token_lists
+        The tokens of each text.
+    vocabulary
+        Gives the ids.
+    max_length
+        Tokens after this many are cut off; None keeps all.
+    labels
+        Class of each text, integers from 0, or None.
+
+    Raises
+    ------
+    ValueError
+        If ``max_length`` is below 1, or the number of labels is not that of the texts.
+    """
+    if max_length is not None and max_length < 1:
+        raise ValueError(f"max_length: expected at least 1, got {max_length}")
+    return RaggedDataset((vocabulary.encode(tokens[:max_length]) for tokens in token_lists), labels)
+
+
+def encode(
+    texts: Iterable[str],
+    tokenizer: Callable[[str], list[str]],
+    vocabulary: Vocabulary,
+    max_length: int | None = None,
+    labels: Sequence[int] | Tensor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> RaggedDataset:
+    """Make a dataset of raw texts: :func:`tokenize`, then :func:`encode_tokens`.
+
+    Raises
+    ------
+    TypeError
+        If a text is not a string.
+    ValueError
+        If ``max_length`` is below 1, or the number of labels is not that of the texts.
+    """
+    return encode_tokens(tokenize(texts, tokenizer, progress), vocabulary, max_length, labels)
+
+
+def split_characters(text: str) -> list[str]:
+    """Return the characters of a text, without white space."""
+    return [character for character in text if not character.isspace()]
+
+
+class CharacterTable:
+    """The id of every character there is, for texts that are encoded in bulk.
+
+    Parameters
+    ----------
+    vocabulary
+        Of characters; longer tokens are of no effect.
+    """
+
+    _SPACE = -1
+    _SPACES = tuple(code for code in range(0x3001) if chr(code).isspace())  # there are none beyond
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._ids = np.full(0x110000, Vocabulary.UNK_ID, dtype=np.int32)
+        for number, token in enumerate(vocabulary.tokens):
+            if len(token) == 1:
+                self._ids[ord(token)] = number
+        self._ids[list(self._SPACES)] = self._SPACE
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        max_length: int | None = None,
+        labels: Sequence[int] | Tensor | None = None,
+        weights: Sequence[float] | Tensor | None = None,
+    ) -> RaggedDataset:
+        """Return the ids of the characters of each text: those that the vocabulary gives to ``split_characters(text)``.
+
+        Parameters
+        ----------
+        texts
+            The texts.
+        max_length
+            Characters after this many are cut off; None keeps all.
+        labels, weights
+            Of each text; see :class:`RaggedDataset`.
+        """
+        joined = "".join(texts).encode("utf-32-le", "surrogatepass")
+        ids = self._ids[np.frombuffer(joined, dtype=np.uint32) if joined else np.empty(0, dtype=np.uint32)]
+        rows = np.repeat(np.arange(len(texts)), np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
+        kept = ids != self._SPACE
+        ids, rows = ids[kept], rows[kept]
+        lengths = np.bincount(rows, minlength=len(texts))
+        if max_length is not None and len(lengths) and lengths.max() > max_length:
+            starts = np.cumsum(lengths) - lengths
+            inside = np.arange(len(ids)) - starts[rows] < max_length
+            ids, lengths = ids[inside], np.minimum(lengths, max_length)
+        return _dataset(ids, lengths, labels, weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """All that turns texts into what a network reads.
+
+    Attributes
+    ----------
+    tokenizer, vocabulary
+        Give the ids of words.
+    characters
+        Gives those of characters, or None for a network that does not read them.
+    max_length, max_characters
+        Words and characters of a text after this many are cut off; None keeps all.
+    """
+
+    tokenizer: Tokenizer
+    vocabulary: Vocabulary
+    characters: CharacterTable | None = None
+    max_length: int | None = None
+    max_characters: int | None = None
+
+    def __call__(self, texts: Sequence[str]) -> RaggedDataset:
+        """Encode texts; a text without a word has a single ``[PAD]``.
+
+        Raises
+        ------
+        TypeError
+            If the tokenizer, a function of a user's, does not return strings.
+        """
+        lists = self.tokenizer.split_many(texts)
+        if self.max_length is not None:
+            lists = [tokens[: self.max_length] for tokens in lists]
+        # An array takes a list of small integers several times faster than numpy does.
+        flat = array("i", self.vocabulary.encode(chain.from_iterable(lists)))
+        ids = np.frombuffer(flat, dtype=np.int32) if flat else np.empty(0, dtype=np.int32)
+        lengths = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
+        others = [] if self.characters is None else [self.characters.encode(texts, self.max_characters)]
+        return _dataset(ids, lengths, others=others)
+
+
+def _dataset(
+    ids: np.ndarray[tuple[int], np.dtype[np.int32]],
+    lengths: np.ndarray[tuple[int], np.dtype[np.int64]],
+    labels: Sequence[int] | Tensor | None = None,
+    weights: Sequence[float] | Tensor | None = None,
+    others: Sequence[RaggedDataset] = (),
+) -> RaggedDataset:
+    """Make a dataset of flat ids; an empty text gets a single [PAD]."""
+    if len(lengths) and lengths.min() == 0:
+        empty = np.flatnonzero(lengths == 0)
+        ids = np.insert(ids, (np.cumsum(lengths) - lengths)[empty], Vocabulary.PAD_ID)
+        lengths = np.maximum(lengths, 1)
+    flat = torch.from_numpy(np.require(ids, requirements="W"))
+    return RaggedDataset.of_flat(flat, torch.from_numpy(lengths), labels, weights, others)

@@ -1,0 +1,34 @@
+"""Tokenizers: from a text to its tokens.
+
+    text -> split (jieba, rjieba, characters, white space, a function of the user's) -> without stop words -> tokens
+
+Each tokenizer tells what it is made of (``config``, ``user_dictionary``, ``stop_words``), so that a saved model can be
+given the same one again. ``make_tokenizer`` turns what users write (a name, a function, paths) into a tokenizer.
+docs/tokenizers.md compares them.
+"""
+
+from __future__ import annotations
+
+from textnn.text.tokenizers.base import Tokenizer
+from textnn.text.tokenizers.dictionary import DictionaryTokenizer
+from textnn.text.tokenizers.jieba import JiebaTokenizer
+from textnn.text.tokenizers.make import TOKENIZERS, Words, check_name, make_tokenizer, tokenizer_from_config
+from textnn.text.tokenizers.plain import CallableTokenizer, CharTokenizer, WhitespaceTokenizer
+from textnn.text.tokenizers.processes import split_in_processes
+from textnn.text.tokenizers.rjieba import RJiebaTokenizer
+
+__all__ = [
+    "TOKENIZERS",
+    "CallableTokenizer",
+    "CharTokenizer",
+    "DictionaryTokenizer",
+    "JiebaTokenizer",
+    "RJiebaTokenizer",
+    "Tokenizer",
+    "WhitespaceTokenizer",
+    "Words",
+    "check_name",
+    "make_tokenizer",
+    "split_in_processes",
+    "tokenizer_from_config",
+]

@@ -1,0 +1,102 @@
+"""What the tokenizers with a dictionary share: the user's lines, loading at the first text, copies, the configuration.
+
+lines "word count tag" -> (word, count or None) -> a library's own instance, made once, whichever thread asks first
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+from textnn.text.tokenizers.base import Tokenizer, check_strings
+
+# "word", "word count", "word tag", "word count tag": the format of jieba's dictionaries.
+_ENTRY = re.compile(r"(?P<word>.+?)(?: (?P<count>[0-9]+))?(?: (?P<tag>[a-z]+))?")
+# Above all counts of jieba's own dictionary, together 60 million; a million of such lines still fit into 64 bits.
+_MAX_COUNT = 10**12
+
+Entry = tuple[str, int | None]
+"""A word and how often it occurs, None where the library has to say."""
+
+
+class DictionaryTokenizer(Tokenizer):
+    """A tokenizer that looks words up in a dictionary, and guesses others with a hidden Markov model.
+
+    Parameters
+    ----------
+    user_dictionary
+        Lines ``word``, ``word count``, ``word tag`` or ``word count tag``. A word without a count takes one that keeps
+        it in one piece.
+    stop_words
+        Tokens to leave out.
+    hmm
+        Whether to guess words that the dictionary does not hold.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an entry is not a string, or is not a line of that form.
+    """
+
+    def __init__(
+        self,
+        user_dictionary: Iterable[str] | None = None,
+        stop_words: Iterable[str] | None = None,
+        hmm: bool = True,
+    ) -> None:
+        super().__init__(stop_words)
+        self.hmm = bool(hmm)
+        lines = check_strings("user_dictionary", user_dictionary)
+        self._user_dictionary = [line.strip() for line in lines if line.strip()]
+        for line in self._user_dictionary:
+            parse_entry(line)
+        self._lock = threading.Lock()
+        self._instance: Any = None
+
+    @abstractmethod
+    def _load(self, entries: list[Entry]) -> Any:
+        """Make an instance of the library, with the user's entries added to its dictionary."""
+
+    def _loaded(self) -> Any:
+        if self._instance is None:
+            with self._lock:
+                if self._instance is None:
+                    self._instance = self._load([parse_entry(line) for line in self._user_dictionary])
+        return self._instance
+
+    @property
+    def user_dictionary(self) -> list[str]:
+        """The lines of the user's dictionary, in their order."""
+        return list(self._user_dictionary)
+
+    def config(self) -> dict[str, Any]:
+        """Return kind, the library's version and the options."""
+        return {"kind": self.name, "version": self.version(), "options": {"hmm": self.hmm}}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles carry the settings; each loads its own dictionary."""
+        return {key: value for key, value in self.__dict__.items() if key not in ("_lock", "_instance")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock(), _instance=None)
+
+
+def parse_entry(line: str) -> Entry:
+    """Return word and count of a dictionary line; the tag says nothing about where a word ends.
+
+    Raises
+    ------
+    ValueError
+        If the line has another form, or the count is out of range.
+    """
+    entry = _ENTRY.fullmatch(line)
+    if entry is None:
+        raise ValueError(f"user_dictionary: expected lines 'word', 'word count' or 'word count tag', got {line!r}")
+    count = None if entry["count"] is None else int(entry["count"].lstrip("0")[:20] or 0)
+    if count is not None and not 1 <= count <= _MAX_COUNT:
+        # jieba would keep words of count 0 in a list shared by all its instances.
+        raise ValueError(f"user_dictionary: expected a count from 1 to {_MAX_COUNT:,}, got {line!r}")
+    return entry["word"], count

@@ -1,0 +1,121 @@
+"""From what users write, or a file holds, to a tokenizer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from textnn.text.tokenizers.base import Tokenizer, check_strings
+from textnn.text.tokenizers.dictionary import DictionaryTokenizer
+from textnn.text.tokenizers.jieba import JiebaTokenizer
+from textnn.text.tokenizers.plain import CallableTokenizer, CharTokenizer, WhitespaceTokenizer
+from textnn.text.tokenizers.rjieba import RJiebaTokenizer
+
+Words = str | os.PathLike[str] | Iterable[str]
+"""A path to a UTF-8 text file with one entry a line, or the entries themselves."""
+
+TOKENIZERS: dict[str, type[Tokenizer]] = {
+    kind.name: kind for kind in (JiebaTokenizer, RJiebaTokenizer, CharTokenizer, WhitespaceTokenizer, CallableTokenizer)
+}
+NAMES = tuple(name for name in TOKENIZERS if name != CallableTokenizer.name)
+"""What may be given by name."""
+
+
+def make_tokenizer(
+    tokenizer: str | Callable[[str], list[str]] | Tokenizer,
+    user_dictionary: Words | None = None,
+    stop_words: Words | None = None,
+) -> Tokenizer:
+    """Make a tokenizer of a name, a function, or a tokenizer.
+
+    Parameters
+    ----------
+    tokenizer
+        ``"jieba"``, ``"rjieba"``, ``"char"``, ``"whitespace"``, a function from a text to a list of tokens, or a
+        tokenizer, which is returned as it is.
+    user_dictionary
+        For jieba and rjieba: path of a UTF-8 text file, or its lines. A string is a path.
+    stop_words
+        Path of a UTF-8 text file with one word a line, or the words. A string is a path. Words from a file are
+        stripped of surrounding white space; words given directly are taken exactly.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, the package that it needs is not installed, a file is missing or not UTF-8 text, or an
+        option does not go with the tokenizer.
+    TypeError
+        If ``tokenizer`` is none of these, or an entry is not a string.
+    """
+    if isinstance(tokenizer, Tokenizer):
+        if user_dictionary is not None or stop_words is not None:
+            given = "user_dictionary" if user_dictionary is not None else "stop_words"
+            raise ValueError(f"{given}: expected None beside a {type(tokenizer).__name__}; give it to the tokenizer")
+        return tokenizer
+    kind = None
+    if isinstance(tokenizer, str):
+        check_name(tokenizer)
+        kind = TOKENIZERS[tokenizer]
+    elif not callable(tokenizer):
+        raise TypeError(f"tokenizer: expected a name, a function or a Tokenizer, got {type(tokenizer).__name__}")
+    has_dictionary = kind is not None and issubclass(kind, DictionaryTokenizer)
+    if user_dictionary is not None and not has_dictionary:
+        raise ValueError(
+            f"user_dictionary: only the tokenizers 'jieba' and 'rjieba' have one, got the tokenizer {tokenizer!r}"
+        )
+    options: dict[str, Any] = {"stop_words": None if stop_words is None else _read_words("stop_words", stop_words)}
+    if user_dictionary is not None:
+        options["user_dictionary"] = _read_words("user_dictionary", user_dictionary)
+    return CallableTokenizer(tokenizer, **options) if kind is None else kind(**options)  # type: ignore[arg-type]
+
+
+def check_name(tokenizer: str) -> None:
+    """Refuse what is no tokenizer's name.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if tokenizer not in NAMES:
+        raise ValueError(f"tokenizer: expected one of {', '.join(NAMES)} or a function, got {tokenizer!r}")
+
+
+def tokenizer_from_config(
+    config: dict[str, Any], user_dictionary: Sequence[str] = (), stop_words: Sequence[str] = ()
+) -> Tokenizer:
+    """Make the tokenizer again that gave ``config()``, ``user_dictionary`` and ``stop_words``.
+
+    Raises
+    ------
+    ValueError
+        If the configuration is of a function, which no file holds, of an unknown kind, or has unknown options, or the
+        package that it needs is not installed.
+    """
+    kind = config.get("kind")
+    if kind == CallableTokenizer.name:
+        raise ValueError(f"tokenizer: the function {config.get('function')} is not stored with a model; pass it again")
+    if kind not in TOKENIZERS:
+        raise ValueError(f"tokenizer: expected one of {', '.join(TOKENIZERS)}, got {kind!r}")
+    options = dict(config.get("options", {}))
+    if user_dictionary:
+        options["user_dictionary"] = user_dictionary
+    try:
+        return TOKENIZERS[kind](stop_words=stop_words, **options)
+    except TypeError as error:
+        raise ValueError(f"tokenizer: the options {options} do not suit {kind!r}: {error}") from error
+
+
+def _read_words(argument: str, words: Words) -> list[str]:
+    """Return the entries of a file, without blank lines, or those given directly."""
+    if not isinstance(words, str | os.PathLike):
+        return check_strings(argument, words)
+    try:
+        with Path(words).open(encoding="utf-8-sig") as file:
+            return [line.strip() for line in file if line.strip()]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{argument}: expected UTF-8 text in {os.fspath(words)}, got other bytes ({error})") from error
+    except OSError as error:
+        raise ValueError(f"{argument}: cannot read the file {os.fspath(words)}: {error.strerror or error}") from error

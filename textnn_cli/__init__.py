@@ -1,0 +1,85 @@
+"""The command line: ``textnn train | predict | evaluate | info | demo | bench``.
+
+    arguments -> a command of this package -> the classifier -> standard output, or a file that appears complete or not
+
+Each command is a file. The package stands beside ``textnn`` and not inside it, and its commands import what they need
+inside their functions: ``import textnn`` loads torch to register the operators, for which nobody who asks for
+``textnn --help`` should wait.
+
+Exit codes: 0 done, 1 failed at run time, 2 wrong usage or bad input, 130 interrupted with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from textnn_cli.bench import bench
+from textnn_cli.demo import demo
+from textnn_cli.evaluate import evaluate
+from textnn_cli.info import info
+from textnn_cli.predict import predict
+from textnn_cli.train import train
+
+HELP = """
+Classify texts with fast neural networks: train on your own labelled file, predict, evaluate.
+
+[bold]A first tour[/]
+
+  textnn demo                                 train on real Chinese reviews
+  textnn train reviews.csv --output model/    train on your CSV, TSV or JSONL
+  textnn predict model/ --text "房间很干净"   classify one text
+  textnn predict model/ new.csv -o out.csv    classify a file of any size
+  textnn evaluate model/ test.csv             accuracy and the worst errors
+  textnn bench                                speed and gradients beside torch.nn
+
+Each command explains itself: textnn train --help
+"""
+
+app = typer.Typer(
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (train, predict, evaluate, info, demo, bench):
+    app.command()(command)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"textnn {_version()}")
+        raise typer.Exit
+
+
+def _version() -> str:
+    """Return textnn's version from its file, without importing the package."""
+    package = find_spec("textnn")
+    assert package is not None
+    assert package.origin is not None
+    return str(runpy.run_path(str(Path(package.origin).with_name("version.py")))["__version__"])
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
+def main() -> None:
+    """Run the command line; the entry point of ``textnn`` and ``python -m textnn``."""
+    try:
+        app(prog_name="textnn")
+    except KeyboardInterrupt:
+        # Before a command began, or while the interpreter ended one.
+        sys.exit(130)

@@ -1,0 +1,232 @@
+"""What the commands share: errors and exit codes, output, options.
+
+command -> ``command_errors`` -> message on standard error + exit code
+rows -> ``open_output`` -> standard output or a file that appears when it is complete
+processes of torchrun -> ``session`` -> one of them speaks
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from textnn.classifier import SentimentClassifier
+    from textnn.distributed import Group
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+COLUMNS = "The input file"
+TextColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--text-column",
+        metavar="NAME|N",
+        rich_help_panel=COLUMNS,
+        help="Column of the texts, by name or number from 0; else found by usual names (text, review, ...).",
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        metavar="NAME|N",
+        rich_help_panel=COLUMNS,
+        help="Column of the labels, by name or number from 0; else found by usual names (label, class, ...).",
+    ),
+]
+InputFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--input-format",
+        metavar="NAME",
+        rich_help_panel=COLUMNS,
+        help="csv, tsv, jsonl, lecture (text<TAB>label) or lines (one text a line); else found out.",
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        rich_help_panel=COLUMNS,
+        help="Encoding of the file; else UTF-8 or GB18030 is found out.",
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="CPU threads to use; all if not given.")
+]
+TokenizerName = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer",
+        metavar="NAME",
+        help="Use this tokenizer though the model was trained with another; tokens may differ.",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no summary, only errors.")]
+
+
+class RunError(Exception):
+    """Something failed that is not the input's fault; exit code 1."""
+
+
+def command_errors(command: Command) -> Command:
+    """Turn the errors of a command into a message and an exit code.
+
+    Set the environment variable TEXTNN_DEBUG=1 to see the traceback instead.
+    """
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                result = command(*arguments, **options)
+                sys.stdout.flush()
+                return result
+        except KeyboardInterrupt:
+            _fail("interrupted", INTERRUPTED)
+        except BrokenPipeError:
+            # The reader has what it wanted (`| head`). Python flushes once more at its end: into nothing.
+            _drop_stdout()
+            raise typer.Exit(OK) from None
+        except Exception as error:
+            code = _exit_code(error)
+            if code is None or _debugging():
+                raise
+            _fail(str(error) or type(error).__name__, code)
+
+    return run  # type: ignore[return-value]
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Return the exit code for an error that a user can cause, None for others, which are faults of the program."""
+    if isinstance(error, RunError | OSError | MemoryError):
+        return FAILED
+    if isinstance(error, ValueError | TypeError):
+        return BAD_INPUT
+    # By name: importing the classes would import torch for every wrong option.
+    codes = {"TrainingError": FAILED, "PeerError": FAILED, "BundleError": BAD_INPUT}
+    return codes.get(type(error).__name__)
+
+
+def _debugging() -> bool:
+    return os.environ.get("TEXTNN_DEBUG", "") not in ("", "0")
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(code) from None
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def _drop_stdout() -> None:
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+
+
+@contextmanager
+def session(distributed: bool) -> Iterator[Group]:
+    """Work in the processes that torchrun started, if asked for, else alone.
+
+    An error that ends all processes is told by process 0 only; the others end with its exit code, in silence. One that
+    the others do not know of is told by the process that has it.
+    """
+    from textnn.distributed import ALONE, is_shared, joined
+
+    if not distributed:
+        yield ALONE
+        return
+    with joined() as group:
+        try:
+            yield group
+        except KeyboardInterrupt:
+            if group.rank:
+                raise typer.Exit(INTERRUPTED) from None
+            raise
+        except Exception as error:
+            if group.rank and is_shared(error) and (code := _exit_code(error)) is not None and not _debugging():
+                raise typer.Exit(code) from None
+            raise
+
+
+def set_threads(threads: int | None) -> None:
+    """Set the number of CPU threads, unless it is None."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def load_model(path: str, tokenizer: str | None, frozen: bool | str) -> SentimentClassifier:
+    """Load a saved classifier, with another tokenizer than its own if one is named.
+
+    True freezes what can be frozen, a dtype says in a warning that nothing can.
+    """
+    from textnn.classifier import SentimentClassifier
+
+    with warnings.catch_warnings():
+        if frozen is True:
+            warnings.filterwarnings("ignore", message=".* has nothing to freeze")
+        return SentimentClassifier.load(path, tokenizer=tokenizer, frozen=frozen)
+
+
+def note(message: str, quiet: bool = False) -> None:
+    """Tell something on standard error."""
+    if not quiet:
+        print(message, file=sys.stderr)
+
+
+@contextmanager
+def open_output(path: str | None) -> Iterator[IO[str]]:
+    """Open standard output (None or "-"), or a file that gets its name when the block has ended well, as UTF-8.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be written.
+    """
+    if path is None or path == "-":
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", newline="")
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    from textnn.files import atomic_text
+
+    with write_errors(path), atomic_text(path) as file:
+        yield file
+
+
+@contextmanager
+def write_errors(path: str) -> Iterator[None]:
+    """Raise an OSError of the block as the error that ``path`` cannot be written.
+
+    Raises
+    ------
+    RunError
+        In its place.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error

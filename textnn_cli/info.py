@@ -1,0 +1,51 @@
+"""``textnn info``: what is installed, or what a saved model is."""
+
+from __future__ import annotations
+
+import platform
+from typing import Annotated
+
+import typer
+
+from textnn_cli.common import command_errors, open_output
+
+
+@command_errors
+def info(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Directory of a saved model.")] = None,
+) -> None:
+    """Show version, torch, instruction set, CUDA and threads; of a model, its card.
+
+    [bold]Examples[/]
+
+      textnn info
+      textnn info model/
+    """
+    with open_output(None) as stream:
+        if model is not None:
+            from textnn.bundle import read_card
+
+            stream.write(read_card(model))
+            return
+        for name, value in _installation():
+            stream.write(f"{name:<16} {value}\n")
+
+
+def _installation() -> list[tuple[str, object]]:
+    import torch
+
+    from textnn.backends import cpu_capability, cuda_architectures, cuda_built
+    from textnn.version import __version__
+
+    cuda = "not in this build"
+    if cuda_built():
+        devices = f"{torch.cuda.device_count()} devices" if torch.cuda.is_available() else "no device"
+        cuda = f"kernels for {', '.join(cuda_architectures())}; {devices} here"
+    return [
+        ("textnn", __version__),
+        ("torch", torch.__version__),
+        ("Python", platform.python_version()),
+        ("instruction set", cpu_capability()),
+        ("CUDA", cuda),
+        ("threads", torch.get_num_threads()),
+    ]

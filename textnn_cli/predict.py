@@ -1,0 +1,242 @@
+"""``textnn predict``: texts in, labels and probabilities out, in constant memory.
+
+    records -> chunks -> classifier -> rows (``rows``) -> standard output, or a file that appears when it is complete
+
+From a file to a file the rows pass through a partial file (``partial``), from which a broken-off run can go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from textnn_cli.common import (
+    Encoding,
+    InputFormat,
+    Quiet,
+    TextColumn,
+    Threads,
+    TokenizerName,
+    command_errors,
+    load_model,
+    note,
+    open_output,
+    set_threads,
+    write_errors,
+)
+from textnn_cli.partial import open_partial
+from textnn_cli.rows import WRITERS, Row, Sink, choose
+
+if TYPE_CHECKING:
+    from textnn.classifier import SentimentClassifier
+    from textnn.text import Record
+
+CHUNK = 4096
+"""Texts in memory at a time. A broken-off run goes on between two chunks, as rounding depends on a text's batch."""
+
+
+@command_errors
+def predict(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Directory of a saved model.")],
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="CSV, TSV, JSONL or one text a line; - or a pipe: stdin.")
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="Classify this; repeatable.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of standard output.")
+    ] = None,
+    output_format: Annotated[
+        str | None,
+        typer.Option("--format", "-f", metavar="csv|jsonl", help="Of the output; by its suffix, or csv, if not given."),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", "-p", help="Also write the probability of every class.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the output of a run that was broken off, from FILE to FILE.")
+    ] = False,
+    frozen: Annotated[
+        bool, typer.Option("--frozen/--no-frozen", help="Predict from a table of all words, or from the network.")
+    ] = True,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            metavar="float32|int16|int8", help="Of the frozen weights; integers change probabilities a little."
+        ),
+    ] = None,
+    tokenizer: TokenizerName = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    text_column: TextColumn = None,
+    input_format: InputFormat = None,
+    encoding: Encoding = None,
+) -> None:
+    """Classify texts.
+
+    Writes a row for each text: its line in the file, the text, the predicted
+    label and that label's probability. The file is read as a stream and may
+    be larger than the memory. A text with nothing in it has a row without a
+    prediction. An output file appears when it is complete; after a break the
+    same command with --resume goes on where it was.
+
+    [bold]Examples[/]
+
+      textnn predict model/ --text "房间很干净" --text "再也不来了"
+      textnn predict model/ new.csv --output predictions.csv --probabilities
+      textnn predict model/ new.jsonl --text-column comment --format jsonl
+      cat texts.txt | textnn predict model/ > predictions.csv
+    """
+    if text and file is not None:
+        raise typer.BadParameter("give a FILE or --text, not both")
+    if not text and file is None:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise typer.BadParameter('give a FILE, --text "...", or texts on standard input')
+        file = "-"
+    if dtype is not None and not frozen:
+        raise typer.BadParameter("only frozen weights have a dtype: give --dtype or --no-frozen, not both")
+    kind = _find_format(output_format, output)
+    if file not in (None, "-") and output not in (None, "-") and _same_file(str(file), str(output)):
+        raise ValueError(f"--output: expected another file than the input, got {output} for both")
+    from_file = file not in (None, "-") and Path(str(file)).is_file()
+    to_file = output not in (None, "-") and (Path(str(output)).is_file() or not Path(str(output)).exists())
+    if resume and not (from_file and to_file):
+        raise typer.BadParameter(
+            f"expected regular files to read and to write, got {file or '--text'} and {output or 'standard output'}",
+            param_hint="--resume",
+        )
+    from textnn.text import CorpusReport, Record, iter_records
+
+    set_threads(threads)
+    report = CorpusReport()
+    if text:
+        records: Iterator[Record] = (Record(number, line, None, [line]) for number, line in enumerate(text, 1))
+    else:
+        records = iter_records(
+            str(file), text_column, None, input_format, encoding, need_label=False, keep_empty=True, report=report
+        )
+    classifier = load_model(model, tokenizer, dtype or frozen)
+    options = {
+        "--format": kind,
+        "--probabilities": probabilities,
+        "--frozen": frozen,
+        "--dtype": dtype,
+        "--text-column": text_column,
+        "--input-format": input_format,
+        "--encoding": encoding,
+    }
+    settings = {**_circumstances(model, classifier, str(file)), **options} if from_file and to_file else None
+    shown = from_file and not quiet and not (output in (None, "-") and sys.stdout.isatty())
+    with _open_sink(output, settings, resume, quiet) as sink:
+        sink.skip(records, str(file))
+        write = WRITERS[kind](sink.stream, classifier.classes_.tolist(), probabilities, not sink.texts)
+        sink.flush()
+        with _progress(sink.texts, shown) as show:
+            for row in _predict(classifier, records):
+                write(row)
+                sink.count(row)
+                if sink.texts % CHUNK == 0:
+                    sink.flush()
+                    show(sink.texts)
+    if sink.empty:
+        note(f"{sink.empty:,} of {sink.texts:,} texts are empty and have no prediction", quiet)
+    if report.blank_lines:
+        note(f"{report.blank_lines:,} blank lines were left out", quiet)
+    if output not in (None, "-"):
+        note(f"{output}: {sink.texts:,} texts", quiet)
+
+
+def _predict(classifier: SentimentClassifier, records: Iterable[Record]) -> Iterator[Row]:
+    """Yield a row for each record, in order, holding a few chunks of them at a time."""
+    read: deque[Record] = deque()
+
+    def texts() -> Iterator[str]:
+        for record in records:
+            read.append(record)
+            yield record.text
+
+    for table in classifier.stream_proba(texts()):
+        for row, (prediction, probability) in zip(table.tolist(), choose(classifier, table), strict=True):
+            record = read.popleft()
+            if record.text.strip():
+                yield Row(record.line, record.text, prediction, probability, row)
+            else:
+                yield Row(record.line, record.text, None, None, None)
+
+
+def _circumstances(model: str, classifier: SentimentClassifier, file: str) -> dict[str, Any]:
+    """Return what else than the options a row's last digit depends on."""
+    import torch
+
+    from textnn.backends import cpu_capability
+    from textnn.bundle import read_config
+    from textnn.version import __version__
+
+    # The configuration holds the sums of the model's other files.
+    configuration = json.dumps(read_config(model), sort_keys=True).encode()
+    return {
+        "the model": hashlib.blake2b(configuration, digest_size=8).hexdigest(),
+        "the tokenizer": classifier.tokenizer_.config(),
+        "the size of FILE": Path(file).stat().st_size,
+        "--threads": torch.get_num_threads(),
+        "the instruction set": cpu_capability(),
+        "textnn": __version__,
+        "torch": torch.__version__,
+    }
+
+
+@contextmanager
+def _open_sink(output: str | None, settings: dict[str, Any] | None, resume: bool, quiet: bool) -> Iterator[Sink]:
+    """Open the output, as one that can be gone on with where there are settings to go on with."""
+    if settings is None:
+        with open_output(output) as stream:
+            yield Sink(stream)
+        return
+    with write_errors(str(output)), open_partial(str(output), settings, resume, quiet) as sink:
+        yield sink
+
+
+@contextmanager
+def _progress(done: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how many texts are done, and how many a second; gives a function to call with their number."""
+    if not shown or not sys.stderr.isatty():
+        yield lambda texts: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    begun = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bar:
+        task = bar.add_task(f"{done:,} texts", total=None)
+
+        def show(texts: int) -> None:
+            rate = (texts - done) / max(time.monotonic() - begun, 1e-9)
+            bar.update(task, description=f"{texts:,} texts, {rate:,.0f} texts/s")
+
+        yield show
+
+
+def _find_format(name: str | None, output: str | None) -> str:
+    if name is None:
+        name = "jsonl" if Path(output or "").suffix.lower() in (".jsonl", ".ndjson", ".json") else "csv"
+    if name not in WRITERS:
+        raise typer.BadParameter(f"expected csv or jsonl, got {name!r}", param_hint="--format")
+    return name
+
+
+def _same_file(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return False

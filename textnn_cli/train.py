@@ -1,0 +1,298 @@
+"""``textnn train``: a labelled file in, a saved model out."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from textnn_cli.common import (
+    INTERRUPTED,
+    Encoding,
+    InputFormat,
+    LabelColumn,
+    Quiet,
+    RunError,
+    TextColumn,
+    Threads,
+    command_errors,
+    note,
+    session,
+    set_threads,
+)
+
+if TYPE_CHECKING:
+    from textnn.checkpoint import Checkpoint
+    from textnn.classifier import SentimentClassifier
+    from textnn.distributed import Group
+    from textnn.text import Corpus
+
+TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
+
+
+def _option(name: str, panel: str, text: str, **settings: Any) -> Any:
+    return typer.Option(name, rich_help_panel=panel, help=text, **settings)
+
+
+@command_errors
+def train(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Texts with labels: CSV, TSV or JSONL; - reads stdin.")],
+    directory: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="DIRECTORY", help="Where to save the model; replaces a textnn model."),
+    ],
+    architecture: Annotated[
+        str, typer.Option("--architecture", "-a", metavar="NAME", help="textcnn, bilstm, lstm or lecture-lstm.")
+    ] = "textcnn",
+    validation: Annotated[
+        str | None,
+        typer.Option("--validation", metavar="FILE", help="Choose the best epoch by this file, not by a part of FILE."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a training that was broken off; give the same arguments.")
+    ] = False,
+    distributed: Annotated[
+        bool,
+        typer.Option("--distributed", help="Train in all processes that torchrun started; each reads a share of FILE."),
+    ] = False,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    input_format: InputFormat = None,
+    encoding: Encoding = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Read the first N texts only.")
+    ] = None,
+    tokenizer: Annotated[str, _option("--tokenizer", TEXT, "jieba, char or whitespace.", metavar="NAME")] = "jieba",
+    user_dictionary: Annotated[
+        Path | None, _option("--user-dictionary", TEXT, "File of words for jieba, one a line.", metavar="FILE")
+    ] = None,
+    stop_words: Annotated[
+        Path | None, _option("--stop-words", TEXT, "File of words to leave out, one a line.", metavar="FILE")
+    ] = None,
+    min_count: Annotated[int | None, _option("--min-count", TEXT, "Rarer tokens count as unknown.")] = None,
+    max_vocabulary: Annotated[int | None, _option("--max-vocabulary", TEXT, "Size of the vocabulary at most.")] = None,
+    max_length: Annotated[int | None, _option("--max-length", TEXT, "Tokens after this many are cut.")] = None,
+    embedding_dim: Annotated[int | None, _option("--embedding-dim", NETWORK, "Size of a token's vector.")] = None,
+    hidden_size: Annotated[int | None, _option("--hidden-size", NETWORK, "Hidden units of an LSTM.")] = None,
+    num_layers: Annotated[int | None, _option("--num-layers", NETWORK, "Layers of an LSTM.")] = None,
+    channels: Annotated[int | None, _option("--channels", NETWORK, "Channels of each kernel size of textcnn.")] = None,
+    kernel_sizes: Annotated[
+        str | None, _option("--kernel-sizes", NETWORK, "Kernel sizes of textcnn, such as 1,2,3.", metavar="N,N,...")
+    ] = None,
+    dropout: Annotated[float | None, _option("--dropout", NETWORK, "Share of features to drop.")] = None,
+    word_dropout: Annotated[float | None, _option("--word-dropout", NETWORK, "Share of words to drop.")] = None,
+    epochs: Annotated[int | None, _option("--epochs", TRAINING, "Passes over the texts at most.")] = None,
+    batch_size: Annotated[
+        int | None, _option("--batch-size", TRAINING, "Texts of a batch, all processes together.")
+    ] = None,
+    learning_rate: Annotated[float | None, _option("--learning-rate", TRAINING, "Step size of Adam.")] = None,
+    weight_decay: Annotated[float | None, _option("--weight-decay", TRAINING, "Decay of the weights.")] = None,
+    label_smoothing: Annotated[
+        float | None, _option("--label-smoothing", TRAINING, "Share of a target spread over all classes.")
+    ] = None,
+    clip_norm: Annotated[
+        float | None, _option("--clip-norm", TRAINING, "Norm of all gradients at most; 0: no limit.")
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        _option("--schedule", TRAINING, "Of the step size: constant, linear or cosine.", metavar="NAME"),
+    ] = None,
+    warmup: Annotated[
+        float | None, _option("--warmup", TRAINING, "Share of all steps in which the step size rises.")
+    ] = None,
+    validation_fraction: Annotated[
+        float | None, _option("--validation-fraction", TRAINING, "Share of FILE that is held out.")
+    ] = None,
+    patience: Annotated[
+        int | None, _option("--patience", TRAINING, "Stop after so many epochs without progress; 0: never.")
+    ] = None,
+    checkpoint_seconds: Annotated[
+        float,
+        _option(
+            "--checkpoint-seconds", TRAINING, "Time between checkpoints; there is one after each epoch too.", min=0
+        ),
+    ] = 60.0,
+) -> None:
+    """Train a classifier on a file of labelled texts and save it.
+
+    A tenth of the texts is held out to find the best epoch and to tell how
+    good the model is; --validation names a file for that instead. The columns
+    are found by their names, the encoding by the bytes.
+
+    While it trains, its state is kept beside DIRECTORY, in .NAME.checkpoint.
+    After Ctrl-C or a crash the same command with --resume goes on from there;
+    the model is the one that an uninterrupted training gives.
+
+    [bold]Examples[/]
+
+      textnn train reviews.csv --output model/
+      textnn train reviews.jsonl -o model/ --text-column comment
+      textnn train a.tsv -o model/ --validation b.tsv --architecture bilstm
+      textnn train reviews.csv -o model/ --resume
+      cat reviews.csv | textnn train - -o model/ --quiet
+      torchrun --nproc-per-node=2 -m textnn train reviews.csv -o model/ --distributed
+    """
+    from textnn.bundle import check_target
+    from textnn.checkpoint import Checkpoint
+    from textnn.classifier import SentimentClassifier
+    from textnn.fitting import OPTIONS
+
+    parameters = {name: value for name, value in locals().items() if name in OPTIONS}
+    columns = {"text": text_column, "label": label_column, "format": input_format, "encoding": encoding}
+    with session(distributed) as group:
+        quiet = quiet or group.rank > 0
+        with group.together():
+            if kernel_sizes is not None:
+                parameters["kernel_sizes"] = _parse_sizes(kernel_sizes)
+            # Before the work, not after it: can the model be saved there?
+            target = check_target(directory) if group.rank == 0 else directory
+            checkpoint = Checkpoint(target.with_name(f".{target.name}.checkpoint"), resume, checkpoint_seconds)
+            set_threads(threads)
+        if distributed:
+            note(f"processes: {group.size} ({group.device.partition(':')[0]}), each with its share of the texts", quiet)
+        corpus, held_out = _read_corpora(group, file, validation, columns, limit, quiet)
+        classifier = SentimentClassifier(
+            architecture,
+            tokenizer,
+            user_dictionary=user_dictionary,
+            stop_words=stop_words,
+            random_state=seed,
+            device=group.device,
+            verbose=0 if quiet else 1,
+            **parameters,
+        )
+        with _saying_how_to_go_on(checkpoint, group):
+            classifier.fit(corpus.texts, corpus.labels, held_out, distributed, checkpoint=checkpoint)
+            if group.rank == 0:
+                with _ended_in_order() if distributed else nullcontext():
+                    _save(classifier, directory)
+                    checkpoint.remove()
+    if quiet:
+        return
+    report = classifier.validation_report_
+    if report is not None:
+        print(f"validation after epoch {classifier.best_epoch_}: {report.summary()}\n")
+    print(f"saved: {directory}")
+    print(f'next:  textnn predict {directory} --text "..."')
+
+
+def _save(classifier: SentimentClassifier, directory: Path) -> None:
+    from textnn.bundle import BundleError
+
+    try:
+        classifier.save(directory)
+    except BundleError as error:
+        raise RunError(str(error)) from error
+
+
+@contextmanager
+def _saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]:
+    """Say, when the block is broken off, how to go on from the state that is there."""
+    from textnn.checkpoint import CheckpointError
+    from textnn.training import TrainingError
+
+    before = checkpoint.version()
+    try:
+        yield
+    except (CheckpointError, TrainingError):
+        # The same command would fail again; the message names what is kept.
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        kept = checkpoint.exists() and (checkpoint.resume or checkpoint.version() != before)
+        if group.rank or not kept:
+            raise
+        advice = f"go on with: {_command(checkpoint.resume)}"
+        if group.size > 1:
+            advice = "go on with the same command and --resume"
+        if isinstance(error, KeyboardInterrupt):
+            note(f"error: interrupted; {advice}")
+            raise typer.Exit(INTERRUPTED) from None
+        note(f"the training so far is kept; {advice}")
+        raise
+
+
+def _command(resumed: bool) -> str:
+    return shlex.join(["textnn", *sys.argv[1:], *([] if resumed else ["--resume"])])
+
+
+def _read_corpora(
+    group: Group, file: str, validation: str | None, columns: dict[str, Any], limit: int | None, quiet: bool
+) -> tuple[Corpus, tuple[list[str], list[str]] | None]:
+    """Read this process's share of the texts to train on, and of those to choose the best epoch by."""
+    corpus = _read(file, columns, group, limit)
+    note(str(corpus.report), quiet)
+    known = set().union(*group.gather(set(corpus.labels)))
+    with group.together():
+        _check_classes(corpus, known)
+    if validation is None:
+        return corpus, None
+    held_out = _read(validation, columns, group)
+    with group.together():
+        _check_known(validation, held_out, known)
+    note(str(held_out.report), quiet)
+    return corpus, (held_out.texts, held_out.labels)
+
+
+def _read(file: str, columns: dict[str, Any], group: Group, limit: int | None = None) -> Corpus:
+    """Read this process's share of a file; the same file in all processes, or it is an error."""
+    from textnn.text import read_corpus
+
+    with group.together():
+        if group.size > 1 and (file == "-" or (Path(file).exists() and not Path(file).is_file())):
+            what = "standard input" if file == "-" else file
+            raise ValueError(f"--distributed: expected a file that each process can read for itself, got {what}")
+        corpus = read_corpus(file, limit=limit, **columns, share=(group.rank, group.size))
+    group.check_same(file, {"texts": corpus.report.kept, "checksum": corpus.checksum})
+    return corpus
+
+
+def _check_classes(corpus: Corpus, labels: set[str]) -> None:
+    from textnn.text import CorpusError
+
+    if len(labels) < 2:
+        where = corpus.report.label_column
+        raise CorpusError(
+            f"{corpus.report.source}: expected at least two different labels in column {where!r}, "
+            f"got only {next(iter(labels))!r}"
+        )
+
+
+def _check_known(file: str, corpus: Corpus, known: set[str]) -> None:
+    from textnn.text import CorpusError
+
+    for line, label in zip(corpus.lines, corpus.labels, strict=True):
+        if label not in known:
+            some = ", ".join(map(repr, sorted(known)[:20]))
+            raise CorpusError(
+                f"{file}, line {line}: expected one of the labels of the training texts ({some}), got {label!r}"
+            )
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM, by which torchrun ends processes, end this block as Ctrl-C does: without half-written files."""
+
+    def end(number: int, _: Any) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _parse_sizes(sizes: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(size) for size in sizes.split(","))
+    except ValueError:
+        raise ValueError(f"--kernel-sizes: expected integers with commas such as 1,2,3, got {sizes!r}") from None
