@@ -29,6 +29,7 @@ OPERATOR_TESTS = (
     "test_layer_text_conv",
     "test_lstm",
     "test_lstm_cell",
+    "test_ngrams",
     "test_pool",
     "test_text_conv",
 )

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from textnn import EmbeddingLSTM, EmbeddingTextConv
+from textnn import EmbeddingLSTM, EmbeddingTextConv, NgramBag
 from textnn.optim import Adam, table
 
 V, D = 30, 13
@@ -161,7 +161,11 @@ def test_the_history_begins_anew_when_it_is_full_or_betas_change(monkeypatch):
     torch.testing.assert_close(sides[0].weight, sides[1].weight, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("layer", [EmbeddingLSTM, EmbeddingTextConv])
+def small_bag(V, D, H, sparse):
+    return NgramBag(V, 5, (1, 2), sparse=sparse)
+
+
+@pytest.mark.parametrize("layer", [EmbeddingLSTM, EmbeddingTextConv, small_bag])
 def test_exact_layers_train_as_with_dense_adam(layer):
     models, optimizers = [], []
     for sparse in (True, False):

@@ -35,10 +35,10 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     architecture
-        ``"wide-textcnn"``, ``"textcnn"``, ``"bilstm"``, ``"lstm"`` or ``"lecture-lstm"``; docs/accuracy.md compares them.
+        ``"wide-textcnn"``, ``"textcnn"``, ``"bilstm"``, ``"lstm"`` or ``"lecture-lstm"``; docs/accuracy.md has more.
     tokenizer
-        ``"jieba"``, ``"rjieba"`` (the same words, 20 times faster), ``"char"``, ``"whitespace"``, a function from a text
-        to its tokens, or a Tokenizer.
+        ``"jieba"``, ``"rjieba"`` (the same words, 20 times faster), ``"char"``, ``"whitespace"``, a function from a
+        text to its tokens, or a Tokenizer.
     user_dictionary, stop_words
         Path of a text file with one entry a line, or the entries; see :func:`textnn.text.make_tokenizer`.
     min_count
@@ -220,12 +220,6 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         self.device = device
         self.verbose = verbose
 
-    history_: list[dict[str, Any]]
-    best_epoch_: int
-    validation_report_: Report | None
-    n_texts_: int
-    seed_: int
-
     def fit(
         self,
         texts: Texts,
@@ -397,10 +391,3 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         if frozen is True:
             return classifier
         return classifier.freeze(dtype=frozen) if frozen else classifier.unfreeze()
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        tags.classifier_tags.multi_label = True
-        return tags

@@ -226,6 +226,13 @@ class FittedMixin:
         check_kind(targets, self.label_kind_)
         return decode(targets.encode(self.classes_), self.classes_) if targets.kind == MATRIX else targets.values
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.classifier_tags.multi_label = True
+        return tags
+
 
 def prediction_config(classifier: FittedMixin) -> dict[str, Any]:
     """Return what predictions follow from beside the network, for JSON."""

@@ -15,11 +15,9 @@ Alone a process is a group of one. A fit may go on from an earlier one, whose cl
 
 from __future__ import annotations
 
-import itertools
-import warnings
 import zlib
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,19 +25,17 @@ import torch
 
 from textnn.checkpoint import Checkpoint
 from textnn.distributed import Group
-from textnn.inputs import check_device, check_texts, check_threshold, check_validation, make_seed
+from textnn.inputs import check_device, check_texts, check_threshold, make_seed
+from textnn.intake import LabelledTexts, make_corpus, split_corpus, warn_of_duplicates
 from textnn.judging import Judged, judge
 from textnn.models import CHARACTERS, TextModel, build_model, get_architecture, resolve_options
 from textnn.objectives import Objective, make_objective
 from textnn.progress import make_reporter
-from textnn.splitting import Part, Shares, split, text_keys
+from textnn.splitting import Part
 from textnn.targets import (
     LABEL,
-    Targets,
     check_joint_classes,
-    check_kind,
     find_joint_classes,
-    no_codes,
     read_targets,
 )
 from textnn.text import (
@@ -52,7 +48,6 @@ from textnn.text import (
     split_characters,
     tokenize,
 )
-from textnn.text.audit import find_duplicates
 from textnn.training import Trained, TrainingOptions, seeded, set_seed, train
 from textnn.weighting import check_weights, class_factors, row_weights
 
@@ -111,35 +106,6 @@ class Fitted:
     judged: Judged
 
 
-@dataclass(frozen=True)
-class _Corpus:
-    """This process's texts, to train on and then those of ``validation_data``.
-
-    Attributes
-    ----------
-    kind, classes
-        Of all processes' labels; see :class:`textnn.targets.Targets`.
-    texts, values
-        Strings, and their labels as the user gave them.
-    codes, weights, keys
-        Their labels as the network takes them, how much they count, and what is the same for the same texts.
-    size
-        How many of them are to train on.
-    validation
-        Whether there is ``validation_data``.
-    """
-
-    kind: str
-    classes: Array
-    texts: list[str]
-    values: list[Any]
-    codes: Array
-    weights: Array
-    keys: Array
-    size: int
-    validation: bool
-
-
 def fit(
     classifier: SentimentClassifier,
     texts: Iterable[str],
@@ -190,11 +156,11 @@ def fit(
             check_joint_classes(offers, kind, found, not one_pass)
             if classifier.architecture != (before := classifier.model_.name):
                 message = f"expected {before!r}, as the classifier was fitted with, got {classifier.architecture!r}"
-                raise ValueError(f"architecture: {message}; a fit from the start needs warm_start=False")
+                raise ValueError(f"architecture: {message}")
         else:
             kind, found = find_joint_classes(offers, classes)
         outputs = make_objective(options["output"], kind != LABEL, 0.0).outputs(len(found))
-        corpus = _make_corpus(kind, found, texts, targets, weights, validation_data, group)
+        corpus = make_corpus(kind, found, texts, targets, weights, validation_data, group)
         tokenizer = _make_tokenizer(classifier, go_on)
         words = repr((tokenizer.stop_words, tokenizer.user_dictionary)).encode("utf-8", "surrogatepass")
         settings = {"architecture": classifier.architecture, "validation_data": corpus.validation, **options}
@@ -202,8 +168,8 @@ def fit(
         settings |= {"class_weight": classifier.class_weight, "threshold": classifier.threshold, "going on": go_on}
     group.check_same("the parameters", settings)
     seed = group.first(seed)
-    training, held_out = _split(corpus, options["validation_fraction"], seed, group)
-    _warn_of_duplicates(corpus, training, held_out, group)
+    training, held_out = split_corpus(corpus, options["validation_fraction"], seed, group)
+    warn_of_duplicates(corpus, training, held_out, group)
 
     reporter = make_reporter(classifier.verbose if group.rank == 0 else 0)
     with reporter.tokenizing(len(corpus.texts)) as progress, group.together():
@@ -261,37 +227,8 @@ def fit(
         calibrate=classifier.calibrate,
         threshold=classifier.threshold,
     )
-    vocabulary, characters = [*vocabularies, None][:2]
+    vocabulary, characters = vocabularies[0], vocabularies[1] if len(vocabularies) > 1 else None
     return Fitted(kind, found, tokenizer, vocabulary, characters, model, options, seed, len(training), trained, judged)
-
-
-def _make_corpus(
-    kind: str,
-    classes: Array,
-    texts: list[str],
-    targets: Targets,
-    weights: Array,
-    validation_data: tuple[Iterable[str], Any] | None,
-    group: Group,
-) -> _Corpus:
-    more_texts: list[str] = []
-    more = Targets(kind, [])
-    if validation_data is not None:
-        more_texts, more = check_validation(validation_data, empty=group.size > 1)
-        check_kind(more, kind, "validation_data labels")
-    parts = [targets.encode(classes, counted=weights > 0) if texts else no_codes(kind, classes)]
-    parts += [more.encode(classes, "validation_data labels") if more_texts else no_codes(kind, classes)]
-    return _Corpus(
-        kind,
-        classes,
-        texts + more_texts,
-        targets.sorted_values(classes) + more.sorted_values(classes),
-        np.concatenate(parts),
-        np.concatenate([weights, np.ones(len(more_texts))]),
-        text_keys(texts + more_texts),
-        len(texts),
-        validation_data is not None,
-    )
 
 
 def _make_tokenizer(classifier: SentimentClassifier, go_on: bool) -> Tokenizer:
@@ -300,46 +237,9 @@ def _make_tokenizer(classifier: SentimentClassifier, go_on: bool) -> Tokenizer:
     return make_tokenizer(classifier.tokenizer, classifier.user_dictionary, classifier.stop_words)
 
 
-def _split(corpus: _Corpus, fraction: float, seed: int, group: Group) -> tuple[Part, Part]:
-    """Return the texts to train on, in their order, and those that are held out: a part of them, or those given.
-
-    Texts that do not count are in neither part.
-    """
-    size = corpus.size
-    shares = Shares(size, group)
-    counted = np.flatnonzero(shares.join(corpus.weights[:size]) > 0)
-    if not corpus.validation:
-        codes, keys = (shares.join(values[:size])[counted] for values in (corpus.codes, corpus.keys))
-        training, held_out = split(codes, keys, fraction, seed)
-        return shares.part(counted[training]), shares.part(counted[held_out])
-    others = Shares(len(corpus.texts) - size, group, start=size)
-    if not len(others):
-        raise group.fail(ValueError("validation_data: expected at least one text, got none"))
-    return shares.part(counted), others.part(np.arange(len(others)))
-
-
-def _warn_of_duplicates(corpus: _Corpus, training: Part, held_out: Part, group: Group) -> None:
-    """Warn, in process 0, of texts that are the same. Only those go from one process to another."""
-    keys = np.concatenate([part.join(corpus.keys, group) for part in (training, held_out)])
-    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    if len(counts) == len(keys):
-        return
-    several = np.split(counts[inverse.reshape(-1)] > 1, [len(training)])
-    found: list[Any] = []
-    for part, chosen in zip((training, held_out), several, strict=True):
-        places = zip(part.places[group.rank].tolist(), part.rows, strict=True)
-        own = [(place, corpus.texts[row], corpus.values[row]) for place, row in places if chosen[place]]
-        rows = sorted(itertools.chain.from_iterable(group.collect(own) or []), key=lambda row: row[0])
-        found += [[text for _, text, _ in rows], [value for _, _, value in rows]]
-    if group.rank == 0:
-        audit = replace(find_duplicates(*found), training=len(training), held_out=len(held_out))
-        for message in audit.messages():
-            warnings.warn(message, UserWarning, stacklevel=4)
-
-
 def _weigh(
     class_weight: Any,
-    corpus: _Corpus,
+    corpus: LabelledTexts,
     options: dict[str, Any],
     parts: tuple[Part, Part],
     data: tuple[RaggedDataset, RaggedDataset],
@@ -373,7 +273,7 @@ def _take_weights(model: TextModel, classifier: SentimentClassifier, options: di
             if options.get(name) != before
         ]
         raise ValueError(
-            f"warm_start: expected the network that the classifier was fitted with, got another: {', '.join(changed)}"
+            f"the network: expected the one that the classifier was fitted with, got another: {', '.join(changed)}"
         )
     model.load_state_dict(old)
 

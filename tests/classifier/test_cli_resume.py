@@ -49,7 +49,7 @@ def finish(*arguments: object, processes: int = 0) -> tuple[str, str]:
     return out, err
 
 
-def wait_for_states(process: subprocess.Popen[str], checkpoint: Checkpoint, states: int) -> None:
+def wait_for_states(process: subprocess.Popen[str] | Forked, checkpoint: Checkpoint, states: int) -> None:
     """Return when so many more states are written, or the process has ended."""
     before = checkpoint.version()
     while states and process.poll() is None:
@@ -58,13 +58,25 @@ def wait_for_states(process: subprocess.Popen[str], checkpoint: Checkpoint, stat
         time.sleep(0.0005)
 
 
-def kill(process: subprocess.Popen[str]) -> bool:
-    """Kill the process and all that it started; return whether it still ran."""
-    running = process.poll() is None
-    if running:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    return running
+class Forked:
+    """``textnn train`` in a fork of this process, which has everything imported."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                run(*arguments)
+            finally:
+                os._exit(0)
+
+    def poll(self) -> object:
+        """Return None as long as it runs."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+    def kill(self) -> bool:
+        """Kill it; return whether it still ran."""
+        os.kill(self.pid, signal.SIGKILL)
+        return os.WIFSIGNALED(os.waitpid(self.pid, 0)[1])
 
 
 def weights(model: Path) -> bytes:
@@ -88,10 +100,10 @@ def test_killed_again_and_again_it_saves_the_model_of_an_uninterrupted_run(archi
     checkpoint = Checkpoint(tmp_path / ".model.checkpoint")
     source, kills = random.Random(architecture), 0
     for _ in range(6):
-        process = start(data, "-o", tmp_path / "model", *options, *ALWAYS, "--resume")
+        process = Forked(data, "-o", tmp_path / "model", *options, *ALWAYS, "--resume")
         wait_for_states(process, checkpoint, source.randint(1, 20))
         time.sleep(source.uniform(0, 0.01))
-        kills += kill(process)
+        kills += process.kill()
         assert checkpoint.exists()
     assert kills >= 5
     _, err = finish(data, "-o", tmp_path / "model", *options, "--resume")
@@ -105,11 +117,11 @@ def test_several_processes_killed_go_on_to_the_same_model(tmp_path: Path) -> Non
     finish(data, "-o", tmp_path / "whole", *options, processes=2)
     process = start(data, "-o", tmp_path / "model", *options, *ALWAYS, processes=2)
     wait_for_states(process, Checkpoint(tmp_path / ".model.checkpoint"), 17)
-    # torchrun puts its processes into sessions of their own; without it they end.
+    # torchrun puts its processes into sessions of their own.
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
-    for child in children:
-        os.kill(int(child), signal.SIGKILL)
-    assert kill(process)
+    for child in [process.pid, *map(int, children)]:
+        os.kill(child, signal.SIGKILL)
+    process.communicate()
     _, err = finish(data, "-o", tmp_path / "model", *options, "--resume", processes=2)
     assert err.count("resumed after ") == 1, err
     assert_same_model(tmp_path / "model", tmp_path / "whole")

@@ -73,7 +73,7 @@ def test_the_classes_of_a_warm_start_have_to_be_the_same(
 
 def test_the_network_of_a_warm_start_has_to_be_the_same(make_classifier: Any, reviews: Any) -> None:
     classifier = make_classifier(warm_start=True).fit(*reviews)
-    with pytest.raises(ValueError, match=r"warm_start: expected the network .* got another: channels 9 instead of 8"):
+    with pytest.raises(ValueError, match=r"the network: expected the one .* got another: channels 9 instead of 8"):
         classifier.set_params(channels=9).fit(*reviews)
     classifier.set_params(channels=None, embedding_dim=None, architecture="lecture-lstm")
     with pytest.raises(

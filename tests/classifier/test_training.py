@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from textnn.models import TextModel, build_model, resolve_options
+from textnn.optim import Adam
 from textnn.progress import BarReporter, Epoch, LineReporter, Reporter, make_reporter
+from textnn.schedule import rate_share
 from textnn.text import RaggedDataset
 from textnn.training import TrainingError, TrainingOptions, predict_logits, seeded, stratified_split, train
 
@@ -248,3 +250,45 @@ def test_batches_hold_every_row_once_an_epoch() -> None:
         rows = torch.cat(list(_batches(data, replace(OPTIONS, bucket=bucket), torch.Generator().manual_seed(epoch))))
         assert sorted(rows.tolist()) == list(range(60)), f"bucket {bucket}"
         assert rows.tolist() != list(range(60)), f"bucket {bucket}"
+
+
+def test_each_step_has_the_rate_of_the_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over all steps of all epochs, also where a last batch is smaller."""
+    rates: list[float] = []
+    step = Adam.step
+
+    def record(self: Adam) -> None:
+        rates.extend({group["lr"] for group in self.param_groups})
+        step(self)
+
+    monkeypatch.setattr(Adam, "step", record)
+    fit(make_model(), replace(OPTIONS, schedule="cosine", warmup=0.25))
+    assert rates == [OPTIONS.learning_rate * rate_share("cosine", 0.25, step, 24) for step in range(24)]
+
+
+def test_no_step_has_a_gradient_above_the_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    norms: list[float] = []
+    step = Adam.step
+
+    def record(self: Adam) -> None:
+        gradients = [p.grad.to_dense().flatten() for group in self.param_groups for p in group["params"]]
+        norms.append(torch.cat(gradients).norm().item())
+        step(self)
+
+    monkeypatch.setattr(Adam, "step", record)
+    fit(make_model(), replace(OPTIONS, clip_norm=0.02))
+    assert max(norms) == pytest.approx(0.02, rel=1e-4)
+    norms.clear()
+    fit(make_model(), OPTIONS)
+    assert max(norms) > 0.03
+
+
+def test_the_bar_of_a_resumed_training_begins_where_it_goes_on() -> None:
+    from rich.console import Console
+
+    screen = io.StringIO()
+    reporter = BarReporter(Console(file=screen, force_terminal=True, width=140, color_system=None))
+    with reporter.training(4, 10, done=15):
+        reporter.batch(0.5, 0.5)
+        task = reporter._progress.tasks[0]
+        assert (task.completed, task.total, task.description) == (16, 40, "epoch 2/4")

@@ -145,6 +145,9 @@ class Hook:
 
     def _catch_up(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         assert self.table is not None
+        rows_read = getattr(module, "rows_read", None)
+        if rows_read is not None:  # a layer whose rows are not its ids
+            args, kwargs = (rows_read(*args, **kwargs),), {}
         ids = args[0] if args else kwargs.get("ids", kwargs.get("input"))
         whole = not isinstance(ids, Tensor) or ids.is_floating_point() or not torch.is_grad_enabled()
         self.table.catch_up(None if whole else ids)

@@ -1,0 +1,152 @@
+"""What a fit begins with: texts with labels as the network takes them, and the parts that they fall into.
+
+texts, labels, weights, validation data -> LabelledTexts -> texts to train on | texts that are held out -> warnings
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from textnn.distributed import Group
+from textnn.inputs import check_validation
+from textnn.splitting import Part, Shares, split, text_keys
+from textnn.targets import Targets, check_kind, no_codes
+from textnn.text.audit import find_duplicates
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """This process's texts, to train on and then those of ``validation_data``.
+
+    Attributes
+    ----------
+    kind, classes
+        Of all processes' labels; see :class:`textnn.targets.Targets`.
+    texts, values
+        Strings, and their labels as the user gave them.
+    codes, weights, keys
+        Their labels as the network takes them, how much they count, and what is the same for the same texts.
+    size
+        How many of them are to train on.
+    validation
+        Whether there is ``validation_data``.
+    """
+
+    kind: str
+    classes: Array
+    texts: list[str]
+    values: list[Any]
+    codes: Array
+    weights: Array
+    keys: Array
+    size: int
+    validation: bool
+
+
+def make_corpus(
+    kind: str,
+    classes: Array,
+    texts: list[str],
+    targets: Targets,
+    weights: Array,
+    validation_data: tuple[Iterable[str], Any] | None,
+    group: Group,
+) -> LabelledTexts:
+    """Put the texts that a fit is given together.
+
+    Parameters
+    ----------
+    kind, classes
+        Of all processes' labels.
+    texts, targets, weights
+        The texts to train on, their labels, and how much they count.
+    validation_data
+        Texts and labels to choose the best epoch by, or None.
+    group
+        The processes, each of which has a share of both.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``validation_data`` makes no sense, or a label is none of the classes.
+    """
+    more_texts: list[str] = []
+    more = Targets(kind, [])
+    if validation_data is not None:
+        more_texts, more = check_validation(validation_data, empty=group.size > 1)
+        check_kind(more, kind, "validation_data labels")
+    parts = [targets.encode(classes, counted=weights > 0) if texts else no_codes(kind, classes)]
+    parts += [more.encode(classes, "validation_data labels") if more_texts else no_codes(kind, classes)]
+    return LabelledTexts(
+        kind,
+        classes,
+        texts + more_texts,
+        targets.sorted_values(classes) + more.sorted_values(classes),
+        np.concatenate(parts),
+        np.concatenate([weights, np.ones(len(more_texts))]),
+        text_keys(texts + more_texts),
+        len(texts),
+        validation_data is not None,
+    )
+
+
+def split_corpus(corpus: LabelledTexts, fraction: float, seed: int, group: Group) -> tuple[Part, Part]:
+    """Return the texts to train on, in their order, and those that are held out: a part of them, or those given.
+
+    Texts that do not count are in neither part.
+
+    Parameters
+    ----------
+    corpus
+        The texts of this process.
+    fraction, seed
+        See :func:`textnn.splitting.split`.
+    group
+        The processes.
+
+    Raises
+    ------
+    ValueError
+        If there is validation data, without a text in any process.
+    """
+    size = corpus.size
+    shares = Shares(size, group)
+    counted = np.flatnonzero(shares.join(corpus.weights[:size]) > 0)
+    if not corpus.validation:
+        codes, keys = (shares.join(values[:size])[counted] for values in (corpus.codes, corpus.keys))
+        training, held_out = split(codes, keys, fraction, seed)
+        return shares.part(counted[training]), shares.part(counted[held_out])
+    others = Shares(len(corpus.texts) - size, group, start=size)
+    if not len(others):
+        raise group.fail(ValueError("validation_data: expected at least one text, got none"))
+    return shares.part(counted), others.part(np.arange(len(others)))
+
+
+def warn_of_duplicates(corpus: LabelledTexts, training: Part, held_out: Part, group: Group) -> None:
+    """Warn, in process 0, of texts that are the same: twice in a part, in both parts, or with other labels.
+
+    Only those go from one process to another. See :func:`textnn.text.audit.find_duplicates`.
+    """
+    keys = np.concatenate([part.join(corpus.keys, group) for part in (training, held_out)])
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    if len(counts) == len(keys):
+        return
+    several = np.split(counts[inverse.reshape(-1)] > 1, [len(training)])
+    found: list[Any] = []
+    for part, chosen in zip((training, held_out), several, strict=True):
+        places = zip(part.places[group.rank].tolist(), part.rows, strict=True)
+        own = [(place, corpus.texts[row], corpus.values[row]) for place, row in places if chosen[place]]
+        rows = sorted(itertools.chain.from_iterable(group.collect(own) or []), key=lambda row: row[0])
+        found += [[text for _, text, _ in rows], [value for _, _, value in rows]]
+    if group.rank == 0:
+        audit = replace(find_duplicates(*found), training=len(training), held_out=len(held_out))
+        for message in audit.messages():
+            warnings.warn(message, UserWarning, stacklevel=4)
