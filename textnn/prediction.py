@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -21,12 +21,11 @@ from torch import Tensor
 
 from textnn.models import TextModel
 from textnn.text import Encoder
-from textnn.training import predict_logits
 
-CHUNK = 4096
+CHUNK = 1024
 """Texts that are tokenized and classified at a time: memory stays bounded, batches of similar lengths stay possible."""
 
-_BATCH = 256
+_TOKENS = 1 << 16  # of a batch: few calls for many texts, and still some 100 MB for what an LSTM puts out
 _TABLE = 1 << 28  # bytes of each table at most, where nobody has asked for one
 
 Item = TypeVar("Item")
@@ -66,12 +65,15 @@ class Predictor:
     def logits(self, texts: list[str]) -> Tensor:
         """Return the logits [texts, K] of one text or more, on the CPU."""
         data, network = self.encoder(texts), self._network()
-        if len(texts) > _BATCH:
-            return predict_logits(network, data, _BATCH, self._device)
-        # One batch needs no order.
+        batches = [data.whole()] if int(data.lengths.sum()) <= _TOKENS else data.batches(_by_length(data.lengths))
         with torch.inference_mode():
-            logits: Tensor = network(*data.batch(torch.arange(len(texts))).to(self._device).inputs)
-            return logits.cpu()
+            parts = [(batch.index, network(*batch.to(self._device).inputs).cpu()) for batch in batches]
+        if len(parts) == 1:
+            return parts[0][1]
+        logits = torch.empty(len(texts), parts[0][1].shape[1], dtype=parts[0][1].dtype)
+        for rows, part in parts:
+            logits[rows] = part
+        return logits
 
     def stream(self, texts: Iterable[str]) -> Iterator[Tensor]:
         """Yield the logits [n, K] of each chunk of texts, in their order.
@@ -89,21 +91,28 @@ class Predictor:
         return next(self.model.parameters()).device
 
     def _network(self) -> TextModel:
+        if self.frozen is not None:
+            return self.frozen
         if self._live or not self.model.freezable:
             return self.model
-        if self.frozen is None:
-            with self._lock:
-                if self.frozen is None:
-                    self.frozen = self.model.freeze(_TABLE)
+        with self._lock:
+            if self.frozen is None:
+                self.frozen = self.model.freeze(_TABLE)
         return self.frozen
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles make their own tables and lock."""
-        return {"model": self.model, "encoder": self.encoder, "live": self._live}
+        """Copies and pickles make a lock of their own."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["model"], state["encoder"])  # type: ignore[misc]
-        self._live = state["live"]
+        vars(self).update(state, _lock=threading.Lock())
+
+
+def _by_length(lengths: Tensor) -> Sequence[Tensor]:
+    """Return rows from the longest to the shortest, in batches of so many tokens or a single row."""
+    order = lengths.argsort(descending=True, stable=True)
+    number = lengths[order].cumsum(0).sub_(1).div_(_TOKENS, rounding_mode="floor")
+    return order.split(number.unique_consecutive(return_counts=True)[1].tolist())
 
 
 def in_chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from samples import SMALL
 from torch import Tensor, nn
 
+from textnn import reference
 from textnn.models import (
     ARCHITECTURES,
     TextModel,
@@ -27,11 +30,19 @@ def ragged(texts: list[list[int]]) -> tuple[Tensor, Tensor]:
 
 
 def small_model(name: str, classes: int = 2, **options: object) -> TextModel:
-    return build_model(name, [20], classes, resolve_options(name, {**SMALL[name], **options}))
+    sizes = [20] * len(get_architecture(name).streams)
+    options = {"ensemble": 1, **SMALL[name], **options}
+    return build_model(name, sizes, classes, resolve_options(name, options))
+
+
+def inputs_of(name: str, texts: list[list[int]]) -> tuple[Tensor, ...]:
+    """Return texts for an architecture; where it reads characters, they are not of the words' number or order."""
+    characters = [[*text[::-1], *text[:2]] for text in texts]
+    return (*ragged(texts), *ragged(characters))[: 2 * len(get_architecture(name).streams)]
 
 
 def test_the_registry_has_the_public_architectures() -> None:
-    assert set(NAMES) == {"lecture-lstm", "lstm", "bilstm", "textcnn"}
+    assert set(NAMES) == {"lecture-lstm", "lstm", "bilstm", "textcnn", "wide-textcnn"}
 
 
 @pytest.mark.parametrize("name", ["textcn", "", None, 3])
@@ -49,17 +60,17 @@ def test_a_name_is_registered_once() -> None:
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("name", NAMES)
 def test_one_row_of_logits_a_text(name: str, classes: int) -> None:
-    logits = small_model(name, classes)(*ragged(TEXTS))
+    logits = small_model(name, classes)(*inputs_of(name, TEXTS))
     assert logits.shape == (len(TEXTS), classes), name
     assert logits.isfinite().all(), name
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_text_has_the_same_logits_alone_and_in_any_company(name: str) -> None:
-    model = small_model(name).eval()
-    together = model(*ragged(TEXTS))
+    model = fill(small_model(name).eval())
+    together = model(*inputs_of(name, TEXTS))
     for row, text in enumerate(TEXTS):
-        alone = model(*ragged([text]))
+        alone = model(*inputs_of(name, [text]))
         # Another shape may take another order of additions in the matrix products.
         torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-6, msg=f"{name}, text {text}")
 
@@ -110,7 +121,7 @@ def test_a_batch_of_empty_texts() -> None:
     assert model(torch.zeros(0, dtype=torch.int64), torch.zeros(2, dtype=torch.int64)).shape == (2, 2)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "wide-textcnn"])
 def test_gradient_of_the_table_has_the_rows_of_the_batch(name: str) -> None:
     model = small_model(name, word_dropout=None)
     model.eval()
@@ -131,6 +142,81 @@ def test_a_frozen_model_gives_the_same_logits_and_leaves_the_model_alone() -> No
     torch.testing.assert_close(frozen(*ragged(TEXTS)), model.eval()(*ragged(TEXTS)), rtol=1e-5, atol=1e-6)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert frozen.output.weight.data_ptr() != model.output.weight.data_ptr()
+
+
+def fill(model: TextModel) -> TextModel:
+    """Give the weights that begin as zero others, so that what they do can be seen."""
+    for name, value in model.named_parameters():
+        if "ngrams" in name:
+            value.data[1:].normal_(generator=torch.Generator().manual_seed(len(name)))
+    return model
+
+
+@torch.no_grad()
+def test_the_wide_model_adds_convolutions_and_ngrams_of_words_and_characters() -> None:
+    model = fill(small_model("wide-textcnn", 3)).eval()
+    ids, offsets, characters, starts = inputs_of("wide-textcnn", TEXTS)
+    features = torch.cat([model.words(ids, offsets=offsets), model.characters(characters, offsets=starts)], dim=1)
+    expected = model.output(features)
+    for bag, flat, begin in ((model.word_ngrams, ids, offsets), (model.character_ngrams, characters, starts)):
+        rows = reference.hash_ngrams(flat, bag.sizes, 1024, offsets=begin)
+        for text, part in enumerate(rows.tensor_split(begin[1:].tolist())):
+            found = part[part > 0]
+            if len(found):
+                expected[text] += 5 * bag.weight[found].sum(dim=0) / len(found) ** 0.5
+    torch.testing.assert_close(model(ids, offsets, characters, starts), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("left_out", ["word_ngrams", "character_ngrams", "both"])
+def test_the_wide_part_may_be_left_out(left_out: str) -> None:
+    none = {name: () for name in ("word_ngrams", "character_ngrams") if left_out in (name, "both")}
+    model = small_model("wide-textcnn", ensemble=2, **none)
+    inputs = inputs_of("wide-textcnn", TEXTS)
+    assert model(*inputs).shape == (2, len(TEXTS), 2)
+    torch.testing.assert_close(model.freeze()(*inputs), model.eval()(*inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_all_tables_of_the_wide_model_have_sparse_gradients() -> None:
+    model = small_model("wide-textcnn", ensemble=2)
+    model(*inputs_of("wide-textcnn", TEXTS)).sum().backward()
+    tables = model.sparse_parameters()
+    assert len(tables) == 2 * 4
+    for table in tables:
+        assert table.grad is not None
+        assert table.grad.is_sparse
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_ensemble_has_the_logits_of_each_member_in_training_and_their_mean_after_it(name: str) -> None:
+    ensemble = small_model(
+        name, ensemble=3, **({} if name == "lecture-lstm" else {"word_dropout": 0.0, "dropout": 0.0})
+    )
+    assert (ensemble.name, ensemble.exact) == (name, ARCHITECTURES[name].exact)
+    inputs = inputs_of(name, TEXTS)
+    members = torch.stack([member(*inputs) for member in ensemble.members])
+    assert not torch.equal(members[0], members[1])
+    torch.testing.assert_close(ensemble(*inputs), members)
+    torch.testing.assert_close(ensemble.eval()(*inputs), members.mean(dim=0))
+
+
+@pytest.mark.parametrize("given", [{}, {"dtype": "int16"}, {"memory_limit": 2000}], ids=str)
+def test_a_frozen_ensemble_of_wide_models_is_one_network(given: dict[str, Any]) -> None:
+    ensemble = small_model("wide-textcnn", 3, ensemble=3)
+    for member in ensemble.members:
+        fill(member)
+    ensemble.eval()
+    before = {name: value.clone() for name, value in ensemble.state_dict().items()}
+    frozen = ensemble.freeze(**given)
+    assert isinstance(frozen, ARCHITECTURES["wide-textcnn"])
+    assert not frozen.training
+    inputs = inputs_of("wide-textcnn", TEXTS)
+    torch.testing.assert_close(frozen(*inputs), ensemble(*inputs), rtol=1e-4, atol=1e-3 if "dtype" in given else 1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in ensemble.state_dict().items())
+
+
+def test_a_network_gets_a_vocabulary_for_each_form_it_reads() -> None:
+    with pytest.raises(ValueError, match="'wide-textcnn' reads words and characters, got 1 sizes"):
+        build_model("wide-textcnn", [20], 2, resolve_options("wide-textcnn", {}))
 
 
 def test_word_dropout_replaces_words_by_unknown_in_training_only() -> None:

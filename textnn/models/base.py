@@ -67,7 +67,7 @@ class TextModel(nn.Module):
     streams: ClassVar[tuple[str, ...]] = (WORDS,)
     exact: ClassVar[bool] = False
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Any, **_: Any) -> Tensor:
         """Return the logits [B, K] of texts: ids [N] and offsets [B] of each form, text b being ids from offsets[b]."""
         raise NotImplementedError
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from textnn.layers.frozen import DTYPES
 from textnn.models.base import TextModel
 
 
@@ -29,7 +31,15 @@ class Ensemble(TextModel):
         first = members[0]
         self.name, self.defaults, self.streams, self.exact = first.name, first.defaults, first.streams, first.exact  # type: ignore[misc]
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> TextModel:
+        """Return a frozen form for inference; as one network, where the architecture can be merged."""
+        merge = getattr(type(self.members[0]), "merge", None)
+        if merge is None or (dtype is not None and dtype not in DTYPES):
+            return super().freeze(memory_limit, dtype)
+        merged: TextModel = merge(list(self.members))
+        return merged.freeze(memory_limit, dtype)
+
+    def forward(self, *inputs: Any, **_: Any) -> Tensor:
         """Return the logits of each member, [members, B, K], in training; else their mean, [B, K]."""
         logits = torch.stack([member(*inputs) for member in self.members])
         return logits if self.training else logits.mean(dim=0)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from textnn.layers import EmbeddingTextConv, NgramBag
+from textnn.layers.text_conv import kernel_weights
 from textnn.models.base import CHARACTERS, COMMON, WORDS, TextModel, drop_words, scale_embedding
 from textnn.models.registry import register
-
 
 # Adam's steps do not depend on the scale of a gradient: what is multiplied by this learns so many times faster. The
 # n-grams' weights begin at zero, and most occur in few texts: at the pace of the rest they would hardly matter.
@@ -41,11 +41,12 @@ class WideTextCNN(TextModel):
         "character_kernel_sizes": (2, 3, 4),
         "word_ngrams": (1, 2),
         "character_ngrams": (2, 3, 4),
-        "ngram_buckets": 2**20,
+        "ngram_buckets": 2**19,
         "ngram_dropout": 0.5,
         "dropout": 0.5,
         "word_dropout": 0.1,
         "label_smoothing": 0.05,
+        "ensemble": 3,
         "epochs": 6,
         "schedule": "linear",
         "patience": 0,
@@ -87,9 +88,45 @@ class WideTextCNN(TextModel):
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(channels * (len(kernel_sizes) + len(character_kernel_sizes)), classes)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    @classmethod
+    @torch.no_grad()
+    def merge(cls, members: Sequence[WideTextCNN]) -> WideTextCNN:
+        """Return one network, for inference, whose logits are the mean of the members'.
+
+        The members stand side by side in its embeddings and channels; n-grams have the mean of their weights.
+        """
+        first, M = members[0], len(members)
+        bags = [bag for bag in (first.word_ngrams, first.character_ngrams) if bag is not None]
+        C, K = kernel_weights(first.words.convs)[0][0].shape[0], first.output.out_features
+        merged = cls(
+            first.words.num_embeddings,
+            first.characters.num_embeddings,
+            K,
+            embedding_dim=M * first.words.embedding_dim,
+            channels=M * C,
+            kernel_sizes=_kernel_sizes(first.words),
+            character_kernel_sizes=_kernel_sizes(first.characters),
+            word_ngrams=first.word_ngrams.sizes if first.word_ngrams is not None else (),
+            character_ngrams=first.character_ngrams.sizes if first.character_ngrams is not None else (),
+            ngram_buckets=bags[0].num_embeddings if bags else 0,
+            ngram_dropout=0.0,
+            dropout=0.0,
+            word_dropout=0.0,
+            sparse=False,
+        ).to(first.output.weight)
+        for part in ("words", "characters"):
+            _side_by_side(getattr(merged, part), [getattr(member, part) for member in members])
+        for part in ("word_ngrams", "character_ngrams"):
+            if (bag := getattr(merged, part)) is not None:
+                bag.weight.copy_(torch.stack([getattr(member, part).weight for member in members]).mean(dim=0))
+        # Features: kernel sizes, members, channels.
+        heads = torch.stack([member.output.weight.view(K, -1, C) for member in members], dim=2)
+        merged.output.weight.copy_(heads.reshape(K, -1) / M)
+        merged.output.bias.copy_(torch.stack([member.output.bias for member in members]).mean(dim=0))
+        return merged.eval()
+
+    def forward(self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor) -> Tensor:
         """Return the logits [B, K] of ids and offsets of words, and of characters."""
-        ids, offsets, character_ids, character_offsets = inputs
         words = self.words(drop_words(ids, self.word_dropout, self.training), offsets=offsets)
         dropped = drop_words(character_ids, self.word_dropout, self.training)
         characters = self.characters(dropped, offsets=character_offsets)
@@ -99,3 +136,19 @@ class WideTextCNN(TextModel):
         if self.character_ngrams is not None:
             logits = logits + _PACE * self.character_ngrams(character_ids, offsets=character_offsets)
         return logits
+
+
+def _side_by_side(whole: EmbeddingTextConv, parts: Sequence[EmbeddingTextConv]) -> None:
+    """Give a layer the weights of several: a token's vectors one after the other, each read by its own channels."""
+    whole.weight.copy_(torch.cat([part.weight for part in parts], dim=1))
+    weights, biases = kernel_weights(whole.convs)
+    own = [kernel_weights(part.convs) for part in parts]
+    for size, weight in enumerate(weights):
+        kernels = torch.stack([of_part[size] for of_part, _ in own])  # [M, C, D, kernel size]
+        weight.copy_(torch.stack([torch.block_diag(*tap) for tap in kernels.unbind(dim=3)], dim=2))
+    for size, bias in enumerate(biases or []):
+        bias.copy_(torch.cat([of_part[size] for _, of_part in own if of_part is not None]))
+
+
+def _kernel_sizes(layer: EmbeddingTextConv) -> list[int]:
+    return [weight.shape[2] for weight in kernel_weights(layer.convs)[0]]

@@ -272,6 +272,12 @@ class RaggedDataset:
         shift = torch.repeat_interleave(self._starts[index] - offsets, lengths)
         return self._flat[torch.arange(shift.numel()) + shift].to(torch.int64), offsets
 
+    def whole(self) -> RaggedBatch:
+        """Put all rows into one batch, in their order."""
+        forms = [(form._flat.to(torch.int64), form._starts) for form in (self, *self.others)]
+        (ids, offsets), *others = forms
+        return RaggedBatch(ids, offsets, self.labels, torch.arange(len(self)), self.weights, tuple(others))
+
     def batches(self, rows: Iterable[Tensor]) -> Iterator[RaggedBatch]:
         """Yield the batch of each vector of rows, as :meth:`batch` makes it, at a small part of the cost.
 
