@@ -16,8 +16,11 @@ def demo(
         Path, typer.Option("--output", "-o", metavar="DIRECTORY", help="Where to save the model.")
     ] = Path("demo-model"),
     architecture: Annotated[
-        str, typer.Option("--architecture", "-a", metavar="NAME", help="textcnn, bilstm, lstm or lecture-lstm.")
-    ] = "textcnn",
+        str,
+        typer.Option(
+            "--architecture", "-a", metavar="NAME", help="wide-textcnn, textcnn, bilstm, lstm or lecture-lstm."
+        ),
+    ] = "wide-textcnn",
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,
     threads: Threads = None,
 ) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Hashable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,7 +43,8 @@ def evaluate(
 
     Shows accuracy, precision, recall and F1 of each class, the confusion
     matrix, and the wrong predictions that the model was surest of. Use a file
-    that had no part in the training.
+    that had no part in the training. Where a text may have several labels,
+    they are written with | between them.
 
     [bold]Examples[/]
 
@@ -55,8 +57,14 @@ def evaluate(
     corpus = read_corpus(file, text_column, label_column, input_format, encoding)
     note(str(corpus.report), quiet)
     classifier = load_model(model, tokenizer, frozen=False)
-    labels = match_labels(corpus.labels, classifier.classes_.tolist())
-    if unknown := sorted({str(label) for label in labels} - {str(label) for label in classifier.classes_.tolist()}):
+    names, labels = classifier.classes_.tolist(), list[Any]()
+    if classifier.multilabel_:  # as textnn predict writes them
+        labels = [match_labels(label.split("|"), names) for label in corpus.labels]
+        found = set(itertools.chain.from_iterable(labels))
+    else:
+        labels = match_labels(corpus.labels, names)
+        found = set(labels)
+    if unknown := sorted({*map(str, found)} - {*map(str, names)}):
         note(f"labels that the model does not know count as errors: {', '.join(unknown[:20])}", quiet)
     report = classifier.evaluate(corpus.texts, labels, worst)
     with open_output(None) as stream:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from textnn.distributed import Group
     from textnn.text import Corpus
 
+SIZES = ("kernel_sizes", "character_kernel_sizes", "word_ngrams", "character_ngrams")
 TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
 
 
@@ -48,8 +49,9 @@ def train(
         typer.Option("--output", "-o", metavar="DIRECTORY", help="Where to save the model; replaces a textnn model."),
     ],
     architecture: Annotated[
-        str, typer.Option("--architecture", "-a", metavar="NAME", help="textcnn, bilstm, lstm or lecture-lstm.")
-    ] = "textcnn",
+        str,
+        typer.Option("--architecture", "-a", metavar="NAME", help="wide-textcnn, textcnn, bilstm, lstm, lecture-lstm."),
+    ] = "wide-textcnn",
     validation: Annotated[
         str | None,
         typer.Option("--validation", metavar="FILE", help="Choose the best epoch by this file, not by a part of FILE."),
@@ -71,7 +73,9 @@ def train(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Read the first N texts only.")
     ] = None,
-    tokenizer: Annotated[str, _option("--tokenizer", TEXT, "jieba, char or whitespace.", metavar="NAME")] = "jieba",
+    tokenizer: Annotated[
+        str, _option("--tokenizer", TEXT, "jieba, rjieba, char or whitespace.", metavar="NAME")
+    ] = "jieba",
     user_dictionary: Annotated[
         Path | None, _option("--user-dictionary", TEXT, "File of words for jieba, one a line.", metavar="FILE")
     ] = None,
@@ -81,12 +85,29 @@ def train(
     min_count: Annotated[int | None, _option("--min-count", TEXT, "Rarer tokens count as unknown.")] = None,
     max_vocabulary: Annotated[int | None, _option("--max-vocabulary", TEXT, "Size of the vocabulary at most.")] = None,
     max_length: Annotated[int | None, _option("--max-length", TEXT, "Tokens after this many are cut.")] = None,
+    max_characters: Annotated[int | None, _option("--max-characters", TEXT, "The same of characters.")] = None,
     embedding_dim: Annotated[int | None, _option("--embedding-dim", NETWORK, "Size of a token's vector.")] = None,
     hidden_size: Annotated[int | None, _option("--hidden-size", NETWORK, "Hidden units of an LSTM.")] = None,
     num_layers: Annotated[int | None, _option("--num-layers", NETWORK, "Layers of an LSTM.")] = None,
-    channels: Annotated[int | None, _option("--channels", NETWORK, "Channels of each kernel size of textcnn.")] = None,
+    channels: Annotated[int | None, _option("--channels", NETWORK, "Channels of each kernel size.")] = None,
     kernel_sizes: Annotated[
-        str | None, _option("--kernel-sizes", NETWORK, "Kernel sizes of textcnn, such as 1,2,3.", metavar="N,N,...")
+        str | None, _option("--kernel-sizes", NETWORK, "Kernel sizes over words, such as 1,2,3.", metavar="N,N,...")
+    ] = None,
+    character_kernel_sizes: Annotated[
+        str | None, _option("--character-kernel-sizes", NETWORK, "The same over characters.", metavar="N,N,...")
+    ] = None,
+    word_ngrams: Annotated[
+        str | None, _option("--word-ngrams", NETWORK, "Sizes of n-grams of words; '' for none.", metavar="N,N,...")
+    ] = None,
+    character_ngrams: Annotated[
+        str | None, _option("--character-ngrams", NETWORK, "The same of characters.", metavar="N,N,...")
+    ] = None,
+    ngram_buckets: Annotated[
+        int | None, _option("--ngram-buckets", NETWORK, "Rows of the tables that n-grams are hashed into.")
+    ] = None,
+    ngram_dropout: Annotated[float | None, _option("--ngram-dropout", NETWORK, "Share of n-grams to drop.")] = None,
+    ensemble: Annotated[
+        int | None, _option("--ensemble", NETWORK, "Networks that are trained side by side, to be averaged.")
     ] = None,
     dropout: Annotated[float | None, _option("--dropout", NETWORK, "Share of features to drop.")] = None,
     word_dropout: Annotated[float | None, _option("--word-dropout", NETWORK, "Share of words to drop.")] = None,
@@ -124,9 +145,9 @@ def train(
 ) -> None:
     """Train a classifier on a file of labelled texts and save it.
 
-    A tenth of the texts is held out to find the best epoch and to tell how
-    good the model is; --validation names a file for that instead. The columns
-    are found by their names, the encoding by the bytes.
+    A part of the texts is held out to tell how good the model is, and with
+    --patience to find the best epoch; --validation names a file for that
+    instead. The columns are found by their names, the encoding by the bytes.
 
     While it trains, its state is kept beside DIRECTORY, in .NAME.checkpoint.
     After Ctrl-C or a crash the same command with --resume goes on from there;
@@ -151,8 +172,9 @@ def train(
     with session(distributed) as group:
         quiet = quiet or group.rank > 0
         with group.together():
-            if kernel_sizes is not None:
-                parameters["kernel_sizes"] = _parse_sizes(kernel_sizes)
+            for name in SIZES:
+                if parameters[name] is not None:
+                    parameters[name] = _parse_sizes(name, parameters[name])
             # Before the work, not after it: can the model be saved there?
             target = check_target(directory) if group.rank == 0 else directory
             checkpoint = Checkpoint(target.with_name(f".{target.name}.checkpoint"), resume, checkpoint_seconds)
@@ -291,8 +313,9 @@ def _ended_in_order() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _parse_sizes(sizes: str) -> tuple[int, ...]:
+def _parse_sizes(name: str, sizes: str) -> tuple[int, ...]:
     try:
-        return tuple(int(size) for size in sizes.split(","))
+        return tuple(int(size) for size in sizes.split(",")) if sizes else ()
     except ValueError:
-        raise ValueError(f"--kernel-sizes: expected integers with commas such as 1,2,3, got {sizes!r}") from None
+        option = name.replace("_", "-")
+        raise ValueError(f"--{option}: expected integers with commas such as 1,2,3, got {sizes!r}") from None

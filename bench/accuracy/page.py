@@ -28,11 +28,12 @@ For each seed the rest is shuffled and split into 80 % training, 10 % validation
 same three parts, and are scored on the test part. Other data, held-out sets among them, are run by
 `python -m bench.accuracy --data FILE ...` (CSV, TSV or JSONL).
 
-**textnn.** Every architecture with its own defaults, nothing chosen for the data set. The validation part only says
-after which epoch to stop. The seed is also that of the weights.
+**textnn.** Every architecture with its own defaults, nothing chosen for the data set: `fit` with the training and
+validation parts together, of which each architecture holds out its own share (5 or 10 %), not to learn from it. The seed
+is also that of the weights.
 
 **Opponents.** They choose their settings on the validation part, from a small grid, and then learn from training and
-validation parts together: 12.5 % more texts than textnn's architectures learn from.
+validation parts together, all of them: up to a tenth more texts than textnn's architectures learn from.
 
 - `tfidf`: TF-IDF (sublinear, n-grams in at least two texts) of words and pairs of words (`words`), of one to four
   characters (`characters`) or of both, with a linear support vector machine or logistic regression; C is chosen.
@@ -42,8 +43,9 @@ validation parts together: 12.5 % more texts than textnn's architectures learn f
   to choose.
 
 **Columns.** *Mean* and *deviation* (of a sample, n - 1) are of the accuracies of the seeds. *Learns from* says which
-parts the model that predicts has learnt from. *Training* is the mean time of the training of that model, *choosing*
-that of the trainings before it; words are found beforehand, once for all. *Size* is that of the saved model, nothing
+parts the model that predicts was fitted to. *Training* is the mean CPU time of the training of that model, *choosing*
+that of the trainings before it, all threads added up: it varies less than a clock's where other work goes on. Words are
+found beforehand, once for all. *Size* is that of the saved model, nothing
 left out or compressed beyond what each does by itself.
 """
 
@@ -120,7 +122,7 @@ def _section(results: Results, key: str, data: Mapping[str, list[Entry]], defaul
     ]
     text += [f"{line}\n" for line in _comparisons(data, default)]
     if times := facts.get("tokenizing"):
-        listed = ", ".join(f"{name} {seconds:,.1f} s" for name, seconds in times.items())
+        listed = ", ".join(f"{name} {seconds:,.1f} CPU s" for name, seconds in times.items())
         text.append(f"Finding the words of all texts: {listed}.\n")
     if chosen := [line for name, entries in data.items() if (line := _chosen(name, entries))]:
         text.append("Chosen on the validation part:\n\n" + "\n".join(chosen) + "\n")
@@ -141,9 +143,9 @@ def _table(data: Mapping[str, list[Entry]], default: str) -> dict[str, list[str]
         scores = [{entry["seed"]: entry["accuracy"] for entry in entries} for entries in data.values()]
         table[f"seed {seed}"] = [f"{score[seed]:.4f}" if seed in score else "" for score in scores]
     table["learns from"] = [entries[-1]["learns from"] for entries in data.values()]
-    table["training, s"] = [f"{_mean(entries, 'seconds'):.1f}" for entries in data.values()]
+    table["training, CPU s"] = [f"{_mean(entries, 'seconds'):.1f}" for entries in data.values()]
     choosing = [_mean(entries, "choosing") for entries in data.values()]
-    table["choosing, s"] = [f"{seconds:.1f}" if seconds else "" for seconds in choosing]
+    table["choosing, CPU s"] = [f"{seconds:.1f}" if seconds else "" for seconds in choosing]
     table["size, MB"] = [f"{_mean(entries, 'megabytes'):.1f}" for entries in data.values()]
     return table
 

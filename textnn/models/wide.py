@@ -47,7 +47,7 @@ class WideTextCNN(TextModel):
         "word_dropout": 0.1,
         "label_smoothing": 0.05,
         "ensemble": 3,
-        "epochs": 6,
+        "epochs": 5,
         "schedule": "linear",
         "patience": 0,
         "validation_fraction": 0.05,
