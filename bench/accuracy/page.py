@@ -29,8 +29,8 @@ same three parts, and are scored on the test part. Other data, held-out sets amo
 `python -m bench.accuracy --data FILE ...` (CSV, TSV or JSONL).
 
 **textnn.** Every architecture with its own defaults, nothing chosen for the data set: `fit` with the training and
-validation parts together, of which each architecture holds out its own share (5 or 10 %), not to learn from it. The seed
-is also that of the weights.
+validation parts together, of which each architecture holds out its own share (5 or 10 %), not to learn from it. The
+seed is also that of the weights.
 
 **Opponents.** They choose their settings on the validation part, from a small grid, and then learn from training and
 validation parts together, all of them: up to a tenth more texts than textnn's architectures learn from.

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from textnn import demo
 from textnn.classifier import SentimentClassifier
-from textnn_cli import app
 from textnn.demo import DemoError, Reviews, find_reviews, load_reviews, run_demo, split
+from textnn_cli import app
 
 
 @pytest.fixture

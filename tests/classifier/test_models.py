@@ -19,6 +19,7 @@ from textnn.models import (
     register,
     resolve_options,
 )
+from textnn.models.wide import PACE
 
 NAMES = list(ARCHITECTURES)
 TEXTS = [[5, 2, 7, 7, 3], [4], [0], list(range(2, 20)), [9, 1]]
@@ -163,7 +164,7 @@ def test_the_wide_model_adds_convolutions_and_ngrams_of_words_and_characters() -
         for text, part in enumerate(rows.tensor_split(begin[1:].tolist())):
             found = part[part > 0]
             if len(found):
-                expected[text] += 5 * bag.weight[found].sum(dim=0) / len(found) ** 0.5
+                expected[text] += PACE * bag.weight[found].sum(dim=0) / len(found) ** 0.5
     torch.testing.assert_close(model(ids, offsets, characters, starts), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -15,7 +15,7 @@ from textnn.models.registry import register
 
 # Adam's steps do not depend on the scale of a gradient: what is multiplied by this learns so many times faster. The
 # n-grams' weights begin at zero, and most occur in few texts: at the pace of the rest they would hardly matter.
-_PACE = 5.0
+PACE = 8.0
 
 
 @register
@@ -132,9 +132,9 @@ class WideTextCNN(TextModel):
         characters = self.characters(dropped, offsets=character_offsets)
         logits: Tensor = self.output(self.dropout(torch.cat([words, characters], dim=1)))  # of [B, C * kernel sizes]
         if self.word_ngrams is not None:
-            logits = logits + _PACE * self.word_ngrams(ids, offsets=offsets)
+            logits = logits + PACE * self.word_ngrams(ids, offsets=offsets)
         if self.character_ngrams is not None:
-            logits = logits + _PACE * self.character_ngrams(character_ids, offsets=character_offsets)
+            logits = logits + PACE * self.character_ngrams(character_ids, offsets=character_offsets)
         return logits
 
 
