@@ -19,8 +19,8 @@ Written by `python -m bench.throughput`; every figure here comes from it, on one
 texts in turn, {rounds} rounds after a warm-up: raw strings in a list go in, a label for each comes out. *Texts/s* is
 the median of the rounds, with the slowest and the quickest one. *Times textnn's time* is the median of the ratios of
 neighbouring runs: above 1 textnn is quicker. Slow pipelines classify {sample:,} texts, in fewer rounds. *p50* and *p99*
-are the milliseconds of a single text, given as a list of one, over 1,000 texts of the held-out tenth. *Accuracy* is that
-on the held-out tenth, to show that nothing was bought with it.
+are the milliseconds of a single text, given as a list of one, over 1,000 texts of the held-out tenth. *Accuracy* is
+that on the held-out tenth, to show that nothing was bought with it.
 
 **Pipelines.** *textnn* is `SentimentClassifier(tokenizer=...)` with its defaults: frozen, in float32, unless the name
 says otherwise. *jieba + plain PyTorch* is the same network with the same weights, written as it is usually written:
@@ -49,7 +49,7 @@ def write(results: dict[str, Any], path: Path = PAGE) -> None:
     _plot(picture, rows)
     text = [
         INTRODUCTION.format(rounds=results["rounds"], sample=min(row["texts"] for row in rows)),
-        f"{machine}\n- texts: {results['data']}, {results['texts']:,}, with {results['characters']:.0f} characters each\n",
+        f"{machine}\n- texts: {results['data']}, {results['texts']:,} of {results['characters']:.0f} characters each\n",
         f"![Texts a second](images/{picture.name})\n",
         markdown(table) + "\n",
         f"## Start\n\nMedian of five starts of the program:\n\n{start}",

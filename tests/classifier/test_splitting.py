@@ -35,7 +35,7 @@ def test_without_duplicates_it_is_the_stratified_split() -> None:
 @settings(max_examples=100)
 @given(st.data())
 def test_a_text_is_on_one_side_only(data: st.DataObject) -> None:
-    rows = data.draw(st.integers(0, 60))
+    rows = data.draw(st.integers(1, 60))
     keys = np.array(data.draw(st.lists(st.integers(0, 20), min_size=rows, max_size=rows)), dtype=np.int64)
     if data.draw(st.booleans()):
         codes = np.array(data.draw(st.lists(st.integers(0, 2), min_size=rows, max_size=rows)), dtype=np.int64)
@@ -76,7 +76,6 @@ def test_users_hear_of_duplicates_once(make_classifier: Any) -> None:
         make_classifier().fit(*mixed, validation_data=([texts[3], "全新"], [labels[3], "good"]))
     messages = [str(warning.message) for warning in seen]
     assert messages == [
-        f"training: 4 of {len(texts) + 4} texts are the same as an earlier one, such as {texts[0]!r}",
         "validation: 1 of 2 texts is in the training texts too; the accuracy there is too good",
         f"labels: 1 text occurs with different labels, such as {texts[2]!r} with {labels[2]!r} and 'third'",
     ]
@@ -90,8 +89,7 @@ def test_no_leak_arises_by_itself(make_classifier: Any) -> None:
         for seed in range(5):
             classifier = make_classifier(random_state=seed, epochs=1).fit(texts * 2, labels * 2)
             assert classifier.validation_report_.texts > 20
-    assert seen
-    assert not [warning for warning in seen if str(warning.message).startswith("validation")]
+    assert [str(warning.message) for warning in seen] == []
 
 
 def test_users_hear_of_other_sets_of_labels_but_not_of_another_order(make_classifier: Any) -> None:
@@ -101,8 +99,8 @@ def test_users_hear_of_other_sets_of_labels_but_not_of_another_order(make_classi
         warnings.simplefilter("always")
         make_classifier().fit([*texts, "text 1"], [*labels, ["b", "a"]])
         make_classifier().fit([*texts, "text 1"], [*labels, ["b"]])
-    assert [str(warning.message).partition(":")[0] for warning in seen] == ["training", "training", "labels"]
-    assert str(seen[2].message).endswith("such as 'text 1' with ('a', 'b') and ('b',)")
+    assert [str(warning.message).partition(":")[0] for warning in seen] == ["labels"]
+    assert str(seen[0].message).endswith("such as 'text 1' with ('a', 'b') and ('b',)")
 
 
 def test_texts_without_duplicates_give_no_warning(make_classifier: Any) -> None:

@@ -28,7 +28,7 @@ def test_each_copy_after_the_first_counts():
     audit = find_duplicates(["好", "差", "好", "好", "差"], ["pos", "neg", "pos", "pos", "neg"])
     assert counts(audit) == (3, 0, 0)
     assert audit.repeated.examples[0] == Example("好", ("pos",))
-    assert audit.messages() == ["training: 3 of 5 texts are the same as an earlier one, such as '好'"]
+    assert audit.messages() == []
 
 
 def test_each_occurrence_in_the_held_out_part_counts_if_the_text_was_trained_on():
@@ -43,7 +43,7 @@ def test_each_occurrence_in_the_held_out_part_counts_if_the_text_was_trained_on(
 def test_a_text_with_several_labels_counts_once_wherever_they_are():
     within = find_duplicates(["好", "好", "好"], ["pos", "neg", "other"])
     assert counts(within) == (2, 0, 1)
-    assert within.messages()[1] == "labels: 1 text occurs with different labels, such as '好' with 'pos' and 'neg'"
+    assert within.messages()[0] == "labels: 1 text occurs with different labels, such as '好' with 'pos' and 'neg'"
     across = find_duplicates(["好"], ["pos"], ["好", "新", "新"], ["neg", "neg", "pos"])
     assert counts(across) == (0, 1, 2)
     assert across.conflicting.examples == (Example("好", ("pos", "neg")), Example("新", ("neg", "pos")))
@@ -82,8 +82,8 @@ def test_a_few_examples_are_kept_and_the_first_is_cut_in_the_message():
     texts = [f"第 {number} 条\n" + "长" * 100 for number in range(10)]
     audit = find_duplicates(texts * 2, [0] * 20, examples=4)
     assert [example.text for example in audit.repeated.examples] == texts[:4]
-    (message,) = audit.messages()
-    assert message.endswith("such as '第 0 条 " + "长" * 23 + "…'")
+    (message,) = find_duplicates(texts, [0] * 10, texts, [0] * 9 + [1]).messages()[1:]
+    assert "such as '第 9 条 " + "长" * 23 + "…'" in message
     assert "\n" not in message
 
 
@@ -113,7 +113,7 @@ def test_the_counts_are_those_of_the_plain_definition(training, held_out):
     assert audit.repeated.count == sum(count - 1 for count in trained_on.values())
     assert audit.leaked.count == sum(text in trained_on for text, *_ in held_out)
     assert audit.conflicting.count == sum(count > 1 for count in Counter(text for text, _ in labels).values())
-    assert len(audit.messages()) == sum(count > 0 for count in counts(audit))
+    assert len(audit.messages()) == sum(count > 0 for count in counts(audit)[1:])
 
 
 def test_large_corpora_take_linear_time():

@@ -58,7 +58,9 @@ class Audit:
     conflicting: Finding
 
     def messages(self, held_out: str = "validation") -> list[str]:
-        """Return a warning of one line for each finding; an empty list if there is none.
+        """Return a warning of one line for each finding that does harm; an empty list if there is none.
+
+        Texts that occur more than once in the training part, with the same label, do none.
 
         Parameters
         ----------
@@ -66,9 +68,6 @@ class Audit:
             What to call the held-out part.
         """
         lines = []
-        if self.repeated.count:
-            what = f"{_of(self.repeated.count, self.training)} the same as an earlier one"
-            lines.append(f"training: {what}, such as {_excerpt(self.repeated)}")
         if self.leaked.count:
             what = f"{_of(self.leaked.count, self.held_out)} in the training texts too"
             lines.append(f"{held_out}: {what}; the accuracy there is too good")
