@@ -4,6 +4,9 @@
 #   make test         the tests: the CPU's kernels, the sanitizers included, then the CUDA kernels in the emulator
 #   make gpu          on a GPU: builds the CUDA kernels, runs their tests there and measures them beside cuDNN
 #   make bench        the benchmarks, which write docs/benchmarks.md; wants an otherwise idle machine
+#   make accuracy     the classifier beside strong opponents, 5 splits: docs/accuracy.md; hours, and goes on after a break.
+#                     ARGS="--data FILE --only textnn tfidf" takes other texts, or some of the contestants
+#   make throughput   texts a second from raw text to label: docs/throughput.md; wants an otherwise idle machine
 #   make lint         ruff, mypy, clang-format
 #   make cuda-check   compiles the CUDA kernels for every architecture: registers, shared memory, spills, occupancy, and
 #                     nothing above its budget. Takes a CUDA toolkit and says so where there is none; no GPU, no .venv.
@@ -22,7 +25,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh') setup.py pyproject.toml tools/cuda_toolkit.py
 ARGS ?=
 
-.PHONY: demo test gpu on-gpu bench lint format cuda-check wheel clean
+.PHONY: demo test gpu on-gpu bench accuracy throughput lint format cuda-check wheel clean
 .DELETE_ON_ERROR:
 
 $(VENV)/torch.stamp:
@@ -59,6 +62,13 @@ on-gpu: $(VENV)/test.stamp $(VENV)/demo.stamp
 
 bench: $(VENV)/demo.stamp
 	$(BIN)/python -m bench $(ARGS)
+
+accuracy: $(VENV)/bench.stamp
+	$(BIN)/python -m bench.accuracy $(ARGS)
+	$(BIN)/python -m bench.accuracy --page
+
+throughput: $(VENV)/bench.stamp
+	$(BIN)/python -m bench.throughput $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
