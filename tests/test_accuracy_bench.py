@@ -412,7 +412,7 @@ def test_the_page_says_what_was_measured(measured, tmp_path):
     text = path.read_text()
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert (
-        rows[0] == "| case | mean | deviation | seed 0 | seed 1 | learns from | training, s | choosing, s | size, MB |"
+        rows[0] == "| case | mean | deviation | seed 0 | seed 1 | learns from | training, CPU s | choosing, CPU s | size, MB |"
     )
     assert rows[2:] == [
         "| **textnn/textcnn** (default) | 0.9100 | 0.0141 | 0.9000 | 0.9200 | training | 3.0 |  | 3.2 |",

@@ -185,11 +185,11 @@ def test_other_arguments_or_another_file_are_refused(tmp_path: Path, monkeypatch
     for file, options, expected in [
         (data, ["--learning-rate", "0.5"], "learning_rate was 0.001 and is 0.5 now"),
         (data, ["--seed", "3"], "seed was 0 and is 3 now"),
-        (data, ["-a", "bilstm"], "architecture was 'textcnn' and is 'bilstm' now"),
+        (data, ["-a", "bilstm"], "architecture was 'wide-textcnn' and is 'bilstm' now"),
         (more, [], "the texts to train on changed"),
         (data, ["--validation", str(more)], "the validation texts changed"),
     ]:
-        result = run(file, "-o", tmp_path / "model", *SMALL, "-a", "textcnn", "--resume", *options)
+        result = run(file, "-o", tmp_path / "model", *SMALL, "-a", "wide-textcnn", "--resume", *options)
         assert result.exit_code == 2, result.output
         error = result.stderr.splitlines()[-1]
         assert "the checkpoint is of another training: " in error, options
