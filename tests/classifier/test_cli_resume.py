@@ -22,7 +22,7 @@ from textnn_cli import app
 
 SMALL = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--batch-size", "8", "--epochs", "4", "--patience", "2"]
 ARCHITECTURES = {
-    "textcnn": [*SMALL, "-a", "textcnn", "--channels", "8", "--schedule", "linear", "--clip-norm", "1"],
+    "wide-textcnn": [*SMALL, "--channels", "8", "--ngram-buckets", "1024", "--ensemble", "2", "--clip-norm", "1"],
     "lecture-lstm": [*SMALL, "-a", "lecture-lstm", "--hidden-size", "8"],
 }
 ALWAYS = ["--checkpoint-seconds", "0"]
