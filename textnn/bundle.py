@@ -266,6 +266,7 @@ def _write(classifier: SentimentClassifier, directory: Path, report: Report | No
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.model_.state_dict().items()}
     save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
     (directory / LABELS).write_bytes(to_json(labels))
+    shutil.copymode(directory / LABELS, directory / WEIGHTS)  # safetensors leaves it to its owner alone
     classifier.vocabulary_.save(directory / VOCABULARY)
     if classifier.characters_ is not None:
         classifier.characters_.save(directory / CHARACTERS)

@@ -51,7 +51,7 @@ def write_card(classifier: SentimentClassifier, config: dict[str, Any], report: 
     if report is not None:
         lines += ["On texts that had no part in the training:", "", *_figures(report), ""]
     if validation is not None:
-        lines += ["On the validation part, which may have chosen the epoch:", "", *_figures(validation), ""]
+        lines += ["On the validation part:", "", *_figures(validation), ""]
     argument = ""
     if "note" in config:
         lines += ["## Note", "", config["note"], ""]

@@ -30,7 +30,8 @@ from textnn.text import Tokenizer
 class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     """Classifies texts with a neural network; two or more classes, of which a text has one, or any number.
 
-    Every parameter that is None takes the architecture's own default; ``options_`` has what it came to.
+    Every parameter that is None takes the architecture's own default, which docs/classifier.md lists; ``options_`` has
+    what it came to.
 
     Parameters
     ----------
@@ -239,7 +240,8 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
             One a text, any hashable values, at least two different ones. Or several a text: a list or set for each, or
             a matrix of 0 and 1, [texts, classes], dense or sparse.
         validation_data
-            Texts and labels to choose the best epoch by; no part of ``texts`` is held out then.
+            Texts and labels to measure by, and with ``patience`` to choose the best epoch; no part of ``texts`` is held
+            out then.
         distributed
             Whether the processes of ``torch.distributed``'s default group train one classifier together. Each gives its
             share of the texts, process r of W the texts ``all_texts[r::W]``, and of the validation data, and gets the

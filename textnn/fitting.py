@@ -142,6 +142,10 @@ def fit(
         if one_pass:
             options |= {"epochs": 1, "patience": 0, "validation_fraction": 0.0, "schedule": "constant", "warmup": 0.0}
         device = check_device(classifier.device)
+        if checkpoint is not None and classifier.random_state is None:
+            raise ValueError(
+                "random_state: expected a seed beside a checkpoint, got None: each fit is another training"
+            )
         seed = make_seed(classifier.random_state)
         if go_on and one_pass:  # another order of texts in each pass
             seed = (classifier.seed_ + classifier.n_texts_) % 2**32

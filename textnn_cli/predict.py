@@ -8,6 +8,7 @@ From a file to a file the rows pass through a partial file (``partial``), from w
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sys
 import time
@@ -126,6 +127,8 @@ def predict(
             str(file), text_column, None, input_format, encoding, need_label=False, keep_empty=True, report=report
         )
     classifier = load_model(model, tokenizer, dtype or frozen)
+    # What is wrong with the file from its beginning on is an error before there is any output.
+    records = itertools.chain(list(itertools.islice(records, 1)), records)
     options = {
         "--format": kind,
         "--probabilities": probabilities,

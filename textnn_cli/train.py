@@ -54,7 +54,7 @@ def train(
     ] = "wide-textcnn",
     validation: Annotated[
         str | None,
-        typer.Option("--validation", metavar="FILE", help="Choose the best epoch by this file, not by a part of FILE."),
+        typer.Option("--validation", metavar="FILE", help="Measure by this file, not by a part of FILE."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,
     resume: Annotated[
@@ -162,7 +162,7 @@ def train(
       cat reviews.csv | textnn train - -o model/ --quiet
       torchrun --nproc-per-node=2 -m textnn train reviews.csv -o model/ --distributed
     """
-    from textnn.bundle import check_target
+    from textnn.bundle import CONFIG, check_target
     from textnn.checkpoint import Checkpoint
     from textnn.classifier import SentimentClassifier
     from textnn.fitting import OPTIONS
@@ -179,6 +179,9 @@ def train(
             target = check_target(directory) if group.rank == 0 else directory
             checkpoint = Checkpoint(target.with_name(f".{target.name}.checkpoint"), resume, checkpoint_seconds)
             set_threads(threads)
+        if group.first(resume and not checkpoint.exists() and (target / CONFIG).exists()):
+            note(f"{directory} is complete, there is nothing to go on with; without --resume it is trained anew", quiet)
+            return
         if distributed:
             note(f"processes: {group.size} ({group.device.partition(':')[0]}), each with its share of the texts", quiet)
         corpus, held_out = _read_corpora(group, file, validation, columns, limit, quiet)

@@ -12,12 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from textnn import SentimentClassifier, reference
-from textnn.layers import EmbeddingTextConv, NgramBag
+from textnn import SentimentClassifier
+from textnn.layers import EmbeddingTextConv
 from textnn.models.wide import PACE, WideTextCNN
 from textnn.text import Vocabulary, split_characters
 
 BATCH = 256
+
+Padded = tuple[Tensor, Tensor]
+"""Ids [B, L] and lengths [B]."""
 
 
 class PaddedConv(nn.Module):
@@ -49,19 +52,32 @@ class PlainMember(nn.Module):
         self.bags = nn.ModuleList([network.word_ngrams, network.character_ngrams])
         self.output = network.output
 
-    def forward(self, words: Tensor, lengths: Tensor, characters: Tensor, sizes: Tensor) -> Tensor:
-        """Padded words and characters with their lengths -> logits [B, classes]."""
-        features = torch.cat([self.words(words, lengths), self.characters(characters, sizes)], dim=1)
+    def forward(self, words: Padded, characters: Padded, rows: Sequence[Tensor]) -> Tensor:
+        """Words, characters, and the rows of the n-grams of both -> logits [B, classes]."""
+        features = torch.cat([self.words(*words), self.characters(*characters)], dim=1)
         logits: Tensor = self.output(features)
-        for bag, ids, number in zip(self.bags, (words, characters), (lengths, sizes), strict=True):
-            logits = logits + PACE * _ngrams(bag, ids, number)
+        for bag, numbers in zip(self.bags, rows, strict=True):
+            total = F.embedding_bag(numbers, bag.weight, mode="sum")
+            logits = logits + PACE * total / (numbers > 0).sum(dim=1).clamp(min=1).sqrt()[:, None]
         return logits
 
 
-def _ngrams(bag: NgramBag, ids: Tensor, lengths: Tensor) -> Tensor:
-    rows = reference.hash_ngrams(ids, bag.sizes, bag.num_embeddings, lengths=lengths)  # [B, L, S], 0 for none
-    total = F.embedding_bag(rows.flatten(1), bag.weight, mode="sum")
-    return total / (rows > 0).sum(dim=(1, 2)).clamp(min=1).sqrt()[:, None]
+def hash_padded(ids: Tensor, lengths: Tensor, sizes: Sequence[int], buckets: int) -> Tensor:
+    """Return the rows of all n-grams of padded ids [B, L], [B, n-grams]; 0 where there is none.
+
+    The same numbers as :func:`textnn.reference.hash_ngrams` gives, for all texts at once.
+    """
+    found = []
+    for n in sizes:
+        windows = ids.shape[1] - n + 1
+        h = torch.full((ids.shape[0], windows), 0x243F6A8885A308D3)
+        for k in range(n):
+            h = (h ^ ids[:, k : k + windows]) * (0x9E3779B97F4A7C15 - 2**64)
+            h ^= (h >> 32) & 0xFFFFFFFF
+        h = (h * (0xD6E8FEB86659FD93 - 2**64) >> 32) & 0xFFFFFFFF
+        h = ((h * (buckets - 1) >> 32) & 0xFFFFFFFF) + 1
+        found.append(h.masked_fill_(torch.arange(windows) > (lengths - n)[:, None], 0))
+    return torch.cat(found, dim=1)
 
 
 class PlainPipeline:
@@ -94,8 +110,11 @@ class PlainPipeline:
         logits = torch.empty(len(texts), len(self._classes))
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
-            inputs = [*_pad([words[row] for row in rows]), *_pad([characters[row] for row in rows])]
-            logits[rows] = torch.stack([member(*inputs) for member in self._members]).mean(dim=0)
+            forms = _pad([words[row] for row in rows]), _pad([characters[row] for row in rows])
+            bags = self._members[0].bags
+            # The hash is that of every member, so it is computed once.
+            numbers = [hash_padded(*form, bag.sizes, bag.num_embeddings) for form, bag in zip(forms, bags, strict=True)]
+            logits[rows] = torch.stack([member(*forms, numbers) for member in self._members]).mean(dim=0)
         return logits
 
     def predict(self, texts: Sequence[str]) -> list[object]:

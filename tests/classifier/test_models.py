@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +45,30 @@ def inputs_of(name: str, texts: list[list[int]]) -> tuple[Tensor, ...]:
 
 def test_the_registry_has_the_public_architectures() -> None:
     assert set(NAMES) == {"lecture-lstm", "lstm", "bilstm", "textcnn", "wide-textcnn"}
+
+
+def test_the_page_on_the_classifier_lists_all_defaults() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "classifier.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:3] == "| `"
+    ]
+    _, *names = next(
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith("| option | `")
+    )
+    assert set(names) == set(NAMES)
+    listed = {
+        (row[0], name): cell for row in rows if len(row) > len(names) for name, cell in zip(names, row[1:], strict=True)
+    }
+    for name in NAMES:
+        for option, value in ARCHITECTURES[name].defaults.items():
+            if option in ("bucket", "sparse"):
+                continue
+            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+            shown = "no limit" if value is None else f"{shown:g}" if isinstance(shown, float) else str(shown)
+            assert listed.pop((option, name)) == shown, (option, name)
+    assert set(listed.values()) <= {"–"}
 
 
 @pytest.mark.parametrize("name", ["textcn", "", None, 3])
