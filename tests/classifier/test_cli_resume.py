@@ -113,7 +113,7 @@ def test_killed_again_and_again_it_saves_the_model_of_an_uninterrupted_run(archi
 
 
 def test_several_processes_killed_go_on_to_the_same_model(tmp_path: Path) -> None:
-    data, options = write_csv(tmp_path / "reviews.csv", 120), [*ARCHITECTURES["textcnn"], "--distributed"]
+    data, options = write_csv(tmp_path / "reviews.csv", 120), [*ARCHITECTURES["wide-textcnn"], "--distributed"]
     finish(data, "-o", tmp_path / "whole", *options, processes=2)
     process = start(data, "-o", tmp_path / "model", *options, *ALWAYS, processes=2)
     wait_for_states(process, Checkpoint(tmp_path / ".model.checkpoint"), 17)
