@@ -25,9 +25,10 @@ that on the held-out tenth, to show that nothing was bought with it.
 **Pipelines.** *textnn* is `SentimentClassifier(tokenizer=...)` with its defaults: frozen, in float32, unless the name
 says otherwise. *jieba + plain PyTorch* is the same network with the same weights, written as it is usually written:
 padded batches of 256 texts of similar length, `nn.Embedding`, `nn.Conv1d`, ReLU, maximum, `embedding_bag` for the
-n-grams; its labels are checked to be textnn's. *fastText* has pairs of words (learning rate 0.5, 5 epochs) and is also
-run in as many threads as textnn, by the same code. The linear models are scikit-learn's, on TF-IDF of words and pairs
-of words, or of one to four characters.
+n-grams; its labels are checked to be textnn's. Its row and that of *textnn, jieba* have the same tokenizer, and so show
+what the network alone makes of it; against the first row the tokenizer counts too. *fastText* has pairs of words
+(learning rate 0.5, 5 epochs); it is also run in as many threads as textnn, by the same code. The linear models are
+scikit-learn's, on TF-IDF of words and pairs of words, or of one to four characters.
 """
 
 
