@@ -16,8 +16,8 @@ class Ensemble(TextModel):
     """Networks that differ in their first weights and in what dropout takes from them; the mean of their logits counts.
 
     Their errors are not the same, and a part of them cancels out (Hansen and Salamon, "Neural Network Ensembles",
-    1990). In training each has its own row of logits, hence its own loss: the sum of such losses trains each as if it
-    were alone.
+    1990). In training each has its own row of logits, hence its own loss: the mean of such losses trains each as if it
+    were alone, since Adam does not heed the scale of a gradient.
 
     Parameters
     ----------
