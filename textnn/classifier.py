@@ -18,13 +18,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from textnn.checkpoint import Checkpoint
+from textnn.data.inputs import check_new_classes
 from textnn.distributed import ALONE, Group
+from textnn.evaluation.judging import Report
 from textnn.fitted import FittedMixin, Texts
 from textnn.fitting import Fitted, fit
-from textnn.inputs import check_new_classes
-from textnn.judging import Report
 from textnn.text import Tokenizer
+from textnn.training.checkpoint import Checkpoint
 
 
 class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
@@ -117,14 +117,14 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         The epoch, from 1, whose weights the model has.
     validation_report_
         An :class:`~textnn.evaluation.EvaluationReport` of the validation part, or None without one; where a text may
-        have several labels a :class:`~textnn.multilabel.MultilabelReport`.
+        have several labels a :class:`~textnn.evaluation.MultilabelReport`.
     multilabel_
         Whether a text may have several labels, or none.
     thresholds_
         Then the probability from which on a text has a label, [classes]; else None.
     temperature_, calibration_
         What logits are divided by, and what that did to the loss on the validation part
-        (:class:`~textnn.calibration.Calibration`), or 1 and None.
+        (:class:`~textnn.evaluation.Calibration`), or 1 and None.
     n_texts_
         The number of texts that the model was trained on, without those of the validation part.
     seed_
@@ -251,7 +251,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
             weight 0 as good as absent: its words are not learnt either. Also in the figures that choose the best epoch.
         checkpoint
             Directory to keep the state of the training in, so that it can be gone on with after a break, or a
-            :class:`~textnn.checkpoint.Checkpoint`, which says whether to go on; docs/training.md has more.
+            :class:`~textnn.training.Checkpoint`, which says whether to go on; docs/training.md has more.
 
         Returns
         -------

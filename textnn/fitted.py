@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from textnn.calibration import Calibration
-from textnn.evaluation import EvaluationReport
-from textnn.inputs import check_texts, iter_texts
-from textnn.judging import Report
-from textnn.multilabel import MultilabelReport
-from textnn.objectives import Objective, make_objective
+from textnn.data.inputs import check_texts, iter_texts
+from textnn.data.targets import KINDS, LABEL, MATRIX, check_kind, decode, read_targets
+from textnn.data.weighting import check_weights
+from textnn.evaluation.calibration import Calibration
+from textnn.evaluation.judging import Report
+from textnn.evaluation.multilabel import MultilabelReport
+from textnn.evaluation.report import EvaluationReport
 from textnn.prediction import CHUNK, Predictor
-from textnn.targets import KINDS, LABEL, MATRIX, check_kind, decode, read_targets
 from textnn.text import CharacterTable, Encoder, Tokenizer, Vocabulary
-from textnn.weighting import check_weights
+from textnn.training.objectives import Objective, make_objective
 
 if TYPE_CHECKING:
     from textnn.models import TextModel
@@ -38,7 +38,7 @@ class FittedMixin:
     Attributes
     ----------
     label_kind_
-        ``"label"``, ``"lists"`` or ``"matrix"``; see :class:`textnn.targets.Targets`.
+        ``"label"``, ``"lists"`` or ``"matrix"``; see :class:`textnn.data.targets.Targets`.
     """
 
     classes_: Array

@@ -23,21 +23,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from textnn.checkpoint import Checkpoint
-from textnn.distributed import Group
-from textnn.inputs import check_device, check_texts, check_threshold, make_seed
-from textnn.intake import LabelledTexts, make_corpus, split_corpus, warn_of_duplicates
-from textnn.judging import Judged, judge
-from textnn.models import CHARACTERS, TextModel, build_model, get_architecture, resolve_options
-from textnn.objectives import Objective, make_objective
-from textnn.progress import make_reporter
-from textnn.splitting import Part
-from textnn.targets import (
+from textnn.data.inputs import check_device, check_texts, check_threshold, make_seed
+from textnn.data.intake import LabelledTexts, make_corpus, split_corpus, warn_of_duplicates
+from textnn.data.splitting import Part
+from textnn.data.targets import (
     LABEL,
     check_joint_classes,
     find_joint_classes,
     read_targets,
 )
+from textnn.data.weighting import check_weights, class_factors, row_weights
+from textnn.distributed import Group
+from textnn.evaluation.judging import Judged, judge
+from textnn.models import CHARACTERS, TextModel, build_model, get_architecture, resolve_options
 from textnn.text import (
     RaggedDataset,
     TokenCounts,
@@ -48,8 +46,10 @@ from textnn.text import (
     split_characters,
     tokenize,
 )
-from textnn.training import Trained, TrainingOptions, seeded, set_seed, train
-from textnn.weighting import check_weights, class_factors, row_weights
+from textnn.training.checkpoint import Checkpoint
+from textnn.training.loop import Trained, TrainingOptions, seeded, set_seed, train
+from textnn.training.objectives import Objective, make_objective
+from textnn.training.progress import make_reporter
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier

@@ -28,10 +28,10 @@ from textnn_cli.common import (
 )
 
 if TYPE_CHECKING:
-    from textnn.checkpoint import Checkpoint
     from textnn.classifier import SentimentClassifier
     from textnn.distributed import Group
     from textnn.text import Corpus
+    from textnn.training.checkpoint import Checkpoint
 
 SIZES = ("kernel_sizes", "character_kernel_sizes", "word_ngrams", "character_ngrams")
 TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
@@ -162,10 +162,11 @@ def train(
       cat reviews.csv | textnn train - -o model/ --quiet
       torchrun --nproc-per-node=2 -m textnn train reviews.csv -o model/ --distributed
     """
-    from textnn.bundle import CONFIG, check_target
-    from textnn.checkpoint import Checkpoint
+    from textnn.bundle import check_target
+    from textnn.bundle.files import CONFIG
     from textnn.classifier import SentimentClassifier
     from textnn.fitting import OPTIONS
+    from textnn.training.checkpoint import Checkpoint
 
     parameters = {name: value for name, value in locals().items() if name in OPTIONS}
     columns = {"text": text_column, "label": label_column, "format": input_format, "encoding": encoding}
@@ -222,8 +223,8 @@ def _save(classifier: SentimentClassifier, directory: Path) -> None:
 @contextmanager
 def _saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]:
     """Say, when the block is broken off, how to go on from the state that is there."""
-    from textnn.checkpoint import CheckpointError
-    from textnn.training import TrainingError
+    from textnn.training.checkpoint import CheckpointError
+    from textnn.training.loop import TrainingError
 
     before = checkpoint.version()
     try:

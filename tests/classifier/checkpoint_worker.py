@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from trainings import BATCHES, OPTIONS, SIZES, Breaker, BrokenOffError, make_data, run
 
-from textnn.checkpoint import Checkpoint
 from textnn.distributed import Group, is_shared
+from textnn.training.checkpoint import Checkpoint
 
 NAMES = tuple(SIZES)
 # One text more than whole batches: it has no part for process 1.

@@ -14,9 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from samples import make_reviews
 
-from textnn import bundle, bundle_files, files
+from textnn import files
 from textnn.bundle import BundleError, check_target, load, read_card, save
-from textnn.bundle_files import file_sum
+from textnn.bundle import directory as bundle
+from textnn.bundle import files as bundle_files
+from textnn.bundle.files import file_sum
 from textnn.classifier import SentimentClassifier
 from textnn.models import ARCHITECTURES
 

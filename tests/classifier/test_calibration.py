@@ -11,9 +11,9 @@ import torch
 from samples import make_reviews
 
 from textnn.bundle import BundleError
-from textnn.calibration import Calibration, fit_temperature
 from textnn.classifier import SentimentClassifier
-from textnn.objectives import Multilabel, Objective, Sigmoid, Softmax
+from textnn.evaluation.calibration import Calibration, fit_temperature
+from textnn.training.objectives import Multilabel, Objective, Sigmoid, Softmax
 
 pytestmark = pytest.mark.filterwarnings("ignore:training|labels:UserWarning")
 

@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import load_file
 from trainings import BATCHES, CPU, EPOCHS, OPTIONS, ROWS, SIZES, Breaker, BrokenOffError, assert_same, make_data, run
 
-from textnn import checkpoint as checkpoint_module
-from textnn.checkpoint import FILE, Checkpoint
 from textnn.models import build_model, resolve_options
-from textnn.training import TrainingError, seeded, train
+from textnn.training import checkpoint as checkpoint_module
+from textnn.training.checkpoint import FILE, Checkpoint
+from textnn.training.loop import TrainingError, seeded, train
 
 
 @pytest.mark.parametrize("name", SIZES)

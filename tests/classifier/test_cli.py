@@ -201,7 +201,7 @@ def test_a_failing_training_is_exit_code_1(tmp_path: Path) -> None:
 
 
 def test_a_failing_save_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from textnn import bundle
+    from textnn.bundle import directory as bundle
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -17,7 +17,7 @@ import pytest
 from commands import ENVIRONMENT, write_csv
 from typer.testing import CliRunner
 
-from textnn.checkpoint import FILE, Checkpoint
+from textnn.training.checkpoint import FILE, Checkpoint
 from textnn_cli import app
 
 SMALL = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--batch-size", "8", "--epochs", "4", "--patience", "2"]

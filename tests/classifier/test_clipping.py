@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from textnn.clipping import clip_gradients
+from textnn.training.clipping import clip_gradients
 
 
 def make_parameters(sparse: bool, index: list[int]) -> list[Parameter]:

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from textnn.evaluation import EvaluationReport, shorten
+from textnn.evaluation.report import EvaluationReport, shorten
 
 
 def make_report(classes: int, rows: int = 200, seed: int = 0, worst: int = 10) -> tuple[EvaluationReport, list, list]:

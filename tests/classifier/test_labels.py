@@ -8,7 +8,14 @@ import json
 import numpy as np
 import pytest
 
-from textnn.labels import check_labels, classes_array, encode_labels, find_classes, labels_from_json, labels_to_json
+from textnn.data.labels import (
+    check_labels,
+    classes_array,
+    encode_labels,
+    find_classes,
+    labels_from_json,
+    labels_to_json,
+)
 
 CLASSES = [
     (["pos", "neg"], ["neg", "pos"], "U"),

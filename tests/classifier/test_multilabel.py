@@ -13,11 +13,11 @@ from sklearn.metrics import accuracy_score, hamming_loss, precision_recall_fscor
 from sklearn.model_selection import cross_val_predict, cross_val_score
 
 from textnn.bundle import BundleError
-from textnn.calibration import best_thresholds
 from textnn.classifier import SentimentClassifier
-from textnn.multilabel import MultilabelReport
-from textnn.splitting import split
-from textnn.targets import read_targets
+from textnn.data.splitting import split
+from textnn.data.targets import read_targets
+from textnn.evaluation.calibration import best_thresholds
+from textnn.evaluation.multilabel import MultilabelReport
 
 pytestmark = pytest.mark.filterwarnings("ignore:training|labels:UserWarning")
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from textnn.options import check_option
-from textnn.schedule import SCHEDULES, rate_share
+from textnn.models.options import SCHEDULES, check_option
+from textnn.training.schedule import rate_share
 
 
 @pytest.mark.parametrize(

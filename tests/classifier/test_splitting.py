@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import make_reviews
 
+from textnn.data.splitting import Shares, split, stratified_split, text_keys
 from textnn.distributed import ALONE
-from textnn.splitting import Shares, split, text_keys
-from textnn.training import stratified_split
 
 
 def test_texts_that_differ_in_white_space_at_most_have_one_key() -> None:

@@ -10,12 +10,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from textnn.data.splitting import stratified_split
 from textnn.models import TextModel, build_model, resolve_options
 from textnn.optim import Adam
-from textnn.progress import BarReporter, Epoch, LineReporter, Reporter, make_reporter
-from textnn.schedule import rate_share
 from textnn.text import RaggedDataset
-from textnn.training import TrainingError, TrainingOptions, predict_logits, seeded, stratified_split, train
+from textnn.training.loop import TrainingError, TrainingOptions, predict_logits, seeded, train
+from textnn.training.progress import BarReporter, Epoch, LineReporter, Reporter, make_reporter
+from textnn.training.schedule import rate_share
 
 CPU = torch.device("cpu")
 OPTIONS = TrainingOptions(
@@ -243,7 +244,7 @@ def test_on_a_terminal_progress_is_a_bar_with_loss_accuracy_and_time_left() -> N
 
 
 def test_batches_hold_every_row_once_an_epoch() -> None:
-    from textnn.training import _batches
+    from textnn.training.loop import _batches
 
     data = make_data()
     for bucket, epoch in itertools.product([True, False], range(2)):

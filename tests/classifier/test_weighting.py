@@ -13,7 +13,7 @@ from sklearn.metrics import recall_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from textnn.classifier import SentimentClassifier
-from textnn.weighting import check_weights, class_factors
+from textnn.data.weighting import check_weights, class_factors
 
 pytestmark = pytest.mark.filterwarnings("ignore:training|labels:UserWarning")
 

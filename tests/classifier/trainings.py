@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from textnn.checkpoint import Checkpoint
 from textnn.models import TextModel, build_model, resolve_options
-from textnn.progress import Epoch, Reporter
 from textnn.text import RaggedDataset
-from textnn.training import Trained, TrainingOptions, seeded, train
+from textnn.training.checkpoint import Checkpoint
+from textnn.training.loop import Trained, TrainingOptions, seeded, train
+from textnn.training.progress import Epoch, Reporter
 
 CPU = torch.device("cpu")
 ROWS, BATCH, EPOCHS = 26, 8, 3

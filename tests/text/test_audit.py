@@ -1,4 +1,4 @@
-"""textnn.text.audit: what counts as the same text, what is counted, what the messages say."""
+"""textnn.data.audit: what counts as the same text, what is counted, what the messages say."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textnn.text.audit import Audit, Example, find_duplicates
+from textnn.data.audit import Audit, Example, find_duplicates
 
 
 def counts(audit: Audit) -> tuple[int, int, int]:

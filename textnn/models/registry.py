@@ -9,7 +9,7 @@ from typing import Any
 
 from textnn.models.base import CHARACTERS, WORDS, TextModel
 from textnn.models.ensemble import Ensemble
-from textnn.options import check_option
+from textnn.models.options import check_option
 
 _SIZES = {WORDS: "vocabulary_size", CHARACTERS: "character_vocabulary_size"}
 

@@ -17,9 +17,6 @@ _DECAYS: Mapping[str, Callable[[float], float]] = {
     "cosine": lambda progress: (1.0 + math.cos(math.pi * progress)) / 2,
 }
 
-SCHEDULES = tuple(_DECAYS)
-"""The names of the schedules."""
-
 
 def rate_share(schedule: str, warmup: float, step: int, steps: int) -> float:
     """Return the share of the learning rate that a step is made with.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from textnn.objectives import Objective
+from textnn.training.objectives import Objective
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

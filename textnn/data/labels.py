@@ -4,7 +4,7 @@
     codes -> classes_[codes], of the type that the user gave
 
 Labels are any hashable values. They keep their type, also through a saved model: 1, True and "1" must not turn into
-each other. A text has one label; textnn/targets.py has what comes where it may have several.
+each other. A text has one label; textnn/data/targets.py has what comes where it may have several.
 """
 
 from __future__ import annotations

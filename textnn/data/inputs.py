@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from textnn.labels import Classes, check_labels
-from textnn.targets import Targets, as_array, read_targets
+from textnn.data.labels import Classes, check_labels
+from textnn.data.targets import Targets, as_array, read_targets
 
 
 def check_texts(texts: Any, argument: str = "texts") -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from textnn.labels import Classes, check_labels, encode_labels, find_classes
+from textnn.data.labels import Classes, check_labels, encode_labels, find_classes
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from textnn.labels import Classes
+from textnn.data.labels import Classes
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -15,27 +15,26 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from textnn.checkpoint import Checkpoint, Identity
-from textnn.clipping import clip_gradients
 from textnn.distributed import ALONE, GradientSum, Group
 from textnn.models import TextModel
-from textnn.objectives import Objective, make_objective
 from textnn.optim import Adam
-from textnn.progress import Epoch, Reporter
-from textnn.schedule import rate_share
 from textnn.text import LengthBucketSampler, RaggedBatch, RaggedDataset
-from textnn.training_state import Keeper, TrainingState, identify
-from textnn.training_state import TrainingError as TrainingError
+from textnn.training.checkpoint import Checkpoint, Identity
+from textnn.training.clipping import clip_gradients
+from textnn.training.objectives import Objective, make_objective
+from textnn.training.progress import Epoch, Reporter
+from textnn.training.schedule import rate_share
+from textnn.training.state import Keeper, TrainingState, identify
+from textnn.training.state import TrainingError as TrainingError
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,10 @@ class TrainingOptions:
     bucket
         Whether a batch holds texts of similar length; else they are drawn at random.
     clip_norm
-        Norm of all gradients together at most, or 0 for no limit; see :func:`textnn.clipping.clip_gradients`.
+        Norm of all gradients together at most, or 0 for no limit; see :func:`textnn.training.clipping.clip_gradients`.
     schedule, warmup
-        How the learning rate changes over all steps of all epochs; see :func:`textnn.schedule.rate_share`. Where
-        ``patience`` ends the training before, the rate has not come to its end.
+        How the learning rate changes over all steps of all epochs; see :func:`textnn.training.schedule.rate_share`.
+        Where ``patience`` ends the training before, the rate has not come to its end.
     """
 
     epochs: int
@@ -118,38 +117,6 @@ def set_seed(seed: int, device: torch.device) -> None:
             torch.cuda.manual_seed(seed)
 
 
-def stratified_split(codes: Sequence[int], fraction: float, seed: int) -> tuple[list[int], list[int]]:
-    """Split rows into a training and a validation part with the same shares of classes.
-
-    Parameters
-    ----------
-    codes
-        Class of each row.
-    fraction
-        Share of the validation part.
-    seed
-        The same seed gives the same split.
-
-    Returns
-    -------
-    training, validation
-        Rows in random order. A class with a single row is in the training part. The validation part is empty if
-        ``fraction`` is 0, or if it would be too small to have each class.
-    """
-    labels = np.asarray(codes)
-    counts = np.bincount(labels)
-    single = np.flatnonzero(counts[labels] < 2)
-    several = np.flatnonzero(counts[labels] >= 2)
-    size = math.ceil(fraction * len(labels))
-    classes = int((counts >= 2).sum())
-    if fraction == 0 or size < classes or len(several) - size < classes:
-        return np.random.RandomState(seed).permutation(len(labels)).tolist(), []
-    from sklearn.model_selection import train_test_split
-
-    training, validation = train_test_split(several, test_size=size, stratify=labels[several], random_state=seed)
-    return [*training.tolist(), *single.tolist()], validation.tolist()
-
-
 def train(
     model: TextModel,
     data: RaggedDataset,
@@ -183,7 +150,7 @@ def train(
         The loss; by default softmax cross entropy with the label smoothing of the options.
     checkpoint
         Where to keep the state of the training, so that it can be broken off and gone on with; see
-        :class:`textnn.checkpoint.Checkpoint`. The last state stays there when the training is done: remove it when the
+        :class:`textnn.training.Checkpoint`. The last state stays there when the training is done: remove it when the
         model is saved.
     identity
         What else the training follows from (architecture, vocabulary, ...), by names that a user understands; a

@@ -12,9 +12,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from textnn.schedule import SCHEDULES
-
 Check = Callable[[str, Any], Any]
+
+# What textnn.training.schedule knows.
+SCHEDULES = ("constant", "linear", "cosine")
 
 
 def check_option(option: str, value: Any) -> Any:

@@ -23,12 +23,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from textnn.checkpoint import Checkpoint, Identity, Tensors, differences, make_identity
 from textnn.distributed import Group
-from textnn.objectives import Objective
 from textnn.optim import Adam
-from textnn.progress import Epoch, Reporter
 from textnn.text import RaggedDataset
+from textnn.training.checkpoint import Checkpoint, Identity, Tensors, differences, make_identity
+from textnn.training.objectives import Objective
+from textnn.training.progress import Epoch, Reporter
 
 
 class TrainingError(RuntimeError):

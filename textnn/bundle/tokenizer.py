@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from textnn.bundle_files import CONFIG, STOP_WORDS, USER_DICTIONARY, get, reading, to_json
+from textnn.bundle.files import CONFIG, STOP_WORDS, USER_DICTIONARY, get, reading, to_json
 from textnn.text import TOKENIZERS, CallableTokenizer, Tokenizer, load_words, tokenizer_from_config
 from textnn.text.tokenizers import check_name
 

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from textnn.bundle_files import (
+from textnn.bundle.card import write_card
+from textnn.bundle.files import (
     CARD,
     CHARACTERS,
     CONFIG,
@@ -46,13 +47,12 @@ from textnn.bundle_files import (
     reading,
     to_json,
 )
-from textnn.bundle_tokenizer import Request, check_request, load_tokenizer
-from textnn.calibration import Calibration
-from textnn.card import write_card
+from textnn.bundle.tokenizer import Request, check_request, load_tokenizer
+from textnn.data.labels import labels_from_json, labels_to_json
+from textnn.evaluation.calibration import Calibration
+from textnn.evaluation.judging import Report, report_counts, report_from_counts
 from textnn.files import exchange, new_sibling, sync_directory, sync_file
 from textnn.fitted import is_multilabel, prediction_config, restore_prediction
-from textnn.judging import Report, report_counts, report_from_counts
-from textnn.labels import labels_from_json, labels_to_json
 from textnn.models import build_model, resolve_options
 from textnn.text import CallableTokenizer, Tokenizer, Vocabulary, save_words
 

@@ -12,8 +12,8 @@ import hashlib
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
-from textnn.inputs import check_texts
-from textnn.labels import check_labels
+from textnn.data.inputs import check_texts
+from textnn.data.labels import check_labels
 
 _DIGEST_SIZE = 16
 _EXCERPT = 30

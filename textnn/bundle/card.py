@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from textnn.judging import Report
+from textnn.evaluation.judging import Report
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from textnn.data.audit import find_duplicates
+from textnn.data.inputs import check_validation
+from textnn.data.splitting import Part, Shares, split, text_keys
+from textnn.data.targets import Targets, check_kind, no_codes
 from textnn.distributed import Group
-from textnn.inputs import check_validation
-from textnn.splitting import Part, Shares, split, text_keys
-from textnn.targets import Targets, check_kind, no_codes
-from textnn.text.audit import find_duplicates
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,7 +29,7 @@ class LabelledTexts:
     Attributes
     ----------
     kind, classes
-        Of all processes' labels; see :class:`textnn.targets.Targets`.
+        Of all processes' labels; see :class:`textnn.data.targets.Targets`.
     texts, values
         Strings, and their labels as the user gave them.
     codes, weights, keys
@@ -108,7 +108,7 @@ def split_corpus(corpus: LabelledTexts, fraction: float, seed: int, group: Group
     corpus
         The texts of this process.
     fraction, seed
-        See :func:`textnn.splitting.split`.
+        See :func:`textnn.data.splitting.split`.
     group
         The processes.
 
@@ -133,7 +133,7 @@ def split_corpus(corpus: LabelledTexts, fraction: float, seed: int, group: Group
 def warn_of_duplicates(corpus: LabelledTexts, training: Part, held_out: Part, group: Group) -> None:
     """Warn, in process 0, of texts that are the same: twice in a part, in both parts, or with other labels.
 
-    Only those go from one process to another. See :func:`textnn.text.audit.find_duplicates`.
+    Only those go from one process to another. See :func:`textnn.data.audit.find_duplicates`.
     """
     keys = np.concatenate([part.join(corpus.keys, group) for part in (training, held_out)])
     _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from textnn.evaluation import ClassMetrics, WrongPrediction, class_metrics, figures, plain_label, shorten, table
+from textnn.evaluation.report import ClassMetrics, WrongPrediction, class_metrics, figures, plain_label, shorten, table
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -8,14 +8,15 @@ Texts that are the same go to the same side: a text that is trained on says noth
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from textnn.data.audit import even_space
 from textnn.distributed import Group, Numbers, joint_numbers
-from textnn.text.audit import even_space
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -118,8 +119,6 @@ def split(codes: Array, keys: Numbers, fraction: float, seed: int) -> tuple[Numb
         (a text of several labels counts by its first one); else each label has a text in the training part, if any
         text has it. The second is empty if it would be too small to have each class.
     """
-    from textnn.training import stratified_split
-
     first, inverse = np.unique(keys, return_index=True, return_inverse=True)[1:]
     # Groups by the first occurrence of their text: with no text twice they are the rows.
     order = np.argsort(first)
@@ -133,6 +132,38 @@ def split(codes: Array, keys: Numbers, fraction: float, seed: int) -> tuple[Numb
     members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1]) if len(keys) else []
     chosen = np.concatenate([members[number] for number in held_out]) if held_out else np.empty(0, dtype=np.int64)
     return np.setdiff1d(np.arange(len(keys)), chosen), chosen
+
+
+def stratified_split(codes: Sequence[int], fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """Split rows into a training and a validation part with the same shares of classes.
+
+    Parameters
+    ----------
+    codes
+        Class of each row.
+    fraction
+        Share of the validation part.
+    seed
+        The same seed gives the same split.
+
+    Returns
+    -------
+    training, validation
+        Rows in random order. A class with a single row is in the training part. The validation part is empty if
+        ``fraction`` is 0, or if it would be too small to have each class.
+    """
+    labels = np.asarray(codes)
+    counts = np.bincount(labels)
+    single = np.flatnonzero(counts[labels] < 2)
+    several = np.flatnonzero(counts[labels] >= 2)
+    size = math.ceil(fraction * len(labels))
+    classes = int((counts >= 2).sum())
+    if fraction == 0 or size < classes or len(several) - size < classes:
+        return np.random.RandomState(seed).permutation(len(labels)).tolist(), []
+    from sklearn.model_selection import train_test_split
+
+    training, validation = train_test_split(several, test_size=size, stratify=labels[several], random_state=seed)
+    return [*training.tolist(), *single.tolist()], validation.tolist()
 
 
 def _random_split(labels: Array, fraction: float, seed: int) -> list[int]:

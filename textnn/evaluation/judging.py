@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from textnn.calibration import Calibration, best_thresholds, fit_temperature
+from textnn.data.splitting import Part
+from textnn.data.targets import LABEL, decode
 from textnn.distributed import Group
-from textnn.evaluation import EvaluationReport
+from textnn.evaluation.calibration import Calibration, best_thresholds, fit_temperature
+from textnn.evaluation.multilabel import MultilabelReport
+from textnn.evaluation.report import EvaluationReport
 from textnn.models import TextModel
-from textnn.multilabel import MultilabelReport
-from textnn.objectives import Objective
-from textnn.splitting import Part
-from textnn.targets import LABEL, decode
 from textnn.text import RaggedDataset
-from textnn.training import predict_logits
+from textnn.training.loop import predict_logits
+from textnn.training.objectives import Objective
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -76,7 +76,7 @@ def judge(
     validation
         The held-out texts of all processes; there may be none.
     kind, classes
-        Of the labels; see :class:`textnn.targets.Targets`.
+        Of the labels; see :class:`textnn.data.targets.Targets`.
     texts
         Those of this process.
     held_out
