@@ -26,6 +26,7 @@ OPERATOR_TESTS = (
     "test_embedding_lstm",
     "test_frozen_text_conv",
     "test_layer_lstm",
+    "test_layer_ngrams",
     "test_layer_text_conv",
     "test_lstm",
     "test_lstm_cell",
