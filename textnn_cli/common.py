@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -26,6 +26,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
+ModelDirectory = Annotated[str, typer.Argument(metavar="MODEL", help="Directory of a saved model.")]
 COLUMNS = "The input file"
 TextColumn = Annotated[
     str | None,
@@ -126,12 +127,34 @@ def _debugging() -> bool:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {_printable(message)}", file=sys.stderr)
     raise typer.Exit(code) from None
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {_printable(str(message))}", file=sys.stderr)
+
+
+def _printable(message: str) -> str:
+    """Return a message without what a terminal would obey; it may quote a file."""
+    if message.isprintable():
+        return message
+    from textnn.reading import escape_controls
+
+    return escape_controls(message)
+
+
+class _Terminal:
+    """Standard output where it is a terminal: control characters are written as escapes."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(_printable(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _drop_stdout() -> None:
@@ -192,7 +215,15 @@ def load_model(path: str, tokenizer: str | None, frozen: bool | str) -> Sentimen
 def note(message: str, quiet: bool = False) -> None:
     """Tell something on standard error."""
     if not quiet:
-        print(message, file=sys.stderr)
+        print(_printable(message), file=sys.stderr)
+
+
+def same_file(one: str, other: str) -> bool:
+    """Return whether two paths lead to one file that exists."""
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -207,8 +238,9 @@ def open_output(path: str | None) -> Iterator[IO[str]]:
     if path is None or path == "-":
         reconfigure = getattr(sys.stdout, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(encoding="utf-8", newline="")
-        yield sys.stdout
+            reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
+        # A terminal obeys some characters: texts, labels and names of files must not speak to it.
+        yield cast(IO[str], _Terminal(sys.stdout)) if sys.stdout.isatty() else sys.stdout
         sys.stdout.flush()
         return
     from textnn.files import atomic_text

@@ -1,11 +1,16 @@
-"""``textnn evaluate``: how good a saved model is on a labelled file."""
+"""``textnn evaluate``: how good a saved model is on a labelled file.
+
+file -> texts, labels -> classifier.evaluate -> tables or JSON on standard output
+                                             -> --plots: pictures in a directory; --html: one page with everything
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Hashable, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +18,9 @@ from textnn_cli.common import (
     Encoding,
     InputFormat,
     LabelColumn,
+    ModelDirectory,
     Quiet,
+    RunError,
     TextColumn,
     Threads,
     TokenizerName,
@@ -21,16 +28,35 @@ from textnn_cli.common import (
     load_model,
     note,
     open_output,
+    same_file,
     set_threads,
+    write_errors,
 )
+
+if TYPE_CHECKING:
+    from textnn.classifier import SentimentClassifier
+    from textnn.evaluation import WrongPrediction
+
+PICTURES = "Pictures, for which matplotlib is needed"
 
 
 @command_errors
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Directory of a saved model.")],
+    model: ModelDirectory,
     file: Annotated[str, typer.Argument(metavar="FILE", help="Texts with labels: CSV, TSV or JSONL; - reads stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Write everything as JSON.")] = False,
     worst: Annotated[int, typer.Option("--worst", min=0, metavar="N", help="How many errors to list.")] = 10,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="FILE", rich_help_panel=PICTURES, help="Write one page with everything here."),
+    ] = None,
+    plots: Annotated[
+        str | None, typer.Option("--plots", metavar="DIR", rich_help_panel=PICTURES, help="Write pictures into this.")
+    ] = None,
+    plot_format: Annotated[
+        str | None,
+        typer.Option("--plot-format", metavar="png|svg", rich_help_panel=PICTURES, help="Of --plots; png by default."),
+    ] = None,
     tokenizer: TokenizerName = None,
     threads: Threads = None,
     quiet: Quiet = False,
@@ -41,16 +67,18 @@ def evaluate(
 ) -> None:
     """Compare a model's predictions with the labels of a file.
 
-    Shows accuracy, precision, recall and F1 of each class, the confusion
-    matrix, and the wrong predictions that the model was surest of. Use a file
-    that had no part in the training. Where a text may have several labels,
-    they are written with | between them.
+    Shows accuracy with an interval, ROC-AUC, precision, recall and F1 of each
+    class, the confusion matrix, and the wrong predictions that the model was
+    surest of. Use a file that had no part in the training. Where a text may
+    have several labels, they are written with | between them.
 
     [bold]Examples[/]
 
       textnn evaluate model/ test.csv
       textnn evaluate model/ test.csv --json > report.json
+      textnn evaluate model/ test.csv --html report.html --plots pictures/
     """
+    _check_targets(file, html, plots, plot_format)
     from textnn.text import read_corpus
 
     set_threads(threads)
@@ -72,6 +100,64 @@ def evaluate(
             stream.write(json.dumps(report.to_dict(), ensure_ascii=False, indent=2) + "\n")
         else:
             stream.write(f"{report}\n")
+    if plots is not None:
+        with write_errors(plots):
+            written = report.plot(plots, classifier.history_, plot_format or "png")
+        note(f"{plots}: {', '.join(path.name for path in written)}", quiet)
+    if html is not None:
+        from textnn.evaluation.page import model_facts
+
+        title = f"{Path(model).resolve().name} on {'standard input' if file == '-' else Path(file).name}"
+        page = report.to_html(title, model_facts(classifier), classifier.history_, _explainer(classifier))
+        with open_output(html) as stream:
+            stream.write(page)
+        note(f"{html}: the evaluation as a page", quiet)
+
+
+def _check_targets(file: str, html: str | None, plots: str | None, plot_format: str | None) -> None:
+    """Refuse before any work what would fail after it."""
+    if plot_format is not None and plots is None:
+        raise typer.BadParameter("it is of the pictures of --plots, which is not given", param_hint="--plot-format")
+    if plot_format not in (None, "png", "svg"):
+        raise typer.BadParameter(f"expected png or svg, got {plot_format!r}", param_hint="--plot-format")
+    if plots is not None and Path(plots).exists() and not Path(plots).is_dir():
+        raise ValueError(f"--plots: expected a directory, got the file {plots}")
+    if html is not None:
+        if html == "-" or Path(html).is_dir():
+            raise ValueError(f"--html: expected the name of a file, got {html}")
+        if not Path(html).absolute().parent.is_dir():
+            raise ValueError(f"--html: expected a file in a directory that exists, got {html}")
+        if same_file(file, html):
+            raise ValueError(f"--html: expected another file than the input, got {html} for both")
+    if html is not None or plots is not None:
+        from textnn.evaluation.plots import need_matplotlib
+
+        try:
+            need_matplotlib()
+        except ImportError as error:
+            raise RunError(str(error)) from None
+
+
+def _explainer(classifier: SentimentClassifier) -> Callable[[WrongPrediction], str]:
+    """Return a function that gives the text of an error with its words coloured by what they added to it."""
+    names = classifier.classes_.tolist()
+
+    def explain(error: WrongPrediction) -> str:
+        label = error.predicted
+        if classifier.multilabel_:
+            # The yes or no that was surest and wrong.
+            own, predicted = (set(found) for found in (error.label, error.predicted))  # type: ignore[call-overload]
+            sure = [
+                value if name in predicted else 1 - value
+                for name, value in zip(names, error.probabilities, strict=True)
+            ]
+            wrong = [code for code, name in enumerate(names) if (name in own) != (name in predicted)]
+            if not wrong:
+                raise ValueError("the labels that are missing are none of the model's")
+            label = names[max(wrong, key=sure.__getitem__)]
+        return classifier.explain(error.text, label).to_html()
+
+    return explain
 
 
 def match_labels(labels: Sequence[str], classes: Sequence[Hashable]) -> list[Hashable]:

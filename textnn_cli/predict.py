@@ -23,6 +23,7 @@ import typer
 from textnn_cli.common import (
     Encoding,
     InputFormat,
+    ModelDirectory,
     Quiet,
     TextColumn,
     Threads,
@@ -31,6 +32,7 @@ from textnn_cli.common import (
     load_model,
     note,
     open_output,
+    same_file,
     set_threads,
     write_errors,
 )
@@ -47,7 +49,7 @@ CHUNK = 4096
 
 @command_errors
 def predict(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Directory of a saved model.")],
+    model: ModelDirectory,
     file: Annotated[
         str | None, typer.Argument(metavar="FILE", help="CSV, TSV, JSONL or one text a line; - or a pipe: stdin.")
     ] = None,
@@ -107,7 +109,7 @@ def predict(
     if dtype is not None and not frozen:
         raise typer.BadParameter("only frozen weights have a dtype: give --dtype or --no-frozen, not both")
     kind = _find_format(output_format, output)
-    if file not in (None, "-") and output not in (None, "-") and _same_file(str(file), str(output)):
+    if file not in (None, "-") and output not in (None, "-") and same_file(str(file), str(output)):
         raise ValueError(f"--output: expected another file than the input, got {output} for both")
     from_file = file not in (None, "-") and Path(str(file)).is_file()
     to_file = output not in (None, "-") and (Path(str(output)).is_file() or not Path(str(output)).exists())
@@ -236,10 +238,3 @@ def _find_format(name: str | None, output: str | None) -> str:
     if name not in WRITERS:
         raise typer.BadParameter(f"expected csv or jsonl, got {name!r}", param_hint="--format")
     return name
-
-
-def _same_file(one: str, other: str) -> bool:
-    try:
-        return Path(one).samefile(other)
-    except OSError:
-        return False

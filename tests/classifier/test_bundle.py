@@ -18,6 +18,7 @@ from textnn import files
 from textnn.bundle import BundleError, check_target, load, read_card, save
 from textnn.bundle import directory as bundle
 from textnn.bundle import files as bundle_files
+from textnn.bundle.config import seal
 from textnn.bundle.files import file_sum
 from textnn.classifier import SentimentClassifier
 from textnn.models import ARCHITECTURES
@@ -49,7 +50,7 @@ def edit_config(directory: Path, change: Callable[[dict[str, Any]], object]) -> 
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     config["files"] = {name: file_sum(directory / name) for name in config["files"]}
     change(config)
-    (directory / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (directory / "config.json").write_text(json.dumps(seal(config)), encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
@@ -84,7 +85,7 @@ def test_everything_fitted_comes_back(fitted: SentimentClassifier, model: Path) 
     assert loaded.vocabulary_ == fitted.vocabulary_
     assert loaded.validation_report_ is not None
     assert fitted.validation_report_ is not None
-    assert loaded.validation_report_.summary() == fitted.validation_report_.summary()
+    assert loaded.validation_report_.confusion.tolist() == fitted.validation_report_.confusion.tolist()
     own = {"random_state", "verbose"}
     expected = {name: value for name, value in fitted.get_params().items() if name not in own}
     assert {name: value for name, value in loaded.get_params().items() if name not in own} == expected
@@ -133,7 +134,7 @@ def test_the_card_tells_what_the_model_is(fitted: SentimentClassifier, tmp_path:
     ):
         assert expected in card, expected
     (tmp_path / "model" / "README.md").write_text("by hand \x1b[31m\n", encoding="utf-8")
-    assert read_card(tmp_path / "model") == "by hand [31m\n"
+    assert read_card(tmp_path / "model") == "by hand \\x1b[31m\n"
     load(tmp_path / "model")
 
 
@@ -383,6 +384,6 @@ def test_a_model_without_permission_is_an_error(model: Path, monkeypatch: pytest
         def refuse(*_: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(bundle_files, "file_sum", refuse)
+        monkeypatch.setattr(bundle_files, "open_regular", refuse)
     with pytest.raises(BundleError, match="Permission denied"):
         load(model)

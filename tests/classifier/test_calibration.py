@@ -11,6 +11,7 @@ import torch
 from samples import make_reviews
 
 from textnn.bundle import BundleError
+from textnn.bundle.config import seal
 from textnn.classifier import SentimentClassifier
 from textnn.evaluation.calibration import Calibration, fit_temperature
 from textnn.training.objectives import Multilabel, Objective, Sigmoid, Softmax
@@ -101,7 +102,7 @@ def test_a_model_from_before_there_were_temperatures_is_loaded(
     del config["prediction"], config["training"]["calibration"]
     for name in ("output", "clip_norm", "schedule", "warmup"):
         del config["options"][name]
-    file.write_text(json.dumps(config), encoding="utf-8")
+    file.write_text(json.dumps(seal(config)), encoding="utf-8")
     loaded = SentimentClassifier.load(tmp_path / "model")
     assert (loaded.predict_proba(reviews[0]) == classifier.predict_proba(reviews[0])).all()
     assert (loaded.multilabel_, loaded.thresholds_, loaded.temperature_) == (False, None, 1.0)
@@ -118,6 +119,6 @@ def test_a_damaged_configuration_names_its_file(make_classifier: Any, reviews: A
     file = tmp_path / "model" / "config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
     config["training"]["calibration"] = "hot"
-    file.write_text(json.dumps(config), encoding="utf-8")
+    file.write_text(json.dumps(seal(config)), encoding="utf-8")
     with pytest.raises(BundleError, match=r"config\.json: expected 'calibration' to have"):
         SentimentClassifier.load(tmp_path / "model")

@@ -9,7 +9,8 @@ import pytest
 from rich.cells import cell_len
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from textnn.evaluation.report import EvaluationReport, shorten
+from textnn.evaluation.report import EvaluationReport
+from textnn.evaluation.tables import shorten
 
 
 def make_report(classes: int, rows: int = 200, seed: int = 0, worst: int = 10) -> tuple[EvaluationReport, list, list]:
@@ -64,7 +65,12 @@ def test_report_goes_into_json_and_back() -> None:
     assert len(stored["worst_errors"]) == 10
     again = EvaluationReport.from_confusion(report.classes, np.array(stored["confusion_matrix"]["rows"]))
     assert again.per_class == report.per_class
-    assert again.summary() == report.summary()
+    scored = {"roc_auc", "log_loss", "calibration_error", "reliability", "lengths", "classes", "worst_errors"}
+    for name, value in again.to_dict().items():
+        assert name in scored or value == stored[name], name
+    assert [again.to_dict()[name] for name in ("roc_auc", "log_loss", "calibration_error", "lengths")] == [None] * 4
+    assert "ROC-AUC" in report.summary()
+    assert "ROC-AUC" not in again.summary()
 
 
 def test_labels_of_any_type_go_into_json() -> None:
@@ -79,7 +85,11 @@ def test_printed_tables_are_aligned_also_in_chinese() -> None:
         ["好评", "bad"], ["好评", "bad", "bad"], probabilities, ["很好", "差", "一\n般"]
     )
     assert str(report).splitlines() == [
-        "accuracy 0.6667 (2 of 3 texts)",
+        "accuracy 0.6667 (2 of 3 texts), 95 % interval 0.0000 to 1.0000",
+        "macro F1 0.6667, 95 % interval 0.0000 to 1.0000",
+        "ROC-AUC 1.0000, log loss 0.4149, calibration error 0.3000",
+        "always answering bad would be right in 0.6667 of the texts, within the interval of the accuracy: "
+        "these texts do not show that the classifier is better",
         "",
         "  class          precision  recall      F1  texts",
         "  好评              0.5000  1.0000  0.6667      1",
@@ -113,6 +123,7 @@ def test_long_texts_are_cut_to_the_width() -> None:
     [
         ([], 0, [], "texts: expected at least one text to evaluate, got none"),
         (["a"], 2, ["x", "y"], "labels: expected one for each of 2 texts, got 1 and 2 rows"),
+        (["a", "b"], 1, ["x", "y"], "labels: expected one for each of 2 texts, got 2 and 1 rows"),
     ],
 )
 def test_bad_input_is_an_error(labels: list, rows: int, texts: list, message: str) -> None:
@@ -124,3 +135,16 @@ def test_bad_input_is_an_error(labels: list, rows: int, texts: list, message: st
 def test_a_matrix_that_is_none_is_an_error(confusion: list) -> None:
     with pytest.raises(ValueError, match=r"confusion: expected counts of the shape \[2, 2\]"):
         EvaluationReport.from_confusion(["a", "b"], np.array(confusion))
+
+
+def test_probabilities_and_lengths_are_checked() -> None:
+    def make(probabilities: list, **more: list) -> EvaluationReport:
+        return EvaluationReport.from_predictions(["a", "b"], ["a"], np.array(probabilities), ["x"], **more)
+
+    with pytest.raises(ValueError, match=r"probabilities: expected the shape \[1, 2\], got \[1, 3\]"):
+        make([[0.1, 0.2, 0.7]])
+    for wrong in (1.5, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="probabilities: expected numbers from 0 to 1"):
+            make([[wrong, 0.5]])
+    with pytest.raises(ValueError, match=r"lengths: expected one for each of 1 texts, got the shape \[2\]"):
+        make([[0.1, 0.9]], lengths=[1, 2])

@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, hamming_loss, precision_recall_fscor
 from sklearn.model_selection import cross_val_predict, cross_val_score
 
 from textnn.bundle import BundleError
+from textnn.bundle.config import seal
 from textnn.classifier import SentimentClassifier
 from textnn.data.splitting import split
 from textnn.data.targets import read_targets
@@ -224,7 +225,9 @@ def test_figures_are_those_of_scikit_learn(seed: int) -> None:
     for number, row in enumerate(report.per_class):
         assert (row.precision, row.recall, row.f1, row.support) == pytest.approx([c[number] for c in expected]), number
     again = MultilabelReport.from_counts(range(4), json.loads(json.dumps(report.to_counts())))
-    assert {**again.to_dict(), "worst_errors": []} == {**report.to_dict(), "worst_errors": []}
+    for name in ("per_class", "accuracy_interval"):
+        assert getattr(again, name) == getattr(report, name), name
+    assert again.to_counts() == report.to_counts()
 
 
 def test_the_surest_errors_come_first_and_an_unknown_label_is_a_miss() -> None:
@@ -281,7 +284,7 @@ def test_a_saved_model_predicts_the_same(kind: str, make_classifier: Any, corpus
         to_matrix(loaded.predict(texts)) if kind == "lists" else loaded.predict(texts),
         to_matrix(classifier.predict(texts)) if kind == "lists" else classifier.predict(texts),
     )
-    assert loaded.validation_report_.summary() == classifier.validation_report_.summary()
+    assert loaded.validation_report_.to_counts() == classifier.validation_report_.to_counts()
     assert "all labels right" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
 
 
@@ -308,7 +311,7 @@ def test_a_tampered_configuration_is_refused(
     file = tmp_path / "model" / "config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
     config["prediction"].update(change)
-    file.write_text(json.dumps(config), encoding="utf-8")
+    file.write_text(json.dumps(seal(config)), encoding="utf-8")
     with pytest.raises(BundleError, match=message):
         SentimentClassifier.load(tmp_path / "model")
 

@@ -109,10 +109,13 @@ def judge(
     shown = _texts_of(wrong, texts, held_out, group)
     names = classes.tolist()
     report: Report
+    lengths: dict[str, Any] = {"lengths": validation.lengths.numpy(), "unit": "tokens"}
     if thresholds is None:
-        report = EvaluationReport.from_predictions(names, [names[code] for code in codes], probabilities, shown)
+        true = [names[code] for code in codes]
+        report = EvaluationReport.from_predictions(names, true, probabilities, shown, **lengths)
     else:
-        report = MultilabelReport.from_predictions(names, decode(codes, classes), probabilities, thresholds, shown)
+        several = decode(codes, classes)
+        report = MultilabelReport.from_predictions(names, several, probabilities, thresholds, shown, **lengths)
     return Judged(calibration, thresholds, report)
 
 

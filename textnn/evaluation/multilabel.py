@@ -3,23 +3,29 @@
 labels, probabilities [rows, classes] >= thresholds -> hits, false alarms and misses of each class
                                                     -> precision, recall, F1, their means
                                                     -> rows whose labels are all right
+                                                    -> ``Scores`` -> ROC-AUC, log loss, calibration, accuracy by length
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from textnn.evaluation.report import ClassMetrics, WrongPrediction, class_metrics, figures, plain_label, shorten, table
+from textnn.evaluation.bootstrap import Interval, accuracy_interval
+from textnn.evaluation.metrics import ClassMetrics, WrongPrediction, check_rows, class_metrics, figures, plain_label
+from textnn.evaluation.scored import ScoredReport, error_values
+from textnn.evaluation.scores import Scores
+from textnn.evaluation.tables import shorten, table
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class MultilabelReport:
+class MultilabelReport(ScoredReport):
     """What an evaluation found; ``print`` it, or take its parts. Where a figure is 0/0 it is given as 0.
 
     Attributes
@@ -34,6 +40,9 @@ class MultilabelReport:
         The number of texts whose labels are all right.
     worst_errors
         The texts with the surest wrong yes or no, the surest first; ``label`` and ``predicted`` are tuples of labels.
+    scores
+        Probabilities, true labels and lengths of the texts, which the pictures and some figures are made of; None in a
+        report that was made of counts, where those figures are None.
     """
 
     classes: list[Hashable]
@@ -41,6 +50,7 @@ class MultilabelReport:
     texts: int
     exact: int
     worst_errors: list[WrongPrediction]
+    scores: Scores | None = field(default=None, repr=False)
 
     @property
     def errors(self) -> int:
@@ -51,6 +61,11 @@ class MultilabelReport:
     def accuracy(self) -> float:
         """The share of texts whose labels are all right (subset accuracy)."""
         return self.exact / self.texts
+
+    @cached_property
+    def accuracy_interval(self) -> Interval:
+        """Where the accuracy lies in 95 % of the drawings of as many texts out of these (percentile bootstrap)."""
+        return accuracy_interval(self.exact, self.texts)
 
     @property
     def hamming_loss(self) -> float:
@@ -85,6 +100,8 @@ class MultilabelReport:
         thresholds: Array,
         texts: Sequence[str],
         worst: int = 10,
+        lengths: Sequence[int] | Array | None = None,
+        unit: str = "characters",
     ) -> MultilabelReport:
         """Compare probabilities with labels.
 
@@ -100,19 +117,15 @@ class MultilabelReport:
             [classes]; a class is predicted from its threshold on.
         worst
             How many errors to list.
+        lengths, unit
+            The length of each text, and what is counted; in characters where it is not given.
 
         Raises
         ------
         ValueError
-            If there are no rows, or not as many of each.
+            If there are no rows, not as many of each, or the probabilities are not numbers from 0 to 1.
         """
-        if not len(texts) == len(labels) == len(probabilities):
-            raise ValueError(
-                f"labels: expected one list for each of {len(texts)} texts, got {len(labels)} and "
-                f"{len(probabilities)} rows"
-            )
-        if not len(texts):
-            raise ValueError("texts: expected at least one text to evaluate, got none")
+        probabilities, counted = check_rows(classes, labels, probabilities, texts, lengths)
         code: dict[Hashable, int] = {label: number for number, label in enumerate(classes)}
         for label in (label for row in labels for label in row):
             code.setdefault(label, len(code))
@@ -123,7 +136,8 @@ class MultilabelReport:
         predicted, sure = np.zeros_like(true), np.zeros(true.shape)
         predicted[:, : len(classes)], sure[:, : len(classes)] = probabilities >= thresholds, probabilities
         counts = np.stack([(true & predicted).sum(0), (~true & predicted).sum(0), (true & ~predicted).sum(0)], axis=1)
-        wrong = np.flatnonzero((true != predicted).any(axis=1))
+        right = (true == predicted).all(axis=1)
+        wrong = np.flatnonzero(~right)
         # How sure the classifier was of each wrong answer.
         sure = np.where(true == predicted, 0.0, np.where(predicted, sure, 1 - sure))[wrong].max(axis=1)
         errors = [
@@ -137,7 +151,8 @@ class MultilabelReport:
             )
             for place in np.argsort(-sure, kind="stable")[:worst]
         ]
-        return cls(names, counts, len(texts), len(texts) - len(wrong), errors)
+        scores = Scores(probabilities.astype(np.float32), true[:, : len(classes)], right, counted, unit)
+        return cls(names, counts, len(texts), len(texts) - len(wrong), errors, scores)
 
     @classmethod
     def from_counts(cls, classes: Sequence[Hashable], stored: Any) -> MultilabelReport:
@@ -168,31 +183,25 @@ class MultilabelReport:
             "texts": self.texts,
             "errors": self.errors,
             "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
             "hamming_loss": self.hamming_loss,
             **{name: {key: mean[key] for key in ("precision", "recall", "f1")} for name, mean in means.items()},
-            "classes": [figures(metrics) for metrics in self.per_class],
-            "worst_errors": [
-                {
-                    **vars(error),
-                    "label": [plain_label(label) for label in _labels(error.label)],
-                    "predicted": [plain_label(label) for label in _labels(error.predicted)],
-                }
-                for error in self.worst_errors
-            ],
+            **self._scored_values(),
+            "classes": self._class_values(self.per_class),
+            "worst_errors": error_values(self.worst_errors, lambda own: [plain_label(label) for label in _labels(own)]),
         }
 
     def summary(self) -> str:
         """Return the figures without the errors' texts, as an aligned table."""
-        rows = [
-            [str(m.label), f"{m.precision:.4f}", f"{m.recall:.4f}", f"{m.f1:.4f}", f"{m.support:,}"]
-            for m in [*self.per_class, self.micro, self.macro]
-        ]
+        header, rows = self._class_rows(self.per_class, [self.micro, self.macro])
+        right = f"{self.exact:,} of {self.texts:,} texts"
         return "\n".join(
             [
-                f"all labels right {self.accuracy:.4f} ({self.exact:,} of {self.texts:,} texts), "
+                f"all labels right {self.accuracy:.4f} ({right}), 95 % interval {self.accuracy_interval}, "
                 f"wrong answers {self.hamming_loss:.4f}",
+                *self._scored_line(),
                 "",
-                *table(["label", "precision", "recall", "F1", "texts"], rows),
+                *table(["label", *header], rows),
             ]
         )
 

@@ -1,62 +1,35 @@
 """Evaluation: how good a classifier is on labelled texts, and where it errs.
 
     labels, probabilities [rows, classes] -> confusion matrix -> precision, recall, F1 of each class, their means
+                                                              -> intervals, comparison with the most frequent class
+                                          -> ``Scores`` -> ROC-AUC, log loss, calibration, accuracy by length
                                           -> the wrong predictions of which the classifier was surest
 
-Everything but the errors follows from the confusion matrix. Where a figure is 0/0 (the precision of a class that was
-never predicted) it is given as 0.
+A confusion matrix is enough for all but the scores and the errors. Where a figure is 0/0 (the precision of a class that
+was never predicted) it is given as 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-_TEXT_WIDTH = 100
+from textnn.evaluation.bootstrap import Interval, accuracy_interval, macro_f1_interval
+from textnn.evaluation.metrics import ClassMetrics, WrongPrediction, check_rows, class_metrics, figures, plain_label
+from textnn.evaluation.scored import ScoredReport, error_values
+from textnn.evaluation.scores import Scores
+from textnn.evaluation.tables import shorten, table
+
 # A matrix of more columns does not fit a terminal; `to_dict` has it.
 _MATRIX_CLASSES = 12
 
 
-@dataclass(frozen=True)
-class ClassMetrics:
-    """The figures of one class; ``support`` is the number of texts that have this label."""
-
-    label: Hashable
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-@dataclass(frozen=True)
-class WrongPrediction:
-    """A text that was put into a wrong class.
-
-    Attributes
-    ----------
-    row
-        Position among the texts.
-    text, label, predicted
-        The text, its true class and the class it was given.
-    probability
-        The probability of the class that it was given.
-    probabilities
-        Those of all classes that the classifier knows, in their order.
-    """
-
-    row: int
-    text: str
-    label: Hashable
-    predicted: Hashable
-    probability: float
-    probabilities: list[float]
-
-
 @dataclass(frozen=True, eq=False)
-class EvaluationReport:
+class EvaluationReport(ScoredReport):
     """What an evaluation found; ``print`` it, or take its parts.
 
     Attributes
@@ -69,12 +42,16 @@ class EvaluationReport:
         The figures of each class.
     worst_errors
         The wrong predictions of the highest probability, the surest first.
+    scores
+        Probabilities, true classes and lengths of the texts, which the pictures and some figures are made of; None in a
+        report that was made of a confusion matrix, where those figures are None.
     """
 
     classes: list[Hashable]
     confusion: np.ndarray[Any, np.dtype[np.int64]]
     per_class: list[ClassMetrics]
     worst_errors: list[WrongPrediction]
+    scores: Scores | None = field(default=None, repr=False)
 
     @property
     def texts(self) -> int:
@@ -101,6 +78,39 @@ class EvaluationReport:
         )
         return ClassMetrics("macro average", precision, recall, f1, self.texts)
 
+    @cached_property
+    def accuracy_interval(self) -> Interval:
+        """Where the accuracy lies in 95 % of the drawings of as many texts out of these (percentile bootstrap)."""
+        return accuracy_interval(self.texts - self.errors, self.texts)
+
+    @cached_property
+    def macro_f1_interval(self) -> Interval:
+        """The same for the macro average of F1."""
+        return macro_f1_interval(self.confusion)
+
+    @property
+    def majority_class(self) -> Hashable:
+        """The most frequent true class of these texts, the first of several."""
+        return self.classes[int(self.confusion.sum(axis=1).argmax())]
+
+    @property
+    def majority_accuracy(self) -> float:
+        """The accuracy of answering :attr:`majority_class` to every text."""
+        return float(self.confusion.sum(axis=1).max()) / self.texts
+
+    @property
+    def comparison(self) -> str:
+        """A sentence on the accuracy beside that of the most frequent class."""
+        low, high = self.accuracy_interval
+        label, share = shorten(str(self.majority_class), 40), f"{self.majority_accuracy:.4f}"
+        if low > self.majority_accuracy:
+            finding = "less than the whole interval of the accuracy"
+        elif high < self.majority_accuracy:
+            finding = "more than the whole interval of the accuracy: the classifier is worse than that"
+        else:
+            finding = "within the interval of the accuracy: these texts do not show that the classifier is better"
+        return f"always answering {label} would be right in {share} of the texts, {finding}"
+
     @classmethod
     def from_predictions(
         cls,
@@ -109,6 +119,8 @@ class EvaluationReport:
         probabilities: np.ndarray[Any, Any],
         texts: Sequence[str],
         worst: int = 10,
+        lengths: Sequence[int] | np.ndarray[Any, Any] | None = None,
+        unit: str = "characters",
     ) -> EvaluationReport:
         """Compare probabilities with labels.
 
@@ -122,22 +134,19 @@ class EvaluationReport:
             [rows, classes]; the predicted class is the one of the largest.
         worst
             How many errors to list.
+        lengths, unit
+            The length of each text, and what is counted; in characters where it is not given.
 
         Raises
         ------
         ValueError
-            If there are no rows, or not as many of each.
+            If there are no rows, not as many of each, or the probabilities are not numbers from 0 to 1.
         """
-        if not len(texts) == len(labels) == len(probabilities):
-            raise ValueError(
-                f"labels: expected one for each of {len(texts)} texts, got {len(labels)} and {len(probabilities)} rows"
-            )
-        if not len(texts):
-            raise ValueError("texts: expected at least one text to evaluate, got none")
+        probabilities, counted = check_rows(classes, labels, probabilities, texts, lengths)
         code: dict[Hashable, int] = {label: number for number, label in enumerate(classes)}
         for label in labels:
             code.setdefault(label, len(code))
-        true = np.array([code[label] for label in labels])
+        true = np.array([code[label] for label in labels], dtype=np.int32)
         predicted = probabilities.argmax(axis=1)
         confusion = np.zeros((len(code), len(code)), dtype=np.int64)
         np.add.at(confusion, (true, predicted), 1)
@@ -155,7 +164,8 @@ class EvaluationReport:
             )
             for row in surest
         ]
-        return cls(names, confusion, _class_metrics(names, confusion), errors)
+        scores = Scores(probabilities.astype(np.float32), true, true == predicted, counted, unit)
+        return cls(names, confusion, _class_metrics(names, confusion), errors, scores)
 
     @classmethod
     def from_confusion(cls, classes: Sequence[Hashable], confusion: np.ndarray[Any, Any]) -> EvaluationReport:
@@ -173,25 +183,30 @@ class EvaluationReport:
             "texts": self.texts,
             "errors": self.errors,
             "accuracy": self.accuracy,
-            "macro": {name: macro[name] for name in ("precision", "recall", "f1")},
-            "classes": [figures(metrics) for metrics in self.per_class],
+            "accuracy_interval": list(self.accuracy_interval),
+            "majority": {"label": plain_label(self.majority_class), "accuracy": self.majority_accuracy},
+            "comparison": self.comparison,
+            "macro": {
+                **{name: macro[name] for name in ("precision", "recall", "f1")},
+                "f1_interval": list(self.macro_f1_interval),
+            },
+            **self._scored_values(),
+            "classes": self._class_values(self.per_class),
             "confusion_matrix": {"labels": [plain_label(c) for c in self.classes], "rows": self.confusion.tolist()},
-            "worst_errors": [
-                {**vars(error), "label": plain_label(error.label), "predicted": plain_label(error.predicted)}
-                for error in self.worst_errors
-            ],
+            "worst_errors": error_values(self.worst_errors),
         }
 
     def summary(self) -> str:
         """Return the figures without the errors' texts, as aligned tables."""
-        rows = [
-            [str(m.label), f"{m.precision:.4f}", f"{m.recall:.4f}", f"{m.f1:.4f}", f"{m.support:,}"]
-            for m in [*self.per_class, self.macro]
-        ]
+        header, rows = self._class_rows(self.per_class, [self.macro])
+        right = f"{self.texts - self.errors:,} of {self.texts:,} texts"
         lines = [
-            f"accuracy {self.accuracy:.4f} ({self.texts - self.errors:,} of {self.texts:,} texts)",
+            f"accuracy {self.accuracy:.4f} ({right}), 95 % interval {self.accuracy_interval}",
+            f"macro F1 {self.macro.f1:.4f}, 95 % interval {self.macro_f1_interval}",
+            *self._scored_line(),
+            self.comparison,
             "",
-            *table(["class", "precision", "recall", "F1", "texts"], rows),
+            *table(["class", *header], rows),
         ]
         if len(self.classes) <= _MATRIX_CLASSES:
             names = [str(label) for label in self.classes]
@@ -209,43 +224,6 @@ class EvaluationReport:
         return "\n".join(lines)
 
 
-def plain_label(label: Hashable) -> Any:
-    """Return a label as a value that JSON knows; any other as its text."""
-    return label if label is None or isinstance(label, bool | int | float | str) else str(label)
-
-
-def shorten(text: str, width: int = _TEXT_WIDTH) -> str:
-    """Return a text on one line, cut where it is longer than ``width`` columns of a terminal (Chinese has two each)."""
-    from rich.cells import cell_len, set_cell_size
-
-    line = " ".join(text.split())
-    return line if cell_len(line) <= width else set_cell_size(line, width - 1).rstrip() + "…"
-
-
-def class_metrics(label: Hashable, hits: int, predicted: int, support: int) -> ClassMetrics:
-    """Return the figures of a class from how often it was predicted rightly, was predicted at all, and was true."""
-    f1 = 2 * hits / max(predicted + support, 1)
-    return ClassMetrics(label, hits / max(predicted, 1), hits / max(support, 1), f1, support)
-
-
 def _class_metrics(classes: list[Hashable], confusion: np.ndarray[Any, np.dtype[np.int64]]) -> list[ClassMetrics]:
     counts = np.diagonal(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
     return [class_metrics(*row) for row in zip(classes, *(count.tolist() for count in counts), strict=True)]
-
-
-def figures(metrics: ClassMetrics) -> dict[str, Any]:
-    """Return the figures of a class as plain values, for JSON."""
-    return {**vars(metrics), "label": plain_label(metrics.label)}
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Align a table for a terminal: first column to the left, numbers to the right, wide characters counted as two."""
-    from rich.cells import cell_len
-
-    widths = [max(cell_len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    lines = []
-    for row in [header, *rows]:
-        pad = [" " * (width - cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
-        cells = [row[0] + pad[0], *(space + cell for space, cell in zip(pad[1:], row[1:], strict=True))]
-        lines.append(("  " + "  ".join(cells)).rstrip())
-    return lines

@@ -1,0 +1,76 @@
+"""How far a figure would move with other texts of the same kind: intervals by resampling.
+
+    cells [C]: how often each kind of answer was given (true class, predicted class) among n texts
+      -> n texts drawn with replacement, 2,000 times [R, C]
+      -> the figure of each drawing [R] -> its 2.5 % and 97.5 % quantiles
+
+A figure that follows from the cells does not need the texts one by one: n draws with replacement from n texts are n
+draws from the multinomial distribution of the cells' shares. (Efron and Tibshirani, "An Introduction to the Bootstrap",
+1993, chapter 13: the percentile interval.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+RESAMPLES = 2000
+LEVEL = 0.95
+_SEED = 0
+_BLOCK = 1 << 22  # counts in memory at a time
+
+
+class Interval(NamedTuple):
+    """A 95 % interval, its ends included."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.low:.4f} to {self.high:.4f}"
+
+
+def accuracy_interval(right: int, texts: int) -> Interval:
+    """Return the interval of the share of right answers."""
+    return _interval(np.random.default_rng(_SEED).binomial(texts, right / texts, RESAMPLES) / texts)
+
+
+def macro_f1_interval(confusion: Array) -> Interval:
+    """Return the interval of the mean F1 over the classes that occur in a drawing, as true or as predicted ones.
+
+    Parameters
+    ----------
+    confusion
+        Texts by true and predicted class, [classes, classes].
+    """
+    true, predicted = np.nonzero(confusion)
+    classes, cells = len(confusion), np.arange(len(true))
+    # [C, classes]: 2 for a cell on the diagonal's class, so that F1 = 2 hits / (true + predicted).
+    either = np.zeros((len(cells), classes))
+    either[cells, true] += 1
+    either[cells, predicted] += 1
+    hits = either * (true == predicted)[:, None]
+    values = []
+    for counts in _drawings(confusion[true, predicted]):
+        occurring = counts @ either
+        f1 = np.divide(counts @ hits, occurring, out=np.zeros_like(occurring), where=occurring > 0)
+        values.append(f1.sum(axis=1) / (occurring > 0).sum(axis=1))
+    return _interval(np.concatenate(values))
+
+
+def _drawings(cells: Array) -> Iterator[Array]:
+    """Yield how often each cell comes up in the drawings, float64 [r, C], some at a time."""
+    source, texts = np.random.default_rng(_SEED), int(cells.sum())
+    step = max(1, _BLOCK // len(cells))
+    for begin in range(0, RESAMPLES, step):
+        yield source.multinomial(texts, cells / texts, min(step, RESAMPLES - begin)).astype(np.float64)
+
+
+def _interval(values: Array) -> Interval:
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Interval(float(low), float(high))

@@ -1,0 +1,104 @@
+"""What both kinds of report are made of: the figures of a class, the texts that went wrong, checks of what is compared.
+
+labels, probabilities, texts -> ``check_rows`` -> a report: ``ClassMetrics`` of each class, ``WrongPrediction``s
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """The figures of one class; ``support`` is the number of texts that have this label."""
+
+    label: Hashable
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class WrongPrediction:
+    """A text that was put into a wrong class.
+
+    Attributes
+    ----------
+    row
+        Position among the texts.
+    text, label, predicted
+        The text, its true class and the class it was given.
+    probability
+        The probability of the class that it was given.
+    probabilities
+        Those of all classes that the classifier knows, in their order.
+    """
+
+    row: int
+    text: str
+    label: Hashable
+    predicted: Hashable
+    probability: float
+    probabilities: list[float]
+
+
+def class_metrics(label: Hashable, hits: int, predicted: int, support: int) -> ClassMetrics:
+    """Return the figures of a class from how often it was predicted rightly, was predicted at all, and was true."""
+    f1 = 2 * hits / max(predicted + support, 1)
+    return ClassMetrics(label, hits / max(predicted, 1), hits / max(support, 1), f1, support)
+
+
+def figures(metrics: ClassMetrics) -> dict[str, Any]:
+    """Return the figures of a class as plain values, for JSON."""
+    return {**vars(metrics), "label": plain_label(metrics.label)}
+
+
+def plain_label(label: Hashable) -> Any:
+    """Return a label as a value that JSON knows; any other as its text."""
+    return label if label is None or isinstance(label, bool | int | float | str) else str(label)
+
+
+def check_rows(
+    classes: Sequence[Hashable],
+    labels: Sequence[Any],
+    probabilities: Any,
+    texts: Sequence[str],
+    lengths: Sequence[int] | Array | None,
+) -> tuple[Array, Array]:
+    """Return the probabilities as an array, and the length of each text in characters where no other is given.
+
+    Parameters
+    ----------
+    classes
+        The classes of the columns.
+    labels, probabilities, texts, lengths
+        One of each for every text; the second [texts, classes].
+
+    Raises
+    ------
+    ValueError
+        If there are no texts, not as many of each, or the probabilities are not numbers from 0 to 1.
+    """
+    found = np.asarray(probabilities)
+    if not len(texts) == len(labels) == len(found):
+        raise ValueError(
+            f"labels: expected one for each of {len(texts)} texts, got {len(labels)} and {len(found)} rows"
+        )
+    if not len(texts):
+        raise ValueError("texts: expected at least one text to evaluate, got none")
+    shape = (len(texts), len(classes))
+    if found.shape != shape:
+        raise ValueError(f"probabilities: expected the shape {list(shape)}, got {list(found.shape)}")
+    if found.dtype.kind not in "fiub" or not ((found >= 0) & (found <= 1 + 1e-6)).all():
+        raise ValueError("probabilities: expected numbers from 0 to 1")
+    counted = np.array([len(text) for text in texts] if lengths is None else lengths, dtype=np.int32)
+    if counted.shape != (len(texts),):
+        raise ValueError(f"lengths: expected one for each of {len(texts)} texts, got the shape {list(counted.shape)}")
+    return found, counted

@@ -1,0 +1,225 @@
+"""An evaluation as one HTML page that needs nothing else: no script, no request, pictures within it.
+
+    report, history, facts, a function that explains errors -> values for ``page.html``, a template of Jinja2's
+                                                            -> a page, everything that is not ours escaped
+
+Jinja2 is there because torch needs it. The pictures are those of ``plots`` as SVG: their text is text, which the
+reader's own fonts show, and their black is the colour of the page's text, so that they are legible on a dark page too.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from textnn.evaluation.bootstrap import Interval
+from textnn.evaluation.metrics import WrongPrediction
+from textnn.evaluation.plots import History, PictureError, clean, draw
+from textnn.evaluation.report import EvaluationReport
+from textnn.evaluation.scored import ScoredReport
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from textnn.classifier import SentimentClassifier
+
+_MATRIX_CLASSES = 60
+_TEXT_CHARACTERS = 4000
+
+_PICTURES = {
+    "reliability": "Calibration. The bars are what was found; the line is what they would be if a probability meant "
+    "what it says. Below it, how many answers there are of each probability.",
+    "roc": "ROC curve: how many of a class are found, and how many others are taken for it, as the threshold falls. "
+    "Guessing is the dotted line.",
+    "length_accuracy": "Accuracy of short and of long texts, in groups of about as many, with 95 % intervals.",
+    "learning_curves": "Loss and accuracy of each epoch of training. Where the figures of the training go on improving "
+    "and those of the validation part do not, the network learns its texts by heart.",
+}
+
+
+def render(
+    report: ScoredReport,
+    title: str = "Evaluation",
+    facts: Mapping[str, Any] | None = None,
+    history: Iterable[Mapping[str, Any]] | None = None,
+    explain: Callable[[WrongPrediction], str] | None = None,
+    language: str = "en",
+) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    report
+        The evaluation. One that was made of counts has no pictures of probabilities.
+    title
+        Of the page.
+    facts
+        What the model is, by name; :func:`model_facts` has those of a classifier.
+    history
+        The classifier's ``history_``, for the learning curves.
+    explain
+        Called with each of the errors; returns HTML to put in the place of its text, in which everything is escaped
+        already. Where it raises ValueError the text stays as it is.
+    language
+        What the page's ``lang`` says; its own words are English.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    template = environment.from_string(files("textnn.evaluation").joinpath("page.html").read_text(encoding="utf-8"))
+    single = report if isinstance(report, EvaluationReport) else None
+    return template.render(
+        title=clean(title),
+        language=language,
+        several=single is None,
+        figures=_figures(report),
+        comparison="" if single is None else clean(single.comparison),
+        table=_class_table(report),
+        matrix=None if single is None else _matrix(single),
+        pictures=_pictures(report, None if history is None else list(history)),
+        errors=[_error(error, explain, report) for error in report.worst_errors],
+        facts={clean(str(name)): clean(str(value)) for name, value in (facts or {}).items()},
+    )
+
+
+def model_facts(classifier: SentimentClassifier) -> dict[str, Any]:
+    """Return what a fitted classifier is, for a reader: architecture, tokenizer, training and all options."""
+    tokenizer = classifier.tokenizer_.config()
+    history, calibration = classifier.history_, classifier.calibration_
+    return {
+        "architecture": classifier.model_.name,
+        "parameters": f"{sum(parameter.numel() for parameter in classifier.model_.parameters()):,}",
+        "tokenizer": " ".join(str(tokenizer[name]) for name in ("kind", "version") if name in tokenizer),
+        "vocabulary": f"{len(classifier.vocabulary_):,} tokens",
+        "trained on": f"{classifier.n_texts_:,} texts",
+        "epochs": f"{len(history)}, weights of epoch {classifier.best_epoch_}",
+        "seed": classifier.seed_,
+        "temperature": f"{classifier.temperature_:.4f}" + ("" if calibration else ", not fitted"),
+        # Also "epochs", which is how many were asked for.
+        **{f"option {name}": value for name, value in sorted(classifier.options_.items())},
+    }
+
+
+def _figures(report: Any) -> list[dict[str, str]]:
+    """Return the main figures, each with what it means."""
+    rows: list[tuple[str, float | None, Interval | None, str]]
+    if isinstance(report, EvaluationReport):
+        means = "the mean over the classes, however many texts each has, of F1: precision and recall in one"
+        rows = [
+            (
+                "Accuracy",
+                report.accuracy,
+                report.accuracy_interval,
+                f"the share of right ones of {report.texts:,} texts",
+            ),
+            ("Macro F1", report.macro.f1, report.macro_f1_interval, means),
+        ]
+    else:
+        rows = [
+            ("All labels right", report.accuracy, report.accuracy_interval, f"the share of {report.texts:,} texts"),
+            ("Micro F1", report.micro.f1, None, "precision and recall in one, over all labels together"),
+            ("Macro F1", report.macro.f1, None, "the mean of F1 over the labels, however many texts each has"),
+            ("Hamming loss", report.hamming_loss, None, "the share of wrong answers, one for each text and label"),
+        ]
+    rows += [
+        ("ROC-AUC", report.roc_auc, None, "how often a text of a class ranks above another one; 0.5 is guessing"),
+        ("Log loss", report.log_loss, None, "the mean of −ln of the probability of the truth; 0 is best"),
+        (
+            "Calibration error",
+            report.calibration_error,
+            None,
+            "how far probabilities are from what comes true, on average",
+        ),
+    ]
+    return [
+        {
+            "name": name,
+            "value": f"{value:.4f}",
+            "interval": "" if interval is None else f"95 % interval {interval}",
+            "meaning": meaning,
+        }
+        for name, value, interval, meaning in rows
+        if value is not None
+    ]
+
+
+def _class_table(report: Any) -> dict[str, Any]:
+    means = [report.macro] if isinstance(report, EvaluationReport) else [report.micro, report.macro]
+    header, rows = report._class_rows(report.per_class, means)
+    rows = [[_name(row[0]), *row[1:]] for row in rows]
+    return {"header": header, "classes": rows[: -len(means)], "means": rows[-len(means) :]}
+
+
+def _matrix(report: EvaluationReport) -> dict[str, Any] | None:
+    """Return the confusion matrix with the share that each cell is of its row, or None of one that is too large."""
+    if len(report.classes) > _MATRIX_CLASSES:
+        return None
+    rows = [
+        [(f"{count:,}", f"{count / max(sum(row), 1):.3f}", f"{count / max(sum(row), 1):.1%}") for count in row]
+        for row in report.confusion.tolist()
+    ]
+    names = [_name(label) for label in report.classes]
+    return {"names": names, "rows": list(zip(names, rows, strict=True))}
+
+
+def _pictures(report: ScoredReport, history: History | None) -> list[dict[str, Any]]:
+    found = []
+    for name, caption in _PICTURES.items():
+        try:
+            picture = draw(name, report, history, "svg").decode("utf-8")
+        except PictureError:
+            continue
+        found.append({"name": name, "svg": _inline(picture, name), "caption": caption})
+    return found
+
+
+def _inline(picture: str, name: str) -> Markup:
+    """Return an SVG file as a part of a page: ids of its own, the page's text colour for black, no background."""
+    from markupsafe import Markup
+
+    svg = picture[picture.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    # In tags alone: what stands between them may be a label.
+    svg = re.sub("<[^>]+>", lambda tag: _adapted(tag[0], name), svg)
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}" ', 1))
+
+
+def _adapted(tag: str, name: str) -> str:
+    if tag.startswith("<svg"):
+        tag = re.sub(r' (width|height)="[^"]*"', "", tag)
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    tag = re.sub(r'(url\(|href=")#', rf"\1#{name}-", tag)
+    # Black is the page's colour, and the white of the figure and the axes nothing.
+    return tag.replace("#000000", "currentColor").replace("fill: #ffffff", "fill: none")
+
+
+def _error(error: WrongPrediction, explain: Callable[[WrongPrediction], str] | None, report: Any) -> dict[str, Any]:
+    text: Any = clean(error.text)
+    if len(text) > _TEXT_CHARACTERS:
+        text = text[:_TEXT_CHARACTERS] + "…"
+    elif explain is not None:
+        from markupsafe import Markup
+
+        try:
+            text = Markup(clean(explain(error)))
+        except ValueError as reason:
+            warnings.warn(f"text {error.row + 1} is not explained: {reason}", UserWarning, stacklevel=2)
+    several = not isinstance(report, EvaluationReport)
+    names = {"predicted": error.predicted, "label": error.label}
+    shown = {
+        name: (" | ".join(map(_name, label)) or "none") if several and isinstance(label, tuple) else _name(label)
+        for name, label in names.items()
+    }
+    return {"text": text, "row": f"{error.row + 1:,}", "probability": f"{error.probability:.3f}", **shown}
+
+
+def _name(label: Any) -> str:
+    return clean(str(label)) or "(empty)"
