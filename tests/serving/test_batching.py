@@ -1,0 +1,175 @@
+"""textnn/serving/batching.py: requests of the same moment become one batch, and none of them is lost or harmed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from textnn.serving.batching import Batcher, ItemError, QueueFullError
+
+
+class Work:
+    """Doubles numbers; remembers the batches; can be held up, and fails on numbers below 0."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.go = threading.Event()
+        self.go.set()
+
+    def __call__(self, items: list[int]) -> Sequence[int]:
+        self.batches.append(items)
+        assert self.go.wait(10)
+        if any(item < 0 for item in items):
+            raise ValueError("below 0")
+        return [2 * item for item in items]
+
+
+def run(test: Callable[[Work], Coroutine[Any, Any, None]]) -> Work:
+    work = Work()
+    asyncio.run(test(work))
+    return work
+
+
+def make(work: Work, max_batch: int = 8, max_wait: float = 0.0, max_queue: int = 100) -> Batcher[int, int]:
+    return Batcher(work, max_batch, max_wait, max_queue, "test")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never came to that")
+
+
+def test_each_submission_gets_the_results_of_its_own_items_in_order() -> None:
+    async def test(work: Work) -> None:
+        batcher = make(work, max_batch=4)
+        found = await asyncio.gather(*(batcher.submit(list(range(n))) for n in range(1, 8)))
+        assert found == [[2 * item for item in range(n)] for n in range(1, 8)]
+
+    assert all(len(batch) <= 4 for batch in run(test).batches)
+
+
+def test_what_comes_within_the_wait_is_one_batch() -> None:
+    async def test(work: Work) -> None:
+        batcher = make(work, max_wait=0.2)
+        first = batcher.submit([1])
+        await asyncio.sleep(0.01)
+        await asyncio.gather(first, batcher.submit([2]))
+
+    assert run(test).batches == [[1, 2]]
+
+
+def test_a_full_batch_does_not_wait() -> None:
+    async def test(work: Work) -> None:
+        batcher = make(work, max_batch=2, max_wait=60)
+        first = batcher.submit([1])
+        await asyncio.sleep(0.01)
+        await asyncio.wait_for(asyncio.gather(first, batcher.submit([2])), 10)
+
+    assert run(test).batches == [[1, 2]]
+
+
+def test_a_batch_does_not_wait_when_nothing_more_is_coming() -> None:
+    async def test(work: Work) -> None:
+        coming = True
+        batcher: Batcher[int, int] = Batcher(work, 8, 60.0, 100, "test", more_to_come=lambda: coming)
+        first = batcher.submit([1])
+        await asyncio.sleep(0.01)
+        assert not work.batches
+        coming = False  # what was on its way is here
+        await asyncio.wait_for(asyncio.gather(first, batcher.submit([2])), 10)
+        assert await asyncio.wait_for(batcher.submit([3]), 10) == [6]
+
+    assert run(test).batches == [[1, 2], [3]]
+
+
+def test_what_comes_while_a_batch_is_at_work_is_the_next_batch() -> None:
+    async def test(work: Work) -> None:
+        batcher = make(work)
+        work.go.clear()
+        first = batcher.submit([0])
+        await until(lambda: bool(work.batches))
+        others = [batcher.submit([number]) for number in (1, 2, 3)]
+        assert batcher.waiting == 3
+        work.go.set()
+        await asyncio.gather(first, *others)
+
+    assert run(test).batches == [[0], [1, 2, 3]]
+
+
+def test_a_large_submission_is_spread_over_batches() -> None:
+    async def test(work: Work) -> None:
+        assert await make(work, max_batch=4).submit(list(range(10))) == list(range(0, 20, 2))
+
+    assert [len(batch) for batch in run(test).batches] == [4, 4, 2]
+
+
+def test_an_item_that_fails_harms_no_other() -> None:
+    async def test(work: Work) -> None:
+        batcher = make(work, max_wait=0.05)
+        good, bad, also_good = batcher.submit([1, 2]), batcher.submit([3, -4, -5]), batcher.submit([6])
+        assert await good == [2, 4]
+        assert await also_good == [12]
+        with pytest.raises(ItemError) as caught:
+            await bad
+        assert caught.value.position == 1
+        assert isinstance(caught.value.__cause__, ValueError)
+
+    run(test)
+
+
+def test_work_that_loses_a_result_is_a_failure_and_no_hang() -> None:
+    async def test(_: Work) -> None:
+        batcher: Batcher[int, int] = Batcher(lambda items: [], 8, 0.0, 100, "test")
+        with pytest.raises(ItemError):
+            await asyncio.wait_for(batcher.submit([1, 2]), 10)
+
+    run(test)
+
+
+def test_a_submission_that_is_given_up_leaves_the_queue() -> None:
+    async def test(work: Work) -> None:
+        batcher = make(work, max_queue=3)
+        work.go.clear()
+        first = batcher.submit([0])
+        await until(lambda: bool(work.batches))
+        given_up, kept = batcher.submit([1, 2]), batcher.submit([3])
+        with pytest.raises(QueueFullError):
+            batcher.submit([4])
+        given_up.cancel()
+        await asyncio.sleep(0)
+        assert batcher.waiting == 1
+        late = batcher.submit([5, 6])  # there is room again
+        work.go.set()
+        assert await asyncio.gather(first, kept, late) == [[0], [6], [10, 12]]
+
+    assert run(test).batches == [[0], [3, 5, 6]]
+
+
+def test_a_submission_that_is_given_up_at_work_harms_no_other() -> None:
+    async def test(work: Work) -> None:
+        batcher = make(work, max_wait=0.02)
+        work.go.clear()
+        given_up, kept = batcher.submit([1]), batcher.submit([2])
+        await until(lambda: bool(work.batches))
+        given_up.cancel()
+        work.go.set()
+        assert await kept == [4]
+
+    assert run(test).batches == [[1, 2]]
+
+
+def test_drain_waits_for_everything() -> None:
+    async def test(work: Work) -> None:
+        batcher = make(work, max_batch=1)
+        futures = [batcher.submit([number]) for number in range(5)]
+        await batcher.drain()
+        assert all(future.done() for future in futures)
+
+    run(test)

@@ -1,0 +1,372 @@
+"""The HTTP interface: what goes in, what comes out, and how a mistake is told."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_models import train
+from starlette.testclient import TestClient
+
+from textnn import SentimentClassifier
+from textnn.serving import Settings, create_app
+from textnn.serving.guard import HEADERS
+
+Serve = Callable[..., TestClient]
+JSON = {"Content-Type": "application/json"}
+REVIEW = "房间很好"
+HOSTILE = [
+    "",
+    " \n",
+    "😀😀",
+    "\u0000",
+    "</p><script>alert(1)</script>",
+    "未见过的字鱻",
+    "好" * 5000,
+    "e\u0301 \u202e",
+]
+
+
+def error_of(response: Any, status: int) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    content = response.json()
+    assert set(content) == {"error"}
+    assert {"code", "message"} <= set(content["error"]) <= {"code", "message", "field"}
+    return dict(content["error"])
+
+
+def test_a_text_gets_its_label_and_all_probabilities(client: TestClient, classifier: SentimentClassifier) -> None:
+    found = client.post("/predict", json={"text": REVIEW}).json()
+    row = classifier.predict_proba([REVIEW])[0]
+    assert found["label"] == classifier.predict([REVIEW])[0] == "good"
+    assert found["probability"] == pytest.approx(row.max())
+    assert [one["label"] for one in found["probabilities"]] == ["bad", "good"]
+    assert [one["probability"] for one in found["probabilities"]] == pytest.approx(row.tolist())
+
+
+def test_several_texts_get_theirs_in_order_whatever_is_in_them(
+    client: TestClient, classifier: SentimentClassifier
+) -> None:
+    found = client.post("/predict", json={"texts": HOSTILE}).json()["predictions"]
+    expected: list[Any] = classifier.predict(HOSTILE).tolist()
+    assert [one["label"] for one in found] == [None, None, *expected[2:]]
+
+
+def test_a_text_with_nothing_in_it_has_no_prediction(client: TestClient) -> None:
+    nothing = {"label": None, "probability": None, "probabilities": None}
+    assert client.post("/predict", json={"text": " "}).json() == nothing
+
+
+@pytest.mark.parametrize(
+    "labels", [(0, 1), (True, False), ("<b>", "好\ud800"), ((1, "a"), (2, "b")), (1, "1")], ids=repr
+)
+def test_labels_stay_json_values_where_they_can(serve: Serve, labels: tuple[Any, Any]) -> None:
+    texts = ["好", "差"] * 20
+    client = serve(train().set_params(epochs=1).fit(texts, list(labels) * 20))
+    found = client.post("/predict", json={"text": "好"}).json()
+    plain = [label if not isinstance(label, tuple) else str(label) for label in labels]
+    assert {(type(one["label"]), one["label"]) for one in found["probabilities"]} == {(type(x), x) for x in plain}
+    for label in plain:  # and are understood
+        explained = client.post("/explain", content=json.dumps({"text": "好", "label": label}), headers=JSON)
+        if isinstance(label, str) and "\ud800" in label:
+            error_of(explained, 400)  # no valid Unicode, and so no valid JSON
+        else:
+            assert explained.status_code == 200, explained.text
+            assert explained.json()["label"] == label
+
+
+def test_a_model_of_several_labels_lists_those_above_their_thresholds(serve: Serve) -> None:
+    labels: list[Any] = [["price"] if number % 2 else ["price", "room"] for number in range(200)]
+    classifier = train(labels, threshold=0.3)
+    client = serve(classifier)
+    found = client.post("/predict", json={"texts": [REVIEW, ""]}).json()["predictions"]
+    assert found[0]["labels"] == classifier.predict([REVIEW])[0]
+    assert "label" not in found[0]
+    assert found[1] == {"labels": None, "probabilities": None}
+    assert client.get("/model").json()["thresholds"] == [0.3, 0.3]
+    assert client.post("/explain", json={"text": REVIEW, "label": "room"}).json()["label"] == "room"
+
+
+def test_a_sigmoid_of_two_classes_has_both_probabilities(serve: Serve) -> None:
+    found = serve(train(output="sigmoid")).post("/predict", json={"text": REVIEW}).json()
+    assert sum(one["probability"] for one in found["probabilities"]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_an_explanation_is_that_of_the_classifier(
+    client: TestClient, classifier: SentimentClassifier, text: str
+) -> None:
+    found = client.post("/explain", json={"text": text, "label": "bad"})
+    assert found.status_code == 200, found.text
+    expected = json.loads(json.dumps(classifier.explain(text, "bad").to_dict()))
+    assert found.json()["tokens"] == expected["tokens"]
+    assert found.json()["label"] == "bad"
+
+
+def test_by_default_the_predicted_class_is_explained(client: TestClient) -> None:
+    assert client.post("/explain", json={"text": REVIEW}).json()["label"] == "good"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "part"),
+    [
+        (b"", 400, "invalid_json", "JSON"),
+        (b"{", 400, "invalid_json", "JSON"),
+        (b'{"text": "\\ud800"}', 400, "invalid_json", "JSON"),
+        (b'{"text": "\xff"}', 400, "invalid_json", "JSON"),
+        (b"[" * 100_000, 400, "invalid_json", "recursion"),
+        (b"[]", 422, "invalid_request", "object"),
+        (b"{}", 422, "invalid_request", "either 'text'"),
+        (b'{"text": NaN}', 422, "invalid_request", "text"),
+        (b'{"text": 1e999}', 422, "invalid_request", "text"),
+        (b'{"text": ["a"]}', 422, "invalid_request", "text"),
+        (b'{"text": "a", "texts": ["b"]}', 422, "invalid_request", "either 'text'"),
+        (b'{"texts": ["a", null]}', 422, "invalid_request", "texts[1]"),
+        (b'{"texts": "abc"}', 422, "invalid_request", "texts"),
+        (b'{"texts": []}', 422, "no_texts", "at least one"),
+        (b'{"text": "a", "x\\u597d": 1}', 422, "invalid_request", "x?"),
+        (json.dumps({"texts": ["a"] * 257}).encode(), 422, "too_many_texts", "at most 256, got 257"),
+        (json.dumps({"texts": ["a", "a" * 10_001]}).encode(), 422, "text_too_long", "texts[1]"),
+        (json.dumps({"text": "a" * 10_001}).encode(), 422, "text_too_long", "10,001"),
+        (json.dumps({"text": "a" * (1 << 20)}).encode(), 413, "body_too_large", "1,048,576 bytes"),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, bytes) else None,
+)
+def test_a_mistake_is_told_in_one_form(client: TestClient, body: bytes, status: int, code: str, part: str) -> None:
+    error = error_of(client.post("/predict", content=body, headers=JSON), status)
+    assert error["code"] == code
+    assert part in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"label": "good"}, "text"),
+        ({"text": "a", "label": "neither"}, "label"),
+        ({"text": "a", "label": {"a": 1}}, "label"),
+        ({"text": "a", "method": "guess"}, "method"),
+        ({"text": "a", "method": 5}, "method"),
+    ],
+)
+def test_an_explanation_that_cannot_be_given_says_why(client: TestClient, body: dict[str, Any], field: str) -> None:
+    assert error_of(client.post("/explain", json=body), 422)["field"] == field
+
+
+def test_other_types_methods_and_paths_are_refused_in_the_same_form(client: TestClient) -> None:
+    assert error_of(client.post("/predict", data={"text": "a"}), 415)["code"] == "unsupported_media_type"
+    assert error_of(client.get("/predict"), 405)["code"] == "method_not_allowed"
+    for path in ("/nothing", "/docs", "/static/../app.py", "/static/", "/predict/"):
+        assert error_of(client.get(path), 404)["code"] == "not_found"
+
+
+NAMES = st.sampled_from(["text", "texts", "label", "method"])
+BODIES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=BODIES | st.dictionaries(NAMES, BODIES), raw=st.binary())
+def test_no_body_makes_the_server_fail(client: TestClient, body: Any, raw: bytes) -> None:
+    for path in ("/predict", "/explain"):
+        for content in (json.dumps(body).encode(), raw):
+            response = client.post(path, content=content, headers=JSON)
+            assert response.status_code in (200, 400, 422), (content, response.text)
+            if response.status_code != 200:
+                error_of(response, response.status_code)
+
+
+class Failing:
+    """A classifier whose predictions fail for some texts, with a message that holds the text."""
+
+    def __init__(self, inner: SentimentClassifier) -> None:
+        self._inner = inner
+        self.go = threading.Event()
+        self.go.set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def predict_proba(self, texts: list[str]) -> np.ndarray[Any, Any]:
+        assert self.go.wait(20)
+        if any("secret" in text for text in texts):
+            raise RuntimeError(f"cannot classify {texts}")
+        return self._inner.predict_proba(texts)
+
+
+@pytest.fixture
+def failing(classifier: SentimentClassifier) -> Failing:
+    return Failing(classifier)
+
+
+def test_a_failure_tells_the_client_a_number_and_the_log_no_text(
+    serve: Serve, failing: Failing, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = serve(failing, max_wait=100)
+    with caplog.at_level(logging.DEBUG), ThreadPoolExecutor(2) as pool:
+        bad = pool.submit(client.post, "/predict", json={"text": "my secret"})
+        good = pool.submit(client.post, "/predict", json={"text": REVIEW})
+        error = error_of(bad.result(), 500)
+        assert good.result().json()["label"] == "good"
+    number = error["message"].rsplit(" ", 1)[1].rstrip(".")
+    record = next(one for one in caplog.records if number in one.getMessage())
+    assert "predict_proba" in record.getMessage()
+    assert "secret" not in error["message"] + "".join(one.getMessage() for one in caplog.records)
+
+
+def test_no_answer_in_time_is_a_504_and_a_full_queue_a_503(serve: Serve, failing: Failing) -> None:
+    client = serve(failing, timeout=0.2, max_queue=2, max_texts=2)
+    failing.go.clear()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.post, "/predict", json={"text": "a"})
+        time.sleep(0.1)
+        second = pool.submit(client.post, "/predict", json={"texts": ["b", "c"]})
+        time.sleep(0.05)
+        full = client.post("/predict", json={"text": "d"})
+        assert error_of(full, 503)["code"] == "overloaded"
+        assert int(full.headers["Retry-After"]) >= 1
+        for late in (first, second):
+            assert error_of(late.result(), 504)["code"] == "timeout"
+    failing.go.set()
+    assert client.post("/predict", json={"text": REVIEW}).json()["label"] == "good"
+
+
+def test_requests_of_the_same_moment_are_classified_together(serve: Serve, failing: Failing) -> None:
+    client = serve(failing)
+    failing.go.clear()
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(client.post, "/predict", json={"text": text}) for text in ["很好", "很差"] * 4]
+        time.sleep(0.3)
+        failing.go.set()
+        assert [one.result().json()["label"] for one in waiting] == ["good", "bad"] * 4
+    figures = client.get("/metrics").text
+    assert "textnn_batch_texts_sum 8.0" in figures
+    batches = float(figures.split("textnn_batch_texts_count ")[1].split()[0])
+    assert batches <= 3
+
+
+def test_health_says_when_the_server_ends(client: TestClient) -> None:
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.head("/healthz").status_code == 200
+    state = client.app.state.serving  # type: ignore[attr-defined]
+    state.draining = state.closing = True
+    response = client.get("/healthz")
+    assert (response.status_code, response.json()) == (503, {"status": "shutting down"})
+    assert response.headers["connection"] == "close"
+
+
+def test_the_model_is_described(client: TestClient, classifier: SentimentClassifier) -> None:
+    facts = client.get("/model").json()
+    assert facts["classes"] == ["bad", "good"]
+    assert facts["architecture"] == "textcnn"
+    assert facts["tokenizer"]["kind"] == "char"
+    assert facts["training_texts"] == classifier.n_texts_
+    assert facts["limits"]["max_text"] == 10_000
+
+
+def test_figures_are_kept_of_each_application_alone(serve: Serve, classifier: SentimentClassifier) -> None:
+    one, other = serve(classifier), serve(classifier)
+    one.post("/predict", json={"texts": ["a", "b"]})
+    one.post("/predict", content=b"x", headers=JSON)
+    one.get("/" + "a" * 50)
+    figures = one.get("/metrics").text
+    assert 'textnn_requests_total{path="/predict",status="200"} 1.0' in figures
+    assert 'textnn_requests_total{path="other",status="404"} 1.0' in figures
+    assert 'textnn_rejected_total{reason="invalid_json"} 1.0' in figures
+    assert "textnn_texts_total 2.0" in figures
+    assert "/predict" not in other.get("/metrics").text
+
+
+def test_every_answer_forbids_what_is_external(client: TestClient) -> None:
+    answers = [client.get("/"), client.get("/nothing"), client.post("/predict", content=b""), client.get("/metrics")]
+    for answer in answers:
+        for name, value in HEADERS.items():
+            assert answer.headers[name] == value
+    assert "frame-ancestors 'none'" in HEADERS["Content-Security-Policy"]
+
+
+def test_the_page_has_a_title_that_is_no_markup_and_parts_of_its_own_alone(
+    serve: Serve, classifier: SentimentClassifier
+) -> None:
+    client = serve(classifier, title="<i>评论</i> & co")
+    page = client.get("/")
+    assert "<title>&lt;i&gt;评论&lt;/i&gt; &amp; co</title>" in page.text
+    for name in ("page.css", "page.js", "words.js", "icon.svg"):
+        part = client.get(f"/static/{name}")
+        assert part.status_code == 200
+        assert "//" not in part.text.replace("http://www.w3.org/2000/svg", "").replace("// ", "")
+        again = client.get(f"/static/{name}", headers={"If-None-Match": part.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+    assert "innerHTML" not in client.get("/static/page.js").text
+
+
+def test_the_description_has_examples_and_all_errors(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()
+    predict = described["paths"]["/predict"]["post"]
+    assert {"200", "400", "408", "413", "415", "422", "429", "500", "503", "504"} <= set(predict["responses"])
+    examples = predict["requestBody"]["content"]["application/json"]["examples"]
+    for example in examples.values():
+        assert client.post("/predict", json=example["value"]).status_code == 200
+    assert "/explain" in described["paths"]
+
+
+def test_a_proxy_may_show_the_server_under_another_path(serve: Serve, classifier: SentimentClassifier) -> None:
+    client = serve(classifier, root_path="/reviews")
+    for prefix in ("", "/reviews"):  # whether or not the proxy takes the prefix away
+        assert client.post(f"{prefix}/predict", json={"text": REVIEW}).json()["label"] == "good"
+    assert 'path="/predict",status="200"} 2.0' in client.get("/metrics").text
+    assert client.get("/openapi.json").json()["servers"] == [{"url": "/reviews"}]
+
+
+def test_only_a_fitted_classifier_is_served() -> None:
+    from sklearn.exceptions import NotFittedError
+
+    with pytest.raises(NotFittedError):
+        create_app(SentimentClassifier())
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        ({"max_batch": 0}, "max_batch: expected 1"),
+        ({"max_wait": -1}, "max_wait"),
+        ({"timeout": float("nan")}, "timeout"),
+        ({"max_texts": 2000}, "max_texts: expected at most max_queue"),
+        ({"rate_limit": "often"}, "600/minute"),
+        ({"root_path": "reviews"}, "root_path"),
+    ],
+    ids=str,
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], part: str) -> None:
+    with pytest.raises(ValueError, match=part):
+        Settings(**settings)
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, classifier: SentimentClassifier) -> None:
+    import importlib.util
+
+    from typer import Typer
+    from typer.testing import CliRunner
+
+    from textnn_cli.serve import serve
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "fastapi" else find(name))
+    with pytest.raises(ImportError, match=r"serving needs fastapi: pip install 'textnn\[serve\]'"):
+        create_app(classifier)
+    app = Typer()
+    app.command()(serve)
+    result = CliRunner().invoke(app, ["model"])
+    assert result.exit_code == 1
+    assert "pip install 'textnn[serve]'" in result.output

@@ -1,0 +1,156 @@
+"""What every request passes on its way in and every answer on its way out.
+
+    in:  is the host known? -> is there room? -> may this client ask again? -> application
+    out: errors in one form -> security headers -> figures
+
+The headers forbid the page to load anything from elsewhere or to be shown within another page.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from textnn.serving.errors import GoneError, ServingError, internal_error
+from textnn.serving.limits import RateLimiter
+from textnn.serving.metrics import Metrics
+from textnn.serving.settings import Settings
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+
+WORK = ("/predict", "/explain")
+"""The paths that cost something."""
+
+GONE = 499
+"""The status under which a client is counted that went away before its answer."""
+
+
+@dataclass
+class State:
+    """What is going on in a server.
+
+    Attributes
+    ----------
+    draining
+        Whether it is about to end, and should be sent nothing more.
+    closing
+        Whether it takes no more connections: those that are open are closed after their next answer.
+    working
+        Requests to :data:`WORK` that are under way.
+    arriving
+        Requests for predictions whose body is being read.
+    """
+
+    draining: bool = False
+    closing: bool = False
+    working: int = 0
+    arriving: int = 0
+
+
+class Guard:
+    """ASGI middleware around the application.
+
+    Parameters
+    ----------
+    app
+        What it guards.
+    settings, metrics, state
+        Of the server.
+    paths
+        The paths that figures are kept of; all others are counted together.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, state: State, paths: frozenset[str]) -> None:
+        self._app, self._settings, self._metrics, self._state = app, settings, metrics, state
+        self._paths = paths
+        self._limiter = RateLimiter(settings) if settings.limited else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._settings.root_path:
+            scope = {**scope, "root_path": self._settings.root_path}
+        started, path = time.perf_counter(), _local_path(scope)
+        work = path in WORK and scope["method"] == "POST"
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", []), *_HEADERS]
+                if self._state.closing:
+                    message["headers"].append((b"connection", b"close"))
+            await send(message)
+
+        self._metrics.in_flight.inc()
+        self._state.working += work
+        try:
+            self._check_host(scope)
+            if work:
+                self._admit(scope)
+            await self._app(scope, receive, sending)
+        except GoneError:
+            status = status or GONE
+        except Exception as error:
+            refusal = error if isinstance(error, ServingError) else internal_error(error)
+            if status:  # an answer is half sent: all that is left is to break it off
+                raise RuntimeError("an answer was broken off") from None
+            await self.refuse(refusal, scope, receive, sending)
+        finally:
+            self._state.working -= work
+            self._metrics.in_flight.dec()
+            known = path if path in self._paths else "other"
+            self._metrics.count(known, status or GONE, time.perf_counter() - started)
+
+    async def refuse(self, error: ServingError, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with an error."""
+        if error.status not in (404, 405, 500):
+            self._metrics.rejected.labels(error.code).inc()
+        await error.response()(scope, receive, send)
+
+    def _check_host(self, scope: Scope) -> None:
+        allowed = self._settings.allowed_hosts
+        if not allowed:
+            return
+        host = next((value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"), "")
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        if not any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in allowed):
+            raise ServingError(421, "unknown_host", "This server does not answer for the name in the Host header.")
+
+    def _admit(self, scope: Scope) -> None:
+        if self._state.working > self._settings.max_queue:
+            raise ServingError(503, "overloaded", "Too many requests are under way; try again.", retry_after=1)
+        client: Any = scope.get("client") or ("",)
+        wait = self._limiter.hit(client[0]) if self._limiter else None
+        if wait is not None:
+            raise ServingError(
+                429,
+                "rate_limited",
+                f"Expected at most {self._settings.rate_limit} requests of one client; try again later.",
+                retry_after=wait,
+            )
+
+
+def _local_path(scope: Scope) -> str:
+    """Return the path without the one under which a proxy shows the server."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path[len(root) :] if root and path.startswith(root + "/") else path

@@ -1,0 +1,110 @@
+"""What a server may be asked for and how much of it; checked when it is made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits, batching and looks of a served classifier.
+
+    Parameters
+    ----------
+    max_batch
+        Texts that are classified at once, at most.
+    max_wait
+        Milliseconds for which a batch waits for requests whose body is still arriving, unless it is full. Requests that
+        come while a batch is at work are the next batch in any case.
+    max_queue
+        Texts that wait for a batch, and requests that are under way, at most; what comes beyond is refused with 503.
+    max_explanations
+        Explanations that wait for their turn, at most.
+    max_text
+        Characters of a text.
+    max_texts
+        Texts of a request.
+    max_body
+        Bytes of a request's body.
+    rate_limit
+        Requests of one client, as ``"600/minute"``; ``"0"``: no limit. Only predictions and explanations count.
+    max_clients
+        Clients that are counted for themselves; what comes from others in the same window is counted together.
+    timeout
+        Seconds after which a request is given up.
+    title
+        Of the page.
+    root_path
+        The path under which a proxy shows the server, ``"/reviews"`` say.
+    allowed_hosts
+        Names that a request's Host header may have, ``"*.example.org"`` for all in a domain; empty: any.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or the rate limit cannot be read.
+    ImportError
+        If the library for rate limits is not installed.
+    """
+
+    max_batch: int = 64
+    max_wait: float = 2.0
+    max_queue: int = 1024
+    max_explanations: int = 32
+    max_text: int = 10_000
+    max_texts: int = 256
+    max_body: int = 1 << 20
+    rate_limit: str = "600/minute"
+    max_clients: int = 10_000
+    timeout: float = 30.0
+    title: str = "textnn"
+    root_path: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        counts = ("max_batch", "max_queue", "max_explanations", "max_text", "max_texts", "max_body", "max_clients")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        if not 0 <= self.max_wait <= 1000:
+            raise ValueError(f"max_wait: expected 0 to 1000 milliseconds, got {self.max_wait:g}")
+        if not 0 < self.timeout < math.inf:
+            raise ValueError(f"timeout: expected a number of seconds above 0, got {self.timeout:g}")
+        if self.max_texts > self.max_queue:
+            raise ValueError(
+                f"max_texts: expected at most max_queue, {self.max_queue}, got {self.max_texts}: "
+                "a request of so many texts would never be accepted"
+            )
+        if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
+            raise ValueError(f"root_path: expected a path like '/reviews', got {self.root_path!r}")
+        if self.limited:
+            require()
+            from limits import parse
+
+            try:
+                parse(self.rate_limit)
+            except ValueError:
+                raise ValueError(
+                    f"rate_limit: expected a number and a time like '600/minute', or '0', got {self.rate_limit!r}"
+                ) from None
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a rate limit."""
+        return self.rate_limit.strip() not in ("", "0")
+
+
+def require() -> None:
+    """Check that what serving needs is installed.
+
+    Raises
+    ------
+    ImportError
+        If not; the message says what to install.
+    """
+    from importlib.util import find_spec
+
+    needed = {"fastapi": "fastapi", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client", "limits": "limits"}
+    if missing := [name for module, name in needed.items() if find_spec(module) is None]:
+        raise ImportError(f"serving needs {', '.join(missing)}: pip install 'textnn[serve]'")

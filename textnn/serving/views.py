@@ -1,0 +1,106 @@
+"""A classifier as JSON: what it is, what it predicts, and which class a client means.
+
+Labels may be any hashable values. Strings, numbers and booleans stay what they are, others become their text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from textnn.evaluation.report import plain_label
+from textnn.serving.errors import ServingError
+from textnn.serving.settings import Settings
+from textnn.version import __version__
+
+if TYPE_CHECKING:
+    from textnn.classifier import SentimentClassifier
+
+Table = np.ndarray[Any, np.dtype[Any]]
+
+
+class ModelView:
+    """What clients see of a fitted classifier.
+
+    Parameters
+    ----------
+    classifier
+        The classifier.
+    """
+
+    def __init__(self, classifier: SentimentClassifier) -> None:
+        self._classifier = classifier
+        self._classes: list[Any] = classifier.classes_.tolist()
+        self._plain = [json_label(label) for label in self._classes]
+        self._thresholds = classifier.thresholds_
+
+    def facts(self, settings: Settings) -> dict[str, Any]:
+        """Return what the model is, and the limits of the server."""
+        classifier = self._classifier
+        thresholds = None if self._thresholds is None else self._thresholds.tolist()
+        return {
+            "title": settings.title,
+            "architecture": classifier.architecture,
+            "classes": self._plain,
+            "multilabel": classifier.multilabel_,
+            "thresholds": thresholds,
+            "tokenizer": {name: str(classifier.tokenizer_.config().get(name, "")) for name in ("kind", "version")},
+            "vocabulary": len(classifier.vocabulary_),
+            "parameters": sum(parameter.numel() for parameter in classifier.model_.parameters()),
+            "training_texts": classifier.n_texts_,
+            "textnn": __version__,
+            "limits": {name: getattr(settings, name) for name in ("max_text", "max_texts", "max_body", "rate_limit")},
+        }
+
+    def predictions(self, texts: Sequence[str], rows: Sequence[Table]) -> list[dict[str, Any]]:
+        """Return a prediction for each text, as ``textnn predict`` makes them: none for a text with nothing in it.
+
+        Parameters
+        ----------
+        texts
+            The texts.
+        rows
+            Probabilities [classes] of those of them that have something in them.
+        """
+        found = iter(rows)
+        return [self._prediction(next(found) if text.strip() else None) for text in texts]
+
+    def _prediction(self, row: Table | None) -> dict[str, Any]:
+        numbers = None if row is None else row.tolist()
+        all_of_them = numbers and [
+            {"label": label, "probability": number} for label, number in zip(self._plain, numbers, strict=True)
+        ]
+        if self._thresholds is not None:
+            chosen = None if row is None else (row >= self._thresholds).tolist()
+            labels = chosen and [label for label, reached in zip(self._plain, chosen, strict=True) if reached]
+            return {"labels": labels, "probabilities": all_of_them}
+        if row is None or numbers is None:
+            return {"label": None, "probability": None, "probabilities": None}
+        best = int(row.argmax())
+        return {"label": self._plain[best], "probability": numbers[best], "probabilities": all_of_them}
+
+    def find_label(self, wanted: Any) -> Any:
+        """Return the class that a client means: by value and type, or else by its text.
+
+        Raises
+        ------
+        ServingError
+            If there is none, or several are written like that.
+        """
+        for label, plain in zip(self._classes, self._plain, strict=True):
+            if type(plain) is type(wanted) and plain == wanted:
+                return label
+        alike = [label for label in self._classes if isinstance(wanted, str) and str(label) == wanted]
+        if len(alike) == 1:
+            return alike[0]
+        known = ", ".join(map(repr, self._plain[:20]))
+        raise ServingError(422, "unknown_label", f"label: expected one of the classes {known}.", "label")
+
+
+def json_label(label: Any) -> Any:
+    """Return a label as a JSON value; one that JSON does not know as its text."""
+    plain = plain_label(label)
+    return str(plain) if isinstance(plain, float) and not math.isfinite(plain) else plain

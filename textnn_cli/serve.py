@@ -1,0 +1,137 @@
+"""``textnn serve``: a saved model behind HTTP, and a page to try it on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from textnn_cli.common import RunError, Threads, TokenizerName, command_errors, load_model, note, set_threads
+
+LIMITS = "Limits"
+BATCHES = "Batches"
+NETWORK = "Network"
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+@command_errors
+def serve(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Directory of a saved model.")],
+    host: Annotated[
+        str, typer.Option("--host", rich_help_panel=NETWORK, help="Address to listen on; 0.0.0.0 or :: for all.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, metavar="N", rich_help_panel=NETWORK, help="0: any free one.")
+    ] = 8000,
+    root_path: Annotated[
+        str,
+        typer.Option("--root-path", metavar="/PATH", rich_help_panel=NETWORK, help="Where a proxy shows the server."),
+    ] = "",
+    forwarded_allow_ips: Annotated[
+        str,
+        typer.Option(
+            "--forwarded-allow-ips",
+            metavar="IPS",
+            rich_help_panel=NETWORK,
+            help="Proxies whose X-Forwarded-For is believed: addresses or networks, with commas between them.",
+        ),
+    ] = "",
+    allowed_hosts: Annotated[
+        str,
+        typer.Option(
+            "--allowed-hosts",
+            metavar="NAMES",
+            rich_help_panel=NETWORK,
+            help="Host names to answer for, with commas between them, *.example.org for a domain; any if not given.",
+        ),
+    ] = "",
+    max_batch: Annotated[
+        int,
+        typer.Option(
+            "--max-batch", min=1, metavar="N", rich_help_panel=BATCHES, help="Texts classified at once at most."
+        ),
+    ] = 64,
+    max_wait: Annotated[
+        float,
+        typer.Option(
+            "--max-wait",
+            min=0,
+            max=1000,
+            metavar="MS",
+            rich_help_panel=BATCHES,
+            help="How long a batch waits for requests on their way.",
+        ),
+    ] = 2.0,
+    max_queue: Annotated[
+        int,
+        typer.Option(
+            "--max-queue", min=1, metavar="N", rich_help_panel=BATCHES, help="Texts that wait at most; others: 503."
+        ),
+    ] = 1024,
+    max_text: Annotated[
+        int, typer.Option("--max-text", min=1, metavar="CHARS", rich_help_panel=LIMITS, help="Length of a text.")
+    ] = 10_000,
+    max_texts: Annotated[
+        int, typer.Option("--max-texts", min=1, metavar="N", rich_help_panel=LIMITS, help="Texts of a request.")
+    ] = 256,
+    max_body: Annotated[
+        int, typer.Option("--max-body", min=1, metavar="BYTES", rich_help_panel=LIMITS, help="Size of a request.")
+    ] = 1 << 20,
+    rate_limit: Annotated[
+        str,
+        typer.Option("--rate-limit", metavar="N/TIME", rich_help_panel=LIMITS, help="Requests of one client; 0: any."),
+    ] = "600/minute",
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.001, metavar="S", rich_help_panel=LIMITS, help="For one request.")
+    ] = 30.0,
+    title: Annotated[str, typer.Option("--title", help="Of the page.")] = "textnn",
+    tokenizer: TokenizerName = None,
+    threads: Threads = None,
+    log_level: Annotated[str, typer.Option("--log-level", metavar="|".join(LEVELS), help="What to log.")] = "info",
+    access_log: Annotated[
+        bool, typer.Option("--access-log/--no-access-log", help="Log a line for each request, without its text.")
+    ] = True,
+) -> None:
+    """Serve a model over HTTP, with a page to try it on.
+
+    POST /predict takes {"text": "..."} or {"texts": [...]}, POST /explain says
+    what each word contributes, GET /openapi.json describes everything. What
+    comes in the same moment is classified together. Ctrl-C or SIGTERM ends
+    the server when all requests are answered; a second one ends it at once.
+
+    [bold]Examples[/]
+
+      textnn serve model/
+      textnn serve model/ --host 0.0.0.0 --port 80 --rate-limit 60/minute
+      curl localhost:8000/predict -H 'Content-Type: application/json' -d '{"text": "房间很干净"}'
+    """
+    if log_level not in LEVELS:
+        raise typer.BadParameter(f"expected {', '.join(LEVELS)}, got {log_level!r}", param_hint="--log-level")
+    from textnn.serving import Settings, create_app, require
+
+    try:
+        require()
+    except ImportError as error:
+        raise RunError(str(error)) from None
+    settings = Settings(
+        max_batch=max_batch,
+        max_wait=max_wait,
+        max_queue=max_queue,
+        max_text=max_text,
+        max_texts=max_texts,
+        max_body=max_body,
+        rate_limit=rate_limit,
+        timeout=timeout,
+        title=title,
+        root_path=root_path,
+        allowed_hosts=tuple(name.strip().lower() for name in allowed_hosts.split(",") if name.strip()),
+    )
+    from textnn.serving.server import open_sockets, run
+
+    # A port that is taken is found out before a model is read; it listens when that is ready.
+    sockets = open_sockets(host, port)
+    set_threads(threads)
+    app = create_app(load_model(model, tokenizer, True), settings)
+    shown = f"[{host}]" if ":" in host else host
+    note(f"{model} is served at http://{shown}:{sockets[0].getsockname()[1]}", quiet=log_level in LEVELS[2:])
+    run(app, sockets, settings, forwarded_allow_ips, log_level, access_log)
