@@ -104,8 +104,8 @@ class NgramBag(_TableModule):
             ends = starts + L
         else:
             starts = offsets.to(ids.device, torch.int64)
-            ends = torch.cat([starts[1:], starts.new_full((min(1, starts.shape[0]),), ids.shape[0])])
-            tokens = ends - starts
+            tokens = torch.diff(starts, append=starts.new_full((1,), ids.shape[0]))
+            ends = starts + tokens
         count = sum(((tokens - (n - 1)).clamp(min=0) for n in self.sizes), start=torch.zeros_like(tokens))
         keep = None
         if self.training and self.dropout > 0:

@@ -1,0 +1,37 @@
+"""textnn export: what the command writes, and how it fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import run
+
+
+@pytest.mark.parametrize(("arguments", "file"), [((), "model.onnx"), (("--format", "torch"), "model.pt2")])
+def test_it_exports_a_saved_model(model: Path, tmp_path: Path, arguments: tuple[str, ...], file: str) -> None:
+    if file == "model.onnx":
+        pytest.importorskip("onnxscript")
+    done = run("export", model, "-o", tmp_path / "exported", *arguments)
+    assert done.exit_code == 0, done.output
+    settings = json.loads((tmp_path / "exported" / "preprocessing.json").read_text())
+    assert settings["program"]["file"] == file
+    assert (tmp_path / "exported" / file).exists()
+
+
+def test_wrong_usage_ends_with_2_and_writes_nothing(model: Path, tmp_path: Path) -> None:
+    done = run("export", model, "-o", tmp_path / "exported", "--format", "onxx")
+    assert (done.exit_code, "did you mean 'onnx'" in done.output) == (2, True)
+    done = run("export", model, "-o", model)
+    assert (done.exit_code, "an earlier export" in done.output) == (2, True)
+    assert not (tmp_path / "exported").exists()
+
+
+def test_missing_packages_end_with_1(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ImportError("an export to ONNX needs onnx: pip install 'textnn[export]'")
+
+    monkeypatch.setattr("textnn.export.onnx.check_packages", fail)
+    done = run("export", model, "-o", tmp_path / "exported")
+    assert (done.exit_code, "pip install 'textnn[export]'" in done.output) == (1, True)

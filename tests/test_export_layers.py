@@ -1,0 +1,232 @@
+"""to_torch_nn(): textnn's layers inside a user's model become torch.nn's, with the same results, fit to be exported."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import textnn
+from textnn import layers, reference
+from textnn.export import export_program, to_torch_nn
+from textnn.export.plain import hash_ngrams
+from textnn.models import ARCHITECTURES, build_model, resolve_options
+
+TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}  # float32 sums in another order
+SHAPES = [(4, 9), (1, 1), (3, 2), (7, 30)]
+B, L = torch.export.Dim("batch"), torch.export.Dim("length")
+
+
+class Sentences(nn.Module):
+    """A user's model with a layer of textnn's somewhere inside."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict({"layer": layer})
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Any:
+        result = self.parts["layer"](x, lengths=lengths)
+        return result if isinstance(result, Tensor) else (result[0], result[1][0])
+
+
+LAYERS = {
+    **{
+        f"LSTM, {layers_} layers, {'both ways' if both else 'one way'}, {'batch' if first else 'time'} first": (
+            lambda layers_=layers_, both=both, first=first: textnn.LSTM(
+                6, 5, layers_, bidirectional=both, batch_first=first
+            )
+        )
+        for layers_, both, first in itertools.product((1, 2), (False, True), (False, True))
+    },
+    "LSTM without bias": lambda: textnn.LSTM(6, 5, bias=False, batch_first=True),
+    "TextConv": lambda: textnn.TextConv(6, 4, (1, 3, 5)),
+    "TextConv, same": lambda: textnn.TextConv(6, 4, (2, 4), padding="same", activation="tanh", bias=False),
+    "EmbeddingTextConv": lambda: textnn.EmbeddingTextConv(20, 6, 4, (2, 3), activation="identity", padding_idx=None),
+    "EmbeddingLSTM": lambda: textnn.EmbeddingLSTM(20, 6, 5, 2, bidirectional=True),
+    "NgramBag": lambda: bag(),
+}
+
+
+def bag() -> layers.NgramBag:
+    layer = layers.NgramBag(50, 3, (1, 2, 4))
+    with torch.no_grad():
+        layer.weight[1:].normal_()
+    return layer
+
+
+def inputs(name: str, batch: int, length: int, fewest: int = 0) -> tuple[Tensor, Tensor]:
+    """Return vectors or ids, and lengths, of the shape that a layer takes."""
+    lengths = torch.randint(fewest, length + 1, (batch,))
+    if name.startswith(("Embedding", "Ngram")):
+        return torch.randint(0, 20, (batch, length)), lengths
+    return torch.randn((length, batch, 6) if "time first" in name else (batch, length, 6)), lengths
+
+
+@pytest.fixture(params=LAYERS)
+def case(request: pytest.FixtureRequest) -> tuple[str, nn.Module]:
+    torch.manual_seed(0)
+    return request.param, Sentences(LAYERS[request.param]()).eval()
+
+
+def dynamic(name: str) -> Any:
+    return ({0: L, 1: B} if "time first" in name else {0: B, 1: L}, {0: B})
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    torch.testing.assert_close(tuple(found) if isinstance(found, list) else found, expected, **TOLERANCE)
+
+
+@torch.no_grad()
+def test_results_and_weights_are_the_same(case: tuple[str, nn.Module]) -> None:
+    name, model = case
+    plain = to_torch_nn(model)
+    assert plain.state_dict().keys() == model.state_dict().keys()
+    assert all(a is b for a, b in zip(plain.parameters(), model.parameters(), strict=True))
+    for shape in SHAPES:
+        x = inputs(name, *shape)
+        assert_same(plain(*x), model(*x))
+
+
+@torch.no_grad()
+def test_a_program_of_torchs_takes_any_shape(case: tuple[str, nn.Module]) -> None:
+    name, model = case
+    program = export_program(to_torch_nn(model), inputs(name, 3, 5), dynamic_shapes=dynamic(name))
+    assert "textnn" not in program.graph_module.code
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    file.seek(0)
+    loaded = torch.export.load(file).module()
+    for shape in SHAPES:
+        x = inputs(name, *shape)
+        assert_same(loaded(*x), model(*x))
+
+
+@torch.no_grad()
+def test_onnx_takes_any_shape(case: tuple[str, nn.Module], tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    name, model = case
+    shapes = dynamic(name)
+    program = torch.onnx.export(
+        to_torch_nn(model), inputs(name, 3, 5), dynamo=True, dynamic_shapes=shapes, verbose=False
+    )
+    program.save(tmp_path / "model.onnx")
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
+    for shape in SHAPES:
+        x = inputs(name, *shape)
+        arrays = {one.name: tensor.numpy() for one, tensor in zip(session.get_inputs(), x, strict=True)}
+        found = [torch.from_numpy(array) for array in session.run(None, arrays)]
+        assert_same(found[0] if len(found) == 1 else found, model(*x))
+
+
+def test_it_undoes_accelerate() -> None:
+    model = nn.Sequential(nn.LSTM(3, 4, 2, dropout=0.5), nn.Linear(4, 4)).eval()
+    cell = nn.LSTMCell(3, 4)
+    x = torch.randn(5, 2, 3)
+    expected = model[0](x)
+    plain = to_torch_nn(textnn.accelerate(model))
+    assert isinstance(plain[0], nn.LSTM)
+    torch.testing.assert_close(plain[0](x), expected)
+    assert type(to_torch_nn(textnn.accelerate(cell))) is nn.LSTMCell
+
+
+def test_the_model_stays_as_it_is() -> None:
+    model = Sentences(textnn.LSTM(6, 5))
+    to_torch_nn(model)
+    assert type(model.parts["layer"]) is textnn.LSTM
+
+
+def test_initial_states_projection_and_packed_or_unbatched_input_work_as_in_torch() -> None:
+    torch.manual_seed(0)
+    layer = textnn.LSTM(6, 5, 2, bidirectional=True, proj_size=3)
+    plain = to_torch_nn(layer)
+    x, lengths, hx = torch.randn(7, 3, 6), torch.tensor([7, 2, 0]), (torch.randn(4, 3, 3), torch.randn(4, 3, 5))
+    torch.testing.assert_close(plain(x, hx, lengths=lengths), layer(x, hx, lengths=lengths), **TOLERANCE)
+    torch.testing.assert_close(plain(x[:, 0]), layer(x[:, 0]), **TOLERANCE)
+    packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([7, 2, 1]), enforce_sorted=False)
+    torch.testing.assert_close(plain(packed)[0].data, layer(packed)[0].data, **TOLERANCE)
+    with torch.no_grad():
+        shapes = ({0: L, 1: B}, {1: B}, {1: B})
+        program = export_program(_States(plain), (x, *hx), dynamic_shapes=shapes)
+        torch.testing.assert_close(program.module()(x, *hx), layer(x, hx), **TOLERANCE)
+
+
+class _States(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> Any:
+        return self.layer(x, (h, c))
+
+
+def test_the_hash_is_the_references() -> None:
+    ids, lengths = torch.randint(0, 2**31 - 1, (5, 9)), torch.tensor([9, 1, 3, 2, 0])
+    for sizes, buckets in (((1, 2, 4), 1000), ((16, 3), 2**31), ((1,), 2)):
+        expected = reference.hash_ngrams(ids, sizes, buckets, lengths=lengths)
+        assert torch.equal(hash_ngrams(ids, lengths, sizes, buckets), expected)
+        assert torch.equal(hash_ngrams(ids.int(), lengths, sizes, buckets), expected)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.NgramBag(9, 2),
+        textnn.TextConv(3, 2),
+        textnn.EmbeddingTextConv(9, 3, 2),
+        textnn.EmbeddingLSTM(9, 3, 2),
+        textnn.LSTM(3, 2),
+    ],
+)
+def test_flat_batches_are_refused(layer: nn.Module) -> None:
+    x = torch.zeros(4, dtype=torch.int64) if hasattr(layer, "num_embeddings") else torch.zeros(4, 3)
+    with pytest.raises(ValueError, match="offsets: expected None, as flat batches cannot be exported"):
+        to_torch_nn(layer)(x, offsets=torch.tensor([0, 2]))
+
+
+def test_what_cannot_be_replaced_is_refused() -> None:
+    class Own(textnn.LSTM):
+        pass
+
+    with pytest.raises(TypeError, match=r"module: expected an nn\.Module, got str"):
+        to_torch_nn("model")
+    with pytest.raises(ValueError, match=r"module: 0 is a Own, which has no form of torch\.nn"):
+        to_torch_nn(nn.Sequential(Own(3, 2)))
+    with pytest.raises(ValueError, match="FrozenTextConv"):
+        to_torch_nn(nn.Sequential(textnn.EmbeddingTextConv(9, 3, 2).freeze()))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_network_with_textnns_operators_is_a_program_too(architecture: str, tmp_path: Path) -> None:
+    """torch.export of the classifier's own network; who loads it imports textnn for the operators."""
+    kind = ARCHITECTURES[architecture]
+    small = {"embedding_dim": 8, "channels": 8, "hidden_size": 8, "ngram_buckets": 64, "ensemble": 2}
+    options = resolve_options(architecture, {key: value for key, value in small.items() if key in kind.defaults})
+    torch.manual_seed(0)
+    model = build_model(architecture, [20] * len(kind.streams), 3, options).eval()
+
+    def batch(lengths: list[int]) -> tuple[Tensor, ...]:
+        offsets = torch.tensor([0, *itertools.accumulate(lengths[:-1])])
+        return tuple(tensor for _ in kind.streams for tensor in (torch.randint(0, 20, (sum(lengths),)), offsets))
+
+    rows = torch.export.Dim("rows", min=2)
+    shapes = tuple(shape for form in kind.streams for shape in ({0: torch.export.Dim(form)}, {0: rows}))
+    example = batch([3, 1, 4])
+    with torch.no_grad():
+        program = torch.export.export(model, example, dynamic_shapes=(shapes,), strict=False)
+        torch.export.save(program, tmp_path / "model.pt2")
+        cases = [batch(lengths) for lengths in ([3, 1, 4], [1, 5, 2, 9, 1, 1], [4, 2])]
+        torch.save([(case, model(*case)) for case in cases], tmp_path / "cases.pt")
+    code = (
+        "import torch, textnn; module = torch.export.load('model.pt2').module()\n"
+        "for case, expected in torch.load('cases.pt'): torch.testing.assert_close(module(*case), expected)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

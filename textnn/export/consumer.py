@@ -1,0 +1,124 @@
+"""Classify texts with the model in this directory, without textnn.
+
+    python predict.py "房间很干净" "太差了"
+
+texts -> tokens -> ids of words, of characters -> padded batches -> model.onnx or model.pt2 -> probabilities -> labels
+
+It needs numpy, onnxruntime (model.onnx) or torch (model.pt2), and jieba where preprocessing.json names jieba or rjieba.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class Classifier:
+    """An exported classifier.
+
+    Parameters
+    ----------
+    directory
+        With preprocessing.json and the files that it names.
+    tokenize
+        A function from a text to its tokens, for a model that was trained with one; or in the place of the model's own.
+    """
+
+    def __init__(self, directory: Any = Path(__file__).parent, tokenize: Any = None) -> None:
+        directory = Path(directory)
+        self.settings = json.loads((directory / "preprocessing.json").read_text(encoding="utf-8"))
+        self.labels = json.loads((directory / "labels.json").read_text(encoding="utf-8"))
+        self._tokenize = tokenize or make_tokenizer(self.settings["tokenizer"])
+        self._stop_words = set(self.settings["tokenizer"]["stop_words"])
+        self._ids = {form["name"]: read_ids(directory / form["vocabulary"]) for form in self.settings["forms"]}
+        self._run = load_program(directory / self.settings["program"]["file"], self.settings)
+
+    def predict(self, texts: Any) -> list[Any]:
+        """Return the most probable label of each text; where a text may have several, a list of labels for each."""
+        probabilities, thresholds = self.predict_proba(texts), self.settings["thresholds"]
+        if thresholds is None:
+            return [self.labels[best] for best in probabilities.argmax(axis=1)]
+        chosen = probabilities >= np.array(thresholds)
+        return [[label for label, one in zip(self.labels, row) if one] for row in chosen]  # noqa: B905
+
+    def predict_proba(self, texts: Any, batch_size: int = 64) -> Any:
+        """Return the probability of each label, float32 [texts, labels]."""
+        texts = list(texts)
+        forms = [[self.encode(form, text) for text in texts] for form in self.settings["forms"]]
+        # Texts of similar length go together, so that little is padded.
+        order = np.argsort([len(ids) for ids in forms[0]], kind="stable")
+        probabilities = np.empty((len(texts), len(self.labels)), dtype=np.float32)
+        for start in range(0, len(texts), batch_size):
+            rows = order[start : start + batch_size]
+            inputs = [array for form in forms for array in pad([form[row] for row in rows])]
+            probabilities[rows] = self._run(inputs)
+        return probabilities
+
+    def encode(self, form: dict[str, Any], text: str) -> list[int]:
+        """Return the ids of a text in one of its forms, cut to what the network reads."""
+        if form["name"] == "characters":
+            tokens = [character for character in text if not character.isspace()]
+        else:
+            tokens = [token for token in self._tokenize(text) if token not in self._stop_words]
+        ids = self._ids[form["name"]]
+        return [ids.get(token, form["unk_id"]) for token in tokens[: form["max_length"]]]
+
+
+def pad(sequences: list[list[int]]) -> tuple[Any, Any]:
+    """Return ids int64 [B, L], with 0 behind each sequence, and lengths int64 [B]; an empty one has a single 0."""
+    lengths = np.array([max(1, len(ids)) for ids in sequences], dtype=np.int64)
+    padded = np.zeros((len(sequences), lengths.max()), dtype=np.int64)
+    for row, ids in enumerate(sequences):
+        padded[row, : len(ids)] = ids
+    return padded, lengths
+
+
+def read_ids(path: Path) -> dict[str, int]:
+    """Return the id of each token: the number of its line, from 0. The first two are padding and unknown tokens."""
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    # What does not print is written as an escape.
+    tokens = [line.encode("raw_unicode_escape").decode("unicode_escape") if "\\" in line else line for line in lines]
+    return {token: number for number, token in enumerate(tokens) if number > 1}
+
+
+def make_tokenizer(settings: dict[str, Any]) -> Any:
+    """Return the function that cuts a text into tokens."""
+    kind = settings["kind"]
+    if kind == "char":
+        return lambda text: [character for character in text if not character.isspace()]
+    if kind == "whitespace":
+        return str.split
+    if kind not in ("jieba", "rjieba"):
+        raise ValueError(f"tokenize: the model was trained with {settings}, which is yours to give")
+    import jieba
+
+    tokenizer = jieba.Tokenizer()  # rjieba's tokens are jieba's
+    for word, count in settings["user_dictionary"]:
+        tokenizer.add_word(word, count)
+    return lambda text: tokenizer.lcut(text, HMM=settings["options"]["hmm"])
+
+
+def load_program(path: Path, settings: dict[str, Any]) -> Any:
+    """Return a function from the arrays of a batch to the probabilities [B, labels]."""
+    if path.suffix == ".onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        names = [one["name"] for one in settings["inputs"]]
+        return lambda arrays: session.run(["probabilities"], dict(zip(names, arrays)))[0]  # noqa: B905
+    import torch
+
+    module = torch.export.load(str(path)).module()
+
+    def run(arrays: list[Any]) -> Any:
+        with torch.no_grad():
+            return module(*map(torch.from_numpy, arrays))[1].numpy()
+
+    return run
+
+
+if __name__ == "__main__":
+    for text, label in zip(sys.argv[1:], Classifier().predict(sys.argv[1:])):  # noqa: B905
+        print(label, text, sep="\t")

@@ -1,0 +1,149 @@
+"""The architectures on padded batches, of torch.nn's layers alone, with the weights of a trained network.
+
+    ids [B, L], lengths [B] of each form -> PlainNetwork -> logits [B, K]
+                                            ExportedNetwork -> logits [B, K], probabilities [B, classes]
+
+An architecture has one function here, which does what its ``forward`` does on flat batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from textnn.export.plain import max_mean_pool, to_torch_nn
+from textnn.models import PAD, Ensemble, TextModel
+from textnn.models.convolution import TextCNN
+from textnn.models.recurrent import LectureLSTM, PooledBiLSTM, PooledLSTM
+from textnn.models.wide import PACE, WideTextCNN
+from textnn.training.objectives import Multilabel, Objective, Sigmoid
+
+
+def _lecture_lstm(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
+    cut = F.pad(ids, (0, net.max_length), value=PAD)[:, : net.max_length]
+    cut = cut.masked_fill(torch.arange(net.max_length, device=ids.device) >= lengths[:, None], PAD)
+    _, (h_n, _) = net.encoder(cut)  # all steps count, padding too
+    logits: Tensor = net.output(net.hidden(h_n[-1]))
+    return logits
+
+
+def _pooled_lstm(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
+    steps, _ = net.encoder(ids, lengths=lengths)
+    logits: Tensor = net.output(max_mean_pool(steps, lengths))
+    return logits
+
+
+def _textcnn(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
+    logits: Tensor = net.output(net.encoder(ids, lengths))
+    return logits
+
+
+def _wide_textcnn(net: Any, ids: Tensor, lengths: Tensor, characters: Tensor, character_lengths: Tensor) -> Tensor:
+    forms = (ids, lengths), (characters, character_lengths)
+    features = [encoder(*form) for encoder, form in zip((net.words, net.characters), forms, strict=True)]
+    logits: Tensor = net.output(torch.cat(features, dim=1))
+    for bag, form in zip((net.word_ngrams, net.character_ngrams), forms, strict=True):
+        if bag is not None:
+            logits = logits + PACE * bag(*form)
+    return logits
+
+
+_FORWARD: dict[type[TextModel], Callable[..., Tensor]] = {
+    LectureLSTM: _lecture_lstm,
+    PooledLSTM: _pooled_lstm,
+    PooledBiLSTM: _pooled_lstm,
+    TextCNN: _textcnn,
+    WideTextCNN: _wide_textcnn,
+}
+
+
+class PlainNetwork(nn.Module):
+    """A trained network by torch.nn alone, for inference.
+
+    Parameters
+    ----------
+    model : TextModel
+        A network, or an ensemble; it stays as it is. Members of an ensemble of ``"wide-textcnn"`` become one network.
+
+    Raises
+    ------
+    ValueError
+        If its architecture has no such form.
+    """
+
+    def __init__(self, model: TextModel) -> None:
+        super().__init__()
+        members = list(model.members) if isinstance(model, Ensemble) else [model]
+        kind = type(members[0])
+        if kind not in _FORWARD:
+            known = ", ".join(repr(architecture.name) for architecture in _FORWARD)
+            raise ValueError(f"model: only the architectures {known} can be exported, got {model.name!r}")
+        self._forward = _FORWARD[kind]
+        if kind is WideTextCNN and len(members) > 1:
+            self.members = nn.ModuleList([_merge_wide(members)])  # type: ignore[arg-type]
+        else:
+            self.members = nn.ModuleList(to_torch_nn(member) for member in members)
+        self.eval()
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the logits [B, K] of ids int64 [B, L] and lengths int64 [B] of each form that the network reads.
+
+        A text without a token counts as one with a single [PAD], which its row of ids has to hold.
+        """
+        forms = [tensor.clamp(min=1) if position % 2 else tensor for position, tensor in enumerate(inputs)]
+        logits = [self._forward(member, *forms) for member in self.members]
+        return logits[0] if len(logits) == 1 else torch.stack(logits).mean(dim=0)
+
+
+@torch.no_grad()
+def _merge_wide(members: Sequence[WideTextCNN]) -> nn.Module:
+    """Return one network with the mean of the members' logits; the channels of each read its own vectors only."""
+    merged = to_torch_nn(WideTextCNN.merge(members))
+    for part in ("words", "characters"):
+        convs = getattr(merged, part).convs
+        for size, wide in enumerate(convs):
+            own = [getattr(member, part).convs[size] for member in members]
+            weight = torch.cat([conv.weight for conv in own])
+            conv = nn.Conv1d(wide.in_channels, wide.out_channels, weight.shape[2], groups=len(own)).to(weight)
+            conv.weight.copy_(weight)
+            conv.bias.copy_(wide.bias)  # type: ignore[union-attr]
+            convs[size] = conv
+    return merged
+
+
+class ExportedNetwork(nn.Module):
+    """What is exported of a classifier: its network, and what makes probabilities of logits.
+
+    Parameters
+    ----------
+    model : TextModel
+        The trained network.
+    objective : Objective
+        Says what probabilities are.
+    temperature : float
+        What logits are divided by before.
+
+    Raises
+    ------
+    ValueError
+        As :class:`PlainNetwork` does.
+    """
+
+    def __init__(self, model: TextModel, objective: Objective, temperature: float) -> None:
+        super().__init__()
+        self.network = PlainNetwork(model)
+        self._sigmoid, self._several = isinstance(objective, Sigmoid), isinstance(objective, Multilabel)
+        self._temperature = temperature
+        self.eval()
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits [B, K], and the probabilities [B, classes], of ids and lengths of each form."""
+        logits = self.network(*inputs)
+        scaled = logits / self._temperature
+        if self._sigmoid:
+            scaled = torch.cat([-scaled, scaled], dim=1)
+        return logits, torch.sigmoid(scaled) if self._sigmoid or self._several else torch.softmax(scaled, dim=1)

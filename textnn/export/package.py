@@ -1,0 +1,189 @@
+"""What is exported: a directory with a program, and all that makes its input of texts and labels of its output.
+
+    model.onnx or model.pt2   the network, from padded ids to logits and probabilities
+    preprocessing.json        tokenizer, lengths, names and shapes, temperature, thresholds
+    vocabulary.txt            one token a line, in the order of the ids
+    characters.txt            the same of characters, where the network reads them
+    labels.json               the classes, in the order of the probabilities
+    predict.py                reads these files: texts in, labels out, without textnn
+    README.md                 how to use it
+
+classifier -> network on padded batches -> program --+
+           -> the other files ----------------------+-> hidden directory beside the target -> exchanged with the target
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import os
+import shutil
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from textnn.data.labels import labels_to_json
+from textnn.data.targets import LABEL
+from textnn.export import onnx, program
+from textnn.export.networks import ExportedNetwork
+from textnn.export.readme import write_readme
+from textnn.files import exchange, new_sibling, sync_directory, sync_file
+from textnn.models import CHARACTERS, WORDS
+from textnn.text import CallableTokenizer, Vocabulary
+from textnn.text.tokenizers.dictionary import parse_entry
+
+if TYPE_CHECKING:
+    from textnn.fitted import FittedMixin
+
+FORMATS = {"onnx": onnx.NAME, "torch": program.NAME}
+"""What can be exported, and the file of the program."""
+
+SETTINGS, LABELS, SCRIPT, README = "preprocessing.json", "labels.json", "predict.py", "README.md"
+VOCABULARIES = {WORDS: "vocabulary.txt", CHARACTERS: "characters.txt"}
+FILES = {*FORMATS.values(), onnx.DATA, SETTINGS, LABELS, SCRIPT, README, *VOCABULARIES.values()}
+OUTPUTS = ("logits", "probabilities")
+FORMAT, FORMAT_VERSION = "textnn-export", 1
+
+
+def export_classifier(classifier: FittedMixin, format: str, path: str | os.PathLike[str]) -> None:  # noqa: A002
+    """Export a fitted classifier; see :meth:`textnn.SentimentClassifier.export`."""
+    if not isinstance(format, str) or format not in FORMATS:
+        close = difflib.get_close_matches(str(format).lower(), FORMATS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"format: expected one of {', '.join(map(repr, FORMATS))}, got {format!r}{hint}")
+    target = _check_target(path)
+    if format == "onnx":
+        onnx.check_packages()
+    model = classifier.model_
+    if next(model.parameters()).device.type != "cpu":
+        model = copy.deepcopy(model).cpu()
+    network = ExportedNetwork(model, classifier.objective, classifier.temperature_)
+    labels = labels_to_json(classifier.classes_)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = new_sibling(target)
+    try:
+        _write(classifier, format, network, labels, temporary)
+        exchange(temporary, target)
+    finally:
+        # The half-written one after an error, the replaced one otherwise.
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_target(path: str | os.PathLike[str]) -> Path:
+    target = Path(os.path.realpath(path))
+    if target.suffix in (".onnx", ".pt2", ".pt") and not target.is_dir():
+        raise ValueError(f"path: expected a directory, in which {' or '.join(FORMATS.values())} will be, got {target}")
+    if not target.exists():
+        return target
+    if not target.is_dir():
+        raise ValueError(f"path: expected a directory to export to, got the file {target}")
+    names = {entry.name for entry in target.iterdir()}
+    if names and not _is_export(target / SETTINGS):
+        raise ValueError(f"path: expected an empty directory or an earlier export to replace, got others in {target}")
+    if foreign := sorted(names - FILES - {"__pycache__"}):
+        raise ValueError(
+            f"path: the export in {target} would be replaced, but with it {', '.join(foreign[:5])}, which textnn did "
+            "not write; move it away or export elsewhere"
+        )
+    return target
+
+
+def _is_export(settings: Path) -> bool:
+    try:
+        return bool(json.loads(settings.read_bytes())["format"] == FORMAT)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _write(
+    classifier: FittedMixin,
+    format: str,  # noqa: A002
+    network: ExportedNetwork,
+    labels: list[Any],
+    directory: Path,
+) -> None:
+    streams = classifier.model_.streams
+    inputs = [name for stream in streams for name in (stream, f"{stream.removesuffix('s')}_lengths")]
+    axes = [shape for stream in streams for shape in ({0: "batch", 1: stream}, {0: "batch"})]
+    example = tuple(tensor for _ in streams for tensor in _example())
+    if format == "onnx":
+        onnx.write_onnx(network, example, axes, inputs, OUTPUTS, directory)
+    else:
+        program.write_program(network, example, axes, directory)
+    vocabularies = [classifier.vocabulary_, classifier.characters_][: len(streams)]
+    for stream, vocabulary in zip(streams, vocabularies, strict=True):
+        assert vocabulary is not None
+        vocabulary.save(directory / VOCABULARIES[stream])
+    settings = _settings(classifier, format)
+    settings["inputs"] = [
+        {"name": name, "dtype": "int64", "shape": list(shape.values())}
+        for name, shape in zip(inputs, axes, strict=True)
+    ]
+    with torch.no_grad():
+        results = network(*example)
+    settings["outputs"] = [
+        {"name": name, "dtype": str(result.dtype).removeprefix("torch."), "shape": ["batch", result.shape[1]]}
+        for name, result in zip(OUTPUTS, results, strict=True)
+    ]
+    # Both in ASCII, as a label or a word may have half a surrogate pair.
+    for name, content in ((LABELS, labels), (SETTINGS, settings)):
+        (directory / name).write_text(json.dumps(content, indent=2) + "\n", encoding="ascii")
+    script = files("textnn.export").joinpath("consumer.py").read_text(encoding="utf-8")
+    (directory / SCRIPT).write_text(script, encoding="utf-8", newline="\n")
+    (directory / README).write_text(write_readme(settings), encoding="utf-8", newline="\n")
+    for file in directory.iterdir():
+        sync_file(file)
+    sync_directory(directory)
+
+
+def _example() -> tuple[Tensor, Tensor]:
+    return torch.full((3, 5), Vocabulary.UNK_ID), torch.tensor([5, 1, 3])
+
+
+def _settings(classifier: FittedMixin, format: str) -> dict[str, Any]:  # noqa: A002
+    from textnn.version import __version__
+
+    options, tokenizer = classifier.options_, classifier.tokenizer_
+    limits = {WORDS: options["max_length"], CHARACTERS: options.get("max_characters")}
+    streams = classifier.model_.streams
+    output = "sigmoid" if classifier.label_kind_ != LABEL else options.get("output", "softmax")
+    settings: dict[str, Any] = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "textnn": __version__,
+        "torch": torch.__version__,
+        "program": {"file": FORMATS[format], **({"opset": onnx.OPSET} if format == "onnx" else {})},
+        "architecture": classifier.model_.name,
+        "tokenizer": {
+            **tokenizer.config(),
+            "stop_words": tokenizer.stop_words,
+            "user_dictionary": [parse_entry(line) for line in tokenizer.user_dictionary],
+        },
+        "forms": [
+            {
+                "name": stream,
+                "vocabulary": VOCABULARIES[stream],
+                "max_length": limits[stream],
+                "pad_id": Vocabulary.PAD_ID,
+                "unk_id": Vocabulary.UNK_ID,
+            }
+            for stream in streams
+        ],
+        "several_labels": classifier.label_kind_ != LABEL,
+        "output": output,
+        "temperature": classifier.temperature_,
+        "thresholds": None if classifier.thresholds_ is None else classifier.thresholds_.tolist(),
+    }
+    if "ngram_buckets" in options:
+        settings["ngrams"] = {
+            "buckets": options["ngram_buckets"],
+            WORDS: options["word_ngrams"],
+            CHARACTERS: options["character_ngrams"],
+        }
+    if isinstance(tokenizer, CallableTokenizer):
+        settings["note"] = "The tokenizer is a function, which is not exported: Classifier(tokenize=function)."
+    return settings

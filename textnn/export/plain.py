@@ -1,0 +1,241 @@
+"""textnn's layers by torch.nn alone, on padded batches: what exporters understand, and machines without textnn.
+
+    ids [B, L], lengths [B] -> Embedding -> Conv1d, activation, maximum of the windows inside    (EmbeddingTextConv)
+                                         -> nn.LSTM, each sequence to its own end                (EmbeddingLSTM)
+                            -> hash by int64 arithmetic -> rows of a table, added up             (NgramBag)
+
+Each class derives from a layer of textnn's, or stands where one stood, and has its parameters under the same names:
+:func:`to_torch_nn` changes nothing but classes. They are written for exporting: shapes may change from call to call,
+nothing depends on data in Python, padding never counts. Flat batches have no such form, so they are refused.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from textnn import layers
+from textnn.export.recurrence import States, run_lstm
+
+M = TypeVar("M", bound=nn.Module)
+
+_ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "identity": lambda x: x}
+
+
+class LSTM(nn.LSTM):
+    """``torch.nn.LSTM`` that also takes the lengths of a padded batch, as :class:`textnn.LSTM` does.
+
+    It can be exported with any number of sequences and steps: by :func:`torch.onnx.export`, and by
+    :func:`textnn.export.export_program`.
+    """
+
+    def forward(  # type: ignore[override]
+        self,
+        input: Any,  # noqa: A002  # torch.nn.LSTM's name
+        hx: States | None = None,
+        lengths: Tensor | None = None,
+        offsets: Tensor | None = None,
+        outputs: bool = True,
+    ) -> tuple[Any, tuple[Tensor, Tensor | None]]:
+        """Run all layers and directions; see :meth:`textnn.LSTM.forward`.
+
+        Where a program of torch's is exported with ``lengths``, there is None in the place of ``c_n``: torch.nn has
+        cell states at the end of the padding only.
+
+        Raises
+        ------
+        ValueError
+            If ``offsets`` are given.
+        RuntimeError, ValueError
+            As ``torch.nn.LSTM`` does.
+        """
+        _check_padded(offsets)
+        y, states = run_lstm(self, super().forward, input, hx, lengths)
+        return (y if outputs else y.new_zeros(0)), states
+
+
+class TextConv(layers.TextConv):
+    """:class:`textnn.TextConv` by ``nn.Conv1d``."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+        """Convolve x [B, L, D] -> [B, C * len(kernel_sizes)]; ValueError if ``offsets`` are given."""
+        _check_padded(offsets)
+        return convolve(x, lengths, self.convs, self.padding, self.activation)
+
+
+class EmbeddingTextConv(layers.EmbeddingTextConv):
+    """:class:`textnn.EmbeddingTextConv` by ``F.embedding`` and ``nn.Conv1d``."""
+
+    def forward(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+        """Look up and convolve ids [B, L] -> [B, C * len(kernel_sizes)]; ValueError if ``offsets`` are given."""
+        _check_padded(offsets)
+        return convolve(F.embedding(ids, self.weight), lengths, self.convs, self.padding, self.activation)
+
+
+class EmbeddingLSTM(layers.EmbeddingLSTM):
+    """:class:`textnn.EmbeddingLSTM` by ``F.embedding`` and ``nn.LSTM``."""
+
+    def forward(
+        self,
+        ids: Tensor,
+        hx: States | None = None,
+        lengths: Tensor | None = None,
+        offsets: Tensor | None = None,
+        outputs: bool = True,
+    ) -> Any:
+        """Look up and run ids [B, L]; see :class:`LSTM` for what comes back, and for the errors raised."""
+        return self.lstm(F.embedding(ids, self.weight), hx, lengths, offsets, outputs)
+
+
+class NgramBag(layers.NgramBag):
+    """:class:`textnn.NgramBag` by integer arithmetic and ``F.embedding``."""
+
+    def forward(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+        """Sum the weights of the n-grams of ids [B, L] -> [B, D]; ValueError if ``offsets`` are given."""
+        _check_padded(offsets)
+        lengths = ids.new_full((ids.shape[0],), ids.shape[1]) if lengths is None else lengths
+        total = F.embedding(hash_ngrams(ids, lengths, self.sizes, self.num_embeddings), self.weight).sum(dim=(1, 2))
+        count = torch.stack([(lengths - (n - 1)).clamp(min=0) for n in self.sizes]).sum(dim=0)
+        return total * count.clamp(min=1).to(total.dtype).rsqrt()[:, None]
+
+
+def convolve(x: Tensor, lengths: Tensor | None, convs: nn.ModuleList, padding: str, activation: str) -> Tensor:
+    """Convolve, activate, take the maximum over time; see :func:`textnn.functional.text_conv`.
+
+    Parameters
+    ----------
+    x : Tensor [B, L, D]
+    lengths : Tensor int64 [B] or None
+        None: all L tokens count.
+    convs : ModuleList of ``nn.Conv1d``
+        Each makes C channels.
+    padding, activation
+        As in :class:`textnn.TextConv`.
+
+    Returns
+    -------
+    Tensor [B, C * len(convs)]
+    """
+    B, L, _ = x.shape
+    lengths = torch.full((B,), L, device=x.device) if lengths is None else lengths
+    at = torch.arange(L, device=x.device)
+    x = x.masked_fill((at >= lengths[:, None])[:, :, None], 0.0).transpose(1, 2)  # [B, D, L]
+    sizes = [int(conv.kernel_size[0]) for conv in convs]  # type: ignore[index]
+    # Zeros around that all sizes share; so many behind that even no token at all makes a window.
+    before = (max(sizes) - 1) // 2 if padding == "same" else 0
+    x = F.pad(x, (before, max(sizes) - before))  # [B, D, L + max(sizes)]
+    features = []
+    for conv, K in zip(convs, sizes, strict=True):
+        z = conv(x)  # [B, C, L + max(sizes) - K + 1]
+        first = before - (K - 1) // 2 if padding == "same" else 0
+        windows = (lengths if padding == "same" else lengths - (K - 1)).clamp(min=1)
+        at = torch.arange(L + max(sizes) - K + 1, device=x.device)
+        outside = (at >= first + windows[:, None]) | (at < first)
+        # All activations rise, so the maximum can be taken before.
+        top = z.masked_fill(outside[:, None], float("-inf")).amax(dim=2)
+        features.append(_ACTIVATIONS[activation](top))
+    return torch.cat(features, dim=1)
+
+
+def hash_ngrams(ids: Tensor, lengths: Tensor, sizes: Sequence[int], buckets: int) -> Tensor:
+    """Number the n-grams of padded ids; see :func:`textnn.functional.hash_ngrams`, which gives the same numbers.
+
+    Parameters
+    ----------
+    ids : Tensor int64 [B, L]
+    lengths : Tensor int64 [B]
+    sizes, buckets
+        As there.
+
+    Returns
+    -------
+    Tensor int64 [B, L, S]
+    """
+    ids, L, longest = ids.long(), ids.shape[1], max(sizes)
+    following = F.pad(ids, (0, longest - 1))
+    left = lengths[:, None] - torch.arange(L, device=ids.device)
+    h = torch.full_like(ids, 0x243F6A8885A308D3)
+    columns: dict[int, Tensor] = {}
+    for n in range(1, longest + 1):  # int64 products wrap around, and a mask makes a shift a logical one
+        h = (h ^ following[:, n - 1 : n - 1 + L]) * (0x9E3779B97F4A7C15 - 2**64)
+        h = h ^ _upper_half(h)
+        if n in sizes:
+            bucket = 1 + _upper_half(_upper_half(h * (0xD6E8FEB86659FD93 - 2**64)) * (buckets - 1))
+            columns[n] = bucket.masked_fill(left < n, 0)
+    return torch.stack([columns[n] for n in sizes], dim=2)
+
+
+def _upper_half(h: Tensor) -> Tensor:
+    return (h >> 32) & 0xFFFFFFFF
+
+
+def max_mean_pool(x: Tensor, lengths: Tensor) -> Tensor:
+    """Take maximum and mean over time of x [B, L, D] -> [B, 2 D]; see :func:`textnn.functional.max_mean_pool`."""
+    outside = (torch.arange(x.shape[1], device=x.device) >= lengths[:, None])[:, :, None]
+    mean = x.masked_fill(outside, 0.0).sum(dim=1) / lengths.clamp(min=1)[:, None].to(x.dtype)
+    top = x.masked_fill(outside, float("-inf")).amax(dim=1).masked_fill(lengths[:, None] == 0, 0.0)
+    return torch.cat([top, mean], dim=1)
+
+
+def _check_padded(offsets: Tensor | None) -> None:
+    if offsets is not None:
+        raise ValueError("offsets: expected None, as flat batches cannot be exported; give padded input and lengths")
+
+
+_PLAIN: dict[type[nn.Module], type[nn.Module]] = {
+    layers.LSTM: LSTM,
+    layers.LSTMCell: nn.LSTMCell,
+    layers.TextConv: TextConv,
+    layers.EmbeddingTextConv: EmbeddingTextConv,
+    layers.EmbeddingLSTM: EmbeddingLSTM,
+    layers.NgramBag: NgramBag,
+}
+
+
+def to_torch_nn(module: M) -> M:
+    """Return a model in which torch.nn's operators do the work of textnn's layers; the reverse of ``accelerate``.
+
+    Every ``LSTM``, ``LSTMCell``, ``TextConv``, ``EmbeddingTextConv``, ``EmbeddingLSTM`` and ``NgramBag`` inside becomes
+    one with the same arguments and results, and no operator of textnn's, so that the model can be exported to where
+    textnn is not. Flat batches (``offsets``) have no such form: the model has to give ``lengths`` in their place.
+
+    Parameters
+    ----------
+    module : nn.Module
+        A model, or one of these layers. It stays as it is.
+
+    Returns
+    -------
+    nn.Module
+        A copy, in the same mode, that shares parameters and buffers with the model.
+
+    Raises
+    ------
+    TypeError
+        If ``module`` is not an ``nn.Module``.
+    ValueError
+        If a part of it is frozen, or of a class derived from one of these layers, whose code may not be replaced.
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module: expected an nn.Module, got {type(module).__name__}")
+    # What a copy's memo holds is taken in the place of a copy.
+    plain = copy.deepcopy(module, {id(tensor): tensor for tensor in [*module.parameters(), *module.buffers()]})
+    for name, part in plain.named_modules():
+        if (kind := _PLAIN.get(type(part))) is not None:
+            part.__class__ = kind
+        elif isinstance(part, _TEXTNN) and type(part) not in _PLAIN.values():
+            raise ValueError(f"module: {name or 'it'} is a {type(part).__name__}, which has no form of torch.nn")
+    return plain
+
+
+_TEXTNN = (
+    *_PLAIN,
+    layers.FrozenTextConv,
+    layers.FrozenLSTM,
+    layers.FrozenEmbeddingLSTM,
+)

@@ -1,0 +1,81 @@
+"""The README.md of an export: what its files are, and how to use them where textnn is not.
+
+preprocessing.json's values -> Markdown
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textnn.text import JiebaTokenizer
+
+_PROGRAMS = {".onnx": "onnxruntime", ".pt2": "torch"}
+
+
+def write_readme(settings: dict[str, Any]) -> str:
+    """Return the Markdown.
+
+    Parameters
+    ----------
+    settings
+        The content of ``preprocessing.json``.
+    """
+    file, tokenizer = settings["program"]["file"], settings["tokenizer"]
+    runtime = next(package for suffix, package in _PROGRAMS.items() if file.endswith(suffix))
+    jieba = tokenizer["kind"] in ("jieba", "rjieba")
+    argument = "tokenize=function" if tokenizer["kind"] not in ("jieba", "rjieba", "char", "whitespace") else ""
+    lines = [
+        "# An exported text classifier",
+        "",
+        f"Of the architecture `{settings['architecture']}`, exported by textnn {settings['textnn']} with torch "
+        f"{settings['torch']}. Nothing here needs textnn.",
+        "",
+        "## Use",
+        "",
+        "```sh",
+        f"pip install numpy {runtime}{f' jieba=={JiebaTokenizer.version()}' if jieba else ''}",
+        *([] if argument else ['python predict.py "a text" "another"']),
+        "```",
+        "",
+        "```python",
+        "from predict import Classifier",
+        "",
+        f"classifier = Classifier({argument})",
+        'texts = ["a text", "another"]',
+        "print(classifier.predict(texts), classifier.predict_proba(texts))",
+        "```",
+        "",
+    ]
+    if argument:
+        name = tokenizer.get("function", tokenizer["kind"])
+        lines += [f"The tokenizer `{name}` is not exported: give it yourself, as a function from a text to tokens.", ""]
+    if tokenizer["kind"] == "rjieba":
+        lines += ["The model was trained with rjieba, whose tokens are jieba's; `predict.py` uses the latter.", ""]
+    lines += ["## The program", "", f"`{file}`{_opset(settings)} takes and gives", "", "| | type | shape |"]
+    lines += ["| --- | --- | --- |"]
+    lines += [
+        f"| {kind} `{one['name']}` | {one['dtype']} | {' × '.join(map(str, one['shape']))} |"
+        for kind in ("input", "output")
+        for one in settings[f"{kind}s"]
+    ]
+    lines += [
+        "",
+        "Sizes in words change from call to call. Ids are padded with 0 to the longest text of the batch, and have at",
+        "least one column; a text without a token has a single 0 and the length 1. The temperature is applied in the",
+        "program. Columns of the probabilities are in the order of `labels.json`"
+        + (", and a text has the labels" if settings["several_labels"] else "."),
+    ]
+    if settings["several_labels"]:
+        lines += ["whose probabilities reach their `thresholds` in `preprocessing.json`."]
+    lines += ["", "## Ids", ""]
+    for form in settings["forms"]:
+        limit = "" if form["max_length"] is None else f", the first {form['max_length']:,} of a text"
+        what = "tokens" if form["name"] == "words" else "characters other than white space"
+        lines += [f"- `{form['name']}`: {what}{limit}; ids are line numbers, from 0, in `{form['vocabulary']}`"]
+    lines += ["", "Tokens that are not listed, `[PAD]` and `[UNK]` in a text among them, have the id 1. Lines have"]
+    lines += ["Python's escapes for what does not print, and for the backslash.", ""]
+    return "\n".join(lines)
+
+
+def _opset(settings: dict[str, Any]) -> str:
+    return f" (opset {settings['program']['opset']})" if "opset" in settings["program"] else ""

@@ -1,0 +1,40 @@
+"""``textnn export``: a saved model as a directory that needs no textnn."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from textnn_cli.common import Quiet, RunError, TokenizerName, command_errors, load_model, note
+
+
+@command_errors
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Directory of a saved model.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIRECTORY", help="Where to; an earlier export is replaced.")
+    ],
+    format: Annotated[  # noqa: A002
+        str, typer.Option("--format", "-f", metavar="NAME", help="onnx, or torch for a program of torch.export.")
+    ] = "onnx",
+    tokenizer: TokenizerName = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a model for where textnn is not: ONNX, or a program of torch.
+
+    The directory has the network, the vocabularies, the labels, a script that
+    classifies texts with them (predict.py), and a README.
+
+    [bold]Examples[/]
+
+      textnn export model/ -o exported/
+      textnn export model/ -o exported/ --format torch
+      python exported/predict.py "房间很干净"
+    """
+    classifier = load_model(model, tokenizer, frozen=False)
+    try:
+        classifier.export(format, output)
+    except ImportError as error:
+        raise RunError(str(error)) from error
+    note(f"exported to {output}; its README.md says how to use it", quiet)
