@@ -7,6 +7,7 @@ texts -> tokens -> ids -> logits -> / temperature -> probabilities -> classes_[a
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,7 @@ from textnn.text import CharacterTable, Encoder, Tokenizer, Vocabulary
 from textnn.training.objectives import Objective, make_objective
 
 if TYPE_CHECKING:
+    from textnn.explanation import Explanation
     from textnn.models import TextModel
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -186,6 +188,69 @@ class FittedMixin:
         if self.thresholds_ is None:
             return EvaluationReport.from_predictions(names, true, probabilities, texts, worst)
         return MultilabelReport.from_predictions(names, true, probabilities, self.thresholds_, texts, worst)
+
+    def explain(self, text: str, label: Any = None, method: str = "auto") -> Explanation:
+        """Explain a prediction: what each word of the text adds to it; docs/explain.md has more.
+
+        Parameters
+        ----------
+        text
+            One text.
+        label
+            The class to explain; by default the most probable one.
+        method
+            ``"exact"``, for the convolutional architectures, ``"integrated gradients"``, for those that read words
+            alone, ``"occlusion"``, for all; ``"auto"`` takes the most faithful for this one.
+
+        Returns
+        -------
+        textnn.explanation.Explanation
+            Print it with rich, or show its ``to_html()``. By the first two methods its base and contributions add up to
+            the log-odds of the label (of more than two classes, of which a text has one: to its logit less the mean of
+            the others'), by gradients to 1 % or so.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument makes no sense, or the method is not for the architecture.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text: expected a string, got {type(text).__name__}; explain_many takes several")
+        return next(self.explain_many([text], label, method))
+
+    def explain_many(self, texts: Texts, label: Any = None, method: str = "auto") -> Iterator[Explanation]:
+        """Yield the explanation of each text, in order; see :meth:`explain`."""
+        from textnn.explanation import explain
+
+        check_is_fitted(self, "model_")
+        return explain(self, texts, label, method)
+
+    def export(self, format: str, path: str | os.PathLike[str]) -> None:  # noqa: A002
+        """Write the classifier as a directory that needs no textnn: docs/export.md has what is in it.
+
+        Parameters
+        ----------
+        format
+            ``"onnx"``, for onnxruntime and others, or ``"torch"``, a program that ``torch.export.load`` reads.
+        path
+            The directory; its parents are made. An earlier export is replaced in one step.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the classifier has not been fitted.
+        ValueError
+            If there is no such format, something else is at ``path``, the architecture is none of textnn's, or a label
+            is of a type that JSON cannot hold.
+        ImportError
+            If the packages for ONNX are not installed: ``pip install 'textnn[export]'``.
+        OSError
+            If it cannot be written.
+        """
+        from textnn.export import export_classifier
+
+        check_is_fitted(self, "model_")
+        export_classifier(self, format, path)
 
     def freeze(self: Self, memory_limit: int | None = None, dtype: str | None = None) -> Self:
         """Choose the form of the network that predictions come from, until the next fit.

@@ -1,4 +1,4 @@
-"""The command line: ``textnn train | predict | evaluate | info | demo | bench``.
+"""The command line: ``textnn train | predict | evaluate | explain | serve | export | info | demo | bench``.
 
     arguments -> a command of this package -> the classifier -> standard output, or a file that appears complete or not
 
@@ -22,8 +22,11 @@ import typer
 from textnn_cli.bench import bench
 from textnn_cli.demo import demo
 from textnn_cli.evaluate import evaluate
+from textnn_cli.explain import explain
+from textnn_cli.export import export
 from textnn_cli.info import info
 from textnn_cli.predict import predict
+from textnn_cli.serve import serve
 from textnn_cli.train import train
 
 HELP = """
@@ -36,6 +39,9 @@ Classify texts with fast neural networks: train on your own labelled file, predi
   textnn predict model/ --text "房间很干净"   classify one text
   textnn predict model/ new.csv -o out.csv    classify a file of any size
   textnn evaluate model/ test.csv             accuracy and the worst errors
+  textnn explain model/ --text "太差了"       which words speak for a label
+  textnn serve model/                         an HTTP server, and a page to try it on
+  textnn export model/ -o exported/           ONNX, or a program of torch, that needs no textnn
   textnn bench                                speed and gradients beside torch.nn
 
 Each command explains itself: textnn train --help
@@ -49,7 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, predict, evaluate, info, demo, bench):
+for command in (train, predict, evaluate, explain, serve, export, info, demo, bench):
     app.command()(command)
 
 

@@ -90,7 +90,7 @@ def csv_writer(stream: IO[str], classes: list[Any], probabilities: bool, header:
 
 def jsonl_writer(stream: IO[str], classes: list[Any], probabilities: bool, header: bool) -> Writer:
     """Write rows as one JSON object a line, probabilities in full; there is no header."""
-    from textnn.evaluation.report import plain_label
+    from textnn.evaluation.metrics import plain_label
 
     def write(row: Row) -> None:
         found = row.prediction

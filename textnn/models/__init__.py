@@ -7,12 +7,13 @@ learning rate, epochs) is written beside it in ``defaults``; a classifier change
 others as they are here. An option that an architecture does not list does not exist for it, and asking for it is an
 error.
 
-    base          what all have in common
-    registry      names, options, fresh networks
-    ensemble      several networks of one kind as one
-    recurrent     LSTMs
-    convolution   TextCNN
-    wide          convolutions over words and characters beside n-grams, the default
+    base           what all have in common
+    registry       names, options, fresh networks
+    ensemble       several networks of one kind as one
+    decomposition  what each n-gram adds to the logits of a network that is a sum over n-grams
+    recurrent      LSTMs
+    convolution    TextCNN
+    wide           convolutions over words and characters beside n-grams, the default
 """
 
 from __future__ import annotations

@@ -8,12 +8,15 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from textnn.layers.frozen import DTYPES
+
+if TYPE_CHECKING:
+    from textnn.models.decomposition import Decomposition
 
 PAD, UNK = 0, 1
 
@@ -57,6 +60,12 @@ class TextModel(nn.Module):
         The value of every option that the architecture has: those of its constructor and those of the training.
     streams
         The forms in which it reads texts, in the order of the arguments of ``forward``.
+    embedding
+        Name of its embedding table among its parameters, if logits depend on ids through this table alone: gradients
+        can then be taken with respect to each token's vector. Else None.
+    explained_by
+        The method of explanation that was found to be the most faithful for it (docs/faithfulness.md); None takes the
+        first that is possible.
     exact
         Whether training with sparse gradients is to give what a dense Adam gives, or leaves rows at rest alone (see
         :class:`textnn.optim.Adam`).
@@ -65,11 +74,25 @@ class TextModel(nn.Module):
     name: ClassVar[str]
     defaults: ClassVar[Mapping[str, Any]]
     streams: ClassVar[tuple[str, ...]] = (WORDS,)
+    embedding: ClassVar[str | None] = None
+    explained_by: ClassVar[str | None] = None
     exact: ClassVar[bool] = False
 
     def forward(self, *inputs: Any, **_: Any) -> Tensor:
         """Return the logits [B, K] of texts: ids [N] and offsets [B] of each form, text b being ids from offsets[b]."""
         raise NotImplementedError
+
+    def decompose(self, *inputs: Tensor, direction: Tensor) -> Decomposition | None:
+        """Return an exact split of ``direction . logits`` of one text over its n-grams; None if it is no such sum.
+
+        Parameters
+        ----------
+        inputs
+            As for :meth:`forward`, of one text.
+        direction
+            float64 [K].
+        """
+        return None
 
     def sparse_parameters(self) -> list[nn.Parameter]:
         """Return the tables whose gradients are sparse: a training step touches only the rows of its batch."""

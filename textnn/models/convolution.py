@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from textnn.layers import EmbeddingTextConv
 from textnn.models.base import COMMON, TextModel, drop_words, scale_embedding
+from textnn.models.decomposition import Decomposition, split_convolution
 from textnn.models.registry import register
 
 
@@ -20,6 +22,7 @@ class TextCNN(TextModel):
     """
 
     name = "textcnn"
+    embedding = "encoder.weight"
     defaults: ClassVar[Mapping[str, Any]] = {
         **COMMON,
         "embedding_dim": 128,
@@ -57,3 +60,10 @@ class TextCNN(TextModel):
         features = self.encoder(ids, offsets=offsets)  # [B, C * kernel sizes]
         logits: Tensor = self.output(self.dropout(features))
         return logits
+
+    @torch.no_grad()
+    def decompose(self, ids: Tensor, offsets: Tensor, *, direction: Tensor) -> Decomposition:  # type: ignore[override]
+        """Return an exact split of ``direction . logits`` of one text; its base is the bias of the last layer."""
+        head = direction @ self.output.weight.double()
+        base = float(direction @ self.output.bias.double())
+        return Decomposition(base, split_convolution(self.encoder, ids, head, 0))

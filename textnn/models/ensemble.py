@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from textnn.layers.frozen import DTYPES
 from textnn.models.base import TextModel
+from textnn.models.decomposition import Decomposition
 
 
 class Ensemble(TextModel):
@@ -30,6 +31,12 @@ class Ensemble(TextModel):
         self.members = nn.ModuleList(members)
         first = members[0]
         self.name, self.defaults, self.streams, self.exact = first.name, first.defaults, first.streams, first.exact  # type: ignore[misc]
+        self.explained_by = first.explained_by  # type: ignore[misc]
+
+    @property
+    def networks(self) -> list[TextModel]:
+        """The members as what they are."""
+        return cast("list[TextModel]", list(self.members))
 
     def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> TextModel:
         """Return a frozen form for inference; as one network, where the architecture can be merged."""
@@ -38,6 +45,12 @@ class Ensemble(TextModel):
             return super().freeze(memory_limit, dtype)
         merged: TextModel = merge(list(self.members))
         return merged.freeze(memory_limit, dtype)
+
+    def decompose(self, *inputs: Tensor, direction: Tensor) -> Decomposition | None:
+        """Return the mean of the members' splits; None if one of them has none."""
+        found = [one.decompose(*inputs, direction=direction) for one in self.networks]
+        splits = [one for one in found if one is not None]
+        return Decomposition.mean(splits) if len(splits) == len(found) else None
 
     def forward(self, *inputs: Any, **_: Any) -> Tensor:
         """Return the logits of each member, [members, B, K], in training; else their mean, [B, K]."""

@@ -36,10 +36,10 @@ def integer(low: int, high: int = 2**31) -> Check:
 
     def check(option: str, value: Any) -> int:
         if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise TypeError(f"{option}: expected an integer, got {type(value).__name__} {value!r}")
+            raise TypeError(f"{option}: expected an integer, got {type(value).__name__} {value!r:.80}")
         number = int(value.__index__())
         if not low <= number <= high:
-            raise ValueError(f"{option}: expected an integer from {low} to {high}, got {number}")
+            raise ValueError(f"{option}: expected an integer from {low} to {high}, got {_shown(number)}")
         return number
 
     return check
@@ -50,8 +50,11 @@ def number(low: float, high: float = math.inf, *, above: bool = False, below: bo
 
     def check(option: str, value: Any) -> float:
         if isinstance(value, bool | str) or not hasattr(value, "__float__"):
-            raise TypeError(f"{option}: expected a number, got {type(value).__name__} {value!r}")
-        plain = float(value)
+            raise TypeError(f"{option}: expected a number, got {type(value).__name__} {value!r:.80}")
+        try:
+            plain = float(value)
+        except OverflowError:
+            raise ValueError(f"{option}: expected a number that a float can hold, got a larger one") from None
         if not ((low < plain if above else low <= plain) and (plain < high if below else plain <= high)):
             start = f"{'above' if above else 'from'} {low:g}"
             end = "" if math.isinf(high) else f" {'and below' if below else 'to'} {high:g}"
@@ -68,7 +71,7 @@ def sizes(low: int, high: int, largest: int) -> Check:
     def check(option: str, value: Any) -> tuple[int, ...]:
         several = [value] if hasattr(value, "__index__") else value
         if isinstance(several, str) or not isinstance(several, Sequence) or not low <= len(several) <= high:
-            raise ValueError(f"{option}: {expected}, got {value!r}")
+            raise ValueError(f"{option}: {expected}, got {value!r:.80}")
         return tuple(integer(1, largest)(option, size) for size in several)
 
     return check
@@ -79,17 +82,22 @@ def choice(*names: str) -> Check:
 
     def check(option: str, value: Any) -> str:
         if not isinstance(value, str):
-            raise TypeError(f"{option}: expected a string, got {type(value).__name__} {value!r}")
+            raise TypeError(f"{option}: expected a string, got {type(value).__name__} {value!r:.80}")
         if value not in names:
-            raise ValueError(f"{option}: expected one of {', '.join(map(repr, names))}, got {value!r}")
+            raise ValueError(f"{option}: expected one of {', '.join(map(repr, names))}, got {value!r:.80}")
         return str(value)
 
     return check
 
 
+def _shown(number: int) -> str:
+    """Return a number's digits, where there are not too many of them."""
+    return str(number) if abs(number) < 10**30 else f"{'-' if number < 0 else ''}an integer of more than 30 digits"
+
+
 def _boolean(option: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise TypeError(f"{option}: expected True or False, got {type(value).__name__} {value!r}")
+        raise TypeError(f"{option}: expected True or False, got {type(value).__name__} {value!r:.80}")
     return value
 
 

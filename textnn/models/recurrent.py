@@ -12,6 +12,9 @@ from textnn.layers import EmbeddingLSTM
 from textnn.models.base import COMMON, TextModel, cut_or_pad, drop_words, scale_embedding
 from textnn.models.registry import register
 
+LONGEST_PADDED = 1024
+"""The length that every text may be padded to, at most: a text of one word costs as much as one of so many."""
+
 
 @register
 class LectureLSTM(TextModel):
@@ -23,6 +26,8 @@ class LectureLSTM(TextModel):
     """
 
     name = "lecture-lstm"
+    embedding = "encoder.weight"
+    explained_by = "occlusion"
     exact = True
     defaults: ClassVar[Mapping[str, Any]] = {
         **COMMON,
@@ -50,6 +55,10 @@ class LectureLSTM(TextModel):
         sparse: bool,
     ) -> None:
         super().__init__()
+        if max_length > LONGEST_PADDED:
+            raise ValueError(
+                f"max_length: {self.name!r} pads every text to it, expected at most {LONGEST_PADDED}, got {max_length}"
+            )
         self.max_length = max_length
         self.encoder = EmbeddingLSTM(
             vocabulary_size, embedding_dim, hidden_size, num_layers, padding_idx=None, sparse=sparse
@@ -68,6 +77,7 @@ class LectureLSTM(TextModel):
 class _PooledLSTM(TextModel):
     """LSTM over each text's own length; maximum and mean of its outputs go to a linear layer."""
 
+    embedding = "encoder.weight"
     bidirectional: ClassVar[bool]
 
     def __init__(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from textnn.layers import EmbeddingTextConv, NgramBag
 from textnn.layers.text_conv import kernel_weights
 from textnn.models.base import CHARACTERS, COMMON, WORDS, TextModel, drop_words, scale_embedding
+from textnn.models.decomposition import Decomposition, split_bag, split_convolution
 from textnn.models.registry import register
 
 # Adam's steps do not depend on the scale of a gradient: what is multiplied by this learns so many times faster. The
@@ -97,7 +98,7 @@ class WideTextCNN(TextModel):
         """
         first, M = members[0], len(members)
         bags = [bag for bag in (first.word_ngrams, first.character_ngrams) if bag is not None]
-        C, K = kernel_weights(first.words.convs)[0][0].shape[0], first.output.out_features
+        C, K = _channels(first.words), first.output.out_features
         merged = cls(
             first.words.num_embeddings,
             first.characters.num_embeddings,
@@ -137,6 +138,21 @@ class WideTextCNN(TextModel):
             logits = logits + PACE * self.character_ngrams(character_ids, offsets=character_offsets)
         return logits
 
+    @torch.no_grad()
+    def decompose(  # type: ignore[override]
+        self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor, *, direction: Tensor
+    ) -> Decomposition:
+        """Return an exact split of ``direction . logits`` of one text; its base is the bias of the last layer."""
+        weight = direction @ self.output.weight.double()
+        heads = weight.split([len(_kernel_sizes(part)) * _channels(part) for part in (self.words, self.characters)])
+        forms = (self.words, self.word_ngrams, ids), (self.characters, self.character_ngrams, character_ids)
+        parts = []
+        for stream, (head, (convolution, bag, tokens)) in enumerate(zip(heads, forms, strict=True)):
+            parts += split_convolution(convolution, tokens, head, stream)
+            if bag is not None:
+                parts += split_bag(bag, tokens, PACE * direction, stream)
+        return Decomposition(float(direction @ self.output.bias.double()), parts)
+
 
 def _side_by_side(whole: EmbeddingTextConv, parts: Sequence[EmbeddingTextConv]) -> None:
     """Give a layer the weights of several: a token's vectors one after the other, each read by its own channels."""
@@ -152,3 +168,8 @@ def _side_by_side(whole: EmbeddingTextConv, parts: Sequence[EmbeddingTextConv]) 
 
 def _kernel_sizes(layer: EmbeddingTextConv) -> list[int]:
     return [weight.shape[2] for weight in kernel_weights(layer.convs)[0]]
+
+
+def _channels(layer: EmbeddingTextConv) -> int:
+    """Return the channels of each kernel size."""
+    return kernel_weights(layer.convs)[0][0].shape[0]
