@@ -7,6 +7,9 @@
 #   make accuracy     the classifier beside strong opponents, 5 splits: docs/accuracy.md; hours, and goes on after a break.
 #                     ARGS="--data FILE --only textnn tfidf" takes other texts, or some of the contestants
 #   make throughput   texts a second from raw text to label: docs/throughput.md; wants an otherwise idle machine
+#   make serving      the server under load: docs/serving-load.md; wants an otherwise idle machine
+#   make fuzz         damaged models, checkpoints and data files for everything that reads them: docs/safety.md.
+#                     ARGS="--runs 20000 --target model"
 #   make lint         ruff, mypy, clang-format
 #   make cuda-check   compiles the CUDA kernels for every architecture: registers, shared memory, spills, occupancy, and
 #                     nothing above its budget. Takes a CUDA toolkit and says so where there is none; no GPU, no .venv.
@@ -25,7 +28,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh') setup.py pyproject.toml tools/cuda_toolkit.py
 ARGS ?=
 
-.PHONY: demo test gpu on-gpu bench accuracy throughput lint format cuda-check wheel clean
+JOBS ?= auto
+
+.PHONY: demo test gpu on-gpu bench accuracy throughput serving fuzz lint format cuda-check wheel clean
 .DELETE_ON_ERROR:
 
 $(VENV)/torch.stamp:
@@ -47,10 +52,13 @@ $(VENV)/%.stamp: $(VENV)/package.stamp pyproject.toml
 demo: $(VENV)/demo.stamp
 	$(BIN)/textnn demo $(ARGS)
 
+# A file of tests is one process's; their threads do not spin while they wait, as the other processes need the cores.
+test: export OMP_WAIT_POLICY = passive
+test: SPREAD = -n $(JOBS) --maxprocesses 8 --dist loadfile
 # The CPU's kernels, then those of CUDA in the emulator (5: there is none of their tests among ARGS).
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest $(ARGS)
-	$(BIN)/python -m pytest --device cuda-emulated $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
+	$(BIN)/python -m pytest $(SPREAD) --device cuda-emulated $(ARGS) || [ $$? -eq 5 ]
 
 # On a machine with a GPU, a driver and nvcc; in a virtual environment of its own, with a CUDA build of torch.
 gpu:
@@ -69,6 +77,12 @@ accuracy: $(VENV)/bench.stamp
 
 throughput: $(VENV)/bench.stamp
 	$(BIN)/python -m bench.throughput $(ARGS)
+
+serving: $(VENV)/bench.stamp
+	$(BIN)/python -m bench.serving $(ARGS)
+
+fuzz: $(VENV)/test.stamp
+	$(BIN)/python -m fuzz $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

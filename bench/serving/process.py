@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
 
-import httpx
+import httpx2
 
 PATIENCE = 120.0
 
@@ -77,10 +77,10 @@ class ServerProcess:
             if not self.port and (found := re.search(r"served at http://\S+:(\d+)", self.log())):
                 self.port = int(found[1])
             try:
-                if self.port and httpx.get(f"{self.url}/healthz", timeout=5, trust_env=False).status_code == 200:
+                if self.port and httpx2.get(f"{self.url}/healthz", timeout=5, trust_env=False).status_code == 200:
                     self.health_checks += 1
                     return
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 pass
             time.sleep(0.05)
         raise RuntimeError(f"the server did not start:\n{self.log()}")

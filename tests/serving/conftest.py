@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
 # Without the optional dependencies there is nothing to test here but the batches.
-NEEDED = ("fastapi", "uvicorn", "prometheus_client", "limits", "httpx")
+NEEDED = ("fastapi", "uvicorn", "prometheus_client", "limits", "httpx2")
 collect_ignore_glob = [] if all(map(find_spec, NEEDED)) else ["test_serving_*.py", "test_browser.py"]
 
 

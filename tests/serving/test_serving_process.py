@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from bench.serving.__main__ import end_under_load
@@ -59,7 +59,7 @@ def test_thousands_of_requests_all_get_their_own_answers(running: ServerProcess,
     outcome = asyncio.run(load(running.port, requests, connections=64, count=3000))
     assert dict(outcome.statuses) == {200: 3000}
     assert (outcome.lost, outcome.wrong, outcome.refused) == (0, 0, 0)
-    figures = httpx.get(f"{running.url}/metrics").text
+    figures = httpx2.get(f"{running.url}/metrics").text
     batches = float(re.findall(r"textnn_batch_texts_count (\S+)", figures)[0])
     assert batches < 1500, "requests of the same moment were not classified together"
 
@@ -121,9 +121,9 @@ def test_a_client_that_goes_away_harms_nobody(running: ServerProcess) -> None:
     for _ in range(20):
         with connect(running) as connection:
             connection.sendall(post(b'{"te', "Content-Length: 20"))
-    assert httpx.post(f"{running.url}/predict", json={"text": "很好"}).json()["label"] == "good"
+    assert httpx2.post(f"{running.url}/predict", json={"text": "很好"}).json()["label"] == "good"
     for _ in range(100):
-        figures = httpx.get(f"{running.url}/metrics").text
+        figures = httpx2.get(f"{running.url}/metrics").text
         if 'status="499"} 20.0' in figures:
             break
         time.sleep(0.05)
@@ -134,8 +134,8 @@ def test_a_client_that_goes_away_harms_nobody(running: ServerProcess) -> None:
 
 def test_no_text_is_in_the_log(model: Path) -> None:
     with ServerProcess(model, "--log-level", "debug", "--access-log") as process:
-        httpx.post(f"{process.url}/predict", json={"text": "confidential"})
-        httpx.post(f"{process.url}/explain", json={"text": "confidential", "label": "confidential"})
+        httpx2.post(f"{process.url}/predict", json={"text": "confidential"})
+        httpx2.post(f"{process.url}/explain", json={"text": "confidential", "label": "confidential"})
         process.signal()
         process.wait()
         assert '"POST /predict HTTP/1.1" 200' in process.log()
@@ -147,7 +147,7 @@ def test_the_client_behind_a_proxy_is_believed_only_if_the_proxy_is_trusted(mode
         with ServerProcess(model, "--rate-limit", "1/minute", *options) as process:
             for number in (1, 2):
                 headers = {"X-Forwarded-For": f"10.0.0.{number}"}
-                answer = httpx.post(f"{process.url}/predict", json={"text": "好"}, headers=headers)
+                answer = httpx2.post(f"{process.url}/predict", json={"text": "好"}, headers=headers)
             assert answer.status_code == expected, options
 
 
