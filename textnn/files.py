@@ -71,7 +71,8 @@ def atomic_text(target: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """Open a UTF-8 file for writing that gets its name only when the block ends well.
 
     After an error, or Ctrl-C, there is no new file, and one that was there before is as it was. What is not a regular
-    file (a device, a pipe) cannot be replaced and is written directly.
+    file (a device, a pipe) cannot be replaced and is written directly. Half a surrogate pair, which UTF-8 does not
+    have, is written as an escape.
 
     Raises
     ------
@@ -80,12 +81,12 @@ def atomic_text(target: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """
     path = Path(os.path.realpath(target))
     if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             yield file
         return
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
+        with temporary.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

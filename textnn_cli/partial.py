@@ -11,11 +11,13 @@ off when a process goes on. One process at a time holds the partial file, by a l
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import itertools
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +35,7 @@ SECONDS = 1.0
 """How often what has been written is flushed to the disk, at most."""
 
 _VERSION = 1
+_LARGEST_STATE = 1 << 20  # bytes; it has some hundred
 
 
 class ResumeError(ValueError):
@@ -208,8 +211,17 @@ def _state_path(target: Path) -> Path:
 def _locked(target: Path, name: str) -> Iterator[IO[str]]:
     """Open the partial file for reading and writing as it is, or make it, and hold it against other processes."""
     path = _rows_path(target)
-    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-    with open(number, "r+", encoding="utf-8", newline="") as stream:  # noqa: PTH123  # a descriptor has no path
+    other = f"{name}: cannot be written: expected a regular file as {path}, got something else"
+    try:
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR):
+            raise RunError(other) from None
+        raise
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise RunError(other)
+    with open(number, "r+", encoding="utf-8", errors="backslashreplace", newline="") as stream:  # noqa: PTH123  # a descriptor has no path
         busy = f"{name}: another process is writing it"
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -225,9 +237,11 @@ def _locked(target: Path, name: str) -> Iterator[IO[str]]:
 
 def _left_over(target: Path, stream: IO[str]) -> dict[str, Any] | None:
     """Return the state that an earlier process left, {} if it is damaged, None if there is nothing of one."""
+    from textnn.reading import parse_json, read_regular
+
     size = os.fstat(stream.fileno()).st_size
     try:
-        state = json.loads(_state_path(target).read_bytes())
+        state = parse_json(read_regular(_state_path(target), _LARGEST_STATE))
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
@@ -237,7 +251,7 @@ def _left_over(target: Path, stream: IO[str]) -> dict[str, Any] | None:
     known = isinstance(state, dict) and state.get("version") == _VERSION and isinstance(state.get("settings"), dict)
     if not known or any(type(state.get(field.name)) is not type(field.default) for field in fields(State)):
         return {}
-    return state if 0 <= state["size"] <= size else {}
+    return state if 0 <= state["size"] <= size and 0 <= state["empty"] <= state["texts"] else {}
 
 
 def _check_state(target: str, left: dict[str, Any] | None, settings: dict[str, Any]) -> State:
@@ -247,6 +261,8 @@ def _check_state(target: str, left: dict[str, Any] | None, settings: dict[str, A
         raise ResumeError(f"--resume: what is left of {target} is damaged; leave --resume away to begin again")
     if not left["texts"]:
         return State()
+    from textnn.reading import printable
+
     before = left["settings"]
     others = [
         f"{name} was {_show(before.get(name))} and is {_show(settings.get(name))} now"
@@ -255,7 +271,7 @@ def _check_state(target: str, left: dict[str, Any] | None, settings: dict[str, A
     ]
     if others:
         raise ResumeError(
-            f"--resume: {target} was begun in another way: {'; '.join(others)}. "
+            f"--resume: {target} was begun in another way: {printable('; '.join(others))}. "
             "Go on as it was begun, or leave --resume away to begin again"
         )
     return State(**{field.name: left[field.name] for field in fields(State)})
@@ -270,7 +286,9 @@ def _write_state(target: Path, values: dict[str, Any]) -> None:
     path = _state_path(target)
     # The lock makes this process the only one here: the name can be the same each time, and nothing is left behind.
     new = path.with_name(f"{path.name}.new")
-    with new.open("w", encoding="utf-8") as file:
+    # What a process left that was ended here; or a link that somebody else put there, which must not be followed.
+    new.unlink(missing_ok=True)
+    with new.open("x", encoding="utf-8", errors="backslashreplace") as file:
         json.dump(values, file, ensure_ascii=False, indent=1)
         file.flush()
         os.fsync(file.fileno())

@@ -13,6 +13,7 @@ import jieba
 import pytest
 
 from textnn.bundle import BundleError, load, read_card, read_config
+from textnn.bundle.config import seal
 from textnn.classifier import SentimentClassifier
 from textnn.text import (
     CallableTokenizer,
@@ -48,7 +49,7 @@ def save(make_classifier: Any, tmp_path: Path) -> Callable[..., Path]:
             file = tmp_path / "model" / "config.json"
             config = json.loads(file.read_text(encoding="utf-8"))
             config["tokenizer"]["version"] = version
-            file.write_text(json.dumps(config), encoding="utf-8")
+            file.write_text(json.dumps(seal(config)), encoding="utf-8")
         return tmp_path / "model"
 
     return make

@@ -204,7 +204,7 @@ def test_an_archive_has_one_file(tmp_path):
 def test_files_that_cannot_be_opened_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"none\.vec: cannot be read: No such file"):
         read_vectors(tmp_path / "none.vec", VOCABULARY)
-    with pytest.raises(ValueError, match="cannot be read: Is a directory"):
+    with pytest.raises(ValueError, match="expected a regular file, got a directory"):
         read_vectors(tmp_path, VOCABULARY)
 
 
@@ -228,7 +228,7 @@ def test_a_header_with_another_count_is_warned_of(tmp_path, count):
 
 
 def test_memory_is_that_of_the_rows_kept(tmp_path):
-    with pytest.raises(ValueError, match="expected a word and 100000000000000 values"):
+    with pytest.raises(ValueError, match="expected vectors of dim 65,536 at most, got dim 100,000,000,000,000"):
         read(tmp_path, b"100000000000000 100000000000000\n" + LINES)
     line = " ".join(["0.12345"] * 300)
     text = "".join(f"词{i} {line}\n" for i in range(3000))  # 7 MB
@@ -248,11 +248,11 @@ def test_a_line_without_end_is_refused_before_it_fills_memory(tmp_path):
         for _ in range(40):
             file.write(b"0 " * (1 << 20))
     tracemalloc.start()
-    with pytest.raises(ValueError, match="line 1: expected lines of at most 16,777,216 bytes"):
+    with pytest.raises(ValueError, match="line 1: expected lines of at most 2,097,152 bytes"):
         read_vectors(path, VOCABULARY)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 60_000_000
+    assert peak < 20_000_000
 
 
 @pytest.mark.parametrize("compress", [bytes, *COMPRESSIONS.values()], ids=["plain", *COMPRESSIONS])

@@ -1,7 +1,7 @@
 """Saved models: a directory of plain files, written at once or not at all, checked before it is used.
 
     model.safetensors    the weights
-    config.json          format version, architecture, options, tokenizer, figures of the training, sums of the files
+    config.json          format version, architecture, options, tokenizer, figures of the training, sums of all files
     labels.json          the classes, with their types
     vocabulary.txt       one token a line, in the order of the ids
     characters.txt       the same of characters, where the network reads them
@@ -10,10 +10,10 @@
     README.md            a card for people; nothing reads it
 
     save: files -> hidden directory beside the target -> flushed to the disk -> exchanged with the target
-    load: config.json -> sizes and sums of the other files -> shapes -> weights
+    load: config.json and its own sum -> each file once, with size and sum -> shapes -> weights
 
 There is no pickle and no code in it. Nothing is allocated by the word of a file: shapes follow from the options, which
-are limited, and must be those of the tensors before these are read.
+are limited, and must be those of the tensors before these are read. docs/safety.md lists all that is refused.
 """
 
 from __future__ import annotations
@@ -21,51 +21,56 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from textnn.bundle.card import write_card
+from textnn.bundle.config import (
+    FORMAT,
+    FORMAT_VERSION,
+    NOT_STORED,
+    file_sums,
+    get,
+    make_config,
+    parse_config,
+    stored_parameters,
+)
 from textnn.bundle.files import (
     CARD,
     CHARACTERS,
     CONFIG,
     FILES,
     LABELS,
+    LARGEST,
     STOP_WORDS,
     USER_DICTIONARY,
     VOCABULARY,
     WEIGHTS,
     BundleError,
-    check_sums,
+    Directory,
     file_sum,
-    get,
-    parse_json,
-    read_weights,
+    opened,
     reading,
     to_json,
 )
 from textnn.bundle.tokenizer import Request, check_request, load_tokenizer
 from textnn.data.labels import labels_from_json, labels_to_json
 from textnn.evaluation.calibration import Calibration
-from textnn.evaluation.judging import Report, report_counts, report_from_counts
+from textnn.evaluation.judging import Report, report_from_counts
 from textnn.files import exchange, new_sibling, sync_directory, sync_file
-from textnn.fitted import is_multilabel, prediction_config, restore_prediction
+from textnn.fitted import is_multilabel, restore_prediction
 from textnn.models import build_model, resolve_options
-from textnn.text import CallableTokenizer, Tokenizer, Vocabulary, save_words
+from textnn.reading import escape_controls, parse_json
+from textnn.text import CallableTokenizer, Tokenizer, Vocabulary, parse_words, save_words
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
 
-FORMAT = "textnn-model"
-FORMAT_VERSION = 1
+__all__ = ["FORMAT", "FORMAT_VERSION", "check_target", "load", "read_card", "read_config", "save"]
 
-_MAX_CONFIG = 1 << 24
-
-# Parameters of the classifier that are not stored as they are: files hold the lists, the others belong to a machine.
-_NOT_STORED = {"tokenizer", "user_dictionary", "stop_words", "random_state", "device", "verbose"}
+_ATTEMPTS = 3  # at reading a model that is replaced meanwhile
 
 
 def save(classifier: SentimentClassifier, path: str | os.PathLike[str], report: Report | None = None) -> None:
@@ -134,41 +139,59 @@ def load(
         from textnn.classifier import SentimentClassifier
 
         kind = SentimentClassifier
-    directory = Path(path)
-    config = read_config(directory)
-    check_sums(directory, config)
-    with reading(directory / LABELS):
-        classes = labels_from_json(parse_json(directory / LABELS), fewest=1 if is_multilabel(config) else 2)
-    with reading(directory / VOCABULARY):
-        vocabulary = Vocabulary.load(directory / VOCABULARY)
-    characters = None
-    if CHARACTERS in config["files"]:
-        with reading(directory / CHARACTERS):
-            characters = Vocabulary.load(directory / CHARACTERS)
-    made = load_tokenizer(directory, config, tokenizer)
-    with reading(directory / CONFIG):
+    for attempt in range(_ATTEMPTS):
+        with opened(path) as directory:
+            try:
+                return _load(directory, tokenizer, device, kind)
+            except BundleError:
+                # A model that takes the place of the one that is being read takes its files away.
+                if attempt == _ATTEMPTS - 1 or not directory.is_replaced():
+                    raise
+    raise AssertionError  # the last attempt returns or raises
+
+
+def _load(directory: Directory, request: Request, device: str, kind: type[SentimentClassifier]) -> SentimentClassifier:
+    config = _read_config(directory)
+    with reading(directory.path / CONFIG):
+        sums = file_sums(config)
+    classes_file, vocabulary_file = directory.read(LABELS, sums[LABELS]), directory.read(VOCABULARY, sums[VOCABULARY])
+    with reading(directory.path / LABELS):
+        classes = labels_from_json(parse_json(classes_file, constants=True), fewest=1 if is_multilabel(config) else 2)
+    vocabularies = [_vocabulary(directory.path / VOCABULARY, vocabulary_file)]
+    if CHARACTERS in sums:
+        characters_file = directory.read(CHARACTERS, sums[CHARACTERS])
+        vocabularies.append(_vocabulary(directory.path / CHARACTERS, characters_file))
+    words = {}
+    for name in (USER_DICTIONARY, STOP_WORDS):
+        content = directory.read(name, sums[name])
+        with reading(directory.path / name):
+            words[name] = parse_words(content, directory.path / name)
+    made = load_tokenizer(directory.path, config, words[USER_DICTIONARY], words[STOP_WORDS], request)
+    with reading(directory.path / CONFIG):
         architecture = get(config, "architecture", str)
         options = resolve_options(architecture, get(config, "options", dict))
         training = get(config, "training", dict)
-        parameters = _parameters(kind, config, made, by_name=not isinstance(tokenizer, Tokenizer))
+        parameters = _parameters(kind, config, made, by_name=not isinstance(request, Tokenizer))
         classifier = kind(**parameters, device=device)
         classifier.options_ = options
         classifier.seed_ = get(training, "seed", int)
         classifier.n_texts_ = get(training, "texts", int)
         classifier.best_epoch_ = get(training, "best_epoch", int)
         classifier.history_ = get(training, "history", list)
+        if not all(isinstance(epoch, dict) for epoch in classifier.history_):
+            raise ValueError("expected 'history' to be a list of objects, one an epoch")
         classifier.validation_report_ = report_from_counts(classes.tolist(), training)
         classifier.calibration_ = Calibration.from_dict(training.get("calibration"))
         restore_prediction(classifier, config.get("prediction"), len(classes))
         # On the meta device a model has shapes but no memory.
-        vocabularies = [words for words in (vocabulary, characters) if words is not None]
         with torch.device("meta"):
             outputs = classifier.objective.outputs(len(classes))
             model = build_model(architecture, [*map(len, vocabularies)], outputs, options)
-    weights = read_weights(directory / WEIGHTS, model.state_dict())
+    weights = directory.read_weights(model.state_dict(), sums[WEIGHTS])
     model.load_state_dict(weights, assign=True)
     classifier.classes_, classifier.tokenizer_ = classes, made
-    classifier.vocabulary_, classifier.characters_ = vocabulary, characters
+    classifier.vocabulary_ = vocabularies[0]
+    classifier.characters_ = vocabularies[1] if CHARACTERS in sums else None
     classifier.model_ = model.to(device).eval()
     classifier._get_ready()
     return classifier
@@ -182,45 +205,23 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     BundleError
         If there is none, it is damaged, or it is of another program or format version.
     """
-    directory = Path(path)
-    if not directory.is_dir():
-        found = "a file" if directory.exists() else "nothing of this name"
-        raise BundleError(f"{directory}: expected the directory of a textnn model, got {found}")
-    file = directory / CONFIG
-    if not file.is_file():
-        raise BundleError(f"{file}: the file is missing, so this is not the directory of a textnn model")
-    with reading(file):
-        if file.stat().st_size > _MAX_CONFIG:
-            raise ValueError(f"expected at most {_MAX_CONFIG:,} bytes, got {file.stat().st_size:,}")
-        config = parse_json(file)
-        if not isinstance(config, dict) or config.get("format") != FORMAT:
-            raise ValueError(f"expected the configuration of a textnn model ('format': {FORMAT!r}), got another file")
-        version = config.get("format_version")
-        if version != FORMAT_VERSION:
-            raise ValueError(
-                f"the model has the format version {version!r}, this textnn reads version {FORMAT_VERSION}; "
-                "use the textnn that wrote it, or a newer one"
-            )
-    return config
+    with opened(path) as directory:
+        return _read_config(directory)
 
 
 def read_card(path: str | os.PathLike[str]) -> str:
-    """Return a model's card, without control characters, which could rewrite a terminal.
+    """Return a model's card, with escapes in place of control characters, which could rewrite a terminal.
 
     Raises
     ------
     BundleError
         If the directory is no textnn model, or the card is missing or no text.
     """
-    read_config(path)
-    file = Path(path) / CARD
-    if not file.is_file():
-        raise BundleError(f"{file}: the file is missing")
-    with reading(file):
-        if file.stat().st_size > _MAX_CONFIG:
-            raise ValueError(f"expected at most {_MAX_CONFIG:,} bytes, got {file.stat().st_size:,}")
-        text = file.read_text(encoding="utf-8")
-    return "".join(character for character in text if character in "\n\t" or character.isprintable())
+    with opened(path) as directory:
+        _read_config(directory)
+        content = directory.read(CARD)
+        with reading(directory.path / CARD):
+            return escape_controls(content.decode("utf-8"))
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:
@@ -272,57 +273,36 @@ def _write(classifier: SentimentClassifier, directory: Path, report: Report | No
         classifier.characters_.save(directory / CHARACTERS)
     save_words(tokenizer.user_dictionary, directory / USER_DICTIONARY)
     save_words(tokenizer.stop_words, directory / STOP_WORDS)
-    config = _make_config(classifier)
-    config["files"] = {file.name: file_sum(file) for file in sorted(directory.iterdir())}
+    config = make_config(classifier, {file.name: file_sum(file) for file in sorted(directory.iterdir())})
     (directory / CONFIG).write_bytes(to_json(config))
     (directory / CARD).write_text(write_card(classifier, config, report), encoding="utf-8", errors="replace")
     for file in directory.iterdir():
+        size, largest = file.stat().st_size, LARGEST.get(file.name)
+        if largest is not None and size > largest:
+            raise BundleError(f"{file.name}: expected at most {largest:,} bytes, got {size:,}; no model was written")
         sync_file(file)
     sync_directory(directory)
 
 
-def _make_config(classifier: SentimentClassifier) -> dict[str, Any]:
-    from textnn import __version__
+def _read_config(directory: Directory) -> dict[str, Any]:
+    content = directory.read(CONFIG)
+    with reading(directory.path / CONFIG):
+        return parse_config(content)
 
-    tokenizer = classifier.tokenizer_
-    parameters = {name: value for name, value in classifier.get_params().items() if name not in _NOT_STORED}
-    # A name is kept as a name; a tokenizer that the user made comes back as one, out of its own configuration.
-    if isinstance(classifier.tokenizer, str):
-        parameters["tokenizer"] = classifier.tokenizer
-    config: dict[str, Any] = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "textnn": __version__,
-        "torch": torch.__version__,
-        "architecture": classifier.model_.name,
-        "options": classifier.options_,
-        "parameters": parameters,
-        "tokenizer": tokenizer.config(),
-        "prediction": prediction_config(classifier),
-        "training": {
-            "texts": classifier.n_texts_,
-            "seed": classifier.seed_,
-            "best_epoch": classifier.best_epoch_,
-            "history": classifier.history_,
-            **report_counts(classifier.validation_report_),
-            "calibration": None if classifier.calibration_ is None else asdict(classifier.calibration_),
-        },
-    }
-    if isinstance(tokenizer, CallableTokenizer):
-        config["note"] = "The tokenizer is a function, which is not stored: pass it to load(path, tokenizer=function)."
-    return config
+
+def _vocabulary(file: Path, content: bytes) -> Vocabulary:
+    with reading(file):
+        return Vocabulary.parse(content, file)
 
 
 def _parameters(
     kind: type[SentimentClassifier], config: dict[str, Any], tokenizer: Tokenizer, by_name: bool
 ) -> dict[str, Any]:
     """Return the arguments of the classifier that was saved."""
-    stored = get(config, "parameters", dict)
-    names = set(inspect.signature(kind).parameters) - _NOT_STORED
-    parameters = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items() if name in names}
+    parameters = stored_parameters(config, set(inspect.signature(kind).parameters) - NOT_STORED)
     if isinstance(tokenizer, CallableTokenizer):
         return {**parameters, "tokenizer": tokenizer.function, "stop_words": tokenizer.stop_words or None}
-    if "tokenizer" not in stored or not by_name:
+    if "tokenizer" not in config["parameters"] or not by_name:
         return {**parameters, "tokenizer": tokenizer}
     lists = {"user_dictionary": tokenizer.user_dictionary or None, "stop_words": tokenizer.stop_words or None}
     return {**parameters, "tokenizer": tokenizer.name, **lists}

@@ -1,20 +1,29 @@
-"""The files of a saved model: their names, and reading each with an error that names it.
+"""The files of a saved model: their names, and reading each once, with an error that names it.
 
-    bytes -> size and SHA-256 as config.json has them -> JSON, or tensors of the expected names, shapes and types
+    directory, opened -> file, opened in it -> size as config.json has it -> bytes -> SHA-256 as config.json has it
+                                            -> tensors of the expected names, types and shapes
 
-What goes into the files, and what a classifier is made of, is in ``bundle.py``.
+All files are opened in the directory that was found at the start: a model that is put in its place meanwhile is not
+mixed with it. What is summed is what is used; no file is read twice.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import torch
 from torch import Tensor
+
+from textnn.reading import open_regular, printable
+from textnn.tensor_file import read_header, read_tensors
+from textnn.text.wordlist import LARGEST_FILE
 
 WEIGHTS, CONFIG, LABELS, VOCABULARY = "model.safetensors", "config.json", "labels.json", "vocabulary.txt"
 USER_DICTIONARY, STOP_WORDS, CARD = "user_dictionary.txt", "stop_words.txt", "README.md"
@@ -23,9 +32,141 @@ CHARACTERS = "characters.txt"  # only where the network reads them
 SUMMED = (WEIGHTS, LABELS, VOCABULARY, USER_DICTIONARY, STOP_WORDS)
 FILES = {*SUMMED, CHARACTERS, CONFIG, CARD}
 
+# Bytes at most. The weights are bounded by the shapes that they must have. A dictionary is small, as its tokenizer
+# makes an entry of each prefix of its words.
+LARGEST = {
+    CONFIG: 1 << 24,
+    CARD: 1 << 24,
+    LABELS: 1 << 24,
+    USER_DICTIONARY: 1 << 24,
+    STOP_WORDS: 1 << 24,
+    VOCABULARY: LARGEST_FILE,
+    CHARACTERS: LARGEST_FILE,
+}
+
+Sum = dict[str, Any]
+"""A file's size, ``bytes``, and its ``sha256``."""
+
 
 class BundleError(RuntimeError):
     """A model directory that cannot be written or read; the message names the file."""
+
+
+class Directory:
+    """The directory of a model, open for reading its files.
+
+    Attributes
+    ----------
+    path
+        As it was given.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], descriptor: int) -> None:
+        self.path, self._descriptor = Path(path), descriptor
+
+    def is_replaced(self) -> bool:
+        """Return whether another directory stands at the path now."""
+        try:
+            return not os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return True
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open one of the files.
+
+        Raises
+        ------
+        BundleError
+            If it is missing, no regular file, too large, or cannot be opened.
+        """
+        file = self.path / name
+        with reading(file):
+            try:
+                stream = open_regular(name, self._descriptor)
+            except FileNotFoundError:
+                if name == CONFIG:
+                    raise ValueError("the file is missing, so this is not the directory of a textnn model") from None
+                whole = "" if name == CARD else "; the model is not complete"
+                raise ValueError(f"the file is missing{whole}") from None
+            size, largest = os.fstat(stream.fileno()).st_size, LARGEST.get(name)
+            if largest is not None and size > largest:
+                stream.close()
+                raise ValueError(f"expected at most {largest:,} bytes, got {size:,}")
+        return stream
+
+    def read(self, name: str, expected: Sum | None = None) -> bytes:
+        """Return the content of a file, once it is the expected one.
+
+        Raises
+        ------
+        BundleError
+            If it cannot be read, or has another size or sum.
+        """
+        with reading(self.path / name), self.open(name) as stream:
+            if expected is not None:
+                check_size(stream, expected)
+            data = stream.read(LARGEST[name] + 1)
+            if expected is not None:
+                check_sum(hashlib.sha256(data), expected)
+        return data
+
+    def read_weights(self, shapes: dict[str, Tensor], expected: Sum) -> dict[str, Tensor]:
+        """Return the weights, once their file has the expected sum, names, types, shapes and finite numbers.
+
+        Parameters
+        ----------
+        shapes
+            Tensors, without memory, of the types and shapes that are expected.
+        expected
+            Size and sum.
+
+        Raises
+        ------
+        BundleError
+            If they have not.
+        """
+        digest = hashlib.sha256()
+        with reading(self.path / WEIGHTS), self.open(WEIGHTS) as stream:
+            check_size(stream, expected)
+            try:
+                header = read_header(stream, digest.update)
+                _check_shapes({name: (entry.dtype, entry.shape) for name, entry in header.entries.items()}, shapes)
+            except ValueError:
+                # Damage is the better explanation, where it is one.
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+                check_sum(digest, expected)
+                raise
+            weights = read_tensors(stream, header, digest.update)
+            check_sum(digest, expected)
+            for name, tensor in weights.items():
+                if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                    raise ValueError(f"{name}: expected finite numbers, got infinite ones or NaN")
+        return weights
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Directory]:
+    """Open the directory of a model.
+
+    Raises
+    ------
+    BundleError
+        If it is none, or cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        found = "nothing of this name" if error.errno == errno.ENOENT else "a file"
+        where = printable(f"{path}")
+        raise BundleError(f"{where}: expected the directory of a textnn model, got {found}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BundleError(printable(f"{path}: cannot be read: {reason}")) from error
+    try:
+        yield Directory(path, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -35,82 +176,52 @@ def reading(file: Path) -> Iterator[None]:
     Raises
     ------
     BundleError
-        In place of the errors that damaged or missing content causes.
+        In place of the errors that damaged or missing content causes; without what a terminal would obey, and never
+        longer than a few lines.
     """
     try:
         yield
     except BundleError:
         raise
-    except (ValueError, TypeError, KeyError, OSError, OverflowError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         message = str(error)
-        raise BundleError(message if message.startswith(f"{file}") else f"{file}: {message}") from error
+        raise BundleError(printable(message if message.startswith(f"{file}") else f"{file}: {message}")) from error
+    except OSError as error:
+        raise BundleError(printable(f"{file}: cannot be read: {error.strerror or error}")) from error
 
 
-def check_sums(directory: Path, config: dict[str, Any]) -> None:
-    """Compare the files with the sizes and sums in the configuration.
+def check_size(stream: IO[bytes], expected: Sum) -> None:
+    """Compare the size of an open file with the one in the configuration.
 
     Raises
     ------
-    BundleError
-        If a file is missing, or is another than was saved.
+    ValueError
+        If it is another.
     """
-    with reading(directory / CONFIG):
-        sums = get(config, "files", dict)
-    for name in [*SUMMED, *({CHARACTERS} & set(sums))]:
-        file = directory / name
-        if not file.is_file():
-            raise BundleError(f"{file}: the file is missing; the model is not complete")
-        with reading(file):
-            stored = sums.get(name)
-            if not isinstance(stored, dict):
-                raise ValueError(f"{CONFIG} does not list this file")
-            size = file.stat().st_size
-            if size != stored.get("bytes"):
-                raise ValueError(
-                    f"expected {stored.get('bytes')} bytes, got {size}; the file is damaged or was changed"
-                )
-            if file_sum(file) != stored:
-                raise ValueError("expected other content (SHA-256 differs); the file is damaged or was changed")
+    size = os.fstat(stream.fileno()).st_size
+    if size != expected["bytes"]:
+        raise ValueError(f"expected {expected['bytes']} bytes, got {size}; the file is damaged or was changed")
 
 
-def file_sum(file: Path) -> dict[str, Any]:
+def check_sum(digest: Any, expected: Sum) -> None:
+    """Compare the sum of what was read with the one in the configuration.
+
+    Raises
+    ------
+    ValueError
+        If it is another.
+    """
+    if digest.hexdigest() != expected["sha256"]:
+        raise ValueError("expected other content (SHA-256 differs); the file is damaged or was changed")
+
+
+def file_sum(file: Path) -> Sum:
     """Return a file's size and SHA-256."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return {"bytes": file.stat().st_size, "sha256": digest.hexdigest()}
-
-
-def read_weights(file: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of a file, once their names, types and shapes are those expected.
-
-    Raises
-    ------
-    BundleError
-        If they are not.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    with reading(file):
-        try:
-            with safe_open(file, framework="pt") as tensors:
-                names = set(tensors.keys())
-                if names != set(expected):
-                    missing, foreign = sorted(set(expected) - names), sorted(names - set(expected))
-                    raise ValueError(f"expected the tensors of this model; missing: {missing}, unknown: {foreign}")
-                for name, tensor in expected.items():
-                    shape = tensors.get_slice(name).get_shape()
-                    if shape != list(tensor.shape):
-                        raise ValueError(f"{name}: expected the shape {list(tensor.shape)}, got {shape}")
-                # Copies: the file is mapped, and may change or shrink as long as the model lives.
-                weights = {name: tensors.get_tensor(name).clone() for name in expected}
-        except SafetensorError as error:
-            raise ValueError(f"expected a safetensors file, got: {error}") from error
-        for name, tensor in expected.items():
-            if weights[name].dtype != tensor.dtype:
-                raise ValueError(f"{name}: expected {tensor.dtype}, got {weights[name].dtype}")
-    return weights
 
 
 def to_json(value: Any) -> bytes:
@@ -127,30 +238,13 @@ def to_json(value: Any) -> bytes:
         return (json.dumps(value, indent=2, default=plain) + "\n").encode("ascii")
 
 
-def parse_json(file: Path) -> Any:
-    """Return what a JSON file holds.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    try:
-        return json.loads(file.read_bytes().decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"expected JSON, got: {error}; the file is damaged") from error
-
-
-def get(config: dict[str, Any], key: str, kind: type) -> Any:
-    """Return a value of a configuration, of the type that it must have.
-
-    Raises
-    ------
-    ValueError
-        If it is missing or of another type.
-    """
-    value = config.get(key)
-    if not isinstance(value, kind):
-        found = "nothing" if key not in config else type(value).__name__
-        raise ValueError(f"expected {key!r} to be of the type {kind.__name__}, got {found}")
-    return value
+def _check_shapes(found: dict[str, tuple[torch.dtype, tuple[int, ...]]], expected: dict[str, Tensor]) -> None:
+    if set(found) != set(expected):
+        missing, foreign = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+        raise ValueError(f"expected the tensors of this model; missing: {missing[:10]}, unknown: {foreign[:10]}")
+    for name, tensor in expected.items():
+        dtype, shape = found[name]
+        if shape != tuple(tensor.shape):
+            raise ValueError(f"{name}: expected the shape {list(tensor.shape)}, got {list(shape)}")
+        if dtype != tensor.dtype:
+            raise ValueError(f"{name}: expected {tensor.dtype}, got {dtype}")

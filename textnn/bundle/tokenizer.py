@@ -11,14 +11,19 @@ would give worse results without a word; so it is used on request only.
 from __future__ import annotations
 
 import json
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from textnn.bundle.files import CONFIG, STOP_WORDS, USER_DICTIONARY, get, reading, to_json
-from textnn.text import TOKENIZERS, CallableTokenizer, Tokenizer, load_words, tokenizer_from_config
+from textnn.bundle.config import get, refuse_unknown
+from textnn.bundle.files import CONFIG, reading, to_json
+from textnn.reading import printable
+from textnn.text import TOKENIZERS, CallableTokenizer, Tokenizer, tokenizer_from_config
 from textnn.text.tokenizers import check_name
+
+_VERSION = re.compile(r"[0-9A-Za-z.+!_-]{1,64}")
 
 Request = str | Callable[[str], list[str]] | Tokenizer | None
 """A tokenizer that is asked for: a name, a function, a tokenizer; or None, for that of the training."""
@@ -41,7 +46,13 @@ def check_request(request: Request) -> None:
         raise TypeError(f"tokenizer: expected a name, a function, a Tokenizer or None, got {type(request).__name__}")
 
 
-def load_tokenizer(directory: Path, config: dict[str, Any], request: Request) -> Tokenizer:
+def load_tokenizer(
+    directory: Path,
+    config: dict[str, Any],
+    user_dictionary: Sequence[str],
+    stop_words: Sequence[str],
+    request: Request,
+) -> Tokenizer:
     """Return the tokenizer to use a saved model with.
 
     Parameters
@@ -50,6 +61,8 @@ def load_tokenizer(directory: Path, config: dict[str, Any], request: Request) ->
         The model's.
     config
         Its configuration.
+    user_dictionary, stop_words
+        Those of the training.
     request
         What was asked for; see :func:`check_request`. A name takes over options, dictionary and stop words of the
         model, a function its stop words.
@@ -60,12 +73,10 @@ def load_tokenizer(directory: Path, config: dict[str, Any], request: Request) ->
         If nothing was asked for and the tokenizer of the training is not here: another version, a library that is not
         installed, a function, a class of the user's; or if what was asked for does not take the model's options.
     """
-    with reading(directory / USER_DICTIONARY):
-        user_dictionary = load_words(directory / USER_DICTIONARY)
-    with reading(directory / STOP_WORDS):
-        stop_words = load_words(directory / STOP_WORDS)
+    user_dictionary, stop_words = list(user_dictionary), list(stop_words)
     with reading(directory / CONFIG):
         stored = get(config, "tokenizer", dict)
+        _check_form(stored)
         if request is None:
             _check_available(stored)
             return tokenizer_from_config(stored, user_dictionary, stop_words)
@@ -78,11 +89,29 @@ def load_tokenizer(directory: Path, config: dict[str, Any], request: Request) ->
     same_words = (tokenizer.user_dictionary, tokenizer.stop_words) == (user_dictionary, stop_words)
     if not (same_words and _is_same(tokenizer, stored)):
         used = _describe(tokenizer.config()) + ("" if same_words else " and another dictionary or other stop words")
-        warnings.warn(
-            f"{directory}: trained with the tokenizer {_describe(stored)}, now used with {used}; tokens may differ",
-            stacklevel=4,
+        message = (
+            f"{directory}: trained with the tokenizer {_describe(stored)}, now used with {used}; tokens may differ"
         )
+        warnings.warn(printable(message), stacklevel=5)
     return tokenizer
+
+
+def _check_form(stored: dict[str, Any]) -> None:
+    """Check what is stored of a tokenizer: it becomes arguments, and a part of messages that name a command."""
+    kind = get(stored, "kind", str)
+    version = stored.get("version")
+    if version is not None and not (isinstance(version, str) and _VERSION.fullmatch(version)):
+        raise ValueError(f"tokenizer: expected a version such as '0.42.1', got {version!r:.80}")
+    options = stored.get("options", {})
+    if not isinstance(options, dict):
+        raise ValueError(f"tokenizer: expected 'options' to be of the type dict, got {type(options).__name__}")
+    if kind == CallableTokenizer.name:
+        get(stored, "function", str)
+        refuse_unknown("'tokenizer'", stored, {"kind", "function"})
+    elif kind in TOKENIZERS:
+        refuse_unknown("'tokenizer'", stored, {"kind", "version", "options"})
+        if not isinstance(options.get("hmm", True), bool):
+            raise ValueError(f"tokenizer: expected 'hmm' to be true or false, got {options['hmm']!r:.80}")
 
 
 def _is_same(tokenizer: Tokenizer, stored: dict[str, Any]) -> bool:

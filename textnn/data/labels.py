@@ -139,7 +139,7 @@ def labels_from_json(values: Any, fewest: int = 2) -> Classes:
         raise ValueError(f"expected a list of labels, got {type(values).__name__}")
     labels = [_from_json(value) for value in values]
     if len(labels) < fewest or len(set(labels)) < len(labels):
-        raise ValueError(f"expected {fewest} or more different labels, got {labels[:20]}")
+        raise ValueError(f"expected {fewest} or more different labels, got {labels[:20]!r:.400}")
     return classes_array(labels)
 
 
@@ -158,11 +158,11 @@ def _to_json(label: Any) -> Any:
 
 
 def _from_json(value: Any) -> Hashable:
-    if isinstance(value, str | bool | int | float):
+    if isinstance(value, str | bool | int | float) and value == value:
         return value
     if isinstance(value, dict) and len(value) == 1:
         if isinstance(parts := value.get("tuple"), list):
             return tuple(_from_json(part) for part in parts)
         if isinstance(digits := value.get("bytes"), str):
             return bytes.fromhex(digits)
-    raise ValueError(f"expected a string, a number or a boolean as a label, got {value!r}")
+    raise ValueError(f"expected a string, a number or a boolean as a label, got {value!r:.80}")

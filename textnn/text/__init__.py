@@ -36,7 +36,7 @@ from textnn.text.tokenizers import (
 )
 from textnn.text.vectors import Vectors, read_vectors
 from textnn.text.vocabulary import TokenCounts, Vocabulary
-from textnn.text.wordlist import load_words, save_words
+from textnn.text.wordlist import load_words, parse_words, save_words
 
 __all__ = [
     "FORMATS",
@@ -67,6 +67,7 @@ __all__ = [
     "iter_records",
     "load_words",
     "make_tokenizer",
+    "parse_words",
     "read_corpus",
     "read_vectors",
     "save_words",

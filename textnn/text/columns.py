@@ -9,6 +9,7 @@ guess would turn a header into a training text, or lose a text, without a sign.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -96,10 +97,10 @@ def find_columns(
     if header_names is None:
         usual = {*TEXT_NAMES, *LABEL_NAMES}
         header_names = isinstance(text, str) or isinstance(label, str) or any(n.casefold() in usual for n in names)
-    listing = ", ".join(map(repr, names[:30])) + (", ..." if len(names) > 30 else "")
+    listing = ", ".join(repr(name[:40]) for name in names[:30]) + (", ..." if len(names) > 30 else "")
     if header_names and len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise fail(f"expected columns with different names, got {twice!r} more than once (the columns: {listing})")
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise fail(f"expected columns with different names, got {twice[:40]!r} more than once (the columns: {listing})")
 
     def find(argument: str, column: Column | None, usual: Sequence[str], needed: bool) -> int | None:
         if isinstance(column, int):

@@ -17,12 +17,16 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from textnn.text.columns import Column, find_columns
 from textnn.text.sources import CorpusError, Lines
+
+MAX_COLUMNS = 1 << 16
+"""Columns of a table at most."""
 
 MAX_FIELD = 1 << 24
 """Characters in one field of a table at most. A quote that is never closed would else swallow a file of any size."""
@@ -118,6 +122,8 @@ def _table(delimiter: str) -> Reader:
         number, cells = next(rows, (1, None))
         if cells is None:
             return
+        if len(cells) > MAX_COLUMNS:
+            raise lines.error(number, f"expected at most {MAX_COLUMNS:,} columns, got {len(cells):,}")
         columns = find_columns(cells, options.text, options.label, options.need_label, None, _failure(lines, number))
         options.report.text_column = columns.describe(columns.text)
         options.report.label_column = columns.describe(columns.label)
@@ -194,7 +200,7 @@ def _jsonl(text_lines: Iterator[str], lines: Lines, options: Options) -> Iterato
             label_key = None if columns.label is None else names[columns.label]
             options.report.text_column, options.report.label_column = text_key, label_key
         if text_key not in row:
-            names_here = ", ".join(map(repr, row))
+            names_here = ", ".join(repr(name[:40]) for name in itertools.islice(row, 30))
             raise lines.error(number, f"expected a value named {text_key!r}, got an object with {names_here or 'none'}")
         yield Record(number, *_json_values(row, text_key, label_key, number, lines), row)
 
@@ -210,7 +216,9 @@ def _json_object(line: str, number: int, lines: Lines) -> dict[str, Any]:
         row = json.loads(line, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise lines.error(number, f"expected a JSON object, got: {error.msg} at character {error.pos + 1}") from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise lines.error(number, "expected a plain JSON object, got lists or objects nested without end") from None
+    except ValueError as error:
         raise lines.error(number, f"expected a plain JSON object, got: {error}") from error
     if not isinstance(row, dict):
         raise lines.error(number, f'expected a JSON object such as {{"text": ...}}, got {_json_kind(row)}')
@@ -226,6 +234,8 @@ def _json_values(
     if not isinstance(text, str):
         raise lines.error(number, f"expected a string as {text_key!r}, got {_json_kind(text)}")
     label = None if label_key is None else row.get(label_key)
+    if isinstance(label, float) and not math.isfinite(label):
+        raise lines.error(number, f"expected a string or a number as {label_key!r}, got {json.dumps(label)}")
     if isinstance(label, dict | list):
         raise lines.error(number, f"expected a string or a number as {label_key!r}, got {_json_kind(label)}")
     if label is not None and not isinstance(label, str):

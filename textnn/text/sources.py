@@ -15,6 +15,7 @@ import codecs
 import io
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,10 +23,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from textnn.reading import printable
+
 Source = str | os.PathLike[str] | IO[Any]
 """A path, "-" for standard input, or an open stream of bytes or text."""
 
 SAMPLE_SIZE = 1 << 16
+LONGEST_LINE = 1 << 25
+"""Characters in a line at most. A file without line breaks would else be read into memory whole."""
+
 # GB18030 text happens to be valid UTF-8 for a few characters, never for many: after these, a bad byte is damage.
 _CERTAIN = 8
 _BAD_BYTE = re.compile("[\udc80-\udcff]")
@@ -64,8 +70,8 @@ class Lines:
         return self.iterator
 
     def error(self, line: int, message: str) -> CorpusError:
-        """Make the error for a line, counted from 1."""
-        return CorpusError(f"{self.name}, line {line}: {message}")
+        """Make the error for a line, counted from 1; what the message quotes of the file is cut and made printable."""
+        return CorpusError(f"{self.name}, line {line}: {printable(message)}")
 
 
 @contextmanager
@@ -107,7 +113,7 @@ def open_lines(source: Source, encoding: str | None = None) -> Iterator[Lines]:
     name = "standard input" if stream is sys.stdin else str(getattr(stream, "name", "stream"))
     binary = getattr(stream, "buffer", stream)
     if isinstance(binary, io.TextIOBase):
-        yield _checked(iter(binary), name, "", "decoded", None)
+        yield _checked(cast(IO[str], binary), name, "", "decoded", None)
     else:
         yield _byte_lines(binary, name, "", encoding)
 
@@ -131,7 +137,7 @@ def _byte_lines(stream: IO[bytes], name: str, suffix: str, encoding: str | None)
             if head.startswith(mark):
                 raise CorpusError(f"{name}, line 1: expected UTF-8 or GB18030 text, got {meaning}")
         sample, ended = head, len(head) < SAMPLE_SIZE
-        if stream.seekable():
+        if _is_regular(stream):
             start = stream.tell()
             while sample.isascii() and not ended:
                 sample = _read(stream, SAMPLE_SIZE)
@@ -144,6 +150,16 @@ def _byte_lines(stream: IO[bytes], name: str, suffix: str, encoding: str | None)
         io.BufferedReader(_Chain(head, stream), SAMPLE_SIZE), encoding=found, errors="surrogateescape", newline=""
     )
     return _checked(text, name, suffix, found, encoding)
+
+
+def _is_regular(stream: IO[bytes]) -> bool:
+    """Whether a stream can be read to its end and then again: a device such as /dev/zero has none."""
+    if not stream.seekable():
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, AttributeError, ValueError):  # in memory
+        return True
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:
@@ -171,7 +187,7 @@ def _detect(sample: bytes, ended: bool) -> str:
     return "utf-8"
 
 
-def _checked(text: Iterator[str], name: str, suffix: str, found: str, named: str | None) -> Lines:
+def _checked(text: IO[str], name: str, suffix: str, found: str, named: str | None) -> Lines:
     """Add the checks of each line; they run as the lines are read."""
     expected = "UTF-8 or GB18030 text" if found == "utf-8" and named is None else f"{found} text"
     hint = "; if the file has another encoding, name it" if named is None else ""
@@ -180,15 +196,21 @@ def _checked(text: Iterator[str], name: str, suffix: str, found: str, named: str
         number = 0
         while True:
             try:
-                line = next(text, "")
+                line = text.readline(LONGEST_LINE + 1)
             except UnicodeError as error:
-                message = f"{name}, after line {number}: expected {expected}, got other bytes ({error})"
+                message = f"{name}, after line {number}: expected {expected}, got other bytes ({error!s:.200})"
                 raise CorpusError(message) from error
+            except OSError as error:
+                raise CorpusError(f"{name}, after line {number}: cannot be read: {error.strerror or error}") from error
             if number == 0 and not (line := line.removeprefix("\ufeff")):
                 raise CorpusError(f"{name}, line 1: expected text, but the file is empty")
             if not line:
                 return
             number += 1
+            if len(line) > LONGEST_LINE:
+                raise CorpusError(
+                    f"{name}, line {number}: expected lines of at most {LONGEST_LINE:,} characters, got a longer one"
+                )
             if "\0" in line:
                 raise CorpusError(
                     f"{name}, line {number}: expected {expected}, got a NUL byte; "

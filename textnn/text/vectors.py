@@ -32,9 +32,11 @@ from typing import IO, NoReturn, cast
 import torch
 from torch import Tensor
 
+from textnn.reading import open_regular, printable
 from textnn.text.vocabulary import Vocabulary
 
-_LONGEST_LINE = 1 << 24
+_LONGEST_LINE = 1 << 21
+_LARGEST_DIM = 1 << 16  # what an embedding may have; a line of so many values fits
 _REPORT_EVERY = 1 << 12
 # After so many lines, and at the end, most words must have been UTF-8.
 _SAMPLE = 1000
@@ -134,7 +136,7 @@ def read_vectors(
         with _open(Path(path), progress) as lines:
             for line in lines:
                 reader.take(line)
-    except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+    except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
         where = f"{name}, after line {reader.number}" if reader.number else name
         what = "the file is cut off" if isinstance(error, EOFError) else getattr(error, "strerror", None) or error
         raise ValueError(f"{where}: cannot be read: {what}") from error
@@ -223,6 +225,8 @@ class _Reader:
     def _set_dim(self, dim: int) -> None:
         if dim < 1:
             self._fail("expected a word and its values, or a header of count and dim, got no values (dim 0)")
+        if dim > _LARGEST_DIM:
+            self._fail(f"expected vectors of dim {_LARGEST_DIM:,} at most, got dim {dim:,}")
         if self._expected not in (None, dim):
             self._fail(f"expected vectors of dim {self._expected}, got dim {dim}")
         self._dim = dim
@@ -276,14 +280,17 @@ class _Reader:
         self._fail(message)
 
     def _fail(self, message: str) -> NoReturn:
-        raise ValueError(f"{self.name}, line {self.number}: {message}")
+        raise ValueError(f"{self.name}, line {self.number}: {printable(message)}")
 
 
 @contextmanager
 def _open(path: Path, progress: Callable[[int], None] | None) -> Iterator[Iterator[bytes]]:
     """Open a file, compressed or not, and give its lines, longer ones than the limit in part."""
     with ExitStack() as stack:
-        raw = stack.enter_context(path.open("rb"))
+        try:
+            raw = stack.enter_context(open_regular(path, follow=True))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         size = os.fstat(raw.fileno()).st_size
         head = raw.read(10)
         raw.seek(0)
@@ -330,7 +337,7 @@ def _only_member(raw: IO[bytes], path: Path) -> IO[bytes]:
     except (RuntimeError, ValueError, OverflowError, struct.error) as error:
         # Encrypted, of a later version, or damaged in one of the ways that zipfile has no error of its own for.
         raise ValueError(f"{path}: cannot be read: {error}") from error
-    names = ", ".join(entry.filename for entry in members[:5])
+    names = printable(", ".join(entry.filename[:80] for entry in members[:5]))
     raise ValueError(f"{path}: expected a ZIP archive with one file, got {len(members)}: {names}")
 
 

@@ -15,7 +15,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from textnn.text.wordlist import load_words, save_words
+from textnn.text.wordlist import load_words, parse_words, save_words
 
 
 class TokenCounts:
@@ -218,14 +218,35 @@ class Vocabulary:
         OSError
             If the file cannot be read.
         """
-        tokens = load_words(path)
+        return cls._of_lines(load_words(path), path)
+
+    @classmethod
+    def parse(cls, data: bytes, path: str | os.PathLike[str]) -> Vocabulary:
+        """Return the vocabulary that a file of :meth:`save` holds.
+
+        Parameters
+        ----------
+        data
+            The file's content.
+        path
+            Its name, for messages.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`load` does.
+        """
+        return cls._of_lines(parse_words(data, path), path)
+
+    @classmethod
+    def _of_lines(cls, tokens: list[str], path: str | os.PathLike[str]) -> Vocabulary:
         for number, expected in enumerate((cls.PAD, cls.UNK)):
-            found = repr(tokens[number]) if number < len(tokens) else "the end of the file"
+            found = f"{tokens[number]!r:.80}" if number < len(tokens) else "the end of the file"
             if found != repr(expected):
                 raise ValueError(f"{path}, line {number + 1}: expected {expected!r}, got {found}")
         lines: dict[str, int] = {}
         for number, token in enumerate(tokens, 1):
             first = lines.setdefault(token, number)
             if first != number:
-                raise ValueError(f"{path}, line {number}: the token {token!r} stands already on line {first}")
+                raise ValueError(f"{path}, line {number}: the token {token!r:.80} stands already on line {first}")
         return cls(tokens)

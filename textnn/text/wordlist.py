@@ -18,6 +18,14 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from textnn.reading import read_regular
+
+LARGEST_FILE = 1 << 28
+"""Bytes of a list at most."""
+
+LONGEST_LIST = 1 << 24
+"""Lines of a list at most: a vocabulary of so many words would have some GB of weights."""
+
 _ESCAPE = re.compile(r"\\(?:[\\nrt]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})|\\")
 
 
@@ -77,11 +85,36 @@ def load_words(path: str | os.PathLike[str]) -> list[str]:
     Raises
     ------
     ValueError
-        With file and line, if the file is not UTF-8, ends within a line or holds a wrong escape.
+        With file and line, if it is no regular file, has more than 268 MB or 16 million lines, is not UTF-8, ends
+        within a line or holds a wrong escape.
     OSError
         If the file cannot be read.
     """
-    data = Path(path).read_bytes()
+    try:
+        data = read_regular(path, LARGEST_FILE, follow=True)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return parse_words(data, path)
+
+
+def parse_words(data: bytes, path: str | os.PathLike[str]) -> list[str]:
+    """Return the strings that a file of :func:`save_words` holds.
+
+    Parameters
+    ----------
+    data
+        Its content.
+    path
+        Its name, for messages.
+
+    Raises
+    ------
+    ValueError
+        As :func:`load_words` does.
+    """
+    count = data.count(b"\n")
+    if count > LONGEST_LIST:
+        raise ValueError(f"{path}: expected at most {LONGEST_LIST:,} lines, got {count:,}")
     try:
         content = data.decode("utf-8")
     except UnicodeDecodeError as error:

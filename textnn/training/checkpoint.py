@@ -29,6 +29,8 @@ import torch
 from torch import Tensor
 
 from textnn.files import sync_directory, sync_file
+from textnn.reading import open_regular, parse_json, printable
+from textnn.tensor_file import read_header, read_tensors
 from textnn.text import RaggedDataset
 from textnn.version import __version__
 
@@ -95,8 +97,8 @@ class Checkpoint:
         return Path(self.directory) / FILE
 
     def exists(self) -> bool:
-        """Return whether a state is there."""
-        return self.file.is_file()
+        """Return whether a state is there, or something else in its place, which reading it refuses."""
+        return os.path.lexists(self.file)
 
     def version(self) -> tuple[int, int] | None:
         """Return what is another with each state that is written, None if there is none."""
@@ -166,6 +168,8 @@ class Checkpoint:
         content = json.dumps({"state": state, "identity": identity, "textnn": __version__})
         metadata = {"format": FORMAT, "version": str(FORMAT_VERSION), "content": content, "sum": _sum(content, plain)}
         new = self.file.with_name(_NEW)
+        # What a process left that was ended here; or a link, which must not be followed.
+        new.unlink(missing_ok=True)
         try:
             save_file(plain, new, metadata=metadata)
             sync_file(new)
@@ -191,22 +195,22 @@ class Checkpoint:
         OSError
             If it cannot be read.
         """
-        from safetensors import SafetensorError, safe_open
-
         try:
-            with safe_open(self.file, framework="pt") as stored:
-                metadata = stored.metadata() or {}
-                content = self._check(metadata, identity)
-                # Copies: the file is mapped, and is replaced as the training goes on.
-                tensors = {name: stored.get_tensor(name).clone() for name in stored.keys()}  # noqa: SIM118
-        except SafetensorError as error:
+            with open_regular(self.file) as stream:
+                header = read_header(stream)
+                content = self._check(header.metadata, identity)
+                tensors = read_tensors(stream, header)
+        except CheckpointError:
+            raise
+        except ValueError as error:
             raise self.damaged(str(error)) from error
-        if metadata.get("sum") != _sum(metadata["content"], tensors):
+        if header.metadata.get("sum") != _sum(header.metadata["content"], tensors):
             raise self.damaged("its sum is not that of its content")
         return tensors, content["state"]
 
     def damaged(self, reason: str) -> CheckpointError:
         """Return an error, for raising it."""
+        reason = printable(reason, 400)
         return CheckpointError(f"{self.file}: the checkpoint is damaged ({reason}); remove it, or train without resume")
 
     def _check(self, metadata: Mapping[str, str], identity: Identity) -> dict[str, Any]:
@@ -215,17 +219,19 @@ class Checkpoint:
         version = metadata.get("version")
         if version != str(FORMAT_VERSION):
             raise CheckpointError(
-                f"{self.file}: the checkpoint has the format version {version}, this textnn reads {FORMAT_VERSION}; "
-                "go on with the textnn that wrote it"
+                f"{self.file}: the checkpoint has the format version {version!s:.40}, this textnn reads "
+                f"{FORMAT_VERSION}; go on with the textnn that wrote it"
             )
         try:
-            content = json.loads(metadata["content"])
+            content = parse_json(metadata["content"], constants=True)
             stored = dict(content["identity"])
             dict(content["state"])
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            if not all(isinstance(value, str) for value in stored.values()):
+                raise ValueError("expected an identity of strings")
+        except (ValueError, KeyError, TypeError) as error:
             raise self.damaged(f"its metadata: {error}") from error
         if different := differences(stored, identity):
-            raise CheckpointError(f"{self.file}: the checkpoint is of another training: {different}")
+            raise CheckpointError(f"{self.file}: the checkpoint is of another training: {printable(different)}")
         return dict(content)
 
 

@@ -180,7 +180,7 @@ def train(
                 everything = {**(identity or {}), **asdict(options)}
                 known = identify(model, data, validation, objective, group, everything)
         keeper = Keeper(checkpoint, known, state)
-        keeper.resume(options.epochs, batches, reporter)
+        keeper.resume(options.epochs, batches, reporter, held_out=validation is not None)
         run = _Run(model, data, options, validation, reporter, group, objective, state, keeper, batches)
         stack.enter_context(reporter.training(options.epochs, batches, (state.epoch - 1) * batches + state.batch))
         while not run.is_over():

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from textnn.distributed import Group
 from textnn.optim import Adam
+from textnn.reading import printable
 from textnn.text import RaggedDataset
 from textnn.training.checkpoint import Checkpoint, Identity, Tensors, differences, make_identity
 from textnn.training.objectives import Objective
@@ -118,12 +119,15 @@ class TrainingState:
 
         Raises
         ------
-        ValueError, TypeError, KeyError
+        ValueError, TypeError, KeyError, AttributeError, OverflowError
             If it does not fit the model.
         """
         self.epoch, self.batch, self.seen = map(int, plain["position"])
         self.loss_sum, self.correct, self.seconds = map(float, plain["sums"])
         self.history = [Epoch(**record) for record in plain["history"]]
+        figures = [value for record in self.history for value in record.to_dict().values()]
+        if not all(value is None or isinstance(value, int | float) for value in figures):
+            raise ValueError("expected numbers as the figures of the epochs")
         self.best_epoch = int(plain["best_epoch"])
         parameters = dict(self.model.named_parameters())
         for name in plain["stepped"]:
@@ -241,7 +245,7 @@ class Keeper:
             self._keep()
         self._written = time.monotonic()
 
-    def resume(self, epochs: int, batches: int, reporter: Reporter) -> None:
+    def resume(self, epochs: int, batches: int, reporter: Reporter, held_out: bool) -> None:
         """Go on from the state that is there, if that is asked for; all processes have to come here.
 
         Parameters
@@ -250,6 +254,8 @@ class Keeper:
             Epochs of the training at most, and batches of an epoch.
         reporter
             Is told where it goes on.
+        held_out
+            Whether there are texts to measure by after each epoch.
 
         Raises
         ------
@@ -272,12 +278,14 @@ class Keeper:
         with group.together():
             try:
                 state.restore(*found)
-                _check_position(state, epochs, batches)
-            except (ValueError, TypeError, KeyError) as error:
+                _check_position(state, epochs, batches, held_out)
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
                 raise self.checkpoint.damaged(f"{type(error).__name__}: {error}") from error
         self._keep()
         reporter.note(f"resumed {self._where} of {epochs} from {self.checkpoint.directory}")
-        if changed := differences(found[1].get("numerics", {}), _numerics()):
+        numerics = found[1].get("numerics")
+        before = {name: str(value) for name, value in numerics.items()} if isinstance(numerics, dict) else {}
+        if changed := printable(differences(before, _numerics())):
             reporter.note(f"the weights may not be, to the bit, those of an uninterrupted training: {changed}")
 
     def check_weights(self) -> None:
@@ -345,9 +353,18 @@ def _check_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> N
             raise ValueError(f"{name}: expected {form}, got {other.dtype} {list(other.shape)}")
 
 
-def _check_position(state: TrainingState, epochs: int, batches: int) -> None:
+def _check_position(state: TrainingState, epochs: int, batches: int, held_out: bool) -> None:
     if not 1 <= state.epoch <= epochs + 1 or not 0 <= state.batch <= batches:
         raise ValueError(f"epoch {state.epoch}, batch {state.batch} of {epochs} epochs with {batches} batches")
+    if (state.batch > 0) != (state.seen > 0):
+        raise ValueError(f"{state.seen} texts in {state.batch} batches")
+    measured = [
+        (record.validation_loss is not None, record.validation_accuracy is not None) for record in state.history
+    ]
+    if any(found != (held_out, held_out) for found in measured):
+        raise ValueError(f"expected {'figures' if held_out else 'no figures'} of held-out texts for each epoch")
+    if any(None in (record.loss, record.accuracy, record.seconds) for record in state.history):
+        raise ValueError("expected loss, accuracy and seconds of each epoch")
     if [record.epoch for record in state.history] != list(range(1, state.epoch)):
         raise ValueError(f"expected the figures of {state.epoch - 1} epochs, got {len(state.history)}")
     if not 0 <= state.best_epoch < state.epoch or not all(map(math.isfinite, (state.loss_sum, state.correct))):

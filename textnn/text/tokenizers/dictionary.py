@@ -17,6 +17,8 @@ from textnn.text.tokenizers.base import Tokenizer, check_strings
 _ENTRY = re.compile(r"(?P<word>.+?)(?: (?P<count>[0-9]+))?(?: (?P<tag>[a-z]+))?")
 # Above all counts of jieba's own dictionary, together 60 million; a million of such lines still fit into 64 bits.
 _MAX_COUNT = 10**12
+# jieba makes an entry of each prefix of a word: their memory grows with the square of its length.
+_LONGEST_WORD = 100
 
 Entry = tuple[str, int | None]
 """A word and how often it occurs, None where the library has to say."""
@@ -94,9 +96,12 @@ def parse_entry(line: str) -> Entry:
     """
     entry = _ENTRY.fullmatch(line)
     if entry is None:
-        raise ValueError(f"user_dictionary: expected lines 'word', 'word count' or 'word count tag', got {line!r}")
+        raise ValueError(f"user_dictionary: expected lines 'word', 'word count' or 'word count tag', got {line!r:.120}")
     count = None if entry["count"] is None else int(entry["count"].lstrip("0")[:20] or 0)
     if count is not None and not 1 <= count <= _MAX_COUNT:
         # jieba would keep words of count 0 in a list shared by all its instances.
-        raise ValueError(f"user_dictionary: expected a count from 1 to {_MAX_COUNT:,}, got {line!r}")
+        raise ValueError(f"user_dictionary: expected a count from 1 to {_MAX_COUNT:,}, got {line!r:.120}")
+    if len(entry["word"]) > _LONGEST_WORD:
+        found = f"{len(entry['word']):,} in {entry['word'][:20]!r}..."
+        raise ValueError(f"user_dictionary: expected words of at most {_LONGEST_WORD} characters, got {found}")
     return entry["word"], count

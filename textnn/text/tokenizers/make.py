@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
+from textnn.reading import read_regular
 from textnn.text.tokenizers.base import Tokenizer, check_strings
 from textnn.text.tokenizers.dictionary import DictionaryTokenizer
 from textnn.text.tokenizers.jieba import JiebaTokenizer
 from textnn.text.tokenizers.plain import CallableTokenizer, CharTokenizer, WhitespaceTokenizer
 from textnn.text.tokenizers.rjieba import RJiebaTokenizer
+from textnn.text.wordlist import LARGEST_FILE
 
 Words = str | os.PathLike[str] | Iterable[str]
 """A path to a UTF-8 text file with one entry a line, or the entries themselves."""
@@ -113,9 +115,12 @@ def _read_words(argument: str, words: Words) -> list[str]:
     if not isinstance(words, str | os.PathLike):
         return check_strings(argument, words)
     try:
-        with Path(words).open(encoding="utf-8-sig") as file:
-            return [line.strip() for line in file if line.strip()]
+        content = read_regular(words, LARGEST_FILE, follow=True).decode("utf-8-sig")
+        return [line.strip() for line in io.StringIO(content, newline=None) if line.strip()]
     except UnicodeDecodeError as error:
-        raise ValueError(f"{argument}: expected UTF-8 text in {os.fspath(words)}, got other bytes ({error})") from error
+        reason = f"byte 0x{error.object[error.start]:02x} at {error.start:,}"
+        raise ValueError(f"{argument}: expected UTF-8 text in {os.fspath(words)}, got other bytes ({reason})") from None
+    except ValueError as error:
+        raise ValueError(f"{argument}: {os.fspath(words)}: {error}") from error
     except OSError as error:
         raise ValueError(f"{argument}: cannot read the file {os.fspath(words)}: {error.strerror or error}") from error

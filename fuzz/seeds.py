@@ -1,0 +1,142 @@
+"""Valid files, small ones, that the targets damage: models, a checkpoint, corpora, vectors, word lists.
+
+Models are of each kind that is stored differently: words alone or characters too, one label a text or several, labels
+that are strings, numbers or tuples, user dictionary and stop words, one network or an ensemble.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import functools
+import gzip
+import io
+import lzma
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+Files = dict[str, bytes]
+
+TEXTS = ("很 好 喜欢 值得", "很 差 失望 退货", "房间 很 好", "物流 很 差", "", "x 😀 <script>", "好 " * 40)
+VOCABULARY = ["[PAD]", "[UNK]", "很", "好", "差", "a b", "\\", "\u3000", "😀", "\n", "\ud800", ""]
+
+CORPORA = (
+    b"label,text\n1,good\n0,bad\n",
+    'label,review\n好,"多行\n文本, 引号""在内"\n坏,差\n'.encode(),
+    "label,text\n好,物流很快包装完好\n坏,差\n".encode("gb18030"),
+    b"text\tlabel\nI like it\tpos\n\nno\tneg\n",
+    "物流很快\t1\n差评\t0\n".encode(),
+    '{"text": "好", "label": 1}\n{"text": null, "label": "a"}\n'.encode(),
+    b'{"a": [1, {"b": 2}], "text": "x", "label": true}\n{"text": "\\ud83d\\ude00", "label": 1.5}\n',
+    "一行一个文本\n\n第二行\r\n".encode(),
+    b"\xef\xbb\xbflabel,text\r\n1,a\r\n",
+    "label,text\n1,好\n".encode("utf-16"),
+    b"",
+    b"\n \n\t\n",
+)
+VECTORS = b"5 3\n\xe5\xa5\xbd 0.1 0.2 0.3\n\xe5\xb7\xae -1 2e-3 3\na b 1 2 3\nx 1 2 3\n\xe5\xbe\x88 4 5 6\n"
+WORDS = (
+    b"[PAD]\n[UNK]\n\xe5\xa5\xbd\n\\n\n\\\\\n\\ud800\n\\U0001f600\n\n",
+    "物流很好 10\n新词 n\n新词二 5 n\n单\n".encode(),
+    b"a\r\nb\r\n",
+    b"",
+)
+LABELS = (
+    b'["neg", "pos"]',
+    b"[0, 1, 2]",
+    b"[false, true]",
+    b"[0.5, Infinity]",
+    b'[{"tuple": ["a", 1]}, {"tuple": [{"tuple": []}]}, {"bytes": "00ff"}]',
+    b'[1, "1", "\\ud800", "\\u001b[2J"]',
+)
+
+
+@functools.cache
+def models() -> list[Files]:
+    """Return saved models, each as the content of its files."""
+    from textnn.classifier import SentimentClassifier
+
+    small: dict[str, Any] = {"embedding_dim": 3, "epochs": 1, "random_state": 0, "verbose": 0, "min_count": 1}
+    convolution = {**small, "channels": 3, "kernel_sizes": (1, 2)}
+    wide = {**convolution, "character_kernel_sizes": (2,), "ngram_buckets": 16}
+    recurrent = {**small, "hidden_size": 3}
+    several = [["a"], ["a", "b"], [], ["b"]] * 6
+    cases: list[tuple[str, dict[str, Any], Any]] = [
+        ("textcnn", {**convolution, "tokenizer": "whitespace", "stop_words": ["了"]}, ["neg", "pos", "pos", "neg"] * 6),
+        ("wide-textcnn", {**wide, "tokenizer": "whitespace", "ensemble": 2}, [0, 1, 2, 0] * 6),
+        ("lstm", {**recurrent, "tokenizer": "char", "output": "sigmoid"}, [False, True, True, False] * 6),
+        ("lecture-lstm", {**recurrent, "tokenizer": "whitespace"}, [("a", 1), ("b", 2), b"c", "\ud800"] * 6),
+        ("bilstm", {**recurrent, "tokenizer": "whitespace", "class_weight": "balanced"}, several),
+        ("textcnn", {**convolution, "tokenizer": "rjieba", "user_dictionary": ["很好 10", "退货 n"]}, [1.5, 2.5] * 12),
+    ]
+    found = []
+    for architecture, parameters, labels in cases:
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            classifier = SentimentClassifier(architecture, **parameters).fit(list(TEXTS[:4]) * 6, labels)
+            classifier.save(Path(folder) / "model")
+            found.append({file.name: file.read_bytes() for file in sorted((Path(folder) / "model").iterdir())})
+    return found
+
+
+def resume_training(folder: Path, resume: bool, stop: bool = False) -> None:
+    """Train a tiny network with a checkpoint in ``folder``; ``stop`` breaks it off in its second epoch."""
+    from textnn.models import build_model, resolve_options
+    from textnn.text import RaggedDataset
+    from textnn.training.checkpoint import Checkpoint
+    from textnn.training.loop import TrainingOptions, seeded, train
+    from textnn.training.progress import Reporter
+
+    class Breaker(Reporter):
+        batches = 0
+
+        def batch(self, loss: float, accuracy: float) -> None:
+            self.batches += 1
+            if stop and self.batches == 3:
+                raise KeyboardInterrupt
+
+    options = TrainingOptions(
+        epochs=2,
+        batch_size=4,
+        learning_rate=0.01,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        patience=1,
+        bucket=False,
+        clip_norm=1.0,
+        schedule="constant",
+        warmup=0.0,
+    )
+    data = RaggedDataset([[2, 3], [3], [4, 2, 5], [5]] * 2, [0, 1] * 4)
+    with seeded(0, torch.device("cpu")):
+        sizes = {"embedding_dim": 2, "hidden_size": 2, "num_layers": 1, "max_length": 3}
+        model = build_model("lecture-lstm", [6], 2, resolve_options("lecture-lstm", sizes))
+        keep = Checkpoint(folder, resume=resume, seconds=0 if stop else 3600)
+        train(model, data, options, torch.Generator().manual_seed(0), data, Breaker(), checkpoint=keep)
+
+
+@functools.cache
+def checkpoint() -> bytes:
+    """Return the checkpoint of a training in the middle of its second epoch."""
+    from textnn.training.checkpoint import FILE
+
+    with tempfile.TemporaryDirectory() as folder:
+        with contextlib.suppress(KeyboardInterrupt):
+            resume_training(Path(folder), False, stop=True)
+        return (Path(folder) / FILE).read_bytes()
+
+
+@functools.cache
+def vectors() -> list[bytes]:
+    """Return files of vectors: plain, without header, and compressed in each way."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("words.vec", VECTORS)
+    packed = [pack(VECTORS) for pack in (gzip.compress, bz2.compress, lzma.compress)]
+    bomb = gzip.compress(b"a 1 2 3\n" * 500) + gzip.compress(b"1 " * 1_100_000)
+    return [VECTORS, VECTORS.split(b"\n", 1)[1], *packed, archive.getvalue(), bomb, b"\xff\xfe" + VECTORS, b""]
