@@ -81,7 +81,7 @@ throughput: $(VENV)/bench.stamp
 serving: $(VENV)/bench.stamp
 	$(BIN)/python -m bench.serving $(ARGS)
 
-fuzz: $(VENV)/test.stamp
+fuzz: $(VENV)/fuzz.stamp
 	$(BIN)/python -m fuzz $(ARGS)
 
 lint: $(VENV)/dev.stamp

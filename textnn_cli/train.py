@@ -23,6 +23,7 @@ from textnn_cli.common import (
     Threads,
     command_errors,
     note,
+    open_output,
     session,
     set_threads,
 )
@@ -205,10 +206,10 @@ def train(
     if quiet:
         return
     report = classifier.validation_report_
-    if report is not None:
-        print(f"validation after epoch {classifier.best_epoch_}: {report.summary()}\n")
-    print(f"saved: {directory}")
-    print(f'next:  textnn predict {directory} --text "..."')
+    with open_output(None) as stream:
+        if report is not None:
+            stream.write(f"validation after epoch {classifier.best_epoch_}: {report.summary()}\n\n")
+        stream.write(f'saved: {directory}\nnext:  textnn predict {directory} --text "..."\n')
 
 
 def _save(classifier: SentimentClassifier, directory: Path) -> None:
