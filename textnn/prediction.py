@@ -56,11 +56,14 @@ class Predictor:
 
     def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> None:
         """Predict from a frozen form of the network; see :meth:`TextModel.freeze`."""
-        self.frozen, self._live = self.model.freeze(memory_limit, dtype), False
+        frozen = self.model.freeze(memory_limit, dtype)
+        with self._lock:
+            self.frozen, self._live = frozen, False
 
     def unfreeze(self) -> None:
         """Predict from the network itself."""
-        self.frozen, self._live = None, True
+        with self._lock:
+            self.frozen, self._live = None, True
 
     def logits(self, texts: list[str]) -> Tensor:
         """Return the logits [texts, K] of one text or more, on the CPU."""
@@ -91,14 +94,15 @@ class Predictor:
         return next(self.model.parameters()).device
 
     def _network(self) -> TextModel:
-        if self.frozen is not None:
-            return self.frozen
-        if self._live or not self.model.freezable:
-            return self.model
+        frozen = self.frozen  # read once: another thread may choose another form meanwhile
+        if frozen is not None:
+            return frozen
         with self._lock:
+            if self._live or not self.model.freezable:
+                return self.model
             if self.frozen is None:
                 self.frozen = self.model.freeze(_TABLE)
-        return self.frozen
+            return self.frozen
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles make a lock of their own."""

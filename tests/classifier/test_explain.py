@@ -109,6 +109,15 @@ def test_several_labels_a_text(make_classifier: Any) -> None:
     assert classifier.explain(TEXTS[0]).probability == pytest.approx(best, abs=1e-6)
 
 
+def test_a_single_label_that_a_text_has_or_not(make_classifier: Any) -> None:
+    texts, labels = make_reviews(120)
+    classifier = make_classifier().fit(texts, [[label] if label == "good" else [] for label in labels])
+    assert classifier.classes_.tolist() == ["good"]
+    for text in TEXTS:
+        one = classifier.explain(text)
+        assert total(one) == pytest.approx(log_odds(one.probability), abs=1e-5)
+
+
 @pytest.mark.parametrize("name", RECURRENT)
 @pytest.mark.parametrize("text", TEXTS)
 def test_integrated_gradients_add_up_to_a_hundredth(classifiers: Any, name: str, text: str) -> None:
@@ -294,7 +303,18 @@ def test_labels_of_any_kind(make_classifier: Any, labels: list[Any], asked: Any,
     one = make_classifier(epochs=1).fit(texts, codes).explain("很 好", asked)
     assert one.label == found
     assert type(one.label) is type(found)
-    assert set(one.to_dict()["probabilities"]) == set(map(str, labels))
+    listed = one.to_dict()["probabilities"]
+    assert {row["label"] for row in listed} == {label if isinstance(label, int | str) else str(label) for label in labels}
+    assert sum(row["probability"] for row in listed) == pytest.approx(1)
+
+
+def test_labels_that_look_the_same_have_a_probability_each(make_classifier: Any) -> None:
+    texts, names = make_reviews(90, 3)
+    codes = {"good": 1, "bad": "1"}
+    one = make_classifier(epochs=1).fit(texts, [codes.get(name, 2) for name in names]).explain("很 好")
+    listed = {(type(row["label"]), row["label"]): row["probability"] for row in one.to_dict()["probabilities"]}
+    assert len(listed) == 3
+    assert sum(listed.values()) == pytest.approx(1)
 
 
 def test_explain_many_is_lazy_and_gives_what_explain_gives(classifiers: Any) -> None:

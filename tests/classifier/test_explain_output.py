@@ -85,7 +85,10 @@ def test_json_has_everything() -> None:
     assert found["text"] == NASTY
     assert found["label"] == "(1, 'x')"
     assert found["probability"] == 0.8
-    assert found["probabilities"] == {"(1, 'x')": 0.8, "<b>other</b>": 0.2}
+    assert found["probabilities"] == [
+        {"label": "(1, 'x')", "probability": 0.8},
+        {"label": "<b>other</b>", "probability": 0.2},
+    ]
     assert (found["method"], found["base"]) == ("exact", 0.25)
     assert found["tokens"][1] == {"token": "s", "start": 1, "end": 2, "contribution": -0.5}
     assert found["ngrams"] == [{"text": "<s", "start": 0, "end": 2, "contribution": 0.5, "source": "words"}]

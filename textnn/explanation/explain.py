@@ -76,7 +76,7 @@ def score_direction(number: int, outputs: int, multilabel: bool) -> Tensor:
     the mean of the others': the log-odds against their geometric mean.
     """
     if outputs == 1:
-        return torch.tensor([1.0 if number else -1.0], dtype=torch.float64)
+        return torch.tensor([1.0 if multilabel or number else -1.0], dtype=torch.float64)
     direction = torch.full((outputs,), 0.0 if multilabel else -1 / (outputs - 1), dtype=torch.float64)
     direction[number] = 1.0
     return direction

@@ -97,12 +97,12 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
-        names = map(str, self.classes)
+        classes = zip(self.classes, self.probabilities, strict=True)
         return {
             "text": self.text,
             "label": plain_label(self.label),
             "probability": self.probability,
-            "probabilities": dict(zip(names, self.probabilities, strict=True)),
+            "probabilities": [{"label": plain_label(label), "probability": share} for label, share in classes],
             "method": self.method,
             "base": self.base,
             "tokens": [asdict(token) for token in self.tokens],
