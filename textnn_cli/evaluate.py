@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -32,10 +32,6 @@ from textnn_cli.common import (
     set_threads,
     write_errors,
 )
-
-if TYPE_CHECKING:
-    from textnn.classifier import SentimentClassifier
-    from textnn.evaluation import WrongPrediction
 
 PICTURES = "Pictures, for which matplotlib is needed"
 
@@ -82,9 +78,9 @@ def evaluate(
     from textnn.text import read_corpus
 
     set_threads(threads)
+    classifier = load_model(model, tokenizer, frozen=False)
     corpus = read_corpus(file, text_column, label_column, input_format, encoding)
     note(str(corpus.report), quiet)
-    classifier = load_model(model, tokenizer, frozen=False)
     names, labels = classifier.classes_.tolist(), list[Any]()
     if classifier.multilabel_:  # as textnn predict writes them
         labels = [match_labels(label.split("|"), names) for label in corpus.labels]
@@ -106,9 +102,10 @@ def evaluate(
         note(f"{plots}: {', '.join(path.name for path in written)}", quiet)
     if html is not None:
         from textnn.evaluation.page import model_facts
+        from textnn.explanation import explain_errors
 
         title = f"{Path(model).resolve().name} on {'standard input' if file == '-' else Path(file).name}"
-        page = report.to_html(title, model_facts(classifier), classifier.history_, _explainer(classifier))
+        page = report.to_html(title, model_facts(classifier), classifier.history_, explain_errors(classifier))
         with open_output(html) as stream:
             stream.write(page)
         note(f"{html}: the evaluation as a page", quiet)
@@ -129,6 +126,8 @@ def _check_targets(file: str, html: str | None, plots: str | None, plot_format: 
             raise ValueError(f"--html: expected a file in a directory that exists, got {html}")
         if same_file(file, html):
             raise ValueError(f"--html: expected another file than the input, got {html} for both")
+        if plots is not None and Path(plots).resolve() == Path(html).resolve():
+            raise ValueError(f"--html: expected another name than that of --plots, got {html} for both")
     if html is not None or plots is not None:
         from textnn.evaluation.plots import need_matplotlib
 
@@ -136,28 +135,6 @@ def _check_targets(file: str, html: str | None, plots: str | None, plot_format: 
             need_matplotlib()
         except ImportError as error:
             raise RunError(str(error)) from None
-
-
-def _explainer(classifier: SentimentClassifier) -> Callable[[WrongPrediction], str]:
-    """Return a function that gives the text of an error with its words coloured by what they added to it."""
-    names = classifier.classes_.tolist()
-
-    def explain(error: WrongPrediction) -> str:
-        label = error.predicted
-        if classifier.multilabel_:
-            # The yes or no that was surest and wrong.
-            own, predicted = (set(found) for found in (error.label, error.predicted))  # type: ignore[call-overload]
-            sure = [
-                value if name in predicted else 1 - value
-                for name, value in zip(names, error.probabilities, strict=True)
-            ]
-            wrong = [code for code, name in enumerate(names) if (name in own) != (name in predicted)]
-            if not wrong:
-                raise ValueError("the labels that are missing are none of the model's")
-            label = names[max(wrong, key=sure.__getitem__)]
-        return classifier.explain(error.text, label).to_html()
-
-    return explain
 
 
 def match_labels(labels: Sequence[str], classes: Sequence[Hashable]) -> list[Hashable]:

@@ -93,6 +93,7 @@ def test_labels_that_are_no_strings_and_texts_of_unknown_words(
         (["--html", "{}"], "--html: expected the name of a file"),
         (["--html", "{}/none/r.html"], "--html: expected a file in a directory that exists"),
         (["--html", "{}/test.csv"], "--html: expected another file than the input"),
+        (["--html", "{}/new", "--plots", "{}/new"], "--html: expected another name than that of --plots"),
     ],
 )
 def test_what_would_fail_in_the_end_is_refused_first(arguments: list[str], message: str, tmp_path: Path) -> None:

@@ -3,15 +3,16 @@
 alignment     where tokens stand in their text
 tokens        texts as a reader sees them and as a network does
 methods       contributions of tokens to a score: exact, by integrated gradients (``gradients``), by occlusion
-explain       from a classifier and texts to explanations
+explain       from a classifier and texts to explanations; ``errors``: of wrong predictions
 explanation   what comes out; ``terminal`` and ``html`` show it
 """
 
 from __future__ import annotations
 
 from textnn.explanation.alignment import align
+from textnn.explanation.errors import explain_errors
 from textnn.explanation.explain import explain
 from textnn.explanation.explanation import Explanation, NgramContribution, TokenContribution
 from textnn.explanation.html import html_page
 
-__all__ = ["Explanation", "NgramContribution", "TokenContribution", "align", "explain", "html_page"]
+__all__ = ["Explanation", "NgramContribution", "TokenContribution", "align", "explain", "explain_errors", "html_page"]
