@@ -81,6 +81,15 @@ def serve(
         str,
         typer.Option("--rate-limit", metavar="N/TIME", rich_help_panel=LIMITS, help="Requests of one client; 0: any."),
     ] = "600/minute",
+    max_per_client: Annotated[
+        int,
+        typer.Option(
+            "--max-per-client", min=1, metavar="N", rich_help_panel=LIMITS, help="Requests of one client at once."
+        ),
+    ] = 512,
+    max_connections: Annotated[
+        int, typer.Option("--max-connections", min=1, metavar="N", rich_help_panel=LIMITS, help="Open connections.")
+    ] = 900,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.001, metavar="S", rich_help_panel=LIMITS, help="For one request.")
     ] = 30.0,
@@ -121,10 +130,12 @@ def serve(
         max_texts=max_texts,
         max_body=max_body,
         rate_limit=rate_limit,
+        max_per_client=max_per_client,
+        max_connections=max_connections,
         timeout=timeout,
         title=title,
         root_path=root_path,
-        allowed_hosts=tuple(name.strip().lower() for name in allowed_hosts.split(",") if name.strip()),
+        allowed_hosts=tuple(name.strip() for name in allowed_hosts.split(",") if name.strip()),
     )
     from textnn.serving.server import open_sockets, run
 

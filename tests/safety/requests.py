@@ -88,6 +88,11 @@ CASES: list[Case] = [
     ("a text that is too long", post({"texts": ["a", "b" * 1001]})),
     ("a label that the model does not have", post({"text": "好", "label": "<script>"}, "/explain")),
     ("a method that is not known", post({"text": "好", "method": "magic"}, "/explain")),
+    (
+        "a method that takes long for such a text",
+        post({"text": "好" * 900, "method": "occlusion"}, "/explain", settings={"max_explained": 500}),
+    ),
+    ("a name twice", post(b'{"text": "a", "text": "b"}')),
     ("too many requests", post({"texts": ["a"]}, times=3, settings={"rate_limit": "2/hour"})),
     ("no answer in time", post({"texts": ["a"]}, settings={"timeout": 0.2}, slow=0.6)),
     (

@@ -133,6 +133,58 @@ def test_work_that_loses_a_result_is_a_failure_and_no_hang() -> None:
     run(test)
 
 
+def test_a_failure_outside_of_items_is_told_and_the_next_batch_is_done() -> None:
+    async def test(work: Work) -> None:
+        faults = [OSError("no figures")]
+
+        def observe(items: int) -> None:
+            if faults:
+                raise faults.pop()
+
+        batcher: Batcher[int, int] = Batcher(work, 8, 0.0, 100, "test", observe)
+        both = batcher.submit([1]), batcher.submit([2, 3])
+        for future in both:
+            with pytest.raises(ItemError) as caught:
+                await asyncio.wait_for(future, 10)
+            assert isinstance(caught.value.__cause__, OSError)
+        assert await asyncio.wait_for(batcher.submit([4]), 10) == [8]
+
+    assert run(test).batches == [[4]]
+
+
+@pytest.mark.parametrize("fault", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()], ids=repr)
+def test_work_that_wants_to_end_the_program_is_a_failure_like_any_other(fault: BaseException) -> None:
+    def work(items: list[int]) -> list[int]:
+        if 0 in items:
+            raise fault
+        return items
+
+    async def test(_: Work) -> None:
+        batcher: Batcher[int, int] = Batcher(work, 2, 0.0, 100, "test")
+        bad, good = batcher.submit([1, 0, 2]), batcher.submit([3, 4])
+        with pytest.raises(ItemError) as caught:
+            await asyncio.wait_for(bad, 10)
+        assert caught.value.__cause__ is fault
+        assert await asyncio.wait_for(good, 10) == [3, 4]
+
+    run(test)
+
+
+def test_what_waits_when_its_event_loop_ends_is_told_so() -> None:
+    async def test(work: Work) -> None:
+        work.go.clear()
+        batcher = make(work)
+        future = batcher.submit([1])
+        await until(lambda: bool(work.batches))
+        assert batcher._runner is not None
+        batcher._runner.cancel()
+        with pytest.raises(ItemError):
+            await asyncio.wait_for(future, 10)
+        work.go.set()
+
+    run(test)
+
+
 def test_a_submission_that_is_given_up_leaves_the_queue() -> None:
     async def test(work: Work) -> None:
         batcher = make(work, max_queue=3)

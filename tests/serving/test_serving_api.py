@@ -101,7 +101,7 @@ def test_a_sigmoid_of_two_classes_has_both_probabilities(serve: Serve) -> None:
     assert sum(one["probability"] for one in found["probabilities"]) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("text", HOSTILE[2:], ids=ascii)
 def test_an_explanation_is_that_of_the_classifier(
     client: TestClient, classifier: SentimentClassifier, text: str
 ) -> None:
@@ -110,6 +110,51 @@ def test_an_explanation_is_that_of_the_classifier(
     expected = json.loads(json.dumps(classifier.explain(text, "bad").to_dict()))
     assert found.json()["tokens"] == expected["tokens"]
     assert found.json()["label"] == "bad"
+
+
+@pytest.mark.parametrize("text", HOSTILE[:2], ids=ascii)
+def test_a_text_with_nothing_in_it_has_no_explanation_either(client: TestClient, text: str) -> None:
+    for more in ({}, {"label": "bad"}, {"method": "occlusion"}):
+        found = client.post("/explain", json={"text": text, **more}).json()
+        assert (found.pop("text"), found.pop("tokens"), found.pop("ngrams")) == (text, [], [])
+        assert found == dict.fromkeys(("label", "probability", "probabilities", "method", "base"))
+
+
+def test_only_methods_for_the_model_are_taken(client: TestClient, serve: Serve) -> None:
+    def ask(one: TestClient, method: str) -> Any:
+        return one.post("/explain", json={"text": REVIEW, "method": method})
+
+    for method in ("exact", "occlusion", "integrated gradients", "integrated-gradients"):
+        assert ask(client, method).json()["method"] == method.replace("-", " ")
+    lstm = serve(train(architecture="lstm", channels=None, epochs=1))
+    assert ask(lstm, "auto").json()["method"] == "integrated gradients"
+    error = error_of(ask(lstm, "exact"), 422)
+    assert error["field"] == "method"
+    assert "'integrated gradients'" in error["message"]
+    assert "'exact'" not in error["message"]
+
+
+def test_a_method_is_not_sent_back(client: TestClient) -> None:
+    for method in ("magic", "x" * 500_000):
+        response = client.post("/explain", json={"text": "a", "method": method})
+        assert error_of(response, 422)["field"] == "method"
+        assert len(response.content) < 300
+        assert method not in response.text
+
+
+def test_long_texts_are_explained_only_by_what_is_quick(client: TestClient, serve: Serve) -> None:
+    lstm = serve(train(architecture="lstm", channels=None, epochs=1), max_explained=100)
+    long = {"text": "好" * 2001}
+    for one, body in (
+        (client, {**long, "method": "occlusion"}),
+        (client, {**long, "method": "integrated gradients"}),
+        (lstm, {"text": "好" * 101}),
+    ):
+        error = error_of(one.post("/explain", json=body), 422)
+        assert (error["code"], error["field"]) == ("text_too_long", "text")
+        assert "characters for the method" in error["message"]
+    assert client.post("/explain", json=long).json()["method"] == "exact"
+    assert lstm.post("/explain", json={"text": "好" * 100}).status_code == 200
 
 
 def test_by_default_the_predicted_class_is_explained(client: TestClient) -> None:
@@ -125,6 +170,7 @@ def test_by_default_the_predicted_class_is_explained(client: TestClient) -> None
         (b'{"text": "\xff"}', 400, "invalid_json", "JSON"),
         (b"[" * 100_000, 400, "invalid_json", "recursion"),
         (b"[]", 422, "invalid_request", "object"),
+        (b'{"text": "a", "text": "b"}', 400, "invalid_json", "'text' more than once"),
         (b"{}", 422, "invalid_request", "either 'text'"),
         (b'{"text": NaN}', 422, "invalid_request", "text"),
         (b'{"text": 1e999}', 422, "invalid_request", "text"),
@@ -188,15 +234,24 @@ def test_no_body_makes_the_server_fail(client: TestClient, body: Any, raw: bytes
 
 
 class Failing:
-    """A classifier whose predictions fail for some texts, with a message that holds the text."""
+    """A classifier that can be held up, and that fails for some texts with a message that holds the text."""
 
     def __init__(self, inner: SentimentClassifier) -> None:
         self._inner = inner
+        self.explained: list[str] = []
         self.go = threading.Event()
         self.go.set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+    def explain(self, text: str, label: Any = None, method: str = "auto") -> Any:
+        if text != ".":  # with which a server finds out what is possible
+            self.explained.append(text)
+            assert self.go.wait(20)
+        if "secret" in text:
+            raise ValueError(f"cannot explain {text}")
+        return self._inner.explain(text, label, method)
 
     def predict_proba(self, texts: list[str]) -> np.ndarray[Any, Any]:
         assert self.go.wait(20)
@@ -223,6 +278,45 @@ def test_a_failure_tells_the_client_a_number_and_the_log_no_text(
     record = next(one for one in caplog.records if number in one.getMessage())
     assert "predict_proba" in record.getMessage()
     assert "secret" not in error["message"] + "".join(one.getMessage() for one in caplog.records)
+
+
+def test_an_explanation_that_fails_is_no_mistake_of_the_client(serve: Serve, failing: Failing) -> None:
+    response = serve(failing).post("/explain", json={"text": "my secret"})
+    assert error_of(response, 500)["code"] == "internal"
+    assert "secret" not in response.text
+
+
+def test_a_client_has_a_few_explanations_at_once_and_those_given_up_are_not_begun(
+    serve: Serve, failing: Failing
+) -> None:
+    client = serve(failing, timeout=0.5)
+    failing.go.clear()
+    with ThreadPoolExecutor(2) as pool:
+        late = [pool.submit(client.post, "/explain", json={"text": text}) for text in "ab"]
+        time.sleep(0.2)
+        third = client.post("/explain", json={"text": "c"})
+        assert error_of(third, 429)["code"] == "client_busy"
+        assert int(third.headers["Retry-After"]) >= 1
+        assert client.post("/explain", json={"text": " "}).status_code == 200, "which costs nothing"
+        for one in late:
+            assert error_of(one.result(), 504)["code"] == "timeout"
+    failing.go.set()
+    assert client.post("/explain", json={"text": "d"}).status_code == 200
+    assert len(failing.explained) == 2, failing.explained  # one of "a" and "b", and "d"
+
+
+def test_a_client_has_so_many_requests_at_once(serve: Serve, failing: Failing) -> None:
+    client = serve(failing, max_per_client=1)
+    failing.go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, "/predict", json={"text": REVIEW})
+        time.sleep(0.2)
+        error = error_of(client.post("/predict", json={"text": REVIEW}), 429)
+        assert (error["code"], "at most 1 requests" in error["message"]) == ("client_busy", True)
+        assert client.get("/healthz").status_code == 200
+        failing.go.set()
+        assert first.result().status_code == 200
+    assert client.post("/predict", json={"text": REVIEW}).status_code == 200
 
 
 def test_no_answer_in_time_is_a_504_and_a_full_queue_a_503(serve: Serve, failing: Failing) -> None:
@@ -342,6 +436,9 @@ def test_only_a_fitted_classifier_is_served() -> None:
         ({"max_batch": 0}, "max_batch: expected 1"),
         ({"max_wait": -1}, "max_wait"),
         ({"timeout": float("nan")}, "timeout"),
+        ({"max_per_client": 0}, "max_per_client: expected 1"),
+        ({"max_connections": 0}, "max_connections: expected 1"),
+        ({"max_explained": 0}, "max_explained: expected 1"),
         ({"max_texts": 2000}, "max_texts: expected at most max_queue"),
         ({"rate_limit": "often"}, "600/minute"),
         ({"root_path": "reviews"}, "root_path"),

@@ -9,7 +9,8 @@ from starlette.testclient import TestClient
 
 from textnn import SentimentClassifier
 from textnn.serving import Settings
-from textnn.serving.limits import RateLimiter, name_client
+from textnn.serving.errors import ServingError
+from textnn.serving.limits import Places, RateLimiter, name_client
 
 Serve = Callable[..., TestClient]
 
@@ -47,6 +48,28 @@ def test_the_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limiter.hit("10.0.0.1") is None
 
 
+@pytest.mark.parametrize("rate", ["often", "0/minute", "100/second;5/hour", "10/second,3/minute", "-1/minute"])
+def test_a_rate_that_is_not_one_limit_above_zero_is_refused(rate: str) -> None:
+    with pytest.raises(ValueError, match="rate_limit: expected one number above 0 .* got '" + rate):
+        Settings(rate_limit=rate)
+
+
+@pytest.mark.parametrize("rate", ["0", "", " 0 "])
+def test_zero_is_no_limit(rate: str) -> None:
+    assert not Settings(rate_limit=rate).limited
+
+
+def test_a_client_holds_its_own_places_until_they_are_given_back() -> None:
+    places = Places(2, "requests")
+    with places.take("10.0.0.1"), places.take("10.0.0.1"):
+        with places.take("10.0.0.2"), pytest.raises(ServingError, match="at most 2 requests of one client") as caught:
+            places.take("10.0.0.1").__enter__()
+        assert (caught.value.status, caught.value.code) == (429, "client_busy")
+    with places.take("10.0.0.1"):
+        pass
+    assert not places._taken, "clients that are gone take no memory"
+
+
 @pytest.mark.parametrize(
     ("address", "name"),
     [
@@ -65,7 +88,7 @@ def test_an_address_is_counted_as(address: str, name: str) -> None:
 
 
 def test_a_server_answers_only_for_the_names_it_is_given(serve: Serve, classifier: SentimentClassifier) -> None:
-    client = serve(classifier, allowed_hosts=("localhost", "*.example.org", "[::1]"))
+    client = serve(classifier, allowed_hosts=("LocalHost", "*.Example.org", "[::1]"))
     for host, status in {
         "localhost": 200,
         "LOCALHOST:8000": 200,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -18,7 +22,7 @@ from bench.serving.__main__ import end_under_load
 from bench.serving.client import Request, load, make_requests
 from bench.serving.process import ServerProcess
 from textnn import SentimentClassifier
-from textnn.serving import server
+from textnn.serving import Settings, server
 from textnn_cli.serve import serve
 
 TEXTS = [f"书{number % 7}房间{'很' * (number % 5)}{end}" for number in range(200) for end in "好差"]
@@ -174,33 +178,147 @@ def test_sockets_say_that_they_are_tcp_and_share_a_port() -> None:
             one.close()
 
 
-def test_a_client_that_says_nothing_or_too_little_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+@asynccontextmanager
+async def listening(app: Any, **settings: Any) -> AsyncIterator[tuple[int, set[Any]]]:
+    """An application behind :class:`PromptProtocol`; yields its port, and the connections that it holds."""
     import uvicorn
 
+    protocol: Any = partial(server.PromptProtocol, settings=Settings(**settings))
+    config = uvicorn.Config(app, http=protocol, ws="none", lifespan="off", log_config=None)
+    config.load()
+    make: Any = config.http_protocol_class
+    state = uvicorn.server.ServerState()
+    made = await asyncio.get_running_loop().create_server(
+        lambda: make(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    yield made.sockets[0].getsockname()[1], state.connections
+    made.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came to that")
+
+
+def test_a_client_that_says_nothing_or_too_little_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEADER_SECONDS", 0.3)
 
     async def app(scope: object, receive: object, send: object) -> None:
         raise AssertionError("no request was ever complete")
 
     async def test() -> None:
-        config = uvicorn.Config(app, http=server.PromptProtocol, lifespan="off", log_config=None)
-        config.load()
-        loop = asyncio.get_running_loop()
-        state = uvicorn.server.ServerState()
-        listening = await loop.create_server(
-            lambda: config.http_protocol_class(config=config, server_state=state, app_state={}), "127.0.0.1", 0
-        )
-        port = listening.sockets[0].getsockname()[1]
-        for drip in (b"", b"G"):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            ended = asyncio.ensure_future(reader.read())
-            for _ in range(100):
-                if ended.done():
-                    break
-                writer.write(drip)
-                await asyncio.sleep(0.05)
-            assert ended.done(), drip
-            writer.close()
-        listening.close()
+        async with listening(app) as (port, _):
+            for drip in (b"", b"G"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                ended = asyncio.ensure_future(reader.read())
+                for _ in range(100):
+                    if ended.done():
+                        break
+                    writer.write(drip)
+                    await asyncio.sleep(0.05)
+                assert ended.done(), drip
+                writer.close()
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("size", "close"),
+    [(8 << 20, False), (8 << 20, True), (None, True)],
+    ids=["more than the buffers hold", "and the end of the connection", "a little more, and the end of the connection"],
+)
+def test_a_client_that_does_not_take_its_answer_is_cut_off(size: int | None, close: bool) -> None:
+    """Without a size, the answer is made such that a part of it stays in the server, too little to hold up the rest."""
+    done = []
+    connections: set[Any] = set()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"connection", b"close")] if close else []
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        transport = next(iter(connections)).transport
+        sent = 0
+        while sent < size if size else not transport.get_write_buffer_size():
+            await send({"type": "http.response.body", "body": b"x" * 32768, "more_body": True})
+            sent += 32768
+        await send({"type": "http.response.body"})
+        done.append(sent)
+
+    async def test() -> None:
+        nonlocal connections
+        async with listening(app, timeout=0.4) as (port, connections):
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await until(lambda: bool(connections))
+            await until(lambda: not connections)
+            await until(lambda: bool(done))
+            client.close()
+
+    asyncio.run(test())
+
+
+def test_a_client_that_is_slow_gets_all_of_its_answer() -> None:
+    size = 4 << 20
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": b"x" * size})
+
+    async def test() -> None:
+        async with listening(app, timeout=1.0) as (port, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 16)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            got = 0
+            while part := await reader.read(1 << 16):
+                got += part.count(b"x")
+                await asyncio.sleep(0.03)  # about 2 seconds in all
+            assert got == size
+            writer.close()
+
+    asyncio.run(test())
+
+
+def test_clients_that_take_nothing_do_not_hold_up_the_end(model: Path) -> None:
+    with ServerProcess(model, "--timeout", "60") as process:
+        stuck = []
+        for _ in range(5):
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", process.port))
+            client.settimeout(0.5)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+            stuck.append(client)
+        process.signal()
+        started = time.monotonic()
+        assert process.wait(40) == 0
+        assert time.monotonic() - started < 20
+        assert "Traceback" not in process.log()
+        for client in stuck:
+            client.close()
+
+
+def test_connections_beyond_the_limit_are_told_so_and_the_next_are_closed(model: Path) -> None:
+    with ServerProcess(model, "--max-connections", "2") as process:
+        with contextlib.ExitStack() as stack:
+            held = [stack.enter_context(connect(process)) for _ in range(2)]
+            time.sleep(0.2)
+            answer = send(process, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert b'{"error":{"code":"overloaded"' in answer
+            assert b"connection: close" in answer.lower()
+            for _ in range(server.SPARE):
+                stack.enter_context(connect(process))
+            time.sleep(0.2)
+            with contextlib.suppress(ConnectionError):
+                assert send(process, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+            held[0].sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert held[0].recv(1 << 16).startswith(b"HTTP/1.1 200"), "those that were there first are served"
+        time.sleep(0.2)
+        assert httpx2.get(f"{process.url}/healthz").status_code == 200

@@ -17,10 +17,11 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from textnn.serving import documents
-from textnn.serving.batching import Batcher, ItemError, QueueFullError
+from textnn.serving.batching import Batcher, QueueFullError
 from textnn.serving.bodies import ExplainRequest, PredictRequest, check_texts, read
 from textnn.serving.errors import GoneError, JSONResponse, ServingError
-from textnn.serving.guard import Guard, State
+from textnn.serving.guard import Guard, State, client_address
+from textnn.serving.limits import Places
 from textnn.serving.metrics import Metrics
 from textnn.serving.pages import add_page
 from textnn.serving.settings import Settings
@@ -60,6 +61,7 @@ def make_app(classifier: SentimentClassifier, settings: Settings) -> FastAPI:
     explanations: Batcher[Asked, dict[str, Any]] = Batcher(
         explain_all, 1, 0.0, settings.max_explanations, "textnn-explain"
     )
+    explained = Places(settings.max_explanations_per_client, "explanations")
     metrics.watch_queue("predict", lambda: predictions.waiting)
     metrics.watch_queue("explain", lambda: explanations.waiting)
 
@@ -116,8 +118,12 @@ def make_app(classifier: SentimentClassifier, settings: Settings) -> FastAPI:
         asked = await read(request, ExplainRequest, settings)
         check_texts([asked.text], settings, True)
         label = None if asked.label is None else view.find_label(asked.label)
+        method = view.find_method(asked.method, asked.text, settings)
         metrics.texts.inc()
-        found = await answer(request, explanations, [(asked.text, label, asked.method)], settings.timeout, "method")
+        if not asked.text.strip():
+            return JSONResponse(view.no_explanation(asked.text))
+        with explained.take(client_address(request.scope)):
+            found = await answer(request, explanations, [(asked.text, label, method)], settings.timeout)
         return JSONResponse(found[0])
 
     @app.get("/model", summary="What the model is", responses={200: {"model": documents.Facts}})
@@ -130,9 +136,7 @@ def make_app(classifier: SentimentClassifier, settings: Settings) -> FastAPI:
     return app
 
 
-async def answer(
-    request: Request, batcher: Batcher[Item, Result], items: list[Item], timeout: float, argument: str | None = None
-) -> list[Result]:
+async def answer(request: Request, batcher: Batcher[Item, Result], items: list[Item], timeout: float) -> list[Result]:
     """Return what comes of the items.
 
     Parameters
@@ -145,13 +149,13 @@ async def answer(
         One or more.
     timeout
         Seconds.
-    argument
-        What a ValueError of the work is about; None: a failure of the program, as any other error.
 
     Raises
     ------
     ServingError
-        If the queue is full, time is over, or the work failed.
+        If the queue is full, or time is over.
+    ItemError
+        If the work failed.
     GoneError
         If the client went away.
     """
@@ -168,10 +172,6 @@ async def answer(
         if leaving.done():
             raise GoneError
         raise ServingError(504, "timeout", f"There was no answer within {timeout:g} seconds.", retry_after=1)
-    except ItemError as error:
-        if argument and isinstance(error.__cause__, ValueError | TypeError):
-            raise ServingError(422, "invalid_request", str(error.__cause__), argument) from None
-        raise
     finally:
         leaving.cancel()
         future.cancel()

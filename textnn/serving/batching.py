@@ -39,7 +39,7 @@ class ItemError(Exception):
 
 @dataclass(frozen=True)
 class _Failure:
-    error: Exception
+    error: BaseException
 
 
 @dataclass(eq=False)
@@ -161,12 +161,19 @@ class Batcher(Generic[Item, Result]):
             if not batch:
                 continue
             items = [item for _, part in batch for item in part]
-            self._observe(len(items))
-            outcomes = await loop.run_in_executor(self._thread, self._attempt, items)
-            start = 0
-            for job, part in batch:
-                job.put(outcomes[start : start + len(part)])
-                start += len(part)
+            outcomes: list[Result | _Failure] = []
+            try:
+                self._observe(len(items))
+                outcomes = await loop.run_in_executor(self._thread, self._attempt, items)
+            except Exception as error:
+                outcomes = [_Failure(error)] * len(items)
+            except BaseException as error:  # the event loop ends
+                outcomes = [_Failure(error)] * len(items)
+                raise
+            finally:
+                for job, part in batch:
+                    job.put(outcomes[: len(part)])
+                    outcomes = outcomes[len(part) :]
 
     async def _gather(self) -> None:
         """Wait until a batch is full, nothing more is coming, or its first item has waited long enough."""
@@ -209,4 +216,6 @@ class Batcher(Generic[Item, Result]):
             if len(items) == 1:
                 return [_Failure(error)]
             return [outcome for item in items for outcome in self._attempt([item])]
+        except BaseException as error:  # it would end the event loop
+            return [_Failure(error)] * len(items)
         return results

@@ -11,6 +11,7 @@ import anyio
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import ClientDisconnect, Request
 
+from textnn.reading import parse_json
 from textnn.serving.errors import GoneError, ServingError
 from textnn.serving.settings import Settings
 
@@ -37,7 +38,9 @@ class ExplainRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
     text: Annotated[str, Field(description="A text.", examples=["物流很快，包装完好"])]
     label: Annotated[Any, Field(description="A class of the model; by default the predicted one.")] = None
-    method: Annotated[str, Field(description="By what method; 'auto' takes the one that suits the model.")] = "auto"
+    method: Annotated[
+        str, Field(description="By what method; 'auto' takes the one that suits the model.", max_length=40)
+    ] = "auto"
 
 
 async def read(request: Request, model: type[Model], settings: Settings) -> Model:
@@ -59,9 +62,15 @@ async def read(request: Request, model: type[Model], settings: Settings) -> Mode
         )
     body = await _read_bytes(request, settings)
     try:
-        return model.model_validate_json(body)
+        checked = model.model_validate_json(body)
     except ValidationError as error:
         raise _explain(error) from None
+    try:
+        parse_json(body)  # which takes less: no name twice, no endless numbers
+    except ValueError as error:
+        message = str(error).removeprefix("expected JSON, got: ")
+        raise ServingError(400, "invalid_json", f"The body is no valid JSON: {message}.") from None
+    return checked
 
 
 async def _read_bytes(request: Request, settings: Settings) -> bytes:

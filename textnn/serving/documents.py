@@ -54,14 +54,14 @@ class NgramContribution(BaseModel):
 
 
 class Explanation(BaseModel):
-    """Why a text has the probability of a label."""
+    """Why a text has the probability of a label; a text with nothing in it has no label and no tokens."""
 
     text: str
     label: Any
-    probability: float
-    probabilities: dict[str, float]
-    method: str
-    base: float = Field(description="The log-odds without the tokens.")
+    probability: float | None
+    probabilities: list[ClassProbability] | None
+    method: str | None
+    base: float | None = Field(description="The log-odds without the tokens.")
     tokens: list[TokenContribution]
     ngrams: list[NgramContribution] = Field(description="The strongest, where the model has any.")
 
@@ -125,7 +125,7 @@ _ERRORS = {
         "texts: expected at most 256, got 1,000.",
     ),
     429: (
-        "Too many requests of this client; Retry-After says when.",
+        "Too many requests of this client, in a time or at once; Retry-After says when to try again.",
         "rate_limited",
         "Expected at most 600/minute ...",
     ),

@@ -79,7 +79,7 @@ class JSONResponse(Response):
 def internal_error(error: BaseException) -> ServingError:
     """Log an error of the program, without its message, which may hold the text; return what the client is told."""
     number = secrets.token_hex(4)
-    while isinstance(error.__cause__, Exception):
+    while error.__cause__ is not None:
         error = error.__cause__
     frames = "".join(traceback.format_tb(error.__traceback__))
     log.error("error %s: %s\n%s", number, type(error).__name__, frames.rstrip())

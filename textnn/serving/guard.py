@@ -1,6 +1,6 @@
 """What every request passes on its way in and every answer on its way out.
 
-    in:  is the host known? -> is there room? -> may this client ask again? -> application
+    in:  is the host known? -> is there room, and for this client? -> may it ask again? -> application
     out: errors in one form -> security headers -> figures
 
 The headers forbid the page to load anything from elsewhere or to be shown within another page.
@@ -9,13 +9,14 @@ The headers forbid the page to load anything from elsewhere or to be shown withi
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from textnn.serving.errors import GoneError, ServingError, internal_error
-from textnn.serving.limits import RateLimiter
+from textnn.serving.limits import Places, RateLimiter
 from textnn.serving.metrics import Metrics
 from textnn.serving.settings import Settings
 
@@ -36,6 +37,9 @@ _HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.i
 
 WORK = ("/predict", "/explain")
 """The paths that cost something."""
+
+SURPLUS = "surplus"
+"""In the state of a scope: the request came on a connection beyond those that the server holds."""
 
 GONE = 499
 """The status under which a client is counted that went away before its answer."""
@@ -80,6 +84,7 @@ class Guard:
         self._app, self._settings, self._metrics, self._state = app, settings, metrics, state
         self._paths = paths
         self._limiter = RateLimiter(settings) if settings.limited else None
+        self._places = Places(settings.max_per_client, "requests")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -90,14 +95,14 @@ class Guard:
             scope = {**scope, "root_path": self._settings.root_path}
         started, path = time.perf_counter(), _local_path(scope)
         work = path in WORK and scope["method"] == "POST"
-        status = 0
+        surplus, status = SURPLUS in scope.get("state", ()), 0
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", []), *_HEADERS]
-                if self._state.closing:
+                if self._state.closing or surplus:
                     message["headers"].append((b"connection", b"close"))
             await send(message)
 
@@ -105,9 +110,10 @@ class Guard:
         self._state.working += work
         try:
             self._check_host(scope)
-            if work:
-                self._admit(scope)
-            await self._app(scope, receive, sending)
+            if surplus:
+                raise ServingError(503, "overloaded", "Too many connections are open; try again.", retry_after=1)
+            with self._admit(scope) if work else nullcontext():
+                await self._app(scope, receive, sending)
         except GoneError:
             status = status or GONE
         except Exception as error:
@@ -136,11 +142,11 @@ class Guard:
         if not any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in allowed):
             raise ServingError(421, "unknown_host", "This server does not answer for the name in the Host header.")
 
-    def _admit(self, scope: Scope) -> None:
+    def _admit(self, scope: Scope) -> AbstractContextManager[None]:
         if self._state.working > self._settings.max_queue:
             raise ServingError(503, "overloaded", "Too many requests are under way; try again.", retry_after=1)
-        client: Any = scope.get("client") or ("",)
-        wait = self._limiter.hit(client[0]) if self._limiter else None
+        address = client_address(scope)
+        wait = self._limiter.hit(address) if self._limiter else None
         if wait is not None:
             raise ServingError(
                 429,
@@ -148,6 +154,13 @@ class Guard:
                 f"Expected at most {self._settings.rate_limit} requests of one client; try again later.",
                 retry_after=wait,
             )
+        return self._places.take(address)
+
+
+def client_address(scope: Scope) -> str:
+    """Return the address that a request comes from, or nothing if there is none."""
+    client: Any = scope.get("client") or ("",)
+    return str(client[0])
 
 
 def _local_path(scope: Scope) -> str:

@@ -1,14 +1,18 @@
-"""How often one client may ask."""
+"""How often one client may ask, and how much at once."""
 
 from __future__ import annotations
 
 import ipaddress
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from limits import parse
+from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
+from textnn.serving.errors import ServingError
 from textnn.serving.settings import Settings
 
 _OTHERS = "others"
@@ -25,7 +29,7 @@ class RateLimiter:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._rate, self._max_clients = parse(settings.rate_limit), settings.max_clients
+        self._rate, self._max_clients = parse_rate(settings.rate_limit), settings.max_clients
         self._storage = MemoryStorage()
         self._windows = FixedWindowRateLimiter(self._storage)
 
@@ -40,6 +44,66 @@ class RateLimiter:
         if self._windows.hit(self._rate, client):
             return None
         return max(0.0, self._windows.get_window_stats(self._rate, client).reset_time - time.time())
+
+
+class Places:
+    """What each client has under way at the moment.
+
+    Parameters
+    ----------
+    most
+        Places of one client.
+    things
+        What takes a place, in the plural.
+    """
+
+    def __init__(self, most: int, things: str) -> None:
+        self._most, self._things = most, things
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def take(self, address: str) -> Iterator[None]:
+        """Hold a place for the client at an address.
+
+        Raises
+        ------
+        ServingError
+            If all of its places are taken.
+        """
+        client = name_client(address)
+        if self._taken[client] >= self._most:
+            raise ServingError(
+                429,
+                "client_busy",
+                f"Expected at most {self._most:,} {self._things} of one client at once; try again.",
+                retry_after=1,
+            )
+        self._taken[client] += 1
+        try:
+            yield
+        finally:
+            self._taken[client] -= 1
+            if not self._taken[client]:
+                del self._taken[client]
+
+
+def parse_rate(text: str) -> RateLimitItem:
+    """Return a rate limit.
+
+    Raises
+    ------
+    ValueError
+        If it is not one limit that lets something through.
+    """
+    try:
+        (rate,) = parse_many(text)
+        if rate.amount < 1:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"rate_limit: expected one number above 0 and a time, like '600/minute', or '0' for no limit, got {text!r}"
+        ) from None
+    return rate
 
 
 def name_client(address: str) -> str:

@@ -16,6 +16,7 @@ import logging
 import os
 import socket
 import sys
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -23,6 +24,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from textnn.serving.guard import SURPLUS
 from textnn.serving.settings import Settings
 
 log = logging.getLogger("textnn.serving")
@@ -33,17 +35,39 @@ GRACE = 0.5
 HEADER_SECONDS = 10.0
 """In which the head of a request has to arrive, from its first byte or from the beginning of a connection."""
 
-_SWITCH_SECONDS = 1e-3
+SPARE = 32
+"""Connections beyond the limit that get an answer saying so; those beyond them are closed without one."""
+
+ENDING_SECONDS = 5.0
+"""In which a client has to take the rest of its answer, at the end."""
 
 
 class PromptProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """HTTP that does not wait for ever for a client that has connected and says nothing, or a byte now and then."""
+    """HTTP that waits for ever neither for a request nor until its answer is taken.
 
-    _deadline: asyncio.TimerHandle | None = None
+    Parameters
+    ----------
+    settings
+        ``timeout``, within which a client has to take what is sent to it, and ``max_connections``.
+    more
+        Those of uvicorn's protocol.
+    """
+
+    def __init__(self, *, settings: Settings, **more: Any) -> None:
+        super().__init__(**more)
+        self._settings = settings
+        self._deadline: asyncio.TimerHandle | None = None  # for the head of a request
+        self._taking: asyncio.TimerHandle | None = None  # for what is sent to be taken
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)
+        surplus = len(self.connections) - self._settings.max_connections
+        if surplus > SPARE:
+            transport.abort()
+            return
+        if surplus > 0:
+            self.app_state = {**self.app_state, SURPLUS: True}  # type: ignore[has-type]
         self._wait()
 
     def data_received(self, data: bytes) -> None:
@@ -57,7 +81,29 @@ class PromptProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     def connection_lost(self, error: Exception | None) -> None:
         """Stop waiting."""
         self._stop()
+        self._stop_taking()
         super().connection_lost(error)
+
+    def pause_writing(self) -> None:
+        """Begin to wait until the client has taken some of what is sent."""
+        super().pause_writing()
+        self._await_taking(self._settings.timeout)
+
+    def resume_writing(self) -> None:
+        """Wait no longer for that; the rest has as long again."""
+        super().resume_writing()
+        self._await_taking(self._settings.timeout)
+
+    def on_response_complete(self) -> None:
+        """Wait until the rest of an answer has been taken: a connection that is closed waits for that, too."""
+        if self._taking is None:
+            self._await_taking(self._settings.timeout)
+        super().on_response_complete()
+
+    def shutdown(self) -> None:
+        """Begin to end; what has been sent must be taken soon."""
+        self._await_taking(min(ENDING_SECONDS, self._settings.timeout))
+        super().shutdown()
 
     @property
     def _between_requests(self) -> bool:
@@ -75,6 +121,23 @@ class PromptProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         self._deadline = None
         if self._between_requests:
             self.transport.close()
+
+    def _await_taking(self, seconds: float) -> None:
+        self._stop_taking()
+        if self.transport.get_write_buffer_size():
+            self._taking = self.loop.call_later(seconds, self._give_up)
+
+    def _stop_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
+    def _give_up(self) -> None:
+        if self.flow.write_paused or self.transport.is_closing():
+            self._taking = None
+            self.transport.abort()
+        else:  # little is left, and more may be asked for
+            self._await_taking(self._settings.timeout)
 
 
 class Server(uvicorn.Server):
@@ -178,7 +241,7 @@ def run(
     """
     config = uvicorn.Config(
         app,
-        http=PromptProtocol,
+        http=partial(PromptProtocol, settings=settings),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=_log_config(log_level),
@@ -189,8 +252,6 @@ def run(
         server_header=False,
         timeout_graceful_shutdown=round(settings.timeout + 5),
     )
-    # The network's thread needs the interpreter now and then, and should not wait 5 ms for it each time.
-    sys.setswitchinterval(_SWITCH_SECONDS)
     Server(config, app).run(sockets)
     log.info("Ended; %d requests were answered", app.state.metrics.answered)
 

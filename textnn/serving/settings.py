@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,14 @@ class Settings:
         Texts that wait for a batch, and requests that are under way, at most; what comes beyond is refused with 503.
     max_explanations
         Explanations that wait for their turn, at most.
+    max_explanations_per_client
+        Explanations of one client that wait or are worked on, at most.
+    max_explained
+        Characters of a text that is explained by another method than "exact"; the others run the network many times.
+    max_per_client
+        Requests of one client that are under way, at most, those included whose body is still arriving.
+    max_connections
+        Open connections, at most. What comes on others is refused with 503.
     max_text
         Characters of a text.
     max_texts
@@ -28,7 +36,7 @@ class Settings:
     max_body
         Bytes of a request's body.
     rate_limit
-        Requests of one client, as ``"600/minute"``; ``"0"``: no limit. Only predictions and explanations count.
+        Requests of one client, one limit as ``"600/minute"``; ``"0"``: none. Only predictions and explanations count.
     max_clients
         Clients that are counted for themselves; what comes from others in the same window is counted together.
     timeout
@@ -38,12 +46,15 @@ class Settings:
     root_path
         The path under which a proxy shows the server, ``"/reviews"`` say.
     allowed_hosts
-        Names that a request's Host header may have, ``"*.example.org"`` for all in a domain; empty: any.
+        Names that a request's Host header may have, ``"*.example.org"`` for all in a domain; empty: any. They are
+        kept in lower case.
 
     Raises
     ------
     ValueError
         If a number is out of range, or the rate limit cannot be read.
+    TypeError
+        If the hosts are one string.
     ImportError
         If the library for rate limits is not installed.
     """
@@ -51,7 +62,11 @@ class Settings:
     max_batch: int = 64
     max_wait: float = 2.0
     max_queue: int = 1024
-    max_explanations: int = 32
+    max_explanations: int = 8
+    max_explanations_per_client: int = 2
+    max_explained: int = 2000
+    max_per_client: int = 512
+    max_connections: int = 900
     max_text: int = 10_000
     max_texts: int = 256
     max_body: int = 1 << 20
@@ -63,10 +78,12 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        counts = ("max_batch", "max_queue", "max_explanations", "max_text", "max_texts", "max_body", "max_clients")
-        for name in counts:
+        for name in (field.name for field in fields(self) if field.type == "int"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        if isinstance(self.allowed_hosts, str):
+            raise TypeError(f"allowed_hosts: expected several names, got the string {self.allowed_hosts!r}")
+        object.__setattr__(self, "allowed_hosts", tuple(name.lower() for name in self.allowed_hosts))
         if not 0 <= self.max_wait <= 1000:
             raise ValueError(f"max_wait: expected 0 to 1000 milliseconds, got {self.max_wait:g}")
         if not 0 < self.timeout < math.inf:
@@ -80,14 +97,9 @@ class Settings:
             raise ValueError(f"root_path: expected a path like '/reviews', got {self.root_path!r}")
         if self.limited:
             require()
-            from limits import parse
+            from textnn.serving.limits import parse_rate
 
-            try:
-                parse(self.rate_limit)
-            except ValueError:
-                raise ValueError(
-                    f"rate_limit: expected a number and a time like '600/minute', or '0', got {self.rate_limit!r}"
-                ) from None
+            parse_rate(self.rate_limit)
 
     @property
     def limited(self) -> bool:

@@ -1,4 +1,4 @@
-"""A classifier as JSON: what it is, what it predicts, and which class a client means.
+"""A classifier as JSON: what it is, what it predicts, and which class and method of explanation a client means.
 
 Labels may be any hashable values. Strings, numbers and booleans stay what they are, others become their text.
 """
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from textnn.evaluation.report import plain_label
+from textnn.explanation.explain import AUTO
+from textnn.explanation.methods import EXACT, METHODS
 from textnn.serving.errors import ServingError
 from textnn.serving.settings import Settings
 from textnn.version import __version__
@@ -36,6 +38,7 @@ class ModelView:
         self._classes: list[Any] = classifier.classes_.tolist()
         self._plain = [json_label(label) for label in self._classes]
         self._thresholds = classifier.thresholds_
+        self._methods = _find_methods(classifier)
 
     def facts(self, settings: Settings) -> dict[str, Any]:
         """Return what the model is, and the limits of the server."""
@@ -98,6 +101,44 @@ class ModelView:
             return alike[0]
         known = ", ".join(map(repr, self._plain[:20]))
         raise ServingError(422, "unknown_label", f"label: expected one of the classes {known}.", "label")
+
+    def find_method(self, wanted: str, text: str, settings: Settings) -> str:
+        """Return the method of explanation that a client means, where it is for the model and the text.
+
+        Raises
+        ------
+        ServingError
+            If it is not, or the text is too long for it.
+        """
+        method = self._methods.get(wanted.replace("-", " ").replace("_", " "))
+        if method is None:
+            known = ", ".join(map(repr, self._methods))
+            raise ServingError(422, "invalid_request", f"method: expected one of {known} for this model.", "method")
+        if method != EXACT and len(text) > settings.max_explained:
+            raise ServingError(
+                422,
+                "text_too_long",
+                f"text: expected at most {settings.max_explained:,} characters for the method {method!r}, "
+                f"got {len(text):,}.",
+                "text",
+            )
+        return method
+
+    def no_explanation(self, text: str) -> dict[str, Any]:
+        """Return what is said of a text with nothing in it, which has no prediction."""
+        nothing = dict.fromkeys(("label", "probability", "probabilities", "method", "base"))
+        return {"text": text, **nothing, "tokens": [], "ngrams": []}
+
+
+def _find_methods(classifier: SentimentClassifier) -> dict[str, str]:
+    """Return the methods that are for a classifier, by the names that clients may write."""
+    found = {}
+    for name in (AUTO, *METHODS):
+        try:
+            found[name] = classifier.explain(".", method=name).method
+        except ValueError:  # not for the architecture
+            continue
+    return found
 
 
 def json_label(label: Any) -> Any:

@@ -52,7 +52,7 @@ async function ask(path, body, signal) {
   if (answer.ok) return content;
   const code = content.error?.code;
   if (code === "rate_limited") throw new Failure(say("rate", { seconds: answer.headers.get("Retry-After") ?? "60" }));
-  if (code === "overloaded") throw new Failure(say("busy"));
+  if (code === "overloaded" || code === "client_busy") throw new Failure(say("busy"));
   if (code === "timeout") throw new Failure(say("slow"));
   throw new Failure(say("failed", { reason: content.error?.message ?? answer.status }));
 }
