@@ -30,6 +30,8 @@ VALUES: tuple[Any, ...] = (
     *({"tuple": [{"tuple": [1]}]}, ["a", "a"], [None], [True, 1], "jieba", "callable", "sigmoid", "lstm", "textcnn"),
 )
 
+EMPTY_SHAPES = ([0], [0, 2**40, 2**40], [2**40, 0, 2**22], [2**40, 2**23, 0], [0] * 8, [2**40] * 7 + [0])
+
 
 class Entropy:
     """Choices taken from bytes; where they end, the first choice is taken."""
@@ -146,7 +148,12 @@ def damage_tensors(content: bytes, entropy: Entropy) -> bytes:
         header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
     except (ValueError, RecursionError):  # damaged before
         return damage_bytes(content, entropy)
-    for _ in range(1 + entropy.below(3)):
+    changes = 1 + entropy.below(3)
+    if isinstance(header, dict) and entropy.below(8) == 1:
+        # A tensor without bytes fits in anywhere.
+        header = {**header, "empty": {"dtype": "F32", "shape": entropy.choice(EMPTY_SHAPES), "data_offsets": [0, 0]}}
+        changes -= 1
+    for _ in range(changes):
         header = damage_value(header, entropy)
     if entropy.below(4) == 0:
         body = damage_bytes(body, entropy)

@@ -101,6 +101,10 @@ def load_model(data: bytes) -> None:
         table = classifier.predict_proba(list(seeds.TEXTS))
         assert table.shape == (len(seeds.TEXTS), len(classifier.classes_)), table.shape
         assert len(classifier.predict(list(seeds.TEXTS))) == len(seeds.TEXTS)
+        if (report := classifier.validation_report_) is not None:
+            assert 0 <= report.accuracy <= 1, report.accuracy
+            assert 0 <= report.macro.f1 <= 1, report.macro
+            assert "\x1b" not in report.summary(), report.classes
 
 
 def parse_config(data: bytes) -> None:

@@ -79,6 +79,8 @@ def damaged(file: Path, change: Callable[[dict[str, Any]], object], end: bytes =
     [
         (lambda h: h["float32"].update(shape=[3, 6]), "float32: expected 72 bytes by its shape, got 60"),
         (lambda h: h["float32"].update(shape=[2**40] * 8), "by its shape, got 60"),
+        (lambda h: h["empty"].update(shape=[0, 2**40, 2**40]), "empty: expected sizes whose product is at most"),
+        (lambda h: h["empty"].update(shape=[2**40, 2**23, 0]), "empty: expected sizes whose product is at most"),
         (lambda h: h["float32"].update(shape=[-3, -5]), "expected a shape of at most 8 sizes"),
         (lambda h: h["float32"].update(shape=[3.0, 5.0]), "expected a shape of at most 8 sizes"),
         (lambda h: h["float32"].update(shape=[True] * 15), "expected a shape of at most 8 sizes"),
@@ -146,4 +148,18 @@ def test_truth_values_are_0_and_1(file: Path) -> None:
     start = json.loads(content[8 : 8 + length])["bool"]["data_offsets"][0] + 8 + length
     file.write_bytes(content[:start] + b"\x02" + content[start + 1 :])
     with pytest.raises(ValueError, match="bool: expected truth values of 0 and 1"):
+        read(file)
+
+
+def test_an_empty_tensor_may_have_any_other_sizes_that_torch_can_count(file: Path) -> None:
+    damaged(file, lambda header: header["empty"].update(shape=[2**40, 2**22, 0]))
+    assert read(file)["empty"].shape == (2**40, 2**22, 0)
+
+
+def test_memory_that_is_not_there_is_an_error_that_says_how_much(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(torch, "empty", fail)
+    with pytest.raises(ValueError, match="int64: expected memory for 16 bytes, got none"):
         read(file)

@@ -1,17 +1,23 @@
 """Files and directories that appear complete or not at all.
 
     new name beside the target -> written -> flushed to the disk -> renamed to the target
+                                                                 -> of a directory that was there: our files removed
 
-A rename within a directory is the one step that no reader and no crash can see half done.
+A rename within a directory is the one step that no reader and no crash can see half done. What a directory holds beside
+our files is somebody's, and is never removed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+import stat
+import warnings
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -19,12 +25,71 @@ from typing import IO
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
+BYTECODE = "__pycache__"
+"""The directory that Python makes beside a script that is imported."""
+
 
 def new_sibling(target: Path) -> Path:
     """Make an empty hidden directory beside ``target``, with the permissions that the user's mask gives."""
     sibling = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     sibling.mkdir()
     return sibling
+
+
+@contextmanager
+def replacing(target: Path, names: Collection[str]) -> Iterator[Path]:
+    """Fill a new directory, which takes the place of ``target`` when the block ends well.
+
+    Of a directory that it replaces all is removed if there is nothing in it but files of ``names``. Anything else came
+    after the caller had looked: the directory is then kept beside the target, and a warning says where.
+
+    Parameters
+    ----------
+    target
+        The directory, links resolved; it need not be there.
+    names
+        See :func:`foreign_names`.
+
+    Yields
+    ------
+    Path
+        An empty directory beside the target.
+
+    Raises
+    ------
+    OSError
+        If it cannot be done; ``target`` is then as it was.
+    """
+    new = new_sibling(target)
+    made = new.stat()
+    try:
+        yield new
+        exchange(new, target)
+    finally:
+        # The half-written one after an error, the replaced one otherwise, or nothing.
+        if os.path.lexists(new):
+            if os.path.samestat(new.lstat(), made):
+                shutil.rmtree(new, ignore_errors=True)
+            else:
+                _remove_replaced(new, target, names)
+
+
+def foreign_names(directory: Path, names: Collection[str]) -> list[str]:
+    """Return what stands in a directory and is none of our files, sorted.
+
+    Parameters
+    ----------
+    directory
+        Where to look.
+    names
+        Of our files. Where ``__pycache__`` is one of them, it may hold what Python makes of our scripts.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    return sorted(entry.name for entry in directory.iterdir() if not _is_ours(entry, names))
 
 
 def exchange(new: Path, target: Path) -> None:
@@ -67,12 +132,12 @@ def sync_directory(path: Path) -> None:
 
 
 @contextmanager
-def atomic_text(target: str | os.PathLike[str]) -> Iterator[IO[str]]:
-    """Open a UTF-8 file for writing that gets its name only when the block ends well.
+def atomic_bytes(target: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a file for writing that gets its name only when the block ends well.
 
-    After an error, or Ctrl-C, there is no new file, and one that was there before is as it was. What is not a regular
-    file (a device, a pipe) cannot be replaced and is written directly. Half a surrogate pair, which UTF-8 does not
-    have, is written as an escape.
+    After an error, or Ctrl-C, there is no new file, and one that was there before is as it was. The new one has the
+    permissions of the one that it replaces, before anything is in it. What is not a regular file (a device, a pipe)
+    cannot be replaced and is written directly.
 
     Raises
     ------
@@ -81,21 +146,80 @@ def atomic_text(target: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """
     path = Path(os.path.realpath(target))
     if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        with path.open("wb") as file:
             yield file
         return
+    mode = stat.S_IMODE(path.stat().st_mode) & 0o777 if path.exists() else None
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+
+    def create(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o666 if mode is None else mode)
+
     try:
-        with temporary.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        with open(temporary, "xb", opener=create) as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)  # the user's mask may have taken some
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():
-            temporary.chmod(path.stat().st_mode & 0o777)
         temporary.replace(path)
         sync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_text(target: str | os.PathLike[str]) -> Iterator[IO[str]]:
+    """Open a UTF-8 file as :func:`atomic_bytes` does. Half a surrogate pair, which UTF-8 does not have, is an escape.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    with atomic_bytes(target) as file:
+        text = io.TextIOWrapper(
+            file, encoding="utf-8", errors="backslashreplace", newline="", line_buffering=file.isatty()
+        )
+        try:
+            yield text
+        finally:
+            text.detach()  # writes what is left
+
+
+def _is_ours(entry: Path, names: Collection[str]) -> bool:
+    if entry.name not in names or entry.is_symlink() or not entry.is_dir():
+        return entry.name in names
+    scripts = {Path(name).stem for name in names if name.endswith(".py")}
+    return entry.name == BYTECODE and all(
+        part.suffix == ".pyc" and part.name.split(".")[0] in scripts and not part.is_dir() for part in entry.iterdir()
+    )
+
+
+def _remove_replaced(old: Path, target: Path, names: Collection[str]) -> None:
+    """Remove a directory that was replaced; if something else is in it, keep it under a name that can be seen."""
+    with contextlib.suppress(OSError):
+        if not foreign_names(old, names):
+            for entry in old.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
+                    for part in entry.iterdir():
+                        part.unlink()
+                    entry.rmdir()
+                else:
+                    entry.unlink()
+            # Refused if a file has come meanwhile.
+            old.rmdir()
+            return
+    kept = target.with_name(f"{target.name}.replaced-{secrets.token_hex(3)}")
+    try:
+        old.rename(kept)
+    except OSError:
+        kept = old
+    warnings.warn(
+        f"{target}: what was there before is kept as {kept}, as it holds what textnn did not write or cannot remove",
+        UserWarning,
+        stacklevel=5,
+    )
 
 
 def _swap(one: Path, other: Path) -> bool:

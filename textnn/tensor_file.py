@@ -28,6 +28,7 @@ LARGEST_HEADER = 1 << 24
 """Bytes of a header at most; one of a model has some thousand."""
 
 _LARGEST_SIZE = 1 << 40  # of a dimension: products of a few of them still are small numbers
+_LARGEST_STRIDE = 1 << 62  # torch computes strides in 64 bits, of tensors without elements too
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -124,13 +125,16 @@ def read_tensors(stream: IO[bytes], header: Header, digest: Digest | None = None
     Raises
     ------
     ValueError
-        If the file ends before its last tensor.
+        If the file ends before its last tensor, or there is not the memory for one.
     OSError
         If it cannot be read.
     """
     tensors = {}
     for name, entry in header.entries.items():
-        tensor = torch.empty(entry.shape, dtype=entry.dtype, device="cpu")
+        try:
+            tensor = torch.empty(entry.shape, dtype=entry.dtype, device="cpu")
+        except RuntimeError as error:  # how torch tells that memory is short
+            raise ValueError(f"{printable(name, 80)}: expected memory for {entry.size:,} bytes, got none") from error
         memory = memoryview(cast(Any, tensor.reshape(-1).view(torch.uint8).numpy()))
         done = 0
         # Parts of some megabytes, so that a byte is still in the cache when it is summed.
@@ -165,6 +169,11 @@ def _entry(name: str, value: dict[str, Any], size: int) -> Entry:
     expected = math.prod(shape) * _DTYPES[dtype].itemsize
     if expected != size:
         raise ValueError(f"{name[:80]}: expected {expected:,} bytes by its shape, got {size:,}")
+    # An empty tensor fits any file.
+    if math.prod(max(1, value) for value in shape) > _LARGEST_STRIDE:
+        raise ValueError(
+            f"{name[:80]}: expected sizes whose product is at most 2**62 but for zeros, got {shape!r:.160}"
+        )
     return Entry(_DTYPES[dtype], tuple(shape), size)
 
 

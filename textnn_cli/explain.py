@@ -1,6 +1,6 @@
 """``textnn explain``: why a model gives a text its label.
 
-records -> the classifier's explanations -> terminal | JSON lines | one HTML page
+records -> the labels to explain of each -> the classifier's explanations -> terminal | JSON lines | one HTML page
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from textnn_cli.checks import check_page, option_errors
 from textnn_cli.common import (
     Encoding,
     InputFormat,
@@ -26,10 +27,15 @@ from textnn_cli.common import (
     open_output,
     set_threads,
 )
+from textnn_cli.rows import choose
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
+    from textnn.explanation import Explanation
     from textnn.text import Record
+
+LIMIT = 20
+"""Texts of a file that are explained if nothing else is said, but as JSON: more of them nobody reads."""
 
 
 @command_errors
@@ -42,7 +48,8 @@ def explain(
         list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="Explain this; repeatable.")
     ] = None,
     label: Annotated[
-        str | None, typer.Option("--label", metavar="LABEL", help="Explain this label, not the most probable one.")
+        list[str] | None,
+        typer.Option("--label", metavar="LABEL", help="Explain this label, not what is predicted; repeatable."),
     ] = None,
     method: Annotated[
         str,
@@ -52,14 +59,19 @@ def explain(
             help="exact, integrated-gradients or occlusion; auto takes what suits the model.",
         ),
     ] = "auto",
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Explain the first N texts of FILE.")] = 20,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", min=0, metavar="N", help=f"Explain the first N texts of FILE, 0: all; else {LIMIT}, as JSON all."
+        ),
+    ] = None,
     ngrams: Annotated[
         int, typer.Option("--ngrams", min=0, max=20, metavar="N", help="How many n-grams to list in the terminal.")
     ] = 8,
     html: Annotated[
         str | None, typer.Option("--html", metavar="FILE", help="Write a page with all of them here.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object a text.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object a text and label.")] = False,
     tokenizer: TokenizerName = None,
     threads: Threads = None,
     quiet: Quiet = False,
@@ -69,8 +81,10 @@ def explain(
 ) -> None:
     """Show what each word adds to a prediction.
 
-    Green words speak for the label and red ones against it; into a pipe, or
-    with NO_COLOR=1, numbers stand behind the words. They are log-odds.
+    Blue words speak for the label, orange and underlined ones against it;
+    into a pipe, or with NO_COLOR=1, numbers stand behind the words. They are
+    log-odds. Where a text may have several labels, each that is predicted is
+    explained, or the most probable one if there is none.
 
     [bold]Examples[/]
 
@@ -87,26 +101,39 @@ def explain(
         file = "-"
     if as_json and html == "-":
         raise typer.BadParameter("only one of --json and --html can go to standard output")
+    if html is not None and html != "-":
+        check_page(html, file)
+    _check_method(method)
     set_threads(threads)
-    records = _read(text, file, text_column, input_format, encoding, limit, quiet)
+    most = (limit or None) if limit is not None or as_json else LIMIT
+    records = _read(text, file, text_column, input_format, encoding, most, limit is not None, quiet)
     classifier = load_model(model, tokenizer, frozen=False)
-    lines = [record.line for record in records]
-    explanations = list(
-        classifier.explain_many([record.text for record in records], _find_label(classifier, label), method)
-    )
-    if html is not None:
-        from textnn.explanation import html_page
+    labels = _find_labels(classifier, label or [])
+    with option_errors(method="--method"):
+        found: Iterable[tuple[int, Explanation]] = _explain(classifier, records, labels, method)
+        if html is not None:
+            from textnn.explanation import html_page
 
-        with open_output(html) as stream:
-            stream.write(html_page(explanations))
-        if html != "-":
-            note(f"{html}: {len(explanations):,} text{'' if len(explanations) == 1 else 's'}", quiet)
-    if as_json:
-        with open_output(None) as stream:
-            for line, explanation in zip(lines, explanations, strict=True):
-                stream.write(json.dumps({"line": line, **explanation.to_dict()}, ensure_ascii=False) + "\n")
-    elif html is None:
-        _show(explanations, ngrams)
+            found = list(found)
+            with open_output(html) as stream:
+                stream.write(html_page([explanation for _, explanation in found]))
+            if html != "-":
+                note(f"{html}: {len(records):,} text{'' if len(records) == 1 else 's'}", quiet)
+        if as_json:
+            with open_output(None) as stream:
+                for line, explanation in found:
+                    stream.write(json.dumps({"line": line, **explanation.to_dict()}, ensure_ascii=False) + "\n")
+        elif html is None:
+            _show((explanation for _, explanation in found), ngrams)
+
+
+def _check_method(method: str) -> None:
+    from textnn.explanation.explain import AUTO
+    from textnn.explanation.methods import METHODS
+
+    names = [AUTO, *(name.replace(" ", "-") for name in METHODS)]
+    if method.replace("_", "-").replace(" ", "-") not in names:
+        raise typer.BadParameter(f"expected one of {', '.join(names)}, got {method!r}", param_hint="--method")
 
 
 def _read(
@@ -115,32 +142,57 @@ def _read(
     text_column: str | None,
     input_format: str | None,
     encoding: str | None,
-    limit: int,
+    limit: int | None,
+    given: bool,
     quiet: bool,
 ) -> list[Record]:
-    """Return the texts to explain, at least one."""
-    from textnn.text import CorpusError, Record, iter_records
+    """Return the texts to explain, at least one, and say what of the file is not among them."""
+    from textnn.text import CorpusError, CorpusReport, Record, iter_records
 
     if texts:
         return [Record(number, text, None, [text]) for number, text in enumerate(texts, 1)]
-    stream: Iterator[Record] = iter_records(str(file), text_column, None, input_format, encoding, need_label=False)
+    report = CorpusReport()
+    stream: Iterator[Record] = iter_records(
+        str(file), text_column, None, input_format, encoding, need_label=False, report=report
+    )
     records = list(itertools.islice(stream, limit))
     if not records:
         raise CorpusError(f"{file}: expected at least one text, found none")
-    if next(stream, None) is not None:
-        note(f"the first {len(records):,} texts; --limit N explains more", quiet)
+    about = str(report)
+    more = next(stream, None) is not None  # and the report is then one ahead
+    note(about if more else str(report), quiet)
+    if more and not given:
+        note(f"the first {len(records):,} texts; --limit N explains more, --limit 0 all", quiet)
     return records
 
 
-def _find_label(classifier: SentimentClassifier, label: str | None) -> Any:
-    """Return the class whose text the label is: a command line has only strings, a model may have numbers."""
-    if label is None:
-        return None
-    found = [known for known in classifier.classes_.tolist() if str(known) == label]
-    return found[0] if found else label
+def _find_labels(classifier: SentimentClassifier, labels: list[str]) -> list[Any]:
+    """Return the classes whose text the labels are: a command line has only strings, a model may have numbers."""
+    from textnn.explanation.explanation import find_label
+
+    classes = classifier.classes_.tolist()
+    by_text = {str(known): known for known in reversed(classes)}
+    found = [by_text.get(label, label) for label in dict.fromkeys(labels)]
+    with option_errors(label="--label"):
+        for label in found:
+            find_label(classes, label)
+    return found
 
 
-def _show(explanations: list[Any], ngrams: int) -> None:
+def _explain(
+    classifier: SentimentClassifier, records: list[Record], labels: list[Any], method: str
+) -> Iterator[tuple[int, Explanation]]:
+    """Yield the explanations of each record, with its line: of the labels, or of what is predicted."""
+    texts = [record.text for record in records]
+    chosen: Iterable[Sequence[Any]] = itertools.repeat(labels or [None], len(texts))
+    if classifier.multilabel_ and not labels:
+        chosen = [names or [None] for names, _ in choose(classifier, classifier.predict_proba(texts))]
+    for record, names in zip(records, chosen, strict=True):
+        for name in names:
+            yield record.line, classifier.explain(record.text, name, method)
+
+
+def _show(explanations: Iterable[Explanation], ngrams: int) -> None:
     from rich.console import Console
 
     from textnn.explanation.terminal import TerminalExplanation

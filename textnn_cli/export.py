@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from textnn_cli.common import Quiet, RunError, TokenizerName, command_errors, load_model, note
+from textnn_cli.checks import option_errors
+from textnn_cli.common import Quiet, RunError, TokenizerName, command_errors, load_model, note, write_errors
 
 
 @command_errors
@@ -32,9 +33,15 @@ def export(
       textnn export model/ -o exported/ --format torch
       python exported/predict.py "房间很干净"
     """
+    from textnn.export.package import check_format, check_target
+
+    with option_errors(format="--format", path="--output"):
+        check_format(format)
+        check_target(output)
     classifier = load_model(model, tokenizer, frozen=False)
     try:
-        classifier.export(format, output)
+        with write_errors(output), option_errors(format="--format", path="--output"):
+            classifier.export(format, output)
     except ImportError as error:
         raise RunError(str(error)) from error
     note(f"exported to {output}; its README.md says how to use it", quiet)

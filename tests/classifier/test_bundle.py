@@ -176,7 +176,7 @@ def test_an_interrupted_save_leaves_the_older_model(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(bundle, step, fail)
+    monkeypatch.setattr(files if step == "exchange" else bundle, step, fail)
     expected = BundleError if isinstance(error, OSError) else KeyboardInterrupt
     message = "model: cannot be written: No space left" if isinstance(error, OSError) else None
     with pytest.raises(expected, match=message):
@@ -219,6 +219,23 @@ def test_what_is_not_a_model_is_never_replaced(fitted: SentimentClassifier, mode
         with pytest.raises(BundleError, match=message):
             check_target(tmp_path / name)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_file_that_comes_into_a_model_while_it_is_replaced_is_kept(
+    fitted: SentimentClassifier, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = bundle._write
+
+    def slow(*arguments: Any) -> None:
+        write(*arguments)
+        (model / "notes.txt").write_text("precious")
+
+    monkeypatch.setattr(bundle, "_write", slow)
+    with pytest.warns(UserWarning, match=r"model: what was there before is kept as .*model\.replaced-"):
+        save(fitted, model)
+    load(model)
+    assert [path.read_text() for path in model.parent.rglob("notes.txt")] == ["precious"]
+    assert not (model / "notes.txt").exists()
 
 
 def test_a_label_that_cannot_be_stored_is_an_error(make_classifier: Any, reviews: Any, tmp_path: Path) -> None:

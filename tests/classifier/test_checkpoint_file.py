@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import warnings
 from dataclasses import replace
@@ -213,6 +215,39 @@ def test_one_directory_is_for_one_training(tmp_path: Path) -> None:
             run("textcnn", Checkpoint(tmp_path / "a"))
         assert (tmp_path / "a").is_dir()
     run("textcnn", Checkpoint(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("made_again", [False, True])
+def test_a_directory_that_is_removed_before_it_is_locked_is_made_again(
+    made_again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that ends removes the directory that the next one has opened already."""
+    lock, folder = fcntl.flock, tmp_path / "a"
+
+    def late(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        folder.rmdir()
+        if made_again:
+            folder.mkdir()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with Checkpoint(folder).opened():
+        assert folder.is_dir()
+        (folder / FILE).touch()
+        with pytest.raises(CheckpointError, match="another training"), Checkpoint(folder).opened():
+            pass
+
+
+def test_a_directory_that_is_another_trainings_by_now_is_left_alone(tmp_path: Path) -> None:
+    first, second = Checkpoint(tmp_path / "a"), Checkpoint(tmp_path / "a")
+    with contextlib.ExitStack() as stack:
+        with first.opened():
+            first.remove()
+            stack.enter_context(second.opened())
+            (tmp_path / "a" / f"{FILE}.tmp").touch()
+        assert [path.name for path in (tmp_path / "a").iterdir()] == [f"{FILE}.tmp"]
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_place_that_is_no_directory_is_an_error_before_the_training(tmp_path: Path) -> None:

@@ -201,12 +201,12 @@ def test_a_failing_training_is_exit_code_1(tmp_path: Path) -> None:
 
 
 def test_a_failing_save_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from textnn.bundle import directory as bundle
+    from textnn import files
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(bundle, "exchange", full)
+    monkeypatch.setattr(files, "exchange", full)
     result = run("train", write_csv(tmp_path / "reviews.csv"), "-o", tmp_path / "m", *QUICK)
     assert result.exit_code == 1, result.output
     assert result.stderr.splitlines()[-1] == f"error: {tmp_path / 'm'}: cannot be written: No space left on device"

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from commands import run
 
+from textnn.classifier import SentimentClassifier
+
 
 @pytest.mark.parametrize(("arguments", "file"), [((), "model.onnx"), (("--format", "torch"), "model.pt2")])
 def test_it_exports_a_saved_model(model: Path, tmp_path: Path, arguments: tuple[str, ...], file: str) -> None:
@@ -26,6 +28,23 @@ def test_wrong_usage_ends_with_2_and_writes_nothing(model: Path, tmp_path: Path)
     done = run("export", model, "-o", model)
     assert (done.exit_code, "an earlier export" in done.output) == (2, True)
     assert not (tmp_path / "exported").exists()
+
+
+def test_options_are_refused_before_the_model_is_loaded(tmp_path: Path) -> None:
+    done = run("export", tmp_path / "no model", "-o", tmp_path / "exported", "--format", "tf")
+    assert (done.exit_code, done.stderr) == (2, "error: --format: expected one of 'onnx', 'torch', got 'tf'\n")
+    (tmp_path / "file").write_text("mine")
+    done = run("export", tmp_path / "no model", "-o", tmp_path / "file")
+    assert (done.exit_code, "--output: expected a directory to export to, got the file" in done.stderr) == (2, True)
+
+
+def test_a_directory_that_cannot_be_made_is_named(model: Path, fitted: SentimentClassifier) -> None:
+    if not Path("/proc/self").exists():
+        pytest.skip("a directory in which nothing can be made is needed")
+    done = run("export", model, "-o", "/proc/exported", "--format", "torch")
+    assert (done.exit_code, "error: /proc/exported: cannot be written: " in done.stderr) == (1, True)
+    with pytest.raises(OSError, match=r"'/proc/exported'$"):
+        fitted.export("torch", "/proc/exported")
 
 
 def test_missing_packages_end_with_1(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from textnn.evaluation.report import EvaluationReport
+from textnn.evaluation import EvaluationReport, MultilabelReport
 from textnn.evaluation.tables import shorten
 
 
@@ -131,10 +131,53 @@ def test_bad_input_is_an_error(labels: list, rows: int, texts: list, message: st
         EvaluationReport.from_predictions(["a", "b"], labels, np.full((rows, 2), 0.5), texts)
 
 
-@pytest.mark.parametrize("confusion", [[[1, 2]], [[1, -1], [0, 1]], [[0, 0], [0, 0]], [[1, 2, 3], [1, 2, 3]]])
-def test_a_matrix_that_is_none_is_an_error(confusion: list) -> None:
-    with pytest.raises(ValueError, match=r"confusion: expected counts of the shape \[2, 2\]"):
-        EvaluationReport.from_confusion(["a", "b"], np.array(confusion))
+@pytest.mark.parametrize(
+    ("confusion", "message"),
+    [
+        ([[1, 2]], r"expected counts of the shape \[2, 2\], got the shape \[1, 2\]"),
+        ([[1, 2, 3], [1, 2, 3]], r"expected counts of the shape \[2, 2\], got the shape \[2, 3\]"),
+        ([[1], [1, 2]], r"expected counts of the shape \[2, 2\], got the shape \[2\]"),
+        ("ab", r"expected counts of the shape \[2, 2\], got the shape \[\]"),
+        ([[1, -1], [0, 1]], "expected counts, whole numbers from 0, got -1"),
+        ([[1, 0.5], [0, 1]], "expected counts, whole numbers from 0, got 0.5"),
+        ([[1, True], [0, 1]], "expected counts, whole numbers from 0, got True"),
+        ([["1", 0], [0, 1]], "expected counts, whole numbers from 0, got '1'"),
+        ([[None, 0], [0, 1]], "expected counts, whole numbers from 0, got None"),
+        ([[0, 0], [0, 0]], "expected counts of at least one text, got none"),
+        ([[2**62, 2**62], [2**62, 1]], r"expected counts of at most 2\*\*53 together, got more"),
+        ([[2**53, 0], [0, 1]], r"expected counts of at most 2\*\*53 together, got more"),
+        ([[10**500, 0], [0, 1]], r"expected counts of at most 2\*\*53 together, got more"),
+    ],
+)
+def test_a_matrix_that_is_none_is_an_error(confusion: object, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^confusion: {message}"):
+        EvaluationReport.from_confusion(["a", "b"], confusion)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.int32, object])
+def test_a_matrix_may_have_any_type_of_whole_numbers(dtype: type) -> None:
+    report = EvaluationReport.from_confusion(["a", "b"], np.array([[200, 1], [2, 3]], dtype=dtype))
+    assert (report.texts, report.errors, report.confusion.dtype) == (206, 3, np.int64)
+
+
+EVIL = "\x1b]0;pwn\x07\x9b2J\u202e"
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_nothing_in_a_printed_report_speaks_to_the_terminal(several: bool) -> None:
+    names, texts = [EVIL + "a", "b\nc\td"], [f"text {EVIL}"]
+    if several:
+        probabilities = np.array([[0.1, 0.9]])
+        report = MultilabelReport.from_predictions(names, [names[:1]], probabilities, np.full(2, 0.5), texts)
+    else:
+        report = EvaluationReport.from_predictions(names, names[:1], np.array([[0.1, 0.9]]), texts)
+    printed = str(report)
+    assert all(line.isprintable() for line in printed.split("\n")), printed
+    assert r"is \x1b]0;pwn\x07\x9b2J\u202ea: text \x1b]0;pwn\x07" in printed
+    assert r"  b\nc\td  " in printed
+    rows = report.summary().partition("precision")[2].split("\n")[1:4]
+    assert len({cell_len(line) for line in rows}) == 1  # aligned as shown
+    assert names[0] in [row["label"] for row in report.to_dict()["classes"]]  # files get labels as they are
 
 
 def test_probabilities_and_lengths_are_checked() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -159,9 +160,59 @@ def test_intervals_are_the_same_each_time_and_in_parts(classes: int, monkeypatch
     assert 0 < low < high < 1
 
 
-def test_a_single_text_and_texts_that_are_all_right_have_no_width() -> None:
-    assert make_report(np.array([0]), np.array([[0.9, 0.1]])).macro_f1_interval == (1, 1)
-    assert make_report(np.array([1]), np.array([[0.9, 0.1]])).accuracy_interval == (0, 0)
+@pytest.mark.parametrize(
+    ("right", "texts", "interval"),
+    [(3, 3, (0.4385, 1)), (0, 3, (0, 0.5615)), (1, 1, (0.2065, 1)), (100, 100, (0.9630, 1))],
+)
+def test_where_all_drawings_are_the_same_the_accuracy_has_wilsons_interval(
+    right: int, texts: int, interval: tuple[float, float]
+) -> None:
+    assert accuracy_interval(right, texts) == pytest.approx(interval, abs=1e-4)
+    confusion = np.array([[right, texts - right], [0, 0]])
+    report = EvaluationReport.from_confusion([0, 1], confusion)
+    assert report.accuracy_interval == accuracy_interval(right, texts)
+    counts = {"counts": [[right, 0, texts - right]], "texts": texts, "exact": right}
+    assert MultilabelReport.from_counts([0], counts).accuracy_interval == report.accuracy_interval
+    assert report.macro_f1_interval is None
+    assert report.to_dict()["macro"]["f1_interval"] is None
+    assert f"macro F1 {right / texts:.4f}, without an interval" in report.summary()
+
+
+def test_one_error_gives_both_intervals_a_width() -> None:
+    report = EvaluationReport.from_confusion([0, 1], np.array([[50, 0], [1, 49]]))
+    for low, high in (report.accuracy_interval, report.macro_f1_interval):
+        assert low < 0.99 < high == 1
+
+
+def test_three_right_answers_do_not_show_that_the_classifier_is_better() -> None:
+    report = EvaluationReport.from_confusion(["a", "b"], np.array([[2, 0], [0, 1]]))
+    assert "within the interval of the accuracy: these texts do not show" in report.comparison
+    assert "less than the whole interval" in EvaluationReport.from_confusion([0, 1], np.diag([50, 50])).comparison
+
+
+@pytest.mark.parametrize("confusion", [[[2**52, 1], [1, 2**52 - 2]], [[2**53, 0], [0, 0]], [[2**53 - 1, 1], [0, 0]]])
+def test_the_largest_counts_give_figures_that_make_sense(confusion: list) -> None:
+    report = EvaluationReport.from_confusion([0, 1], confusion)
+    assert report.texts == 2**53
+    assert 0.99 < report.accuracy_interval.low <= report.accuracy <= report.accuracy_interval.high <= 1
+    assert "of 9,007,199,254,740,992 texts" in report.summary()
+
+
+def test_the_interval_of_many_classes_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of cells and classes would have 80 MB here."""
+    monkeypatch.setattr("textnn.evaluation.bootstrap._BLOCK", 1 << 16)
+    monkeypatch.setattr("textnn.evaluation.bootstrap.RESAMPLES", 20)
+    source = np.random.default_rng(0)
+    confusion = np.diag(np.ones(1000, dtype=np.int64))
+    confusion[source.integers(1000, size=10_000), source.integers(1000, size=10_000)] = 1
+    macro_f1_interval(np.eye(2) + 1)  # loads scipy
+    tracemalloc.start()
+    try:
+        low, high = macro_f1_interval(confusion)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert 0 < low < high < 1
 
 
 @pytest.mark.parametrize(

@@ -304,7 +304,9 @@ def test_labels_of_any_kind(make_classifier: Any, labels: list[Any], asked: Any,
     assert one.label == found
     assert type(one.label) is type(found)
     listed = one.to_dict()["probabilities"]
-    assert {row["label"] for row in listed} == {label if isinstance(label, int | str) else str(label) for label in labels}
+    assert {row["label"] for row in listed} == {
+        label if isinstance(label, int | str) else str(label) for label in labels
+    }
     assert sum(row["probability"] for row in listed) == pytest.approx(1)
 
 

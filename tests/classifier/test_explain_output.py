@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from typing import Any
@@ -112,9 +113,9 @@ def test_a_terminal_without_colours_shows_signs_and_numbers() -> None:
 
 def test_a_terminal_with_colours_shows_the_text_as_it_is() -> None:
     shown = render(explanation("很差了"), force_terminal=True, color_system="truecolor")
-    green, red = "\x1b[38;2;16;16;16;48;2;53;168;84m很", "\x1b[38;2;16;16;16;48;2;245;128;120m差"
-    assert green in shown
-    assert red in shown
+    blue, underlined_orange = "\x1b[38;2;16;16;16;48;2;79;139;240m很", "\x1b[4;38;2;16;16;16;48;2;247;166;99m差"
+    assert blue in shown
+    assert underlined_orange in shown
     assert "[+" not in shown
 
 
@@ -138,3 +139,40 @@ def test_without_ngrams_the_strongest_tokens_are_listed() -> None:
         ["-0.500", "␣"],
         ["+0.001", "␣"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("ngram", "shown"),
+    [
+        ("  ", "␣␣"),
+        ("\u3000", "␣"),
+        ("\u200b ", "U+200B␣"),
+        ("\ufeff", "U+FEFF"),
+        ("\x07", "␇"),
+        ("\ufe0f", "U+FE0F"),
+        ("\u3164", "U+3164"),
+        ("\ud800", "U+D800"),
+        (" 很\n 好 ", "␣很 好␣"),
+        ("❤\ufe0f", "❤\ufe0f"),
+    ],
+)
+def test_what_cannot_be_seen_is_shown_in_tables(ngram: str, shown: str) -> None:
+    one = replace(explanation(), ngrams=[NgramContribution(ngram, 0, len(ngram), 0.5, "words")])
+    assert f"<td>{shown}</td>" in html_page([one])
+    assert f"+0.500  {shown}  " in render(one)
+
+
+def test_the_columns_of_a_page_have_headings() -> None:
+    assert '<th colspan="2">adds</th><th>what</th><th>of</th>' in html_page([explanation()])
+
+
+def test_an_explanation_is_short_where_it_is_printed() -> None:
+    one = explanation("很差 了" + "啊" * 3000)
+    assert (
+        str(one)
+        == repr(one)
+        == "<Explanation 'good', probability 0.800: '很' +1.000, '差' -0.500, '␣' +0.001, 3,001 more>"
+    )
+    assert repr(explanation("")) == "<Explanation 'good', probability 0.800: no tokens>"
+    long = replace(one, tokens=[TokenContribution("x" * 3000, 0, 3000, -2.0)], label=1, classes=[0, 1])
+    assert repr(long) == f"<Explanation 1, probability 0.200: '{'x' * 23}…' -2.000>"

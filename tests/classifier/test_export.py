@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import py_compile
 import random
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import torch
 from samples import FILLERS, WORDS, make_reviews
 
 from textnn.classifier import SentimentClassifier
-from textnn.export import FORMATS, onnx
+from textnn.export import FORMATS, onnx, package
 from textnn.models import ARCHITECTURES
 
 pytest.importorskip("onnx")
@@ -125,7 +126,10 @@ def test_an_export_has_the_classifiers_probabilities_and_labels(
         # Alone: no longer text makes room for windows of the kernels.
         found, expected = other.predict_proba([text]), classifier.predict_proba([text])
         np.testing.assert_allclose(found, expected, atol=TOLERANCE, rtol=0, err_msg=repr(text[:40]))
-    assert other.predict(HARD) == list(map(_plain, classifier.predict(HARD)))
+    labels = [
+        _plain(label) if text.strip() else None for text, label in zip(HARD, classifier.predict(HARD), strict=True)
+    ]
+    assert other.predict(HARD) == labels
 
 
 def test_what_stands_in_the_padding_does_not_count(exported: dict[str, Path]) -> None:
@@ -159,8 +163,60 @@ def test_an_export_needs_no_textnn(fitted: SentimentClassifier, tmp_path: Path, 
     arguments = [sys.executable, "-c", f"import sys; sys.argv = {[script, '很 好', '很 差']}; {code}"]
     done = subprocess.run(arguments, capture_output=True, text=True, encoding="utf-8", check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    expected = fitted.predict(["很 好", "很 差"])
-    assert done.stdout.splitlines() == [f"{expected[0]}\t很 好", f"{expected[1]}\t很 差"]
+    texts = ["很 好", "很 差"]
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [label for label, _ in rows] == fitted.predict(texts).tolist()
+    expected = fitted.predict_proba(texts).max(axis=1)
+    np.testing.assert_allclose([float(share) for _, share in rows], expected, atol=2 * TOLERANCE, rtol=0)
+
+
+def run_script(directory: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(directory / "predict.py"), *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+def test_the_script_reads_arguments_or_lines(fitted: SentimentClassifier, tmp_path: Path) -> None:
+    fitted.export("onnx", tmp_path / "exported")
+    usage = run_script(tmp_path / "exported", "--help")
+    assert (usage.returncode, usage.stdout.startswith("usage: predict.py [-h] [TEXT ...]")) == (0, True)
+    given = run_script(tmp_path / "exported", "很 好", "", "很 差")
+    piped = run_script(tmp_path / "exported", stdin="\ufeff很 好\r\n \n很 差")
+    assert (given.returncode, piped.returncode) == (0, 0)
+    assert given.stdout == piped.stdout
+    good, blank, bad = given.stdout.splitlines()
+    assert [good.split("\t")[0], bad.split("\t")[0]] == fitted.predict(["很 好", "很 差"]).tolist()
+    assert blank == "\t"
+
+
+def test_the_script_joins_several_labels(make_classifier: Callable[..., SentimentClassifier], tmp_path: Path) -> None:
+    classifier = fit(make_classifier, "several labels")
+    classifier.thresholds_[:] = 0.0001
+    classifier.export("torch", tmp_path / "exported")
+    labels, shares = run_script(tmp_path / "exported", "很 好").stdout.rstrip("\n").split("\t")
+    assert labels.split("|") == classifier.classes_.tolist()
+    expected = classifier.predict_proba(["很 好"])[0]
+    np.testing.assert_allclose([float(share) for share in shares.split("|")], expected, atol=2 * TOLERANCE, rtol=0)
+    readme = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
+    assert "their probabilities with `|` between them" in readme
+    assert "`predict` gives None for it" in readme
+
+
+def test_the_script_says_nothing_of_its_own(
+    make_classifier: Callable[..., SentimentClassifier], tmp_path: Path
+) -> None:
+    fit(make_classifier, "jieba").export("torch", tmp_path / "exported")
+    done = run_script(tmp_path / "exported", "房间很好")
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+
+
+def test_texts_of_a_wrong_type_are_refused(fitted: SentimentClassifier, tmp_path: Path) -> None:
+    fitted.export("onnx", tmp_path / "exported")
+    exported = load_script(tmp_path / "exported")
+    for method in (exported.predict, exported.predict_proba):
+        with pytest.raises(TypeError, match=r"texts: expected a list of strings, got one string; write \[text\]"):
+            method("很 好")
+        with pytest.raises(TypeError, match=r"texts\[1\]: expected a string, got NoneType None"):
+            method(["很 好", None])
 
 
 def test_the_directory_says_how_its_input_is_made(
@@ -278,6 +334,31 @@ def test_an_earlier_export_is_replaced_but_not_with_files_of_others(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["exported"]
 
 
+def test_bytecode_of_the_script_is_replaced_with_it_but_nothing_that_comes_meanwhile(
+    fitted: SentimentClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "exported"
+    fitted.export("torch", target)
+    py_compile.compile(str(target / "predict.py"))
+    fitted.export("torch", target)
+    assert [path.name for path in tmp_path.iterdir()] == ["exported"]
+    write = package._write
+
+    def slow(*arguments: Any) -> None:
+        write(*arguments)
+        (target / "mine.txt").write_text("mine")
+
+    monkeypatch.setattr(package, "_write", slow)
+    with pytest.warns(UserWarning, match=r"exported: what was there before is kept as .*exported\.replaced-"):
+        fitted.export("torch", target)
+    assert [path.read_text() for path in tmp_path.rglob("mine.txt")] == ["mine"]
+    assert not (target / "mine.txt").exists()
+    (target / "__pycache__").mkdir()
+    (target / "__pycache__" / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"path: .*__pycache__, which textnn did not write"):
+        fitted.export("torch", target)
+
+
 def test_an_export_that_fails_leaves_the_earlier_one(
     fitted: SentimentClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -330,7 +411,7 @@ def test_the_code_of_the_documentation_runs(
     monkeypatch.chdir(tmp_path / "exported")
     monkeypatch.syspath_prepend(str(tmp_path / "exported"))
     exec(blocks[1], {})
-    assert capsys.readouterr().out.startswith(str(fitted.predict(["很 好", ""]).tolist()))
+    assert capsys.readouterr().out.startswith(str([*fitted.predict(["很 好"]).tolist(), None]))
     names: dict[str, Any] = {}
     exec(blocks[2], names)
     assert names["probabilities"].shape == (3, 2)

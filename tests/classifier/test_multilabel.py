@@ -382,3 +382,32 @@ def test_a_dense_matrix_and_lists_say_the_same() -> None:
     assert lists.several
     assert (matrix.encode(np.arange(2)) == lists.encode(np.arange(2))).all()
     assert matrix.sorted_values(np.arange(2)) == lists.sorted_values(np.arange(2)) == [(0,), (0, 1), ()]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"texts": 2**70}, r"texts and exact: expected counts of at most 2\*\*53 together"),
+        ({"counts": [[2**62] * 3] * 2}, r"counts: expected counts of at most 2\*\*53 together"),
+        ({"counts": [[5, 5, 5], [0, 0, 0]], "texts": 1, "exact": 0}, "expected counts that 1 texts, 0 of them right"),
+        ({"counts": [[8, 0, 0], [11, 0, 0]], "exact": 10}, "expected counts that 10 texts, 10 of them right"),
+        ({"counts": [[6, 3, 0], [0, 0, 0]]}, "expected counts that 10 texts, 8 of them right"),
+        ({"counts": [[6, 1, 0], [0, 0, 0]]}, "expected counts that 10 texts, 8 of them right"),
+        ({"counts": [[6, 1, 0]]}, r"counts: expected counts of the shape \[2, 3\], got the shape \[1, 3\]"),
+        ({"counts": "x"}, r"counts: expected counts of the shape \[2, 3\]"),
+        ({"counts": [[1, 1, 0.5], [0, 0, 0]]}, "counts: expected counts, whole numbers from 0, got 0.5"),
+        ({"exact": 11}, "no more right ones, got 11 of 10"),
+        ({"texts": 0, "exact": 0, "counts": [[0, 0, 0]] * 2}, "expected at least one text"),
+        ({"texts": 10.5}, "texts and exact: expected counts, whole numbers from 0, got 10.5"),
+        ({"texts": [1]}, "texts and exact: expected counts"),
+        ({"texts": None}, "texts and exact: expected counts, whole numbers from 0, got None"),
+    ],
+)
+def test_counts_that_no_evaluation_gives_are_refused(change: dict[str, Any], message: str) -> None:
+    good = {"counts": [[6, 1, 1], [2, 0, 1]], "texts": 10, "exact": 8}
+    assert MultilabelReport.from_counts(["a", "b"], good).to_counts() == good
+    with pytest.raises(ValueError, match=message):
+        MultilabelReport.from_counts(["a", "b"], {**good, **change})
+    for wrong in (None, [], "x", {key: value for key, value in good.items() if key != "exact"}):
+        with pytest.raises(ValueError, match="counts: expected those of an evaluation, got"):
+            MultilabelReport.from_counts(["a", "b"], wrong)

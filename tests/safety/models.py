@@ -168,6 +168,10 @@ CASES: list[Case] = [
     ("trained with a function as its tokenizer", config(lambda c: c.update(tokenizer=_FUNCTION))),
     ("`config.json`: a temperature that is none", config(lambda c: c["prediction"].update(temperature=0))),
     ("`config.json`: figures that are none", config(lambda c: c["training"].update(validation_confusion=[[1]]))),
+    (
+        "`config.json`: figures without measure",
+        config(lambda c: c["training"].update(validation_confusion=[[2**62, 2**62], [2**62, 1]])),
+    ),
     ("a file is missing", lambda d: (d / "labels.json").unlink()),
     ("a file is cut off", changed("vocabulary.txt", lambda content: content[:-3])),
     ("a file was changed", changed("vocabulary.txt", lambda content: content.replace("好".encode(), "坏".encode()))),
@@ -201,6 +205,10 @@ CASES: list[Case] = [
         header(lambda h: h["output.bias"].update(shape=[2**39])),
     ),
     ("`model.safetensors`: a type that is not known", header(lambda h: h["output.bias"].update(dtype="OBJECT"))),
+    (
+        "`model.safetensors`: a tensor without bytes, but sizes without measure",
+        header(lambda h: h.update(x={"dtype": "F32", "shape": [0, 2**40, 2**40], "data_offsets": [0, 0]})),
+    ),
     ("`model.safetensors`: another shape", weights(lambda w: w.update({"output.bias": torch.zeros(5)}))),
     ("`model.safetensors`: another type", weights(lambda w: w.update({"output.bias": torch.zeros(2).double()}))),
     ("`model.safetensors`: a tensor too many", weights(lambda w: w.update(hook=torch.zeros(1)))),

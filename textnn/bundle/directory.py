@@ -59,7 +59,7 @@ from textnn.bundle.tokenizer import Request, check_request, load_tokenizer
 from textnn.data.labels import labels_from_json, labels_to_json
 from textnn.evaluation.calibration import Calibration
 from textnn.evaluation.judging import Report, report_from_counts
-from textnn.files import exchange, new_sibling, sync_directory, sync_file
+from textnn.files import foreign_names, replacing, sync_directory, sync_file
 from textnn.fitted import is_multilabel, restore_prediction
 from textnn.models import build_model, resolve_options
 from textnn.reading import escape_controls, parse_json
@@ -82,7 +82,8 @@ def save(classifier: SentimentClassifier, path: str | os.PathLike[str], report: 
         A fitted classifier.
     path
         The directory; its parents are made. An existing model is replaced in one step: whoever reads the directory
-        finds the old model or the new one, also after a crash.
+        finds the old model or the new one, also after a crash. Files of others that come into it meanwhile are kept
+        beside it, with a warning.
     report
         An evaluation to show in the model card.
 
@@ -94,13 +95,8 @@ def save(classifier: SentimentClassifier, path: str | os.PathLike[str], report: 
     target = check_target(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = new_sibling(target)
-        try:
-            _write(classifier, temporary, report)
-            exchange(temporary, target)
-        finally:
-            # The half-written model after an error, the replaced one otherwise.
-            shutil.rmtree(temporary, ignore_errors=True)
+        with replacing(target, FILES) as directory:
+            _write(classifier, directory, report)
     except OSError as error:
         raise BundleError(f"{target}: cannot be written: {error.strerror or error}") from error
 
@@ -241,14 +237,14 @@ def check_target(path: str | os.PathLike[str]) -> Path:
             if not parent.is_dir() or not os.access(parent, os.W_OK):
                 raise BundleError(f"{target}: expected a place where a directory can be made, but {parent} is none")
             return target
-        names = {entry.name for entry in target.iterdir()}
+        names, foreign = {entry.name for entry in target.iterdir()}, foreign_names(target, FILES)
     except OSError as error:
         raise BundleError(f"{target}: cannot be read: {error.strerror or error}") from error
     if names and CONFIG not in names:
         raise BundleError(f"{target}: expected an empty directory or a textnn model to replace, got other files")
     if names:
         read_config(target)
-        if foreign := sorted(names - FILES):
+        if foreign:
             raise BundleError(
                 f"{target}: the model there would be replaced, but with it {', '.join(foreign[:5])}, "
                 "which textnn did not write; move it away or save elsewhere"

@@ -7,6 +7,9 @@
 A figure that follows from the cells does not need the texts one by one: n draws with replacement from n texts are n
 draws from the multinomial distribution of the cells' shares. (Efron and Tibshirani, "An Introduction to the Bootstrap",
 1993, chapter 13: the percentile interval.)
+
+Where all answers are right, or all wrong, every drawing is the same and says nothing: a share then has Wilson's
+interval, and the mean F1 has none.
 """
 
 from __future__ import annotations
@@ -35,29 +38,48 @@ class Interval(NamedTuple):
 
 
 def accuracy_interval(right: int, texts: int) -> Interval:
-    """Return the interval of the share of right answers."""
+    """Return the interval of the share of right answers: Wilson's where all are right, or none is."""
+    if right in (0, texts):
+        return wilson_interval(right, texts)
     return _interval(np.random.default_rng(_SEED).binomial(texts, right / texts, RESAMPLES) / texts)
 
 
-def macro_f1_interval(confusion: Array) -> Interval:
+def wilson_interval(right: int, texts: int) -> Interval:
+    """Return Wilson's score interval of a share, which has a width also where all are right, or none is.
+
+    (Wilson, "Probable inference, the law of succession, and statistical inference", 1927.)
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, texts).proportion_ci(LEVEL, method="wilson")
+    return Interval(float(interval.low), float(interval.high))
+
+
+def macro_f1_interval(confusion: Array) -> Interval | None:
     """Return the interval of the mean F1 over the classes that occur in a drawing, as true or as predicted ones.
+
+    None where all answers are right, or all wrong.
 
     Parameters
     ----------
     confusion
         Texts by true and predicted class, [classes, classes].
     """
+    from scipy.sparse import csr_array
+
     true, predicted = np.nonzero(confusion)
-    classes, cells = len(confusion), np.arange(len(true))
+    right = true == predicted
+    if right.all() or not right.any():
+        return None
+    cells, classes = np.arange(len(true)), len(confusion)
     # [C, classes]: 2 for a cell on the diagonal's class, so that F1 = 2 hits / (true + predicted).
-    either = np.zeros((len(cells), classes))
-    either[cells, true] += 1
-    either[cells, predicted] += 1
-    hits = either * (true == predicted)[:, None]
+    places = np.tile(cells, 2), np.concatenate([true, predicted])
+    either = csr_array((np.ones(2 * len(cells)), places), (len(cells), classes))
+    hits = csr_array((np.tile(right, 2).astype(float), places), (len(cells), classes))
     values = []
     for counts in _drawings(confusion[true, predicted]):
         occurring = counts @ either
-        f1 = np.divide(counts @ hits, occurring, out=np.zeros_like(occurring), where=occurring > 0)
+        f1 = np.divide(counts @ hits, occurring, out=np.zeros(occurring.shape), where=occurring > 0)
         values.append(f1.sum(axis=1) / (occurring > 0).sum(axis=1))
     return _interval(np.concatenate(values))
 

@@ -1,6 +1,7 @@
 """What both kinds of report are made of: the figures of a class, the texts that went wrong, checks of what is compared.
 
 labels, probabilities, texts -> ``check_rows`` -> a report: ``ClassMetrics`` of each class, ``WrongPrediction``s
+counts, of a saved model too -> ``check_counts`` -> a report: ``ClassMetrics`` of each class
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_LARGEST_COUNT = 1 << 53
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,35 @@ def figures(metrics: ClassMetrics) -> dict[str, Any]:
 def plain_label(label: Hashable) -> Any:
     """Return a label as a value that JSON knows; any other as its text."""
     return label if label is None or isinstance(label, bool | int | float | str) else str(label)
+
+
+def check_counts(name: str, values: Any, shape: tuple[int, ...]) -> Array:
+    """Return counts as an array, int64 [shape], whose sum float64 can hold exactly.
+
+    Parameters
+    ----------
+    name
+        What the error calls them.
+    values
+        An array, or nested lists; they may come from a file.
+    shape
+        What they have to have.
+
+    Raises
+    ------
+    ValueError
+        If they have another shape, are not whole numbers from 0, or their sum is more than 2**53.
+    """
+    found = np.asarray(values, dtype=object)
+    if found.shape != shape:
+        raise ValueError(f"{name}: expected counts of the shape {list(shape)}, got the shape {list(found.shape)}")
+    counts = found.ravel().tolist()
+    for count in counts:
+        if isinstance(count, bool | np.bool_) or not isinstance(count, int | np.integer) or count < 0:
+            raise ValueError(f"{name}: expected counts, whole numbers from 0, got {count!r:.80}")
+    if sum(map(int, counts)) > _LARGEST_COUNT:
+        raise ValueError(f"{name}: expected counts of at most 2**53 together, got more")
+    return found.astype(np.int64)
 
 
 def check_rows(

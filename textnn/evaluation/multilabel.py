@@ -8,7 +8,7 @@ labels, probabilities [rows, classes] >= thresholds -> hits, false alarms and mi
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 
 from textnn.evaluation.bootstrap import Interval, accuracy_interval
-from textnn.evaluation.metrics import ClassMetrics, WrongPrediction, check_rows, class_metrics, figures, plain_label
+from textnn.evaluation.metrics import (
+    ClassMetrics,
+    WrongPrediction,
+    check_counts,
+    check_rows,
+    class_metrics,
+    figures,
+    plain_label,
+)
 from textnn.evaluation.scored import ScoredReport, error_values
 from textnn.evaluation.scores import Scores
 from textnn.evaluation.tables import shorten, table
@@ -64,7 +72,10 @@ class MultilabelReport(ScoredReport):
 
     @cached_property
     def accuracy_interval(self) -> Interval:
-        """Where the accuracy lies in 95 % of the drawings of as many texts out of these (percentile bootstrap)."""
+        """Where the accuracy lies in 95 % of the drawings of as many texts out of these (percentile bootstrap).
+
+        Wilson's 95 % interval where all are right, or all wrong, and all drawings the same.
+        """
         return accuracy_interval(self.exact, self.texts)
 
     @property
@@ -161,15 +172,18 @@ class MultilabelReport(ScoredReport):
         Raises
         ------
         ValueError
-            If it is something else.
+            If it is something else, or its counts contradict each other.
         """
-        try:
-            counts = np.asarray(stored["counts"], dtype=np.int64)
-            texts, exact = int(stored["texts"]), int(stored["exact"])
-        except (TypeError, KeyError, ValueError, OverflowError) as error:
-            raise ValueError(f"counts: expected those of an evaluation, got {stored!r:.80}") from error
-        if counts.shape != (len(classes), 3) or (counts < 0).any() or not 0 <= exact <= texts or not texts:
-            raise ValueError(f"counts: expected the shape {[len(classes), 3]}, got {list(counts.shape)}")
+        if not isinstance(stored, Mapping) or not {"counts", "texts", "exact"} <= set(stored):
+            raise ValueError(f"counts: expected those of an evaluation, got {stored!r:.80}")
+        counts = check_counts("counts", stored["counts"], (len(classes), 3))
+        texts, exact = check_counts("texts and exact", [stored["texts"], stored["exact"]], (2,)).tolist()
+        if not 0 <= exact <= texts or not texts:
+            raise ValueError(f"counts: expected at least one text and no more right ones, got {exact} of {texts}")
+        wrong = counts[:, 1] + counts[:, 2]
+        # A text counts once for a label: as hit, false alarm, miss, or neither; a wrong one is wrong for some label.
+        if (counts[:, 0] + wrong > texts).any() or (wrong > texts - exact).any() or wrong.sum() < texts - exact:
+            raise ValueError(f"counts: expected counts that {texts} texts, {exact} of them right, can give, got others")
         return cls(list(classes), counts, texts, exact, [])
 
     def to_counts(self) -> dict[str, Any]:
@@ -211,7 +225,7 @@ class MultilabelReport(ScoredReport):
         lines = [self.summary(), "", "the errors it was surest of"]
         for error in self.worst_errors:
             predicted, label = (
-                " | ".join(map(str, _labels(found))) or "none" for found in (error.predicted, error.label)
+                shorten(" | ".join(map(str, _labels(found)))) or "none" for found in (error.predicted, error.label)
             )
             lines.append(f"  {error.probability:.3f} {predicted}, is {label}: {shorten(error.text)}")
         return "\n".join(lines)

@@ -25,7 +25,7 @@ from textnn.evaluation.report import EvaluationReport
 from textnn.evaluation.scored import ScoredReport
 from textnn.evaluation.scores import Scores
 from textnn.evaluation.tables import shorten
-from textnn.files import atomic_text
+from textnn.files import atomic_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,9 +64,8 @@ def write_plots(
         except PictureError as error:
             warnings.warn(f"{path.name} is left out: {error}", UserWarning, stacklevel=3)
             continue
-        with atomic_text(path) as file:
-            # The stream below the text takes bytes, of either format.
-            file.buffer.write(content)  # type: ignore[attr-defined]
+        with atomic_bytes(path) as file:
+            file.write(content)
         written.append(path)
     return written
 

@@ -19,7 +19,15 @@ from typing import Any
 import numpy as np
 
 from textnn.evaluation.bootstrap import Interval, accuracy_interval, macro_f1_interval
-from textnn.evaluation.metrics import ClassMetrics, WrongPrediction, check_rows, class_metrics, figures, plain_label
+from textnn.evaluation.metrics import (
+    ClassMetrics,
+    WrongPrediction,
+    check_counts,
+    check_rows,
+    class_metrics,
+    figures,
+    plain_label,
+)
 from textnn.evaluation.scored import ScoredReport, error_values
 from textnn.evaluation.scores import Scores
 from textnn.evaluation.tables import shorten, table
@@ -80,12 +88,15 @@ class EvaluationReport(ScoredReport):
 
     @cached_property
     def accuracy_interval(self) -> Interval:
-        """Where the accuracy lies in 95 % of the drawings of as many texts out of these (percentile bootstrap)."""
+        """Where the accuracy lies in 95 % of the drawings of as many texts out of these (percentile bootstrap).
+
+        Wilson's 95 % interval where all are right, or all wrong, and all drawings the same.
+        """
         return accuracy_interval(self.texts - self.errors, self.texts)
 
     @cached_property
-    def macro_f1_interval(self) -> Interval:
-        """The same for the macro average of F1."""
+    def macro_f1_interval(self) -> Interval | None:
+        """The bootstrap's interval for the macro average of F1; None where all are right, or all wrong."""
         return macro_f1_interval(self.confusion)
 
     @property
@@ -169,11 +180,17 @@ class EvaluationReport(ScoredReport):
 
     @classmethod
     def from_confusion(cls, classes: Sequence[Hashable], confusion: np.ndarray[Any, Any]) -> EvaluationReport:
-        """Make a report, without errors, of a confusion matrix [classes, classes]."""
-        names, counts = list(classes), np.asarray(confusion, dtype=np.int64)
-        if counts.shape != (len(names), len(names)) or (counts < 0).any() or not counts.any():
-            shape = [len(names), len(names)]
-            raise ValueError(f"confusion: expected counts of the shape {shape}, got the shape {list(counts.shape)}")
+        """Make a report, without errors, of a confusion matrix [classes, classes].
+
+        Raises
+        ------
+        ValueError
+            If it has another shape, holds anything but whole numbers from 0, no text, or more than 2**53.
+        """
+        names = list(classes)
+        counts = check_counts("confusion", confusion, (len(names), len(names)))
+        if not counts.any():
+            raise ValueError("confusion: expected counts of at least one text, got none")
         return cls(names, counts, _class_metrics(names, counts), [])
 
     def to_dict(self) -> dict[str, Any]:
@@ -188,7 +205,7 @@ class EvaluationReport(ScoredReport):
             "comparison": self.comparison,
             "macro": {
                 **{name: macro[name] for name in ("precision", "recall", "f1")},
-                "f1_interval": list(self.macro_f1_interval),
+                "f1_interval": None if self.macro_f1_interval is None else list(self.macro_f1_interval),
             },
             **self._scored_values(),
             "classes": self._class_values(self.per_class),
@@ -199,10 +216,10 @@ class EvaluationReport(ScoredReport):
     def summary(self) -> str:
         """Return the figures without the errors' texts, as aligned tables."""
         header, rows = self._class_rows(self.per_class, [self.macro])
-        right = f"{self.texts - self.errors:,} of {self.texts:,} texts"
+        right, f1 = f"{self.texts - self.errors:,} of {self.texts:,} texts", self.macro_f1_interval
         lines = [
             f"accuracy {self.accuracy:.4f} ({right}), 95 % interval {self.accuracy_interval}",
-            f"macro F1 {self.macro.f1:.4f}, 95 % interval {self.macro_f1_interval}",
+            f"macro F1 {self.macro.f1:.4f}, " + (f"95 % interval {f1}" if f1 else "without an interval"),
             *self._scored_line(),
             self.comparison,
             "",
@@ -220,7 +237,8 @@ class EvaluationReport(ScoredReport):
             return self.summary()
         lines = [self.summary(), "", "the errors it was surest of"]
         for error in self.worst_errors:
-            lines.append(f"  {error.probability:.3f} {error.predicted}, is {error.label}: {shorten(error.text)}")
+            predicted, label = shorten(str(error.predicted)), shorten(str(error.label))
+            lines.append(f"  {error.probability:.3f} {predicted}, is {label}: {shorten(error.text)}")
         return "\n".join(lines)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from textnn.evaluation.bootstrap import Interval
+from textnn.evaluation.bootstrap import Interval, wilson_interval
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -157,8 +157,6 @@ class Scores:
 
     def length_bins(self) -> list[LengthBin]:
         """Return the accuracy by length, in at most 10 groups of about as many texts, 20 or more if there are."""
-        from scipy.stats import binomtest
-
         groups = min(_GROUPS, max(1, len(self.lengths) // _GROUP_TEXTS))
         shares = np.arange(1, groups + 1) / groups
         ends = np.unique(np.quantile(self.lengths, shares, method="inverted_cdf"))
@@ -166,14 +164,13 @@ class Scores:
         bins = []
         for number in range(len(ends)):
             lengths, right = self.lengths[place == number], self.right[place == number]
-            interval = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
             bins.append(
                 LengthBin(
                     int(lengths.min()),
                     int(lengths.max()),
                     len(lengths),
                     float(right.mean()),
-                    Interval(float(interval.low), float(interval.high)),
+                    wilson_interval(int(right.sum()), len(right)),
                 )
             )
         return bins

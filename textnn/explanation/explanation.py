@@ -1,12 +1,14 @@
 """An explanation: a prediction, and what each token and each n-gram of the text added to it.
 
-Explanation -> to_dict (JSON), to_html (a page's part), to_terminal (rich; or print it)
+Explanation -> to_dict (JSON), to_html (a page's part), to_terminal (rich's print does it)
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from textnn.evaluation.metrics import plain_label
@@ -14,6 +16,12 @@ from textnn.models import WORDS
 
 if TYPE_CHECKING:
     from textnn.explanation.terminal import TerminalExplanation
+
+_REPR_TOKENS = 5
+_LONGEST = 24  # characters of a token where there is little room
+_SPACE = "␣"
+# Marks that choose a form of the character before them, and letters that are drawn as nothing.
+_BLANK = re.compile("[\u034f\u115f\u1160\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,14 @@ class Explanation:
     base: float
     tokens: list[TokenContribution]
     ngrams: list[NgramContribution] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        """Return the label, its probability and the strongest tokens; ``to_dict()`` has everything."""
+        rows = strongest(replace(self, ngrams=[]), _REPR_TOKENS)
+        shown = [f"{_shorten(text)!r} {value:+.3f}" for text, value, _ in rows]
+        if len(self.tokens) > len(rows):
+            shown.append(f"{len(self.tokens) - len(rows):,} more")
+        return f"<Explanation {self.label!r}, probability {self.probability:.3f}: {', '.join(shown) or 'no tokens'}>"
 
     @property
     def probability(self) -> float:
@@ -172,7 +188,8 @@ def pieces(explanation: Explanation) -> Iterator[tuple[str, int | None]]:
 def strongest(explanation: Explanation, count: int) -> list[tuple[str, float, str]]:
     """Return text, contribution and source of the strongest n-grams, or of the strongest tokens where there are none.
 
-    White space within is even, so that each stands on one line, and visible at both ends.
+    White space within is even, so that each stands on one line, and visible at both ends. Where there is nothing to see, each
+    character is shown: a space, a picture, or its code.
     """
     rows = [(ngram.text, ngram.contribution, ngram.source) for ngram in explanation.ngrams]
     if not rows:
@@ -182,9 +199,22 @@ def strongest(explanation: Explanation, count: int) -> list[tuple[str, float, st
 
 
 def _one_line(text: str) -> str:
+    if not any(map(_is_visible, text)):
+        return _shorten("".join(map(_picture, text)))
     words = " ".join(text.split())
     before = _SPACE if text[:1].isspace() else ""
-    return before + words + (_SPACE if words and text[-1:].isspace() else "")
+    return before + words + (_SPACE if text[-1:].isspace() else "")
 
 
-_SPACE = "␣"
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character)[0] not in "CZ" and not _BLANK.match(character)
+
+
+def _picture(character: str) -> str:
+    if character.isspace():
+        return _SPACE
+    return chr(0x2400 + ord(character)) if character < " " else f"U+{ord(character):04X}"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

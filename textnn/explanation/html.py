@@ -135,7 +135,7 @@ it.</p>
 <p class="text">{{ one.text }}</p>
 {% if one.rows %}
 <table>
-<tr><th>adds</th><th></th><th>what</th><th></th></tr>
+<tr><th colspan="2">adds</th><th>what</th><th>of</th></tr>
 {% for row in one.rows %}
 <tr><td class="number">{{ row.value }}</td>
 <td><span class="bar {{ row.side }}" style="width:{{ row.width }}em"></span></td>

@@ -67,7 +67,7 @@ def decompose(model: TextModel, text: TokenizedText, direction: Tensor, most: in
         places = part.starts.cpu()[:, None] + torch.arange(taps.shape[1])
         inside = places < len(owner)
         contributions.index_add_(0, owner[places[inside]], taps[inside])
-        base += float(taps[~inside].sum())  # padding in the place of an empty text
+        base += float(taps[~inside].sum())  # where windows reach beyond the text
     return Attribution(base, contributions, _largest(found.parts, text, most))
 
 

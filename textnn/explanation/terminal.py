@@ -1,6 +1,7 @@
 """Explanations in a terminal, by rich: colours, or signs and numbers where there are none.
 
-Green speaks for the label and red against it. With NO_COLOR, or into a pipe, what each word adds stands behind it.
+Blue speaks for the label and orange against it, as on a page; what speaks against is also underlined. With NO_COLOR, or
+into a pipe, what each word adds stands behind it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from rich.text import Text
 
 from textnn.explanation.explanation import Explanation, pieces, strengths, strongest
 
-_FOR = ("#d9f2dd", "#a8e0b3", "#6cc983", "#35a854")
-_AGAINST = ("#fde0dd", "#fbb4ae", "#f58078", "#e2504a")
+_FOR = ("#dbe8fd", "#b1cdfa", "#7facf5", "#4f8bf0")
+_AGAINST = ("#fde8d8", "#fbcba3", "#f7a663", "#ee8026")
+_NUMBER_FOR, _NUMBER_AGAINST = "#3f82f0", "#e8701a"  # to be read on light and dark
 _LEAST = 0.1  # of the largest contribution: numbers for all words would hide the text
 _CLASSES = 6
 
@@ -83,8 +85,8 @@ def visible(text: str) -> str:
 
 
 def _style(strength: float) -> str:
-    shades = _FOR if strength > 0 else _AGAINST
-    return f"#101010 on {shades[min(len(shades) - 1, int(abs(strength) * len(shades)))]}"
+    shades, line = (_FOR, "") if strength > 0 else (_AGAINST, " underline")
+    return f"#101010 on {shades[min(len(shades) - 1, int(abs(strength) * len(shades)))]}{line}"
 
 
 def _legend(coloured: bool, label: str) -> Text:
@@ -100,6 +102,6 @@ def _table(rows: list[tuple[str, float, str]]) -> Table:
     table.add_column("what")
     table.add_column("of")
     for text, value, source in rows:
-        number = Text(f"{value:+.3f}", "green" if value > 0 else "red")
+        number = Text(f"{value:+.3f}", _NUMBER_FOR if value > 0 else _NUMBER_AGAINST)
         table.add_row(number, Text(visible(text)), Text(source, "dim"))
     return table

@@ -1,13 +1,17 @@
 """Classify texts with the model in this directory, without textnn.
 
     python predict.py "房间很干净" "太差了"
+    python predict.py < texts.txt
 
 texts -> tokens -> ids of words, of characters -> padded batches -> model.onnx or model.pt2 -> probabilities -> labels
 
 It needs numpy, onnxruntime (model.onnx) or torch (model.pt2), and jieba where preprocessing.json names jieba or rjieba.
 """
 
+import argparse
+import itertools
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,16 +40,25 @@ class Classifier:
         self._run = load_program(directory / self.settings["program"]["file"], self.settings)
 
     def predict(self, texts: Any) -> list[Any]:
-        """Return the most probable label of each text; where a text may have several, a list of labels for each."""
-        probabilities, thresholds = self.predict_proba(texts), self.settings["thresholds"]
+        """Return the most probable label of each text; where a text may have several, a list of labels for each.
+
+        None for a text with nothing in it but white space.
+        """
+        texts = check_texts(texts)
+        rows = [[self.labels[number] for number in numbers] for numbers in self.choose(self.predict_proba(texts))]
+        several = self.settings["thresholds"] is not None
+        return [(row if several else row[0]) if text.strip() else None for text, row in zip(texts, rows)]  # noqa: B905
+
+    def choose(self, probabilities: Any) -> list[list[int]]:
+        """Return for each row of probabilities the numbers of the labels that are predicted."""
+        thresholds = self.settings["thresholds"]
         if thresholds is None:
-            return [self.labels[best] for best in probabilities.argmax(axis=1)]
-        chosen = probabilities >= np.array(thresholds)
-        return [[label for label, one in zip(self.labels, row) if one] for row in chosen]  # noqa: B905
+            return [[best] for best in probabilities.argmax(axis=1).tolist()]
+        return [np.flatnonzero(row).tolist() for row in probabilities >= np.array(thresholds)]
 
     def predict_proba(self, texts: Any, batch_size: int = 64) -> Any:
-        """Return the probability of each label, float32 [texts, labels]."""
-        texts = list(texts)
+        """Return the probability of each label, float32 [texts, labels]; for an empty text what the network says."""
+        texts = check_texts(texts)
         forms = [[self.encode(form, text) for text in texts] for form in self.settings["forms"]]
         # Texts of similar length go together, so that little is padded.
         order = np.argsort([len(ids) for ids in forms[0]], kind="stable")
@@ -64,6 +77,17 @@ class Classifier:
             tokens = [token for token in self._tokenize(text) if token not in self._stop_words]
         ids = self._ids[form["name"]]
         return [ids.get(token, form["unk_id"]) for token in tokens[: form["max_length"]]]
+
+
+def check_texts(texts: Any) -> list[str]:
+    """Return texts as a list; a single string, which is a collection of letters to Python, is a TypeError."""
+    if isinstance(texts, (str, bytes)):
+        raise TypeError("texts: expected a list of strings, got one string; write [text]")
+    texts = list(texts)
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{number}]: expected a string, got {type(text).__name__} {text!r}")
+    return texts
 
 
 def pad(sequences: list[list[int]]) -> tuple[Any, Any]:
@@ -94,6 +118,7 @@ def make_tokenizer(settings: dict[str, Any]) -> Any:
         raise ValueError(f"tokenize: the model was trained with {settings}, which is yours to give")
     import jieba
 
+    jieba.setLogLevel(logging.WARNING)  # it tells on standard error how it reads its dictionary
     tokenizer = jieba.Tokenizer()  # rjieba's tokens are jieba's
     for word, count in settings["user_dictionary"]:
         tokenizer.add_word(word, count)
@@ -119,6 +144,28 @@ def load_program(path: Path, settings: dict[str, Any]) -> Any:
     return run
 
 
+def main() -> None:
+    """Write the label and its probability for each text of the command line, or of standard input."""
+    parser = argparse.ArgumentParser(
+        description="Classify texts: writes a line for each, LABEL<TAB>PROBABILITY. Where a text may have several "
+        "labels, | is between them and between their probabilities. A text with nothing in it has neither."
+    )
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="a text; without any, one a line of standard input")
+    texts = parser.parse_args().texts
+    try:
+        classifier = Classifier()
+    except (ValueError, ImportError) as error:
+        parser.error(str(error))
+    sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    lines = iter(texts) if texts else (line.rstrip("\r\n") for line in sys.stdin)
+    while chunk := list(itertools.islice(lines, 1024)):
+        probabilities = classifier.predict_proba(chunk)
+        for text, row, numbers in zip(chunk, probabilities, classifier.choose(probabilities)):  # noqa: B905
+            shown = numbers if text.strip() else []
+            labels = "|".join(str(classifier.labels[number]) for number in shown)
+            print(labels, "|".join(f"{row[number]:.6f}" for number in shown), sep="\t")
+
+
 if __name__ == "__main__":
-    for text, label in zip(sys.argv[1:], Classifier().predict(sys.argv[1:])):  # noqa: B905
-        print(label, text, sep="\t")
+    main()

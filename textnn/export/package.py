@@ -18,7 +18,6 @@ import copy
 import difflib
 import json
 import os
-import shutil
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +30,7 @@ from textnn.data.targets import LABEL
 from textnn.export import onnx, program
 from textnn.export.networks import ExportedNetwork
 from textnn.export.readme import write_readme
-from textnn.files import exchange, new_sibling, sync_directory, sync_file
+from textnn.files import BYTECODE, foreign_names, replacing, sync_directory, sync_file
 from textnn.models import CHARACTERS, WORDS
 from textnn.text import CallableTokenizer, Vocabulary
 from textnn.text.tokenizers.dictionary import parse_entry
@@ -45,17 +44,15 @@ FORMATS = {"onnx": onnx.NAME, "torch": program.NAME}
 SETTINGS, LABELS, SCRIPT, README = "preprocessing.json", "labels.json", "predict.py", "README.md"
 VOCABULARIES = {WORDS: "vocabulary.txt", CHARACTERS: "characters.txt"}
 FILES = {*FORMATS.values(), onnx.DATA, SETTINGS, LABELS, SCRIPT, README, *VOCABULARIES.values()}
+_REPLACED = {*FILES, BYTECODE}  # what an export may replace: whoever imports the script has its bytecode beside it
 OUTPUTS = ("logits", "probabilities")
 FORMAT, FORMAT_VERSION = "textnn-export", 1
 
 
 def export_classifier(classifier: FittedMixin, format: str, path: str | os.PathLike[str]) -> None:  # noqa: A002
     """Export a fitted classifier; see :meth:`textnn.SentimentClassifier.export`."""
-    if not isinstance(format, str) or format not in FORMATS:
-        close = difflib.get_close_matches(str(format).lower(), FORMATS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"format: expected one of {', '.join(map(repr, FORMATS))}, got {format!r}{hint}")
-    target = _check_target(path)
+    check_format(format)
+    target = check_target(path)
     if format == "onnx":
         onnx.check_packages()
     model = classifier.model_
@@ -63,17 +60,39 @@ def export_classifier(classifier: FittedMixin, format: str, path: str | os.PathL
         model = copy.deepcopy(model).cpu()
     network = ExportedNetwork(model, classifier.objective, classifier.temperature_)
     labels = labels_to_json(classifier.classes_)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = new_sibling(target)
     try:
-        _write(classifier, format, network, labels, temporary)
-        exchange(temporary, target)
-    finally:
-        # The half-written one after an error, the replaced one otherwise.
-        shutil.rmtree(temporary, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target, _REPLACED) as directory:
+            _write(classifier, format, network, labels, directory)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # It would name a directory that nobody has heard of.
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
-def _check_target(path: str | os.PathLike[str]) -> Path:
+def check_format(format: str) -> None:  # noqa: A002
+    """Refuse a format that there is not.
+
+    Raises
+    ------
+    ValueError
+        With the formats that there are.
+    """
+    if not isinstance(format, str) or format not in FORMATS:
+        close = difflib.get_close_matches(str(format).lower(), FORMATS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"format: expected one of {', '.join(map(repr, FORMATS))}, got {format!r}{hint}")
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Return where to export to, links resolved.
+
+    Raises
+    ------
+    ValueError
+        If something is there that an export must not replace.
+    """
     target = Path(os.path.realpath(path))
     if target.suffix in (".onnx", ".pt2", ".pt") and not target.is_dir():
         raise ValueError(f"path: expected a directory, in which {' or '.join(FORMATS.values())} will be, got {target}")
@@ -84,7 +103,7 @@ def _check_target(path: str | os.PathLike[str]) -> Path:
     names = {entry.name for entry in target.iterdir()}
     if names and not _is_export(target / SETTINGS):
         raise ValueError(f"path: expected an empty directory or an earlier export to replace, got others in {target}")
-    if foreign := sorted(names - FILES - {"__pycache__"}):
+    if foreign := foreign_names(target, _REPLACED):
         raise ValueError(
             f"path: the export in {target} would be replaced, but with it {', '.join(foreign[:5])}, which textnn did "
             "not write; move it away or export elsewhere"

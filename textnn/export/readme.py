@@ -24,6 +24,9 @@ def write_readme(settings: dict[str, Any]) -> str:
     runtime = next(package for suffix, package in _PROGRAMS.items() if file.endswith(suffix))
     jieba = tokenizer["kind"] in ("jieba", "rjieba")
     argument = "tokenize=function" if tokenizer["kind"] not in ("jieba", "rjieba", "char", "whitespace") else ""
+    several = ["(several labels, or none, and their probabilities with `|` between them)."]
+    written = "The command writes a line for each text: its label, a tab, the label's probability"
+    told = [written, *several] if settings["several_labels"] else [f"{written}."]
     lines = [
         "# An exported text classifier",
         "",
@@ -34,7 +37,11 @@ def write_readme(settings: dict[str, Any]) -> str:
         "",
         "```sh",
         f"pip install numpy {runtime}{f' jieba=={JiebaTokenizer.version()}' if jieba else ''}",
-        *([] if argument else ['python predict.py "a text" "another"']),
+        *(
+            []
+            if argument
+            else ['python predict.py "a text" "another"', "python predict.py < texts.txt    # one a line"]
+        ),
         "```",
         "",
         "```python",
@@ -44,6 +51,10 @@ def write_readme(settings: dict[str, Any]) -> str:
         'texts = ["a text", "another"]',
         "print(classifier.predict(texts), classifier.predict_proba(texts))",
         "```",
+        "",
+        *([] if argument else told),
+        "A text with nothing in it but white space has no prediction: `predict` gives None for it, the command an",
+        "empty label and probability. `predict_proba` gives what the network says of a text without a token.",
         "",
     ]
     if argument:

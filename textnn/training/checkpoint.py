@@ -127,22 +127,16 @@ class Checkpoint:
             If it cannot be made.
         """
         directory = self.file.parent
-        directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(directory, os.O_RDONLY)
+        descriptor = _lock(directory)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CheckpointError(f"{directory}: another training that is running keeps its state there") from None
-            except OSError:  # a file system without locks
-                pass
-            try:
-                yield
-            finally:
-                if not self.exists():
-                    self.remove()
+            yield
         finally:
-            os.close(descriptor)
+            try:
+                # If another directory is there now, it is another training's.
+                if _is_at(descriptor, directory) and not self.exists():
+                    self.remove()
+            finally:
+                os.close(descriptor)
 
     def write(self, tensors: Tensors, state: Mapping[str, Any], identity: Identity) -> None:
         """Replace the state in one step.
@@ -267,6 +261,40 @@ def differences(stored: Identity, now: Identity) -> str:
         digests = before.startswith(_DIGEST) or after.startswith(_DIGEST)
         parts.append(f"{name} changed" if digests else f"{name} was {before} and is {after} now")
     return ", ".join(parts)
+
+
+def _lock(directory: Path) -> int:
+    """Return a descriptor of the directory, made if it is not there, that no other training gets.
+
+    A training that ends removes the directory that it holds: one that was opened just before is locked in vain, as it
+    has no name any more, and all begins again.
+    """
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CheckpointError(f"{directory}: another training that is running keeps its state there") from None
+            except OSError:  # a file system without locks
+                pass
+            if _is_at(descriptor, directory):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, directory: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), directory.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _digest(*parts: bytes | Tensor) -> str:

@@ -1,0 +1,59 @@
+"""What commands refuse before any work, and by the names that were typed.
+
+an argument's error of the package -> ``option_errors`` -> the same of the option
+--html FILE -> ``check_page`` -> an error if the page could not be written
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from textnn_cli.common import same_file
+
+
+@contextmanager
+def option_errors(**options: str) -> Iterator[None]:
+    """Name the option in a ValueError of the block that begins with the name of an argument.
+
+    Parameters
+    ----------
+    options
+        The option of each argument: ``path="--output"``.
+
+    Raises
+    ------
+    ValueError
+        In its place.
+    """
+    try:
+        yield
+    except ValueError as error:
+        argument, colon, rest = str(error).partition(":")
+        if not colon or argument not in options:
+            raise
+        raise ValueError(f"{options[argument]}:{rest}") from error
+
+
+def check_page(html: str, file: str | None) -> None:
+    """Refuse the name of a page that cannot be written.
+
+    Parameters
+    ----------
+    html
+        What ``--html`` names.
+    file
+        What is read, if it is a file.
+
+    Raises
+    ------
+    ValueError
+        If it is a directory, in none that exists, or the input.
+    """
+    if Path(html).is_dir():
+        raise ValueError(f"--html: expected the name of a file, got {html}")
+    if not Path(html).absolute().parent.is_dir():
+        raise ValueError(f"--html: expected a file in a directory that exists, got {html}")
+    if file is not None and same_file(file, html):
+        raise ValueError(f"--html: expected another file than the input, got {html} for both")
