@@ -188,7 +188,7 @@ def pieces(explanation: Explanation) -> Iterator[tuple[str, int | None]]:
 def strongest(explanation: Explanation, count: int) -> list[tuple[str, float, str]]:
     """Return text, contribution and source of the strongest n-grams, or of the strongest tokens where there are none.
 
-    White space within is even, so that each stands on one line, and visible at both ends. Where there is nothing to see,
+    White space within is even, so that each stands on one line, and visible at both ends. Where nothing is seen,
     each character is shown: a space, a picture, or its code.
     """
     rows = [(ngram.text, ngram.contribution, ngram.source) for ngram in explanation.ngrams]
