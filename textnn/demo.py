@@ -182,6 +182,8 @@ def run_demo(output: Path = Path("demo-model"), architecture: str = "wide-textcn
     _show(
         f"\nsaved: {output}\n\ntry next\n"
         f'  textnn predict {output} --text "味道不错，就是送得太慢"\n'
+        f'  textnn explain {output} --text "价格不便宜，但是做工真的不错"\n'
+        f"  textnn serve {output}\n"
         f"  textnn info {output}\n"
         "  textnn train your-reviews.csv --output model/\n"
         "  textnn predict model/ new-reviews.csv --output predictions.csv"

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from textnn_cli.checks import check_page
 from textnn_cli.common import (
     Encoding,
     InputFormat,
@@ -28,7 +29,6 @@ from textnn_cli.common import (
     load_model,
     note,
     open_output,
-    same_file,
     set_threads,
     write_errors,
 )
@@ -120,12 +120,9 @@ def _check_targets(file: str, html: str | None, plots: str | None, plot_format: 
     if plots is not None and Path(plots).exists() and not Path(plots).is_dir():
         raise ValueError(f"--plots: expected a directory, got the file {plots}")
     if html is not None:
-        if html == "-" or Path(html).is_dir():
-            raise ValueError(f"--html: expected the name of a file, got {html}")
-        if not Path(html).absolute().parent.is_dir():
-            raise ValueError(f"--html: expected a file in a directory that exists, got {html}")
-        if same_file(file, html):
-            raise ValueError(f"--html: expected another file than the input, got {html} for both")
+        if html == "-":
+            raise ValueError("--html: expected the name of a file, got -")
+        check_page(html, file)
         if plots is not None and Path(plots).resolve() == Path(html).resolve():
             raise ValueError(f"--html: expected another name than that of --plots, got {html} for both")
     if html is not None or plots is not None:
