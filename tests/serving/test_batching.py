@@ -217,11 +217,16 @@ def test_a_submission_that_is_given_up_at_work_harms_no_other() -> None:
     assert run(test).batches == [[1, 2]]
 
 
-def test_drain_waits_for_everything() -> None:
+def test_closing_waits_for_everything_and_ends_the_thread() -> None:
+    before = set(threading.enumerate())
+
     async def test(work: Work) -> None:
         batcher = make(work, max_batch=1)
         futures = [batcher.submit([number]) for number in range(5)]
         await batcher.drain()
         assert all(future.done() for future in futures)
+        assert set(threading.enumerate()) > before
+        await batcher.close()
+        assert set(threading.enumerate()) <= before
 
     run(test)

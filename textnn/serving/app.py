@@ -71,8 +71,8 @@ def make_app(classifier: SentimentClassifier, settings: Settings) -> FastAPI:
         await asyncio.get_running_loop().run_in_executor(None, classify, ["."])
         yield
         state.draining = state.closing = True
-        await predictions.drain()
-        await explanations.drain()
+        await predictions.close()
+        await explanations.close()
 
     app = FastAPI(
         title=settings.title,

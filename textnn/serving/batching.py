@@ -148,6 +148,11 @@ class Batcher(Generic[Item, Result]):
         while self._runner is not None and not self._runner.done():
             await asyncio.wait([self._runner])
 
+    async def close(self) -> None:
+        """Drain it and end its thread; nothing can be submitted afterwards."""
+        await self.drain()
+        self._thread.shutdown()
+
     def _leave(self, job: _Job[Item, Result]) -> None:
         if job in self._queue:
             del self._queue[job]
