@@ -52,6 +52,10 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         The same of characters, for an architecture that reads them.
     embedding_dim, hidden_size, num_layers, channels, kernel_sizes, character_kernel_sizes
         Sizes of the network; an architecture has only some of them.
+    vectors
+        Path of a file of word vectors, with which the embedding of words begins: word2vec's text or binary format or
+        fastText's text format, compressed or not; see :func:`textnn.text.read_vectors`. The training goes on from
+        them. With ``embedding_dim=None`` the network takes their number of values.
     word_ngrams, character_ngrams, ngram_buckets, ngram_dropout
         Lengths of the n-grams of words and of characters that the wide part looks at, rows of the table that they are
         hashed into, and the share of them that is dropped in training.
@@ -155,6 +159,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         channels: int | None = None,
         kernel_sizes: Sequence[int] | None = None,
         character_kernel_sizes: Sequence[int] | None = None,
+        vectors: str | PathLike[str] | None = None,
         word_ngrams: Sequence[int] | None = None,
         character_ngrams: Sequence[int] | None = None,
         ngram_buckets: int | None = None,
@@ -195,6 +200,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         self.channels = channels
         self.kernel_sizes = kernel_sizes
         self.character_kernel_sizes = character_kernel_sizes
+        self.vectors = vectors
         self.word_ngrams = word_ngrams
         self.character_ngrams = character_ngrams
         self.ngram_buckets = ngram_buckets

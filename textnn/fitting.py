@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from textnn import pretrained
 from textnn.data.inputs import check_device, check_texts, check_threshold, make_seed
 from textnn.data.intake import LabelledTexts, make_corpus, split_corpus, warn_of_duplicates
 from textnn.data.splitting import Part
@@ -40,6 +41,7 @@ from textnn.text import (
     RaggedDataset,
     TokenCounts,
     Tokenizer,
+    Vectors,
     Vocabulary,
     encode_tokens,
     make_tokenizer,
@@ -49,7 +51,7 @@ from textnn.text import (
 from textnn.training.checkpoint import Checkpoint
 from textnn.training.loop import Trained, TrainingOptions, seeded, set_seed, train
 from textnn.training.objectives import Objective, make_objective
-from textnn.training.progress import make_reporter
+from textnn.training.progress import Reporter, make_reporter
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
@@ -131,7 +133,8 @@ def fit(
     checkpoint
         Where the training keeps its state.
     go_on
-        Whether to go on from what the classifier was fitted to: with its classes, tokenizer, vocabulary and weights.
+        Whether to go on from what the classifier was fitted to: with its classes, tokenizer, vocabulary and weights;
+        a file of vectors is not read again.
     one_pass
         Whether to see each text once and hold none out, and, when going on, to do without texts of some classes.
     classes
@@ -150,6 +153,11 @@ def fit(
         if go_on and one_pass:  # another order of texts in each pass
             seed = (classifier.seed_ + classifier.n_texts_) % 2**32
         check_threshold(classifier.threshold)
+        if classifier.vectors is not None and not go_on:
+            if "embedding_dim" not in options:
+                raise ValueError(f"vectors: the architecture {classifier.architecture!r} has no embedding of words")
+            if group.rank == 0:
+                pretrained.check(classifier.vectors)
         texts = check_texts(texts)
         targets = read_targets(labels, len(texts))
         weights = check_weights(sample_weight, len(texts))
@@ -161,6 +169,8 @@ def fit(
             if classifier.architecture != (before := classifier.model_.name):
                 message = f"expected {before!r}, as the classifier was fitted with, got {classifier.architecture!r}"
                 raise ValueError(f"architecture: {message}")
+            if classifier.embedding_dim is None and "embedding_dim" in classifier.options_:  # that of vectors, perhaps
+                options["embedding_dim"] = classifier.options_["embedding_dim"]
         else:
             kind, found = find_joint_classes(offers, classes)
         outputs = make_objective(options["output"], kind != LABEL, 0.0).outputs(len(found))
@@ -170,6 +180,7 @@ def fit(
         settings = {"architecture": classifier.architecture, "validation_data": corpus.validation, **options}
         settings |= {"tokenizer": tokenizer.config(), "checksum of its words": zlib.crc32(words)}
         settings |= {"class_weight": classifier.class_weight, "threshold": classifier.threshold, "going on": go_on}
+        settings |= {"vectors": classifier.vectors is not None}
     group.check_same("the parameters", settings)
     seed = group.first(seed)
     training, held_out = split_corpus(corpus, options["validation_fraction"], seed, group)
@@ -187,6 +198,10 @@ def fit(
         vocabularies = [vocabulary for vocabulary in known if vocabulary is not None]
     else:
         vocabularies = [_make_vocabulary(stream, training, options, group) for stream in streams]
+    vectors, source = None, None
+    if classifier.vectors is not None and not go_on:
+        vectors = _read_vectors(classifier, vocabularies[0], reporter, group)
+        options["embedding_dim"], source = group.first(vectors and (vectors.dim, pretrained.checksum(vectors)))
     data, validation = (
         _encode(streams, vocabularies, limits, corpus.codes, part, group) for part in (training, held_out)
     )
@@ -197,6 +212,8 @@ def fit(
         if go_on:
             with group.together():
                 _take_weights(model, classifier, options)
+        elif vectors is not None:
+            pretrained.set_first_weights(model, vectors)
         group.share_weights(model)
         if group.rank:  # other dropout in each part of a batch
             set_seed(seed + group.rank, device)
@@ -215,6 +232,7 @@ def fit(
                 **settings,
                 "classes": found.tolist(),
                 "vocabulary": [words.tokens for words in vocabularies],
+                "checksum of the vectors": source,
                 "seed": seed,
             },
         )
@@ -296,6 +314,16 @@ def _make_vocabulary(
     vocabulary = group.first(vocabulary)
     assert vocabulary is not None
     return vocabulary
+
+
+def _read_vectors(
+    classifier: SentimentClassifier, vocabulary: Vocabulary, reporter: Reporter, group: Group
+) -> Vectors | None:
+    """Read the file of vectors in process 0, whose weights the others get; None in them."""
+    with group.together():
+        if group.rank == 0:
+            return pretrained.read(classifier.vectors, vocabulary, classifier.embedding_dim, reporter)
+    return None
 
 
 def _encode(

@@ -133,8 +133,6 @@ def test_values_are_those_that_numpy_reads(tmp_path):
 
 # what is refused
 
-BINARY = b"2 2\n\xe5\xa5\xbd " + np.float32([0.1, 0.2]).tobytes() + b"\n"
-
 
 @pytest.mark.parametrize(
     ("content", "message"),
@@ -158,7 +156,11 @@ BINARY = b"2 2\n\xe5\xa5\xbd " + np.float32([0.1, 0.2]).tobytes() + b"\n"
         ("好 1 2\n\n差 1 2\n".encode(), r", line 2: expected a word and its values, got a blank line"),
         ("好 1 2\n".encode("utf-16"), r", line 1: expected UTF-8 text, got UTF-16"),
         ("好 1 2\n差 1 2\n".encode("gb18030"), r"expected UTF-8 text, but 2 of 2 words up to line 2 are not"),
-        (BINARY, r", line 2: expected a word and 2 values.*; is the file in a binary format\? Convert it to text"),
+        (b"\xe5\xa5\xbd \0\x80\n", r", line 1: .* got no values \(dim 0\)"),
+        (
+            b"2 2\n\xe5\xb7\xae 1 2\n\xe5\xa5\xbd \0\x80\n",
+            r", line 3: expected a word and 2.*; is the file in a binary",
+        ),
     ],
 )
 def test_damage_is_refused_with_its_line(tmp_path, content, message):

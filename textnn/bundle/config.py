@@ -34,7 +34,7 @@ FORMAT = "textnn-model"
 FORMAT_VERSION = 1
 
 # Parameters of the classifier that are not stored as they are: files hold the lists, the others belong to a machine.
-NOT_STORED = {"tokenizer", "user_dictionary", "stop_words", "random_state", "device", "verbose"}
+NOT_STORED = {"tokenizer", "user_dictionary", "stop_words", "vectors", "random_state", "device", "verbose"}
 
 _SUM = "sha256"
 _KEYS = {

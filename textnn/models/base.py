@@ -94,6 +94,10 @@ class TextModel(nn.Module):
         """
         return None
 
+    def word_tables(self) -> list[nn.Parameter]:
+        """Return the embedding tables of words, [V, D]; those of a network that has none are none."""
+        return [] if self.embedding is None else [self.get_parameter(self.embedding)]
+
     def sparse_parameters(self) -> list[nn.Parameter]:
         """Return the tables whose gradients are sparse: a training step touches only the rows of its batch."""
         tables = (module.weight for module in self.modules() if getattr(module, "sparse", False))

@@ -38,6 +38,10 @@ class Ensemble(TextModel):
         """The members as what they are."""
         return cast("list[TextModel]", list(self.members))
 
+    def word_tables(self) -> list[nn.Parameter]:
+        """Return those of all members."""
+        return [table for one in self.networks for table in one.word_tables()]
+
     def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> TextModel:
         """Return a frozen form for inference; as one network, where the architecture can be merged."""
         merge = getattr(type(self.members[0]), "merge", None)

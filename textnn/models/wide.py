@@ -126,6 +126,10 @@ class WideTextCNN(TextModel):
         merged.output.bias.copy_(torch.stack([member.output.bias for member in members]).mean(dim=0))
         return merged.eval()
 
+    def word_tables(self) -> list[nn.Parameter]:
+        """Return the embedding table of the words' convolution."""
+        return [self.words.weight]
+
     def forward(self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor) -> Tensor:
         """Return the logits [B, K] of ids and offsets of words, and of characters."""
         words = self.words(drop_words(ids, self.word_dropout, self.training), offsets=offsets)

@@ -66,6 +66,11 @@ class Reporter:
         yield None
 
     @contextmanager
+    def reading(self, name: str, size: int) -> Iterator[Callable[[int], None] | None]:
+        """Enclose the reading of a file of this many bytes; gives a function to call with the number just done."""
+        yield None
+
+    @contextmanager
     def training(self, epochs: int, batches: int, done: int = 0) -> Iterator[None]:
         """Enclose a training of at most ``epochs`` with ``batches`` each, of which some may be done already."""
         yield
@@ -114,8 +119,16 @@ class BarReporter(LineReporter):
     @contextmanager
     def tokenizing(self, texts: int) -> Iterator[Callable[[int], None] | None]:
         """Show how many texts are done."""
-        with self._bar(f"tokenizing {texts:,} texts", texts):
-            yield lambda count: self._progress.advance(self._task, count)
+        with self._counting(f"tokenizing {texts:,} texts", texts) as count:
+            yield count
+
+    @contextmanager
+    def reading(self, name: str, size: int) -> Iterator[Callable[[int], None] | None]:
+        """Show how much is read."""
+        from rich.markup import escape
+
+        with self._counting(f"reading {escape(name)}", size) as count:
+            yield count
 
     @contextmanager
     def training(self, epochs: int, batches: int, done: int = 0) -> Iterator[None]:
@@ -135,6 +148,11 @@ class BarReporter(LineReporter):
 
     def _name(self, epoch: int) -> str:
         return f"epoch {min(epoch, self.epochs)}/{self.epochs}"
+
+    @contextmanager
+    def _counting(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
+        with self._bar(description, total):
+            yield lambda count: self._progress.advance(self._task, count)
 
     @contextmanager
     def _bar(self, description: str, total: int, done: int = 0) -> Iterator[None]:

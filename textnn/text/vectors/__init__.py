@@ -1,0 +1,97 @@
+"""Word vectors from a file, for the words of a vocabulary.
+
+    path -> decompressed (``opening``) -> text (``lines``) or word2vec's binary format (``binary``)
+         -> is the word wanted? (``collecting``) -> values -> Vectors(rows, values)
+
+Such files have gigabytes and millions of words, of which a vocabulary has a few per cent. So they are read a piece at a
+time, and the values are looked at only if their word is wanted. What is kept grows with the rows that were found; what
+a header promises is never allocated.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from textnn.text.vectors.binary import is_binary, read_binary
+from textnn.text.vectors.collecting import Collector, Vectors
+from textnn.text.vectors.lines import read_lines
+from textnn.text.vectors.opening import open_source
+from textnn.text.vocabulary import Vocabulary
+
+__all__ = ["Vectors", "read_vectors"]
+
+_HEAD = 1 << 12
+_FASTTEXT = (793712314).to_bytes(4, "little")
+
+
+def read_vectors(
+    path: str | os.PathLike[str],
+    vocabulary: Vocabulary,
+    dim: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Vectors:
+    """Read the vectors of a vocabulary's words from a file of word2vec's or fastText's formats.
+
+    These are the text format of both, a word and its D values on each line, and the binary one of word2vec. The file
+    may be compressed by gzip, bzip2 or xz, or be the only file of a ZIP archive, whatever its name. A first line of two
+    whole numbers is a header, count and D; a text without one has the D of the number of values on its first line.
+    Words are compared exactly; the first of several equal ones counts. ``[PAD]`` and ``[UNK]`` are not looked for.
+
+    Of the lines of other words it is only checked that they are long enough. A wanted word followed by one value too
+    many is an error where the piece looks like a value (a sign, an exponent or three decimals); otherwise it is read as
+    a word with a space.
+
+    Parameters
+    ----------
+    path
+        The file.
+    vocabulary
+        The words to look for.
+    dim
+        The D that is expected. None takes the file's own.
+    progress
+        Called now and then with the number of bytes of the file done since its last call; the sum is the file's size.
+
+    Raises
+    ------
+    ValueError
+        With file and line, or number of the vector: if the file cannot be read, is empty or cut off, is in another
+        encoding than UTF-8 or in another format, D is 0 or not ``dim``, a line has a wrong number of values, or a value
+        is no finite number that float32 can hold; if ``dim`` is below 1.
+
+    Warns
+    -----
+    UserWarning
+        If the file has another number of vectors than its header says.
+
+    References
+    ----------
+    Mikolov et al., "Efficient Estimation of Word Representations in Vector Space", 2013; Grave et al., "Learning Word
+    Vectors for 157 Languages", 2018.
+    """
+    if dim is not None and dim < 1:
+        raise ValueError(f"dim: expected at least 1, got {dim}")
+    name = os.fspath(path)
+    collector = Collector(name, vocabulary, dim, "line")
+    try:
+        with open_source(Path(path), progress) as source:
+            head = source.stream.read(_HEAD)
+            source.stream.seek(0)
+            if head.startswith(_FASTTEXT):
+                raise ValueError(f"{name}: expected word vectors, got a model of fastText; give its .vec file")
+            if is_binary(head):
+                collector.unit = "vector"
+                read_binary(source, collector)
+            else:
+                read_lines(source, collector)
+            source.report(end=True)
+    except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
+        where = f"{name}, after {collector.unit} {collector.number}" if collector.number else name
+        what = "the file is cut off" if isinstance(error, EOFError) else getattr(error, "strerror", None) or error
+        raise ValueError(f"{where}: cannot be read: {what}") from error
+    return collector.finish()
