@@ -110,6 +110,19 @@ def test_every_architecture_takes_part_the_default_first():
     assert sorted(names) == sorted(f"textnn/{name}" for name in ARCHITECTURES)
 
 
+def test_with_word_vectors_every_architecture_takes_part_twice(tmp_path):
+    file = tmp_path / "words.vec"
+    file.write_text("".join(f"{word} {' '.join(['0.5'] * 8)}\n" for word in {*" ".join(toy().part.texts).split()}))
+    both = contestants.architectures("whitespace", file)
+    names = [one.name for one in contestants.architectures("whitespace")]
+    assert sorted(one.name for one in both) == sorted([*names, *(f"{name}+vectors" for name in names)])
+    pair = [one for one in both if one.name.startswith("textnn/textcnn")]
+    assert [one.settings().get("vectors") for one in pair] == [None, f"words.vec, {file.stat().st_size:,} bytes"]
+    parts, tokens = corpora.split(toy(), 0), Tokens("whitespace").prepare(toy().part.texts)
+    plain, begun = (one.run(parts, tokens, 0, 1) for one in pair)
+    assert begun.megabytes < plain.megabytes  # 8 values a word
+
+
 SMALL = [
     *(opponents.TfIdf(f, m, "whitespace") for f in ("words", "characters", "both") for m in opponents.COSTS),
     opponents.FastText("whitespace", grid=((0.5, 5), (0.5, 40)), bucket=1000),

@@ -40,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--only", nargs="+", default=[], metavar="NAME", help="such as textnn/textcnn; tfidf stands for all tfidf/..."
     )
     parser.add_argument("--tokenizer", default="rjieba", help="of all but snownlp (default rjieba)")
+    parser.add_argument(
+        "--vectors",
+        type=_file,
+        metavar="FILE",
+        help="word vectors: textnn's architectures also run as textnn/...+vectors, which begin with them",
+    )
     parser.add_argument("--threads", type=_positive, help="threads (default: torch's own)")
     parser.add_argument(
         "--again", action="store_true", help="drop the results of these contestants on these data first"
@@ -63,7 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if options.threads:
         torch.set_num_threads(options.threads)
-    contestants = run.choose([*architectures(options.tokenizer), *opponents(options.tokenizer)], options.only)
+    contestants = run.choose(
+        [*architectures(options.tokenizer, options.vectors), *opponents(options.tokenizer)], options.only
+    )
     corpora = [load(path, options.limit) for path in options.data]
     if options.again:
         for corpus in corpora:
@@ -71,6 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     failures = run.measure(corpora, contestants, options.seeds, results, torch.get_num_threads(), console)
     if failures:
         raise SystemExit("\n".join(["These failed:", *failures]))
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"expected a file, got {text!r}")
+    return Path(text)
 
 
 def _positive(text: str) -> int:

@@ -83,11 +83,14 @@ class Contestant(ABC):
 
 
 class Architecture(Contestant):
-    """One of textnn's, with its own defaults: from both parts it holds out what it wants to."""
+    """One of textnn's, with its own defaults: from both parts it holds out what it wants to.
 
-    def __init__(self, architecture: str, tokenizer: str) -> None:
-        self.name, self.tokenizer = f"textnn/{architecture}", tokenizer
-        self._architecture = architecture
+    With a file of word vectors its embedding begins with them, and has their number of values.
+    """
+
+    def __init__(self, architecture: str, tokenizer: str, vectors: Path | None = None) -> None:
+        self.name, self.tokenizer = f"textnn/{architecture}{'+vectors' if vectors else ''}", tokenizer
+        self._architecture, self._vectors = architecture, vectors
 
     def settings(self) -> dict[str, Any]:
         """Return options, versions, and a checksum of the source of the network's classes."""
@@ -98,6 +101,7 @@ class Architecture(Contestant):
             "options": dict(model.defaults),
             "source": f"{zlib.crc32(source.encode()):08x}",
             "tokenizer": self.tokenizer,
+            **({"vectors": f"{self._vectors.name}, {self._vectors.stat().st_size:,} bytes"} if self._vectors else {}),
             "versions": versions("textnn", "torch", *packages(self.tokenizer)),
         }
 
@@ -106,7 +110,9 @@ class Architecture(Contestant):
         assert tokens is not None
         start = time.process_time()
         both = split.training + split.validation
-        classifier = SentimentClassifier(self._architecture, tokenizer=tokens, random_state=seed, verbose=0)
+        classifier = SentimentClassifier(
+            self._architecture, tokenizer=tokens, vectors=self._vectors, random_state=seed, verbose=0
+        )
         classifier.fit(both.texts, both.labels)
         seconds = time.process_time() - start
         with tempfile.TemporaryDirectory() as folder:
@@ -121,9 +127,11 @@ def default_name() -> str:
     return f"textnn/{SentimentClassifier().architecture}"
 
 
-def architectures(tokenizer: str) -> list[Contestant]:
-    """Return all of textnn's, the default first."""
+def architectures(tokenizer: str, vectors: Path | None = None) -> list[Contestant]:
+    """Return all of textnn's, the default first; with word vectors each a second time, beginning with them."""
     found: list[Contestant] = [Architecture(name, tokenizer) for name in ARCHITECTURES]
+    if vectors is not None:
+        found += [Architecture(name, tokenizer, vectors) for name in ARCHITECTURES]
     return sorted(found, key=lambda one: one.name != default_name())
 
 

@@ -21,7 +21,9 @@ BEGIN, END = "<!-- kept: begin -->", "<!-- kept: end -->"
 TRIED = "\nNothing has been written here yet.\n"
 INTRODUCTION = """# Accuracy
 
-Written by `python -m bench.accuracy` and `python -m bench.accuracy --page`; every figure here comes from them.
+Written by `python -m bench.accuracy` and `python -m bench.accuracy --page`; every figure here comes from them. Those of
+each split, with all settings and versions, are in `bench/accuracy/figures.json`, which
+`--results bench/accuracy/figures.json` goes on with.
 
 **Texts.** Of texts that differ in white space at most, one is kept; texts that occur with different labels are dropped.
 For each seed the rest is shuffled and split into 80 % training, 10 % validation and 10 % test. All contestants get the
