@@ -198,10 +198,12 @@ def fit(
         vocabularies = [vocabulary for vocabulary in known if vocabulary is not None]
     else:
         vocabularies = [_make_vocabulary(stream, training, options, group) for stream in streams]
-    vectors, source = None, None
+    vectors, source = None, 0
     if classifier.vectors is not None and not go_on:
         vectors = _read_vectors(classifier, vocabularies[0], reporter, group)
-        options["embedding_dim"], source = group.first(vectors and (vectors.dim, pretrained.checksum(vectors)))
+        facts = group.first(None if vectors is None else (vectors.dim, pretrained.checksum(vectors)))
+        assert facts is not None
+        options["embedding_dim"], source = facts
     data, validation = (
         _encode(streams, vocabularies, limits, corpus.codes, part, group) for part in (training, held_out)
     )

@@ -128,7 +128,7 @@ class WideTextCNN(TextModel):
 
     def word_tables(self) -> list[nn.Parameter]:
         """Return the embedding table of the words' convolution."""
-        return [self.words.weight]
+        return [self.get_parameter("words.weight")]
 
     def forward(self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor) -> Tensor:
         """Return the logits [B, K] of ids and offsets of words, and of characters."""
