@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from . import scaling
 from .harness import Row, console, groups, machine
-from .report import columns, markdown, plot, sentence, summary
+from .report import DOCS, columns, markdown, plot, sentence, summary
 
-DOCS = Path(__file__).parent.parent / "docs"
 TITLES = {
     "lstm": "LSTM",
     "text_conv": "TextCNN",

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from rich.table import Table
 
+from textnn.files import atomic_text
+
 from .harness import SETS, Row, console, geometric_mean, groups
 
+DOCS = Path(__file__).parent.parent / "docs"
 LEFT = ("case", "best peer", "quartiles", "group", "unit", "from", "to")
 
 
@@ -127,3 +130,20 @@ def plot(path: Path, rows: Sequence[Row], title: str, measure: str = "time") -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
+
+
+def write_part(page: Path, program: str, text: str) -> None:
+    """Put a text into a page, between ``<!-- program -->`` and ``<!-- end -->``.
+
+    Raises
+    ------
+    SystemExit
+        If the page has no such lines.
+    """
+    begin, end = f"<!-- {program} -->", "<!-- end -->"
+    before, begun, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended):
+        raise SystemExit(f"{page}: expected the lines {begin} and {end}")
+    with atomic_text(page) as file:
+        file.write(f"{before}{begin}\n{text}\n{end}{after}")

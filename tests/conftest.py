@@ -24,6 +24,7 @@ OPERATOR_TESTS = (
     "test_cuda",
     "test_embedding",
     "test_embedding_lstm",
+    "test_freeze_text_conv",
     "test_frozen_text_conv",
     "test_layer_lstm",
     "test_layer_ngrams",

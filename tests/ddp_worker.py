@@ -1,20 +1,17 @@
-"""Training runs for test_distributed.py: the same cases by one process and by several.
+"""Training runs for test_distributed.py: the same cases by one process and by several (process_group.py).
 
-    python ddp_worker.py RANK SIZE STORE OUTPUT     trains every case under DistributedDataParallel, saves the weights
-
-The test itself calls ``train`` with the joint batches.
+The processes train under DistributedDataParallel; the test itself calls ``train`` with the joint batches.
 """
 
 from __future__ import annotations
 
-import datetime
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
+from process_group import work
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -164,21 +161,15 @@ def train(case: Case, rank: int | None) -> dict[str, Tensor]:
     return model.state_dict()
 
 
-def main() -> None:
-    rank, size, store, output = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=rank, world_size=size, timeout=datetime.timedelta(seconds=60)
-    )
+def run_cases(rank: int, size: int, folder: Path) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for name, case in CASES.items():
         try:
             results[name] = train(case, rank)
         except Exception as error:  # it fails in all processes alike, or the next case does
             results[name] = f"{type(error).__name__}: {error}"
-    torch.save(results, output)
-    dist.destroy_process_group()
+    return results
 
 
 if __name__ == "__main__":
-    main()
+    work(run_cases)

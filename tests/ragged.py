@@ -11,6 +11,16 @@ from torch import Tensor
 
 # What float32 sums of a few hundred terms may differ by, in another order of addition; float64 is 2**29 times finer.
 TOLERANCE = {torch.float32: dict(rtol=2e-4, atol=2e-5), torch.float64: dict(rtol=1e-10, atol=1e-11)}
+# Of sentences, for kernels of up to 5 taps.
+LENGTHS = {
+    "one": [1],
+    "short": [1, 2, 3],
+    "empty": [0, 4, 0],
+    "all empty": [0, 0],
+    "no sentence": [],
+    "ragged": [7, 2, 9, 5, 1, 6],
+    "long": [40, 3, 25],
+}
 
 
 @dataclass

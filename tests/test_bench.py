@@ -174,6 +174,17 @@ def test_the_page_has_a_section_for_each_program_and_the_pictures_that_it_shows(
     assert "| lstm, training | 1 | 0.50 | 0.50 | 1 |" in text
 
 
+def test_a_part_of_a_page_is_replaced_and_the_rest_stays(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("above\n<!-- bench/x.py -->\nold\n<!-- end -->\nbelow\n", encoding="utf-8")
+    report.write_part(path, "bench/x.py", "| 新 |")
+    whole = "above\n<!-- bench/x.py -->\n| 新 |\n<!-- end -->\nbelow\n"
+    assert path.read_text(encoding="utf-8") == whole
+    with pytest.raises(SystemExit, match=r"page\.md: expected the lines <!-- bench/y\.py --> and <!-- end -->"):
+        report.write_part(path, "bench/y.py", "")
+    assert path.read_text(encoding="utf-8") == whole
+
+
 # memory
 
 

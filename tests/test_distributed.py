@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import ddp_worker
 import pytest
 import torch
-
-import textnn
-
-SIZE = 2
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": str(Path(textnn.__file__).parent.parent),
-    "OMP_NUM_THREADS": "1",
-    "GLOO_SOCKET_IFNAME": "lo",
-}
+from process_group import run_group
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The weights of each case, or its error, in each process."""
-    folder = tmp_path_factory.mktemp("ddp")
-    outputs = [folder / f"{rank}.pt" for rank in range(SIZE)]
-    command = [sys.executable, ddp_worker.__file__]
-    processes = [
-        subprocess.Popen(
-            [*command, str(rank), str(SIZE), str(folder / "store"), str(output)],
-            env=ENVIRONMENT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank, output in enumerate(outputs)
-    ]
-    try:
-        errors = [process.communicate(timeout=300)[1] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0] * SIZE, "\n".join(errors)
-    return [torch.load(output) for output in outputs]
+    return run_group(ddp_worker, tmp_path_factory.mktemp("ddp"))
 
 
 @pytest.mark.parametrize("name", ddp_worker.CASES)

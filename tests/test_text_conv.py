@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ragged import compare
+from ragged import LENGTHS, compare
 
 import textnn.functional as fast
 import textnn.reference as slow
@@ -15,15 +15,6 @@ import textnn.reference as slow
 OPERATORS = ["text_conv", "embedding_text_conv"]
 PADDINGS = ["valid", "same"]
 ACTIVATIONS = ["relu", "tanh", "identity"]
-LENGTHS = {
-    "one": [1],
-    "short": [1, 2, 3],
-    "empty": [0, 4, 0],
-    "all empty": [0, 0],
-    "no sentence": [],
-    "ragged": [7, 2, 9, 5, 1, 6],
-    "long": [40, 3, 25],
-}
 
 
 def make(operator, lengths, form, D, C, taps, dtype, V=23, bias=True):

@@ -46,6 +46,24 @@ LabelColumn = Annotated[
         help="Column of the labels, by name or number from 0; else found by usual names (label, class, ...).",
     ),
 ]
+
+
+def _check_separator(separator: str | None) -> str | None:
+    if separator == "":
+        raise typer.BadParameter("expected at least one character, got none")
+    return separator
+
+
+LabelSeparator = Annotated[
+    str | None,
+    typer.Option(
+        "--label-separator",
+        metavar="TEXT",
+        callback=_check_separator,
+        rich_help_panel=COLUMNS,
+        help="What stands between the labels of a text that may have several, such as ';'; JSONL has lists.",
+    ),
+]
 InputFormat = Annotated[
     str | None,
     typer.Option(

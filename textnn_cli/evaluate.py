@@ -19,6 +19,7 @@ from textnn_cli.common import (
     Encoding,
     InputFormat,
     LabelColumn,
+    LabelSeparator,
     ModelDirectory,
     Quiet,
     RunError,
@@ -32,6 +33,7 @@ from textnn_cli.common import (
     set_threads,
     write_errors,
 )
+from textnn_cli.rows import SEPARATOR
 
 PICTURES = "Pictures, for which matplotlib is needed"
 
@@ -58,6 +60,7 @@ def evaluate(
     quiet: Quiet = False,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    label_separator: LabelSeparator = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
 ) -> None:
@@ -66,7 +69,8 @@ def evaluate(
     Shows accuracy with an interval, ROC-AUC, precision, recall and F1 of each
     class, the confusion matrix, and the wrong predictions that the model was
     surest of. Use a file that had no part in the training. Where a text may
-    have several labels, they are written with | between them.
+    have several labels, --label-separator says what stands between them; else
+    it is |, as textnn predict writes them.
 
     [bold]Examples[/]
 
@@ -75,21 +79,28 @@ def evaluate(
       textnn evaluate model/ test.csv --html report.html --plots pictures/
     """
     _check_targets(file, html, plots, plot_format)
-    from textnn.text import read_corpus
+    from textnn.text import CorpusError, read_corpus
 
     set_threads(threads)
     classifier = load_model(model, tokenizer, frozen=False)
-    corpus = read_corpus(file, text_column, label_column, input_format, encoding)
+    several = classifier.multilabel_
+    if label_separator is not None and not several:
+        raise ValueError(f"--label-separator: the model has one label a text, got {label_separator!r}")
+    separator = SEPARATOR if several and label_separator is None else label_separator
+    corpus = read_corpus(file, text_column, label_column, input_format, encoding, label_separator=separator)
+    if corpus.several != several:
+        raise CorpusError(f"{file}: expected one label a text, as the model was trained with, got lists of labels")
     note(str(corpus.report), quiet)
     names, labels = classifier.classes_.tolist(), list[Any]()
-    if classifier.multilabel_:  # as textnn predict writes them
-        labels = [match_labels(label.split("|"), names) for label in corpus.labels]
+    if several:
+        labels = [match_labels(label, names) for label in corpus.labels]
         found = set(itertools.chain.from_iterable(labels))
     else:
         labels = match_labels(corpus.labels, names)
         found = set(labels)
     if unknown := sorted({*map(str, found)} - {*map(str, names)}):
-        note(f"labels that the model does not know count as errors: {', '.join(unknown[:20])}", quiet)
+        hint = f"; they were split at {separator!r}, see --label-separator" if several else ""
+        note(f"labels that the model does not know count as errors: {', '.join(unknown[:20])}{hint}", quiet)
     report = classifier.evaluate(corpus.texts, labels, worst)
     with open_output(None) as stream:
         if as_json:

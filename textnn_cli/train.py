@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from textnn_cli.checks import option_errors
 from textnn_cli.common import (
     INTERRUPTED,
     Encoding,
     InputFormat,
     LabelColumn,
+    LabelSeparator,
     Quiet,
     RunError,
     TextColumn,
@@ -27,11 +29,12 @@ from textnn_cli.common import (
     session,
     set_threads,
 )
+from textnn_cli.corpora import read_data
+from textnn_cli.values import parse_class_weight, parse_sizes, parse_threshold
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
     from textnn.distributed import Group
-    from textnn.text import Corpus
     from textnn.training.checkpoint import Checkpoint
 
 SIZES = ("kernel_sizes", "character_kernel_sizes", "word_ngrams", "character_ngrams")
@@ -66,9 +69,13 @@ def train(
         typer.Option("--distributed", help="Train in all processes that torchrun started; each reads a share of FILE."),
     ] = False,
     threads: Threads = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="NAME", help="Where to train: cpu, cuda, cuda:1, ...")
+    ] = None,
     quiet: Quiet = False,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    label_separator: LabelSeparator = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
     limit: Annotated[
@@ -88,6 +95,10 @@ def train(
     max_length: Annotated[int | None, _option("--max-length", TEXT, "Tokens after this many are cut.")] = None,
     max_characters: Annotated[int | None, _option("--max-characters", TEXT, "The same of characters.")] = None,
     embedding_dim: Annotated[int | None, _option("--embedding-dim", NETWORK, "Size of a token's vector.")] = None,
+    vectors: Annotated[
+        Path | None,
+        _option("--vectors", NETWORK, "Word vectors to begin with: word2vec's or fastText's formats.", metavar="FILE"),
+    ] = None,
     hidden_size: Annotated[int | None, _option("--hidden-size", NETWORK, "Hidden units of an LSTM.")] = None,
     num_layers: Annotated[int | None, _option("--num-layers", NETWORK, "Layers of an LSTM.")] = None,
     channels: Annotated[int | None, _option("--channels", NETWORK, "Channels of each kernel size.")] = None,
@@ -112,6 +123,15 @@ def train(
     ] = None,
     dropout: Annotated[float | None, _option("--dropout", NETWORK, "Share of features to drop.")] = None,
     word_dropout: Annotated[float | None, _option("--word-dropout", NETWORK, "Share of words to drop.")] = None,
+    output: Annotated[
+        str | None,
+        _option(
+            "--output-layer",
+            NETWORK,
+            "softmax, or of two labels sigmoid, with one logit.",
+            metavar="NAME",
+        ),
+    ] = None,
     epochs: Annotated[int | None, _option("--epochs", TRAINING, "Passes over the texts at most.")] = None,
     batch_size: Annotated[
         int | None, _option("--batch-size", TRAINING, "Texts of a batch, all processes together.")
@@ -120,6 +140,15 @@ def train(
     weight_decay: Annotated[float | None, _option("--weight-decay", TRAINING, "Decay of the weights.")] = None,
     label_smoothing: Annotated[
         float | None, _option("--label-smoothing", TRAINING, "Share of a target spread over all classes.")
+    ] = None,
+    class_weight: Annotated[
+        list[str] | None,
+        _option(
+            "--class-weight",
+            TRAINING,
+            "How much the texts of a label count; repeatable. balanced: all labels the same.",
+            metavar="LABEL=NUMBER|balanced",
+        ),
     ] = None,
     clip_norm: Annotated[
         float | None, _option("--clip-norm", TRAINING, "Norm of all gradients at most; 0: no limit.")
@@ -137,6 +166,21 @@ def train(
     patience: Annotated[
         int | None, _option("--patience", TRAINING, "Stop after so many epochs without progress; 0: never.")
     ] = None,
+    calibrate: Annotated[
+        bool,
+        _option(
+            "--calibrate/--no-calibrate", TRAINING, "Make probabilities as sure as they are right, on held-out texts."
+        ),
+    ] = True,
+    threshold: Annotated[
+        str | None,
+        _option(
+            "--threshold",
+            TRAINING,
+            "Several labels: the probability from which on a text has one; 0.5 by default. auto: the best F1 of each.",
+            metavar="NUMBER|auto",
+        ),
+    ] = None,
     checkpoint_seconds: Annotated[
         float,
         _option(
@@ -149,6 +193,8 @@ def train(
     A part of the texts is held out to tell how good the model is, and with
     --patience to find the best epoch; --validation names a file for that
     instead. The columns are found by their names, the encoding by the bytes.
+    With --label-separator, or lists as labels in JSONL, a text may have any
+    number of labels.
 
     While it trains, its state is kept beside DIRECTORY, in .NAME.checkpoint.
     After Ctrl-C or a crash the same command with --resume goes on from there;
@@ -160,23 +206,42 @@ def train(
       textnn train reviews.jsonl -o model/ --text-column comment
       textnn train a.tsv -o model/ --validation b.tsv --architecture bilstm
       textnn train reviews.csv -o model/ --resume
+      textnn train topics.csv -o model/ --label-separator ";" --threshold auto
       cat reviews.csv | textnn train - -o model/ --quiet
       torchrun --nproc-per-node=2 -m textnn train reviews.csv -o model/ --distributed
     """
     from textnn.bundle import check_target
     from textnn.bundle.files import CONFIG
     from textnn.classifier import SentimentClassifier
+    from textnn.data.inputs import check_device
     from textnn.fitting import OPTIONS
+    from textnn.models.options import check_option
+    from textnn.pretrained import check as check_vectors
     from textnn.training.checkpoint import Checkpoint
 
     parameters = {name: value for name, value in locals().items() if name in OPTIONS}
     columns = {"text": text_column, "label": label_column, "format": input_format, "encoding": encoding}
+    columns["label_separator"] = label_separator
     with session(distributed) as group:
         quiet = quiet or group.rank > 0
         with group.together():
             for name in SIZES:
                 if parameters[name] is not None:
-                    parameters[name] = _parse_sizes(name, parameters[name])
+                    parameters[name] = parse_sizes(f"--{name.replace('_', '-')}", parameters[name])
+            if output is not None:
+                with option_errors(output="--output-layer"):
+                    check_option("output", output)
+            parameters["class_weight"] = parse_class_weight(class_weight)
+            if threshold is not None:
+                parameters["threshold"] = parse_threshold(threshold)
+            if vectors is not None and group.rank == 0:
+                with option_errors(vectors="--vectors"):
+                    check_vectors(vectors)
+            if device is not None:
+                if distributed:
+                    raise ValueError(f"--device: with --distributed each process has its own, got {device!r}")
+                with option_errors(device="--device"):
+                    check_device(device)
             # Before the work, not after it: can the model be saved there?
             target = check_target(directory) if group.rank == 0 else directory
             checkpoint = Checkpoint(target.with_name(f".{target.name}.checkpoint"), resume, checkpoint_seconds)
@@ -186,19 +251,21 @@ def train(
             return
         if distributed:
             note(f"processes: {group.size} ({group.device.partition(':')[0]}), each with its share of the texts", quiet)
-        corpus, held_out = _read_corpora(group, file, validation, columns, limit, quiet)
+        data = read_data(group, file, validation, columns, limit, parameters, quiet)
         classifier = SentimentClassifier(
             architecture,
             tokenizer,
             user_dictionary=user_dictionary,
             stop_words=stop_words,
+            vectors=vectors,
             random_state=seed,
-            device=group.device,
+            device=device or group.device,
+            calibrate=calibrate,
             verbose=0 if quiet else 1,
             **parameters,
         )
         with _saying_how_to_go_on(checkpoint, group):
-            classifier.fit(corpus.texts, corpus.labels, held_out, distributed, checkpoint=checkpoint)
+            classifier.fit(data.texts, data.labels, data.validation, distributed, checkpoint=checkpoint)
             if group.rank == 0:
                 with _ended_in_order() if distributed else nullcontext():
                     _save(classifier, directory)
@@ -251,59 +318,6 @@ def _command(resumed: bool) -> str:
     return shlex.join(["textnn", *sys.argv[1:], *([] if resumed else ["--resume"])])
 
 
-def _read_corpora(
-    group: Group, file: str, validation: str | None, columns: dict[str, Any], limit: int | None, quiet: bool
-) -> tuple[Corpus, tuple[list[str], list[str]] | None]:
-    """Read this process's share of the texts to train on, and of those to choose the best epoch by."""
-    corpus = _read(file, columns, group, limit)
-    note(str(corpus.report), quiet)
-    known = set().union(*group.gather(set(corpus.labels)))
-    with group.together():
-        _check_classes(corpus, known)
-    if validation is None:
-        return corpus, None
-    held_out = _read(validation, columns, group)
-    with group.together():
-        _check_known(validation, held_out, known)
-    note(str(held_out.report), quiet)
-    return corpus, (held_out.texts, held_out.labels)
-
-
-def _read(file: str, columns: dict[str, Any], group: Group, limit: int | None = None) -> Corpus:
-    """Read this process's share of a file; the same file in all processes, or it is an error."""
-    from textnn.text import read_corpus
-
-    with group.together():
-        if group.size > 1 and (file == "-" or (Path(file).exists() and not Path(file).is_file())):
-            what = "standard input" if file == "-" else file
-            raise ValueError(f"--distributed: expected a file that each process can read for itself, got {what}")
-        corpus = read_corpus(file, limit=limit, **columns, share=(group.rank, group.size))
-    group.check_same(file, {"texts": corpus.report.kept, "checksum": corpus.checksum})
-    return corpus
-
-
-def _check_classes(corpus: Corpus, labels: set[str]) -> None:
-    from textnn.text import CorpusError
-
-    if len(labels) < 2:
-        where = corpus.report.label_column
-        raise CorpusError(
-            f"{corpus.report.source}: expected at least two different labels in column {where!r}, "
-            f"got only {next(iter(labels))!r}"
-        )
-
-
-def _check_known(file: str, corpus: Corpus, known: set[str]) -> None:
-    from textnn.text import CorpusError
-
-    for line, label in zip(corpus.lines, corpus.labels, strict=True):
-        if label not in known:
-            some = ", ".join(map(repr, sorted(known)[:20]))
-            raise CorpusError(
-                f"{file}, line {line}: expected one of the labels of the training texts ({some}), got {label!r}"
-            )
-
-
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
     """Let SIGTERM, by which torchrun ends processes, end this block as Ctrl-C does: without half-written files."""
@@ -316,11 +330,3 @@ def _ended_in_order() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _parse_sizes(name: str, sizes: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(size) for size in sizes.split(",")) if sizes else ()
-    except ValueError:
-        option = name.replace("_", "-")
-        raise ValueError(f"--{option}: expected integers with commas such as 1,2,3, got {sizes!r}") from None

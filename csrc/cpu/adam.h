@@ -7,23 +7,9 @@ namespace textnn::cpu {
 
 using math::AdamHistory;
 using math::AdamStep;
+using math::AdamTable;
 using math::Missed;
-
-template <class T>
-struct AdamTable {
-  int64_t V, D;
-  T* p;  // [V, D] the parameter
-  T* m;  // [V, D] its moments
-  T* v;  // [V, D]
-};
-
-// The gradients of some rows.
-template <class T>
-struct RowGradients {
-  int64_t U;
-  const int64_t* row;  // [U] distinct rows of the table
-  const T* g;          // [U, D]
-};
+using math::RowGradients;
 
 template <class T>
 void adam_rows(const ThreadPool& pool, const AdamTable<T>& table, const RowGradients<T>& gradients,

@@ -10,22 +10,10 @@
 
 namespace textnn::cuda {
 
-template <class T>
-struct AdamTable {
-  int64_t V, D;
-  T* p;  // [V, D] the parameter
-  T* m;  // [V, D] its moments
-  T* v;  // [V, D]
-};
+using math::AdamTable;
+using math::RowGradients;
 
-// The gradients of some rows.
-template <class T>
-struct RowGradients {
-  int64_t U;
-  const int64_t* row;  // [U] rows of the table, rising, which is checked
-  const T* g;          // [U, D]
-};
-
+// The rows have to rise, which is checked.
 template <class T>
 void adam_rows(Stream stream, const AdamTable<T>& table, const RowGradients<T>& gradients, const math::AdamStep& step);
 

@@ -1,4 +1,5 @@
 #include "pool.h"
+#include "running_max.h"
 #include "storage.h"
 #include "tiles.h"
 
@@ -6,20 +7,6 @@ namespace textnn::cuda {
 namespace {
 
 constexpr int kColumns = 32;
-
-// The maximum of the steps seen so far, the first of several. A NaN wins over every number and stays, as in torch.max.
-template <class A>
-struct Maximum {
-  A value = -INFINITY;
-  int32_t at = 0;
-
-  __device__ void see(A z, int64_t t) {
-    if (z > value || (z != z && value == value)) {
-      value = z;
-      at = int32_t(t);
-    }
-  }
-};
 
 template <class E>
 __global__ void __launch_bounds__(kColumns* kSlices, 1) max_mean_pool_kernel(MaxMeanPool<E> a, int64_t first) {
@@ -30,14 +17,14 @@ __global__ void __launch_bounds__(kColumns* kSlices, 1) max_mean_pool_kernel(Max
   const int column = int(threadIdx.x), slice = int(threadIdx.y);
   const int64_t f = unit % tiles * kColumns + column, length = a.sentences.length[b];
   const Slice steps(length, slice);
-  Maximum<A> max;
+  RunningMax<A> max;
   A sum = 0;
   if (f < a.F) {
     const E* x = a.x + (a.sentences.start[b] + steps.begin) * a.F + f;
 #pragma unroll 4
     for (int64_t t = steps.begin; t < steps.end; ++t, x += a.F) {
       const A value = load(x);
-      max.see(value, t);
+      max.see(value, int32_t(t));
       sum += value;
     }
   }

@@ -5,7 +5,7 @@
 // by a warp, mostly from the second-level cache: the pass is bound by N * taps * C values. Sums never leave the
 // registers.
 #include "text_conv.h"
-#include <cmath>
+#include "running_max.h"
 #include "scalar_math.h"
 #include "storage.h"
 #include "tiles.h"
@@ -29,19 +29,6 @@ __global__ void __launch_bounds__(kThreads) lay_out_kernel(TextConvSizes s, E* t
   }
 }
 
-// The greatest value seen and the first window where it stands. A NaN wins over every number, as in torch.max.
-template <class C>
-struct Best {
-  C value = C(-INFINITY);
-  int window = 0;
-
-  __device__ void see(C z, int at) {
-    const bool better = z > value || (z != z && value == value);
-    value = better ? z : value;
-    window = better ? at : window;
-  }
-};
-
 template <class E>
 __global__ void __launch_bounds__(kChannels* kSlices, 4) maxima_kernel(TextConvMaxima<E> a, int64_t first) {
   using C = Compute<E>;
@@ -57,7 +44,7 @@ __global__ void __launch_bounds__(kChannels* kSlices, 4) maxima_kernel(TextConvM
   // Lanes behind the last channel repeat it.
   const C* products = a.products + kernel.before * s.C + (c < s.C ? c : s.C - 1);
 
-  Best<C> best;
+  RunningMax<C> best;
   const Slice mine(s.windows(K, length), slice);
   for (int w = int(mine.begin), end = int(mine.end); w < end; w += kAtOnce) {
     C z[kAtOnce] = {};
@@ -76,14 +63,14 @@ __global__ void __launch_bounds__(kChannels* kSlices, 4) maxima_kernel(TextConvM
   }
 
   values[slice][lane] = best.value;
-  windows[slice][lane] = best.window;
+  windows[slice][lane] = best.at;
   __syncthreads();
   if (slice > 0 || c >= s.C) return;
   for (int other = 1; other < kSlices; ++other) best.see(values[other][lane], windows[other][lane]);
   const int64_t at = (b * s.S + i) * s.C + c;
   const C bias = kernel.bias ? load(static_cast<const E*>(kernel.bias) + c) : C(0);
   store(a.y + at, math::activate<ScalarMath<C>>(s.activation, best.value + bias));
-  if (a.window) a.window[at] = best.window;
+  if (a.window) a.window[at] = best.at;
 }
 
 }  // namespace

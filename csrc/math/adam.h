@@ -29,6 +29,22 @@
 
 namespace textnn::math {
 
+template <class T>
+struct AdamTable {
+  int64_t V, D;
+  T* p;  // [V, D] the parameter
+  T* m;  // [V, D] its moments
+  T* v;  // [V, D]
+};
+
+// The gradients of some rows.
+template <class T>
+struct RowGradients {
+  int64_t U;
+  const int64_t* row;  // [U] distinct rows of the table
+  const T* g;          // [U, D]
+};
+
 // One step: p -= step_size * m / (sqrt(v) + floor), with the moments just updated.
 struct AdamStep {
   double step_size, floor, beta1, beta2;

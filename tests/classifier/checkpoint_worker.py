@@ -1,18 +1,13 @@
-"""Trainings for test_checkpoint_group.py that several processes make together, broken off and gone on with.
-
-python checkpoint_worker.py RANK SIZE FOLDER     saves what came of each case
-"""
+"""Trainings for test_checkpoint_group.py: several processes (process_group.py) break them off and go on with them."""
 
 from __future__ import annotations
 
-import datetime
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
+from process_group import work
 from trainings import BATCHES, OPTIONS, SIZES, Breaker, BrokenOffError, make_data, run
 
 from textnn.distributed import Group, is_shared
@@ -55,16 +50,7 @@ def message(function: Callable[[], Any]) -> tuple[str, bool]:
     return "no error", False
 
 
-def main() -> None:
-    rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo",
-        init_method=f"file://{folder / 'store'}",
-        rank=rank,
-        world_size=size,
-        timeout=datetime.timedelta(seconds=120),
-    )
+def run_cases(rank: int, size: int, folder: Path) -> dict[str, Any]:
     group = Group.default()
     results: dict[str, Any] = {name: resumed(name, group, folder) for name in NAMES}
     results["clipped"] = describe(run("textcnn", options=CLIPPED, group=group, model_options=NO_DROPOUT))
@@ -80,9 +66,8 @@ def main() -> None:
     results["in one process only"] = message(lambda: run("textcnn", one, group=group))
     poor = replace(OPTIONS, learning_rate=1e25, clip_norm=0.0, warmup=0.0)
     results["loss"] = message(lambda: run("textcnn", Checkpoint(folder / "loss", seconds=0), poor, group=group))
-    torch.save(results, folder / f"{rank}.pt")
-    torch.distributed.destroy_process_group()
+    return results
 
 
 if __name__ == "__main__":
-    main()
+    work(run_cases)

@@ -1,20 +1,17 @@
-"""Fits for test_fitting.py: the same cases by one process and by several.
-
-    python fitting_worker.py RANK SIZE FOLDER     fits every case in a group of processes, saves what came of it
+"""Fits for test_fitting.py: the same cases by one process and by several (process_group.py).
 
 The test itself calls ``fit`` without a group.
 """
 
 from __future__ import annotations
 
-import datetime
-import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from process_group import work
 from samples import SMALL, make_reviews
 
 from textnn.classifier import SentimentClassifier
@@ -28,7 +25,19 @@ WEIGHTS = [float(row % 4) for row in range(len(TEXTS))]
 WEIGHTED = ["unheard of" if row == 8 else label for row, label in enumerate(LABELS)]
 # Texts that are the same are in shares of different processes, one of them with another label.
 TWICE = [*TEXTS, TEXTS[3], TEXTS[7]], [*LABELS, LABELS[3], "bad" if LABELS[7] != "bad" else "good"]
-ERRORS = ("tokenizer", "options", "classes", "validation", "files", "words", "loss", "shares", "weights", "kinds")
+ERRORS = (
+    "tokenizer",
+    "options",
+    "vectors",
+    "classes",
+    "validation",
+    "files",
+    "words",
+    "loss",
+    "shares",
+    "weights",
+    "kinds",
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Case:
 
 
 NO_DROPOUT = {"dropout": 0.0, "word_dropout": 0.0}
+VECTORS = Path(__file__).with_name("few_words.vec")
 CASES = {
     "textcnn": Case({"architecture": "textcnn", **NO_DROPOUT}),
     # 109 texts to train on: the last batch has one, and no part for process 1.
@@ -63,6 +73,7 @@ CASES = {
     "class weights": Case({"architecture": "textcnn", **NO_DROPOUT, "class_weight": "balanced"}, weights=WEIGHTS),
     "sets of labels": Case({"architecture": "textcnn", **NO_DROPOUT, "threshold": "auto"}, corpus=(TEXTS, SETS)),
     "an empty share of sets": Case({"architecture": "textcnn", **NO_DROPOUT}, sizes=(0, 121), corpus=(TEXTS, SETS)),
+    "word vectors": Case({"architecture": "textcnn", **NO_DROPOUT, "embedding_dim": None, "vectors": VECTORS}),
     "texts that occur twice": Case({"architecture": "textcnn", **NO_DROPOUT}, corpus=TWICE),
     "temperature": Case({"architecture": "textcnn", **NO_DROPOUT, "validation_fraction": 0.9}, corpus=TWICE),
     "dropout": Case({"architecture": "textcnn", "dropout": 0.2, "epochs": 25, "patience": 0}, exact=False),
@@ -119,6 +130,8 @@ def fail(name: str, rank: int, size: int, folder: Path) -> None:
         parameters["tokenizer"] = raising_in_process_1
     elif name == "options":
         parameters["embedding_dim"] = 8 + rank
+    elif name == "vectors":
+        parameters["vectors"] = None if rank else VECTORS
     elif name == "classes":
         labels = ["same"] * len(labels)
     elif name == "validation":
@@ -134,7 +147,7 @@ def fail(name: str, rank: int, size: int, folder: Path) -> None:
     elif name == "kinds":
         labels = [[label] for label in labels] if rank else labels
     elif name == "files":
-        from textnn_cli.train import _read
+        from textnn_cli.corpora import _read
 
         path = folder / f"{rank}.csv"
         path.write_text(f"label,review\na,x\nb,y{rank}\n", encoding="utf-8")
@@ -162,16 +175,7 @@ def sum_gradients(rank: int) -> dict[str, Any]:
     return {"figures": figures, "dense": [p.grad for p in dense], "tables": [p.grad for p in tables]}
 
 
-def main() -> None:
-    rank, size, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo",
-        init_method=f"file://{folder / 'store'}",
-        rank=rank,
-        world_size=size,
-        timeout=datetime.timedelta(seconds=120),
-    )
+def run_cases(rank: int, size: int, folder: Path) -> dict[str, Any]:
     results: dict[str, Any] = {"errors": {}, "warnings": {}}
     for name, case in CASES.items():
         with warnings.catch_warnings(record=True) as seen:
@@ -187,9 +191,8 @@ def main() -> None:
             fail(name, rank, size, folder)
         except (ValueError, RuntimeError) as error:
             results["errors"][name] = (type(error).__name__, str(error), is_shared(error))
-    torch.save(results, folder / f"{rank}.pt")
-    torch.distributed.destroy_process_group()
+    return results
 
 
 if __name__ == "__main__":
-    main()
+    work(run_cases)

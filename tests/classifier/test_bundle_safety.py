@@ -9,13 +9,13 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import run
 from samples import make_reviews
+from saved_models import edit_config
 
 from textnn.bundle import BundleError, load, read_card, read_config, save
 from textnn.bundle import directory as bundle
@@ -23,15 +23,8 @@ from textnn.bundle.config import parse_config, seal
 from textnn.classifier import SentimentClassifier
 
 
-def edit(directory: Path, change: Callable[[dict[str, Any]], Any], sealed: bool = True) -> None:
-    file = directory / "config.json"
-    config = json.loads(file.read_bytes())
-    change(config)
-    file.write_text(json.dumps(seal(config) if sealed else config), encoding="utf-8")
-
-
 def test_a_configuration_from_before_there_was_a_sum_is_read(model: Path, fitted: SentimentClassifier) -> None:
-    edit(model, lambda config: config.pop("sha256"), sealed=False)
+    edit_config(model, lambda config: config.pop("sha256"), sealed=False)
     texts = make_reviews(20)[0]
     assert (load(model).predict_proba(texts) == fitted.predict_proba(texts)).all()
 
@@ -55,7 +48,7 @@ def test_the_sum_is_of_what_is_said_and_not_of_how_it_is_laid_out(model: Path) -
     ],
 )
 def test_a_changed_configuration_is_noticed(change: Any, model: Path) -> None:
-    edit(model, change, sealed=False)
+    edit_config(model, change, sealed=False)
     for read in (load, read_config, read_card):
         with pytest.raises(BundleError, match=r"config\.json: expected other content \(its SHA-256 differs\)"):
             read(model)
@@ -63,13 +56,13 @@ def test_a_changed_configuration_is_noticed(change: Any, model: Path) -> None:
 
 @pytest.mark.parametrize("part", ["parameters", "training"])
 def test_names_that_only_tell_of_the_training_may_be_unknown(part: str, model: Path) -> None:
-    edit(model, lambda config: config[part].update(later=1))
+    edit_config(model, lambda config: config[part].update(later=1))
     load(model)
 
 
 @pytest.mark.parametrize("part", ["prediction", "tokenizer", "files", "options"])
 def test_names_that_predictions_follow_from_may_not(part: str, model: Path) -> None:
-    edit(model, lambda config: config[part].update(later=1))
+    edit_config(model, lambda config: config[part].update(later=1))
     with pytest.raises(BundleError, match="later"):
         load(model)
 
@@ -156,7 +149,7 @@ def test_no_file_of_a_model_speaks_to_the_terminal(make_classifier: Any, reviews
     shown = _on_a_terminal(["predict", str(model), "--text", "很 好", "--probabilities"])
     assert "\x1b" not in shown, ascii(shown)
     assert "\\x1b]0;owned\\x07" in shown
-    edit(model, lambda config: config["options"].update({escape: 1}))
+    edit_config(model, lambda config: config["options"].update({escape: 1}))
     result = run("predict", str(model), "--text", "很 好")
     assert result.exit_code == 2
     assert "\x1b" not in result.stderr, ascii(result.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 
 import jieba
 import pytest
+from saved_models import edit_config
 
 from textnn.bundle import BundleError, load, read_card, read_config
-from textnn.bundle.config import seal
 from textnn.classifier import SentimentClassifier
 from textnn.text import (
     CallableTokenizer,
@@ -46,10 +45,7 @@ def save(make_classifier: Any, tmp_path: Path) -> Callable[..., Path]:
         classifier = make_classifier(tokenizer=tokenizer, **parameters)
         classifier.fit(*TRAINING).save(tmp_path / "model")
         if version is not None:
-            file = tmp_path / "model" / "config.json"
-            config = json.loads(file.read_text(encoding="utf-8"))
-            config["tokenizer"]["version"] = version
-            file.write_text(json.dumps(seal(config)), encoding="utf-8")
+            edit_config(tmp_path / "model", lambda config: config["tokenizer"].update(version=version))
         return tmp_path / "model"
 
     return make

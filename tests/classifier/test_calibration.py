@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from samples import make_reviews
+from saved_models import edit_config
 
 from textnn.bundle import BundleError
-from textnn.bundle.config import seal
 from textnn.classifier import SentimentClassifier
 from textnn.evaluation.calibration import Calibration, fit_temperature
 from textnn.training.objectives import Multilabel, Objective, Sigmoid, Softmax
@@ -97,12 +96,13 @@ def test_a_model_from_before_there_were_temperatures_is_loaded(
 ) -> None:
     classifier = make_classifier(calibrate=False).fit(*reviews)
     classifier.save(tmp_path / "model")
-    file = tmp_path / "model" / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8"))
-    del config["prediction"], config["training"]["calibration"]
-    for name in ("output", "clip_norm", "schedule", "warmup"):
-        del config["options"][name]
-    file.write_text(json.dumps(seal(config)), encoding="utf-8")
+
+    def age(config: dict[str, Any]) -> None:
+        del config["prediction"], config["training"]["calibration"]
+        for name in ("output", "clip_norm", "schedule", "warmup"):
+            del config["options"][name]
+
+    edit_config(tmp_path / "model", age)
     loaded = SentimentClassifier.load(tmp_path / "model")
     assert (loaded.predict_proba(reviews[0]) == classifier.predict_proba(reviews[0])).all()
     assert (loaded.multilabel_, loaded.thresholds_, loaded.temperature_) == (False, None, 1.0)
@@ -116,9 +116,6 @@ def test_damaged_figures_are_an_error(stored: Any) -> None:
 
 def test_a_damaged_configuration_names_its_file(make_classifier: Any, reviews: Any, tmp_path: Any) -> None:
     make_classifier().fit(*reviews).save(tmp_path / "model")
-    file = tmp_path / "model" / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8"))
-    config["training"]["calibration"] = "hot"
-    file.write_text(json.dumps(seal(config)), encoding="utf-8")
+    edit_config(tmp_path / "model", lambda config: config["training"].update(calibration="hot"))
     with pytest.raises(BundleError, match=r"config\.json: expected 'calibration' to have"):
         SentimentClassifier.load(tmp_path / "model")

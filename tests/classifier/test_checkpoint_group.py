@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import checkpoint_worker as worker
 import pytest
 import torch
-from commands import ENVIRONMENT
+from process_group import run_group
 from trainings import run
-
-SIZE = 2
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each process has after all cases."""
-    folder = tmp_path_factory.mktemp("group")
-    processes = [
-        subprocess.Popen(
-            [sys.executable, worker.__file__, str(rank), str(SIZE), str(folder)],
-            env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": "lo"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(SIZE)
-    ]
-    try:
-        errors = [process.communicate(timeout=400)[1] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0] * SIZE, "\n".join(errors)
-    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(SIZE)]
+    return run_group(worker, tmp_path_factory.mktemp("group"))
 
 
 @pytest.mark.parametrize("name", worker.NAMES)

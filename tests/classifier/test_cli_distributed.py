@@ -116,6 +116,22 @@ def test_more_processes_than_texts_in_a_batch_and_other_options(tmp_path: Path) 
     assert SentimentClassifier.load(tmp_path / "model").n_texts_ == 23
 
 
+def test_two_processes_train_on_several_labels_a_text(tmp_path: Path) -> None:
+    texts, labels = make_reviews(120)
+    labels[1::2] = [""] * 60  # all that process 1 has
+    rows = "".join(f"{text},{label};\n" for text, label in zip(texts, labels, strict=True))
+    (tmp_path / "a.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    options = [*QUICK, "-a", "textcnn", "--label-separator", ";", "--class-weight", "good=2", "--threshold", "auto"]
+    code, out, err = run(tmp_path / "a.csv", "-o", tmp_path / "m", *options)
+    assert code == 0, err
+    assert err.count("labels: 2, 0.50 a text; texts without one: 60") == err.count("no text has several labels") == 1
+    assert out.count("all labels right") == 1, out
+    assert SentimentClassifier.load(tmp_path / "m").class_weight == {"good": 2.0}
+    code, _, err = run(tmp_path / "a.csv", "-o", tmp_path / "n", *options, "--class-weight", "fine=2")
+    assert code != 0
+    assert err.count("error: ") == err.count("--class-weight: expected a label of the texts") == 1, err
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

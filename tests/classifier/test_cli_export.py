@@ -22,6 +22,15 @@ def test_it_exports_a_saved_model(model: Path, tmp_path: Path, arguments: tuple[
     assert (tmp_path / "exported" / file).exists()
 
 
+def test_tables_are_a_choice(model: Path, tmp_path: Path) -> None:
+    sizes = []
+    for option in ("--tables", "--no-tables"):
+        done = run("export", model, "-o", tmp_path / option, "--format", "torch", option)
+        assert done.exit_code == 0, done.output
+        sizes.append((tmp_path / option / "model.pt2").stat().st_size)
+    assert sizes[0] > sizes[1]
+
+
 def test_wrong_usage_ends_with_2_and_writes_nothing(model: Path, tmp_path: Path) -> None:
     done = run("export", model, "-o", tmp_path / "exported", "--format", "onxx")
     assert (done.exit_code, "did you mean 'onnx'" in done.output) == (2, True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -14,15 +12,13 @@ import fitting_worker as worker
 import numpy as np
 import pytest
 import torch
-from commands import ENVIRONMENT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from process_group import run_group
 
 from textnn.classifier import SentimentClassifier
 from textnn.distributed import ALONE, GradientSum, Group, joint_numbers
 from textnn.text import RaggedDataset, TokenCounts, Vocabulary, read_corpus
-
-SIZE = 2
 
 
 @pytest.fixture(scope="module")
@@ -33,23 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ranks(folder: Path) -> list[dict[str, Any]]:
     """What each process of the group has after all cases."""
-    command = [sys.executable, worker.__file__]
-    processes = [
-        subprocess.Popen(
-            [*command, str(rank), str(SIZE), str(folder)],
-            env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": "lo"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(SIZE)
-    ]
-    try:
-        errors = [process.communicate(timeout=400)[1] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0] * SIZE, "\n".join(errors)
-    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(SIZE)]
+    return run_group(worker, folder)
 
 
 @pytest.mark.parametrize("name", [name for name, case in worker.CASES.items() if case.exact])
@@ -97,6 +77,7 @@ def test_the_cases_test_what_they_are_named_for(ranks: list[dict[str, Any]]) -> 
     assert cases["weights"]["weights"]["output.weight"].ne(cases["textcnn"]["weights"]["output.weight"]).any()
     assert cases["weights"]["classes"] == ["bad", "good", "mixed"]
     assert cases["class weights"]["weights"]["output.weight"].ne(cases["weights"]["weights"]["output.weight"]).any()
+    assert cases["word vectors"]["options"]["embedding_dim"] == 6
     assert cases["sets of labels"]["classes"] == ["good", "short"]
     assert cases["sets of labels"]["thresholds"] != [0.5, 0.5]
 
@@ -139,6 +120,7 @@ def test_the_model_that_was_saved_predicts_what_both_hold(folder: Path, ranks: l
         ("tokenizer", ["process 1 of 2: no tokens today", "no tokens today"]),
         ("options", ["the parameters: expected the same in every process, got embedding_dim 9 in process 1"] * 2),
         ("words", ["the parameters: expected the same in every process, got checksum of its words"] * 2),
+        ("vectors", ["the parameters: expected the same in every process, got vectors False in process 1"] * 2),
         ("classes", ["labels: expected at least two classes, got only one class, 'same'"] * 2),
         ("validation", ["process 1 of 2: validation_data labels[0]", "validation_data labels[0]: expected one of"]),
         ("files", ["expected the same in every process, got checksum"] * 2),

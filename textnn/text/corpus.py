@@ -12,6 +12,7 @@ import itertools
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from textnn.text.columns import Column
 from textnn.text.formats import CorpusReport
@@ -26,7 +27,7 @@ class Corpus:
     Attributes
     ----------
     texts, labels
-        One of each a record.
+        One of each a record; where a text may have several labels, a list of them.
     lines
         The line of the file, from 1, where each record begins.
     report
@@ -36,7 +37,7 @@ class Corpus:
     """
 
     texts: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     report: CorpusReport = field(default_factory=CorpusReport)
     checksum: int = 0
@@ -44,9 +45,15 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def several(self) -> bool:
+        """Whether a text may have several labels."""
+        return bool(self.report.several)
+
     def label_counts(self) -> dict[str, int]:
         """Return how often each label occurs, the most frequent first."""
-        return dict(Counter(self.labels).most_common())
+        labels = itertools.chain.from_iterable(self.labels) if self.several else self.labels
+        return dict(Counter(labels).most_common())
 
 
 def read_corpus(
@@ -57,6 +64,7 @@ def read_corpus(
     encoding: str | None = None,
     limit: int | None = None,
     share: tuple[int, int] = (0, 1),
+    label_separator: str | None = None,
 ) -> Corpus:
     """Read texts with labels.
 
@@ -69,11 +77,13 @@ def read_corpus(
     share
         ``(r, W)``: keep the records r, r + W, r + 2 W, ..., counted from 0. The file is read to its end, since only who
         has read what stands before knows whether a line break is within quotes; all that is kept is the share.
+    label_separator
+        What stands between the labels of a text, as in :func:`textnn.text.iter_records`.
 
     Returns
     -------
     Corpus
-        Labels are strings, whatever they look like.
+        Labels are strings, whatever they look like; lists of strings with a separator, or where JSONL has lists.
 
     Raises
     ------
@@ -96,7 +106,16 @@ def read_corpus(
     if not 0 <= first < step:
         raise ValueError(f"share: expected (number, how many) with a number below how many, got {share}")
     corpus = Corpus()
-    records = iter_records(path, text, label, format, encoding, need_label=True, report=corpus.report)
+    records = iter_records(
+        path,
+        text,
+        label,
+        format,
+        encoding,
+        need_label=True,
+        report=corpus.report,
+        label_separator=label_separator,
+    )
     for number, record in enumerate(itertools.islice(records, limit)):
         assert record.label is not None
         if step > 1:

@@ -10,6 +10,8 @@ lines       one text a line, no labels
 Each reader takes checked lines and yields records, in constant memory:
 
     lines -> rows -> columns found in the first one (``columns``) -> Record(line, text, label, row)
+
+A text has one label, or a list of them: that is how a cell is split at a separator, and what a list in JSON is.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import csv
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,6 +34,9 @@ MAX_FIELD = 1 << 24
 """Characters in one field of a table at most. A quote that is never closed would else swallow a file of any size."""
 
 
+Label = str | list[str]
+
+
 class Record(NamedTuple):
     """One text of a corpus.
 
@@ -42,14 +47,15 @@ class Record(NamedTuple):
     text
         The text as it stands there.
     label
-        The label, without surrounding white space; None if there is none.
+        The label, without surrounding white space; None if there is none. Where a text may have several: the list of
+        its different labels, which may be empty.
     row
         The whole row: by names if the file has them, else the list of cells.
     """
 
     line: int
     text: str
-    label: str | None
+    label: Label | None
     row: dict[str, Any] | list[str]
 
 
@@ -63,6 +69,8 @@ class CorpusReport:
         The file's name, its format and its encoding, as given or as found.
     text_column, label_column
         Names, or numbers from 0; None if not known yet, or not in this file.
+    several
+        Whether a text may have several labels; None before the first label, and where none is needed.
     rows
         Rows of the file without its header and, but in the format "lines", without its blank lines.
     kept
@@ -76,6 +84,7 @@ class CorpusReport:
     encoding: str = ""
     text_column: Column | None = None
     label_column: Column | None = None
+    several: bool | None = None
     rows: int = 0
     kept: int = 0
     blank_lines: int = 0
@@ -93,9 +102,10 @@ class CorpusReport:
         return {reason: count for reason, count in counts.items() if count}
 
     def __str__(self) -> str:
+        label = "labels" if self.several else "label"
         columns = [
             f"{what} in column {column!r}"
-            for what, column in (("text", self.text_column), ("label", self.label_column))
+            for what, column in (("text", self.text_column), (label, self.label_column))
             if column is not None
         ]
         skipped = ", ".join(f"{reason}: {count:,}" for reason, count in self.skipped.items())
@@ -111,6 +121,15 @@ class Options:
     label: Column | None
     need_label: bool
     report: CorpusReport
+    separator: str | None = None
+
+    def read_label(self, cell: str) -> Label | None:
+        """Return the label of a cell, None for an empty one; or all those between separators, if there is one."""
+        return cell.strip() or None if self.separator is None else _different(cell.split(self.separator))
+
+
+def _different(labels: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(label for found in labels if (label := found.strip())))
 
 
 Reader = Callable[[Iterator[str], Lines, Options], Iterator[Record]]
@@ -133,7 +152,7 @@ def _table(delimiter: str) -> Reader:
         for number, cells in rows:
             if len(cells) != width:
                 raise lines.error(number, f"expected {width} fields as in the first row, got {len(cells)}")
-            label = None if columns.label is None else cells[columns.label].strip() or None
+            label = None if columns.label is None else options.read_label(cells[columns.label])
             row = cells if header is None else dict(zip(header, cells, strict=True))
             yield Record(number, cells[columns.text], label, row)
 
@@ -202,7 +221,9 @@ def _jsonl(text_lines: Iterator[str], lines: Lines, options: Options) -> Iterato
         if text_key not in row:
             names_here = ", ".join(repr(name[:40]) for name in itertools.islice(row, 30))
             raise lines.error(number, f"expected a value named {text_key!r}, got an object with {names_here or 'none'}")
-        yield Record(number, *_json_values(row, text_key, label_key, number, lines), row)
+        text = _json_text(row[text_key], text_key, number, lines)
+        label = None if label_key is None else _json_label(row.get(label_key), label_key, number, lines, options)
+        yield Record(number, text, label, row)
 
 
 def _json_object(line: str, number: int, lines: Lines) -> dict[str, Any]:
@@ -225,25 +246,35 @@ def _json_object(line: str, number: int, lines: Lines) -> dict[str, Any]:
     return row
 
 
-def _json_values(
-    row: dict[str, Any], text_key: str, label_key: str | None, number: int, lines: Lines
-) -> tuple[str, str | None]:
-    text = row[text_key]
+def _json_text(text: Any, key: str, number: int, lines: Lines) -> str:
     if text is None:
-        text = ""
+        return ""
     if not isinstance(text, str):
-        raise lines.error(number, f"expected a string as {text_key!r}, got {_json_kind(text)}")
-    label = None if label_key is None else row.get(label_key)
-    if isinstance(label, float) and not math.isfinite(label):
-        raise lines.error(number, f"expected a string or a number as {label_key!r}, got {json.dumps(label)}")
-    if isinstance(label, dict | list):
-        raise lines.error(number, f"expected a string or a number as {label_key!r}, got {_json_kind(label)}")
-    if label is not None and not isinstance(label, str):
-        label = json.dumps(label)
-    for key, value in ((text_key, text), (label_key, label)):
-        if value and not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise lines.error(number, f"expected text as {key!r}, got half of a surrogate pair (\\ud800 to \\udfff)")
-    return text, (label.strip() or None) if label else None
+        raise lines.error(number, f"expected a string as {key!r}, got {_json_kind(text)}")
+    return _without_surrogates(text, key, number, lines)
+
+
+def _json_label(value: Any, key: str, number: int, lines: Lines, options: Options) -> Label | None:
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return _different([_json_one_label(label, f"in the list {key!r}", key, number, lines) for label in value])
+    return options.read_label(_json_one_label(value, f"as {key!r}", key, number, lines))
+
+
+def _json_one_label(label: Any, where: str, key: str, number: int, lines: Lines) -> str:
+    if isinstance(label, str):
+        return _without_surrogates(label, key, number, lines)
+    if label is None or isinstance(label, dict | list) or (isinstance(label, float) and not math.isfinite(label)):
+        found = json.dumps(label) if isinstance(label, float) else _json_kind(label)
+        raise lines.error(number, f"expected a string or a number {where}, got {found}")
+    return json.dumps(label)
+
+
+def _without_surrogates(value: str, key: str, number: int, lines: Lines) -> str:
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise lines.error(number, f"expected text as {key!r}, got half of a surrogate pair (\\ud800 to \\udfff)")
+    return value
 
 
 def _json_kind(value: Any) -> str:
@@ -263,7 +294,7 @@ def _lecture(text_lines: Iterator[str], lines: Lines, options: Options) -> Itera
         cells = line.rstrip("\r\n").split("\t")
         if len(cells) > 2 or (options.need_label and len(cells) < 2):
             raise lines.error(number, f"expected text<TAB>label, got {len(cells) - 1} tabs")
-        yield Record(number, cells[0], (cells[1].strip() or None) if len(cells) == 2 else None, cells)
+        yield Record(number, cells[0], options.read_label(cells[1]) if len(cells) == 2 else None, cells)
 
 
 def _lines(text_lines: Iterator[str], lines: Lines, options: Options) -> Iterator[Record]:

@@ -30,6 +30,7 @@ def iter_records(
     need_label: bool = False,
     keep_empty: bool = False,
     report: CorpusReport | None = None,
+    label_separator: str | None = None,
 ) -> Generator[Record, None, None]:
     """Read the records of a corpus one by one.
 
@@ -47,12 +48,16 @@ def iter_records(
     encoding
         None finds UTF-8, with or without byte order mark, or GB18030.
     need_label
-        Whether records without a label are left out, and counted.
+        Whether records without a label are left out, and counted; the others then all have one, or all a list.
     keep_empty
         Whether records without a text are handed on too; else they are left out, and counted. In the format "lines"
         a blank line is such a record.
     report
         A report to fill on the way.
+    label_separator
+        What stands between the labels of a text, which may then have any number. Spaces around a label and empty ones
+        do not count, a label that stands twice counts once; an empty cell is no label, and not a missing one. In JSONL
+        a list of labels needs none.
 
     Yields
     ------
@@ -71,7 +76,9 @@ def iter_records(
         raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
     if need_label and format == "lines":
         raise ValueError("format: 'lines' has no labels, expected another format where labels are needed")
-    options = Options(text, label, need_label, CorpusReport() if report is None else report)
+    if label_separator == "":
+        raise ValueError("label_separator: expected at least one character, got ''")
+    options = Options(text, label, need_label, CorpusReport() if report is None else report, label_separator)
     # A generator of its own, so that wrong arguments are reported by the call and not by the first record.
     return _records(path, format, encoding, keep_empty, options)
 
@@ -91,6 +98,8 @@ def _records(
         report.source, report.format, report.encoding = lines.name, kind, lines.encoding
         for record in READERS[kind](itertools.chain(head, lines), lines, options):
             report.rows += 1
+            if options.need_label and record.label is not None:
+                _check_kind(record, lines, report)
             if not record.text.strip() and not keep_empty:
                 report.empty_texts += 1
             elif options.need_label and record.label is None:
@@ -98,6 +107,17 @@ def _records(
             else:
                 report.kept += 1
                 yield record
+
+
+def _check_kind(record: Record, lines: Lines, report: CorpusReport) -> None:
+    """Refuse one label where the records before have a list, and the reverse."""
+    several = isinstance(record.label, list)
+    if report.several is None:
+        report.several = several
+    elif several != report.several:
+        one, other = "one label", "a list of labels"
+        expected, got = (one, other) if several else (other, one)
+        raise lines.error(record.line, f"expected {expected} as in the rows before, got {got}")
 
 
 def _find_format(line: str, number: int, lines: Lines, options: Options) -> str:

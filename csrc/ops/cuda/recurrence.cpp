@@ -8,25 +8,36 @@ namespace {
 using textnn::cuda::Compute;
 using textnn::cuda::PersistentGrid;
 
-template <class E>
-bool choose_persistent(const PersistentGrid& grid, int64_t B, int64_t H, int64_t P, bool projected, int directions) {
+template <class E, class Arguments>
+bool prefers_persistent(const PersistentGrid& grid, bool projected, const Arguments& a) {
   const bool instance = !projected && grid.capacity > 0;
   if (options().lstm == LstmForm::kSteps || !instance) return false;
   if (options().lstm == LstmForm::kPersistent) {
-    STD_TORCH_CHECK(grid.possible, "textnn: the device is too small for the persistent form of the LSTM with H = ", H,
+    STD_TORCH_CHECK(grid.possible, "textnn: the device is too small for the persistent form of the LSTM with H = ", a.H,
                     ": it needs ", grid.blocks, " blocks at the same time, the device holds ", grid.resident,
                     " (0: it has no cooperative launch, or no tensor cores for this type)");
     return true;
   }
   if (!grid.possible) return false;
   const textnn::cuda::RecurrentCost cost{textnn::cuda::multiprocessors(),
-                                         B,
-                                         H,
-                                         P,
+                                         a.schedule.B,
+                                         a.H,
+                                         a.P,
                                          int64_t(sizeof(E)),
                                          sizeof(E) == 2 || (sizeof(E) == 4 && options().tf32),
-                                         directions};
+                                         a.directions};
   return cost.persistent(grid) < cost.steps();
+}
+
+// Whether the form is the persistent one. The arguments learn how large what is between the steps has to be for it;
+// in steps a row of that has `width` values.
+template <class E, class Arguments>
+bool choose_persistent(const PersistentGrid& grid, const LstmDirections& directions, int64_t width, Arguments& a) {
+  const bool persistent = prefers_persistent<E>(grid, directions[0].w_hr.has_value(), a);
+  const int64_t tile = persistent ? grid.rows_at_once : 1;
+  a.batch_rows = (a.schedule.B + tile - 1) / tile * tile;
+  a.state_width = persistent ? grid.capacity : width;
+  return persistent;
 }
 
 }  // namespace
@@ -37,10 +48,7 @@ void run_forward(const Device& device, const DeviceSchedule& ragged, const Tenso
   const int64_t B = a.schedule.B, D = a.directions, H = a.H, P = a.P;
   if (B == 0) return;
   const PersistentGrid grid = textnn::cuda::lstm_persistent_grid<E>(options().tf32, B, H, int(D));
-  const bool persistent = choose_persistent<E>(grid, B, H, P, directions[0].w_hr.has_value(), int(D));
-  const int64_t tile = persistent ? grid.rows_at_once : 1;
-  a.batch_rows = (B + tile - 1) / tile * tile;
-  a.state_width = persistent ? grid.capacity : P;
+  const bool persistent = choose_persistent<E>(grid, directions, P, a);
   Tensor h = empty(like, {D * 2 * a.batch_rows, a.state_width}), c = empty(like, {D, B, H}, compute_type(like));
   for (int64_t d = 0; d < D; ++d) {
     a.direction[d].h = writable<E>(h) + d * 2 * a.batch_rows * a.state_width;
@@ -74,10 +82,7 @@ void run_backward(const Device& device, const DeviceSchedule& ragged, const Tens
   const int64_t B = a.schedule.B, D = a.directions, H = a.H, P = a.P;
   if (B == 0) return;
   const PersistentGrid grid = textnn::cuda::lstm_persistent_backward_grid<E>(options().tf32, B, H, int(D));
-  const bool persistent = choose_persistent<E>(grid, B, H, P, directions[0].w_hr.has_value(), int(D));
-  const int64_t tile = persistent ? grid.rows_at_once : 1;
-  a.batch_rows = (B + tile - 1) / tile * tile;
-  a.state_width = persistent ? grid.capacity : 4 * H;
+  const bool persistent = choose_persistent<E>(grid, directions, 4 * H, a);
   Tensor exchange = empty(like, {D * 2 * a.batch_rows, a.state_width}), dc = empty(like, {D, B, H}, compute_type(like));
   for (int64_t d = 0; d < D; ++d) {
     a.direction[d].exchange = writable<E>(exchange) + d * 2 * a.batch_rows * a.state_width;

@@ -1,0 +1,175 @@
+"""The files that ``textnn train`` reads, and whether they go with each other and with the options.
+
+    FILE, --validation FILE -> this process's share of each -> labels of all processes -> checks -> Data
+
+Where all processes can know of an error, all raise it, and one of them tells.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textnn_cli.common import note
+
+if TYPE_CHECKING:
+    from textnn.distributed import Group
+    from textnn.text import Corpus
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a classifier is trained on.
+
+    Attributes
+    ----------
+    texts, labels
+        Of this process.
+    validation
+        The same of another file, or None.
+    """
+
+    texts: list[str]
+    labels: list[Any]
+    validation: tuple[list[str], list[Any]] | None
+
+
+def read_data(
+    group: Group,
+    file: str,
+    validation: str | None,
+    columns: dict[str, Any],
+    limit: int | None,
+    parameters: dict[str, Any],
+    quiet: bool,
+) -> Data:
+    """Read this process's share of the texts to train on, and of those to choose the best epoch by.
+
+    Parameters
+    ----------
+    group
+        The processes that train together.
+    file, validation
+        Names of the files.
+    columns
+        How to read them: arguments of :func:`textnn.text.read_corpus`.
+    limit
+        Read so many texts of ``file`` at most.
+    parameters
+        Of the classifier, which have to make sense for the labels.
+    quiet
+        Whether to say nothing of what was read.
+
+    Raises
+    ------
+    CorpusError
+        If something in a file is not as expected.
+    ValueError
+        If a parameter does not go with the labels.
+    """
+    corpus = _read(file, columns, group, limit)
+    note(str(corpus.report), quiet)
+    known, sizes = _count_labels(corpus, group)
+    with group.together():
+        _check_classes(corpus, known)
+        check_parameters(parameters, known, corpus.several)
+    if corpus.several and group.rank == 0:
+        mean = sum(number * texts for number, texts in sizes.items()) / sizes.total()
+        note(f"labels: {len(known):,}, {mean:.2f} a text; texts without one: {sizes[0]:,}", quiet)
+        if max(sizes) == 1 and (separator := columns["label_separator"]) is not None:
+            question = f"is {separator!r} what stands between them?"
+            note(f"warning: {corpus.report.source}: no text has several labels; {question}")
+    if validation is None:
+        return Data(corpus.texts, corpus.labels, None)
+    held_out = _read(validation, columns, group)
+    with group.together():
+        _check_known(held_out, known, corpus.several)
+    note(str(held_out.report), quiet)
+    return Data(corpus.texts, corpus.labels, (held_out.texts, held_out.labels))
+
+
+def _read(file: str, columns: dict[str, Any], group: Group, limit: int | None = None) -> Corpus:
+    """Read this process's share of a file; the same file in all processes, or it is an error."""
+    from textnn.text import read_corpus
+
+    with group.together():
+        if group.size > 1 and (file == "-" or (Path(file).exists() and not Path(file).is_file())):
+            what = "standard input" if file == "-" else file
+            raise ValueError(f"--distributed: expected a file that each process can read for itself, got {what}")
+        corpus = read_corpus(file, limit=limit, **columns, share=(group.rank, group.size))
+    group.check_same(file, {"texts": corpus.report.kept, "checksum": corpus.checksum})
+    return corpus
+
+
+def _count_labels(corpus: Corpus, group: Group) -> tuple[set[str], Counter[int]]:
+    """Return the labels of all processes, and how many texts have how many of them, where they may have several."""
+    own = Counter(map(len, corpus.labels)) if corpus.several else Counter[int]()
+    known, sizes = set[str](), Counter[int]()
+    for labels, counts in group.gather((set(corpus.label_counts()), own)):
+        known |= labels
+        sizes += counts
+    return known, sizes
+
+
+def _check_classes(corpus: Corpus, known: Collection[str]) -> None:
+    from textnn.text import CorpusError
+
+    if len(known) < (1 if corpus.several else 2):
+        expected = "at least one label" if corpus.several else "at least two different labels"
+        got = f"only {next(iter(known))!r}" if known else "none"
+        where = corpus.report.label_column
+        raise CorpusError(f"{corpus.report.source}: expected {expected} in column {where!r}, got {got}")
+
+
+def check_parameters(parameters: dict[str, Any], known: Collection[str], several: bool) -> None:
+    """Refuse what the classifier would refuse later, or not use at all.
+
+    Parameters
+    ----------
+    parameters
+        Of the classifier.
+    known, several
+        The labels, and whether a text may have several of them.
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+    """
+    output, weights = parameters["output"], parameters["class_weight"]
+    if not several and "threshold" in parameters:
+        raise ValueError(
+            "--threshold: expected texts that may have several labels (--label-separator, lists in JSONL), "
+            "got one label a text"
+        )
+    if several and output == "softmax":
+        raise ValueError("--output-layer: expected sigmoid where a text may have several labels, got 'softmax'")
+    if not several and output == "sigmoid" and len(known) != 2:
+        raise ValueError(f"--output-layer: expected softmax for more than two labels, got 'sigmoid' for {len(known):,}")
+    for label in weights if isinstance(weights, dict) else ():
+        if label not in known:
+            raise ValueError(f"--class-weight: expected a label of the texts ({_some(known)}), got {label!r}")
+
+
+def _check_known(corpus: Corpus, known: Collection[str], several: bool) -> None:
+    from textnn.text import CorpusError
+
+    file = corpus.report.source
+    if corpus.several != several:
+        one, other = "one label a text", "lists of labels"
+        expected, got = (other, one) if several else (one, other)
+        raise CorpusError(f"{file}: expected {expected} as in the training texts, got {got}")
+    for line, label in zip(corpus.lines, corpus.labels, strict=True):
+        for name in label if several else [label]:
+            if name not in known:
+                raise CorpusError(
+                    f"{file}, line {line}: expected one of the labels of the training texts ({_some(known)}), "
+                    f"got {name!r}"
+                )
+
+
+def _some(known: Collection[str]) -> str:
+    return ", ".join(map(repr, sorted(known)[:20]))
