@@ -1,4 +1,4 @@
-"""Fuzzing of everything that reads files nobody vouches for; not part of the package.
+"""Fuzzing of everything that reads files and requests nobody vouches for; not part of the package.
 
 python -m fuzz --runs 20000                     every target, 20,000 inputs each
 python -m fuzz --target model --seed 7          one of them, from another beginning

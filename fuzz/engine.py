@@ -15,11 +15,11 @@ from fuzz.mutation import TOKENS
 LONGEST = 2048
 """Bytes of an input at most."""
 
-# What atheris watches: all that reads files.
+# What atheris watches: all that reads files and requests.
 READERS = (
     *("textnn.reading", "textnn.tensor_file", "textnn.bundle", "textnn.text", "textnn.files", "textnn.data.labels"),
     *("textnn.training.checkpoint", "textnn.training.state", "textnn.models.options", "textnn.models.registry"),
-    *("textnn.evaluation.calibration", "textnn_cli.partial", "textnn_cli.rows"),
+    *("textnn.evaluation.calibration", "textnn_cli.partial", "textnn_cli.rows", "textnn.serving"),
 )
 
 

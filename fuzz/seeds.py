@@ -12,6 +12,7 @@ import functools
 import gzip
 import io
 import lzma
+import struct
 import tempfile
 import warnings
 import zipfile
@@ -133,10 +134,13 @@ def checkpoint() -> bytes:
 
 @functools.cache
 def vectors() -> list[bytes]:
-    """Return files of vectors: plain, without header, and compressed in each way."""
+    """Return files of vectors: plain, without header, compressed in each way, and binary."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("words.vec", VECTORS)
     packed = [pack(VECTORS) for pack in (gzip.compress, bz2.compress, lzma.compress)]
     bomb = gzip.compress(b"a 1 2 3\n" * 500) + gzip.compress(b"1 " * 1_100_000)
+    values = struct.pack("<3f", 0.1, -2.0, 3e5)
+    binary = b"3 3\n" + b"".join(word.encode() + b" " + values + b"\n" for word in ("好", "x", "差"))
+    packed += [binary, gzip.compress(binary), binary.replace(b"\n\xe5", b"\xe5")]
     return [VECTORS, VECTORS.split(b"\n", 1)[1], *packed, archive.getvalue(), bomb, b"\xff\xfe" + VECTORS, b""]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fuzz import seeds
+from fuzz import requests, seeds
 from fuzz.mutation import VALUES, Entropy, damage_bytes, damage_tensors, damage_value, write_json
 from textnn.bundle import BundleError
 from textnn.bundle.config import seal
@@ -195,6 +195,7 @@ def read_corpus(data: bytes) -> None:
     label = entropy.choice([None, None, None, 1, "label", "x"])
     need_label = entropy.below(2) == 1 and kind != "lines"
     options: dict[str, Any] = {"need_label": need_label, "keep_empty": entropy.below(2) == 1}
+    options["label_separator"] = entropy.choice([None, None, ";", ","])
     content = _damaged(entropy, seeds.CORPORA)
     source: Any = io.BytesIO(content)
     if entropy.below(4) == 0:
@@ -204,7 +205,7 @@ def read_corpus(data: bytes) -> None:
         assert isinstance(record.text, str), record
         assert "\0" not in record.text, record
         record.text.encode("utf-8")
-        assert not need_label or record.label, record
+        assert not need_label or record.label is not None, record
 
 
 def read_vectors(data: bytes) -> None:
@@ -354,4 +355,5 @@ TARGETS: dict[str, Target] = {
     "labels": Target(read_labels, (ValueError,), _any),
     "json": Target(read_json, (ValueError,), _written),
     "output": Target(resume_output, (ValueError, _run_error()), _any),
+    "request": Target(requests.send_request, (requests.RefusedError,), requests.beginnings),
 }

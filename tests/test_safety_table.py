@@ -64,14 +64,15 @@ def message(run: Callable[[Path], object], folder: Path) -> str:
 
 
 def answer(send: Callable[[SentimentClassifier], Any], classifier: SentimentClassifier) -> str:
-    """Return what a client is told; the number of an entry in the log is another each time."""
+    """Return what a client is told; a number in the log, and when to try again, are others each time."""
     response = send(classifier)
     assert response.status_code >= 400, response.text
     assert len(response.content) < 1500, f"{len(response.content)} bytes"
     assert "Traceback" not in response.text
     assert "passwd in" not in response.text
     error = response.json()["error"]
-    return re.sub(r"under [0-9a-f]+", "under NUMBER", f"{response.status_code} {error['code']}: {error['message']}")
+    shown = re.sub(r"under [0-9a-f]+", "under NUMBER", f"{response.status_code} {error['code']}: {error['message']}")
+    return shown + (" Retry-After: SECONDS" if int(response.headers.get("Retry-After", 0)) >= 1 else "")
 
 
 def render(rows: list[tuple[str, str]]) -> str:

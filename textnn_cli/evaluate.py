@@ -101,7 +101,7 @@ def evaluate(
     if unknown := sorted({*map(str, found)} - {*map(str, names)}):
         hint = f"; they were split at {separator!r}, see --label-separator" if several else ""
         note(f"labels that the model does not know count as errors: {', '.join(unknown[:20])}{hint}", quiet)
-    report = classifier.evaluate(corpus.texts, labels, worst)
+    report = classifier.evaluate(corpus.texts, labels, worst).with_lines(corpus.lines)
     with open_output(None) as stream:
         if as_json:
             stream.write(json.dumps(report.to_dict(), ensure_ascii=False, indent=2) + "\n")

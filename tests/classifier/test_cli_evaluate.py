@@ -136,3 +136,9 @@ def test_without_matplotlib_the_command_says_what_to_install(
 def test_the_page_comes_from_a_classifier_too(fitted: SentimentClassifier) -> None:
     page = fitted.evaluate(*make_reviews(40, seed=5)).to_html(history=fitted.history_)
     assert page.count("<svg") == 4
+
+
+def test_errors_have_the_line_of_the_file(model: Path) -> None:
+    rows = "label,review\n\nbad,房间 很 好\n,没有 标签\ngood,房间 很 好\n"  # one of them is wrong
+    (error,) = json.loads(run("evaluate", model, "-", "--json", "-q", stdin=rows).stdout)["worst_errors"]
+    assert (error["row"], error["line"]) in {(0, 3), (1, 5)}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from test_evaluation_plots import AWKWARD, HISTORY, make_report, make_several
 
-from textnn.evaluation import EvaluationReport
+from textnn.evaluation import EvaluationReport, MultilabelReport
 from textnn.evaluation.page import model_facts
 
 pytest.importorskip("matplotlib")
@@ -81,7 +81,7 @@ def test_the_page_is_whole_and_needs_nothing_else(report: Any) -> None:
         assert f"{figure:.4f}" in read.text
     assert str(report.accuracy_interval) in read.text
     for error in report.worst_errors:
-        assert f"text {error.row + 1} " in read.text
+        assert f"texts[{error.row}] " in read.text
 
 
 def test_the_confusion_matrix_is_a_table_with_heads() -> None:
@@ -93,6 +93,48 @@ def test_the_confusion_matrix_is_a_table_with_heads() -> None:
     assert "3 75.0% 1 25.0%" in read.text
     wide = make_report([f"class {number}" for number in range(61)], rows=100)
     assert 'class="matrix"' not in wide.to_html()
+
+
+def test_each_of_several_labels_has_its_confusion_in_a_row() -> None:
+    report = make_several()
+    page = report.to_html()
+    start = page.index('<table class="matrix answers">')
+    table = Reader(page[start : page.index("</table>", start) + len("</table>")])
+    assert table.values("scope") == ["col", *["colgroup"] * 2, *["col"] * 4, *["row"] * 3]
+    shown = [
+        f"{name} {_written(found, missed)} {_written(given, left)}"
+        for name, found, missed, given, left in _counted(report)
+    ]
+    assert table.text.endswith(" ".join(shown))
+    assert table.values("class").count("right") == 2 * 3
+    assert "Confusion of each label" not in make_report(["a", "b"]).to_html()
+
+
+def test_the_confusion_of_several_labels_needs_no_probabilities() -> None:
+    made = make_several()
+    report = MultilabelReport.from_counts(made.classes, made.to_counts())
+    assert report.to_html().count('class="right"') == 2 * 3
+
+
+def _counted(report: Any) -> list[tuple[str, int, int, int, int]]:
+    """Return label, true positives, false negatives, false positives and true negatives, counted one by one."""
+    predicted = report.scores.probabilities >= 0.5
+    pairs = [
+        list(zip(true, given, strict=True)) for true, given in zip(report.scores.truth.T, predicted.T, strict=True)
+    ]
+    kinds = [(True, True), (True, False), (False, True), (False, False)]
+    return [(name, *map(own.count, kinds)) for name, own in zip(report.classes, pairs, strict=True)]
+
+
+def _written(one: int, other: int) -> str:
+    return " ".join(f"{count:,} {count / max(one + other, 1):.1%}" for count in (one, other))
+
+
+@pytest.mark.parametrize(("classes", "regions"), [(25, 0), (26, 1)])
+def test_a_long_table_has_its_own_scrolling(classes: int, regions: int) -> None:
+    page = make_report([f"class {number}" for number in range(classes)], rows=100).to_html()
+    assert page.count('class="wide long"') == regions
+    assert page.count("<tfoot>") == 1
 
 
 def test_labels_texts_title_and_facts_are_escaped() -> None:
@@ -118,10 +160,34 @@ def test_errors_are_explained_by_the_function_and_stay_texts_where_it_cannot() -
             raise ValueError("it is in the way")
         return f"<em>{error.row}</em>"
 
-    with pytest.warns(UserWarning, match=f"text {report.worst_errors[0].row + 1} is not explained: it is in the way"):
+    with pytest.warns(UserWarning, match=rf"texts\[{report.worst_errors[0].row}\] is not explained: it is in the way"):
         page = report.to_html(explain=explain)
     assert Reader(page).tags.count("em") == len(report.worst_errors) - 1
     assert report.worst_errors[0].text in page
+
+
+@pytest.mark.parametrize("made", [make_report(["a", "b"]), make_several()])
+def test_an_error_is_found_by_the_same_number_everywhere(made: Any) -> None:
+    lines = [2 + 3 * row for row in range(made.texts)]  # a header, and texts of three lines
+    report = made.with_lines(lines)
+    first = report.worst_errors[0]
+    stored = report.to_dict()["worst_errors"][0]
+    assert (stored["row"], stored["line"]) == (first.row, first.line) == (first.row, lines[first.row])
+    read = Reader(report.to_html())
+    assert f" line {first.line} " in read.text
+    assert f"The text of line {first.line}" in read.values("aria-label")
+    assert "texts[" not in read.text
+
+    def explain(error: Any) -> str:
+        if error is first:
+            raise ValueError("it is in the way")
+        return ""
+
+    with pytest.warns(UserWarning, match=f"line {first.line} is not explained"):
+        report.to_html(explain=explain)
+    assert made.to_dict()["worst_errors"][0]["line"] is None
+    with pytest.raises(ValueError, match=r"lines: expected one for each of \d+ texts, got 1"):
+        made.with_lines([1])
 
 
 def test_facts_of_a_model(fitted: Any) -> None:

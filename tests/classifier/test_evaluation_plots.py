@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import logging
+import re
 import warnings
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -80,6 +81,32 @@ def test_what_the_pictures_say() -> None:
     assert f"ROC-AUC {report.roc_auc:.4f}" in found["roc"]
     # Of two classes one curve says it all.
     assert sum(text.endswith("  bad") or text.endswith("  good") for text in found["roc"]) == 1
+
+
+def test_shares_of_few_texts_are_grey_and_counted() -> None:
+    confidence = np.array([0.55] * 9 + [0.75] * 10)
+    texts = [""] * len(confidence)
+    report = EvaluationReport.from_predictions(["a", "b"], ["a"] * 19, np.stack([confidence, 1 - confidence], 1), texts)
+    few, enough = (
+        plots.draw("reliability", one, format="svg").decode() for one in (report, make_report(["a", "b"], 900))
+    )
+    assert {"found, fewer than 10 texts", "9"} <= set(texts_of(few.encode()))
+    # A bar above, its number below, and the mark in the legend.
+    assert (
+        len(re.findall(rf"fill: {plots.GREY}[^>]*/>", few)) == len(re.findall(rf"fill: {plots.BLUE}[^>]*/>", few)) == 3
+    )
+    assert f"fill: {plots.GREY}" not in enough
+    assert "fewer" not in enough
+
+
+@pytest.mark.parametrize("report", [make_report(["a", "b"]), make_several()])
+def test_pictures_that_stand_side_by_side_have_one_size(report: object) -> None:
+    sizes = {
+        ElementTree.fromstring(plots.draw(name, report, HISTORY, "svg")).get("viewBox")
+        for name in plots.PICTURES
+        if name != "confusion_matrix"
+    }
+    assert len(sizes) == 1
 
 
 def test_of_many_classes_those_with_the_most_texts_are_shown() -> None:

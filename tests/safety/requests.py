@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from textnn.classifier import SentimentClassifier
@@ -12,6 +14,7 @@ from textnn.classifier import SentimentClassifier
 Case = tuple[str, Callable[[SentimentClassifier], Any]]
 
 JSON = {"Content-Type": "application/json"}
+PATIENCE = 30.0
 
 
 def ask(
@@ -25,11 +28,11 @@ def ask(
     def send(classifier: SentimentClassifier) -> Any:
         from starlette.testclient import TestClient
 
-        from textnn.serving import Settings, create_app
+        from textnn.serving import create_app
 
         if slow:
-            classifier = _slow(classifier, slow)
-        app = create_app(classifier, Settings(**{"rate_limit": "0", "max_text": 1000, **(settings or {})}))
+            classifier = _instead(classifier, lambda: time.sleep(slow))
+        app = create_app(classifier, _settings(settings))
         with TestClient(app, raise_server_exceptions=False) as client:
             for _ in range(times):
                 response = client.request(method, path, **request)
@@ -44,35 +47,70 @@ def post(content: Any, path: str = "/predict", **more: Any) -> Callable[[Sentime
     return ask("POST", path, **body, **more)
 
 
-def _slow(classifier: SentimentClassifier, seconds: float) -> SentimentClassifier:
+def _settings(given: dict[str, Any] | None) -> Any:
+    from textnn.serving import Settings
+
+    return Settings(**{"rate_limit": "0", "max_text": 1000, **(given or {})})
+
+
+def _instead(classifier: SentimentClassifier, first: Callable[[], object]) -> SentimentClassifier:
+    """Return a classifier that does something before each prediction, but for that with which a server warms up."""
     other = copy.copy(classifier)
-    predict = classifier.predict_proba
 
-    def wait(texts: list[str]) -> Any:
-        if texts != ["."]:  # with which a server warms up
-            time.sleep(seconds)
-        return predict(texts)
+    def predict(texts: list[str]) -> Any:
+        if texts != ["."]:
+            first()
+        return classifier.predict_proba(texts)
 
-    other.predict_proba = wait  # type: ignore[method-assign]
+    other.predict_proba = predict  # type: ignore[method-assign]
     return other
 
 
 def _faulty(classifier: SentimentClassifier) -> Any:
-    other = copy.copy(classifier)
-    predict = classifier.predict_proba
+    def fail() -> None:
+        raise RuntimeError("a fault with /etc/passwd in its message")
 
-    def fail(texts: list[str]) -> Any:
-        if texts != ["."]:
-            raise RuntimeError("a fault with /etc/passwd in its message")
-        return predict(texts)
+    return post({"texts": ["a"]})(_instead(classifier, fail))
 
-    other.predict_proba = fail  # type: ignore[method-assign]
-    return post({"texts": ["a"]})(other)
+
+def crowded(*sizes: int, **settings: int) -> Callable[[SentimentClassifier], Any]:
+    """Send a text while requests of so many texts each are under way: the first is at work, the others wait."""
+
+    def send(classifier: SentimentClassifier) -> Any:
+        from starlette.testclient import TestClient
+
+        from textnn.serving import create_app
+
+        begun, go = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            begun.set()
+            go.wait(PATIENCE)
+
+        app = create_app(_instead(classifier, hold), _settings({"max_texts": 1, **settings}))
+        with TestClient(app) as client, ThreadPoolExecutor(len(sizes)) as pool:
+            try:
+                first, *others = sizes
+                pool.submit(client.post, "/predict", json={"texts": ["a"] * first})
+                assert begun.wait(PATIENCE)
+                for size in others:
+                    pool.submit(client.post, "/predict", json={"texts": ["a"] * size})
+                waiting = f'textnn_queue_length{{queue="predict"}} {sum(others):.1f}'
+                end = time.monotonic() + PATIENCE
+                while waiting not in client.get("/metrics").text:
+                    assert time.monotonic() < end, f"expected {waiting}"
+                    time.sleep(0.01)
+                return client.post("/predict", json={"texts": ["a"]})
+            finally:
+                go.set()
+
+    return send
 
 
 CASES: list[Case] = [
     ("a path that is not there", ask("GET", "/../../etc/passwd")),
     ("another method", ask("GET", "/predict")),
+    ("a method with control characters", ask("\x1b[2J", "/predict")),
     ("no JSON", ask("POST", "/predict", content=b"texts=a", headers={"Content-Type": "text/plain"})),
     ("an empty body", post(b"")),
     ("damaged JSON", post(b'{"texts": ["a"')),
@@ -94,6 +132,9 @@ CASES: list[Case] = [
     ),
     ("a name twice", post(b'{"text": "a", "text": "b"}')),
     ("too many requests", post({"texts": ["a"]}, times=3, settings={"rate_limit": "2/hour"})),
+    ("more requests of a client at once than it may have", crowded(1, max_per_client=1)),
+    ("more requests at once than the server takes", crowded(1, max_queue=1)),
+    ("more texts than may wait", crowded(1, 3, max_queue=3, max_texts=3)),
     ("no answer in time", post({"texts": ["a"]}, settings={"timeout": 0.2}, slow=0.6)),
     (
         "another name in the Host header",

@@ -225,8 +225,8 @@ def test_closing_waits_for_everything_and_ends_the_thread() -> None:
         futures = [batcher.submit([number]) for number in range(5)]
         await batcher.drain()
         assert all(future.done() for future in futures)
-        assert set(threading.enumerate()) > before
+        assert set(threading.enumerate()) - before
         await batcher.close()
-        assert set(threading.enumerate()) <= before
+        assert not set(threading.enumerate()) - before
 
     run(test)

@@ -185,11 +185,20 @@ def test_without_live_results_ctrl_enter_and_the_button_ask(page: Page) -> None:
 
 
 def test_an_example_is_classified_and_an_empty_field_empties_the_page(page: Page) -> None:
+    assert page.text("empty-more") == "Type a text above, or choose an example."
     page.element("examples").find_element(By.TAG_NAME, "button").click()
     page.wait(page.tokens)
     page.type("")
     page.wait(lambda: page.element("empty").is_displayed())
     assert not page.element("result").is_displayed()
+
+
+def test_a_model_that_is_not_for_reviews_has_no_examples(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    train(["sports", "finance"] * 100, epochs=1).save(tmp_path / "model")
+    with ServerProcess(tmp_path / "model") as process:
+        page = Page(browser, process.url)
+        assert not page.element("try").is_displayed()
+        assert page.text("empty-more") == "Type a text above."
 
 
 def test_a_text_that_is_too_long_is_told_without_asking_the_server(page: Page) -> None:

@@ -6,7 +6,7 @@ counts, of a saved model too -> ``check_counts`` -> a report: ``ClassMetrics`` o
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +35,15 @@ class WrongPrediction:
     Attributes
     ----------
     row
-        Position among the texts.
+        Position among the texts, from 0: ``texts[row]``.
     text, label, predicted
         The text, its true class and the class it was given.
     probability
         The probability of the class that it was given.
     probabilities
         Those of all classes that the classifier knows, in their order.
+    line
+        Where the texts come from a file, the line on which it begins, from 1; else None.
     """
 
     row: int
@@ -50,6 +52,20 @@ class WrongPrediction:
     predicted: Hashable
     probability: float
     probabilities: list[float]
+    line: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the text is found, for a reader: ``"line 19"`` of a file, or ``"texts[17]"``."""
+        return f"texts[{self.row}]" if self.line is None else f"line {self.line}"
+
+
+def class_codes(classes: Sequence[Hashable], labels: Iterable[Hashable]) -> dict[Hashable, int]:
+    """Return a number for each class, in their order, and then for each of the labels that is none of them."""
+    code = {label: number for number, label in enumerate(classes)}
+    for label in labels:
+        code.setdefault(label, len(code))
+    return code
 
 
 def class_metrics(label: Hashable, hits: int, predicted: int, support: int) -> ClassMetrics:

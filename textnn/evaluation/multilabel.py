@@ -8,6 +8,7 @@ labels, probabilities [rows, classes] >= thresholds -> hits, false alarms and mi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,13 +22,14 @@ from textnn.evaluation.metrics import (
     WrongPrediction,
     check_counts,
     check_rows,
+    class_codes,
     class_metrics,
     figures,
     plain_label,
 )
 from textnn.evaluation.scored import ScoredReport, error_values
 from textnn.evaluation.scores import Scores
-from textnn.evaluation.tables import shorten, table
+from textnn.evaluation.tables import table
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -84,6 +86,12 @@ class MultilabelReport(ScoredReport):
         return float(self.counts[:, 1:].sum()) / (self.texts * len(self.classes))
 
     @property
+    def confusion(self) -> Array:
+        """Texts by whether they have a label (row: no, yes) and were given it (column), int64 [classes, 2, 2]."""
+        hits, alarms, misses = self.counts.T
+        return np.stack([self.texts - self.counts.sum(axis=1), alarms, misses, hits], axis=1).reshape(-1, 2, 2)
+
+    @property
     def per_class(self) -> list[ClassMetrics]:
         """The figures of each label."""
         return [_metrics(label, row) for label, row in zip(self.classes, self.counts, strict=True)]
@@ -120,26 +128,17 @@ class MultilabelReport(ScoredReport):
         ----------
         classes
             The classes of the columns of ``probabilities``.
-        labels, texts
-            The true labels of each row, and its text. A label that is none of the classes is a miss wherever it occurs.
+        labels
+            The true labels of each row. A label that is none of the classes is a miss wherever it occurs.
         probabilities
             [rows, classes].
         thresholds
             [classes]; a class is predicted from its threshold on.
-        worst
-            How many errors to list.
-        lengths, unit
-            The length of each text, and what is counted; in characters where it is not given.
-
-        Raises
-        ------
-        ValueError
-            If there are no rows, not as many of each, or the probabilities are not numbers from 0 to 1.
+        texts, worst, lengths, unit
+            As in :meth:`EvaluationReport.from_predictions`, which raises the same errors.
         """
         probabilities, counted = check_rows(classes, labels, probabilities, texts, lengths)
-        code: dict[Hashable, int] = {label: number for number, label in enumerate(classes)}
-        for label in (label for row in labels for label in row):
-            code.setdefault(label, len(code))
+        code = class_codes(classes, itertools.chain.from_iterable(labels))
         names = list(code)
         true = np.zeros((len(labels), len(code)), dtype=bool)
         for row, own in enumerate(labels):
@@ -202,7 +201,8 @@ class MultilabelReport(ScoredReport):
             **{name: {key: mean[key] for key in ("precision", "recall", "f1")} for name, mean in means.items()},
             **self._scored_values(),
             "classes": self._class_values(self.per_class),
-            "worst_errors": error_values(self.worst_errors, lambda own: [plain_label(label) for label in _labels(own)]),
+            "confusion_matrices": self.confusion.tolist(),
+            "worst_errors": error_values(self.worst_errors, lambda own: [plain_label(label) for label in own]),
         }
 
     def summary(self) -> str:
@@ -219,21 +219,8 @@ class MultilabelReport(ScoredReport):
             ]
         )
 
-    def __str__(self) -> str:
-        if not self.worst_errors:
-            return self.summary()
-        lines = [self.summary(), "", "the errors it was surest of"]
-        for error in self.worst_errors:
-            predicted, label = (
-                shorten(" | ".join(map(str, _labels(found)))) or "none" for found in (error.predicted, error.label)
-            )
-            lines.append(f"  {error.probability:.3f} {predicted}, is {label}: {shorten(error.text)}")
-        return "\n".join(lines)
-
-
-def _labels(found: Hashable) -> tuple[Hashable, ...]:
-    assert isinstance(found, tuple)
-    return found
+    def label_text(self, label: Any) -> str:
+        return " | ".join(map(super().label_text, label)) or "none"
 
 
 def _metrics(label: Hashable, counts: Array) -> ClassMetrics:

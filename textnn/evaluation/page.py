@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from textnn.evaluation.bootstrap import Interval
 from textnn.evaluation.metrics import WrongPrediction
+from textnn.evaluation.multilabel import MultilabelReport
 from textnn.evaluation.plots import History, PictureError, clean, draw
 from textnn.evaluation.report import EvaluationReport
 from textnn.evaluation.scored import ScoredReport
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 
     from textnn.classifier import SentimentClassifier
 
+Cell = tuple[str, str, str]
+
 _MATRIX_CLASSES = 60
 _TEXT_CHARACTERS = 4000
 
 _PICTURES = {
     "reliability": "Calibration. The bars are what was found; the line is what they would be if a probability meant "
-    "what it says. Below it, how many answers there are of each probability.",
+    "what it says. Below it, how many answers there are of each probability; of few of them, in grey, a bar is chance.",
     "roc": "ROC curve: how many of a class are found, and how many others are taken for it, as the threshold falls. "
     "Guessing is the dotted line.",
     "length_accuracy": "Accuracy of short and of long texts, in groups of about as many, with 95 % intervals.",
@@ -84,6 +87,7 @@ def render(
         comparison="" if single is None else clean(single.comparison),
         table=_class_table(report),
         matrix=None if single is None else _matrix(single),
+        answers=_answers(report) if isinstance(report, MultilabelReport) else [],
         pictures=_pictures(report, None if history is None else list(history)),
         errors=[_error(error, explain, report) for error in report.worst_errors],
         facts={clean(str(name)): clean(str(value)) for name, value in (facts or {}).items()},
@@ -143,7 +147,7 @@ def _figures(report: Any) -> list[dict[str, str]]:
         {
             "name": name,
             "value": f"{value:.4f}",
-            "interval": "" if interval is None else f"95 % interval {interval}",
+            "interval": "" if interval is None else str(interval),
             "meaning": meaning,
         }
         for name, value, interval, meaning in rows
@@ -162,12 +166,20 @@ def _matrix(report: EvaluationReport) -> dict[str, Any] | None:
     """Return the confusion matrix with the share that each cell is of its row, or None of one that is too large."""
     if len(report.classes) > _MATRIX_CLASSES:
         return None
-    rows = [
-        [(f"{count:,}", f"{count / max(sum(row), 1):.3f}", f"{count / max(sum(row), 1):.1%}") for count in row]
-        for row in report.confusion.tolist()
-    ]
     names = [_name(label) for label in report.classes]
-    return {"names": names, "rows": list(zip(names, rows, strict=True))}
+    return {"names": names, "rows": list(zip(names, map(_cells, report.confusion.tolist()), strict=True))}
+
+
+def _answers(report: MultilabelReport) -> list[tuple[str, list[Cell]]]:
+    """Return for each label the four cells of its matrix: the texts that have it, found and not, then the others."""
+    tables = [(_cells(has[::-1]), _cells(has_not[::-1])) for has_not, has in report.confusion.tolist()]
+    return [(_name(label), has + others) for label, (has, others) in zip(report.classes, tables, strict=True)]
+
+
+def _cells(row: list[int]) -> list[Cell]:
+    """Return of each count how it is written, and its share of the row as a number and in percent."""
+    shares = [count / max(sum(row), 1) for count in row]
+    return [(f"{count:,}", f"{share:.3f}", f"{share:.1%}") for count, share in zip(row, shares, strict=True)]
 
 
 def _pictures(report: ScoredReport, history: History | None) -> list[dict[str, Any]]:
@@ -201,7 +213,9 @@ def _adapted(tag: str, name: str) -> str:
     return tag.replace("#000000", "currentColor").replace("fill: #ffffff", "fill: none")
 
 
-def _error(error: WrongPrediction, explain: Callable[[WrongPrediction], str] | None, report: Any) -> dict[str, Any]:
+def _error(
+    error: WrongPrediction, explain: Callable[[WrongPrediction], str] | None, report: ScoredReport
+) -> dict[str, Any]:
     text: Any = clean(error.text)
     if len(text) > _TEXT_CHARACTERS:
         text = text[:_TEXT_CHARACTERS] + "…"
@@ -211,14 +225,15 @@ def _error(error: WrongPrediction, explain: Callable[[WrongPrediction], str] | N
         try:
             text = Markup(clean(explain(error)))
         except ValueError as reason:
-            warnings.warn(f"text {error.row + 1} is not explained: {reason}", UserWarning, stacklevel=2)
-    several = not isinstance(report, EvaluationReport)
-    names = {"predicted": error.predicted, "label": error.label}
-    shown = {
-        name: (" | ".join(map(_name, label)) or "none") if several and isinstance(label, tuple) else _name(label)
-        for name, label in names.items()
+            warnings.warn(f"{error.place} is not explained: {reason}", UserWarning, stacklevel=2)
+    predicted, label = (clean(report.label_text(found)) for found in (error.predicted, error.label))
+    return {
+        "text": text,
+        "place": error.place,
+        "probability": f"{error.probability:.3f}",
+        "predicted": predicted,
+        "label": label,
     }
-    return {"text": text, "row": f"{error.row + 1:,}", "probability": f"{error.probability:.3f}", **shown}
 
 
 def _name(label: Any) -> str:

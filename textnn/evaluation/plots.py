@@ -40,6 +40,8 @@ _LABELLED = ("confusion_matrix", "roc")  # the others show no label
 _CURVES = 8
 _MATRIX_CLASSES = 25
 _LABEL_WIDTH = 18
+_SIZE = (5.6, 5.0)  # of all that stand side by side on the page, so that their type has one size
+_FEW = 10  # answers; what fewer come to is chance
 
 
 class PictureError(ValueError):
@@ -95,9 +97,11 @@ def draw(name: str, report: ScoredReport, history: History | None = None, format
     if name not in PICTURES:
         raise ValueError(f"name: expected one of {', '.join(PICTURES)}, got {name!r}")
     need_matplotlib()
+    from matplotlib.figure import Figure
+
     content = io.BytesIO()
     with _settings(name, _families(report, name, format)):
-        figure = _figure()
+        figure = Figure(figsize=_SIZE, layout="constrained")
         PICTURES[name](figure, report, history)
         metadata = {"Date": None} if format == "svg" else None
         figure.savefig(content, format=format, dpi=120, metadata=metadata)
@@ -156,12 +160,6 @@ def _settings(name: str, families: list[str]) -> Iterator[None]:
         # It has been said once, above.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
-
-
-def _figure(width: float = 6.4, height: float = 4.2) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _shown(label: Hashable) -> str:
@@ -225,56 +223,64 @@ def _merged(report: EvaluationReport) -> tuple[np.ndarray[Any, Any], list[str]]:
 
 def _answers(report: Any) -> tuple[np.ndarray[Any, Any], list[str]]:
     """Return true and false positives, false and true negatives of the labels with the most texts."""
-    support = report.counts[:, 0] + report.counts[:, 2]
-    kept = sorted(np.argsort(-support, kind="stable")[:_MATRIX_CLASSES].tolist())
-    counts = report.counts[kept]
-    return np.column_stack([counts, report.texts - counts.sum(axis=1)]), [_shown(report.classes[n]) for n in kept]
+    matrices = report.confusion
+    kept = sorted(np.argsort(-matrices[:, 1].sum(axis=1), kind="stable")[:_MATRIX_CLASSES].tolist())
+    counts = matrices[kept][:, [1, 0, 1, 0], [1, 1, 0, 0]]
+    return counts, [_shown(report.classes[number]) for number in kept]
 
 
 def _learning_curves(figure: Figure, report: ScoredReport, history: History | None) -> None:
     """Loss and accuracy of each epoch, on the training batches and on the validation part."""
     if not history:
         raise PictureError("it needs the figures of the epochs, and there are none")
-    figure.set_size_inches(8, 3.6)
     from matplotlib.ticker import MaxNLocator
 
     epochs = [row["epoch"] for row in history]
     marker = "o" if len(epochs) <= 30 else None
-    for axes, figure_name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    above, below = figure.subplots(2, 1, sharex=True)
+    for axes, figure_name in ((above, "loss"), (below, "accuracy")):
         axes.plot(epochs, [row[figure_name] for row in history], color=BLUE, marker=marker, ms=4, label="training")
         held_out = [row.get(f"validation_{figure_name}") for row in history]
         if any(value is not None for value in held_out):
             values = [np.nan if value is None else value for value in held_out]
             axes.plot(epochs, values, color=ORANGE, marker=marker, ms=4, ls="--", label="validation")
-        axes.set(xlabel="epoch")
         axes.set_title(figure_name.capitalize())
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        _grid(axes)
-        axes.legend()
+    below.set(xlabel="epoch")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _grid(above, below)
+    figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
 def _reliability(figure: Figure, report: ScoredReport, history: History | None) -> None:
     """Accuracy by confidence, beside what it would be if probabilities meant what they say, and how many answers."""
     scores, bins = _needed(report), report.reliability or []
-    figure.set_size_inches(5.6, 5)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    filled = [row for row in bins if row.answers]
-    places, width = [(row.low + row.high) / 2 for row in filled], 1 / len(bins)
-    above.bar(places, [row.accuracy or 0 for row in filled], width * 0.9, color=BLUE, label="found")
+    unit, width = "answers" if scores.several else "texts", 1 / len(bins)
+    few = [row for row in bins if 0 < row.answers < _FEW]
+    enough = [row for row in bins if row.answers >= _FEW]
+    for rows, colour, label in ((enough, BLUE, "found"), (few, GREY, f"found, fewer than {_FEW} {unit}")):
+        places = [(row.low + row.high) / 2 for row in rows]
+        if rows:
+            above.bar(places, [row.accuracy or 0 for row in rows], width * 0.9, color=colour, label=label)
+            below.bar(places, [row.answers for row in rows], width * 0.9, color=colour)
+    for row in few:  # bars too low to be read
+        below.annotate(
+            str(row.answers), ((row.low + row.high) / 2, row.answers), (0, 2), textcoords="offset points",
+            ha="center", fontsize=9, color=GREY,
+        )  # fmt: skip
     above.plot([0, 1], [0, 1], color=ORANGE, ls="--", label="if the probabilities were exact")
     above.set(ylabel="share of texts that have the label" if scores.several else "accuracy", xlim=(0, 1), ylim=(0, 1))
     above.set_title(f"Calibration error {report.calibration_error:.4f}")
-    below.bar(places, [row.answers for row in filled], width * 0.9, color=GREY)
-    below.set(ylabel="answers" if scores.several else "texts")
+    below.set(ylabel=unit)
     below.set_xlabel("probability of the label" if scores.several else "probability of the predicted class")
     _grid(above, below)
-    figure.legend(loc="outside lower center", ncols=2)
+    (line, *bars), names = above.get_legend_handles_labels()
+    figure.legend([*bars, line], [*names[1:], names[0]], loc="outside lower center", ncols=2)
 
 
 def _length_accuracy(figure: Figure, report: ScoredReport, history: History | None) -> None:
     """Accuracy of short and long texts, in groups of about as many, with intervals."""
     scores, bins = _needed(report), report.length_bins or []
-    figure.set_size_inches(7, 4.2)
     axes = figure.subplots()
     accuracy = np.array([row.accuracy for row in bins])
     # Rounding can put an end of the interval a hair beyond the share itself.
@@ -286,12 +292,12 @@ def _length_accuracy(figure: Figure, report: ScoredReport, history: History | No
     for place, row in enumerate(bins):
         axes.annotate(
             f"{row.texts:,}", (place, row.interval.low), (0, -4), textcoords="offset points",
-            ha="center", va="top", fontsize=8, color=GREY,
+            ha="center", va="top", fontsize=9, color=GREY,
         )  # fmt: skip
     names = [f"{row.low:,}–{row.high:,}" if row.low < row.high else f"{row.low:,}" for row in bins]
     axes.set_xticks(range(len(bins)), names, rotation=30, ha="right", rotation_mode="anchor")
     axes.set(xlabel=f"length in {scores.unit}", ylabel="all labels right" if scores.several else "accuracy")
-    axes.set_title("Accuracy by length: 95 % intervals, and the number of texts")
+    axes.set_title("Accuracy by length: 95 % intervals, numbers of texts")
     axes.margins(x=0.06, y=0.15)
     _grid(axes)
     axes.legend()
@@ -309,7 +315,6 @@ def _roc(figure: Figure, report: ScoredReport, history: History | None) -> None:
     if not scores.several and scores.classes == 2:
         defined = [1]
     shown = sorted(sorted(defined, key=lambda code: -int(scores.has(code).sum()))[:_CURVES])
-    figure.set_size_inches(5.6, 5)
     axes = figure.subplots()
     colours = [BLUE] if len(shown) == 1 else [colormaps["tab10"](number) for number in range(len(shown))]
     for code, colour in zip(shown, colours, strict=True):

@@ -24,6 +24,7 @@ from textnn.evaluation.metrics import (
     WrongPrediction,
     check_counts,
     check_rows,
+    class_codes,
     class_metrics,
     figures,
     plain_label,
@@ -154,9 +155,7 @@ class EvaluationReport(ScoredReport):
             If there are no rows, not as many of each, or the probabilities are not numbers from 0 to 1.
         """
         probabilities, counted = check_rows(classes, labels, probabilities, texts, lengths)
-        code: dict[Hashable, int] = {label: number for number, label in enumerate(classes)}
-        for label in labels:
-            code.setdefault(label, len(code))
+        code = class_codes(classes, labels)
         true = np.array([code[label] for label in labels], dtype=np.int32)
         predicted = probabilities.argmax(axis=1)
         confusion = np.zeros((len(code), len(code)), dtype=np.int64)
@@ -230,15 +229,6 @@ class EvaluationReport(ScoredReport):
             counts = [[f"{count:,}" for count in row] for row in self.confusion.tolist()]
             lines += ["", "confusion matrix (rows: true class, columns: predicted class)"]
             lines += table(["", *names], [[name, *row] for name, row in zip(names, counts, strict=True)])
-        return "\n".join(lines)
-
-    def __str__(self) -> str:
-        if not self.worst_errors:
-            return self.summary()
-        lines = [self.summary(), "", "the errors it was surest of"]
-        for error in self.worst_errors:
-            predicted, label = shorten(str(error.predicted)), shorten(str(error.label))
-            lines.append(f"  {error.probability:.3f} {predicted}, is {label}: {shorten(error.text)}")
         return "\n".join(lines)
 
 

@@ -6,14 +6,18 @@ report -> ``plots`` -> files;  report -> ``page`` -> HTML
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from textnn.evaluation.metrics import WrongPrediction, figures, plain_label
 from textnn.evaluation.scores import LengthBin, ReliabilityBin, Scores, calibration_error, mean_defined
+from textnn.evaluation.tables import shorten
+
+Report = TypeVar("Report", bound="ScoredReport")
 
 
 class ScoredReport:
@@ -56,6 +60,42 @@ class ScoredReport:
     def length_bins(self) -> list[LengthBin] | None:
         """The accuracy of short and of long texts."""
         return None if self.scores is None else self.scores.length_bins()
+
+    def with_lines(self: Report, lines: Sequence[int]) -> Report:
+        """Return the report with the line of the file beside each error: what a reader of the file looks for.
+
+        Parameters
+        ----------
+        lines
+            The line on which each of the texts begins, from 1, as :func:`textnn.text.read_corpus` tells them.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many as texts.
+        """
+        own = cast(Any, self)
+        if len(lines) != own.texts:
+            raise ValueError(f"lines: expected one for each of {own.texts:,} texts, got {len(lines):,}")
+        errors = [dataclasses.replace(error, line=lines[error.row]) for error in self.worst_errors]
+        return cast(Report, dataclasses.replace(own, worst_errors=errors))
+
+    def label_text(self, label: Any) -> str:
+        """Return what an error was given, or should have been, for a reader."""
+        return str(label) or "(empty)"
+
+    def summary(self) -> str:
+        """Return the figures without the errors' texts, as aligned tables."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        lines = [self.summary()]
+        if self.worst_errors:
+            lines += ["", "the errors it was surest of"]
+        for error in self.worst_errors:
+            predicted, label = (shorten(self.label_text(found)) for found in (error.predicted, error.label))
+            lines.append(f"  {error.probability:.3f} {predicted}, is {label}: {shorten(error.text)}")
+        return "\n".join(lines)
 
     def plot(
         self,

@@ -87,12 +87,7 @@ def make_app(classifier: SentimentClassifier, settings: Settings) -> FastAPI:
     app.add_middleware(Guard, settings=settings, metrics=metrics, state=state, paths=_PATHS)
     _add_error_forms(app)
 
-    @app.post(
-        "/predict",
-        summary="Classify texts",
-        responses={200: documents.PREDICTED, **documents.errors()},
-        openapi_extra=documents.PREDICT,
-    )
+    @app.post("/predict", **documents.predict(view))
     async def predict(request: Request) -> Response:
         state.arriving += 1
         try:
@@ -108,12 +103,7 @@ def make_app(classifier: SentimentClassifier, settings: Settings) -> FastAPI:
         found = view.predictions(texts, rows)
         return JSONResponse(found[0] if single else {"predictions": found})
 
-    @app.post(
-        "/explain",
-        summary="Say what each word of a text contributes",
-        responses={200: {"model": documents.Explanation}, **documents.errors()},
-        openapi_extra=documents.EXPLAIN,
-    )
+    @app.post("/explain", **documents.explain(view))
     async def explain(request: Request) -> Response:
         asked = await read(request, ExplainRequest, settings)
         check_texts([asked.text], settings, True)

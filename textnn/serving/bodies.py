@@ -22,7 +22,7 @@ class PredictRequest(BaseModel):
     """One text, or several."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
-    text: Annotated[str | None, Field(description="A text.", examples=["物流很快，包装完好"])] = None
+    text: Annotated[str | None, Field(description="A text.")] = None
     texts: Annotated[list[str] | None, Field(description="Several texts, in the place of one.")] = None
 
     @model_validator(mode="after")
@@ -36,7 +36,7 @@ class ExplainRequest(BaseModel):
     """A text, and of which class to explain the probability."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
-    text: Annotated[str, Field(description="A text.", examples=["物流很快，包装完好"])]
+    text: Annotated[str, Field(description="A text.")]
     label: Annotated[Any, Field(description="A class of the model; by default the predicted one.")] = None
     method: Annotated[
         str, Field(description="By what method; 'auto' takes the one that suits the model.", max_length=40)
@@ -79,7 +79,7 @@ async def _read_bytes(request: Request, settings: Settings) -> bytes:
         413, "body_too_large", f"Expected a body of at most {largest:,} bytes; this one is larger."
     )
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and (len(declared) > 18 or int(declared) > largest):
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > largest):
         raise too_large
     body = bytearray()
     with anyio.move_on_after(settings.timeout):

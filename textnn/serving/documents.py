@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
 from textnn.serving.bodies import ExplainRequest, PredictRequest
+
+if TYPE_CHECKING:
+    from textnn.serving.views import ModelView
 
 DESCRIPTION = """Classifies texts. Errors have one form: `{"error": {"code", "message", "field"?}}`, where `code` is for
 programs and `message` for people."""
@@ -92,6 +95,7 @@ class Facts(BaseModel):
     vocabulary: int
     parameters: int
     training_texts: int
+    examples: list[str] = Field(description="Texts to try it on; none where its classes do not tell what it is for.")
     textnn: str
     limits: dict[str, Any]
 
@@ -147,33 +151,53 @@ def errors() -> dict[int | str, dict[str, Any]]:
     }
 
 
-def body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
-    """Return the description of a body."""
-    shown = {name: {"summary": name, "value": value} for name, value in examples.items()}
-    content = {"application/json": {"schema": model.model_json_schema(), "examples": shown}}
+def predict(view: ModelView) -> dict[str, Any]:
+    """Return what is said of ``POST /predict``, with texts and classes that the model knows."""
+    texts, classes = _texts(view), _classes(view)
+    shares = (0.984, 0.016)[: len(classes)]
+    bars = [{"label": label, "probability": share} for label, share in zip(classes, shares, strict=True)]
+    found = {"labels": classes[:1]} if view.several else bars[0]
+    one = {**found, "probabilities": bars}
+    answers = _examples({"one text": one, "several texts": {"predictions": [one, one]}})
+    return {
+        "summary": "Classify texts",
+        "responses": {
+            200: {
+                "model": Prediction | Predictions,
+                "description": "The prediction of `text`, or those of `texts`.",
+                "content": {"application/json": answers},
+            },
+            **errors(),
+        },
+        "openapi_extra": _body(PredictRequest, {"one text": {"text": texts[0]}, "several texts": {"texts": texts}}),
+    }
+
+
+def explain(view: ModelView) -> dict[str, Any]:
+    """Return what is said of ``POST /explain``, with a text and a class that the model knows."""
+    text, label = _texts(view)[0], _classes(view)[-1]
+    asked = {"the predicted class": {"text": text}, "a certain class": {"text": text, "label": label}}
+    return {
+        "summary": "Say what each word of a text contributes",
+        "responses": {200: {"model": Explanation}, **errors()},
+        "openapi_extra": _body(ExplainRequest, asked),
+    }
+
+
+def _texts(view: ModelView) -> list[str]:
+    return view.examples[:2] or ["A text.", "Another text."]
+
+
+def _classes(view: ModelView) -> list[Any]:
+    """Return two classes or the only one, without halves of surrogate pairs, which could not be sent."""
+    labels = view.classes[:2]
+    return [label.encode("utf-8", "replace").decode() if isinstance(label, str) else label for label in labels]
+
+
+def _examples(values: dict[str, Any]) -> dict[str, Any]:
+    return {"examples": {name: {"summary": name, "value": value} for name, value in values.items()}}
+
+
+def _body(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": model.model_json_schema(), **_examples(values)}}
     return {"requestBody": {"required": True, "content": content}}
-
-
-PREDICT = body(
-    PredictRequest,
-    {"one text": {"text": "物流很快，包装完好"}, "several texts": {"texts": ["物流很快，包装完好", "用了两天就坏了"]}},
-)
-EXPLAIN = body(
-    ExplainRequest,
-    {"the predicted class": {"text": "房间很干净"}, "another class": {"text": "房间很干净", "label": "negative"}},
-)
-_BARS = [{"label": "negative", "probability": 0.016}, {"label": "positive", "probability": 0.984}]
-ONE = {"label": "positive", "probability": 0.984, "probabilities": _BARS}
-PREDICTED: dict[str, Any] = {
-    "model": Prediction | Predictions,
-    "description": "The prediction of `text`, or those of `texts`.",
-    "content": {
-        "application/json": {
-            "examples": {
-                "one text": {"value": ONE},
-                "several texts": {"value": {"predictions": [ONE]}},
-                "several labels a text": {"value": {"labels": ["price"], "probabilities": _BARS}},
-            }
-        }
-    },
-}

@@ -16,6 +16,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from textnn.reading import escape_controls
+
 log = logging.getLogger("textnn.serving")
 
 
@@ -49,10 +51,10 @@ class ServingError(Exception):
         self.retry_after = retry_after
 
     def response(self) -> Response:
-        """Return the answer."""
-        content = {"code": self.code, "message": self.message}
+        """Return the answer. What a client has sent comes back in it without what a terminal obeys."""
+        content = {"code": self.code, "message": escape_controls(self.message)}
         if self.field is not None:
-            content["field"] = self.field
+            content["field"] = escape_controls(self.field)
         headers = {}
         if self.retry_after is not None:
             headers["Retry-After"] = str(max(1, round(self.retry_after + 0.5)))

@@ -15,6 +15,7 @@ from textnn.evaluation.report import plain_label
 from textnn.explanation.explain import AUTO
 from textnn.explanation.methods import EXACT, METHODS
 from textnn.serving.errors import ServingError
+from textnn.serving.examples import find_examples
 from textnn.serving.settings import Settings
 from textnn.version import __version__
 
@@ -31,12 +32,24 @@ class ModelView:
     ----------
     classifier
         The classifier.
+
+    Attributes
+    ----------
+    classes
+        Its classes, as JSON knows them.
+    several
+        Whether a text may have several.
+    examples
+        Texts to try it on; there may be none.
     """
 
     def __init__(self, classifier: SentimentClassifier) -> None:
         self._classifier = classifier
         self._classes: list[Any] = classifier.classes_.tolist()
-        self._plain = [json_label(label) for label in self._classes]
+        self.classes = [json_label(label) for label in self._classes]
+        self.several: bool = classifier.multilabel_
+        self._tokenizer = {name: str(classifier.tokenizer_.config().get(name, "")) for name in ("kind", "version")}
+        self.examples = find_examples(self.classes, self._tokenizer["kind"])
         self._thresholds = classifier.thresholds_
         self._methods = _find_methods(classifier)
 
@@ -47,13 +60,14 @@ class ModelView:
         return {
             "title": settings.title,
             "architecture": classifier.architecture,
-            "classes": self._plain,
-            "multilabel": classifier.multilabel_,
+            "classes": self.classes,
+            "multilabel": self.several,
             "thresholds": thresholds,
-            "tokenizer": {name: str(classifier.tokenizer_.config().get(name, "")) for name in ("kind", "version")},
+            "tokenizer": self._tokenizer,
             "vocabulary": len(classifier.vocabulary_),
             "parameters": sum(parameter.numel() for parameter in classifier.model_.parameters()),
             "training_texts": classifier.n_texts_,
+            "examples": self.examples,
             "textnn": __version__,
             "limits": {name: getattr(settings, name) for name in ("max_text", "max_texts", "max_body", "rate_limit")},
         }
@@ -74,16 +88,16 @@ class ModelView:
     def _prediction(self, row: Table | None) -> dict[str, Any]:
         numbers = None if row is None else row.tolist()
         all_of_them = numbers and [
-            {"label": label, "probability": number} for label, number in zip(self._plain, numbers, strict=True)
+            {"label": label, "probability": number} for label, number in zip(self.classes, numbers, strict=True)
         ]
         if self._thresholds is not None:
             chosen = None if row is None else (row >= self._thresholds).tolist()
-            labels = chosen and [label for label, reached in zip(self._plain, chosen, strict=True) if reached]
+            labels = chosen and [label for label, reached in zip(self.classes, chosen, strict=True) if reached]
             return {"labels": labels, "probabilities": all_of_them}
         if row is None or numbers is None:
             return {"label": None, "probability": None, "probabilities": None}
         best = int(row.argmax())
-        return {"label": self._plain[best], "probability": numbers[best], "probabilities": all_of_them}
+        return {"label": self.classes[best], "probability": numbers[best], "probabilities": all_of_them}
 
     def find_label(self, wanted: Any) -> Any:
         """Return the class that a client means: by value and type, or else by its text.
@@ -93,13 +107,13 @@ class ModelView:
         ServingError
             If there is none, or several are written like that.
         """
-        for label, plain in zip(self._classes, self._plain, strict=True):
+        for label, plain in zip(self._classes, self.classes, strict=True):
             if type(plain) is type(wanted) and plain == wanted:
                 return label
         alike = [label for label in self._classes if isinstance(wanted, str) and str(label) == wanted]
         if len(alike) == 1:
             return alike[0]
-        known = ", ".join(map(repr, self._plain[:20]))
+        known = ", ".join(map(repr, self.classes[:20]))
         raise ServingError(422, "unknown_label", f"label: expected one of the classes {known}.", "label")
 
     def find_method(self, wanted: str, text: str, settings: Settings) -> str:

@@ -1,6 +1,6 @@
 // The page: a text goes out to /predict and /explain, what comes back is shown. Data reaches the page as text only
 // (textContent), never as HTML.
-import { language, samples, say } from "./words.js";
+import { language, say } from "./words.js";
 
 const PAUSE = 350; // milliseconds without a key before a text is sent
 const PATIENCE = 35000;
@@ -196,20 +196,26 @@ function edited() {
   else if (live.checked) timer = setTimeout(classify, PAUSE);
 }
 
-async function begin() {
-  document.documentElement.lang = language;
-  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
-  for (const sample of samples) {
-    const button = make("button", sample);
+function offer(examples) {
+  if (!examples.length) return;
+  for (const example of examples) {
+    const button = make("button", example);
     button.type = "button";
     button.lang = "zh-CN";
     button.addEventListener("click", () => {
-      field.value = sample;
+      field.value = example;
       edited();
       classify();
     });
     find("examples").append(button);
   }
+  find("try").hidden = false;
+  find("empty-more").textContent = say("emptyExamples");
+}
+
+async function begin() {
+  document.documentElement.lang = language;
+  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     classify();
@@ -227,6 +233,7 @@ async function begin() {
     const texts = model.training_texts.toLocaleString(language);
     find("facts").textContent = say("facts", { ...model, texts, tokenizer: model.tokenizer.kind });
     showLength();
+    offer(model.examples);
   } catch (error) {
     showMessage(error.message);
   }

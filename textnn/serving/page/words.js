@@ -7,7 +7,8 @@ const en = {
   shortcut: "Ctrl+Enter",
   examples: "Try:",
   empty: "Nothing to show yet",
-  emptyMore: "Type a review above, or choose an example.",
+  emptyMore: "Type a text above.",
+  emptyExamples: "Type a text above, or choose an example.",
   verdict: "The model says",
   none: "none of the labels",
   classes: "How probable each class is",
@@ -30,7 +31,6 @@ const en = {
   long: "The text is too long: at most {most} characters.",
   failed: "The server could not answer: {reason}",
   strange: "The server gave an answer that this page does not understand.",
-  samples: ["房间很干净，服务也很热情，下次还来", "物流太慢了，包装也破了，很失望", "书还可以，就是价格有点贵", "质量很差，用了两天就坏了"],
 };
 const zh = {
   ask: "输入要分类的文本",
@@ -40,7 +40,8 @@ const zh = {
   shortcut: "Ctrl+Enter",
   examples: "示例：",
   empty: "还没有结果",
-  emptyMore: "在上面输入一条评论，或点一个示例。",
+  emptyMore: "在上面输入一段文本。",
+  emptyExamples: "在上面输入一段文本，或点一个示例。",
   verdict: "模型的判断",
   none: "没有符合的标签",
   classes: "各类别的概率",
@@ -63,12 +64,10 @@ const zh = {
   long: "文本太长：最多 {most} 字。",
   failed: "服务器无法回答：{reason}",
   strange: "服务器的回答无法识别。",
-  samples: en.samples,
 };
 
 const chinese = (navigator.languages?.[0] ?? navigator.language ?? "").toLowerCase().startsWith("zh");
 export const language = chinese ? "zh-CN" : "en";
-export const samples = (chinese ? zh : en).samples;
 
 export function say(word, values = {}) {
   return (chinese ? zh : en)[word].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));

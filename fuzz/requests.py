@@ -1,0 +1,177 @@
+"""Requests to a served model within this process, without a socket: all that a client can send.
+
+    bytes -> method, path, headers, chunks of a body (``mutation``) -> the application -> an answer, which is checked
+
+An ASGI server would refuse some of these heads before the application sees them; others may let them through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from fuzz import seeds
+from fuzz.mutation import TOKENS, Entropy, damage_bytes, damage_value, write_json
+
+App = Any
+
+PATHS = ("/predict", "/predict", "/predict", "/explain", "/explain", "/", "/model", "/openapi.json", "/static/page.js")
+METHODS = (*["POST"] * 12, "GET", "HEAD", "PUT", "post", "\x1b[2J", "")
+KINDS = (
+    *[b"application/json"] * 8,
+    b"application/json; charset=utf-8",
+    b"application/x+json",
+    b"text/plain",
+    b"",
+    b"\xff",
+)
+BODIES: tuple[Any, ...] = (
+    {"text": "很 好"},
+    {"texts": ["很 好", "", "x 😀 <script>", "差 " * 40]},
+    {"text": "好 差", "label": "pos", "method": "auto"},
+    {"text": "好", "label": "a", "method": "integrated gradients"},
+    {"text": " "},
+    {},
+)
+LIMITS = {"max_text": 200, "max_texts": 8, "max_body": 3000, "max_explained": 50}
+STATUSES = frozenset({200, 400, 404, 405, 413, 415, 422})
+PATIENCE = 20.0
+
+
+class RefusedError(ValueError):
+    """The application has refused a request, as it documents; the message is what the client is told."""
+
+
+@functools.cache
+def _served() -> tuple[asyncio.AbstractEventLoop, list[App]]:
+    """Return a loop, and applications: with one label a text, and with several."""
+    from textnn.classifier import SentimentClassifier
+    from textnn.serving import Settings, create_app
+
+    apps = []
+    for model in (seeds.models()[0], seeds.models()[4]):
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name, content in model.items():
+                (Path(folder) / name).write_bytes(content)
+            apps.append(create_app(SentimentClassifier.load(folder), Settings(rate_limit="0", **LIMITS)))
+    return asyncio.new_event_loop(), apps
+
+
+def send_request(data: bytes) -> None:
+    """Send a request; what is answered has the form that is documented, and fits what was asked."""
+    entropy = Entropy(data)
+    loop, apps = _served()
+    app = entropy.choice(apps)
+    body = _body(entropy)
+    path, method = entropy.choice(PATHS), entropy.choice(METHODS)
+    if entropy.below(16) == 1:
+        path = damage_bytes(path.encode(), entropy).decode("latin-1")
+    headers = [(b"content-type", entropy.choice(KINDS)), (b"content-length", str(len(body)).encode())]
+    for _ in range(entropy.below(4) if entropy.below(4) == 1 else 0):
+        place = entropy.below(len(headers))
+        name, value = headers[place]
+        headers[place] = (
+            entropy.choice([name, b"host", b"x-forwarded-for", b"if-none-match"]),
+            damage_bytes(value, entropy),
+        )
+        headers.append(entropy.choice([(b"content-length", b"9" * 30), (b"content-length", b"\xb2"), headers[place]]))
+    gone = entropy.below(32) == 1
+    answer = loop.run_until_complete(_exchange(app, method, path, headers, _chunks(body, entropy), gone))
+    if not answer:
+        assert gone, "there was no answer"
+        return
+    _check(answer, path, body)
+
+
+def _body(entropy: Entropy) -> bytes:
+    value = entropy.choice(BODIES)
+    for _ in range(entropy.below(3)):
+        value = damage_value(value, entropy)
+    kind = entropy.below(4)
+    if kind == 0:
+        return (
+            json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+            if entropy.below(2)
+            else entropy.rest()
+        )
+    content = write_json(value, entropy)
+    return damage_bytes(content, entropy) if kind == 1 else content
+
+
+def _chunks(body: bytes, entropy: Entropy) -> list[bytes]:
+    """Return a body in one to four parts, some of which may be empty."""
+    ends = sorted(entropy.below(len(body) + 1) for _ in range(entropy.below(4)))
+    return [body[begin:end] for begin, end in zip([0, *ends], [*ends, len(body)], strict=True)]
+
+
+async def _exchange(
+    app: App, method: str, path: str, headers: list[tuple[bytes, bytes]], chunks: list[bytes], gone: bool
+) -> list[dict[str, Any]]:
+    """Return the messages of the answer; a client that goes away does so before its last chunk."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode("utf-8"),
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+    coming = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    coming[-1] = {"type": "http.disconnect"} if gone else {**coming[-1], "more_body": False}
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if not coming:
+            await asyncio.get_running_loop().create_future()  # nothing more comes
+        return coming.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await asyncio.wait_for(app(scope, receive, send), PATIENCE)
+    return sent
+
+
+def _check(answer: list[dict[str, Any]], path: str, body: bytes) -> None:
+    start, *parts = answer
+    assert start["type"] == "http.response.start", start
+    assert [part.get("more_body", False) for part in parts] == [True] * (len(parts) - 1) + [False], (
+        "no end of the answer"
+    )
+    content, status = b"".join(part.get("body", b"") for part in parts), start["status"]
+    assert status in STATUSES or (status, path[:1]) == (304, "/"), f"the status {status}"
+    assert b"content-security-policy" in dict(start["headers"]), start
+    if status >= 400:
+        error = json.loads(content)["error"] if content else {"code": "none", "message": f"the status {status}"}
+        assert {"code", "message"} <= set(error) <= {"code", "message", "field"}, error
+        raise RefusedError(error["message"])
+    if path not in ("/predict", "/explain") or not content:
+        return
+    asked, found = json.loads(body), json.loads(content)
+    if path == "/explain":
+        letters = asked["text"]
+        assert all(0 <= token["start"] <= token["end"] <= len(letters) for token in found["tokens"]), found
+        return
+    texts = asked["texts"] if "predictions" in found else [asked["text"]]
+    for text, one in zip(texts, found.get("predictions", [found]), strict=True):
+        rows = one["probabilities"]
+        assert (rows is None) == (not text.strip()), one
+        assert rows is None or all(0 <= row["probability"] <= 1 for row in rows), one
+
+
+def beginnings() -> list[bytes]:
+    """Return inputs to begin with: each body as it is, then what readers stumble over in its place."""
+    plain = [bytes([model, body, 0, 3, 3, path]) for model in (0, 1) for body in range(len(BODIES)) for path in (0, 3)]
+    return [*plain, *(bytes([0, 0, 0, 0, 1]) + token for token in TOKENS)]
