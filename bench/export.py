@@ -2,8 +2,9 @@
 
     python -m bench.export MODEL [--data FILE] [--texts N] [--seconds S] [--page]
 
-From ids to probabilities, without the tokenizer, which is the same for all: textnn on flat batches, the programs on
-batches of similar length, padded. All in turn, call by call, in one process. Nothing else may run on the machine.
+From ids to probabilities, without the tokenizer, which is the same for all: textnn on flat batches, the programs, with
+tables and without, on batches of similar length, padded. All in turn, call by call, in one process. Nothing else may
+run on the machine.
 """
 
 from __future__ import annotations
@@ -19,16 +20,22 @@ import torch
 from torch import Tensor
 
 from textnn import SentimentClassifier
-from textnn.export import FORMATS
-from textnn.files import atomic_text
+from textnn.export import FORMATS, export_classifier
 from textnn.text import RaggedDataset
 
 from .harness import Effort, Row, compare, console, machine
+from .report import DOCS, write_part
 from .tokenizers import read_texts, two
 
-PAGE = Path(__file__).parent.parent / "docs" / "export.md"
-BEGIN, END = "<!-- bench/export.py -->", "<!-- end -->"
+PAGE = DOCS / "export.md"
 SIZES = (1, 32, 256)
+PEERS = {
+    "onnxruntime": ("onnx", True),
+    "torch.export": ("torch", True),
+    "onnxruntime, no tables": ("onnx", False),
+    "torch.export, no tables": ("torch", False),
+}
+"""Format of the program, and whether it has tables."""
 
 Padded = tuple[np.ndarray, ...]
 
@@ -44,19 +51,16 @@ def pad(data: RaggedDataset, rows: Tensor) -> Padded:
     return tuple(arrays)
 
 
-def programs(directory: Path) -> dict[str, Callable[[Padded], Tensor]]:
-    """Return what runs each exported program on a padded batch."""
+def program(file: Path) -> Callable[[Padded], Tensor]:
+    """Return what runs an exported program on a padded batch."""
+    if file.name == FORMATS["torch"]:
+        module = torch.export.load(file).module()
+        return lambda batch: module(*map(torch.from_numpy, batch))[1]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(str(directory / "onnx" / FORMATS["onnx"]), options)
+    session = onnxruntime.InferenceSession(str(file), options)
     names = [one.name for one in session.get_inputs()]
-    module = torch.export.load(directory / "torch" / FORMATS["torch"]).module()
-    return {
-        "onnxruntime": lambda batch: torch.from_numpy(
-            session.run(["probabilities"], dict(zip(names, batch, strict=True)))[0]
-        ),
-        "torch.export": lambda batch: module(*map(torch.from_numpy, batch))[1],
-    }
+    return lambda batch: torch.from_numpy(session.run(["probabilities"], dict(zip(names, batch, strict=True)))[0])
 
 
 @torch.no_grad()
@@ -65,10 +69,15 @@ def rows(classifier: SentimentClassifier, texts: list[str], effort: Effort) -> l
     data = classifier._predictor.encoder(texts)
     network, found = classifier._predictor._network(), []
     order = data.lengths.argsort(stable=True)
-    with tempfile.TemporaryDirectory() as name:
-        for kind in FORMATS:
-            classifier.export(kind, Path(name) / kind)
-        runs = programs(Path(name))
+    runs, sizes = {}, {}
+    for peer, (kind, tables) in PEERS.items():
+        with tempfile.TemporaryDirectory() as directory:
+            export_classifier(classifier, kind, directory, tables)
+            file = Path(directory) / FORMATS[kind]
+            runs[peer], sizes[peer] = (
+                program(file),
+                sum(one.stat().st_size for one in file.parent.glob(f"{file.name}*")),
+            )
     for size in SIZES:
         parts = order.split(size)[:: max(1, len(order) // size // 8)]
         flat, padded = [data.batch(part).inputs for part in parts], [pad(data, part) for part in parts]
@@ -82,7 +91,7 @@ def rows(classifier: SentimentClassifier, texts: list[str], effort: Effort) -> l
             for peer, run in runs.items()
         }
         row = compare(classifier.model_.name, f"batches of {size}", ours, peers, effort)
-        row.extra["texts"] = sum(map(len, parts))
+        row.extra = {"texts": sum(map(len, parts)), **sizes}
         found.append(row)
     return found
 
@@ -90,16 +99,18 @@ def rows(classifier: SentimentClassifier, texts: list[str], effort: Effort) -> l
 def table(found: list[Row]) -> str:
     """Return Markdown."""
     peers = list(found[0].peers)
-    lines = [f"| {found[0].group}, µs a text | textnn | {' | '.join(peers)} | ratio to the faster |"]
+    lines = [f"| {found[0].group}, µs a text | textnn | {' | '.join(peers)} | ratio to the fastest |"]
     lines += ["| --- |" + " ---: |" * (len(peers) + 2)]
     for row in found:
         times = [two(1e3 * ms / row.extra["texts"]) for ms in (row.ours, *row.peers.values())]
         lines.append(f"| {row.case} | {' | '.join(times)} | {row.ratio:.1f} |")
+    megabytes = [f"{found[0].extra[peer] / 1e6:,.0f}" for peer in peers]
+    lines.append(f"| program, MB | | {' | '.join(megabytes)} | |")
     about = machine()
     difference = max(row.difference for row in found)
     lines += [
         "",
-        f"From ids to probabilities; medians. {about['CPU']}, threads: {about['threads']}, torch {about['torch']}, ",
+        f"From ids to probabilities; medians. {about['CPU']}, threads: {about['threads']}, torch {about['torch']},",
         f"onnxruntime {onnxruntime.__version__}. Largest difference of a probability: {difference:.0e}.",
     ]
     return "\n".join(lines)
@@ -117,12 +128,7 @@ def run() -> None:
     text = table(rows(classifier, read_texts(options.data)[: options.texts], Effort(seconds=options.seconds)))
     console.print(text)
     if options.page:
-        before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not (begin and end):
-            raise SystemExit(f"{PAGE}: expected the lines {BEGIN} and {END}")
-        with atomic_text(PAGE) as file:
-            file.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
+        write_part(PAGE, "bench/export.py", text)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,15 @@ def export(
     format: Annotated[  # noqa: A002
         str, typer.Option("--format", "-f", metavar="NAME", help="onnx, or torch for a program of torch.export.")
     ] = "onnx",
+    tables: Annotated[
+        bool | None,
+        typer.Option(
+            "--tables/--no-tables",
+            help="Tables in the place of convolutions: a larger file, several times as quick. Default: where a table "
+            "takes 256 MB at most.",
+            show_default=False,
+        ),
+    ] = None,
     tokenizer: TokenizerName = None,
     quiet: Quiet = False,
 ) -> None:
@@ -30,10 +39,10 @@ def export(
     [bold]Examples[/]
 
       textnn export model/ -o exported/
-      textnn export model/ -o exported/ --format torch
+      textnn export model/ -o exported/ --format torch --no-tables
       python exported/predict.py "房间很干净"
     """
-    from textnn.export.package import check_format, check_target
+    from textnn.export.package import check_format, check_target, export_classifier
 
     with option_errors(format="--format", path="--output"):
         check_format(format)
@@ -41,7 +50,7 @@ def export(
     classifier = load_model(model, tokenizer, frozen=False)
     try:
         with write_errors(output), option_errors(format="--format", path="--output"):
-            classifier.export(format, output)
+            export_classifier(classifier, format, output, tables)
     except ImportError as error:
         raise RunError(str(error)) from error
     note(f"exported to {output}; its README.md says how to use it", quiet)

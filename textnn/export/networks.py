@@ -8,6 +8,7 @@ An architecture has one function here, which does what its ``forward`` does on f
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,12 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from textnn.export.plain import max_mean_pool, to_torch_nn
+from textnn.export.plain import FrozenTextConv, max_mean_pool, to_torch_nn
+from textnn.layers import EmbeddingTextConv
+from textnn.layers.text_conv import kernel_weights
 from textnn.models import PAD, Ensemble, TextModel
 from textnn.models.convolution import TextCNN
 from textnn.models.recurrent import LectureLSTM, PooledBiLSTM, PooledLSTM
 from textnn.models.wide import PACE, WideTextCNN
 from textnn.training.objectives import Multilabel, Objective, Sigmoid
+
+LARGEST_TABLE = 1 << 28
+"""Bytes of a table that is exported without being asked for."""
 
 
 def _lecture_lstm(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -68,6 +74,9 @@ class PlainNetwork(nn.Module):
     ----------
     model : TextModel
         A network, or an ensemble; it stays as it is. Members of an ensemble of ``"wide-textcnn"`` become one network.
+    tables : bool or None, default=False
+        Whether sums of rows of a table take the place of convolutions; None: where a table takes
+        :data:`LARGEST_TABLE` bytes at most.
 
     Raises
     ------
@@ -75,18 +84,18 @@ class PlainNetwork(nn.Module):
         If its architecture has no such form.
     """
 
-    def __init__(self, model: TextModel) -> None:
+    def __init__(self, model: TextModel, tables: bool | None = False) -> None:
         super().__init__()
-        members = list(model.members) if isinstance(model, Ensemble) else [model]
+        members = model.networks if isinstance(model, Ensemble) else [model]
         kind = type(members[0])
         if kind not in _FORWARD:
             known = ", ".join(repr(architecture.name) for architecture in _FORWARD)
             raise ValueError(f"model: only the architectures {known} can be exported, got {model.name!r}")
         self._forward = _FORWARD[kind]
         if kind is WideTextCNN and len(members) > 1:
-            self.members = nn.ModuleList([_merge_wide(members)])  # type: ignore[arg-type]
+            self.members = nn.ModuleList([_merge_wide(members, tables)])  # type: ignore[arg-type]
         else:
-            self.members = nn.ModuleList(to_torch_nn(member) for member in members)
+            self.members = nn.ModuleList(to_torch_nn(_freeze(member, tables)) for member in members)
         self.eval()
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -99,11 +108,27 @@ class PlainNetwork(nn.Module):
         return logits[0] if len(logits) == 1 else torch.stack(logits).mean(dim=0)
 
 
+def _freeze(model: TextModel, tables: bool | None) -> TextModel:
+    """Return a copy in which tables stand in the place of convolutions, of those that are wanted."""
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in model.parameters()}
+    for part in model.modules():
+        if isinstance(part, EmbeddingTextConv) and (_table_bytes(part) <= LARGEST_TABLE if tables is None else tables):
+            memo[id(part)] = part.freeze()
+    return copy.deepcopy(model, memo)
+
+
+def _table_bytes(layer: EmbeddingTextConv) -> int:
+    kernels = sum(weight[:, 0].numel() for weight in kernel_weights(layer.convs)[0])
+    return layer.num_embeddings * kernels * layer.weight.element_size()
+
+
 @torch.no_grad()
-def _merge_wide(members: Sequence[WideTextCNN]) -> nn.Module:
+def _merge_wide(members: Sequence[WideTextCNN], tables: bool | None) -> nn.Module:
     """Return one network with the mean of the members' logits; the channels of each read its own vectors only."""
-    merged = to_torch_nn(WideTextCNN.merge(members))
+    merged = to_torch_nn(_freeze(WideTextCNN.merge(members), tables))
     for part in ("words", "characters"):
+        if isinstance(getattr(merged, part), FrozenTextConv):
+            continue
         convs = getattr(merged, part).convs
         for size, wide in enumerate(convs):
             own = [getattr(member, part).convs[size] for member in members]
@@ -126,6 +151,8 @@ class ExportedNetwork(nn.Module):
         Says what probabilities are.
     temperature : float
         What logits are divided by before.
+    tables : bool or None
+        As for :class:`PlainNetwork`.
 
     Raises
     ------
@@ -133,9 +160,9 @@ class ExportedNetwork(nn.Module):
         As :class:`PlainNetwork` does.
     """
 
-    def __init__(self, model: TextModel, objective: Objective, temperature: float) -> None:
+    def __init__(self, model: TextModel, objective: Objective, temperature: float, tables: bool | None) -> None:
         super().__init__()
-        self.network = PlainNetwork(model)
+        self.network = PlainNetwork(model, tables)
         self._sigmoid, self._several = isinstance(objective, Sigmoid), isinstance(objective, Multilabel)
         self._temperature = temperature
         self.eval()

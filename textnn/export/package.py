@@ -49,16 +49,39 @@ OUTPUTS = ("logits", "probabilities")
 FORMAT, FORMAT_VERSION = "textnn-export", 1
 
 
-def export_classifier(classifier: FittedMixin, format: str, path: str | os.PathLike[str]) -> None:  # noqa: A002
-    """Export a fitted classifier; see :meth:`textnn.SentimentClassifier.export`."""
+def export_classifier(
+    classifier: FittedMixin,
+    format: str,  # noqa: A002
+    path: str | os.PathLike[str],
+    tables: bool | None = None,
+) -> None:
+    """Export a fitted classifier; see :meth:`textnn.SentimentClassifier.export`.
+
+    Parameters
+    ----------
+    classifier, format, path
+        As there.
+    tables : bool, optional
+        Whether the program has, in the place of convolutions, tables of the products of tokens and kernels, which make
+        it larger and several times as quick; without it, where a table takes 256 MB at most. LSTMs have none.
+
+    Raises
+    ------
+    TypeError
+        If ``tables`` is something else.
+    ValueError, ImportError, OSError
+        As there.
+    """
     check_format(format)
+    if tables is not None and not isinstance(tables, bool):
+        raise TypeError(f"tables: expected True, False or None, got {type(tables).__name__} {tables!r}")
     target = check_target(path)
     if format == "onnx":
         onnx.check_packages()
     model = classifier.model_
     if next(model.parameters()).device.type != "cpu":
         model = copy.deepcopy(model).cpu()
-    network = ExportedNetwork(model, classifier.objective, classifier.temperature_)
+    network = ExportedNetwork(model, classifier.objective, classifier.temperature_, tables)
     labels = labels_to_json(classifier.classes_)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

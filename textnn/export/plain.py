@@ -2,18 +2,21 @@
 
     ids [B, L], lengths [B] -> Embedding -> Conv1d, activation, maximum of the windows inside    (EmbeddingTextConv)
                                          -> nn.LSTM, each sequence to its own end                (EmbeddingLSTM)
+                            -> rows of a table, added up to windows -> maximum, activation       (FrozenTextConv)
                             -> hash by int64 arithmetic -> rows of a table, added up             (NgramBag)
 
-Each class derives from a layer of textnn's, or stands where one stood, and has its parameters under the same names:
-:func:`to_torch_nn` changes nothing but classes. They are written for exporting: shapes may change from call to call,
-nothing depends on data in Python, padding never counts. Flat batches have no such form, so they are refused.
+Each class but that of tables derives from a layer of textnn's, or stands where one stood, and has its parameters under
+the same names: :func:`to_torch_nn` changes nothing but classes. They are written for exporting: shapes may change from
+call to call, nothing depends on data in Python, padding never counts. Flat batches have no such form, so they are
+refused.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +28,8 @@ from textnn.export.recurrence import States, run_lstm
 M = TypeVar("M", bound=nn.Module)
 
 _ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "identity": lambda x: x}
+
+_INT64, _UINT64 = 7, 13  # as ONNX numbers its types
 
 
 class LSTM(nn.LSTM):
@@ -77,6 +82,67 @@ class EmbeddingTextConv(layers.EmbeddingTextConv):
         return convolve(F.embedding(ids, self.weight), lengths, self.convs, self.padding, self.activation)
 
 
+class FrozenTextConv(nn.Module):
+    """:class:`textnn.layers.FrozenTextConv` by ``F.embedding_bag``; in ONNX by a ``Gather`` for each tap, and sums.
+
+    Two more tokens stand behind the V of the layer: one of zeros, V, for what a kernel reads around a sentence, and one
+    of -inf, V + 1, for what no window may reach. A window that does is never the maximum, so that no mask has to pass
+    over the sums.
+
+    Parameters
+    ----------
+    layer : textnn.layers.FrozenTextConv
+        With all rows in its table, which is of floating-point numbers.
+
+    Notes
+    -----
+    Buffers: ``table`` [(V + 2) * sum of K, C], the taps of a token one below the other; ``bias`` [S * C].
+    """
+
+    def __init__(self, layer: layers.FrozenTextConv) -> None:
+        super().__init__()
+        self.num_embeddings, self.kernel_sizes = layer.num_embeddings, layer.kernel_sizes
+        self.padding, self.activation = layer.padding, layer.activation
+        table = layer.table[:, :, : layer.bias.shape[1]]
+        zeros = table.new_zeros(1, *table.shape[1:])
+        self.register_buffer("table", torch.cat([table, zeros, zeros - float("inf")]).flatten(0, 1))
+        self.register_buffer("bias", layer.bias.flatten())
+
+    table: Tensor
+    bias: Tensor
+
+    def forward(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+        """Look up ids [B, L] -> [B, C * len(kernel_sizes)]; ValueError if ``offsets`` are given."""
+        _check_padded(offsets)
+        if ids.shape[1] == 0:
+            ids = F.pad(ids, (0, 1))  # no token at all makes a window too
+            lengths = ids.new_zeros(ids.shape[0])
+        L, taps, most, same = ids.shape[1], sum(self.kernel_sizes), max(self.kernel_sizes), self.padding == "same"
+        zeros, outside = self.num_embeddings * taps, (self.num_embeddings + 1) * taps  # where these tokens' rows begin
+        ends = (ids.new_full((ids.shape[0],), L) if lengths is None else lengths)[:, None]
+        rows = torch.where(torch.arange(L, device=ids.device) < ends, ids.long() * taps, zeros)
+        before = (most - 1) // 2 if same else 0  # in front of a sentence, for all sizes
+        rows = F.pad(rows, (before, most - 1 - before), value=zeros)  # [B, L + most - 1]
+        at = torch.arange(L + most - 1, device=ids.device)
+        tops, tap = [], 0
+        for K in self.kernel_sizes:
+            first = before - (K - 1) // 2 if same else 0
+            windows = (ends if same else ends - (K - 1)).clamp(min=1)
+            own = torch.where(at < windows + (first + K - 1), rows, outside)
+            tops.append(self._sum([own[:, first + k : first + k + L] + (tap + k) for k in range(K)]).amax(dim=1))
+            tap += K
+        # All activations rise, so the maximum can be taken before.
+        features: Tensor = _ACTIVATIONS[self.activation](torch.cat(tops, dim=1) + self.bias.to(self.table.dtype))
+        return features.to(self.bias.dtype)
+
+    def _sum(self, rows: list[Tensor]) -> Tensor:
+        """Add up the rows of each window, a tap of them in each of the tensors [B, L] -> [B, L, C]."""
+        if torch.onnx.is_in_onnx_export():
+            return functools.reduce(torch.add, (F.embedding(row, self.table) for row in rows))
+        bags = torch.stack(rows, dim=2)  # [B, L, K]
+        return F.embedding_bag(bags.flatten(0, 1), self.table, mode="sum").view(*bags.shape[:2], -1)
+
+
 class EmbeddingLSTM(layers.EmbeddingLSTM):
     """:class:`textnn.EmbeddingLSTM` by ``F.embedding`` and ``nn.LSTM``."""
 
@@ -100,7 +166,7 @@ class NgramBag(layers.NgramBag):
         _check_padded(offsets)
         lengths = ids.new_full((ids.shape[0],), ids.shape[1]) if lengths is None else lengths
         total = F.embedding(hash_ngrams(ids, lengths, self.sizes, self.num_embeddings), self.weight).sum(dim=(1, 2))
-        count = torch.stack([(lengths - (n - 1)).clamp(min=0) for n in self.sizes]).sum(dim=0)
+        count = (lengths[:, None] - (lengths.new_tensor(self.sizes) - 1)).clamp(min=0).sum(dim=1)
         return total * count.clamp(min=1).to(total.dtype).rsqrt()[:, None]
 
 
@@ -136,8 +202,10 @@ def convolve(x: Tensor, lengths: Tensor | None, convs: nn.ModuleList, padding: s
         windows = (lengths if padding == "same" else lengths - (K - 1)).clamp(min=1)
         at = torch.arange(L + max(sizes) - K + 1, device=x.device)
         outside = (at >= first + windows[:, None]) | (at < first)
+        # onnxruntime adds 0 or -inf in a fraction of the time that it takes to choose between two values.
+        mask = z.new_zeros(()).masked_fill(outside, float("-inf"))
         # All activations rise, so the maximum can be taken before.
-        top = z.masked_fill(outside[:, None], float("-inf")).amax(dim=2)
+        top = (z + mask[:, None]).amax(dim=2)
         features.append(_ACTIVATIONS[activation](top))
     return torch.cat(features, dim=1)
 
@@ -158,20 +226,26 @@ def hash_ngrams(ids: Tensor, lengths: Tensor, sizes: Sequence[int], buckets: int
     """
     ids, L, longest = ids.long(), ids.shape[1], max(sizes)
     following = F.pad(ids, (0, longest - 1))
+    h: Any = 0x243F6A8885A308D3
+    hashes: dict[int, Tensor] = {}
+    for n in range(1, longest + 1):  # int64 products wrap around
+        h = (following[:, n - 1 : n - 1 + L] ^ h) * (0x9E3779B97F4A7C15 - 2**64)
+        h = hashes[n] = h ^ _upper_half(h)
+    h = torch.stack([hashes[n] for n in sizes], dim=2)
+    numbers = 1 + _upper_half(_upper_half(h * (0xD6E8FEB86659FD93 - 2**64)) * (buckets - 1))
     left = lengths[:, None] - torch.arange(L, device=ids.device)
-    h = torch.full_like(ids, 0x243F6A8885A308D3)
-    columns: dict[int, Tensor] = {}
-    for n in range(1, longest + 1):  # int64 products wrap around, and a mask makes a shift a logical one
-        h = (h ^ following[:, n - 1 : n - 1 + L]) * (0x9E3779B97F4A7C15 - 2**64)
-        h = h ^ _upper_half(h)
-        if n in sizes:
-            bucket = 1 + _upper_half(_upper_half(h * (0xD6E8FEB86659FD93 - 2**64)) * (buckets - 1))
-            columns[n] = bucket.masked_fill(left < n, 0)
-    return torch.stack([columns[n] for n in sizes], dim=2)
+    return numbers.masked_fill(left[:, :, None] < ids.new_tensor(sizes), 0)
 
 
 def _upper_half(h: Tensor) -> Tensor:
-    return (h >> 32) & 0xFFFFFFFF
+    """Return the upper 32 bits of each int64."""
+    if not torch.onnx.is_in_onnx_export():
+        return (h >> 32) & 0xFFFFFFFF  # the mask makes of it the shift of an unsigned number
+    # ONNX shifts unsigned numbers only: torch would export eight operators for the line above.
+    shift = torch.tensor(32, dtype=torch.uint64)
+    bits = torch.onnx.ops.symbolic("Cast", [h], {"to": _UINT64}, dtype=torch.uint64, shape=h.shape)
+    bits = torch.onnx.ops.symbolic("BitShift", [bits, shift], {"direction": "RIGHT"}, dtype=torch.uint64, shape=h.shape)
+    return torch.onnx.ops.symbolic("Cast", [bits], {"to": _INT64}, dtype=torch.int64, shape=h.shape)
 
 
 def max_mean_pool(x: Tensor, lengths: Tensor) -> Tensor:
@@ -204,6 +278,9 @@ def to_torch_nn(module: M) -> M:
     one with the same arguments and results, and no operator of textnn's, so that the model can be exported to where
     textnn is not. Flat batches (``offsets``) have no such form: the model has to give ``lengths`` in their place.
 
+    So does what ``EmbeddingTextConv.freeze()`` returned. Sums of rows of its table take the place of the convolution:
+    a program that is larger, and several times as quick.
+
     Parameters
     ----------
     module : nn.Module
@@ -212,25 +289,33 @@ def to_torch_nn(module: M) -> M:
     Returns
     -------
     nn.Module
-        A copy, in the same mode, that shares parameters and buffers with the model.
+        A copy, in the same mode, that shares parameters and buffers with the model; tables are copied.
 
     Raises
     ------
     TypeError
         If ``module`` is not an ``nn.Module``.
     ValueError
-        If a part of it is frozen, or of a class derived from one of these layers, whose code may not be replaced.
+        If a part of it is frozen in integers, or to a table without all rows, or of a class derived from one of these
+        layers, whose code may not be replaced.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module: expected an nn.Module, got {type(module).__name__}")
     # What a copy's memo holds is taken in the place of a copy.
-    plain = copy.deepcopy(module, {id(tensor): tensor for tensor in [*module.parameters(), *module.buffers()]})
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in [*module.parameters(), *module.buffers()]}
+    memo |= {id(part): FrozenTextConv(part).train(part.training) for part in module.modules() if _is_whole(part)}
+    plain = copy.deepcopy(module, memo)
     for name, part in plain.named_modules():
         if (kind := _PLAIN.get(type(part))) is not None:
             part.__class__ = kind
         elif isinstance(part, _TEXTNN) and type(part) not in _PLAIN.values():
-            raise ValueError(f"module: {name or 'it'} is a {type(part).__name__}, which has no form of torch.nn")
+            hint = "; freeze it in its own dtype without a memory_limit" * (type(part) is layers.FrozenTextConv)
+            raise ValueError(f"module: {name or 'it'} is a {type(part).__name__}, which has no form of torch.nn{hint}")
     return plain
+
+
+def _is_whole(part: nn.Module) -> TypeGuard[layers.FrozenTextConv]:
+    return type(part) is layers.FrozenTextConv and part.rest is None and part.table.is_floating_point()
 
 
 _TEXTNN = (
