@@ -225,7 +225,12 @@ class FittedMixin:
         check_is_fitted(self, "model_")
         return explain(self, texts, label, method)
 
-    def export(self, format: str, path: str | os.PathLike[str]) -> None:  # noqa: A002
+    def export(
+        self,
+        format: str,  # noqa: A002
+        path: str | os.PathLike[str],
+        tables: bool | None = None,
+    ) -> None:
         """Write the classifier as a directory that needs no textnn: docs/export.md has what is in it.
 
         Parameters
@@ -234,6 +239,9 @@ class FittedMixin:
             ``"onnx"``, for onnxruntime and others, or ``"torch"``, a program that ``torch.export.load`` reads.
         path
             The directory; its parents are made. An earlier export is replaced in one step.
+        tables
+            Whether the program has tables of products in the place of convolutions, which make it larger and several
+            times as quick. None: where a table takes 256 MB at most.
 
         Raises
         ------
@@ -242,6 +250,8 @@ class FittedMixin:
         ValueError
             If there is no such format, something else is at ``path``, the architecture is none of textnn's, or a label
             is of a type that JSON cannot hold.
+        TypeError
+            If ``tables`` is none of these.
         ImportError
             If the packages for ONNX are not installed: ``pip install 'textnn[export]'``.
         OSError
@@ -250,7 +260,7 @@ class FittedMixin:
         from textnn.export import export_classifier
 
         check_is_fitted(self, "model_")
-        export_classifier(self, format, path)
+        export_classifier(self, format, path, tables)
 
     def freeze(self: Self, memory_limit: int | None = None, dtype: str | None = None) -> Self:
         """Choose the form of the network that predictions come from, until the next fit.
