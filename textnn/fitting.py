@@ -157,7 +157,7 @@ def fit(
             if "embedding_dim" not in options:
                 raise ValueError(f"vectors: the architecture {classifier.architecture!r} has no embedding of words")
             if group.rank == 0:
-                pretrained.check(classifier.vectors)
+                pretrained.check(classifier.vectors, classifier.embedding_dim)
         texts = check_texts(texts)
         targets = read_targets(labels, len(texts))
         weights = check_weights(sample_weight, len(texts))
@@ -271,11 +271,14 @@ def _weigh(
 ) -> Objective:
     """Give each text its weight; return the objective, which has those of the classes where a text may have several."""
     codes, weights = ([part.join(values, group) for part in parts] for values in (corpus.codes, corpus.weights))
-    with group.together():
-        factors = class_factors(class_weight, corpus.classes, codes[0], weights[0])
     several = corpus.kind != LABEL
-    own = None if several else factors
-    mean = float(np.mean(weights[0] if own is None else weights[0] * own[codes[0]]))
+    with group.together(), np.errstate(over="ignore"):
+        factors = class_factors(class_weight, corpus.classes, codes[0], weights[0])
+        own = None if several else factors
+        mean = float(np.mean(weights[0] if own is None else weights[0] * own[codes[0]]))
+        if not 0 < mean < np.inf:
+            argument, got = ("sample_weight", mean) if own is None else ("class_weight", class_weight)
+            raise ValueError(f"{argument}: expected weights whose mean over the texts is finite and above 0, got {got}")
     for part, code, weight in zip(data, codes, weights, strict=True):
         found = row_weights(weight, code, own, mean)
         part.weights = None if found is None else torch.from_numpy(found)

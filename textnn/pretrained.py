@@ -13,38 +13,47 @@ from __future__ import annotations
 import os
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from textnn.models import TextModel
-from textnn.reading import open_regular, printable
-from textnn.text import Vectors, Vocabulary, read_vectors
+from textnn.reading import printable
+from textnn.text import Vectors, Vocabulary
+from textnn.text.vectors import missing, read_dim, scan
 from textnn.training.progress import Reporter
 
 _LOW = 0.1
+_USER = 5  # whoever calls the classifier's fit, seen from here
 
 
-def check(path: Any) -> str:
-    """Return the name of a file that can be read; whether it has vectors is seen when it is.
+def check(path: Any, dim: int | None = None) -> str:
+    """Return the name of a file whose first line is one of vectors; the rest of it is seen when it is read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    dim
+        The number of values that the network's embedding is to have, if that was asked for.
 
     Raises
     ------
     TypeError
         If ``path`` is no path.
     ValueError
-        If there is no such file.
+        If there is no such file, it is another kind of file, or its vectors have another number of values.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"vectors: expected the path of a file, got {type(path).__name__}")
-    name = str(os.fspath(path))
-    try:
-        open_regular(name, follow=True).close()
-    except OSError as error:
-        raise ValueError(f"vectors: {printable(name)}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"vectors: {printable(name)}: {error}") from error
+    name = os.fsdecode(path)
+    with _naming_the_argument():
+        found = read_dim(name)
+    if dim not in (None, found):
+        raise ValueError(f"embedding_dim: expected {found} as in {printable(name)}, or none, got {dim}")
     return name
 
 
@@ -53,12 +62,10 @@ def read(path: Any, vocabulary: Vocabulary, dim: int | None, reporter: Reporter)
 
     Parameters
     ----------
-    path
-        The file.
+    path, dim
+        As for :func:`check`.
     vocabulary
         Of the training texts.
-    dim
-        The D that was asked for, if any.
     reporter
         Shows how much is read, and tells what was found.
 
@@ -72,22 +79,31 @@ def read(path: Any, vocabulary: Vocabulary, dim: int | None, reporter: Reporter)
     Warns
     -----
     UserWarning
-        If it has few of the words.
+        If it has few of the words, or another number of vectors than its header says.
     """
-    name = check(path)
-    with reporter.reading(printable(name), Path(name).stat().st_size) as progress:
-        try:
-            vectors = read_vectors(name, vocabulary, dim, progress)
-        except ValueError as error:
-            raise ValueError(f"vectors: {printable(str(error))}") from error
+    name = check(path, dim)
+    if len(vocabulary) <= 2:
+        raise ValueError("vectors: expected words to look for, got an empty vocabulary; is min_count too high?")
+    with reporter.reading(printable(name), Path(name).stat().st_size) as progress, _naming_the_argument():
+        vectors = scan(name, vocabulary, dim, progress)
+    if shortfall := missing(name, vectors):
+        warnings.warn(f"vectors: {printable(shortfall)}", stacklevel=_USER)
     name = printable(name)
     found = f"{len(vectors.rows):,} of {vectors.wanted:,} words of the vocabulary ({vectors.coverage:.0%})"
     if not len(vectors.rows):
         raise ValueError(f"vectors: {name}: expected vectors of words of the training texts, got {found}")
     if vectors.coverage < _LOW:
-        warnings.warn(f"vectors: {name} has {found} only; is it of another language or tokenizer?", stacklevel=2)
+        warnings.warn(f"vectors: {name} has {found} only; is it of another language or tokenizer?", stacklevel=_USER)
     reporter.note(f"vectors of {found}, {vectors.dim} values each")
     return vectors
+
+
+@contextmanager
+def _naming_the_argument() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"vectors: {printable(str(error))}") from error
 
 
 def checksum(vectors: Vectors) -> int:
@@ -106,8 +122,9 @@ def set_first_weights(model: TextModel, vectors: Vectors) -> None:
     vectors
         For rows of them.
     """
-    lengths = vectors.values.norm(dim=1)
-    rows, directions = vectors.rows[lengths > 0], (vectors.values / lengths[:, None])[lengths > 0]
+    values = vectors.values.double()  # squares of float32 may be more, or less, than float32 can hold
+    lengths = values.norm(dim=1)
+    rows, directions = vectors.rows[lengths > 0], (values / lengths[:, None])[lengths > 0]
     for table in model.word_tables():
         fresh = table[rows].norm(dim=1).mean()
         table[rows] = (directions * fresh).to(table)

@@ -236,6 +236,11 @@ def note(message: str, quiet: bool = False) -> None:
         print(_printable(message), file=sys.stderr)
 
 
+def short(label: str) -> str:
+    """Return a label for a message, cut where it is long."""
+    return label if len(label) <= 40 else f"{label[:40]}..."
+
+
 def same_file(one: str, other: str) -> bool:
     """Return whether two paths lead to one file that exists."""
     try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textnn_cli.common import note
+from textnn_cli.common import note, short
 
 if TYPE_CHECKING:
     from textnn.distributed import Group
@@ -119,7 +119,7 @@ def _check_classes(corpus: Corpus, known: Collection[str]) -> None:
 
     if len(known) < (1 if corpus.several else 2):
         expected = "at least one label" if corpus.several else "at least two different labels"
-        got = f"only {next(iter(known))!r}" if known else "none"
+        got = f"only {short(next(iter(known)))!r}" if known else "none"
         where = corpus.report.label_column
         raise CorpusError(f"{corpus.report.source}: expected {expected} in column {where!r}, got {got}")
 
@@ -151,7 +151,7 @@ def check_parameters(parameters: dict[str, Any], known: Collection[str], several
         raise ValueError(f"--output-layer: expected softmax for more than two labels, got 'sigmoid' for {len(known):,}")
     for label in weights if isinstance(weights, dict) else ():
         if label not in known:
-            raise ValueError(f"--class-weight: expected a label of the texts ({_some(known)}), got {label!r}")
+            raise ValueError(f"--class-weight: expected a label of the texts ({_some(known)}), got {short(label)!r}")
 
 
 def _check_known(corpus: Corpus, known: Collection[str], several: bool) -> None:
@@ -167,9 +167,9 @@ def _check_known(corpus: Corpus, known: Collection[str], several: bool) -> None:
             if name not in known:
                 raise CorpusError(
                     f"{file}, line {line}: expected one of the labels of the training texts ({_some(known)}), "
-                    f"got {name!r}"
+                    f"got {short(name)!r}"
                 )
 
 
 def _some(known: Collection[str]) -> str:
-    return ", ".join(map(repr, sorted(known)[:20]))
+    return ", ".join(repr(short(label)) for label in sorted(known)[:20])

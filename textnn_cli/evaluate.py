@@ -31,6 +31,7 @@ from textnn_cli.common import (
     note,
     open_output,
     set_threads,
+    short,
     write_errors,
 )
 from textnn_cli.rows import SEPARATOR
@@ -100,7 +101,7 @@ def evaluate(
         found = set(labels)
     if unknown := sorted({*map(str, found)} - {*map(str, names)}):
         hint = f"; they were split at {separator!r}, see --label-separator" if several else ""
-        note(f"labels that the model does not know count as errors: {', '.join(unknown[:20])}{hint}", quiet)
+        note(f"labels that the model does not know count as errors: {', '.join(map(short, unknown[:20]))}{hint}", quiet)
     report = classifier.evaluate(corpus.texts, labels, worst).with_lines(corpus.lines)
     with open_output(None) as stream:
         if as_json:

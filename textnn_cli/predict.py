@@ -37,7 +37,7 @@ from textnn_cli.common import (
     write_errors,
 )
 from textnn_cli.partial import open_partial
-from textnn_cli.rows import WRITERS, Row, Sink, choose
+from textnn_cli.rows import SEPARATOR, WRITERS, Row, Sink, choose
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
@@ -142,6 +142,8 @@ def predict(
     }
     settings = {**_circumstances(model, classifier, str(file)), **options} if from_file and to_file else None
     shown = from_file and not quiet and not (output in (None, "-") and sys.stdout.isatty())
+    if kind == "csv" and classifier.multilabel_ and any(SEPARATOR in str(label) for label in classifier.classes_):
+        note(f"warning: labels with {SEPARATOR!r} cannot be told from several labels in CSV; try --format jsonl")
     with _open_sink(output, settings, resume, quiet) as sink:
         sink.skip(records, str(file))
         write = WRITERS[kind](sink.stream, classifier.classes_.tolist(), probabilities, not sink.texts)

@@ -235,8 +235,8 @@ def train(
             if threshold is not None:
                 parameters["threshold"] = parse_threshold(threshold)
             if vectors is not None and group.rank == 0:
-                with option_errors(vectors="--vectors"):
-                    check_vectors(vectors)
+                with option_errors(vectors="--vectors", embedding_dim="--embedding-dim"):
+                    check_vectors(vectors, embedding_dim)
             if device is not None:
                 if distributed:
                     raise ValueError(f"--device: with --distributed each process has its own, got {device!r}")
@@ -264,7 +264,7 @@ def train(
             verbose=0 if quiet else 1,
             **parameters,
         )
-        with _saying_how_to_go_on(checkpoint, group):
+        with _saying_how_to_go_on(checkpoint, group), option_errors(vectors="--vectors"):
             classifier.fit(data.texts, data.labels, data.validation, distributed, checkpoint=checkpoint)
             if group.rank == 0:
                 with _ended_in_order() if distributed else nullcontext():

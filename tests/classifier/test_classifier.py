@@ -294,6 +294,7 @@ def test_bad_training_data_is_an_error(texts: Any, labels: Any, error: type, mes
         ({"random_state": -1}, "random_state: expected an integer from 0"),
         ({"random_state": "x"}, "random_state: expected an integer, a RandomState or None, got str"),
         ({"device": "abacus"}, "device: 'abacus' cannot be used"),
+        ({"device": "meta"}, "device: 'meta' cannot be used"),
         ({"stop_words": "/no/such/file"}, "stop_words: cannot read the file /no/such/file"),
     ],
 )

@@ -77,6 +77,8 @@ def test_evaluate_takes_the_files_that_train_takes_and_what_predict_writes(tmp_p
         json.loads(run("evaluate", model, *arguments, "--json").stdout)
         for arguments in ((table, *SEPARATOR), (lines,), (lines, *SEPARATOR))
     ]
+    for error in (error for report in reports for error in report["worst_errors"]):
+        assert error.pop("line") - error["row"] in (1, 2)  # the table has a header
     assert reports[0] == reports[1] == reports[2]
     assert reports[0]["texts"] == 120
     for name in ("p.csv", "p.jsonl"):
@@ -147,6 +149,26 @@ def test_files_that_do_not_fit_are_named(
     assert result.exit_code == 2, result.output
     assert message in result.stderr.splitlines()[-1], result.stderr
     assert not (tmp_path / "m").exists()
+
+
+def test_a_message_does_not_quote_a_label_in_full(tmp_path: Path) -> None:
+    long = "x" * 5000
+    (tmp_path / "a").write_text("label,text\n" + f"{long},t\nb,u\n" * 20, encoding="utf-8")
+    (tmp_path / "b").write_text(f"label,text\n{long}y,t\n", encoding="utf-8")
+    for options in (["--class-weight", f"{long}z=2"], ["--validation", str(tmp_path / "b")]):
+        result = run("train", tmp_path / "a", "-o", tmp_path / "m", *SMALL, *options)
+        assert result.exit_code == 2
+        assert len(result.stderr.splitlines()[-1]) < 1000
+
+
+def test_a_label_with_the_sign_between_labels_is_warned_of(tmp_path: Path) -> None:
+    rows = [{"text": f"t {n}", "label": ["a|b"] if n % 2 else ["c"]} for n in range(40)]
+    result = run("train", "-", "-o", tmp_path / "m", *SMALL, stdin="".join(json.dumps(row) + "\n" for row in rows))
+    assert result.exit_code == 0, result.output
+    (tmp_path / "new.txt").write_text("t 1\n", encoding="utf-8")
+    for kind, warned in (("csv", True), ("jsonl", False)):
+        found = run("predict", tmp_path / "m", tmp_path / "new.txt", "--format", kind)
+        assert ("warning: labels with '|' cannot be told from several labels in CSV" in found.stderr) is warned
 
 
 def test_a_training_that_is_gone_on_with_ends_in_the_same_model(

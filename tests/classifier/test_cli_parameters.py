@@ -32,6 +32,7 @@ FIT_OPTIONS = {
 FIT_LEFT_OUT = {
     "sample_weight": "a file has texts and labels; a text that counts twice can stand in it twice",
 }
+VECTORS = Path(__file__).with_name("few_words.vec")
 TRIED: dict[str, tuple[list[str], Any]] = {
     "architecture": (["lstm"], "lstm"),
     "tokenizer": (["char"], "char"),
@@ -44,8 +45,9 @@ TRIED: dict[str, tuple[list[str], Any]] = {
     "schedule": (["cosine"], "cosine"),
     "output": (["sigmoid"], "sigmoid"),
     "class_weight": (["good=2", " bad = 0.5 "], {"good": 2.0, "bad": 0.5}),
-    "vectors": ([__file__], Path(__file__)),
-    "device": (["meta"], "meta"),
+    "vectors": ([str(VECTORS)], VECTORS),
+    "embedding_dim": (["6"], 6),  # that of the vectors
+    "device": (["cpu:0"], "cpu:0"),
     "random_state": (["7"], 7),
 }
 WEIGHTS = "--class-weight: expected balanced alone, or LABEL=NUMBER with a number from 0"

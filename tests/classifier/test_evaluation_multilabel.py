@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, hamming_loss, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, hamming_loss, multilabel_confusion_matrix, precision_recall_fscore_support
 
 from textnn.evaluation.calibration import best_thresholds
 from textnn.evaluation.multilabel import MultilabelReport
@@ -55,6 +55,8 @@ def test_figures_are_those_of_scikit_learn(seed: int) -> None:
     expected = precision_recall_fscore_support(true, predicted, zero_division=0)
     for number, row in enumerate(report.per_class):
         assert (row.precision, row.recall, row.f1, row.support) == pytest.approx([c[number] for c in expected]), number
+    np.testing.assert_array_equal(report.confusion, multilabel_confusion_matrix(true, predicted))
+    assert report.to_dict()["confusion_matrices"] == report.confusion.tolist()
     again = MultilabelReport.from_counts(range(4), json.loads(json.dumps(report.to_counts())))
     for name in ("per_class", "accuracy_interval"):
         assert getattr(again, name) == getattr(report, name), name

@@ -76,7 +76,7 @@ def test_the_network_takes_their_number_of_values(reviews: Any, tmp_path: Path) 
         SentimentClassifier(vectors=file, **{**options, "embedding_dim": None}).fit(*reviews).options_["embedding_dim"]
         == 3
     )
-    with pytest.raises(ValueError, match=r"vectors: .*words\.vec, line 1: expected vectors of dim 8, got dim 3"):
+    with pytest.raises(ValueError, match=r"embedding_dim: expected 3 as in .*words\.vec, or none, got 8"):
         SentimentClassifier(vectors=file, **options).fit(*reviews)
 
 
@@ -92,6 +92,12 @@ def test_what_was_found_is_told(make_classifier: Any, reviews: Any, file: Path, 
     [
         ("none.vec", ValueError, "vectors: none.vec: cannot be read: No such file or directory"),
         (".", ValueError, "vectors: .: expected a regular file, got a directory"),
+        (
+            __file__,
+            ValueError,
+            f"vectors: {__file__}, line 1: expected a word and its values, or a header of count and "
+            "dim, got no values (dim 0)",
+        ),
         ({"好": [1.0]}, TypeError, "vectors: expected the path of a file, got dict"),
     ],
 )
@@ -121,8 +127,32 @@ def test_a_file_without_the_words_is_an_error_one_with_few_a_warning(
     with pytest.raises(ValueError, match=r"expected vectors of words of the training texts, got 0 of \d+ words"):
         make_classifier(vectors=file).fit(*reviews)
     file = write(tmp_path / "words.vec", {"喜欢": np.ones(8)})
-    with pytest.warns(UserWarning, match=r"has 1 of \d+ words of the vocabulary \(\d%\) only"):
+    with pytest.warns(UserWarning, match=r"has 1 of \d+ words of the vocabulary \(\d%\) only") as warned:
         make_classifier(vectors=file).fit(*reviews)
+    assert warned[0].filename == __file__
+
+
+def test_a_header_with_another_count_is_warned_of(make_classifier: Any, reviews: Any, file: Path) -> None:
+    file.write_text(file.read_text(encoding="utf-8").replace("7 8", "9 8", 1), encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"vectors: .*the header says 9 vectors, the file has 7") as warned:
+        make_classifier(vectors=file, epochs=1).fit(*reviews)
+    assert warned[0].filename == __file__
+
+
+def test_an_empty_vocabulary_is_named(make_classifier: Any, reviews: Any, file: Path) -> None:
+    with pytest.raises(ValueError, match="vectors: expected words to look for, got an empty vocabulary"):
+        make_classifier(vectors=file, min_count=10_000).fit(*reviews)
+
+
+@pytest.mark.parametrize("length", [1e25, 1e-25])
+def test_the_length_of_vectors_does_not_count(
+    length: float, make_classifier: Any, reviews: Any, tmp_path: Path
+) -> None:
+    tables = []
+    for factor in (1.0, length):
+        file = write(tmp_path / "words.vec", {word: values * factor for word, values in VECTORS.items()})
+        tables += make_classifier(vectors=file, **STILL).fit(*reviews).model_.word_tables()
+    torch.testing.assert_close(tables[1], tables[0])
 
 
 def test_an_architecture_without_an_embedding_says_so(

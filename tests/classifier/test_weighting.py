@@ -147,6 +147,16 @@ def test_a_bad_class_weight_is_an_error(class_weight: Any, message: str, make_cl
         make_classifier(class_weight=class_weight).fit(["x", "y", "z"], ["a", "b", "c"])
 
 
+@pytest.mark.parametrize("weights", [{"good": 0, "bad": 0}, {"good": 1e308, "bad": 1e308}])
+def test_class_weights_by_which_no_text_counts_or_without_a_sum_are_an_error(
+    weights: Any, make_classifier: Any, reviews: Any
+) -> None:
+    with pytest.raises(
+        ValueError, match="class_weight: expected weights whose mean over the texts is finite and above 0"
+    ):
+        make_classifier(class_weight=weights).fit(*reviews)
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [

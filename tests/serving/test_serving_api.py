@@ -224,6 +224,20 @@ def test_no_body_makes_the_server_fail(client: TestClient, body: Any, raw: bytes
                 error_of(response, response.status_code)
 
 
+def test_an_application_may_be_started_again(classifier: SentimentClassifier) -> None:
+    app = create_app(classifier, Settings(rate_limit="0"))
+    for _ in range(2):
+        with TestClient(app) as client:
+            assert client.get("/healthz").json() == {"status": "ok"}
+            assert client.post("/predict", json={"text": REVIEW}).status_code == 200
+
+
+def test_labels_that_json_does_not_have_are_texts(serve: Serve) -> None:
+    client = serve(train().set_params(epochs=1).fit(["很好", "很差"] * 20, [float("inf"), -1.0] * 20))
+    found = client.post("/explain", json={"text": "好", "label": "inf"})
+    assert (found.status_code, found.json()["label"]) == (200, "inf")
+
+
 def test_health_says_when_the_server_ends(client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.head("/healthz").status_code == 200

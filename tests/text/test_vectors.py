@@ -6,9 +6,11 @@ import bz2
 import contextlib
 import gzip
 import lzma
+import pickle
 import tracemalloc
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +185,34 @@ def test_compressed_files_that_are_cut_off_are_refused(tmp_path, compress):
         read(tmp_path, content[: len(content) // 2])
 
 
+def test_several_streams_of_xz_are_one_file(tmp_path):
+    content = lzma.compress(LINES[:5]) + bytes(8) + lzma.compress(LINES[5:])
+    assert list(found(read(tmp_path, content))) == ["好", "差"]
+
+
+def test_a_file_may_not_ask_for_any_memory(tmp_path):
+    """4 GB here, which unpacking would take before the first byte."""
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 4096}]
+    content = bytearray(lzma.compress(LINES, filters=filters))
+    place = content.index(bytes([lzma.FILTER_LZMA2, 1]))
+    content[place + 2] = 40
+    header = slice(12, 12 + 4 * (content[12] + 1))
+    content[header.stop - 4 : header.stop] = zlib.crc32(content[12 : header.stop - 4]).to_bytes(4, "little")
+    with pytest.raises(ValueError, match=r"words\.vec: cannot be read: Memory usage limit"):
+        read(tmp_path, bytes(content))
+    with pytest.raises(ValueError, match="cannot be read: that compression method is not supported"):
+        read(tmp_path, archive(LINES, method=zipfile.ZIP_LZMA))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(pickle.dumps({"好": [1.0]}), "a pickle, as gensim's"), (b"\x93NUMPY\x01\0", "an array of numpy")],
+)
+def test_what_is_often_taken_for_a_file_of_vectors_is_named(tmp_path, content, what):
+    with pytest.raises(ValueError, match=f"words.vec: expected word vectors, got {what}"):
+        read(tmp_path, content)
+
+
 def test_damage_within_a_compressed_file_is_refused(tmp_path):
     content = bytearray(archive(LINES, method=zipfile.ZIP_STORED))
     content[content.index(b"0.1")] ^= 1
@@ -221,8 +251,10 @@ def test_the_dim_may_be_asked_for(tmp_path):
 
 @pytest.mark.parametrize("count", [2, 4, 0, 10**17])
 def test_a_header_with_another_count_is_warned_of(tmp_path, count):
-    with pytest.warns(UserWarning, match=f"the header says {count:,} vectors, the file has 3"):
-        vectors = read(tmp_path, f"{count} 3\n".encode() + LINES)
+    (tmp_path / "words.vec").write_bytes(f"{count} 3\n".encode() + LINES)
+    with pytest.warns(UserWarning, match=f"the header says {count:,} vectors, the file has 3") as warned:
+        vectors = read_vectors(tmp_path / "words.vec", VOCABULARY)
+    assert warned[0].filename == __file__
     assert len(vectors.rows) == 2
 
 

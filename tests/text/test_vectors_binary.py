@@ -83,6 +83,25 @@ def test_damage_is_refused_with_the_number_of_the_vector(tmp_path, content, mess
         read(tmp_path, content)
 
 
+def test_a_word_without_end_is_refused_before_it_fills_memory(tmp_path):
+    path = tmp_path / "words.bin.gz"
+    with gzip.open(path, "wb", 1) as file:
+        file.write(binary(ROWS))
+        for _ in range(40):
+            file.write(b"a" * (1 << 20))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="vector 4: expected words of less than 4,096 bytes"):
+        read_vectors(path, VOCABULARY)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_a_space_in_a_word_is_noticed_where_line_breaks_tell(tmp_path):
+    with pytest.raises(ValueError, match=r"vector 2: expected a line break behind the values.*a space in a word"):
+        read(tmp_path, binary([("新", [1.0, 1.0]), ("好 物流", [2.0, 2.0]), ("差", [3.0, 3.0])]))
+
+
 def test_the_dim_may_be_asked_for(tmp_path):
     assert read(tmp_path, binary(ROWS), dim=2).dim == 2
     with pytest.raises(ValueError, match="expected vectors of dim 3, got dim 2"):

@@ -125,8 +125,8 @@ def check_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).cpu()  # one that holds no values gives none back
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(f"device: {name!r} cannot be used: {str(error).splitlines()[0]}") from error
     return device
 

@@ -6,6 +6,7 @@ counts, of a saved model too -> ``check_counts`` -> a report: ``ClassMetrics`` o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,8 +81,9 @@ def figures(metrics: ClassMetrics) -> dict[str, Any]:
 
 
 def plain_label(label: Hashable) -> Any:
-    """Return a label as a value that JSON knows; any other as its text."""
-    return label if label is None or isinstance(label, bool | int | float | str) else str(label)
+    """Return a label as a value that JSON knows; any other, as one that is not finite, as its text."""
+    known = label is None or isinstance(label, bool | int | str) or (isinstance(label, float) and math.isfinite(label))
+    return label if known else str(label)
 
 
 def check_counts(name: str, values: Any, shape: tuple[int, ...]) -> Array:

@@ -77,7 +77,7 @@ class ScoredReport:
         own = cast(Any, self)
         if len(lines) != own.texts:
             raise ValueError(f"lines: expected one for each of {own.texts:,} texts, got {len(lines):,}")
-        errors = [dataclasses.replace(error, line=lines[error.row]) for error in self.worst_errors]
+        errors = [dataclasses.replace(error, line=int(lines[error.row])) for error in self.worst_errors]
         return cast(Report, dataclasses.replace(own, worst_errors=errors))
 
     def label_text(self, label: Any) -> str:

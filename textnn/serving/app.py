@@ -67,6 +67,7 @@ def make_app(classifier: SentimentClassifier, settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        state.draining = state.closing = False
         # The network is frozen at its first prediction, which takes longer than others.
         await asyncio.get_running_loop().run_in_executor(None, classify, ["."])
         yield

@@ -109,7 +109,8 @@ class Batcher(Generic[Item, Result]):
         self._waiting = 0
         self._ready: asyncio.Event | None = None  # while a batch waits
         self._runner: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, name)
+        self._name = name
+        self._thread: ThreadPoolExecutor | None = None  # from the first batch to the end
 
     @property
     def waiting(self) -> int:
@@ -149,9 +150,11 @@ class Batcher(Generic[Item, Result]):
             await asyncio.wait([self._runner])
 
     async def close(self) -> None:
-        """Drain it and end its thread; nothing can be submitted afterwards."""
+        """Drain it and end its thread; what is submitted later has another."""
         await self.drain()
-        self._thread.shutdown()
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
 
     def _leave(self, job: _Job[Item, Result]) -> None:
         if job in self._queue:
@@ -169,6 +172,7 @@ class Batcher(Generic[Item, Result]):
             outcomes: list[Result | _Failure] = []
             try:
                 self._observe(len(items))
+                self._thread = self._thread or ThreadPoolExecutor(1, self._name)
                 outcomes = await loop.run_in_executor(self._thread, self._attempt, items)
             except Exception as error:
                 outcomes = [_Failure(error)] * len(items)

@@ -5,7 +5,6 @@ Labels may be any hashable values. Strings, numbers and booleans stay what they 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +45,7 @@ class ModelView:
     def __init__(self, classifier: SentimentClassifier) -> None:
         self._classifier = classifier
         self._classes: list[Any] = classifier.classes_.tolist()
-        self.classes = [json_label(label) for label in self._classes]
+        self.classes = [plain_label(label) for label in self._classes]
         self.several: bool = classifier.multilabel_
         self._tokenizer = {name: str(classifier.tokenizer_.config().get(name, "")) for name in ("kind", "version")}
         self.examples = find_examples(self.classes, self._tokenizer["kind"])
@@ -153,9 +152,3 @@ def _find_methods(classifier: SentimentClassifier) -> dict[str, str]:
         except ValueError:  # not for the architecture
             continue
     return found
-
-
-def json_label(label: Any) -> Any:
-    """Return a label as a JSON value; one that JSON does not know as its text."""
-    plain = plain_label(label)
-    return str(plain) if isinstance(plain, float) and not math.isfinite(plain) else plain

@@ -76,6 +76,8 @@ def iter_records(
         raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
     if need_label and format == "lines":
         raise ValueError("format: 'lines' has no labels, expected another format where labels are needed")
+    if not isinstance(label_separator, str | None):
+        raise TypeError(f"label_separator: expected a string, got {type(label_separator).__name__}")
     if label_separator == "":
         raise ValueError("label_separator: expected at least one character, got ''")
     options = Options(text, label, need_label, CorpusReport() if report is None else report, label_separator)

@@ -12,21 +12,28 @@ from __future__ import annotations
 
 import lzma
 import os
+import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from textnn.text.vectors.binary import is_binary, read_binary
 from textnn.text.vectors.collecting import Collector, Vectors
 from textnn.text.vectors.lines import read_lines
-from textnn.text.vectors.opening import open_source
+from textnn.text.vectors.opening import Source, open_source
 from textnn.text.vocabulary import Vocabulary
 
 __all__ = ["Vectors", "read_vectors"]
 
 _HEAD = 1 << 12
-_FASTTEXT = (793712314).to_bytes(4, "little")
+# What is often taken for a file of vectors, by its first bytes.
+_OTHERS = {
+    (793712314).to_bytes(4, "little"): "a model of fastText; give its .vec file",
+    b"\x80": "a pickle, as gensim's save() writes; use save_word2vec_format()",
+    b"\x93NUMPY": "an array of numpy, which has no words",
+}
 
 
 def read_vectors(
@@ -74,24 +81,84 @@ def read_vectors(
     Mikolov et al., "Efficient Estimation of Word Representations in Vector Space", 2013; Grave et al., "Learning Word
     Vectors for 157 Languages", 2018.
     """
+    vectors = scan(path, vocabulary, dim, progress)
+    if shortfall := missing(path, vectors):
+        warnings.warn(shortfall, stacklevel=2)
+    return vectors
+
+
+def scan(
+    path: str | os.PathLike[str],
+    vocabulary: Vocabulary,
+    dim: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Vectors:
+    """Do as :func:`read_vectors`, without its warning."""
     if dim is not None and dim < 1:
         raise ValueError(f"dim: expected at least 1, got {dim}")
-    name = os.fspath(path)
-    collector = Collector(name, vocabulary, dim, "line")
-    try:
-        with open_source(Path(path), progress) as source:
-            head = source.stream.read(_HEAD)
-            source.stream.seek(0)
-            if head.startswith(_FASTTEXT):
-                raise ValueError(f"{name}: expected word vectors, got a model of fastText; give its .vec file")
-            if is_binary(head):
-                collector.unit = "vector"
-                read_binary(source, collector)
-            else:
-                read_lines(source, collector)
-            source.report(end=True)
-    except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
-        where = f"{name}, after {collector.unit} {collector.number}" if collector.number else name
-        what = "the file is cut off" if isinstance(error, EOFError) else getattr(error, "strerror", None) or error
-        raise ValueError(f"{where}: cannot be read: {what}") from error
+    collector = Collector(os.fspath(path), vocabulary, dim, "line")
+    with _named_errors(collector), open_source(Path(path), progress) as source:
+        if _is_binary(source, collector):
+            read_binary(source, collector)
+        else:
+            read_lines(source, collector)
+        source.report(end=True)
     return collector.finish()
+
+
+def read_dim(path: str | os.PathLike[str]) -> int:
+    """Return the D of a file, from its first line.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read, or has no vectors there.
+    """
+    collector = Collector(os.fspath(path), Vocabulary(["[PAD]", "[UNK]"]), None, "line")
+    with _named_errors(collector), open_source(Path(path), None) as source:
+        _is_binary(source, collector)
+        read_lines(source, collector, 1)
+    return collector.dim or collector.finish().dim
+
+
+def missing(path: str | os.PathLike[str], vectors: Vectors) -> str | None:
+    """Return what is to be said of a file with another number of vectors than its header says."""
+    if vectors.promised in (None, vectors.lines):
+        return None
+    return (
+        f"{os.fspath(path)}: the header says {vectors.promised:,} vectors, the file has {vectors.lines:,}; "
+        "a part of it may be missing"
+    )
+
+
+def _is_binary(source: Source, collector: Collector) -> bool:
+    head = source.stream.read(_HEAD)
+    source.stream.seek(0)
+    for begin, what in _OTHERS.items():
+        if head.startswith(begin):
+            raise ValueError(f"{collector.name}: expected word vectors, got {what}")
+    if not is_binary(head):
+        return False
+    collector.unit = "vector"
+    return True
+
+
+@contextmanager
+def _named_errors(collector: Collector) -> Iterator[None]:
+    """Say in which file, and where, reading it failed."""
+    try:
+        yield
+    except (
+        EOFError,
+        OSError,
+        MemoryError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+    ) as error:
+        where = f"{collector.name}, after {collector.unit} {collector.number}" if collector.number else collector.name
+        what = "the file is cut off" if isinstance(error, EOFError) else getattr(error, "strerror", None) or error
+        if isinstance(error, MemoryError):
+            what = "it takes too much memory"
+        raise ValueError(f"{where}: cannot be read: {what}") from error

@@ -1,6 +1,9 @@
 """Vectors in word2vec's binary format: "count D" and a line break, then for each word
 
 word  space  D values, float32, little-endian  [line break]
+
+A word ends at its first space, so none has one; word2vec writes none either. Line breaks stand behind all vectors or
+behind none.
 """
 
 from __future__ import annotations
@@ -39,10 +42,12 @@ def read_binary(source: Source, collector: Collector) -> None:
     to.promised = int(count)
     to.set_dim(int(dim))
     size = 4 * to.dim
-    buffer, at, more = b"", 0, True
+    buffer, at, more, broken = b"", 0, True, False
     while True:
         space = buffer.find(b" ", at, at + _LONGEST_WORD)
-        if more and (space < 0 or len(buffer) - space <= size):
+        # A line break behind the values is looked at, too.
+        lacking = len(buffer) - at < _LONGEST_WORD if space < 0 else len(buffer) - space <= size + 1
+        if more and lacking:
             block = source.stream.read(max(_BLOCK, size))
             buffer, at, more = buffer[at:] + block, 0, bool(block)
             source.report()
@@ -57,6 +62,10 @@ def read_binary(source: Source, collector: Collector) -> None:
             to.fail(f"expected a word and {to.dim} values, got the end of the file; it is cut off")
         to.count(word)
         at = space + 1 + size
+        if to.number == 1:
+            broken = buffer[at : at + 1] == b"\n"
+        elif broken and buffer[at : at + 1] not in (b"\n", b""):
+            to.fail("expected a line break behind the values, as behind the first ones; is there a space in a word?")
         if to.wants(word):
             values = array("f", buffer[space + 1 : at])
             if not all(map(math.isfinite, values)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +38,8 @@ class Vectors:
         Vectors that were left out because their word, a wanted one, had been found before.
     undecodable
         Vectors that were left out because their word is not UTF-8, as where a tool cut a word within a character.
+    promised
+        The number of vectors that the header tells of; None without one.
     """
 
     rows: Tensor
@@ -47,6 +48,7 @@ class Vectors:
     wanted: int
     duplicates: int
     undecodable: int
+    promised: int | None
 
     @property
     def dim(self) -> int:
@@ -80,7 +82,7 @@ class Collector:
     dim
         D, once it is known; before, 0.
     promised
-        The number of vectors that a header tells of; -1 without one.
+        The number of vectors that a header tells of; None without one.
     number
         The unit in work, from 1.
     vectors
@@ -92,7 +94,8 @@ class Collector:
         # Lone surrogates cannot be written in UTF-8, so no file has words with them.
         words = ((word.encode("utf-8", "replace"), word, row) for row, word in enumerate(vocabulary.tokens))
         self.ids = {key: row for key, word, row in words if row > Vocabulary.UNK_ID and key.decode() == word}
-        self.dim, self.promised, self.vectors = 0, -1, 0
+        self.dim, self.vectors = 0, 0
+        self.promised: int | None = None
         self._expected, self._wanted = expected, max(0, len(vocabulary) - 2)
         self._found: dict[int, None] = {}
         self._values = array("f")
@@ -137,12 +140,6 @@ class Collector:
             below = " below the header" if self.dim else ""
             raise ValueError(f"{self.name}: expected word vectors, but there are none{below}; the file is empty")
         self._check_encoding()
-        if self.promised not in (-1, self.vectors):
-            warnings.warn(
-                f"{self.name}: the header says {self.promised:,} vectors, the file has {self.vectors:,}; "
-                "a part of it may be missing",
-                stacklevel=4,
-            )
         values = torch.frombuffer(self._values, dtype=torch.float32) if self._values else torch.empty(0)
         return Vectors(
             torch.tensor(list(self._found), dtype=torch.int64),
@@ -151,6 +148,7 @@ class Collector:
             self._wanted,
             self._duplicates,
             self._undecodable,
+            self.promised,
         )
 
     def _check_encoding(self) -> None:

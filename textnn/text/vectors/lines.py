@@ -20,11 +20,11 @@ _REPORT_EVERY = 1 << 12
 _VALUE = re.compile(rb"[+-]?[0-9]*\.[0-9]{3,}|[+-]?[0-9.]+[eE][+-]?[0-9]+|-[0-9.]+")
 
 
-def read_lines(source: Source, collector: Collector) -> None:
-    """Read all lines of a file."""
+def read_lines(source: Source, collector: Collector, limit: int | None = None) -> None:
+    """Read all lines of a file, or the first ones."""
     reader = _Reader(collector)
     # One byte more than is allowed, so that who takes the line sees that it is too long.
-    while line := source.stream.readline(_LONGEST_LINE + 1):
+    while collector.number != limit and (line := source.stream.readline(_LONGEST_LINE + 1)):
         reader.take(line)
         if collector.number % _REPORT_EVERY == 0:
             source.report()
