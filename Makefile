@@ -34,14 +34,14 @@ JOBS ?= auto
 .DELETE_ON_ERROR:
 
 $(VENV)/torch.stamp:
-	@echo "Setting up $(VENV) with $(TORCH) ..."
+	@echo "Setting up $(VENV) with $(TORCH), 1.5 GB in all ..."
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install "$(TORCH)" "setuptools>=77" ninja
 	@touch $@
 
 # The package itself, editable, with its compiled kernels.
 $(VENV)/package.stamp: $(VENV)/torch.stamp $(SOURCES)
-	@echo "Compiling the kernels ..."
+	@echo "Compiling the kernels, some minutes ..."
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install --no-build-isolation -e .
 	@touch $@
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import random
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -179,16 +180,24 @@ def run_demo(output: Path = Path("demo-model"), architecture: str = "wide-textcn
         _show(f"  {row[column]:.3f}  {text}")
 
     classifier.save(output, report)
+    program = _program()
     _show(
         f"\nsaved: {output}\n\ntry next\n"
-        f'  textnn predict {output} --text "味道不错，就是送得太慢"\n'
-        f'  textnn explain {output} --text "价格不便宜，但是做工真的不错"\n'
-        f"  textnn serve {output}\n"
-        f"  textnn info {output}\n"
-        "  textnn train your-reviews.csv --output model/\n"
-        "  textnn predict model/ new-reviews.csv --output predictions.csv"
+        f'  {program} predict {output} --text "味道不错，就是送得太慢"\n'
+        f'  {program} explain {output} --text "价格不便宜，但是做工真的不错"\n'
+        f"  {program} serve {output}\n"
+        f"  {program} info {output}\n"
+        f"  {program} train your-reviews.csv --output model/\n"
+        f"  {program} predict model/ new-reviews.csv --output predictions.csv"
     )
     return DemoResult(report.accuracy, baseline, seconds, baseline_seconds, output)
+
+
+def _program() -> str:
+    """How this program is called from here: by its name alone where the shell finds it."""
+    if shutil.which("textnn"):
+        return "textnn"
+    return sys.argv[0] if Path(sys.argv[0]).name == "textnn" else f"{sys.executable} -m textnn"
 
 
 def _find_tokenizer() -> str:

