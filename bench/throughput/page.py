@@ -28,7 +28,7 @@ padded batches of 256 texts of similar length, `nn.Embedding`, `nn.Conv1d`, ReLU
 n-grams; its labels are checked to be textnn's. Its row and that of *textnn, jieba* have the same tokenizer, and so show
 what the network alone makes of it; against the first row the tokenizer counts too. *fastText* has pairs of words
 (learning rate 0.5, 5 epochs); it is also run in as many threads as textnn, by the same code. The linear models are
-scikit-learn's, on TF-IDF of words and pairs of words, or of one to four characters.
+scikit-learn's, on TF-IDF of words and pairs of words, or of one to four characters, or of both.
 """
 
 

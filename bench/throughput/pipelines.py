@@ -54,8 +54,11 @@ def make_pipelines(texts: list[str], labels: list[str]) -> list[Pipeline]:
         Pipeline("textnn, jieba", slow.predict, slow=True),
         Pipeline("jieba + plain PyTorch, the same network", PlainPipeline(slow).predict, slow=True, same=True),
         *_fasttext(texts, labels, words),
-        _linear("rjieba + TF-IDF + LinearSVC", texts, labels, words, "words"),
-        _linear("TF-IDF of characters + LinearSVC", texts, labels, words, "characters"),
+        _linear("rjieba + TF-IDF + LinearSVC", texts, labels, {"words": words}),
+        _linear("TF-IDF of characters + LinearSVC", texts, labels, {"characters": None}),
+        _linear(
+            "rjieba + TF-IDF of words and characters + LinearSVC", texts, labels, {"words": words, "characters": None}
+        ),
     ]
 
 
@@ -89,13 +92,16 @@ def _lines(tokens: Sequence[list[str]]) -> list[str]:
     return [" ".join(" ".join(words).split()) for words in tokens]
 
 
-def _linear(name: str, texts: list[str], labels: list[str], words: Any, features: str) -> Pipeline:
+def _linear(name: str, texts: list[str], labels: list[str], features: dict[str, Any]) -> Pipeline:
+    """TF-IDF of words, which take a tokenizer, of characters, or of both."""
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import make_pipeline
+    from sklearn.pipeline import make_pipeline, make_union
     from sklearn.svm import LinearSVC
 
-    kind: dict[str, Any] = {"analyzer": "char", "ngram_range": (1, 4)}
-    if features == "words":
-        kind = {"tokenizer": words, "token_pattern": None, "lowercase": False, "ngram_range": (1, 2)}
-    model = make_pipeline(TfidfVectorizer(min_df=2, sublinear_tf=True, **kind), LinearSVC(C=0.3)).fit(texts, labels)
+    kinds: dict[str, dict[str, Any]] = {
+        "words": {"tokenizer": features.get("words"), "token_pattern": None, "lowercase": False, "ngram_range": (1, 2)},
+        "characters": {"analyzer": "char", "ngram_range": (1, 4)},
+    }
+    vectors = make_union(*(TfidfVectorizer(min_df=2, sublinear_tf=True, **kinds[kind]) for kind in features))
+    model = make_pipeline(vectors, LinearSVC(C=0.3)).fit(texts, labels)
     return Pipeline(name, model.predict)
