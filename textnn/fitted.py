@@ -253,7 +253,7 @@ class FittedMixin:
         TypeError
             If ``tables`` is none of these.
         ImportError
-            If the packages for ONNX are not installed: ``pip install 'textnn[export]'``.
+            If the packages for ONNX are not installed: ``pip install onnx onnxscript``.
         OSError
             If it cannot be written.
         """

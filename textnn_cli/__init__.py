@@ -15,9 +15,10 @@ import runpy
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from textnn_cli.bench import bench
 from textnn_cli.demo import demo
@@ -47,6 +48,26 @@ Classify texts with fast neural networks: train on your own labelled file, predi
 Each command explains itself: textnn train --help
 """
 
+
+class _Command(TyperCommand):
+    """A command that takes an unknown option for the initials of one: ``--lr``, as other programs have it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            unknown: Any = error  # a NoSuchOption has both names; typer does not say where its class is
+            if hasattr(error, "option_name") and hasattr(error, "possibilities"):
+                names = [name for parameter in self.params for name in parameter.opts if name.count("-") > 2]
+                alike = [name for name in names if _initials(name) == unknown.option_name.lstrip("-")]
+                unknown.possibilities = alike or unknown.possibilities
+            raise
+
+
+def _initials(option: str) -> str:
+    return "".join(word[:1] for word in option.lstrip("-").split("-"))
+
+
 app = typer.Typer(
     help=HELP,
     no_args_is_help=True,
@@ -56,7 +77,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (train, predict, evaluate, explain, serve, export, info, demo, bench):
-    app.command()(command)
+    app.command(cls=_Command)(command)
 
 
 def _show_version(asked: bool) -> None:

@@ -2,10 +2,12 @@
 
 an argument's error of the package -> ``option_errors`` -> the same of the option
 --html FILE -> ``check_page`` -> an error if the page could not be written
+FILE of texts -> ``check_texts`` -> an error if it is none, but a text
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,3 +59,26 @@ def check_page(html: str, file: str | None) -> None:
         raise ValueError(f"--html: expected a file in a directory that exists, got {html}")
     if file is not None and same_file(file, html):
         raise ValueError(f"--html: expected another file than the input, got {html} for both")
+
+
+def check_texts(file: str | None) -> None:
+    """Refuse the name of a file of texts that is not there.
+
+    Parameters
+    ----------
+    file
+        A name, "-" for standard input, or None.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file; the message tells how a text is given.
+    """
+    if file in (None, "-"):
+        return
+    try:
+        there = Path(str(file)).exists()
+    except OSError as error:
+        there = error.errno != errno.ENAMETOOLONG
+    if not there:
+        raise ValueError(f"{file}: expected a file, but there is none of this name; for a text use --text")

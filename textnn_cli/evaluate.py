@@ -31,9 +31,9 @@ from textnn_cli.common import (
     note,
     open_output,
     set_threads,
-    short,
     write_errors,
 )
+from textnn_cli.labels import quote, threshold_line
 from textnn_cli.rows import SEPARATOR
 
 PICTURES = "Pictures, for which matplotlib is needed"
@@ -99,9 +99,17 @@ def evaluate(
     else:
         labels = match_labels(corpus.labels, names)
         found = set(labels)
-    if unknown := sorted({*map(str, found)} - {*map(str, names)}):
+    given = {*map(str, found)}
+    if unknown := sorted(given - {*map(str, names)}):
         hint = f"; they were split at {separator!r}, see --label-separator" if several else ""
-        note(f"labels that the model does not know count as errors: {', '.join(map(short, unknown[:20]))}{hint}", quiet)
+        if len(unknown) == len(given):
+            where = f"in column {corpus.report.label_column!r}"
+            raise CorpusError(
+                f"{file}: expected labels of the model ({quote(names)}) {where}, got {quote(unknown)}{hint}"
+            )
+        note(f"labels that the model does not know count as errors: {quote(unknown)}{hint}", quiet)
+    if classifier.thresholds_ is not None and classifier.threshold == "auto":
+        note(threshold_line(names, classifier.thresholds_.tolist()), quiet)
     report = classifier.evaluate(corpus.texts, labels, worst).with_lines(corpus.lines)
     with open_output(None) as stream:
         if as_json:

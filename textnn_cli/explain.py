@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import check_page, option_errors
+from textnn_cli.checks import check_page, check_texts, option_errors
 from textnn_cli.common import (
     Encoding,
     InputFormat,
@@ -101,6 +101,7 @@ def explain(
         file = "-"
     if as_json and html == "-":
         raise typer.BadParameter("only one of --json and --html can go to standard output")
+    check_texts(file)
     if html is not None and html != "-":
         check_page(html, file)
     _check_method(method)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from textnn_cli.checks import check_texts
 from textnn_cli.common import (
     Encoding,
     InputFormat,
@@ -36,6 +37,7 @@ from textnn_cli.common import (
     set_threads,
     write_errors,
 )
+from textnn_cli.labels import watch_lines
 from textnn_cli.partial import open_partial
 from textnn_cli.rows import SEPARATOR, WRITERS, Row, Sink, choose
 
@@ -61,7 +63,12 @@ def predict(
     ] = None,
     output_format: Annotated[
         str | None,
-        typer.Option("--format", "-f", metavar="csv|jsonl", help="Of the output; by its suffix, or csv, if not given."),
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="csv|jsonl",
+            help="Of the output, jsonl: an object a line; else by its suffix, or csv.",
+        ),
     ] = None,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", "-p", help="Also write the probability of every class.")
@@ -90,8 +97,10 @@ def predict(
     Writes a row for each text: its line in the file, the text, the predicted
     label and that label's probability. The file is read as a stream and may
     be larger than the memory. A text with nothing in it has a row without a
-    prediction. An output file appears when it is complete; after a break the
-    same command with --resume goes on where it was.
+    prediction. Where a text may have several labels the column probability
+    is empty; --probabilities has that of each label. An output file appears
+    when it is complete; after a break the same command with --resume goes on
+    where it was.
 
     [bold]Examples[/]
 
@@ -109,6 +118,7 @@ def predict(
     if dtype is not None and not frozen:
         raise typer.BadParameter("only frozen weights have a dtype: give --dtype or --no-frozen, not both")
     kind = _find_format(output_format, output)
+    check_texts(file)
     if file not in (None, "-") and output not in (None, "-") and same_file(str(file), str(output)):
         raise ValueError(f"--output: expected another file than the input, got {output} for both")
     from_file = file not in (None, "-") and Path(str(file)).is_file()
@@ -131,6 +141,11 @@ def predict(
     classifier = load_model(model, tokenizer, dtype or frozen)
     # What is wrong with the file from its beginning on is an error before there is any output.
     records = itertools.chain(list(itertools.islice(records, 1)), records)
+    if not text:
+        column = [] if report.text_column is None else [f"text in column {report.text_column!r}"]
+        note(f"{report.source}: {', '.join([report.format, report.encoding, *column])}", quiet)
+    if report.format == "lines" and input_format is None:
+        records = watch_lines(records, report.source, classifier.classes_.tolist())
     options = {
         "--format": kind,
         "--probabilities": probabilities,
@@ -236,7 +251,13 @@ def _progress(done: int, shown: bool) -> Iterator[Callable[[int], None]]:
 
 def _find_format(name: str | None, output: str | None) -> str:
     if name is None:
-        name = "jsonl" if Path(output or "").suffix.lower() in (".jsonl", ".ndjson", ".json") else "csv"
+        suffix = Path(output or "").suffix.lower()
+        if suffix == ".json":
+            raise ValueError(
+                f"--output: expected a name in .csv or .jsonl, or --format beside it, got {output}: "
+                "JSON is written as one object a line, which a reader of .json refuses"
+            )
+        name = "jsonl" if suffix in (".jsonl", ".ndjson") else "csv"
     if name not in WRITERS:
         raise typer.BadParameter(f"expected csv or jsonl, got {name!r}", param_hint="--format")
     return name

@@ -30,6 +30,7 @@ from textnn_cli.common import (
     set_threads,
 )
 from textnn_cli.corpora import read_data
+from textnn_cli.labels import threshold_line
 from textnn_cli.values import parse_class_weight, parse_sizes, parse_threshold
 
 if TYPE_CHECKING:
@@ -276,6 +277,8 @@ def train(
     with open_output(None) as stream:
         if report is not None:
             stream.write(f"validation after epoch {classifier.best_epoch_}: {report.summary()}\n\n")
+            if classifier.thresholds_ is not None and threshold == "auto":
+                stream.write(threshold_line(classifier.classes_.tolist(), classifier.thresholds_.tolist()) + "\n\n")
         stream.write(f'saved: {directory}\nnext:  textnn predict {directory} --text "..."\n')
 
 
@@ -302,6 +305,10 @@ def _saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]
         raise
     except (Exception, KeyboardInterrupt) as error:
         kept = checkpoint.exists() and (checkpoint.resume or checkpoint.version() != before)
+        if not kept and not group.rank and isinstance(error, KeyboardInterrupt):
+            times = f"after each epoch, and every {checkpoint.seconds:g} s (--checkpoint-seconds)"
+            note(f"error: interrupted; nothing of this training is kept yet, its state is {times}")
+            raise typer.Exit(INTERRUPTED) from None
         if group.rank or not kept:
             raise
         advice = f"go on with: {_command(checkpoint.resume)}"

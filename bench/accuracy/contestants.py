@@ -148,7 +148,7 @@ def versions(*packages: str) -> dict[str, str]:
         names = package.split("|")
         known = [name for name in names if _installed(name)]
         if not known:
-            raise ImportError(f"{' or '.join(names)} is not installed: pip install 'textnn[bench]'")
+            raise ImportError(f"{' or '.join(names)} is not installed: pip install {names[0]}")
         found[names[0]] = metadata.version(known[0])
     return found
 

@@ -89,6 +89,16 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("--lr", "--learning-rate"), ("--wd", "--weight-decay, --word-dropout"), ("--learning-rte", "--learning-rate")],
+)
+def test_an_option_that_there_is_not_is_taken_for_initials_or_for_a_mistyped_one(typed: str, meant: str) -> None:
+    result = run("train", "reviews.csv", "-o", "m", typed, "1")
+    assert result.exit_code == 2, result.output
+    assert f"{typed} (Possible options: {meant})" in result.stderr
+
+
 # train
 
 
@@ -97,7 +107,7 @@ def test_train_saves_a_model_and_says_how_good_it_is(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     for expected in ("accuracy", "confusion matrix", f"saved: {tmp_path / 'deep' / 'model'}", "textnn predict"):
         assert expected in result.stdout, expected
-    for expected in ("60 texts", "epoch 1/2", "epoch 2/2"):
+    for expected in ("60 texts", "labels: good ", ", bad ", "epoch 1/2", "epoch 2/2"):
         assert expected in result.stderr, expected
     classifier = SentimentClassifier.load(tmp_path / "deep" / "model")
     assert classifier.classes_.tolist() == ["bad", "good"]
@@ -236,13 +246,23 @@ def test_evaluate_prints_tables_or_json(model: Path, fitted: SentimentClassifier
     result = run("evaluate", model, data, "--worst", 3)
     assert (result.exit_code, result.stdout) == (0, f"{report}\n"), result.output
     stored = json.loads(run("evaluate", model, data, "--json", "--worst", 3).stdout)
-    assert stored == json.loads(json.dumps(report.to_dict()))
+    with_lines = report.with_lines(range(2, 52))  # below the header
+    assert stored == json.loads(json.dumps(with_lines.to_dict()))
 
 
 def test_evaluate_tells_of_labels_that_the_model_does_not_know(model: Path) -> None:
     result = run("evaluate", model, "-", stdin="label,review\ngood,很 好\nugly,很 丑\n")
     assert result.exit_code == 0, result.output
-    assert "labels that the model does not know count as errors: ugly" in result.stderr
+    assert "labels that the model does not know count as errors: 'ugly'" in result.stderr
+
+
+def test_a_file_of_which_the_model_knows_no_label_is_no_measure_of_it(model: Path) -> None:
+    rows = "label,review\n" + "".join(f"l{number:02},很 好\n" for number in range(25))
+    result = run("evaluate", model, "-", stdin=rows)
+    assert (result.exit_code, result.stdout) == (2, "")
+    error = result.stderr.splitlines()[-1]
+    assert "expected labels of the model ('bad', 'good') in column 'label', got 'l00', 'l01', " in error
+    assert error.endswith("'l19' and 5 more")
 
 
 def test_labels_of_a_file_are_matched_to_numbers() -> None:

@@ -1,4 +1,7 @@
-"""``textnn train`` and ``evaluate`` on texts that may have several labels, from a file to the end."""
+"""``textnn train`` and ``evaluate`` on texts that may have several labels, from a file to the end.
+
+test_cli_remarks.py has what they say of labels that look like a mistake.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,9 @@ def test_evaluate_says_where_it_split_labels_that_the_model_does_not_know(tmp_pa
     assert run("train", write(tmp_path / "a.jsonl"), "-o", tmp_path / "m", *SMALL, "-q").exit_code == 0
     result = run("evaluate", tmp_path / "m", write(tmp_path / "a.csv"))
     assert result.exit_code == 0, result.output
-    assert "count as errors: bad ; long, good ; long; they were split at '|', see --label-separator" in result.stderr
+    assert (
+        "count as errors: 'bad ; long', 'good ; long'; they were split at '|', see --label-separator" in result.stderr
+    )
 
 
 def test_evaluate_refuses_several_labels_where_the_model_has_one(model: Path, tmp_path: Path) -> None:

@@ -131,6 +131,59 @@ def test_output_file_has_the_format_of_its_suffix(model: Path, tmp_path: Path) -
         assert f"{name}: 5 texts" in result.stderr
 
 
+def test_lines_of_json_are_not_written_under_the_name_of_a_json_file_unless_asked_for(
+    model: Path, tmp_path: Path
+) -> None:
+    arguments = ["predict", model, "-t", "很 好", "-o", tmp_path / "out.json"]
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert "--output: expected a name in .csv or .jsonl, or --format beside it, got" in result.stderr
+    assert not (tmp_path / "out.json").exists()
+    assert run(*arguments, "--format", "jsonl").exit_code == 0
+    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["text"] == "很 好"
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+@pytest.mark.parametrize("text", ["房间 很 干净", "很 好 " * 500])
+def test_a_text_in_the_place_of_a_file_is_told_its_option(command: str, text: str) -> None:
+    result = run(command, "model", text)
+    assert result.exit_code == 2, result.output
+    assert result.stderr == f"error: {text}: expected a file, but there is none of this name; for a text use --text\n"
+
+
+def test_predict_says_how_it_reads_a_file(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.txt").write_text("很 好\n", encoding="utf-8")
+    assert run("predict", model, tmp_path / "new.txt").stderr == f"{tmp_path / 'new.txt'}: lines, utf-8\n"
+    told = run("predict", model, stdin="review,n\n很 好,1\n").stderr
+    assert told.startswith("standard input: csv, ")
+    assert told.endswith(", text in column 'review'\n")
+    assert run("predict", model, tmp_path / "new.txt", "-q").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "what", "advice"),
+    [
+        (["好", "__label__good 好", "__label__bad 差"], "begin with '__label__'", "fasttext"),
+        (["很 好,good", "很, 差,bad", "还行"], "end in a comma and a label of the model", "csv --text-column 0"),
+        (["还行", "很 好\tgood", "很 差\tbad"], "end in a tab and a label of the model", "lecture"),
+    ],
+)
+def test_plain_lines_that_hold_their_label_are_warned_of(lines: list[str], what: str, advice: str, model: Path) -> None:
+    for copies in (1, 100):  # few lines, and more than are looked at
+        result = run("predict", model, "-q", stdin="\n\n".join(lines * copies))
+        assert result.exit_code == 0, result.output
+        told = f"most lines {what}, and are taken as texts as they stand; --input-format {advice} splits them"
+        assert result.stderr == f"warning: standard input: {told}\n"
+        assert len(read_csv(result.stdout)) == 2 * len(lines) * copies - 1
+    asked = run("predict", model, "-q", "--input-format", "lines", stdin="\n".join(lines))
+    assert (asked.exit_code, asked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("lines", [["好,good", "还行", "还,行"], ["很 好, 很 good", "good"], ["", " "]])
+def test_plain_lines_of_texts_are_not_warned_of(lines: list[str], model: Path) -> None:
+    assert run("predict", model, "-q", stdin="\n".join(lines)).stderr == ""
+
+
 def test_texts_without_content_keep_their_row_but_have_no_prediction(model: Path) -> None:
     result = run("predict", model, "-", "-f", "jsonl", "-p", stdin="很 好\n\n  \n很 差\n")
     rows = [json.loads(line) for line in result.stdout.splitlines()]

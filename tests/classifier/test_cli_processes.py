@@ -49,7 +49,7 @@ def test_ctrl_c_in_predict_leaves_no_file(model: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, errors
-    assert errors == "error: interrupted\n"
+    assert errors == "standard input: lines, utf-8\nerror: interrupted\n"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
@@ -76,7 +76,8 @@ def test_killed_at_any_moment_predict_goes_on_to_the_same_bytes(model: Path, tmp
     assert 0 < resumed_at[1] < resumed_at[2] < resumed_at[3] < 24 * CHUNK, resumed_at
     process = start("predict", model, data, "-o", out, "--probabilities", "--resume")
     _, errors = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, errors) == (0, f"{out}: {24 * CHUNK + 5:,} texts\n")
+    read = f"{data}: csv, utf-8, text in column 'review'\n"
+    assert (process.returncode, errors) == (0, f"{read}{out}: {24 * CHUNK + 5:,} texts\n")
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"model", "new.csv", "out.csv", "whole.csv"}
 
@@ -98,7 +99,7 @@ def test_ctrl_c_in_train_leaves_no_model(tmp_path: Path) -> None:
 
 def test_a_reader_that_leaves_early_is_no_error(model: Path, tmp_path: Path) -> None:
     data = write_csv(tmp_path / "new.csv", 5 * CHUNK)
-    process = start("predict", model, data)
+    process = start("predict", model, data, "--quiet")
     assert process.stdout is not None
     assert process.stdout.readline() == "line,text,prediction,probability\n"
     process.stdout.close()

@@ -143,6 +143,23 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         assert sorted(path.name for path in tmp_path.iterdir()) == [".model.checkpoint", "re views.csv"]
 
 
+def test_ctrl_c_before_there_is_a_state_says_that_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from textnn.classifier import SentimentClassifier
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SentimentClassifier, "fit", interrupt)
+    result = run(write_csv(tmp_path / "a.csv"), "-o", tmp_path / "m", *SMALL, "--checkpoint-seconds", "90")
+    assert result.exit_code == 130, result.output
+    assert result.stderr.splitlines()[-1] == (
+        "error: interrupted; nothing of this training is kept yet, "
+        "its state is after each epoch, and every 90 s (--checkpoint-seconds)"
+    )
+
+
 def run(*arguments: object) -> Any:
     return CliRunner().invoke(app, ["train", *map(str, arguments)])
 

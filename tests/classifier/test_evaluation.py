@@ -88,7 +88,7 @@ def test_printed_tables_are_aligned_also_in_chinese() -> None:
         "accuracy 0.6667 (2 of 3 texts), 95 % interval 0.0000 to 1.0000",
         "macro F1 0.6667, 95 % interval 0.0000 to 1.0000",
         "ROC-AUC 1.0000, log loss 0.4149, calibration error 0.3000",
-        "always answering bad would be right in 0.6667 of the texts, within the interval of the accuracy: "
+        "always answering 'bad': accuracy 0.6667, within the interval: "
         "these texts do not show that the classifier is better",
         "",
         "  class          precision  recall      F1  texts",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import importlib.util
 import logging
 import re
 import warnings
@@ -162,15 +162,9 @@ def test_bad_arguments() -> None:
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    real = builtins.__import__
-
-    def fail(name: str, *arguments: object, **options: object) -> object:
-        if name.split(".")[0] == "matplotlib":
-            raise ImportError(name)
-        return real(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", fail)
-    with pytest.raises(ImportError, match=r"pip install 'textnn\[plots\]'"):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))
+    with pytest.raises(ImportError, match=r"^pictures need matplotlib: pip install matplotlib$"):
         make_report(["a", "b"]).plot(tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

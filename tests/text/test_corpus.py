@@ -61,6 +61,12 @@ def test_columns_by_name_and_by_number(write, content, text, label):
     assert (corpus.texts, corpus.labels) == (["好"], ["1"]), (content, text, label)
 
 
+@pytest.mark.parametrize("label", ["0", "1"])
+def test_digits_are_numbers_of_columns_also_where_the_first_label_is_one_of_them(write, label):
+    corpus = read_corpus(write(f"好,{label}\n差,2\n"), text="0", label="1")
+    assert (corpus.texts, corpus.labels) == (["好", "差"], [label, "2"])
+
+
 def test_first_usual_name_wins(write):
     corpus = read_corpus(write("comment,text,score,label\nno,yes,5,good\n"))
     assert (corpus.texts, corpus.labels) == (["yes"], ["good"])

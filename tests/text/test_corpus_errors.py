@@ -49,7 +49,12 @@ from textnn.text.formats import MAX_FIELD
         ("a.tsv", 'label\ttext\n1\t"a" b\n', {}, r"a.tsv, line 2: expected a tab .* format 'lecture'"),
         ("a.txt", "a\t1\nb\t1\t2\n", {}, r"a.txt, line 2: expected text<TAB>label, got 2 tabs"),
         ("a.txt", "a\t1\nb\n", {}, r"a.txt, line 2: expected text<TAB>label, got 0 tabs"),
-        ("a.txt", "\na\n", {}, r"a.txt, line 2: expected text<TAB>label, a table .* or JSONL, got none of these"),
+        (
+            "a.txt",
+            "\na\n",
+            {},
+            r"a.txt, line 2: expected text<TAB>label, a table .* JSONL or __label__..., got none of these",
+        ),
         ("a.txt", "a\t1\n", {"format": "lecture", "text": 1}, r"expected column 0 for the text in the lecture format"),
         ("a.jsonl", '{"text": "a", "label": 1}\n[1]\n', {}, r"a.jsonl, line 2: expected a JSON object .* got a list"),
         ("a.jsonl", '{"text": "a", "label": 1}\n"a"\n', {}, r"a.jsonl, line 2: expected a JSON object .* got a string"),
@@ -108,7 +113,7 @@ def test_missing_file_and_directory(tmp_path):
     [
         ({"text": -1}, ValueError, "text: expected a column number from 0, got -1"),
         ({"label": True}, TypeError, "label: expected a column's name or number, got bool"),
-        ({"format": "xml"}, ValueError, "format: expected one of csv, tsv, jsonl, lecture, lines, got 'xml'"),
+        ({"format": "xml"}, ValueError, "format: expected one of csv, tsv, jsonl, lecture, fasttext, lines, got 'xml'"),
         ({"format": "lines", "need_label": True}, ValueError, "format: 'lines' has no labels"),
     ],
 )
@@ -117,7 +122,7 @@ def test_arguments_without_meaning_fail_at_the_call(options, error, message):
         iter_records("never opened", **options)
 
 
-@given(content=st.binary(), kind=st.sampled_from([None, "csv", "tsv", "jsonl", "lecture"]))
+@given(content=st.binary(), kind=st.sampled_from([None, "csv", "tsv", "jsonl", "lecture", "fasttext"]))
 def test_any_bytes_give_a_corpus_or_a_clear_error(content, kind):
     try:
         corpus = read_corpus(io.BytesIO(content), format=kind)

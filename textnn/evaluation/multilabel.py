@@ -212,7 +212,7 @@ class MultilabelReport(ScoredReport):
         return "\n".join(
             [
                 f"all labels right {self.accuracy:.4f} ({right}), 95 % interval {self.accuracy_interval}, "
-                f"wrong answers {self.hamming_loss:.4f}",
+                f"Hamming loss {self.hamming_loss:.4f}",
                 *self._scored_line(),
                 "",
                 *table(["label", *header], rows),

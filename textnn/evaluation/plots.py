@@ -26,6 +26,7 @@ from textnn.evaluation.scored import ScoredReport
 from textnn.evaluation.scores import Scores
 from textnn.evaluation.tables import shorten
 from textnn.files import atomic_bytes
+from textnn.packages import PLOTS, need
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -110,10 +111,7 @@ def draw(name: str, report: ScoredReport, history: History | None = None, format
 
 def need_matplotlib() -> None:
     """Raise an ImportError that says what to install where matplotlib is not."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError("pictures need the package matplotlib: pip install 'textnn[plots]'") from error
+    need(PLOTS, "pictures need")
 
 
 def _check_format(name: str) -> None:

@@ -116,12 +116,12 @@ class EvaluationReport(ScoredReport):
         low, high = self.accuracy_interval
         label, share = shorten(str(self.majority_class), 40), f"{self.majority_accuracy:.4f}"
         if low > self.majority_accuracy:
-            finding = "less than the whole interval of the accuracy"
+            finding = "below the whole interval"
         elif high < self.majority_accuracy:
-            finding = "more than the whole interval of the accuracy: the classifier is worse than that"
+            finding = "above the whole interval: the classifier is worse than that"
         else:
-            finding = "within the interval of the accuracy: these texts do not show that the classifier is better"
-        return f"always answering {label} would be right in {share} of the texts, {finding}"
+            finding = "within the interval: these texts do not show that the classifier is better"
+        return f"always answering {label!r}: accuracy {share}, {finding}"
 
     @classmethod
     def from_predictions(

@@ -107,7 +107,7 @@ class ScoredReport:
 
         ``confusion_matrix``, ``learning_curves``, ``reliability``, ``length_accuracy`` and ``roc``; a picture for which
         something is missing is left out with a warning. Other files in the directory are left alone. Needs matplotlib:
-        ``pip install 'textnn[plots]'``.
+        ``pip install matplotlib``.
 
         Parameters
         ----------

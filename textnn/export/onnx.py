@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from textnn.export.tracing import dynamic_shapes, silence
+from textnn.packages import EXPORT, need
 
 NAME = "model.onnx"
 DATA = f"{NAME}.data"
@@ -23,10 +24,7 @@ LARGEST = (1 << 31) - (1 << 24)
 
 def check_packages() -> None:
     """Raise an ImportError that says what to install, unless all is there that an export needs."""
-    from importlib.util import find_spec
-
-    if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
-        raise ImportError(f"an export to ONNX needs {' and '.join(missing)}: pip install 'textnn[export]'")
+    need(EXPORT, "an export to ONNX needs")
 
 
 def write_onnx(

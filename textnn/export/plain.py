@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from textnn import layers
 from textnn.export.recurrence import States, run_lstm
+from textnn.functional.sizes import Sizes, size_tensors
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -43,8 +44,8 @@ class LSTM(nn.LSTM):
         self,
         input: Any,  # noqa: A002  # torch.nn.LSTM's name
         hx: States | None = None,
-        lengths: Tensor | None = None,
-        offsets: Tensor | None = None,
+        lengths: Sizes | None = None,
+        offsets: Sizes | None = None,
         outputs: bool = True,
     ) -> tuple[Any, tuple[Tensor, Tensor | None]]:
         """Run all layers and directions; see :meth:`textnn.LSTM.forward`.
@@ -59,6 +60,7 @@ class LSTM(nn.LSTM):
         RuntimeError, ValueError
             As ``torch.nn.LSTM`` does.
         """
+        lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets)
         y, states = run_lstm(self, super().forward, input, hx, lengths)
         return (y if outputs else y.new_zeros(0)), states
@@ -67,8 +69,9 @@ class LSTM(nn.LSTM):
 class TextConv(layers.TextConv):
     """:class:`textnn.TextConv` by ``nn.Conv1d``."""
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Convolve x [B, L, D] -> [B, C * len(kernel_sizes)]; ValueError if ``offsets`` are given."""
+        lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets)
         return convolve(x, lengths, self.convs, self.padding, self.activation)
 
@@ -76,8 +79,9 @@ class TextConv(layers.TextConv):
 class EmbeddingTextConv(layers.EmbeddingTextConv):
     """:class:`textnn.EmbeddingTextConv` by ``F.embedding`` and ``nn.Conv1d``."""
 
-    def forward(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Look up and convolve ids [B, L] -> [B, C * len(kernel_sizes)]; ValueError if ``offsets`` are given."""
+        lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets)
         return convolve(F.embedding(ids, self.weight), lengths, self.convs, self.padding, self.activation)
 
@@ -111,8 +115,9 @@ class FrozenTextConv(nn.Module):
     table: Tensor
     bias: Tensor
 
-    def forward(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Look up ids [B, L] -> [B, C * len(kernel_sizes)]; ValueError if ``offsets`` are given."""
+        lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets)
         if ids.shape[1] == 0:
             ids = F.pad(ids, (0, 1))  # no token at all makes a window too
@@ -150,8 +155,8 @@ class EmbeddingLSTM(layers.EmbeddingLSTM):
         self,
         ids: Tensor,
         hx: States | None = None,
-        lengths: Tensor | None = None,
-        offsets: Tensor | None = None,
+        lengths: Sizes | None = None,
+        offsets: Sizes | None = None,
         outputs: bool = True,
     ) -> Any:
         """Look up and run ids [B, L]; see :class:`LSTM` for what comes back, and for the errors raised."""
@@ -161,8 +166,9 @@ class EmbeddingLSTM(layers.EmbeddingLSTM):
 class NgramBag(layers.NgramBag):
     """:class:`textnn.NgramBag` by integer arithmetic and ``F.embedding``."""
 
-    def forward(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Sum the weights of the n-grams of ids [B, L] -> [B, D]; ValueError if ``offsets`` are given."""
+        lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets)
         lengths = ids.new_full((ids.shape[0],), ids.shape[1]) if lengths is None else lengths
         total = F.embedding(hash_ngrams(ids, lengths, self.sizes, self.num_embeddings), self.weight).sum(dim=(1, 2))

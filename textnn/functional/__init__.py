@@ -9,7 +9,7 @@ Ragged batches come in one of these forms, never with a mask:
 
 - padded, ``[T, B, ...]`` or ``[B, T, ...]``, with ``lengths`` int64 [B]; padding is neither read nor counted;
 - flat, ``[N, ...]``, with ``offsets`` int64 [B], the convention of ``torch.nn.EmbeddingBag``: sequence b runs from
-  ``offsets[b]`` to ``offsets[b + 1]``, the last one to N;
+  ``offsets[b]`` to ``offsets[b + 1]``, the last one to N; lengths and offsets may be sequences of integers as well;
 - the data of a ``PackedSequence``, ``[N, ...]``, with its ``batch_sizes`` int64 [T].
 """
 

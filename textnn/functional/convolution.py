@@ -18,12 +18,13 @@ from .._checks import (
     needs_gradient,
     widen,
 )
+from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
 _frozen_text_conv = _ops.frozen_text_conv.default
 
 
-def max_mean_pool(x: Tensor, *, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+def max_mean_pool(x: Tensor, *, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
     """Take the maximum and the mean over time of each sequence's own vectors.
 
     One pass over the vectors; the gradient of a maximum goes to the first step where it stands.
@@ -31,7 +32,7 @@ def max_mean_pool(x: Tensor, *, lengths: Tensor | None = None, offsets: Tensor |
     Parameters
     ----------
     x : Tensor [B, T, F], or [N, F] with ``offsets``
-    lengths, offsets : Tensor int64 [B], optional
+    lengths, offsets : Tensor int64 [B] or sequence of int, optional
         Steps of each sequence, or where each begins in a flat batch. Without either, all T steps count.
 
     Returns
@@ -46,6 +47,7 @@ def max_mean_pool(x: Tensor, *, lengths: Tensor | None = None, offsets: Tensor |
     TypeError
         If ``x`` is not floating-point.
     """
+    lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
     if x.dim() != (2 if flat else 3):
         raise ValueError(f"x must have shape {'[N, F] with offsets' if flat else '[B, T, F]'}, got {list(x.shape)}")
@@ -95,8 +97,8 @@ def text_conv(
     weight: Sequence[Tensor],
     bias: Sequence[Tensor] | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding: str = "valid",
     activation: str = "relu",
 ) -> Tensor:
@@ -111,9 +113,9 @@ def text_conv(
     weight : sequence of S tensors [C, D, K]
         The kernels, as in ``torch.nn.Conv1d``; K may differ.
     bias : sequence of S tensors [C], optional
-    lengths : Tensor int64 [B], optional
+    lengths : Tensor int64 [B] or sequence of int, optional
         How many tokens each sentence has; without it, L.
-    offsets : Tensor int64 [B], optional
+    offsets : Tensor int64 [B] or sequence of int, optional
         Where each sentence of a flat batch begins.
     padding : {"valid", "same"}, default="valid"
         "valid": windows inside the sentence only; a sentence shorter than a kernel has one window, as if padded with
@@ -138,6 +140,7 @@ def text_conv(
     Collobert et al. 2011 (Natural Language Processing (Almost) from Scratch) and Kim 2014 (Convolutional Neural
     Networks for Sentence Classification).
     """
+    lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
     if x.dim() != (2 if flat else 3):
         raise ValueError(f"x must have shape {'[N, D] with offsets' if flat else '[B, L, D]'}, got {list(x.shape)}")
@@ -157,8 +160,8 @@ def embedding_text_conv(
     weight: Sequence[Tensor],
     bias: Sequence[Tensor] | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding: str = "valid",
     activation: str = "relu",
     padding_idx: int | None = None,
@@ -194,6 +197,7 @@ def embedding_text_conv(
     TypeError
         If dtypes differ or are not floating-point, or ids are not int64 or int32.
     """
+    lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
     if ids.dim() != (1 if flat else 2):
         raise ValueError(f"ids must have shape {'[N] with offsets' if flat else '[B, L]'}, got {list(ids.shape)}")
@@ -220,8 +224,8 @@ def frozen_text_conv(
     row: Tensor | None = None,
     rest: Tensor | None = None,
     weight: Tensor | None = None,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding: str = "valid",
     activation: str = "relu",
 ) -> Tensor:
@@ -267,6 +271,7 @@ def frozen_text_conv(
     same, code = check_padding(padding, activation)
     if needs_gradient(table, bias, scale, rest, weight):
         raise RuntimeError("frozen_text_conv has no gradient: train the layer that was frozen, and freeze it again")
+    lengths, offsets = size_tensors(lengths, offsets)
     compute = torch.float64 if table.dtype == torch.float64 else torch.float32
     given = (scale, row, rest, weight, lengths, offsets)
     if torch.compiler.is_compiling():

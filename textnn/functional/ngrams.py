@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .._checks import check_sentences, widen
 from .._registration.common import rows_gradient
+from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
 _hash_ngrams = _ops.hash_ngrams.default
@@ -22,8 +23,8 @@ def hash_ngrams(
     sizes: Sequence[int],
     buckets: int,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
 ) -> Tensor:
     """Number the n-grams of each sentence by a hash of their tokens, for features that need no vocabulary.
 
@@ -34,7 +35,7 @@ def hash_ngrams(
         How many tokens the n-grams have, from 1 to 16, each size once.
     buckets : int
         From 2 to 2**31. Different n-grams may share a bucket.
-    lengths, offsets : Tensor int64 [B], optional
+    lengths, offsets : Tensor int64 [B] or sequence of int, optional
         Tokens of each sentence, or where each begins in a flat batch. Without either, all L tokens count.
 
     Returns
@@ -57,6 +58,7 @@ def hash_ngrams(
     2017 (Bag of Tricks for Efficient Text Classification). ``csrc/math/ngrams.h`` has the hash.
     """
     sizes = check_ngrams(sizes, buckets)
+    lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
     if torch.compiler.is_compiling():
         index, rows = _check_batch(ids, lengths, offsets)

@@ -17,6 +17,7 @@ from .._checks import (
     needs_gradient,
     widen,
 )
+from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
 
@@ -62,8 +63,8 @@ def lstm(
     b_hh: Tensor | None = None,
     w_hr: Tensor | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,
@@ -124,8 +125,8 @@ def bilstm(
     ahead: Sequence[Tensor | None],
     reverse: Sequence[Tensor | None],
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     outputs: bool = True,
@@ -180,8 +181,8 @@ def embedding_lstm(
     ahead: Sequence[Tensor | None],
     reverse: Sequence[Tensor | None] | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding_idx: int | None = None,
     sparse: bool = False,
     outputs: bool = True,
@@ -202,7 +203,7 @@ def embedding_lstm(
     ahead, reverse : sequence of 2 to 5 Tensor
         ``w_ih``, ``w_hh`` and, each optional, ``b_ih``, ``b_hh``, ``w_hr`` of each direction, as in :func:`bilstm`;
         without ``reverse`` one direction.
-    lengths, offsets : Tensor int64 [B], optional
+    lengths, offsets : Tensor int64 [B] or sequence of int, optional
         Tokens of each sequence, or where each begins in a flat batch. Without either, all T tokens count.
     padding_idx : int, optional
         The row of the table that gets no gradient.
@@ -268,12 +269,13 @@ def _check_lstm_batch(
     h0: Tensor,
     c0: Tensor,
     state_dims: int,
-    lengths: Tensor | None,
-    offsets: Tensor | None,
+    lengths: Sizes | None,
+    offsets: Sizes | None,
     batch_sizes: Tensor | None,
     batch_first: bool,
 ) -> tuple[Tensor | None, str]:
     """Check the batch; its sizes and its layout for the operator."""
+    lengths, offsets = size_tensors(lengths, offsets)
     given = [
         name for name, v in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)) if v is not None
     ]
@@ -330,8 +332,8 @@ def quantized_lstm(
     sum: Tensor,  # noqa: A002
     bias: Tensor,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TypeVar
 
 from torch import nn
@@ -10,13 +11,16 @@ from .lstm import LSTM, LSTMCell
 
 M = TypeVar("M", bound=nn.Module)
 _REPLACEMENTS: dict[type[nn.Module], type[nn.Module]] = {nn.LSTM: LSTM, nn.LSTMCell: LSTMCell}
+_NAMED = 10  # modules that a warning names
 
 
 def accelerate(module: M) -> M:
     """Turn every ``nn.LSTM`` and ``nn.LSTMCell`` inside a model into textnn's, in place.
 
     The same module objects stay: parameters, buffers, hooks, optimizers and names keep what they refer to, because only
-    the class changes. Subclasses of the two are left alone, since they may rely on the code they override.
+    the class changes, which ``print(model)`` shows: ``textnn.LSTM(128, 128)``. All options are supported, ``proj_size``
+    and ``bidirectional`` among them. Subclasses of the two are left alone, since they may rely on the code they
+    override; so are all other modules, such as ``nn.GRU``.
 
     Parameters
     ----------
@@ -32,11 +36,32 @@ def accelerate(module: M) -> M:
     ------
     TypeError
         If ``module`` is not an ``nn.Module``.
+
+    Warns
+    -----
+    UserWarning
+        Naming the subclasses of ``nn.LSTM`` and ``nn.LSTMCell`` that were left as they are; or if there was nothing to
+        replace, and none of textnn's layers either, which an earlier call may have made.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be an nn.Module, got {type(module).__name__}")
-    for part in module.modules():
+    left, found = [], False
+    for name, part in module.named_modules():
         replacement = _REPLACEMENTS.get(type(part))
         if replacement is not None:
             part.__class__ = replacement
+        elif isinstance(part, tuple(_REPLACEMENTS)):
+            left.append(f"{name or 'the module itself'} ({type(part).__name__})")
+        found = found or isinstance(part, tuple(_REPLACEMENTS.values()))
+    if left:
+        names = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if len(left) > _NAMED else "")
+        warnings.warn(
+            f"accelerate left {names} as {'it is' if len(left) == 1 else 'they are'}: a subclass of nn.LSTM or "
+            f"nn.LSTMCell may rely on the code it overrides{'' if found else '; nothing was replaced'}",
+            stacklevel=2,
+        )
+    elif not found:
+        warnings.warn(
+            f"accelerate replaced nothing: {type(module).__name__} has no nn.LSTM and no nn.LSTMCell", stacklevel=2
+        )
     return module

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from .. import functional
+from ..functional.sizes import Sizes, size_tensors
+from .base import Layer
 from .frozen import DTYPES, FrozenTextConv, check_limit
 from .frozen_lstm import FrozenEmbeddingLSTM
 from .lstm import LSTM, States
 from .text_conv import kernel_weights, make_kernels
 
 
-class _TableModule(nn.Embedding):
+class _TableModule(Layer, nn.Embedding):
     """An embedding table ``weight`` [V, D], initialised as ``torch.nn.Embedding`` does it.
 
     It is one for those who ask: ``DistributedDataParallel`` expects sparse gradients of nothing else.
@@ -82,13 +84,13 @@ class EmbeddingTextConv(_TableModule):
         self.padding, self.activation = padding, activation
         self.convs = make_kernels(embedding_dim, channels, kernel_sizes, padding, activation, bias, device, dtype)
 
-    def forward(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Look up and convolve a batch.
 
         Parameters
         ----------
         ids : Tensor int64 [B, L], or [N] with ``offsets``
-        lengths, offsets : Tensor int64 [B], optional
+        lengths, offsets : Tensor int64 [B] or sequence of int, optional
             Tokens of each sentence, or where each begins in a flat batch. Without either, all L tokens count.
 
         Returns
@@ -212,8 +214,8 @@ class EmbeddingLSTM(_TableModule):
         self,
         ids: Tensor,
         hx: States | None = None,
-        lengths: Tensor | None = None,
-        offsets: Tensor | None = None,
+        lengths: Sizes | None = None,
+        offsets: Sizes | None = None,
         outputs: bool = True,
     ) -> tuple[Tensor, States]:
         """Look up and run a batch.
@@ -223,7 +225,7 @@ class EmbeddingLSTM(_TableModule):
         ids : Tensor int64 [B, L], or [N] with ``offsets``
         hx : tuple of Tensor, optional
             Initial states h0 [layers * directions, B, P] and c0 [layers * directions, B, H]; zeros by default.
-        lengths, offsets : Tensor int64 [B], optional
+        lengths, offsets : Tensor int64 [B] or sequence of int, optional
             Tokens of each sequence, or where each begins in a flat batch. Without either, all L tokens count.
         outputs : bool, default=True
             Whether the outputs are wanted; see :class:`LSTM`.
@@ -242,6 +244,7 @@ class EmbeddingLSTM(_TableModule):
         ValueError
             If shapes do not fit, or a length or offset is out of range.
         """
+        lengths, offsets = size_tensors(lengths, offsets)
         ragged: dict[str, Any] = {"lengths": lengths, "offsets": offsets}
         hx = self.lstm.states_for_ids(ids, hx, offsets, self.weight)
 

@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import functional
 from .._checks import check_padding, frozen_width
+from ..functional.sizes import Sizes
+from .base import Layer
 from .text_conv import kernel_weights
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "int16": torch.int
 _CHUNK = 2048  # rows whose products are computed at a time
 
 
-class FrozenTextConv(nn.Module):
+class FrozenTextConv(Layer):
     """The inference form of :class:`EmbeddingTextConv`, which makes it: ``layer.freeze(...)``.
 
     Made directly it has the right shapes and no values, for ``load_state_dict``.
@@ -169,13 +171,13 @@ class FrozenTextConv(nn.Module):
         if ids is not None:
             self.row = torch.empty_like(ids).scatter_(0, ids, torch.arange(len(ids), device=ids.device))
 
-    def forward(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Look up a batch.
 
         Parameters
         ----------
         ids : Tensor int64 [B, L], or [N] with ``offsets``
-        lengths, offsets : Tensor int64 [B], optional
+        lengths, offsets : Tensor int64 [B] or sequence of int, optional
             Tokens of each sentence, or where each begins in a flat batch. Without either, all L tokens count.
 
         Returns

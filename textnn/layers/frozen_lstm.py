@@ -13,10 +13,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from .. import functional
+from ..functional.sizes import Sizes, size_tensors
+from .base import Layer
 from .lstm import LSTM, States
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class _Shell(LSTM):
         super().check_input(torch.empty(input.shape, device="meta"), batch_sizes)
 
 
-class FrozenLSTM(nn.Module):
+class FrozenLSTM(Layer):
     """The inference form of :class:`LSTM`, which makes it: ``layer.freeze("int8")``.
 
     Made directly it has the right shapes and no values, for ``load_state_dict``.
@@ -139,8 +141,8 @@ class FrozenLSTM(nn.Module):
         self,
         input: Tensor | PackedSequence,  # noqa: A002
         hx: States | None = None,
-        lengths: Tensor | None = None,
-        offsets: Tensor | None = None,
+        lengths: Sizes | None = None,
+        offsets: Sizes | None = None,
         outputs: bool = True,
     ) -> tuple[Tensor | PackedSequence, States]:
         """Run all layers and directions; arguments, results and errors are those of :meth:`LSTM.forward`.
@@ -185,7 +187,7 @@ class FrozenLSTM(nn.Module):
         )
 
 
-class FrozenEmbeddingLSTM(nn.Module):
+class FrozenEmbeddingLSTM(Layer):
     """The inference form of :class:`EmbeddingLSTM`, which makes it: ``layer.freeze(dtype="int8")``.
 
     Parameters
@@ -211,11 +213,12 @@ class FrozenEmbeddingLSTM(nn.Module):
         self,
         ids: Tensor,
         hx: States | None = None,
-        lengths: Tensor | None = None,
-        offsets: Tensor | None = None,
+        lengths: Sizes | None = None,
+        offsets: Sizes | None = None,
         outputs: bool = True,
     ) -> tuple[Tensor, States]:
         """Look up and run a batch; arguments, results and errors are those of :meth:`EmbeddingLSTM.forward`."""
+        lengths, offsets = size_tensors(lengths, offsets)
         hx = self.lstm._shell[0].states_for_ids(ids, hx, offsets, self.weight)
         x = functional.embedding(ids, self.weight)
         return self.lstm._run(x, hx, outputs, lengths=lengths, offsets=offsets, batch_first=True)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from .. import functional
+from ..functional.sizes import Sizes, size_tensors
+from .base import Layer
 
 if TYPE_CHECKING:
     from .frozen_lstm import FrozenLSTM
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 States = tuple[Tensor, Tensor]
 
 
-class LSTM(nn.RNNBase):
+class LSTM(Layer, nn.RNNBase):
     """A multi-layer LSTM; everything that ``torch.nn.LSTM`` takes, with the same results.
 
     Besides, ``forward`` takes the lengths of padded input, or the offsets of flat input, and does no work for padding.
@@ -58,8 +60,8 @@ class LSTM(nn.RNNBase):
         self,
         input: Tensor | PackedSequence,  # noqa: A002  # torch.nn.LSTM's name
         hx: States | None = None,
-        lengths: Tensor | None = None,
-        offsets: Tensor | None = None,
+        lengths: Sizes | None = None,
+        offsets: Sizes | None = None,
         outputs: bool = True,
     ) -> tuple[Tensor | PackedSequence, States]:
         """Run all layers and directions.
@@ -71,9 +73,9 @@ class LSTM(nn.RNNBase):
         hx : tuple of Tensor, optional
             Initial states h0 [layers * directions, B, P] and c0 [layers * directions, B, H], without B for unbatched
             input; zeros by default.
-        lengths : Tensor int64 [B], optional
+        lengths : Tensor int64 [B] or sequence of int, optional
             How many steps each sequence of a padded input has, in any order.
-        offsets : Tensor int64 [B], optional
+        offsets : Tensor int64 [B] or sequence of int, optional
             Where each sequence of a flat input begins.
         outputs : bool, default=True
             Whether the outputs of the last layer are wanted. With False they are not even stored: for models that go
@@ -91,6 +93,7 @@ class LSTM(nn.RNNBase):
         ValueError, RuntimeError
             As ``torch.nn.LSTM`` does; ValueError for lengths or offsets that do not fit.
         """
+        lengths, offsets = size_tensors(lengths, offsets)
         if isinstance(input, PackedSequence):
             if lengths is not None or offsets is not None:
                 raise ValueError("a PackedSequence has its own lengths: lengths and offsets must be None")
@@ -225,7 +228,7 @@ class LSTM(nn.RNNBase):
         return [getattr(self, f"{name}_l{layer}{suffix}", None) for name in names]
 
 
-class LSTMCell(nn.modules.rnn.RNNCellBase):
+class LSTMCell(Layer, nn.modules.rnn.RNNCellBase):
     """One step of an LSTM, as ``torch.nn.LSTMCell``, with the gates and the state update in one kernel.
 
     Parameters

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .. import functional
 from ..functional.ngrams import check_ngrams, sum_rows
+from ..functional.sizes import Sizes, size_tensors
 from .embedding import _TableModule
 
 
@@ -74,20 +75,20 @@ class NgramBag(_TableModule):
         """Set all weights to zero."""
         nn.init.zeros_(self.weight)
 
-    def rows_read(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    def rows_read(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Return the rows of ``weight`` that :meth:`forward` reads: int64 [B, L, S], or [N, S] with ``offsets``.
 
         See :func:`textnn.functional.hash_ngrams`, also for the errors raised. 0 stands for no n-gram.
         """
         return functional.hash_ngrams(ids, self.sizes, self.num_embeddings, lengths=lengths, offsets=offsets)
 
-    def forward(self, ids: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Sum the weights of each sentence's n-grams.
 
         Parameters
         ----------
         ids : Tensor int64 [B, L], or [N] with ``offsets``
-        lengths, offsets : Tensor int64 [B], optional
+        lengths, offsets : Tensor int64 [B] or sequence of int, optional
             Tokens of each sentence, or where each begins in a flat batch. Without either, all L tokens count.
 
         Returns
@@ -96,6 +97,7 @@ class NgramBag(_TableModule):
             Divided by the square root of the number of n-grams, so that long sentences do not outweigh short ones and
             still say more; 0 for a sentence that has none. For errors see :func:`textnn.functional.hash_ngrams`.
         """
+        lengths, offsets = size_tensors(lengths, offsets)
         rows = self.rows_read(ids, lengths, offsets)
         if offsets is None:
             B, L = ids.shape

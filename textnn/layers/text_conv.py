@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from .. import functional
 from .._checks import check_padding
+from ..functional.sizes import Sizes
+from .base import Layer
 
 
 def make_kernels(
@@ -38,7 +40,7 @@ def kernel_weights(convs: nn.ModuleList) -> tuple[list[Tensor], list[Tensor] | N
     return weight, None if bias[0] is None else bias  # type: ignore[return-value]
 
 
-class TextConv(nn.Module):
+class TextConv(Layer):
     """1-D convolutions of several sizes over sentences, an activation, and the maximum over time (Kim 2014).
 
     Parameters
@@ -78,13 +80,13 @@ class TextConv(nn.Module):
         self.padding, self.activation = padding, activation
         self.convs = make_kernels(embedding_dim, channels, kernel_sizes, padding, activation, bias, device, dtype)
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Convolve a batch.
 
         Parameters
         ----------
         x : Tensor [B, L, D], or [N, D] with ``offsets``
-        lengths, offsets : Tensor int64 [B], optional
+        lengths, offsets : Tensor int64 [B] or sequence of int, optional
             Tokens of each sentence, or where each begins in a flat batch. Without either, all L tokens count.
 
         Returns

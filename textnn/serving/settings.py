@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
+from textnn.packages import SERVE, need
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -115,8 +117,4 @@ def require() -> None:
     ImportError
         If not; the message says what to install.
     """
-    from importlib.util import find_spec
-
-    needed = {"fastapi": "fastapi", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client", "limits": "limits"}
-    if missing := [name for module, name in needed.items() if find_spec(module) is None]:
-        raise ImportError(f"serving needs {', '.join(missing)}: pip install 'textnn[serve]'")
+    need(SERVE, "serving needs")

@@ -9,13 +9,14 @@ how many.
 from __future__ import annotations
 
 import itertools
+import warnings
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from textnn.text.columns import Column
-from textnn.text.formats import CorpusReport
+from textnn.text.formats import CorpusReport, Record
 from textnn.text.records import iter_records
 from textnn.text.sources import CorpusError, Source
 
@@ -83,7 +84,13 @@ def read_corpus(
     Returns
     -------
     Corpus
-        Labels are strings, whatever they look like; lists of strings with a separator, or where JSONL has lists.
+        Labels are strings, whatever they look like; lists of strings with a separator, where JSONL has lists, or where
+        any text of fastText's format has several.
+
+    Warns
+    -----
+    UserWarning
+        If the first row was read as a text, but its label makes it look like a header.
 
     Raises
     ------
@@ -102,8 +109,8 @@ def read_corpus(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit: expected at least 1, got {limit}")
-    first, step = share
-    if not 0 <= first < step:
+    rank, step = share
+    if not 0 <= rank < step:
         raise ValueError(f"share: expected (number, how many) with a number below how many, got {share}")
     corpus = Corpus()
     records = iter_records(
@@ -116,25 +123,50 @@ def read_corpus(
         report=corpus.report,
         label_separator=label_separator,
     )
+    report, first, several = corpus.report, None, False
+    counts: Counter[str] = Counter()
     for number, record in enumerate(itertools.islice(records, limit)):
         assert record.label is not None
+        several = several or (isinstance(record.label, list) and len(record.label) > 1)
+        if report.header is False:
+            first = record if report.rows == 1 else first
+            counts.update(_all_labels(record))
         if step > 1:
             row = f"{record.label}\t{record.text}\n".encode("utf-8", "surrogatepass")
             corpus.checksum = zlib.crc32(row, corpus.checksum)
-            if number % step != first:
+            if number % step != rank:
                 continue
         corpus.texts.append(record.text)
         corpus.labels.append(record.label)
         corpus.lines.append(record.line)
     records.close()
-    if not corpus.report.kept:
-        report = corpus.report
+    if not report.kept:
         raise CorpusError(f"{report.source}: expected rows with a text and a label, got {_nothing(report)}")
+    if report.format == "fasttext" and label_separator is None and not several:
+        corpus.labels, report.several = [label for (label,) in corpus.labels], False
+    if first is not None and rank == 0 and _is_odd(first, counts):
+        shown = ", ".join(repr(label[:40]) for label in _all_labels(first)[:3])
+        warnings.warn(
+            f"{report.source}, line {first.line}: the first row is read as a text, {first.text.strip()[:40]!r}, with a "
+            f"label that no other row has, {shown}; if it is a header, ask for the columns by name",
+            stacklevel=2,
+        )
     return corpus
+
+
+def _all_labels(record: Record) -> list[str]:
+    return record.label if isinstance(record.label, list) else [str(record.label)]
+
+
+def _is_odd(first: Record, counts: Counter[str]) -> bool:
+    """Whether no other row has the labels of the first one, while the other rows share few: so it is with a header."""
+    own = _all_labels(first)
+    others, different = counts.total() - len(own), len(counts) - len(own)
+    return bool(own) and all(counts[label] == 1 for label in own) and others >= max(10, 5 * different)
 
 
 def _nothing(report: CorpusReport) -> str:
     if report.rows:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in report.skipped.items())
         return f"{report.rows:,} rows of which none is complete ({reasons})"
-    return "no row below the header" if isinstance(report.text_column, str) else "only blank lines"
+    return "no row below the header" if report.header else "only blank lines"

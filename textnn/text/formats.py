@@ -1,9 +1,11 @@
 """The formats of corpora: from lines to records.
 
 ==========  ==================================================================================================
-csv, tsv    tables with quoted fields, which may hold line breaks; with or without a header
+csv, tsv    tables with quoted fields, which may hold line breaks; with or without a header. CSV may be separated by
+            semicolons
 jsonl       one JSON object a line
 lecture     ``text<TAB>label``, no header, no quotes; the label may be missing where none is needed
+fasttext    words, of which those that begin with ``__label__`` are labels, as fastText reads them
 lines       one text a line, no labels
 ==========  ==================================================================================================
 
@@ -20,19 +22,20 @@ import csv
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from textnn.text.columns import Column, find_columns
+from textnn.text.columns import MAX_COLUMNS, Column, find_columns, find_delimiter
 from textnn.text.sources import CorpusError, Lines
-
-MAX_COLUMNS = 1 << 16
-"""Columns of a table at most."""
 
 MAX_FIELD = 1 << 24
 """Characters in one field of a table at most. A quote that is never closed would else swallow a file of any size."""
 
+LABEL_PREFIX = "__label__"
+_SPACE = " \t\v\f\r\n"  # where fastText's own reader splits words (dictionary.cc, readWord)
+_PREFIXED = re.compile(f"(?<![^{_SPACE}]){LABEL_PREFIX}([^{_SPACE}]*)[{_SPACE}]*")
 
 Label = str | list[str]
 
@@ -67,8 +70,13 @@ class CorpusReport:
     ----------
     source, format, encoding
         The file's name, its format and its encoding, as given or as found.
+    delimiter
+        What separates the columns of a table; empty where there are none.
+    header
+        Whether the first row has the columns' names; None where a format has no such row.
     text_column, label_column
-        Names, or numbers from 0; None if not known yet, or not in this file.
+        Names, or numbers from 0; None if not known yet, or not in this file. In fastText's format the label's is its
+        prefix.
     several
         Whether a text may have several labels; None before the first label, and where none is needed.
     rows
@@ -82,6 +90,8 @@ class CorpusReport:
     source: str = ""
     format: str = ""
     encoding: str = ""
+    delimiter: str = ""
+    header: bool | None = None
     text_column: Column | None = None
     label_column: Column | None = None
     several: bool | None = None
@@ -109,7 +119,8 @@ class CorpusReport:
             if column is not None
         ]
         skipped = ", ".join(f"{reason}: {count:,}" for reason, count in self.skipped.items())
-        about = ", ".join([self.format, self.encoding, *columns])
+        kind = self.format + (" separated by semicolons" if self.delimiter == ";" else "")
+        about = ", ".join([kind, self.encoding, *(["no header row"] if self.header is False else []), *columns])
         return f"{self.source}: {self.kept:,} texts ({about}); left out: {skipped or 'nothing'}"
 
 
@@ -122,6 +133,7 @@ class Options:
     need_label: bool
     report: CorpusReport
     separator: str | None = None
+    first_line: str = ""
 
     def read_label(self, cell: str) -> Label | None:
         """Return the label of a cell, None for an empty one; or all those between separators, if there is one."""
@@ -135,9 +147,13 @@ def _different(labels: Iterable[str]) -> list[str]:
 Reader = Callable[[Iterator[str], Lines, Options], Iterator[Record]]
 
 
-def _table(delimiter: str) -> Reader:
+def _table(delimiter: str | None) -> Reader:
+    """Make the reader of tables; None finds out whether commas or semicolons separate the columns."""
+
     def read(text_lines: Iterator[str], lines: Lines, options: Options) -> Iterator[Record]:
-        rows = _table_rows(text_lines, delimiter, lines, options.report)
+        found = delimiter or find_delimiter(options.first_line, options.text, options.label)
+        options.report.delimiter = found
+        rows = _table_rows(text_lines, found, lines, options.report)
         number, cells = next(rows, (1, None))
         if cells is None:
             return
@@ -147,6 +163,7 @@ def _table(delimiter: str) -> Reader:
         options.report.text_column = columns.describe(columns.text)
         options.report.label_column = columns.describe(columns.label)
         header, width = columns.header, len(cells)
+        options.report.header = header is not None
         if header is None:
             rows = itertools.chain([(number, cells)], rows)
         for number, cells in rows:
@@ -182,7 +199,7 @@ def _table_rows(
 
 def _explain(error: csv.Error, delimiter: str) -> str:
     """Say what csv's short messages mean for the file."""
-    message, name = str(error), "tab" if delimiter == "\t" else "comma"
+    message, name = str(error), {"\t": "tab", ",": "comma", ";": "semicolon"}[delimiter]
     advice = "; a file without quoting can be read as format 'lecture'" if delimiter == "\t" else ""
     if "unexpected end of data" in message:
         return f"expected a closing quote for a field of the row that begins here, got the end of the file{advice}"
@@ -286,7 +303,7 @@ def _lecture(text_lines: Iterator[str], lines: Lines, options: Options) -> Itera
     for argument, column, only in (("text", options.text, 0), ("label", options.label, 1)):
         if column is not None and str(column) != str(only):
             raise lines.error(1, f"expected column {only} for the {argument} in the lecture format, got {column!r}")
-    options.report.text_column, options.report.label_column = 0, 1
+    options.report.text_column, options.report.label_column, options.report.header = 0, 1, False
     for number, line in enumerate(text_lines, 1):
         if not line.strip():
             options.report.blank_lines += 1
@@ -297,10 +314,26 @@ def _lecture(text_lines: Iterator[str], lines: Lines, options: Options) -> Itera
         yield Record(number, cells[0], options.read_label(cells[1]) if len(cells) == 2 else None, cells)
 
 
-def _lines(text_lines: Iterator[str], lines: Lines, options: Options) -> Iterator[Record]:
+def _fasttext(text_lines: Iterator[str], lines: Lines, options: Options) -> Iterator[Record]:
+    _refuse_columns("fasttext", lines, options)
+    options.report.label_column = LABEL_PREFIX
+    for number, line in enumerate(text_lines, 1):
+        if not line.strip():
+            options.report.blank_lines += 1
+            continue
+        found = _different(_PREFIXED.findall(line))
+        text = _PREFIXED.sub("", line).strip(_SPACE)
+        yield Record(number, text, None if not found and options.separator is None else found, [line.rstrip("\r\n")])
+
+
+def _refuse_columns(name: str, lines: Lines, options: Options) -> None:
     for argument, column in (("text", options.text), ("label", options.label)):
         if column is not None:
-            raise lines.error(1, f"expected a table for the {argument} column {column!r}, got the format 'lines'")
+            raise lines.error(1, f"expected a table for the {argument} column {column!r}, got the format {name!r}")
+
+
+def _lines(text_lines: Iterator[str], lines: Lines, options: Options) -> Iterator[Record]:
+    _refuse_columns("lines", lines, options)
     for number, line in enumerate(text_lines, 1):
         text = line.rstrip("\r\n")
         yield Record(number, text, None, [text])
@@ -311,9 +344,10 @@ def _failure(lines: Lines, number: int) -> Callable[[str], CorpusError]:
 
 
 READERS: dict[str, Reader] = {
-    "csv": _table(","),
+    "csv": _table(None),
     "tsv": _table("\t"),
     "jsonl": _jsonl,
     "lecture": _lecture,
+    "fasttext": _fasttext,
     "lines": _lines,
 }

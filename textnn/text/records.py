@@ -10,8 +10,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator
 
-from textnn.text.columns import LABEL_NAMES, TEXT_NAMES, Column, check_column
-from textnn.text.formats import READERS, CorpusReport, Options, Record
+from textnn.text.columns import Column, check_column, has_usual_name, split_line
+from textnn.text.formats import LABEL_PREFIX, READERS, CorpusReport, Options, Record
 from textnn.text.sources import Lines, Source, open_lines
 
 FORMATS = tuple(READERS)
@@ -42,9 +42,10 @@ def iter_records(
         Columns, by name or by number from 0. None looks for usual names: ``text``, ``review``, ``content``, ... and
         ``label``, ``sentiment``, ``class``, ...; see ``textnn.text.columns``, also for what makes a header.
     format
-        ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"lecture"`` or ``"lines"``. None goes by the file's suffix and, for others
-        than these, by the first line that is not blank: ``{`` begins JSONL; a tab is in TSV or lecture; a comma, with
-        usual names of columns or with columns asked for, is in CSV; all else is lines.
+        ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"lecture"``, ``"fasttext"`` or ``"lines"``. None goes by the file's suffix
+        and, for others than these, by the first line that is not blank: ``{`` begins JSONL, ``__label__`` fastText's
+        format; a tab is in TSV or lecture; a comma or semicolon, with usual names of columns or with columns asked
+        for, is in CSV; all else is lines.
     encoding
         None finds UTF-8, with or without byte order mark, or GB18030.
     need_label
@@ -57,7 +58,8 @@ def iter_records(
     label_separator
         What stands between the labels of a text, which may then have any number. Spaces around a label and empty ones
         do not count, a label that stands twice counts once; an empty cell is no label, and not a missing one. In JSONL
-        a list of labels needs none.
+        a list of labels needs none. In fastText's format the labels of a text are always a list and never split; there
+        a separator, whichever, says that a text without a label is not one whose label is missing.
 
     Yields
     ------
@@ -96,6 +98,7 @@ def _records(
             if line.strip() or len(head) == _LOOK_AHEAD:
                 break
         # Blank lines at the start are kept: they count, and the numbers of the lines after them depend on them.
+        options.first_line = head[-1]
         kind = kind or _find_format(head[-1], len(head), lines, options)
         report.source, report.format, report.encoding = lines.name, kind, lines.encoding
         for record in READERS[kind](itertools.chain(head, lines), lines, options):
@@ -127,16 +130,17 @@ def _find_format(line: str, number: int, lines: Lines, options: Options) -> str:
         return _SUFFIXES[lines.suffix]
     if line.lstrip().startswith("{"):
         return "jsonl"
-    usual = {*TEXT_NAMES, *LABEL_NAMES}
+    if line.lstrip().startswith(LABEL_PREFIX):
+        return "fasttext"
     asked = options.text is not None or options.label is not None
-    for delimiter, kind in (("\t", "tsv"), (",", "csv")):
-        cells = [cell.strip().strip('"') for cell in line.split(delimiter)]
-        if len(cells) > 1 and (asked or any(cell.casefold() in usual for cell in cells)):
+    for delimiter, kind in (("\t", "tsv"), (",", "csv"), (";", "csv")):
+        cells = split_line(line, delimiter)
+        if len(cells) > 1 and (asked or has_usual_name(cells)):
             return kind
         if len(cells) > 1 and delimiter == "\t":
             return "lecture" if len(cells) == 2 else "tsv"
     if options.need_label:
         raise lines.error(
-            number, "expected text<TAB>label, a table with usual column names or JSONL, got none of these"
+            number, "expected text<TAB>label, a table with usual column names, JSONL or __label__..., got none of these"
         )
     return "lines"

@@ -39,7 +39,7 @@ class RJiebaTokenizer(DictionaryTokenizer):
     tokenizer's own, and is loaded at the first text, which takes half a second; a second more with a user dictionary,
     whose counts are jieba's.
 
-    Needs the package rjieba: ``pip install 'textnn[fast]'``.
+    Needs the package rjieba: ``pip install rjieba``.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class RJiebaTokenizer(DictionaryTokenizer):
             return importlib.metadata.version("rjieba")
         except importlib.metadata.PackageNotFoundError as error:
             raise ValueError(
-                "tokenizer: 'rjieba' needs the package rjieba, which is not installed: pip install 'textnn[fast]'"
+                "tokenizer: 'rjieba' needs the package rjieba, which is not installed: pip install rjieba"
             ) from error
 
     def _split_each(self, texts: list[str]) -> list[list[str]]:

@@ -1,0 +1,44 @@
+"""Messages about packages that are not installed: each can be acted on by pasting its end."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from textnn import packages
+
+ROOT = Path(__file__).parents[1]
+
+
+def extra(name: str) -> set[str]:
+    """The packages that an extra of this package installs."""
+    rows = importlib.metadata.requires("textnn") or []
+    return {re.split(r"[^\w-]", row)[0] for row in rows if re.search(rf"extra == .{name}\W", row)}
+
+
+@pytest.mark.parametrize("name", ["plots", "serve", "export"])
+def test_what_a_part_asks_for_is_what_its_extra_installs(name: str) -> None:
+    assert set(getattr(packages, name.upper())) == extra(name)
+
+
+def test_all_that_is_missing_is_named_by_the_names_of_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    packages.need(packages.SERVE, "serving needs")
+    absent = ("limits", "prometheus_client")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find(name))
+    with pytest.raises(
+        ImportError, match=r"^serving needs prometheus-client, limits: pip install prometheus-client limits$"
+    ):
+        packages.need(packages.SERVE, "serving needs")
+
+
+def test_no_text_says_to_install_this_package_from_a_registry() -> None:
+    """It is on none, where anybody might register its name."""
+    files = [path for folder in ("textnn", "textnn_cli", "docs") for path in (ROOT / folder).rglob("*.*")]
+    texts = {path: path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".md", ".html", ".js")}
+    assert len(texts) > 100
+    assert [str(path) for path, text in texts.items() if re.search(r"pip install[^\n]*\btextnn\b", text)] == []

@@ -1,0 +1,147 @@
+"""Tables as users have them: a header that is not known as one, and columns separated by semicolons."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+
+from textnn.text import CorpusError, iter_records, read_corpus
+
+ROWS = [("好", "pos"), ("差", "neg")] * 6
+
+
+def table(header: tuple[str, str] | None, delimiter: str = ",") -> str:
+    rows = ROWS if header is None else [header, *ROWS]
+    return "".join(f"{text}{delimiter}{label}\n" for text, label in rows)
+
+
+# ---- a header that is read as a text ---------------------------------------------------------------------------------
+
+NUMBERS: dict[str, Any] = {"text": 0, "label": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "options"),
+    [
+        ("a.csv", ",", NUMBERS),
+        ("a.csv", ";", NUMBERS),
+        ("a.tsv", "\t", NUMBERS),
+        ("a.txt", "\t", {}),
+        ("a.csv", ",", {**NUMBERS, "label_separator": "|"}),
+    ],
+)
+def test_a_first_row_whose_label_no_other_row_has_is_warned_of(
+    write: Any, name: str, delimiter: str, options: dict[str, Any]
+) -> None:
+    path = write(table(("col1", "col2"), delimiter), name)
+    with pytest.warns(UserWarning, match=rf"{name}, line 1: .*'col1', .* 'col2'; if it is a header, ask .* by name"):
+        corpus = read_corpus(path, **options)
+    assert len(corpus) == 1 + len(ROWS)
+    assert "no header row, text in column 0, label" in str(corpus.report)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        named = read_corpus(path, text="col1", label="col2")
+    assert (len(named), named.report.header) == (len(ROWS), True)
+    assert "header" not in str(named.report)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(table(None), id="no header"),
+        pytest.param("x,rare\n" + table(None) + "y,rare\n", id="the label comes again"),
+        pytest.param("x,new\na,pos\nb,neg\nc,neg\n", id="too few rows to tell"),
+        pytest.param("".join(f"text {n},{n}\n" for n in range(40)), id="no label repeats"),
+        pytest.param(",col2\n" + table(None), id="the first row is left out"),
+        pytest.param("text,col2\n" + table(None), id="the header is known"),
+    ],
+)
+def test_other_first_rows_are_not_warned_of(write: Any, content: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_corpus(write(content), **NUMBERS)
+
+
+def test_of_many_processes_one_warns(write: Any) -> None:
+    path = write(table(("col1", "col2")))
+    with pytest.warns(UserWarning, match="line 1") as caught:
+        shares = [read_corpus(path, **NUMBERS, share=(rank, 3)) for rank in range(3)]
+    assert len(caught) == 1
+    assert sum(map(len, shares)) == 1 + len(ROWS)
+
+
+def test_a_header_without_rows_is_called_one_also_where_columns_have_numbers(write: Any) -> None:
+    with pytest.raises(CorpusError, match="got no row below the header"):
+        read_corpus(write("text,label\n"), **NUMBERS)
+
+
+# ---- semicolons ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt"])
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        ("text;label\n好, 很;pos\n", {}),
+        ('"id";"label";"text"\r\n1;pos;"好, 很"\r\n', {}),
+        ("Text ; x\n好, 很;pos\n", {"label": "x"}),
+        ("a;b\n好, 很;pos\n", {"text": "a", "label": "b"}),
+        ("text;label\n好, 很;pos\n", NUMBERS),
+        ("\ntext;label\n好, 很;pos\n", {"label": "1"}),
+        (";neg\n好, 很;pos\n", NUMBERS),
+    ],
+)
+def test_columns_may_be_separated_by_semicolons(write: Any, name: str, content: str, options: dict[str, Any]) -> None:
+    corpus = read_corpus(write(content, name), **options)
+    assert (corpus.texts, corpus.labels) == (["好, 很"], ["pos"])
+    assert "csv separated by semicolons, utf-8" in str(corpus.report)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "text"),
+    [
+        ("text,label;more\nx;y,1\n", {"label": "label;more"}, "x;y"),
+        ("a;b,c\nx;y,1\n", {"text": "a;b", "label": "c"}, "x;y"),
+        ("x;y;z,1\n", {"text": 0, "label": 1}, "x;y;z"),
+        ("x;1;z,1\n", {"text": "0", "label": "1"}, "x;1;z"),
+    ],
+)
+def test_commas_go_before_semicolons(write: Any, content: str, options: dict[str, Any], text: str) -> None:
+    corpus = read_corpus(write(content), **options)
+    assert (corpus.texts, corpus.report.delimiter) == ([text], ",")
+
+
+def test_texts_with_semicolons_of_which_only_the_first_column_is_asked_for_stay_whole(write: Any) -> None:
+    assert [record.text for record in iter_records(write("好; 很好\n"), text=0)] == ["好; 很好"]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (
+            "a,b\n1,x\n",
+            {},
+            r"the text; give its name or its number from 0 \(argument text, option --text-column\): 'a'",
+        ),
+        ("text,b\n", {}, r"the label; give its name .* \(argument label, option --label-column\): 'text', 'b'$"),
+        ("a;b\n1;x\n", {}, r"which column holds the text; .*: 'a;b'; the file seems to be separated by semicolons$"),
+        ("a\tb\n1\tx\n", {}, r"the text; .*; the file seems to be separated by tabs, which is the format 'tsv'$"),
+        ("a;b\n1;x\n", {"text": "c"}, "a column 'c' .*'a;b'; the file seems to be separated by semicolons$"),
+        ('text;label\n"x" y;1\n', {}, "line 2: expected a semicolon or the end of the line after a closing quote"),
+    ],
+)
+def test_what_cannot_be_told_says_how_to_tell_it(
+    write: Any, content: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(CorpusError, match=message):
+        read_corpus(write(content), **options)
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["star", "stars", "rating", "score", "Star"])
+def test_what_shops_call_their_ratings_is_a_label(write: Any, name: str) -> None:
+    assert read_corpus(write(f"id,review,{name}\n0,好,5\n")).labels == ["5"]
