@@ -104,6 +104,22 @@ def test_removing_leaves_what_is_not_its_own(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_what_a_write_left_that_was_killed_is_removed(tmp_path: Path) -> None:
+    """safetensors writes to a file of its own first, which it cannot remove when its process is killed."""
+    states, left = tmp_path / "states", (".tmpAb3dE9", f"{FILE}.tmp")
+    checkpoint = Checkpoint(states, seconds=0)
+    for removed in (False, True):
+        states.mkdir(exist_ok=True)
+        for name in left:
+            (states / name).write_bytes(b"half")
+        if removed:
+            checkpoint.remove()
+        else:
+            run("textcnn", checkpoint)
+            assert [path.name for path in states.iterdir()] == [FILE]
+    assert not states.exists()
+
+
 def test_without_resume_the_training_begins_and_replaces_what_is_there(tmp_path: Path) -> None:
     run("textcnn", Checkpoint(tmp_path), seed=1)
     before = Checkpoint(tmp_path).version()

@@ -39,6 +39,7 @@ FORMAT = "textnn-checkpoint"
 FORMAT_VERSION = 1
 
 _NEW = f"{FILE}.tmp"
+_UNFINISHED = ".tmp??????"  # what safetensors (0.8) writes before it has the name that was asked for
 _LONGEST = 60  # characters of a value that is stored, and shown, as it is
 _ROWS_AT_ONCE = 4096
 _DIGEST = "sha256:"
@@ -110,8 +111,8 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Remove the state, if any, and the directory, unless it holds something else."""
-        for name in (FILE, _NEW):
-            self.file.with_name(name).unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)
+        self._clear()
         with contextlib.suppress(OSError):
             self.file.parent.rmdir()
 
@@ -162,8 +163,7 @@ class Checkpoint:
         content = json.dumps({"state": state, "identity": identity, "textnn": __version__})
         metadata = {"format": FORMAT, "version": str(FORMAT_VERSION), "content": content, "sum": _sum(content, plain)}
         new = self.file.with_name(_NEW)
-        # What a process left that was ended here; or a link, which must not be followed.
-        new.unlink(missing_ok=True)
+        self._clear()
         try:
             save_file(plain, new, metadata=metadata)
             sync_file(new)
@@ -173,6 +173,13 @@ class Checkpoint:
         finally:
             new.unlink(missing_ok=True)
         sync_directory(new.parent)
+
+    def _clear(self) -> None:
+        """Remove what a process left that was ended within a write; or a link, which must not be followed."""
+        directory = self.file.parent
+        for path in (directory / _NEW, *directory.glob(_UNFINISHED)):
+            with contextlib.suppress(IsADirectoryError, PermissionError):
+                path.unlink(missing_ok=True)
 
     def read(self, identity: Identity) -> tuple[Tensors, dict[str, Any]]:
         """Return tensors and state, once they are found to be whole and of this training.
