@@ -248,7 +248,7 @@ def test_the_command_measures_goes_on_and_writes_the_page(tmp_path, monkeypatch)
 
 def test_the_command_ends_with_an_error_if_a_contestant_failed(tmp_path, monkeypatch):
     monkeypatch.setattr(harness, "RESULTS", tmp_path)
-    monkeypatch.setattr(command, "architectures", lambda tokenizer: [Broken("plain/broken")])
+    monkeypatch.setattr(command, "architectures", lambda *_: [Broken("plain/broken")])
     monkeypatch.setattr(command, "load", lambda path, limit: toy(20))
     with pytest.raises(SystemExit, match="These failed:\ntoy, seed 0, plain/broken: no luck"):
         command.main(["--only", "plain", "--seeds", "1", "--results", str(tmp_path / "accuracy.json")])

