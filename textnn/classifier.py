@@ -36,10 +36,13 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     architecture
-        ``"wide-textcnn"``, ``"textcnn"``, ``"bilstm"``, ``"lstm"`` or ``"lecture-lstm"``; docs/accuracy.md has more.
+        ``"tfidf-textcnn"``, ``"wide-textcnn"``, ``"textcnn"``, ``"bilstm"``, ``"lstm"`` or ``"lecture-lstm"``; docs/accuracy.md has more.
     tokenizer
-        ``"jieba"``, ``"rjieba"`` (the same words, 20 times faster), ``"char"``, ``"whitespace"``, a function from a
-        text to its tokens, or a Tokenizer.
+        ``"auto"`` looks at the scripts of the training texts: jieba's words for Chinese (by rjieba where it is
+        installed), words by Unicode's rules with case folded where there are spaces between words, both where texts
+        have both, characters for Japanese, Thai and the like. Or ``"jieba"``, ``"rjieba"`` (the same words, 20 times
+        faster), ``"unicode"``, ``"mixed"``, ``"char"``, ``"whitespace"``, a function from a text to its tokens, or a
+        Tokenizer.
     user_dictionary, stop_words
         Path of a text file with one entry a line, or the entries; see :func:`textnn.text.make_tokenizer`.
     min_count
@@ -145,8 +148,8 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        architecture: str = "wide-textcnn",
-        tokenizer: str | Callable[[str], list[str]] | Tokenizer = "jieba",
+        architecture: str = "tfidf-textcnn",
+        tokenizer: str | Callable[[str], list[str]] | Tokenizer = "auto",
         user_dictionary: str | PathLike[str] | Iterable[str] | None = None,
         stop_words: str | PathLike[str] | Iterable[str] | None = None,
         min_count: int | None = None,

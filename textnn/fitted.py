@@ -120,7 +120,9 @@ class FittedMixin:
 
     def _get_ready(self) -> None:
         """Make what predictions need of the fitted attributes, which are complete."""
-        characters = None if self.characters_ is None else CharacterTable(self.characters_)
+        characters = None
+        if self.characters_ is not None:
+            characters = CharacterTable(self.characters_, self.options_.get("character_form", "text"))
         limits = self.options_["max_length"], self.options_.get("max_characters")
         self._predictor = Predictor(self.model_, Encoder(self.tokenizer_, self.vocabulary_, characters, *limits))
 

@@ -16,7 +16,7 @@ Alone a process is a group of one. A fit may go on from an earlier one, whose cl
 from __future__ import annotations
 
 import zlib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,10 @@ from textnn.data.weighting import check_weights, class_factors, row_weights
 from textnn.distributed import Group
 from textnn.evaluation.judging import Judged, judge
 from textnn.models import CHARACTERS, TextModel, build_model, get_architecture, resolve_options
+from textnn.models.tfidf import TfidfTextCNN
 from textnn.text import (
     RaggedDataset,
+    Scripts,
     TokenCounts,
     Tokenizer,
     Vectors,
@@ -48,6 +50,8 @@ from textnn.text import (
     split_characters,
     tokenize,
 )
+from textnn.text.tokenizers import AUTO
+from textnn.training import linear
 from textnn.training.checkpoint import Checkpoint
 from textnn.training.loop import Trained, TrainingOptions, seeded, set_seed, train
 from textnn.training.objectives import Objective, make_objective
@@ -57,6 +61,9 @@ if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+FEW_TEXTS = 10_000
+"""Below this many texts to train on, the linear part learns from those that were held out too, in the end."""
 
 # The parameters that are options of an architecture; None is the architecture's own default.
 OPTIONS = (
@@ -141,9 +148,8 @@ def fit(
         All classes, where the labels are not all of them; of no effect with ``go_on``.
     """
     with group.together():
-        options = resolve_options(classifier.architecture, {name: getattr(classifier, name) for name in OPTIONS})
-        if one_pass:
-            options |= {"epochs": 1, "patience": 0, "validation_fraction": 0.0, "schedule": "constant", "warmup": 0.0}
+        given = {name: getattr(classifier, name) for name in OPTIONS}
+        resolve_options(classifier.architecture, given)  # refuses what makes no sense before there is any work
         device = check_device(classifier.device)
         if checkpoint is not None and classifier.random_state is None:
             raise ValueError(
@@ -154,7 +160,7 @@ def fit(
             seed = (classifier.seed_ + classifier.n_texts_) % 2**32
         check_threshold(classifier.threshold)
         if classifier.vectors is not None and not go_on:
-            if "embedding_dim" not in options:
+            if "embedding_dim" not in get_architecture(classifier.architecture).defaults:
                 raise ValueError(f"vectors: the architecture {classifier.architecture!r} has no embedding of words")
             if group.rank == 0:
                 pretrained.check(classifier.vectors, classifier.embedding_dim)
@@ -162,20 +168,26 @@ def fit(
         targets = read_targets(labels, len(texts))
         weights = check_weights(sample_weight, len(texts))
     offers = group.gather((targets.kind, len(targets), targets.columns, targets.names(np.flatnonzero(weights > 0))))
+    scripts = sum(group.gather(Scripts.of(texts)), Scripts())
     with group.together():
+        options = resolve_options(classifier.architecture, given, scripts.is_spaced)
         if go_on:
             kind, found = classifier.label_kind_, classifier.classes_
             check_joint_classes(offers, kind, found, not one_pass)
             if classifier.architecture != (before := classifier.model_.name):
                 message = f"expected {before!r}, as the classifier was fitted with, got {classifier.architecture!r}"
                 raise ValueError(f"architecture: {message}")
-            if classifier.embedding_dim is None and "embedding_dim" in classifier.options_:  # that of vectors, perhaps
-                options["embedding_dim"] = classifier.options_["embedding_dim"]
+            for name in ("embedding_dim", *get_architecture(before).spaced_defaults):  # that of vectors, of first texts
+                if given.get(name) is None and name in classifier.options_:
+                    options[name] = classifier.options_[name]
         else:
             kind, found = find_joint_classes(offers, classes)
         outputs = make_objective(options["output"], kind != LABEL, 0.0).outputs(len(found))
         corpus = make_corpus(kind, found, texts, targets, weights, validation_data, group)
-        tokenizer = _make_tokenizer(classifier, go_on)
+        tokenizer = _make_tokenizer(classifier, go_on, scripts)
+        options = _suit_size(options, given, sum(offer[1] for offer in offers))
+        if one_pass:
+            options |= {"epochs": 1, "patience": 0, "validation_fraction": 0.0, "schedule": "constant", "warmup": 0.0}
         words = repr((tokenizer.stop_words, tokenizer.user_dictionary)).encode("utf-8", "surrogatepass")
         settings = {"architecture": classifier.architecture, "validation_data": corpus.validation, **options}
         settings |= {"tokenizer": tokenizer.config(), "checksum of its words": zlib.crc32(words)}
@@ -187,11 +199,12 @@ def fit(
     warn_of_duplicates(corpus, training, held_out, group)
 
     reporter = make_reporter(classifier.verbose if group.rank == 0 else 0)
+    reporter.note(f"tokenizer: {tokenizer.describe()}{' (auto)' if classifier.tokenizer == AUTO else ''}")
     with reporter.tokenizing(len(corpus.texts)) as progress, group.together():
         tokens = list(tokenize(corpus.texts, tokenizer, progress))
     streams, limits = [tokens], [options["max_length"]]
     if CHARACTERS in get_architecture(classifier.architecture).streams:
-        streams.append([split_characters(text) for text in corpus.texts])
+        streams.append([split_characters(text, options["character_form"]) for text in corpus.texts])
         limits.append(options["max_characters"])
     if go_on:
         known = (classifier.vocabulary_, classifier.characters_)
@@ -216,6 +229,10 @@ def fit(
                 _take_weights(model, classifier, options)
         elif vectors is not None:
             pretrained.set_first_weights(model, vectors)
+        if isinstance(model, TfidfTextCNN):
+            model.learn_linear(go_on and one_pass)
+            if not (go_on and one_pass):
+                _solve(model, data, objective, reporter, group)
         group.share_weights(model)
         if group.rank:  # other dropout in each part of a batch
             set_seed(seed + group.rank, device)
@@ -251,14 +268,46 @@ def fit(
         calibrate=classifier.calibrate,
         threshold=classifier.threshold,
     )
+    if isinstance(model, TfidfTextCNN) and 0 < len(validation) and len(data) < FEW_TEXTS:
+        # What the held-out texts are worth to so few others is more than what they tell about the model.
+        _solve(model, RaggedDataset.chained([data, validation]), objective, reporter, group)
+        group.share_weights(model)
     vocabulary, characters = vocabularies[0], vocabularies[1] if len(vocabularies) > 1 else None
     return Fitted(kind, found, tokenizer, vocabulary, characters, model, options, seed, len(training), trained, judged)
 
 
-def _make_tokenizer(classifier: SentimentClassifier, go_on: bool) -> Tokenizer:
+def _make_tokenizer(classifier: SentimentClassifier, go_on: bool, scripts: Scripts) -> Tokenizer:
     if go_on:
         return classifier.tokenizer_
-    return make_tokenizer(classifier.tokenizer, classifier.user_dictionary, classifier.stop_words)
+    return make_tokenizer(classifier.tokenizer, classifier.user_dictionary, classifier.stop_words, scripts)
+
+
+def _suit_size(options: dict[str, Any], given: Mapping[str, Any], texts: int) -> dict[str, Any]:
+    """Return options with as many steps as a network needs, where few texts make few steps an epoch.
+
+    Batches become smaller, then epochs more, and patience with them; what the user gave stays.
+    """
+    options = dict(options)
+    if texts * options["epochs"] < options["min_steps"] * options["batch_size"]:
+        if given["batch_size"] is None:
+            options["batch_size"] = max(1, options["batch_size"] // 2)
+        if given["epochs"] is None:
+            steps = max(1, -(-texts // options["batch_size"]))
+            epochs = max(options["epochs"], -(-options["min_steps"] // steps))
+            if given["patience"] is None:
+                options["patience"] = -(-options["patience"] * epochs // options["epochs"])
+            options["epochs"] = epochs
+    return options
+
+
+def _solve(
+    model: TfidfTextCNN, data: RaggedDataset, objective: Objective, reporter: Reporter, group: Group
+) -> None:
+    """Solve the linear part in process 0, whose weights the others get."""
+    with group.together():
+        if group.rank == 0:
+            with reporter.solving(len(model.linear_bias)) as progress:
+                linear.solve(model, data, objective, progress)
 
 
 def _weigh(

@@ -188,6 +188,7 @@ def hash_ngrams(
     *,
     lengths: Tensor | None = None,
     offsets: Tensor | None = None,
+    distinct: bool = False,
 ) -> Tensor:
     """Number n-grams by a hash; see :func:`textnn.functional.hash_ngrams`."""
     y = torch.zeros(*ids.shape, len(sizes), dtype=torch.int64, device=ids.device)
@@ -204,6 +205,10 @@ def hash_ngrams(
                 h = h ^ _upper_half(h)
             h = _upper_half(h * _signed(0xD6E8FEB86659FD93))
             result[:windows, column] = 1 + _upper_half(h * (buckets - 1))
+        if distinct:
+            flat, seen = result.flatten().tolist(), set[int]()
+            first = [not (number in seen or seen.add(number)) for number in flat]  # type: ignore[func-returns-value]
+            result *= torch.tensor(first, dtype=torch.int64, device=ids.device).reshape(result.shape)
     return y
 
 

@@ -15,4 +15,14 @@ struct HashNgrams {
 };
 void hash_ngrams(Stream stream, const HashNgrams& args);
 
+// Copies numbers of n-grams, with 0 for all but the first of equal ones in a sentence.
+struct DropRepeats {
+  Sentences sentences;
+  int64_t N;
+  int64_t S;
+  const int64_t* x;  // [N, S]
+  int64_t* y;        // [N, S]
+};
+void drop_repeats(Stream stream, const DropRepeats& args);
+
 }  // namespace textnn::cuda

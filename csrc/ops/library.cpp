@@ -70,8 +70,8 @@ STABLE_TORCH_LIBRARY(textnn, m) {
       "Tensor distinct)");
 
   // Of integers, without gradients. y [.., S]: in column i the buckets of n-grams of ngrams[i] tokens, see
-  // math/ngrams.h.
-  m.def("hash_ngrams(Tensor ids, int[] ngrams, int buckets, Tensor? sizes, bool flat) -> Tensor");
+  // math/ngrams.h; with distinct, a bucket that its sentence had before is 0.
+  m.def("hash_ngrams(Tensor ids, int[] ngrams, int buckets, Tensor? sizes, bool flat, bool distinct=False) -> Tensor");
 
   m.def(
       "adam_rows(Tensor(a!) param, Tensor(b!) exp_avg, Tensor(c!) exp_avg_sq, Tensor rows, Tensor grad, "

@@ -7,7 +7,7 @@ namespace textnn::ops {
 namespace {
 
 Tensor hash_ngrams(const Tensor& ids_, std::vector<int64_t> ngrams, int64_t buckets, const OptionalTensor& sizes,
-                   bool flat) {
+                   bool flat, bool distinct) {
   const math::NgramSizes s = check_ngrams(ids_, ngrams, buckets, flat);
   const Tensor ids = compact(ids_);
   const SentenceBounds bounds(ids, flat, sizes);
@@ -18,7 +18,7 @@ Tensor hash_ngrams(const Tensor& ids_, std::vector<int64_t> ngrams, int64_t buck
   for (int64_t n = 0; sign < 0 && n < N; ++n)
     STD_TORCH_CHECK(id[n] >= 0, "textnn: ids must be at least 0, got ", id[n], " at position ", n);
   Tensor y = pooled(ids, with_last(ids, s.count));
-  cpu::hash_ngrams(torch_threads(), {bounds.sentences(), N, s, buckets, id, writable<int64_t>(y)});
+  cpu::hash_ngrams(torch_threads(), {bounds.sentences(), N, s, buckets, distinct, id, writable<int64_t>(y)});
   return y;
 }
 

@@ -76,7 +76,7 @@ once("embedding_backward")
 
 
 @register_fake("textnn::hash_ngrams")
-def _(ids: Tensor, ngrams: list[int], buckets: int, sizes: Maybe, flat: bool) -> Tensor:
+def _(ids: Tensor, ngrams: list[int], buckets: int, sizes: Maybe, flat: bool, distinct: bool = False) -> Tensor:
     return ids.new_empty(*ids.shape, len(ngrams))
 
 

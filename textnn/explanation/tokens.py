@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from textnn.explanation.alignment import Span, align
-from textnn.text import Encoder, RaggedDataset
+from textnn.text import Encoder, RaggedDataset, character_places
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +77,12 @@ class TextReader:
         owners, places, others = [kept], [[spans[number] for number in kept]], []
         if encoder.characters is not None:
             others = [encoder.characters.encode([text], encoder.max_characters)]
-            read = [place for place, character in enumerate(text) if not character.isspace()][: encoder.max_characters]
+            read = character_places(text, encoder.characters.form)[: encoder.max_characters]
             tokens, spans, moved = _fill_gaps(text, tokens, spans)
             owners[0] = [moved[number] for number in kept]
             owner = _owners(text, spans)
-            owners.append([owner[place] for place in read])
-            places.append([(place, place + 1) for place in read])
+            owners.append([owner[place] if end > place else owner[max(0, place - 1)] for place, end in read])
+            places.append(read)
         inputs = RaggedDataset([words], others=others).whole().inputs
         numbers = [torch.tensor(numbers, dtype=torch.int64) for numbers in owners]
         return TokenizedText(text, tokens, spans, list(inputs[::2]), numbers, places)
@@ -112,8 +112,9 @@ def _fill_gaps(text: str, tokens: Sequence[str], spans: Sequence[Span]) -> tuple
 
 
 def _owners(text: str, spans: Sequence[Span]) -> list[int]:
-    """Return the number of the token that each character is in; -1 for white space in none."""
-    owners = [-1] * len(text)
+    """Return the number of the token that each character is in; of white space in none, that of the token before it."""
+    owners = [0] * len(text)
     for number, (start, end) in enumerate(spans):
-        owners[start:end] = [number] * (end - start)
+        following = spans[number + 1][0] if number + 1 < len(spans) else len(text)
+        owners[start : max(end, following)] = [number] * (max(end, following) - start)
     return owners

@@ -5,7 +5,8 @@
 
 texts -> tokens -> ids of words, of characters -> padded batches -> model.onnx or model.pt2 -> probabilities -> labels
 
-It needs numpy, onnxruntime (model.onnx) or torch (model.pt2), and jieba where preprocessing.json names jieba or rjieba.
+It needs numpy, onnxruntime (model.onnx) or torch (model.pt2); jieba where preprocessing.json names jieba, rjieba or
+mixed; regex where it names unicode or mixed.
 """
 
 import argparse
@@ -72,11 +73,19 @@ class Classifier:
     def encode(self, form: dict[str, Any], text: str) -> list[int]:
         """Return the ids of a text in one of its forms, cut to what the network reads."""
         if form["name"] == "characters":
-            tokens = [character for character in text if not character.isspace()]
+            tokens = split_characters(text, form.get("form", "text"))
         else:
             tokens = [token for token in self._tokenize(text) if token not in self._stop_words]
         ids = self._ids[form["name"]]
         return [ids.get(token, form["unk_id"]) for token in tokens[: form["max_length"]]]
+
+
+def split_characters(text: str, form: str) -> list[str]:
+    """Return the characters of a text: without white space, or case folded with a blank around each word."""
+    if form == "words":
+        words = text.casefold().split()
+        return list(f" {' '.join(words)} ") if words else []
+    return [character for character in text if not character.isspace()]
 
 
 def check_texts(texts: Any) -> list[str]:
@@ -114,7 +123,9 @@ def make_tokenizer(settings: dict[str, Any]) -> Any:
         return lambda text: [character for character in text if not character.isspace()]
     if kind == "whitespace":
         return str.split
-    if kind not in ("jieba", "rjieba"):
+    if kind == "unicode":
+        return unicode_words()
+    if kind not in ("jieba", "rjieba", "mixed"):
         raise ValueError(f"tokenize: the model was trained with {settings}, which is yours to give")
     import jieba
 
@@ -122,7 +133,26 @@ def make_tokenizer(settings: dict[str, Any]) -> Any:
     tokenizer = jieba.Tokenizer()  # rjieba's tokens are jieba's
     for word, count in settings["user_dictionary"]:
         tokenizer.add_word(word, count)
-    return lambda text: tokenizer.lcut(text, HMM=settings["options"]["hmm"])
+
+    def cut(text: str) -> list[str]:
+        return list(tokenizer.cut(text, HMM=settings["options"]["hmm"]))
+
+    if kind != "mixed":
+        return cut
+    import regex
+
+    words, chinese = unicode_words(), regex.compile(r"(\p{Han}+)")  # every second piece is Chinese
+    return lambda text: [
+        token for number, piece in enumerate(chinese.split(text)) for token in (cut(piece) if number % 2 else words(piece))
+    ]
+
+
+def unicode_words() -> Any:
+    """Return the function that cuts a text at the word boundaries of Unicode Standard Annex 29, case folded."""
+    import regex
+
+    boundary = regex.compile(r"\b", regex.WORD | regex.VERSION1)
+    return lambda text: [word for word in boundary.split(text.casefold()) if word and not word.isspace()]
 
 
 def load_program(path: Path, settings: dict[str, Any]) -> Any:

@@ -18,10 +18,13 @@ from torch import Tensor, nn
 
 from textnn.export.plain import FrozenTextConv, max_mean_pool, to_torch_nn
 from textnn.layers import EmbeddingTextConv
+from textnn.layers.ngrams import divide_by_norm
 from textnn.layers.text_conv import kernel_weights
 from textnn.models import PAD, Ensemble, TextModel
 from textnn.models.convolution import TextCNN
 from textnn.models.recurrent import LectureLSTM, PooledBiLSTM, PooledLSTM
+from textnn.models.streams import TwoStreamCNN
+from textnn.models.tfidf import SHARE, TfidfTextCNN
 from textnn.models.wide import PACE, WideTextCNN
 from textnn.training.objectives import Multilabel, Objective, Sigmoid
 
@@ -58,12 +61,27 @@ def _wide_textcnn(net: Any, ids: Tensor, lengths: Tensor, characters: Tensor, ch
     return logits
 
 
+def _tfidf_textcnn(net: Any, ids: Tensor, lengths: Tensor, characters: Tensor, character_lengths: Tensor) -> Tensor:
+    forms = (ids, lengths), (characters, character_lengths)
+    logits: list[Tensor] = []
+    for network in net.networks:
+        encoders = (network.words, network.characters)
+        features = [encoder(*form) for encoder, form in zip(encoders, forms, strict=True)]
+        logits.append(network.output(torch.cat(features, dim=1)))
+    linear = net.linear_bias
+    sums = [bag.sums(*forms[stream]) for stream, bag in net.bags]
+    if sums:
+        linear = linear + divide_by_norm(sum(total for total, _ in sums), sum(squares for _, squares in sums))  # type: ignore[arg-type]
+    return SHARE * torch.stack(logits).mean(dim=0) + linear
+
+
 _FORWARD: dict[type[TextModel], Callable[..., Tensor]] = {
     LectureLSTM: _lecture_lstm,
     PooledLSTM: _pooled_lstm,
     PooledBiLSTM: _pooled_lstm,
     TextCNN: _textcnn,
     WideTextCNN: _wide_textcnn,
+    TfidfTextCNN: _tfidf_textcnn,
 }
 
 
@@ -73,7 +91,7 @@ class PlainNetwork(nn.Module):
     Parameters
     ----------
     model : TextModel
-        A network, or an ensemble; it stays as it is. Members of an ensemble of ``"wide-textcnn"`` become one network.
+        A network, or an ensemble; it stays as it is. Convolutions that were trained side by side become one network.
     tables : bool or None, default=False
         Whether sums of rows of a table take the place of convolutions; None: where a table takes
         :data:`LARGEST_TABLE` bytes at most.
@@ -93,7 +111,14 @@ class PlainNetwork(nn.Module):
             raise ValueError(f"model: only the architectures {known} can be exported, got {model.name!r}")
         self._forward = _FORWARD[kind]
         if kind is WideTextCNN and len(members) > 1:
-            self.members = nn.ModuleList([_merge_wide(members, tables)])  # type: ignore[arg-type]
+            merged = to_torch_nn(_freeze(WideTextCNN.merge(members), tables))  # type: ignore[arg-type]
+            _group_channels(merged, members)  # type: ignore[arg-type]
+            self.members = nn.ModuleList([merged])
+        elif kind is TfidfTextCNN:
+            joint = to_torch_nn(_freeze(members[0].merge(), tables))  # type: ignore[operator]
+            if (networks := list(members[0].networks)) and len(networks) > 1:  # type: ignore[arg-type]
+                _group_channels(joint.networks[0], networks)
+            self.members = nn.ModuleList([joint])
         else:
             self.members = nn.ModuleList(to_torch_nn(_freeze(member, tables)) for member in members)
         self.eval()
@@ -123,9 +148,8 @@ def _table_bytes(layer: EmbeddingTextConv) -> int:
 
 
 @torch.no_grad()
-def _merge_wide(members: Sequence[WideTextCNN], tables: bool | None) -> nn.Module:
-    """Return one network with the mean of the members' logits; the channels of each read its own vectors only."""
-    merged = to_torch_nn(_freeze(WideTextCNN.merge(members), tables))
+def _group_channels(merged: nn.Module, members: Sequence[TwoStreamCNN]) -> None:
+    """Let the channels of each member read its own vectors only, in convolutions that have those of all."""
     for part in ("words", "characters"):
         if isinstance(getattr(merged, part), FrozenTextConv):
             continue
@@ -137,7 +161,6 @@ def _merge_wide(members: Sequence[WideTextCNN], tables: bool | None) -> nn.Modul
             conv.weight.copy_(weight)
             conv.bias.copy_(wide.bias)  # type: ignore[union-attr]
             convs[size] = conv
-    return merged
 
 
 class ExportedNetwork(nn.Module):

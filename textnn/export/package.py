@@ -209,6 +209,7 @@ def _settings(classifier: FittedMixin, format: str) -> dict[str, Any]:  # noqa: 
             {
                 "name": stream,
                 "vocabulary": VOCABULARIES[stream],
+                **({"form": options.get("character_form", "text")} if stream == CHARACTERS else {}),
                 "max_length": limits[stream],
                 "pad_id": Vocabulary.PAD_ID,
                 "unk_id": Vocabulary.UNK_ID,

@@ -166,14 +166,21 @@ class EmbeddingLSTM(layers.EmbeddingLSTM):
 class NgramBag(layers.NgramBag):
     """:class:`textnn.NgramBag` by integer arithmetic and ``F.embedding``."""
 
-    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
-        """Sum the weights of the n-grams of ids [B, L] -> [B, D]; ValueError if ``offsets`` are given."""
+    def sums(
+        self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Sum the weights of the n-grams of ids [B, L] -> [B, D], squares [B]; ValueError if ``offsets`` are given."""
         lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets)
         lengths = ids.new_full((ids.shape[0],), ids.shape[1]) if lengths is None else lengths
-        total = F.embedding(hash_ngrams(ids, lengths, self.sizes, self.num_embeddings), self.weight).sum(dim=(1, 2))
-        count = (lengths[:, None] - (lengths.new_tensor(self.sizes) - 1)).clamp(min=0).sum(dim=1)
-        return total * count.clamp(min=1).to(total.dtype).rsqrt()[:, None]
+        rows = hash_ngrams(ids, lengths, self.sizes, self.num_embeddings).flatten(1)  # [B, L * S]
+        if not self.weighted:
+            count = (lengths[:, None] - (lengths.new_tensor(self.sizes) - 1)).clamp(min=0).sum(dim=1)
+            return F.embedding(rows, self.weight).sum(dim=1), count.to(self.weight.dtype)
+        rows = rows.sort(dim=1).values  # repeated ones are neighbours
+        factors = F.embedding(rows, self.importance[:, None])
+        factors = factors.masked_fill((rows == F.pad(rows, (1, 0))[:, :-1])[:, :, None], 0.0)
+        return (F.embedding(rows, self.weight) * factors).sum(dim=1), (factors * factors).sum(dim=(1, 2))
 
 
 def convolve(x: Tensor, lengths: Tensor | None, convs: nn.ModuleList, padding: str, activation: str) -> Tensor:

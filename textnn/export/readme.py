@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from textnn.text import JiebaTokenizer
+from textnn.text import TOKENIZERS, JiebaTokenizer
 
 _PROGRAMS = {".onnx": "onnxruntime", ".pt2": "torch"}
 
@@ -22,8 +22,9 @@ def write_readme(settings: dict[str, Any]) -> str:
     """
     file, tokenizer = settings["program"]["file"], settings["tokenizer"]
     runtime = next(package for suffix, package in _PROGRAMS.items() if file.endswith(suffix))
-    jieba = tokenizer["kind"] in ("jieba", "rjieba")
-    argument = "tokenize=function" if tokenizer["kind"] not in ("jieba", "rjieba", "char", "whitespace") else ""
+    jieba = tokenizer["kind"] in ("jieba", "rjieba", "mixed")
+    regex = tokenizer["kind"] in ("unicode", "mixed")
+    argument = "tokenize=function" if tokenizer["kind"] not in TOKENIZERS or tokenizer["kind"] == "callable" else ""
     several = ["(several labels, or none, and their probabilities with `|` between them)."]
     written = "The command writes a line for each text: its label, a tab, the label's probability"
     told = [written, *several] if settings["several_labels"] else [f"{written}."]
@@ -36,7 +37,7 @@ def write_readme(settings: dict[str, Any]) -> str:
         "## Use",
         "",
         "```sh",
-        f"pip install numpy {runtime}{f' jieba=={JiebaTokenizer.version()}' if jieba else ''}",
+        f"pip install numpy {runtime}{f' jieba=={JiebaTokenizer.version()}' if jieba else ''}{' regex' if regex else ''}",
         *(
             []
             if argument

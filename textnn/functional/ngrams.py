@@ -25,6 +25,7 @@ def hash_ngrams(
     *,
     lengths: Sizes | None = None,
     offsets: Sizes | None = None,
+    distinct: bool = False,
 ) -> Tensor:
     """Number the n-grams of each sentence by a hash of their tokens, for features that need no vocabulary.
 
@@ -37,6 +38,9 @@ def hash_ngrams(
         From 2 to 2**31. Different n-grams may share a bucket.
     lengths, offsets : Tensor int64 [B] or sequence of int, optional
         Tokens of each sentence, or where each begins in a flat batch. Without either, all L tokens count.
+    distinct : bool, default=False
+        Whether a bucket that occurs several times in a sentence, also by n-grams of different sizes, is kept only where
+        it occurs first; it is 0 elsewhere.
 
     Returns
     -------
@@ -62,7 +66,7 @@ def hash_ngrams(
     flat = offsets is not None
     if torch.compiler.is_compiling():
         index, rows = _check_batch(ids, lengths, offsets)
-        return _hash_ngrams(index, sizes, buckets, rows, flat)
+        return _hash_ngrams(index, sizes, buckets, rows, flat, distinct)
     # The operator checks everything once more anyway, and a call takes as long as the checks in Python.
     index = ids.long() if ids.dtype == torch.int32 else ids
     rows = lengths if offsets is None else offsets
@@ -70,7 +74,7 @@ def hash_ngrams(
     try:
         if lengths is not None and flat:
             raise RuntimeError("both lengths and offsets")
-        y: Tensor = _hash_ngrams(index, sizes, buckets, rows, flat)
+        y: Tensor = _hash_ngrams(index, sizes, buckets, rows, flat, distinct)
     except RuntimeError:
         _check_batch(ids, lengths, offsets)
         raise

@@ -1,6 +1,8 @@
 """A linear model of hashed n-grams, to stand beside a deep one.
 
 ids [N] --hash--> buckets [N, S] --rows of weight [buckets, D], (dropout)--> sums [B, D] / sqrt(n-grams)
+
+weighted: distinct buckets b of a sentence --importance[b] * weight[b]--> sums [B, D] / norm of their importance
 """
 
 from __future__ import annotations
@@ -37,6 +39,10 @@ class NgramBag(_TableModule):
     sparse : bool, default=False
         Whether the gradient of the table is sparse, with one row for each distinct bucket: :class:`textnn.optim.Adam`
         then takes only these rows.
+    weighted : bool, default=False
+        Whether each distinct n-gram of a sentence counts once, times its value in the buffer ``importance``
+        [num_buckets], and sums are divided by the norm of these values: with inverse document frequencies, the bag is a
+        linear model of TF-IDF vectors. N-grams of importance 0 are as good as absent; at first all have 1.
     device, dtype : optional
 
     Raises
@@ -48,7 +54,7 @@ class NgramBag(_TableModule):
 
     Notes
     -----
-    Parameters: ``weight`` [num_buckets, D]. Nothing is to be gained by freezing it: inference only adds rows up.
+    Parameters: ``weight`` [num_buckets, D]; with ``weighted`` the buffer ``importance`` [num_buckets]. Nothing is to be gained by freezing it: inference only adds rows up.
 
     Weinberger et al. 2009 (Feature Hashing for Large Scale Multitask Learning), Joulin et al. 2017 (Bag of Tricks for
     Efficient Text Classification), and for a linear part beside a deep one Cheng et al. 2016 (Wide & Deep Learning for
@@ -62,6 +68,7 @@ class NgramBag(_TableModule):
         sizes: Sequence[int] = (1, 2),
         dropout: float = 0.0,
         sparse: bool = False,
+        weighted: bool = False,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -69,7 +76,10 @@ class NgramBag(_TableModule):
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"dropout must be a probability from 0 to below 1, got {dropout}")
         super().__init__(num_buckets, embedding_dim, 0, sparse, device, dtype)
-        self.sizes, self.dropout = tuple(ngrams), dropout
+        self.sizes, self.dropout, self.weighted = tuple(ngrams), dropout, weighted
+        if weighted:
+            self.register_buffer("importance", torch.ones_like(self.weight[:, 0]).detach())
+            self.importance[0] = 0.0
 
     def reset_parameters(self) -> None:
         """Set all weights to zero."""
@@ -78,9 +88,12 @@ class NgramBag(_TableModule):
     def rows_read(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Return the rows of ``weight`` that :meth:`forward` reads: int64 [B, L, S], or [N, S] with ``offsets``.
 
-        See :func:`textnn.functional.hash_ngrams`, also for the errors raised. 0 stands for no n-gram.
+        See :func:`textnn.functional.hash_ngrams`, also for the errors raised. 0 stands for no n-gram, and in a weighted
+        bag for one that its sentence had before.
         """
-        return functional.hash_ngrams(ids, self.sizes, self.num_embeddings, lengths=lengths, offsets=offsets)
+        return functional.hash_ngrams(
+            ids, self.sizes, self.num_embeddings, lengths=lengths, offsets=offsets, distinct=self.weighted
+        )
 
     def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Sum the weights of each sentence's n-grams.
@@ -94,8 +107,19 @@ class NgramBag(_TableModule):
         Returns
         -------
         Tensor [B, D]
-            Divided by the square root of the number of n-grams, so that long sentences do not outweigh short ones and
-            still say more; 0 for a sentence that has none. For errors see :func:`textnn.functional.hash_ngrams`.
+            Divided by the square root of the number of n-grams, or by the norm of their importance, so that long
+            sentences do not outweigh short ones and still say more; 0 for a sentence that has none. For errors see
+            :func:`textnn.functional.hash_ngrams`.
+        """
+        sums, squares = self.sums(ids, lengths, offsets)
+        return divide_by_norm(sums, squares)
+
+    def sums(
+        self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`forward` divides, [B, D], and the square of the norm that it is divided by, [B].
+
+        Several bags make one linear model if both are added up first; see :func:`divide_by_norm`.
         """
         lengths, offsets = size_tensors(lengths, offsets)
         rows = self.rows_read(ids, lengths, offsets)
@@ -108,16 +132,25 @@ class NgramBag(_TableModule):
             starts = offsets.to(ids.device, torch.int64)
             tokens = torch.diff(starts, append=starts.new_full((1,), ids.shape[0]))
             ends = starts + tokens
-        count = sum(((tokens - (n - 1)).clamp(min=0) for n in self.sizes), start=torch.zeros_like(tokens))
-        keep = None
+        factors = self.importance[rows] if self.weighted else None
+        if factors is None:
+            count = sum(((tokens - (n - 1)).clamp(min=0) for n in self.sizes), start=torch.zeros_like(tokens))
+            squares = count.to(self.weight.dtype)
+        else:
+            squares = sum_rows(self.importance[:, None], rows, starts, ends - starts, factors, False)[:, 0]
         if self.training and self.dropout > 0:
             drawn = torch.rand(rows.shape, dtype=self.weight.dtype, device=ids.device) >= self.dropout
             keep = drawn.to(self.weight.dtype) / (1 - self.dropout)
-        total = sum_rows(self.weight, rows, starts, ends - starts, keep, self.sparse)
-        return total * count.clamp(min=1).to(total.dtype).rsqrt()[:, None]
+            factors = keep if factors is None else factors * keep
+        return sum_rows(self.weight, rows, starts, ends - starts, factors, self.sparse), squares
 
     def extra_repr(self) -> str:
         return (
             f"{self.num_embeddings}, {self.embedding_dim}, sizes={self.sizes}, dropout={self.dropout}, "
-            f"sparse={self.sparse}"
+            f"sparse={self.sparse}{', weighted=True' if self.weighted else ''}"
         )
+
+
+def divide_by_norm(sums: Tensor, squares: Tensor) -> Tensor:
+    """Divide sums [B, D] by the roots of ``squares`` [B]; where these are 0, the result is 0."""
+    return sums * torch.where(squares > 0, squares, torch.ones_like(squares)).rsqrt()[:, None]

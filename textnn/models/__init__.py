@@ -13,12 +13,14 @@ error.
     decomposition  what each n-gram adds to the logits of a network that is a sum over n-grams
     recurrent      LSTMs
     convolution    TextCNN
-    wide           convolutions over words and characters beside n-grams, the default
+    streams        convolutions over words and characters, which the next two have in common
+    wide           these and n-grams, trained together
+    tfidf          these beside a linear model of n-grams that is solved to its optimum, the default
 """
 
 from __future__ import annotations
 
-from textnn.models import convolution, recurrent, wide  # noqa: F401  # they enter themselves into the registry
+from textnn.models import convolution, recurrent, tfidf, wide  # noqa: F401  # they enter themselves into the registry
 from textnn.models.base import (
     CHARACTERS,
     PAD,

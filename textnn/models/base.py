@@ -29,6 +29,7 @@ COMMON: dict[str, Any] = {
     "max_vocabulary": None,
     "max_length": 512,
     "epochs": 10,
+    "min_steps": 600,
     "batch_size": 64,
     "learning_rate": 1e-3,
     "weight_decay": 0.0,
@@ -58,6 +59,8 @@ class TextModel(nn.Module):
         The name in the registry.
     defaults
         The value of every option that the architecture has: those of its constructor and those of the training.
+    spaced_defaults
+        Those that are others for texts in scripts with spaces between words.
     streams
         The forms in which it reads texts, in the order of the arguments of ``forward``.
     embedding
@@ -73,6 +76,7 @@ class TextModel(nn.Module):
 
     name: ClassVar[str]
     defaults: ClassVar[Mapping[str, Any]]
+    spaced_defaults: ClassVar[Mapping[str, Any]] = {}
     streams: ClassVar[tuple[str, ...]] = (WORDS,)
     embedding: ClassVar[str | None] = None
     explained_by: ClassVar[str | None] = None
@@ -101,7 +105,7 @@ class TextModel(nn.Module):
     def sparse_parameters(self) -> list[nn.Parameter]:
         """Return the tables whose gradients are sparse: a training step touches only the rows of its batch."""
         tables = (module.weight for module in self.modules() if getattr(module, "sparse", False))
-        return [table for table in tables if isinstance(table, nn.Parameter)]
+        return [table for table in tables if isinstance(table, nn.Parameter) and table.requires_grad]
 
     @property
     def freezable(self) -> bool:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from textnn.functional import hash_ngrams
 from textnn.layers import EmbeddingTextConv, NgramBag
 from textnn.layers.text_conv import kernel_weights
 
@@ -114,26 +115,31 @@ def _share_maximum(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def split_bag(bag: NgramBag, ids: Tensor, weight: Tensor, stream: int) -> list[NgramParts]:
-    """Split ``weight . bag(ids)`` over the n-grams; the tokens of one have equal parts of it, their Shapley value.
+def split_bags(bags: Sequence[tuple[NgramBag | None, Tensor, int]], weight: Tensor) -> list[NgramParts]:
+    """Split ``weight . y`` over the n-grams; the tokens of one have equal parts of it, their Shapley value.
 
     Parameters
     ----------
-    bag
-        The layer.
-    ids
-        Of one text, int64 [L], at least one.
+    bags
+        Layers, the ids of one text that each reads, int64 [L] with at least one, and the number of their form. y is the
+        sum of what unweighted layers give. Weighted ones are one linear model, whose sums are added up and divided by
+        the norm of all of them; an n-gram that occurs n times has an n-th of its part at each place.
     weight
-        Of what the layer gives, float64 [D].
-    stream
-        To be noted in the parts.
+        Of y, float64 [D].
     """
-    rows = bag.rows_read(ids, offsets=ids.new_zeros(1))  # [L, S]
-    numbers = [max(0, len(ids) - size + 1) for size in bag.sizes]
-    norm = max(1, sum(numbers)) ** 0.5
+    found = [(bag, ids, stream) for bag, ids, stream in bags if bag is not None]
+    joint = sum(bag.sums(ids, offsets=ids.new_zeros(1))[1].double() for bag, ids, _ in found if bag.weighted)
     parts = []
-    for column, (size, n) in enumerate(zip(bag.sizes, numbers, strict=True)):
-        values = bag.weight[rows[:n, column]].double() @ weight / norm
-        starts = torch.arange(n, device=ids.device)
-        parts.append(NgramParts(stream, starts, (values / size)[:, None].expand(n, size)))
+    for bag, ids, stream in found:
+        rows = hash_ngrams(ids, bag.sizes, bag.num_embeddings, offsets=ids.new_zeros(1))  # [L, S]
+        values = bag.weight[rows].double() @ weight  # [L, S]
+        if bag.weighted:
+            buckets, places, counts = rows.unique(return_inverse=True, return_counts=True)
+            values = values * (bag.importance[buckets].double() / counts)[places] / joint.clamp(min=1e-30).sqrt()
+        else:
+            values = values / max(1, int((rows > 0).sum())) ** 0.5
+        for column, size in enumerate(bag.sizes):
+            n = max(0, len(ids) - size + 1)
+            starts = torch.arange(n, device=ids.device)
+            parts.append(NgramParts(stream, starts, (values[:n, column] / size)[:, None].expand(n, size)))
     return parts

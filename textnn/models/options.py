@@ -131,6 +131,8 @@ CHECKS: Mapping[str, Check] = {
     "warmup": number(0, 1),
     "validation_fraction": number(0, 1),
     "patience": integer(0),
+    "character_form": choice("text", "words"),
+    "min_steps": integer(0),
     "bucket": _boolean,
     "sparse": _boolean,
 }

@@ -37,6 +37,7 @@ class LectureLSTM(TextModel):
         "hidden_size": 256,
         "num_layers": 2,
         "epochs": 5,
+        "min_steps": 0,
         "batch_size": 128,
         "learning_rate": 0.01,
         "patience": 0,

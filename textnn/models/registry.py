@@ -40,7 +40,7 @@ def get_architecture(name: str) -> type[TextModel]:
     return ARCHITECTURES[name]
 
 
-def resolve_options(architecture: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_options(architecture: str, given: Mapping[str, Any], spaced: bool = False) -> dict[str, Any]:
     """Return the architecture's options with those given in place of the defaults.
 
     Parameters
@@ -49,6 +49,8 @@ def resolve_options(architecture: str, given: Mapping[str, Any]) -> dict[str, An
         Name in the registry.
     given
         Options by name. None stands for "not given".
+    spaced
+        Whether the texts are in scripts with spaces between words, for which some defaults are others.
 
     Raises
     ------
@@ -57,7 +59,8 @@ def resolve_options(architecture: str, given: Mapping[str, Any]) -> dict[str, An
     TypeError
         If a value is of the wrong type.
     """
-    options = dict(get_architecture(architecture).defaults)
+    kind = get_architecture(architecture)
+    options = {**kind.defaults, **(kind.spaced_defaults if spaced else {})}
     for option, value in given.items():
         if value is None:
             continue
@@ -91,5 +94,6 @@ def build_model(
     sizes = dict(zip([_SIZES[stream] for stream in kind.streams], vocabulary_sizes, strict=True))
     names = [name for name in inspect.signature(kind).parameters if name not in ("classes", *_SIZES.values())]
     own = {name: options[name] for name in names}
-    members = [kind(classes=outputs, **sizes, **own) for _ in range(options["ensemble"])]
+    networks = 1 if "ensemble" in own else options["ensemble"]  # some make their members themselves
+    members = [kind(classes=outputs, **sizes, **own) for _ in range(networks)]
     return members[0] if len(members) == 1 else Ensemble(members)

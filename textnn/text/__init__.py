@@ -11,8 +11,10 @@ from textnn.text.batches import RaggedBatch, RaggedDataset
 from textnn.text.columns import LABEL_NAMES, TEXT_NAMES, Column
 from textnn.text.corpus import Corpus, read_corpus
 from textnn.text.encoding import (
+    CHARACTER_FORMS,
     CharacterTable,
     Encoder,
+    character_places,
     encode,
     encode_tokens,
     split_characters,
@@ -21,6 +23,7 @@ from textnn.text.encoding import (
 from textnn.text.formats import CorpusReport, Record
 from textnn.text.records import FORMATS, iter_records
 from textnn.text.sampler import LengthBucketSampler
+from textnn.text.scripts import Scripts
 from textnn.text.sources import CorpusError
 from textnn.text.tokenizers import (
     TOKENIZERS,
@@ -39,6 +42,7 @@ from textnn.text.vocabulary import TokenCounts, Vocabulary
 from textnn.text.wordlist import load_words, parse_words, save_words
 
 __all__ = [
+    "CHARACTER_FORMS",
     "FORMATS",
     "LABEL_NAMES",
     "TEXT_NAMES",
@@ -57,11 +61,13 @@ __all__ = [
     "RaggedBatch",
     "RaggedDataset",
     "Record",
+    "Scripts",
     "TokenCounts",
     "Tokenizer",
     "Vectors",
     "Vocabulary",
     "WhitespaceTokenizer",
+    "character_places",
     "encode",
     "encode_tokens",
     "iter_records",

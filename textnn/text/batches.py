@@ -238,6 +238,12 @@ class RaggedDataset:
         whole.others = tuple(cls.joint(form, places) for form in forms)
         return whole
 
+    @classmethod
+    def chained(cls, parts: Sequence[RaggedDataset]) -> RaggedDataset:
+        """Put datasets one behind the other; see :meth:`joint`."""
+        ends = list(accumulate(map(len, parts), initial=0))
+        return cls.joint(parts, [torch.arange(start, end) for start, end in pairwise(ends)])
+
     def __len__(self) -> int:
         return self.lengths.numel()
 

@@ -118,9 +118,42 @@ def encode(
     return encode_tokens(tokenize(texts, tokenizer, progress), vocabulary, max_length, labels)
 
 
-def split_characters(text: str) -> list[str]:
-    """Return the characters of a text, without white space."""
+CHARACTER_FORMS = ("text", "words")
+"""What counts of a text's characters: all but white space; or all, case folded, with a blank around each word."""
+
+
+def split_characters(text: str, form: str = "text") -> list[str]:
+    """Return the characters of a text in one of the :data:`CHARACTER_FORMS`.
+
+    Examples
+    --------
+    >>> "".join(split_characters("So  it is"))
+    'Soitis'
+    >>> "".join(split_characters("So  it is", "words"))
+    ' so it is '
+    """
+    if form == "words":
+        return list(_in_words(text))
     return [character for character in text if not character.isspace()]
+
+
+def character_places(text: str, form: str = "text") -> list[tuple[int, int]]:
+    """Return where in the text each of its :func:`split_characters` comes from, as (start, end)."""
+    places = [(place, place + 1) for place, character in enumerate(text) if not character.isspace()]
+    if form == "text" or not places:
+        return places
+    found, end = [], 0
+    for start, after in places:
+        if start > end or not found:  # white space, or the text's beginning
+            found.append((end, start))
+        found += [(start, after)] * len(text[start].casefold())
+        end = after
+    return [*found, (end, len(text))]
+
+
+def _in_words(text: str) -> str:
+    words = text.casefold().split()
+    return f" {' '.join(words)} " if words else ""
 
 
 class CharacterTable:
@@ -130,17 +163,21 @@ class CharacterTable:
     ----------
     vocabulary
         Of characters; longer tokens are of no effect.
+    form
+        One of the :data:`CHARACTER_FORMS`.
     """
 
     _SPACE = -1
     _SPACES = tuple(code for code in range(0x3001) if chr(code).isspace())  # there are none beyond
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, form: str = "text") -> None:
+        self.form = form
         self._ids = np.full(0x110000, Vocabulary.UNK_ID, dtype=np.int32)
         for number, token in enumerate(vocabulary.tokens):
             if len(token) == 1:
                 self._ids[ord(token)] = number
-        self._ids[list(self._SPACES)] = self._SPACE
+        if form == "text":
+            self._ids[list(self._SPACES)] = self._SPACE
 
     def encode(
         self,
@@ -149,7 +186,7 @@ class CharacterTable:
         labels: Sequence[int] | Tensor | None = None,
         weights: Sequence[float] | Tensor | None = None,
     ) -> RaggedDataset:
-        """Return the ids of the characters of each text: those that the vocabulary gives to ``split_characters(text)``.
+        """Return the ids of each text's characters: those that the vocabulary gives to its ``split_characters``.
 
         Parameters
         ----------
@@ -160,6 +197,8 @@ class CharacterTable:
         labels, weights
             Of each text; see :class:`RaggedDataset`.
         """
+        if self.form == "words":
+            texts = [_in_words(text) for text in texts]
         joined = "".join(texts).encode("utf-32-le", "surrogatepass")
         ids = self._ids[np.frombuffer(joined, dtype=np.uint32) if joined else np.empty(0, dtype=np.uint32)]
         rows = np.repeat(np.arange(len(texts)), np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))

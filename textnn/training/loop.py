@@ -335,7 +335,8 @@ def _split_parameters(model: TextModel) -> tuple[list[Parameter], list[Parameter
     """Return the parameters with dense gradients, and those with sparse ones."""
     tables = model.sparse_parameters()
     known = {id(table) for table in tables}
-    return [parameter for parameter in model.parameters() if id(parameter) not in known], tables
+    dense = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in known]
+    return dense, tables
 
 
 def _make_optimizer(model: TextModel, options: TrainingOptions) -> Adam:

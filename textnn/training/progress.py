@@ -71,6 +71,11 @@ class Reporter:
         yield None
 
     @contextmanager
+    def solving(self, outputs: int) -> Iterator[Callable[[], None]]:
+        """Enclose the solution of a linear model of so many outputs; gives a function to call after each."""
+        yield lambda: None
+
+    @contextmanager
     def training(self, epochs: int, batches: int, done: int = 0) -> Iterator[None]:
         """Enclose a training of at most ``epochs`` with ``batches`` each, of which some may be done already."""
         yield
@@ -129,6 +134,12 @@ class BarReporter(LineReporter):
 
         with self._counting(f"reading {escape(name)}", size) as count:
             yield count
+
+    @contextmanager
+    def solving(self, outputs: int) -> Iterator[Callable[[], None]]:
+        """Show how many outputs are done."""
+        with self._counting("solving the linear model", outputs) as count:
+            yield lambda: count(1)
 
     @contextmanager
     def training(self, epochs: int, batches: int, done: int = 0) -> Iterator[None]:

@@ -8,7 +8,7 @@ namespace textnn::ops::cuda {
 namespace {
 
 Tensor hash_ngrams(const Tensor& ids_, std::vector<int64_t> ngrams, int64_t buckets, const OptionalTensor& sizes,
-                   bool flat) {
+                   bool flat, bool distinct) {
   const Device device(ids_);
   const math::NgramSizes s = check_ngrams(ids_, ngrams, buckets, flat);
   const Tensor ids = compact(ids_);
@@ -16,7 +16,11 @@ Tensor hash_ngrams(const Tensor& ids_, std::vector<int64_t> ngrams, int64_t buck
   Tensor y = empty(ids, with_last(ids, s.count));
   textnn::cuda::hash_ngrams(device.stream,
                             {bounds.sentences(), ids.numel(), s, buckets, data<int64_t>(ids), writable<int64_t>(y)});
-  return y;
+  if (!distinct) return y;
+  Tensor first = empty(ids, with_last(ids, s.count));
+  textnn::cuda::drop_repeats(
+      device.stream, {bounds.sentences(), ids.numel(), s.count, data<int64_t>(y), writable<int64_t>(first)});
+  return first;
 }
 
 }  // namespace

@@ -12,19 +12,23 @@ from __future__ import annotations
 from textnn.text.tokenizers.base import Tokenizer
 from textnn.text.tokenizers.dictionary import DictionaryTokenizer
 from textnn.text.tokenizers.jieba import JiebaTokenizer
-from textnn.text.tokenizers.make import TOKENIZERS, Words, check_name, make_tokenizer, tokenizer_from_config
+from textnn.text.tokenizers.make import AUTO, TOKENIZERS, Words, check_name, make_tokenizer, tokenizer_from_config
 from textnn.text.tokenizers.plain import CallableTokenizer, CharTokenizer, WhitespaceTokenizer
 from textnn.text.tokenizers.processes import split_in_processes
 from textnn.text.tokenizers.rjieba import RJiebaTokenizer
+from textnn.text.tokenizers.unicode import MixedTokenizer, UnicodeTokenizer
 
 __all__ = [
+    "AUTO",
     "TOKENIZERS",
     "CallableTokenizer",
     "CharTokenizer",
     "DictionaryTokenizer",
     "JiebaTokenizer",
+    "MixedTokenizer",
     "RJiebaTokenizer",
     "Tokenizer",
+    "UnicodeTokenizer",
     "WhitespaceTokenizer",
     "Words",
     "check_name",

@@ -91,6 +91,11 @@ class Tokenizer(ABC):
         """
         return {"kind": self.name}
 
+    def describe(self) -> str:
+        """Return kind and version for people."""
+        config = self.config()
+        return f"{config['kind']} {config['version']}" if config.get("version") else str(config["kind"])
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.config()})"
 

@@ -8,19 +8,27 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from textnn.reading import read_regular
+from textnn.text.scripts import Scripts
 from textnn.text.tokenizers.base import Tokenizer, check_strings
 from textnn.text.tokenizers.dictionary import DictionaryTokenizer
 from textnn.text.tokenizers.jieba import JiebaTokenizer
 from textnn.text.tokenizers.plain import CallableTokenizer, CharTokenizer, WhitespaceTokenizer
 from textnn.text.tokenizers.rjieba import RJiebaTokenizer
+from textnn.text.tokenizers.unicode import MixedTokenizer, UnicodeTokenizer, chinese_tokenizer
 from textnn.text.wordlist import LARGEST_FILE
 
 Words = str | os.PathLike[str] | Iterable[str]
 """A path to a UTF-8 text file with one entry a line, or the entries themselves."""
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {
-    kind.name: kind for kind in (JiebaTokenizer, RJiebaTokenizer, CharTokenizer, WhitespaceTokenizer, CallableTokenizer)
+    kind.name: kind
+    for kind in (
+        *(JiebaTokenizer, RJiebaTokenizer, UnicodeTokenizer, MixedTokenizer),
+        *(CharTokenizer, WhitespaceTokenizer, CallableTokenizer),
+    )
 }
+AUTO = "auto"
+"""In the place of a name: the tokenizer that suits the scripts of the training texts."""
 NAMES = tuple(name for name in TOKENIZERS if name != CallableTokenizer.name)
 """What may be given by name."""
 
@@ -29,19 +37,23 @@ def make_tokenizer(
     tokenizer: str | Callable[[str], list[str]] | Tokenizer,
     user_dictionary: Words | None = None,
     stop_words: Words | None = None,
+    scripts: Scripts | None = None,
 ) -> Tokenizer:
     """Make a tokenizer of a name, a function, or a tokenizer.
 
     Parameters
     ----------
     tokenizer
-        ``"jieba"``, ``"rjieba"``, ``"char"``, ``"whitespace"``, a function from a text to a list of tokens, or a
-        tokenizer, which is returned as it is.
+        ``"auto"``, ``"jieba"``, ``"rjieba"``, ``"unicode"``, ``"mixed"``, ``"char"``, ``"whitespace"``, a function from
+        a text to a list of tokens, or a tokenizer, which is returned as it is.
     user_dictionary
-        For jieba and rjieba: path of a UTF-8 text file, or its lines. A string is a path.
+        For jieba, rjieba and mixed: path of a UTF-8 text file, or its lines. A string is a path.
     stop_words
         Path of a UTF-8 text file with one word a line, or the words. A string is a path. Words from a file are
         stripped of surrounding white space; words given directly are taken exactly.
+    scripts
+        Those of the texts, by which ``"auto"`` chooses: jieba for Chinese (rjieba where it is installed), unicode for
+        scripts with spaces, mixed for both, char for others. None counts as Chinese.
 
     Raises
     ------
@@ -57,7 +69,10 @@ def make_tokenizer(
             raise ValueError(f"{given}: expected None beside a {type(tokenizer).__name__}; give it to the tokenizer")
         return tokenizer
     kind = None
-    if isinstance(tokenizer, str):
+    if tokenizer == AUTO:
+        chosen = Scripts(han=1).tokenizer if scripts is None else scripts.tokenizer
+        kind = chinese_tokenizer() if chosen == JiebaTokenizer.name else TOKENIZERS[chosen]
+    elif isinstance(tokenizer, str):
         check_name(tokenizer)
         kind = TOKENIZERS[tokenizer]
     elif not callable(tokenizer):
@@ -65,7 +80,8 @@ def make_tokenizer(
     has_dictionary = kind is not None and issubclass(kind, DictionaryTokenizer)
     if user_dictionary is not None and not has_dictionary:
         raise ValueError(
-            f"user_dictionary: only the tokenizers 'jieba' and 'rjieba' have one, got the tokenizer {tokenizer!r}"
+            "user_dictionary: only the tokenizers 'jieba', 'rjieba' and 'mixed' have one, got the tokenizer "
+            f"{tokenizer!r}{f', which is {kind.name!r} for these texts' if kind and tokenizer == AUTO else ''}"
         )
     options: dict[str, Any] = {"stop_words": None if stop_words is None else _read_words("stop_words", stop_words)}
     if user_dictionary is not None:

@@ -1,0 +1,189 @@
+"""A linear model of TF-IDF vectors, solved to its optimum, beside convolutions that are trained by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from textnn.layers import NgramBag
+from textnn.layers.ngrams import divide_by_norm
+from textnn.models.base import CHARACTERS, COMMON, WORDS, TextModel
+from textnn.models.decomposition import Decomposition, NgramParts, split_bags
+from textnn.models.registry import register
+from textnn.models.streams import TwoStreamCNN, channels, kernel_sizes
+
+SHARE = 0.5
+"""What the convolutions' logits are multiplied with before they are added to those of the linear model."""
+
+
+@register
+class TfidfTextCNN(TextModel):
+    """A linear model of weighted n-grams beside convolutions over words and over characters.
+
+    The two make different errors, so each learns the labels by itself and their logits are added up: the linear model
+    is solved to its optimum in one go (:mod:`textnn.training.linear`), the convolutions are trained step by step. With
+    few texts the first has most of the say. Trained together, a linear model that knows the training texts by heart
+    would leave the convolutions nothing to learn.
+
+    Several networks of convolutions are trained side by side; in training each has its own row of logits.
+    """
+
+    name = "tfidf-textcnn"
+    streams = (WORDS, CHARACTERS)
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **COMMON,
+        "min_count": 1,
+        "max_characters": 2048,
+        "character_form": "text",
+        "embedding_dim": 128,
+        "channels": 64,
+        "kernel_sizes": (1, 2, 3),
+        "character_kernel_sizes": (2, 3, 4),
+        "word_ngrams": (1, 2),
+        "character_ngrams": (1, 2, 3, 4),
+        "ngram_buckets": 2**19,
+        "dropout": 0.5,
+        "word_dropout": 0.1,
+        "label_smoothing": 0.05,
+        "ensemble": 3,
+        "epochs": 5,
+        "schedule": "linear",
+        "patience": 0,
+        "validation_fraction": 0.05,
+    }
+
+    # Single characters carry meaning in Chinese; in scripts with spaces, three to six and where words begin and end do.
+    spaced_defaults: ClassVar[Mapping[str, Any]] = {
+        "character_form": "words",
+        "character_kernel_sizes": (3, 4, 5),
+        "character_ngrams": (3, 4, 5, 6),
+    }
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        character_vocabulary_size: int,
+        classes: int,
+        *,
+        word_ngrams: Sequence[int],
+        character_ngrams: Sequence[int],
+        ngram_buckets: int,
+        ensemble: int,
+        embedding_dim: int,
+        channels: int,
+        kernel_sizes: Sequence[int],
+        character_kernel_sizes: Sequence[int],
+        dropout: float,
+        word_dropout: float,
+        sparse: bool,
+    ) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(
+            TwoStreamCNN(
+                vocabulary_size,
+                character_vocabulary_size,
+                classes,
+                embedding_dim=embedding_dim,
+                channels=channels,
+                kernel_sizes=kernel_sizes,
+                character_kernel_sizes=character_kernel_sizes,
+                dropout=dropout,
+                word_dropout=word_dropout,
+                sparse=sparse,
+            )
+            for _ in range(ensemble)
+        )
+
+        def bag(sizes: Sequence[int]) -> NgramBag | None:
+            return NgramBag(ngram_buckets, classes, tuple(sizes), sparse=sparse, weighted=True) if sizes else None
+
+        self.word_ngrams, self.character_ngrams = bag(word_ngrams), bag(character_ngrams)
+        self.linear_bias = nn.Parameter(torch.zeros(classes))
+        self.learn_linear(False)
+
+    @property
+    def bags(self) -> list[tuple[int, NgramBag]]:
+        """The bags of n-grams that there are, with the number of the form that each reads."""
+        bags = enumerate((self.word_ngrams, self.character_ngrams))
+        return [(stream, bag) for stream, bag in bags if bag is not None]
+
+    def learn_linear(self, by_steps: bool) -> None:
+        """Say whether the steps of a training are to change the linear model too, or leave it as it is."""
+        for parameter in self.linear_parameters():
+            parameter.requires_grad_(by_steps)
+
+    def linear_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the linear model."""
+        return [self.linear_bias, *(bag.weight for _, bag in self.bags)]
+
+    def word_tables(self) -> list[nn.Parameter]:
+        """Return the embedding tables of the words' convolutions."""
+        return [network.words.weight for network in self._networks]
+
+    def forward(  # type: ignore[override]
+        self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor
+    ) -> Tensor:
+        """Return the logits [B, K] of ids and offsets of words, and of characters; in training [networks, B, K].
+
+        In a training that leaves the linear model as it is, they are those of the convolutions alone.
+        """
+        inputs = ids, offsets, character_ids, character_offsets
+        logits = torch.stack([network(*inputs) for network in self._networks])  # [networks, B, K]
+        if self.training and not self.linear_bias.requires_grad:
+            return logits
+        sums = [bag.sums(inputs[2 * stream], offsets=inputs[2 * stream + 1]) for stream, bag in self.bags]
+        linear = self.linear_bias
+        if sums:
+            linear = linear + divide_by_norm(sum(total for total, _ in sums), sum(squares for _, squares in sums))  # type: ignore[arg-type]
+        return SHARE * (logits if self.training else logits.mean(dim=0)) + linear
+
+    @torch.no_grad()
+    def decompose(  # type: ignore[override]
+        self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor, *, direction: Tensor
+    ) -> Decomposition:
+        """Return an exact split of ``direction . logits`` of one text; its base is what is said of no text."""
+        inputs = (ids, character_ids)
+        base, parts = float(direction @ self.linear_bias.double()), list[NgramParts]()
+        for network in self._networks:
+            own, found = network.split(ids, character_ids, SHARE / len(self.networks) * direction)
+            base += own
+            parts += found
+        return Decomposition(base, [*parts, *split_bags([(bag, inputs[n], n) for n, bag in self.bags], direction)])
+
+    @torch.no_grad()
+    def merge(self) -> TfidfTextCNN:
+        """Return the same function with one network of convolutions, for inference."""
+        if len(self.networks) == 1:
+            return self
+        first, M = self._networks[0], len(self.networks)
+        merged = type(self)(
+            first.words.num_embeddings,
+            first.characters.num_embeddings,
+            first.output.out_features,
+            word_ngrams=(),
+            character_ngrams=(),
+            ngram_buckets=0,
+            ensemble=1,
+            embedding_dim=M * first.words.embedding_dim,
+            channels=M * channels(first.words),
+            kernel_sizes=kernel_sizes(first.words),
+            character_kernel_sizes=kernel_sizes(first.characters),
+            dropout=0.0,
+            word_dropout=0.0,
+            sparse=False,
+        ).to(first.output.weight)
+        merged._networks[0].take_means(self._networks)
+        merged.word_ngrams, merged.character_ngrams = self.word_ngrams, self.character_ngrams
+        merged.linear_bias = self.linear_bias
+        return merged.eval()
+
+    def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> TextModel:
+        """Return a frozen form for inference, with one network of convolutions."""
+        return super(TfidfTextCNN, self.merge()).freeze(memory_limit, dtype)
+
+    @property
+    def _networks(self) -> list[TwoStreamCNN]:
+        return cast("list[TwoStreamCNN]", list(self.networks))
