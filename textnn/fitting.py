@@ -204,7 +204,7 @@ def fit(
         tokens = list(tokenize(corpus.texts, tokenizer, progress))
     streams, limits = [tokens], [options["max_length"]]
     if CHARACTERS in get_architecture(classifier.architecture).streams:
-        streams.append([split_characters(text, options["character_form"]) for text in corpus.texts])
+        streams.append([split_characters(text, options.get("character_form", "text")) for text in corpus.texts])
         limits.append(options["max_characters"])
     if go_on:
         known = (classifier.vocabulary_, classifier.characters_)

