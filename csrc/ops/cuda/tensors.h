@@ -9,6 +9,7 @@
 #include <torch/csrc/stable/accelerator.h>
 #include "../../cuda/element.h"
 #include "../tensors.h"
+#include "stream.h"
 
 namespace textnn::ops::cuda {
 
@@ -36,7 +37,7 @@ inline bool on_host(const Tensor& t) { return t.is_cpu(); }
 struct Device {
   explicit Device(const Tensor& t)
       : guard(t.get_device_index()),
-        stream(torch::stable::accelerator::getCurrentStream(t.get_device_index()).nativeHandle()) {}
+        stream(current_stream(t.get_device_index())) {}
   torch::stable::accelerator::DeviceGuard guard;
   Stream stream;
 };
