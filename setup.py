@@ -17,6 +17,7 @@ from torch.utils.cpp_extension import BuildExtension, CppExtension
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))
 from tools.cuda_toolkit import NVCC_FLAGS, find_toolkit, toolkit_version, torch_arch_list  # noqa: E402
+from tools.parallel_compile import side_by_side  # noqa: E402
 from tools.torch_floor import target_define  # noqa: E402
 
 cuda_home = find_toolkit()
@@ -65,6 +66,11 @@ class Build(BuildExtension):
     def finalize_options(self):
         super().finalize_options()
         self.build_temp = str(ROOT / "build" / f"objects-{torch.__version__}")
+
+    def build_extensions(self):
+        if not self.use_ninja:
+            self.compiler.compile = side_by_side(self.compiler)
+        super().build_extensions()
 
 
 setup(

@@ -5,6 +5,11 @@
 #pragma once
 #include <cstdint>
 #include <torch/csrc/stable/c/shim.h>
+#include <torch/csrc/stable/ops.h>
+
+#if !defined(STABLE_TORCH_ERROR_CODE_CHECK)  // its name in the headers of 2.10
+#define STABLE_TORCH_ERROR_CODE_CHECK TORCH_ERROR_CODE_CHECK
+#endif
 
 extern "C" {
 

@@ -2,7 +2,6 @@
 #pragma once
 #include <dlfcn.h>
 #include <torch/csrc/stable/accelerator.h>
-#include <torch/csrc/stable/macros.h>
 #include "../../cuda/element.h"
 #include "../later_torch.h"
 
