@@ -52,7 +52,7 @@ class Reviews:
 
 
 def generated(number: int, random: torch.Generator) -> Reviews:
-    """Draw texts that are as long as reviews and whose tokens are as frequent as words, without labels; 0 is padding."""
+    """Draw texts as long as reviews, of tokens as frequent as words; all of one label, and no token is 0, padding."""
     lengths = review_lengths(number, random, 1, 400)
     ids = frequent_tokens(int(lengths.sum()), random) + 1
     return Reviews("generated", ids, lengths.cumsum(0) - lengths, V + 1, torch.zeros(number, dtype=torch.int64))

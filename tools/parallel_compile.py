@@ -57,7 +57,8 @@ def run_forked(function: Callable[..., Any], calls: dict[str, tuple[Any, ...]], 
         If a file does not compile; those that were begun are finished first.
     """
     fork = multiprocessing.get_context("fork")
-    waiting, running, failed = list(calls), {}, []
+    waiting, failed = list(calls), list[str]()
+    running: dict[Any, tuple[str, Any]] = {}  # by their sentinels
     while waiting or running:
         while waiting and len(running) < jobs() and not failed:
             target = waiting.pop(0)
@@ -68,7 +69,7 @@ def run_forked(function: Callable[..., Any], calls: dict[str, tuple[Any, ...]], 
         if not running:
             break
         for sentinel in wait(list(running)):
-            target, process = running.pop(sentinel)  # type: ignore[index]
+            target, process = running.pop(sentinel)
             process.join()
             if process.exitcode:
                 failed.append(calls[target][1])

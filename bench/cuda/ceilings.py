@@ -1,4 +1,4 @@
-"""What a device can do at best: memory, matrix products, barriers. Kernels are held against these, not against a sheet."""
+"""What a device can do at best: memory, matrix products, barriers, measured where the kernels run."""
 
 from __future__ import annotations
 

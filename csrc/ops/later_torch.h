@@ -17,9 +17,9 @@ extern "C" {
 __attribute__((weak)) AOTITorchError torch_from_blob(void* data, int64_t dim, const int64_t* size,
                                                      const int64_t* stride, int64_t storage_offset, int32_t dtype,
                                                      int32_t device_type, int32_t device_index,
-                                                     AtenTensorHandle* result, int32_t layout,
-                                                     const uint8_t* metadata, int64_t metadata_size,
-                                                     void (*deleter)(void* data, void* context), void* context);
+                                                     AtenTensorHandle* result, int32_t layout, const uint8_t* metadata,
+                                                     int64_t metadata_size, void (*deleter)(void* data, void* context),
+                                                     void* context);
 
 // Since 2.13. The stream as its own library has it: cudaStream_t.
 __attribute__((weak)) AOTITorchError torch_stream_native_handle(StreamHandle stream, void** result);

@@ -31,7 +31,9 @@ NAMES = [part.name for part in PARTS]
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.gpu_check", description=__doc__)
     parser.add_argument("--parts", default="", help=f"some of: {' '.join(NAMES)} (default: all)")
-    parser.add_argument("--out", type=Path, default=ROOT / "gpu-check", help="folder for logs, results.json and page.md")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "gpu-check", help="folder for logs, results.json and page.md"
+    )
     parser.add_argument("--minutes", type=float, default=MINUTES, help="time for everything; the parts' limits follow")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"], help="cpu: try the check itself out")
     parser.add_argument("--page", type=Path, help=f"put the results between {page.BEGIN} and {page.END} of a page")

@@ -1,6 +1,6 @@
 """Runs calls of tests/cuda_cases.py one after the other and says which one runs: what compute-sanitizer looks at.
 
-    compute-sanitizer --tool racecheck python -m tools.gpu_check.cases --record FILE --share 0/4
+compute-sanitizer --tool racecheck python -m tools.gpu_check.cases --record FILE --share 0/4
 """
 
 from __future__ import annotations

@@ -68,4 +68,6 @@ def parse(text: str) -> Iterator[dict[str, str]]:
 
 def trouble(text: str) -> str:
     """Return the first line in which ncu says what it cannot do."""
-    return next((line.removeprefix("==ERROR==").strip() for line in text.splitlines() if line.startswith("==ERROR==")), "")
+    return next(
+        (line.removeprefix("==ERROR==").strip() for line in text.splitlines() if line.startswith("==ERROR==")), ""
+    )

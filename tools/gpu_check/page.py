@@ -11,10 +11,10 @@ from tools.gpu_check.rows import Row
 from tools.markdown import replace_part, table
 
 BEGIN, END = "<!-- gpu-check -->", "<!-- /gpu-check -->"
-EXPLANATION = """Microseconds for each time step, medians over calls on fresh inputs between two CUDA events; *padded* and
-*packed* are `nn.LSTM` in the row's precision, *padded float16* is what it takes in that. The ratio is the best peer's
-time divided by that of textnn as it chooses its form (above 1: textnn is faster). Differences are relative to the
-largest value."""
+EXPLANATION = """Microseconds for each time step, medians over calls on fresh inputs, between two CUDA events. *padded*
+and *packed* are `nn.LSTM` in the row's precision, *padded float16* is the padded one in float16. The ratio is the best
+peer's time divided by that of textnn as it chooses its form (above 1: textnn is faster). Differences are relative to
+the largest value."""
 
 
 def markdown(results: Mapping[str, Any], level: int = 2) -> str:
@@ -57,7 +57,9 @@ def summary(parts: Mapping[str, Any]) -> str:
 
 def write(path: Path, results: Mapping[str, Any]) -> None:
     """Write the page of its own."""
-    path.write_text(f"# textnn on a GPU\n\n{results['when']}, `make gpu-check`.\n\n{markdown(results)}\n", encoding="utf-8")
+    path.write_text(
+        f"# textnn on a GPU\n\n{results['when']}, `make gpu-check`.\n\n{markdown(results)}\n", encoding="utf-8"
+    )
 
 
 def put_into(page: Path, results: Mapping[str, Any]) -> None:

@@ -125,7 +125,9 @@ def profile(setting: Setting, programs: Programs) -> Outcome:
     program = setting.machine.tool("ncu")
     if program is None and setting.device == "cuda":
         return Outcome(FAILED, "the CUDA toolkit here has no ncu")
-    before = counters.command(program, profiled.KERNELS, profiled.KERNELS) if program and setting.device == "cuda" else []
+    before = (
+        counters.command(program, profiled.KERNELS, profiled.KERNELS) if program and setting.device == "cuda" else []
+    )
     command = setting.python("-m", profiled.__name__, "--device", setting.device)
     finished = programs.run(Job("ncu", [*before, *command]))
     found: list[Row] = [

@@ -90,7 +90,9 @@ def ceilings(rows: Sequence[Row]) -> str:
             lines.append((f"product {row['of']}, {row['size']} square", number(row["TFLOP/s"]), "TFLOP/s"))
         elif row["kind"] == "barrier":
             blocks = "" if row["of"] == "block" else f", {row['blocks']} blocks"
-            lines.append((f"barrier of the {row['of']}{blocks}, {row['threads']} threads each", number(row["us"]), "µs"))
+            lines.append(
+                (f"barrier of the {row['of']}{blocks}, {row['threads']} threads each", number(row["us"]), "µs")
+            )
     if not lines:
         return ""
     limit, value, unit = zip(*lines, strict=True)

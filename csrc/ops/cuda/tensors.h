@@ -35,9 +35,7 @@ struct Device {
 inline bool on_host(const Tensor& t) { return t.is_cpu(); }
 // Makes a tensor's device the current one as long as it lives.
 struct Device {
-  explicit Device(const Tensor& t)
-      : guard(t.get_device_index()),
-        stream(current_stream(t.get_device_index())) {}
+  explicit Device(const Tensor& t) : guard(t.get_device_index()), stream(current_stream(t.get_device_index())) {}
   torch::stable::accelerator::DeviceGuard guard;
   Stream stream;
 };

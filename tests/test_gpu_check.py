@@ -1,0 +1,375 @@
+"""tools/gpu_check without a GPU: limits that end programs, parts that break, reports that are read, the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gpu_check_samples as samples
+import pytest
+
+from tools.gpu_check import __main__ as program
+from tools.gpu_check import cases, counters, machine, page, parts, rows, sanitizer, tables
+from tools.gpu_check.parts import Part
+from tools.gpu_check.running import ROOT, Finished, Job, Programs, shortened
+from tools.gpu_check.setting import CUT, FAILED, NOT_RUN, PASSED, Outcome
+
+GPU = machine.Machine("", {"torch": "2.11", "device": "a GPU", "capability": "9.0"}, cores=16, toolkit=None)
+NO_GPU = machine.Machine("there is no GPU to run on", {"torch": "2.11"})
+
+
+# --- programs and their limits ---
+
+
+def programs(folder: Path, seconds: float = 30.0) -> Programs:
+    return Programs(folder / "log", folder, time.monotonic() + seconds)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_limit_ends_a_program_with_all_that_it_started(tmp_path: Path) -> None:
+    script = "sleep 60 & echo $!; echo found; wait"
+    begin = time.monotonic()
+    finished = programs(tmp_path).run(Job("slow", ["sh", "-c", script]), limit=1.0)
+    assert time.monotonic() - begin < 20
+    assert finished.code is None
+    pid, word = finished.output.split()
+    assert word == "found", "what it printed before is kept"
+    end = time.monotonic() + 10
+    while is_running(int(pid)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_running(int(pid))
+    assert "slow: ended by its time limit" in (tmp_path / "log").read_text()
+
+
+def test_what_a_program_leaves_running_ends_with_it(tmp_path: Path) -> None:
+    finished = programs(tmp_path).run(Job("quick", ["sh", "-c", "sleep 60 & echo $!"]))
+    assert finished.code == 0
+    end = time.monotonic() + 10
+    while is_running(int(finished.output)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_running(int(finished.output))
+
+
+def test_a_program_whose_time_is_over_is_not_begun(tmp_path: Path) -> None:
+    finished = programs(tmp_path, seconds=-1).run(Job("late", ["touch", str(tmp_path / "begun")]))
+    assert finished == Finished("late", None, 0.0, "")
+    assert not (tmp_path / "begun").exists()
+
+
+def test_programs_run_side_by_side_and_their_results_keep_the_order(tmp_path: Path) -> None:
+    jobs = [Job(str(i), ["sh", "-c", f"sleep {0.6 - 0.2 * i}; echo {i}"], {"X": "1"}) for i in range(3)]
+    assert [f.end for f in programs(tmp_path).run_all(jobs, 3)] == ["0", "1", "2"]
+
+
+def test_the_middle_of_a_long_output_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.gpu_check.running.KEPT", 3)
+    (tmp_path / "out").write_text("abcdefghij")
+    assert shortened(tmp_path / "out") == "abc\n[4 characters left out]\nhij"
+
+
+def test_rows_survive_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "rows"
+    rows.add(path, "a", x=float("nan"), y=1.5, z="µ")
+    with path.open("a") as file:
+        file.write('{"kind": "b", "x":')
+    assert rows.read(path) == [{"kind": "a", "x": None, "y": 1.5, "z": "µ"}]
+    assert rows.read(tmp_path / "none") == []
+
+
+# --- the parts in turn ---
+
+
+def check(
+    monkeypatch: pytest.MonkeyPatch, out: Path, found: machine.Machine, chosen: list[Part], built: bool = True
+) -> tuple[int, dict[str, Any]]:
+    """Run the program with other parts; exit code and results."""
+    outcome = Outcome(PASSED if built else FAILED, "textnn does not build")
+    monkeypatch.setattr(machine, "probe", lambda device: found)
+    monkeypatch.setattr(program, "PARTS", tuple(chosen))
+    monkeypatch.setattr(program, "NAMES", [part.name for part in chosen])
+    monkeypatch.setattr(program, "BUILD", replace(parts.BUILD, run=lambda setting, programs: outcome))
+    code = program.main(["--out", str(out)])
+    return code, json.loads((out / "results.json").read_text())["parts"]
+
+
+def fine(setting: object, programs: Programs) -> Outcome:
+    return Outcome(PASSED, "all is well", [{"kind": "copy", "MiB": 1, "TB/s": 2.0}])
+
+
+def broken(setting: object, programs: Programs) -> Outcome:
+    raise KeyError("a name")
+
+
+def test_a_part_that_breaks_does_not_stop_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    chosen = [Part("one", "first", 5, broken), Part("two", "second", 5, fine)]
+    code, found = check(monkeypatch, tmp_path, GPU, chosen)
+    assert code == 1
+    assert {name: part["state"] for name, part in found.items()} == {"build": PASSED, "one": FAILED, "two": PASSED}
+    assert found["one"]["sentence"] == "the check itself broke: KeyError: 'a name'"
+    assert "Traceback" in (tmp_path / "logs/one.log").read_text()
+    text = (tmp_path / "page.md").read_text()
+    assert "| two | passed | 0 of 5 | all is well |" in text
+    assert "copy of 1 MiB" in text
+    assert check(monkeypatch, tmp_path, GPU, chosen[1:])[0] == 0
+
+
+def test_results_are_there_before_the_next_part_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def killed(setting: object, programs: Programs) -> Outcome:
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        check(monkeypatch, tmp_path, GPU, [Part("one", "first", 5, fine), Part("two", "second", 5, killed)])
+    assert list(json.loads((tmp_path / "results.json").read_text())["parts"]) == ["build", "one"]
+
+
+def test_without_the_library_what_needs_none_still_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    chosen = [Part("one", "first", 5, fine), Part("two", "second", 5, fine, library=False)]
+    code, found = check(monkeypatch, tmp_path, GPU, chosen, built=False)
+    assert code == 1
+    assert (found["one"]["state"], found["one"]["sentence"]) == (NOT_RUN, "textnn was not built")
+    assert found["two"]["state"] == PASSED
+
+
+def test_without_a_gpu_every_part_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    code, found = check(monkeypatch, tmp_path, NO_GPU, list(parts.PARTS))
+    assert code == 1
+    assert list(found) == ["info", "tests", "sanitizers", "ceilings", "speed", "profile"]
+    assert {(part["state"], part["sentence"]) for part in found.values()} == {(NOT_RUN, "there is no GPU to run on")}
+
+
+def test_the_command_ends_in_seconds_without_a_gpu(tmp_path: Path) -> None:
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-m", "tools.gpu_check", "--parts", "info,speed", "--out", str(tmp_path)]
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    lines = [line.split(maxsplit=1) for line in ran.stdout.splitlines()[:2]]
+    assert [name for name, _ in lines] == ["info", "speed"]
+    assert all(words.startswith("not run: there is no GPU to run on: torch ") for _, words in lines), ran.stdout
+
+
+def test_a_part_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        program.main(["--parts", "info speeds"])
+    assert ended.value.code == 2
+    assert "there is no part speeds; the parts are info, tests, sanitizers" in capsys.readouterr().err
+
+
+def test_all_parts_fit_into_the_minutes() -> None:
+    limits = [part.limit for part in (parts.BUILD, *parts.PARTS)]
+    assert sum(limits) <= 60 * program.MINUTES
+
+
+def test_few_enough_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is lent for some minutes may give back no more than eight."""
+    chosen = [replace(part, run=fine) for part in parts.PARTS]
+    check(monkeypatch, tmp_path, GPU, chosen)
+    for part in (parts.BUILD, *parts.PARTS):
+        (tmp_path / "logs" / f"{part.log or part.name}.log").touch()
+    assert sum(path.is_file() for path in tmp_path.rglob("*")) <= 8
+
+
+def test_the_check_tries_itself_out_on_the_cpu(tmp_path: Path) -> None:
+    """Every program is run, on tiny sizes, and their rows reach the page."""
+    chosen = ["info", "tests", "sanitizers", "ceilings", "speed"]
+    code = program.main(["--device", "cpu", "--out", str(tmp_path), "--parts", " ".join(chosen)])
+    logs = "\n".join(path.read_text() for path in (tmp_path / "logs").glob("*.log"))
+    # Nothing watches the cases here, so that part has to notice that there is no summary.
+    results = json.loads((tmp_path / "results.json").read_text())
+    states = {name: part["state"] for name, part in results["parts"].items()}
+    assert states == {**dict.fromkeys(chosen, PASSED), "sanitizers": FAILED}, logs
+    assert code == 1
+    found = {row["kind"] for part in results["parts"].values() for row in part["rows"]}
+    assert found == {"machine", "first", "test", "sanitizer", "copy", "product", "lstm", "text_conv"}
+    text = (tmp_path / "page.md").read_text()
+    assert "**T = 3, ragged, forward and backward**" in text
+    assert "no summary" in text
+
+
+# --- the machine ---
+
+
+def test_what_lacks_is_said() -> None:
+    facts = {"torch": "2.11.0", "cuda": "13.0"}
+    assert machine.lack_of({**facts, "cuda": ""}, ROOT) == (
+        "there is no GPU to run on: torch 2.11.0 is built without CUDA"
+    )
+    assert machine.lack_of(facts, ROOT) == "there is no GPU to run on: torch 2.11.0 finds none, or no driver"
+    assert machine.lack_of({**facts, "device": "x"}, None).startswith("there is no CUDA toolkit to build with")
+    assert machine.lack_of({**facts, "device": "x"}, ROOT) == ""
+
+
+def test_a_python_without_torch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "ASK", "import no_such_module")
+    assert machine.probe("cuda").lack.endswith(
+        "cannot use torch: ModuleNotFoundError: No module named 'no_such_module'"
+    )
+    monkeypatch.setattr(machine, "ASK", "import time; time.sleep(60)")
+    assert machine.probe("cuda", 0.5).lack == "torch has not found out within 0 s whether there is a GPU"
+
+
+def test_the_answer_of_nvidia_smi() -> None:
+    found = machine.parse_driver("580.159.03, 345 MHz, 1980 MHz, 3201 MHz, 700.00 W, 31\n580, x\n")
+    assert found["driver_version"] == "580.159.03"
+    assert found["clocks.max.sm"] == "1980 MHz"
+    assert machine.parse_driver("No devices were found") == {}
+
+
+# --- compute-sanitizer ---
+
+
+@pytest.mark.parametrize(
+    ("text", "errors", "faults"),
+    [
+        (
+            samples.MEMCHECK,
+            2,
+            {
+                "Invalid __global__ read of size 4 bytes at void textnn::cuda::forward_kernel<float>"
+                "(textnn::cuda::Arguments)+0x2b0 in lstm_slice.cuh:156": 2,
+            },
+        ),
+        (
+            samples.RACECHECK,
+            1,
+            {
+                "Error: Race reported between Write access at textnn::cuda::adam_kernel(float *)+0x80 in adam.cu:17": 1,
+            },
+        ),
+        (
+            samples.SYNCCHECK,
+            1,
+            {
+                "Barrier error detected. Divergent thread(s) in block. at textnn::cuda::pool_kernel(float *)+0x160 in "
+                "pool.cu:61": 1
+            },
+        ),
+        (samples.CLEAN, 0, {}),
+        ("case: adam\n", None, {}),
+    ],
+)
+def test_the_reports_of_compute_sanitizer(text: str, errors: int | None, faults: dict[str, int]) -> None:
+    assert sanitizer.parse(text) == sanitizer.Report(errors, faults)
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble"),
+    [
+        (samples.UNSUPPORTED, "Device not supported. Please refer to the documentation"),
+        (samples.NO_CUDA_CALL, "Target application terminated before first instrumented API call"),
+    ],
+)
+def test_a_sanitizer_that_cannot_work_is_no_clean_run(text: str, trouble: str) -> None:
+    assert sanitizer.parse(text) == sanitizer.Report(None, {}, trouble)
+
+
+def summary_of(folder: Path, text: str, code: int | None, ended: list[str], wrong: str = "") -> rows.Row:
+    record = folder / "record"
+    record.unlink(missing_ok=True)
+    rows.add(record, "planned", cases=["adam", "pool", "lstm"])
+    for case in ended:
+        rows.add(record, "end", case=case, message=wrong)
+    return sanitizer.summary("memcheck", [Finished("memcheck 0", code, 1.0, text)], [record])
+
+
+def test_what_the_sanitizers_come_to(tmp_path: Path) -> None:
+    every = ["adam", "pool", "lstm"]
+    clean = summary_of(tmp_path, samples.CLEAN, 0, every)
+    assert sanitizer.verdict([clean]) == (PASSED, "memcheck: 0 faults in 3 of 3 cases")
+    late = summary_of(tmp_path, "case: pool\n", None, ["adam"])
+    assert late["left"] == ["pool", "lstm"]
+    assert sanitizer.verdict([clean, late])[0] == CUT
+    found = summary_of(tmp_path, samples.MEMCHECK, 86, every)
+    assert sanitizer.verdict([found, late]) == (
+        FAILED,
+        "memcheck: 2 faults in 3 of 3 cases; memcheck: 0 faults in 1 of 3 cases",
+    )
+    assert sanitizer.verdict([summary_of(tmp_path, samples.CLEAN, 1, every, "result 0")])[0] == FAILED
+    silent = summary_of(tmp_path, "cannot attach", 1, every)
+    assert silent["trouble"] == "no summary: cannot attach"
+    assert sanitizer.verdict([silent])[0] == FAILED
+    assert sanitizer.verdict([summary_of(tmp_path, "", None, [])])[0] == FAILED, "not one case was checked"
+
+
+def test_the_shares_of_the_cases_are_all_of_them_once() -> None:
+    names = ["adam", "lstm steps", "lstm persistent", "bilstm persistent", *cases.TOO_LONG]
+    shared = [name for i in range(3) for name in cases.chosen(names, f"{i}/3")]
+    assert sorted(shared) == ["adam", "bilstm persistent", "lstm persistent", "lstm steps"]
+    assert cases.chosen(names)[:2] == ["lstm persistent", "bilstm persistent"]
+    text = (ROOT / "tests/cuda_cases.py").read_text()
+    assert all(name in text for name in cases.TOO_LONG)
+
+
+# --- ncu ---
+
+
+def test_the_counters_of_ncu() -> None:
+    forward, backward = counters.parse(samples.NCU)
+    assert forward == {
+        "kernel": "forward_kernel(Arguments)",
+        "duration": "612,345 ns",
+        "registers a thread": "128 register/thread",
+        "memory, %": "1.25",
+        "stalled at a block's barrier": "3.5",
+    }
+    assert "stalled at a block's barrier" not in backward
+    assert list(counters.parse(samples.NO_COUNTERS)) == []
+    assert counters.trouble(samples.NO_COUNTERS).startswith("ERR_NVGPUCTRPERM")
+
+
+# --- the page ---
+
+
+def test_the_page_shows_what_every_part_found() -> None:
+    state = {"title": "t", "state": FAILED, "sentence": "a | b", "seconds": 3.0, "limit": 9.0, "rows": samples.ROWS}
+    text = page.markdown({"parts": {"speed": state}})
+    for words in (
+        "| speed | failed | 3 of 9 | a \\| b |",
+        "- driver_version: 580.1",
+        "- `tests/test_a.py::test_b[c]` failed: 1 \\| 2",
+        "| copy of 2048 MiB, read and written | 4.3 | TB/s |",
+        "| barrier of the grid, 132 blocks, 256 threads each | 1.25 | µs |",
+        "| 64, 128, float32 | 1.25 |  |  | 5 | 1.5 | 4 | 2e-03 | textnn, persistent: too small |",
+        "| 64, 512, float32 | 4 | 20 | 12 | 3 | 2e-03 |",
+        "| (512, ragged) | 50 | 200 | 300 | 4 | 1e-06 |",
+        "| duration | 612,345 ns |",
+        "- lstm: B 1; B 2",
+    ):
+        assert words in text, words
+    assert "test_d" not in text
+
+
+def test_the_targets_stand_beside_what_was_measured() -> None:
+    lines = tables.targets(samples.ROWS).splitlines()[2:]
+    assert [line.rsplit("|", 2)[1].strip() for line in lines] == [
+        "0.75 to 1.25 (2 cases)",
+        "–",
+        "2.5 to 2.5 (1 cases) / 8 to 8 (1 cases)",
+        "3 to 3 (1 cases)",
+    ]
+    assert all(line.endswith("| – |") for line in tables.targets([]).splitlines()[2:])
+
+
+def test_results_go_into_the_page_of_the_kernels(tmp_path: Path) -> None:
+    target, results = tmp_path / "cuda.md", tmp_path / "results.json"
+    target.write_text((ROOT / "docs/cuda.md").read_text())
+    part = {"title": "t", "state": PASSED, "sentence": "s", "seconds": 1.0, "limit": 2.0, "rows": samples.ROWS}
+    results.write_text(json.dumps({"when": "2026-01-01", "machine": {}, "parts": {"speed": part}}))
+    for _ in range(2):  # a second time in the place of the first
+        assert program.main(["--from-results", str(results), "--page", str(target)]) == 0
+    text = target.read_text()
+    assert text.count("0.75 to 1.25 (2 cases)") == text.count("2026-01-01") == 1
+    target.write_text("no place")
+    assert program.main(["--from-results", str(results), "--page", str(target)]) == 1
