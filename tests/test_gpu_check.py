@@ -196,6 +196,7 @@ def test_the_check_tries_itself_out_on_the_cpu(tmp_path: Path) -> None:
     text = (tmp_path / "page.md").read_text()
     assert "**T = 3, ragged, forward and backward**" in text
     assert "no summary" in text
+    assert "figures mean nothing" in text
 
 
 # --- the machine ---

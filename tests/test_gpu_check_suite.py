@@ -57,8 +57,8 @@ def programs(folder: Path, seconds: float) -> Programs:
 
 def test_a_test_that_crashes_or_hangs_takes_no_other_with_it(setting: Elsewhere) -> None:
     (setting.folder / "test_all.py").write_text(TESTS)
-    trouble = suite.run_file("test_all", setting, programs(setting.folder, 300))
-    found = recorder.results(setting.folder / "test_all.jsonl")
+    trouble = suite.run_share("0/1", ["test_all"], setting, programs(setting.folder, 300))
+    found = recorder.results(suite.record_of(0, setting))
     outcomes = {test.partition("::")[2]: result["outcome"] for test, result in found.items()}
     assert outcomes == {
         "test_passes": "passed",
@@ -74,24 +74,24 @@ def test_a_test_that_crashes_or_hangs_takes_no_other_with_it(setting: Elsewhere)
     messages = " ".join(str(result["message"]) for result in found.values())
     assert "one is not two" in messages
     assert "no fixture" in messages
-    assert "in test_hangs" in (setting.folder / "test_all.trace").read_text(), "where it hung"
+    assert "in test_hangs" in (setting.folder / "tests-0.trace").read_text(), "where it hung"
 
 
 def test_a_file_that_cannot_be_imported_is_no_success(setting: Elsewhere) -> None:
     (setting.folder / "test_all.py").write_text("import no_such_module\n")
-    trouble = suite.run_file("test_all", setting, programs(setting.folder, 120))
+    trouble = suite.run_share("0/1", ["test_all"], setting, programs(setting.folder, 120))
     assert trouble.endswith("(exit code 2)"), trouble
 
 
 def test_what_ran_before_the_limit_is_kept(setting: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "TEST_LIMIT", 100)
-    text = "import time\ndef test_first(): pass\ndef test_slow(): time.sleep(90)\n"
+    text = "import time\ndef test_first(): pass\ndef test_slow(): time.sleep(90)\ndef test_last(): pass\n"
     (setting.folder / "test_all.py").write_text(text)
     begin = time.monotonic()
-    assert suite.run_file("test_all", setting, programs(setting.folder, 15)) == "ended by the time limit"
+    assert suite.run_share("0/1", ["test_all"], setting, programs(setting.folder, 15)) == "ended by the time limit"
     assert time.monotonic() - begin < 60
-    found = recorder.results(setting.folder / "test_all.jsonl")
-    assert [result["outcome"] for result in found.values()] == ["passed", "crashed"]
+    found = recorder.results(suite.record_of(0, setting))
+    assert [result["outcome"] for result in found.values()] == ["passed", "crashed", "not begun"]
 
 
 def test_a_context_that_is_lost_ends_the_process(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_context_that_is_lost_ends_the_process(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
     ran = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, check=False)
     found = rows.read(tmp_path / "r")
-    assert [row["kind"] for row in found] == ["begin", "end", "lost"], ran.stdout + ran.stderr
+    assert [row["kind"] for row in found] == ["planned", "begin", "end", "lost"], ran.stdout + ran.stderr
     assert ran.returncode == 3
     assert not recorder.is_finished(tmp_path / "r")
 
@@ -118,22 +118,31 @@ def result(outcome: str) -> rows.Row:
 @pytest.mark.parametrize(
     ("outcomes", "troubles", "state", "sentence"),
     [
-        (["passed", "skipped"], {}, PASSED, "1 passed, 1 skipped"),
-        (["passed", "failed"], {}, FAILED, "1 passed, 1 failed"),
-        (["passed", "crashed"], {}, FAILED, "1 passed, 1 crashed"),
+        (["passed", "skipped"], [], PASSED, "1 passed, 1 skipped"),
+        (["passed", "failed"], [], FAILED, "1 passed, 1 failed"),
+        (["passed", "crashed"], [], FAILED, "1 passed, 1 crashed"),
         (
-            ["passed"],
-            {"test_x": "ended by the time limit"},
+            ["passed", "not begun"],
+            [suite.LATE] * 2,
             CUT,
-            "1 passed; not finished: test_x (ended by the time limit)",
+            "1 passed, 1 not begun; processes 2 x ended by the time limit",
         ),
-        (["passed"], {"test_x": "no pytest"}, FAILED, "1 passed; not finished: test_x (no pytest)"),
-        ([], {}, FAILED, "0 passed"),
+        (["passed"], ["no pytest"], FAILED, "1 passed; processes 1 x no pytest"),
+        ([], [], FAILED, "0 passed"),
     ],
 )
-def test_what_the_tests_come_to(outcomes: list[str], troubles: dict[str, str], state: str, sentence: str) -> None:
+def test_what_the_tests_come_to(outcomes: list[str], troubles: list[str], state: str, sentence: str) -> None:
     found = suite.verdict([result(outcome) for outcome in outcomes], troubles)
     assert (found.state, found.sentence) == (state, sentence)
+
+
+def test_all_tests_are_run_once_by_all_processes_together(setting: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    (setting.folder / "test_all.py").write_text("".join(f"def test_{i}(): pass\n" for i in range(5)))
+    monkeypatch.setattr(suite, "files", lambda device: ["test_all"])
+    outcome = suite.tests(setting, programs(setting.folder, 120))
+    assert (outcome.state, outcome.sentence) == (PASSED, "5 passed"), (setting.folder / "log").read_text()
+    assert len({row["test"] for row in outcome.rows}) == 5
+    assert all(recorder.begun(suite.record_of(i, setting)) in (2, 3) for i in range(2)), "two cores, two processes"
 
 
 def test_all_files_of_the_operators_are_run() -> None:

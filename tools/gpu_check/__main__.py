@@ -67,7 +67,7 @@ class Check:
         self.scale = options.minutes / MINUTES
         self.end = time.monotonic() + 60 * options.minutes
         when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-        self.results: dict[str, Any] = {"when": when, "machine": {}, "parts": {}}
+        self.results: dict[str, Any] = {"when": when, "device": self.device, "machine": {}, "parts": {}}
 
     def run(self) -> dict[str, Any]:
         """Run the parts and return the results."""

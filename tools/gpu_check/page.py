@@ -55,13 +55,18 @@ def summary(parts: Mapping[str, Any]) -> str:
     return table(columns, left=("part", "result", "what was found"))
 
 
+def when(results: Mapping[str, Any]) -> str:
+    """Return the date, with a warning where nothing ran on a GPU."""
+    tried = results.get("device", "cuda") == "cpu"
+    return f"{results['when']}{', tried out on a CPU with tiny sizes: figures mean nothing' if tried else ''}"
+
+
 def write(path: Path, results: Mapping[str, Any]) -> None:
     """Write the page of its own."""
-    path.write_text(
-        f"# textnn on a GPU\n\n{results['when']}, `make gpu-check`.\n\n{markdown(results)}\n", encoding="utf-8"
-    )
+    head = f"# textnn on a GPU\n\n{when(results)}, `make gpu-check`."
+    path.write_text(f"{head}\n\n{markdown(results)}\n", encoding="utf-8")
 
 
 def put_into(page: Path, results: Mapping[str, Any]) -> None:
     """Put the results between the two comments of another page; ValueError if it does not hold both."""
-    replace_part(page, BEGIN, END, f"\n{results['when']}.\n\n{markdown(results, level=4)}\n")
+    replace_part(page, BEGIN, END, f"\n{when(results)}.\n\n{markdown(results, level=4)}\n")

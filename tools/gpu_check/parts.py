@@ -41,6 +41,7 @@ def build(setting: Setting, programs: Programs) -> Outcome:
         "TORCH_CUDA_ARCH_LIST": setting.machine.capability,
         "CUDA_HOME": str(setting.machine.toolkit),
         "MAX_JOBS": str(setting.cores),
+        "NVCC_APPEND_FLAGS": "-lineinfo",  # so that compute-sanitizer can name lines
     }
     command = setting.python("setup.py", "build_ext", "--inplace")
     finished = programs.run(Job("build", command, environment))

@@ -1,14 +1,15 @@
-"""The tests of operators and layers: a process for each file, side by side; one that dies is followed by another.
+"""The tests of operators and layers: a share for each core, in processes; one that dies is followed by another.
 
 A kernel that hangs, crashes or spoils its CUDA context takes one process and one test with it, not the others' results.
 """
 
 from __future__ import annotations
 
-import os
 import runpy
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tools.gpu_check import recorder
 from tools.gpu_check.rows import Row
@@ -16,59 +17,64 @@ from tools.gpu_check.running import ROOT, Job, Programs
 from tools.gpu_check.setting import CUT, FAILED, PASSED, QUIET, Outcome, Setting, ending
 
 TEST_LIMIT = 45  # seconds for one test, in which some compile a model
-OUTCOMES = ("passed", "failed", "crashed", "skipped")
+LATE = "ended by the time limit"
+OUTCOMES = ("passed", "failed", "crashed", "skipped", "not begun")
 
 
 def files(device: str) -> list[str]:
-    """Return the names of the files, the largest first; to try the check itself out, a small one."""
+    """Return the names of the files; to try the check itself out, a small one."""
     if device == "cpu":
         return ["test_pool"]
-    names = runpy.run_path(str(ROOT / "tests/operator_tests.py"))["OPERATOR_TESTS"]
-    return sorted(names, key=lambda name: -(ROOT / f"tests/{name}.py").stat().st_size)
+    return list(runpy.run_path(str(ROOT / "tests/operator_tests.py"))["OPERATOR_TESTS"])
 
 
 def tests(setting: Setting, programs: Programs) -> Outcome:
-    """Run every file and keep all failures."""
+    """Run all tests, a share in each process, and keep every failure."""
+    number = setting.cores if setting.device == "cuda" else 1
     names = files(setting.device)
-    with ThreadPoolExecutor(min(len(names), setting.cores)) as pool:
-        troubles = list(pool.map(lambda name: run_file(name, setting, programs), names))
+    with ThreadPoolExecutor(number) as pool:
+        troubles = list(pool.map(lambda i: run_share(f"{i}/{number}", names, setting, programs), range(number)))
     found: list[Row] = []
-    for name in names:
-        for test, result in recorder.results(setting.folder / f"{name}.jsonl").items():
+    for i in range(number):
+        for test, result in recorder.results(record_of(i, setting)).items():
             found.append({"kind": "test", "test": test, **result})
-    return verdict(found, {name: trouble for name, trouble in zip(names, troubles, strict=True) if trouble})
+    return verdict(found, [trouble for trouble in troubles if trouble])
 
 
-def run_file(name: str, setting: Setting, programs: Programs) -> str:
-    """Run the tests of a file to their end; else say in a few words why there was none."""
-    record, seen = setting.folder / f"{name}.jsonl", -1
+def record_of(share: object, setting: Setting) -> Path:
+    """Return the file that the process of a share writes."""
+    return setting.folder / f"tests-{share}.jsonl"
+
+
+def run_share(share: str, names: Sequence[str], setting: Setting, programs: Programs) -> str:
+    """Run every n-th test of the files to its end; else say in a few words why there was none."""
+    number = share.partition("/")[0]
+    record, seen = record_of(number, setting), 0
     # Each process has its caches to itself: a compiler that is killed in one leaves locks that another waits for.
-    caches = {"TORCHINDUCTOR_CACHE_DIR": str(setting.folder / f"{name}-cache"), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-    environment = {**QUIET, **caches, "PYTEST_ADDOPTS": os.environ.get("PYTEST_ADDOPTS", "")}
+    caches = {"TORCHINDUCTOR_CACHE_DIR": str(setting.folder / f"cache-{number}"), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
     command = [
-        *("-m", "pytest", "-p", "tools.gpu_check.recorder", "--record", record, "--test-limit", TEST_LIMIT),
-        *("--device", setting.device, "-q", "--tb=short", "-p", "no:cacheprovider", f"tests/{name}.py"),
+        *("-m", "pytest", "-p", "tools.gpu_check.recorder", "--record", record, "--share", share),
+        *("--test-limit", TEST_LIMIT, "--device", setting.device, "-q", "--tb=short", "-p", "no:cacheprovider"),
+        *(f"tests/{name}.py" for name in names),
     ]
     while True:
-        finished = programs.run(Job(name, setting.python(*command), environment))
+        finished = programs.run(Job(f"tests {number}", setting.python(*command), {**QUIET, **caches}))
         if recorder.is_finished(record):
             return ""
         if finished.code is None:
-            return "ended by the time limit"
-        begun = len(recorder.results(record))
-        if begun <= seen or begun == 0:
+            return LATE
+        before, seen = seen, recorder.begun(record)
+        if seen <= before:
             return ending(finished)
-        seen = begun
 
 
-def verdict(found: list[Row], troubles: dict[str, str]) -> Outcome:
-    """Count the tests, and name the files that did not come to their end."""
+def verdict(found: list[Row], troubles: list[str]) -> Outcome:
+    """Count the tests, and say which processes did not come to the end of their share, and why."""
     count = Counter(row["outcome"] for row in found)
     sentence = ", ".join(f"{count[o]} {o}" for o in OUTCOMES if count[o] or o == "passed")
     if troubles:
-        sentence += f"; not finished: {'; '.join(f'{name} ({trouble})' for name, trouble in troubles.items())}"
-    late = "ended by the time limit"
-    if count["failed"] or count["crashed"] or any(trouble != late for trouble in troubles.values()):
+        sentence += "; processes " + "; ".join(f"{n} x {trouble}" for trouble, n in Counter(troubles).items())
+    if count["failed"] or count["crashed"] or set(troubles) - {LATE}:
         return Outcome(FAILED, sentence, found)
     if troubles:
         return Outcome(CUT, sentence, found)

@@ -140,9 +140,8 @@ def ratio(row: Row) -> float | None:
 
 
 def difference(row: Row) -> str:
-    """The largest difference from a peer."""
-    values = [row["difference"].get(name) for name in peers(row)]
-    known = [value for value in values if value is not None]
+    """The largest difference of any side, textnn's forced forms included, from what textnn gives by itself."""
+    known = [value for value in row["difference"].values() if value is not None]
     return f"{max(known):.0e}" if known else ""
 
 
