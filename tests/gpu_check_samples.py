@@ -100,6 +100,7 @@ ROWS: list[dict[str, Any]] = [
         "difference": {"Conv1d": 1e-6},
         "trouble": {},
     },
+    {"kind": "broken", "case": "B 3", "message": "CUDA error: an illegal memory access"},
     {"kind": "left out", "of": "lstm", "cases": ["B 1", "B 2"]},
     {"kind": "counters", "case": "B 64", "kernel": "forward_kernel(A)", "duration": "612,345 ns", "memory, %": "1.25"},
 ]

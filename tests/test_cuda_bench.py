@@ -16,7 +16,7 @@ from bench.cuda import ceilings, lstm, text_conv
 from bench.cuda.timing import differences, measure
 from bench.reviews import generated
 from tools.cuda_toolkit import find_toolkit
-from tools.gpu_check import rows
+from tools.gpu_check import parts, rows
 
 
 def test_every_round_has_new_inputs_and_its_sides_in_another_order() -> None:
@@ -92,11 +92,32 @@ def test_what_there_was_no_time_for_is_named(tmp_path: Path) -> None:
     assert row == {"kind": "left out", "of": "lstm", "cases": [str(case) for case in lstm.TINY]}
 
 
+def test_a_case_that_breaks_ends_the_program_and_the_next_one_goes_on_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, run = tmp_path / "rows.jsonl", lstm.run
+
+    def break_second(case: lstm.Case, device: str, seconds: float):
+        if case == lstm.TINY[1]:
+            raise RuntimeError("CUDA error: an illegal memory access\nmore")
+        return run(case, device, seconds)
+
+    monkeypatch.setattr(lstm, "run", break_second)
+    arguments = ["lstm", "--record", str(record), "--device", "cpu", "--tiny"]
+    with pytest.raises(SystemExit, match=r"an illegal memory access$"):
+        program.main(arguments)
+    assert parts.unfinished(record) == str(lstm.TINY[1])
+    program.main(arguments)
+    assert parts.unfinished(record) is None
+    measured = [row["case"] for row in rows.read(record) if row["kind"] == "lstm"]
+    assert measured == [str(case) for case in (lstm.TINY[0], *lstm.TINY[2:])]
+
+
 @pytest.mark.parametrize(("name", "number"), [("lstm", 4), ("text_conv", 4), ("ceilings", 5)])
 def test_every_program_writes_its_rows(tmp_path: Path, name: str, number: int) -> None:
     record = tmp_path / "rows.jsonl"
     program.main([name, "--record", str(record), "--device", "cpu", "--tiny"])
-    found = rows.read(record)
+    found = [row for row in rows.read(record) if row["kind"] != "begin"]
     assert len(found) == number
     assert {row["kind"] for row in found} == ({name} if name != "ceilings" else {"copy", "product"})
 

@@ -15,10 +15,10 @@ import gpu_check_samples as samples
 import pytest
 
 from tools.gpu_check import __main__ as program
-from tools.gpu_check import cases, counters, machine, page, parts, rows, sanitizer, tables
+from tools.gpu_check import machine, page, parts, rows, tables
 from tools.gpu_check.parts import Part
 from tools.gpu_check.running import ROOT, Finished, Job, Programs, shortened
-from tools.gpu_check.setting import CUT, FAILED, NOT_RUN, PASSED, Outcome
+from tools.gpu_check.setting import FAILED, NOT_RUN, PASSED, Outcome, Setting
 
 GPU = machine.Machine("", {"torch": "2.11", "device": "a GPU", "capability": "9.0"}, cores=16, toolkit=None)
 NO_GPU = machine.Machine("there is no GPU to run on", {"torch": "2.11"})
@@ -184,7 +184,7 @@ def test_few_enough_files_are_written(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_check_tries_itself_out_on_the_cpu(tmp_path: Path) -> None:
     """Every program is run, on tiny sizes, and their rows reach the page."""
     chosen = ["info", "tests", "sanitizers", "ceilings", "speed"]
-    code = program.main(["--device", "cpu", "--out", str(tmp_path), "--parts", " ".join(chosen)])
+    code = program.main(["--device", "cpu", "--out", str(tmp_path), "--parts", " ".join(chosen), "--minutes", "80"])
     logs = "\n".join(path.read_text() for path in (tmp_path / "logs").glob("*.log"))
     # Nothing watches the cases here, so that part has to notice that there is no summary.
     results = json.loads((tmp_path / "results.json").read_text())
@@ -197,6 +197,37 @@ def test_the_check_tries_itself_out_on_the_cpu(tmp_path: Path) -> None:
     assert "**T = 3, ragged, forward and backward**" in text
     assert "no summary" in text
     assert "figures mean nothing" in text
+
+
+class Elsewhere(Setting):
+    """A setting whose programs are one of the test's own."""
+
+    def python(self, *arguments: object) -> list[str]:
+        return [sys.executable, str(self.folder / "program.py"), *map(str, arguments)]
+
+
+def test_a_measurement_that_breaks_is_named_and_the_others_are_made(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from tools.gpu_check import rows
+record = Path(sys.argv[sys.argv.index("--record") + 1])
+begun = [row["case"] for row in rows.read(record) if row["kind"] == "begin"]
+for case in ("a", "b", "c", "d"):
+    if case not in begun:
+        rows.add(record, "begin", case=case)
+        if case in "bd":
+            sys.exit(case + ": illegal memory access")
+        rows.add(record, "lstm", case=case)
+rows.add(record, "left out", of="lstm", cases=["e", "f"])
+""")
+    outcome = parts.bench(Elsewhere(GPU, "cuda", tmp_path), programs(tmp_path), "lstm")
+    assert (outcome.state, outcome.sentence) == (FAILED, "2 measured, 2 broken, 2 left out for lack of time")
+    assert [(row["case"], row["message"]) for row in outcome.rows if row["kind"] == "broken"] == [
+        ("b", "b: illegal memory access"),
+        ("d", "d: illegal memory access"),
+    ]
 
 
 # --- the machine ---
@@ -228,108 +259,6 @@ def test_the_answer_of_nvidia_smi() -> None:
     assert machine.parse_driver("No devices were found") == {}
 
 
-# --- compute-sanitizer ---
-
-
-@pytest.mark.parametrize(
-    ("text", "errors", "faults"),
-    [
-        (
-            samples.MEMCHECK,
-            2,
-            {
-                "Invalid __global__ read of size 4 bytes at void textnn::cuda::forward_kernel<float>"
-                "(textnn::cuda::Arguments)+0x2b0 in lstm_slice.cuh:156": 2,
-            },
-        ),
-        (
-            samples.RACECHECK,
-            1,
-            {
-                "Error: Race reported between Write access at textnn::cuda::adam_kernel(float *)+0x80 in adam.cu:17": 1,
-            },
-        ),
-        (
-            samples.SYNCCHECK,
-            1,
-            {
-                "Barrier error detected. Divergent thread(s) in block. at textnn::cuda::pool_kernel(float *)+0x160 in "
-                "pool.cu:61": 1
-            },
-        ),
-        (samples.CLEAN, 0, {}),
-        ("case: adam\n", None, {}),
-    ],
-)
-def test_the_reports_of_compute_sanitizer(text: str, errors: int | None, faults: dict[str, int]) -> None:
-    assert sanitizer.parse(text) == sanitizer.Report(errors, faults)
-
-
-@pytest.mark.parametrize(
-    ("text", "trouble"),
-    [
-        (samples.UNSUPPORTED, "Device not supported. Please refer to the documentation"),
-        (samples.NO_CUDA_CALL, "Target application terminated before first instrumented API call"),
-    ],
-)
-def test_a_sanitizer_that_cannot_work_is_no_clean_run(text: str, trouble: str) -> None:
-    assert sanitizer.parse(text) == sanitizer.Report(None, {}, trouble)
-
-
-def summary_of(folder: Path, text: str, code: int | None, ended: list[str], wrong: str = "") -> rows.Row:
-    record = folder / "record"
-    record.unlink(missing_ok=True)
-    rows.add(record, "planned", cases=["adam", "pool", "lstm"])
-    for case in ended:
-        rows.add(record, "end", case=case, message=wrong)
-    return sanitizer.summary("memcheck", [Finished("memcheck 0", code, 1.0, text)], [record])
-
-
-def test_what_the_sanitizers_come_to(tmp_path: Path) -> None:
-    every = ["adam", "pool", "lstm"]
-    clean = summary_of(tmp_path, samples.CLEAN, 0, every)
-    assert sanitizer.verdict([clean]) == (PASSED, "memcheck: 0 faults in 3 of 3 cases")
-    late = summary_of(tmp_path, "case: pool\n", None, ["adam"])
-    assert late["left"] == ["pool", "lstm"]
-    assert sanitizer.verdict([clean, late])[0] == CUT
-    found = summary_of(tmp_path, samples.MEMCHECK, 86, every)
-    assert sanitizer.verdict([found, late]) == (
-        FAILED,
-        "memcheck: 2 faults in 3 of 3 cases; memcheck: 0 faults in 1 of 3 cases",
-    )
-    assert sanitizer.verdict([summary_of(tmp_path, samples.CLEAN, 1, every, "result 0")])[0] == FAILED
-    silent = summary_of(tmp_path, "cannot attach", 1, every)
-    assert silent["trouble"] == "no summary: cannot attach"
-    assert sanitizer.verdict([silent])[0] == FAILED
-    assert sanitizer.verdict([summary_of(tmp_path, "", None, [])])[0] == FAILED, "not one case was checked"
-
-
-def test_the_shares_of_the_cases_are_all_of_them_once() -> None:
-    names = ["adam", "lstm steps", "lstm persistent", "bilstm persistent", *cases.TOO_LONG]
-    shared = [name for i in range(3) for name in cases.chosen(names, f"{i}/3")]
-    assert sorted(shared) == ["adam", "bilstm persistent", "lstm persistent", "lstm steps"]
-    assert cases.chosen(names)[:2] == ["lstm persistent", "bilstm persistent"]
-    text = (ROOT / "tests/cuda_cases.py").read_text()
-    assert all(name in text for name in cases.TOO_LONG)
-
-
-# --- ncu ---
-
-
-def test_the_counters_of_ncu() -> None:
-    forward, backward = counters.parse(samples.NCU)
-    assert forward == {
-        "kernel": "forward_kernel(Arguments)",
-        "duration": "612,345 ns",
-        "registers a thread": "128 register/thread",
-        "memory, %": "1.25",
-        "stalled at a block's barrier": "3.5",
-    }
-    assert "stalled at a block's barrier" not in backward
-    assert list(counters.parse(samples.NO_COUNTERS)) == []
-    assert counters.trouble(samples.NO_COUNTERS).startswith("ERR_NVGPUCTRPERM")
-
-
 # --- the page ---
 
 
@@ -347,6 +276,7 @@ def test_the_page_shows_what_every_part_found() -> None:
         "| (512, ragged) | 50 | 200 | 300 | 4 | 1e-06 |",
         "| duration | 612,345 ns |",
         "- lstm: B 1; B 2",
+        "- B 3: CUDA error: an illegal memory access",
     ):
         assert words in text, words
     assert "test_d" not in text

@@ -6,6 +6,7 @@ python -m bench.cuda lstm --record rows.jsonl [--seconds 90] [--device cpu --tin
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -19,20 +20,33 @@ from tools.gpu_check import rows
 from . import ceilings, lstm, text_conv
 
 CASE_SECONDS = 0.15  # a case takes that long at most, or a few calls
+CASE_LIMIT = 20.0  # seconds after which a case, whose kernel hangs, ends the process
 
 
 def measure_cases(
     kind: str, cases: Sequence[Any], run: Callable[[Any, str, float], dict[str, Any]], options: argparse.Namespace
 ) -> None:
-    """Measure cases in their order until the time is used up; keep the names of those that were left out."""
-    begin = time.monotonic()
+    """Measure cases in their order until the time is used up; keep the names of those that were left out.
+
+    Those that were begun before are not begun again: one that ends the process, or takes longer than its limit, does
+    not keep another process from the rest.
+    """
+    before = {row["case"] for row in rows.read(options.record) if row["kind"] == "begin"}
+    cases, begin = [case for case in cases if str(case) not in before], time.monotonic()
     for number, case in enumerate(cases):
         if time.monotonic() - begin > options.seconds:
             rows.add(options.record, "left out", of=kind, cases=[str(left) for left in cases[number:]])
             print(f"{len(cases) - number} of {len(cases)} cases did not fit into {options.seconds:.0f} s")
             break
+        rows.add(options.record, "begin", case=str(case))
+        faulthandler.dump_traceback_later(CASE_LIMIT, exit=True)
         torch.manual_seed(0)
-        row = run(case, options.device, CASE_SECONDS)
+        try:
+            row = run(case, options.device, CASE_SECONDS)
+        except RuntimeError as error:
+            raise SystemExit(f"{case}: {str(error).strip().splitlines()[0]}") from error
+        finally:
+            faulthandler.cancel_dump_traceback_later()
         rows.add(options.record, kind, **row)
         times = ", ".join(f"{name} {us:.2f}" for name, us in row["us"].items())
         print(f"{row['case']}: {times} us{''.join(f'; {n}: {t}' for n, t in row['trouble'].items())}", flush=True)

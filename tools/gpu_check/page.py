@@ -27,6 +27,7 @@ def markdown(results: Mapping[str, Any], level: int = 2) -> str:
         "Machine": tables.machine(found),
         "Tests that failed": tables.failures(found),
         "Sanitizers": tables.sanitizers(found),
+        "Measurements that broke": tables.broken(found),
         "Ceilings": tables.ceilings(found),
         "Targets, for a time step on an H100": tables.targets(found),
         "LSTM": with_explanation(tables.lstm(found)),

@@ -6,8 +6,10 @@ before its limit counts.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tools.gpu_check import counters, first, machine, profiled, rows, sanitizer
 from tools.gpu_check.rows import Row
@@ -104,21 +106,34 @@ def speed(setting: Setting, programs: Programs) -> Outcome:
 
 
 def bench(setting: Setting, programs: Programs, name: str, seconds: float = 60.0) -> Outcome:
-    """Run one of the programs of bench/cuda."""
-    record = setting.folder / f"{name}.jsonl"
-    command = ["-m", "bench.cuda", name, "--record", record, "--device", setting.device, "--seconds", f"{seconds:.0f}"]
-    if setting.device == "cpu":
-        command.append("--tiny")
-    finished = programs.run(Job(name, setting.python(*command)))
-    found = rows.read(record)
-    measured = [row for row in found if row["kind"] != "left out"]
+    """Run one of the programs of bench/cuda; where a case ends it, again for the cases behind that one."""
+    record, end = setting.folder / f"{name}.jsonl", time.monotonic() + seconds
+    broken: dict[str, str] = {}
+    while True:
+        options = ["--record", record, "--device", setting.device, "--seconds", max(0, round(end - time.monotonic()))]
+        tiny = ["--tiny"] if setting.device == "cpu" else []
+        finished = programs.run(Job(name, setting.python("-m", "bench.cuda", name, *options, *tiny)))
+        found = [row for row in rows.read(record) if row["kind"] != "begin"]
+        case = unfinished(record)
+        if finished.code in (0, None) or case is None or case in broken:
+            break
+        broken[case] = finished.end
+    found += [{"kind": "broken", "case": case, "message": message} for case, message in broken.items()]
     left = sum(len(row["cases"]) for row in found if row["kind"] == "left out")
-    count = f"{len(measured)} measured" + (f", {left} left out for lack of time" if left else "")
+    sentence = f"{sum(row['kind'] not in ('left out', 'broken') for row in found)} measured"
+    sentence += f", {len(broken)} broken" if broken else ""
+    sentence += f", {left} left out for lack of time" if left else ""
     if finished.code is None:
-        return Outcome(CUT, f"{count} before the time limit", found)
+        return Outcome(FAILED if broken else CUT, f"{sentence}, ended by the time limit", found)
     if finished.code:
-        return Outcome(FAILED, f"{count}, then: {finished.end}", found)
-    return Outcome(PASSED, count, found)
+        return Outcome(FAILED, f"{sentence}, then: {finished.end}", found)
+    return Outcome(FAILED if broken else PASSED, sentence, found)
+
+
+def unfinished(record: Path) -> str | None:
+    """Return the case that a program of bench/cuda had begun last and did not finish."""
+    cases = [(row["kind"], row["case"]) for row in rows.read(record) if "case" in row]
+    return cases[-1][1] if cases and cases[-1][0] == "begin" else None
 
 
 def profile(setting: Setting, programs: Programs) -> Outcome:

@@ -40,6 +40,11 @@ def machine(rows: Sequence[Row]) -> str:
     return "\n".join(parts)
 
 
+def broken(rows: Sequence[Row]) -> str:
+    """The measurements that ended their process."""
+    return "\n".join(f"- {row['case']}: {line(row['message'])}" for row in of_kind(rows, "broken"))
+
+
 def failures(rows: Sequence[Row]) -> str:
     """Each test that failed or crashed, with the last line of its message."""
     bad = [row for row in rows if row["kind"] == "test" and row["outcome"] in ("failed", "crashed")]
