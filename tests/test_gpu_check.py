@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -158,6 +159,24 @@ def test_the_command_ends_in_seconds_without_a_gpu(tmp_path: Path) -> None:
     lines = [line.split(maxsplit=1) for line in ran.stdout.splitlines()[:2]]
     assert [name for name, _ in lines] == ["info", "speed"]
     assert all(words.startswith("not run: there is no GPU to run on: torch ") for _, words in lines), ran.stdout
+
+
+def test_an_interrupted_check_ends_at_once_with_what_it_started(tmp_path: Path) -> None:
+    command = [sys.executable, "-u", "-m", "tools.gpu_check", "--device", "cpu", "--parts", "tests", "--minutes", "80"]
+    with subprocess.Popen(
+        [*command, "--out", str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("tests ")
+        children: list[str] = []
+        while not children and process.poll() is None:
+            time.sleep(0.1)
+            tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+            children = [child for task in tasks for child in task.read_text().split()]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert children
+    assert not any(is_running(int(child)) for child in children)
 
 
 def test_a_part_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

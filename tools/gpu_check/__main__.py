@@ -21,7 +21,7 @@ from typing import Any
 from tools.gpu_check import machine, page
 from tools.gpu_check.machine import Machine
 from tools.gpu_check.parts import BUILD, PARTS, Part
-from tools.gpu_check.running import ROOT, Programs, end_all
+from tools.gpu_check.running import ROOT, Programs, end_all, stop
 from tools.gpu_check.setting import FAILED, NOT_RUN, PASSED, Outcome, Setting
 
 MINUTES = 8.0
@@ -47,8 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = json.loads(options.from_results.read_text(encoding="utf-8"))
         passed = True
     else:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        results = Check(options, [part for part in PARTS if part.name in names]).run()
+        before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            results = Check(options, [part for part in PARTS if part.name in names]).run()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         passed = all(part["state"] == PASSED for part in results["parts"].values())
     if options.page:
         try:
@@ -57,6 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(error)
             return 1
     return 0 if passed else 1
+
+
+def interrupted(number: int, _: object) -> None:
+    """End with everything that was started; what the parts before found is written already."""
+    stop()
+    sys.exit(128 + number)
 
 
 class Check:

@@ -16,6 +16,7 @@ from pathlib import Path
 KEPT = 200_000  # characters of each end of a program's output that a log keeps
 _groups: set[int] = set()
 _lock = threading.Lock()
+_stopped = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Programs:
     def run(self, job: Job, limit: float = float("inf")) -> Finished:
         """Run one program until it ends, for at most ``limit`` seconds and not past the deadline."""
         limit, begin = min(limit, self.left), time.monotonic()
-        if limit <= 0:
+        if limit <= 0 or _stopped.is_set():
             return Finished(job.name, None, 0.0, "")
         output = self.folder / f"{job.name.replace('/', '-').replace(' ', '-')}.out"
         with output.open("wb") as file:
@@ -108,9 +109,15 @@ def end_group(group: int) -> None:
 
 
 def end_all() -> None:
-    """End every program that still runs: this program is about to end itself."""
+    """End every program that still runs."""
     for group in list(_groups):
         end_group(group)
+
+
+def stop() -> None:
+    """End every program that still runs, and begin no other: somebody wants this one to end."""
+    _stopped.set()
+    end_all()
 
 
 def shortened(path: Path) -> str:
