@@ -2,7 +2,10 @@
 #
 #   make demo         train on real reviews, compare with a baseline, keep the model in ./demo-model
 #   make test         the tests: the CPU's kernels, the sanitizers included, then the CUDA kernels in the emulator
-#   make gpu          on a GPU: builds the CUDA kernels, runs their tests there and measures them beside cuDNN
+#   make gpu-check    on a GPU, in eight minutes, with the Python, torch and toolkit that are there (no .venv, no network):
+#                     builds the CUDA kernels, tests them, runs compute-sanitizer, measures them beside cuDNN, reads
+#                     counters. PARTS="info tests" runs some parts; OUT=folder takes logs, results.json and page.md.
+#                     ARGS="--minutes 14", ARGS="--page docs/cuda.md" (docs/cuda.md)
 #   make bench        the benchmarks, which write docs/benchmarks.md; wants an otherwise idle machine
 #   make accuracy     the classifier beside strong opponents, 5 splits: docs/accuracy.md; hours, and goes on after a break.
 #                     ARGS="--data FILE --only textnn tfidf" takes other texts, or some of the contestants
@@ -17,20 +20,23 @@
 #   make wheel        dist/*.whl
 #   make clean        removes .venv and everything built
 #
-#   make TORCH="torch==2.13.0" PYTHON=python3.12 test     another torch or Python
+#   make TORCH=torch==2.10.0 PYTHON=python3.12 test     another torch, in a .venv of its own, or another Python
 
 PYTHON ?= python3
-TORCH ?= torch==2.13.0
-GPU_TORCH ?= torch>=2.13
-VENV := .venv
+# What development uses; what textnn runs on stands in pyproject.toml.
+USUAL_TORCH := torch==2.13.0
+TORCH ?= $(USUAL_TORCH)
+VENV := .venv$(if $(filter-out $(USUAL_TORCH),$(TORCH)),-$(subst =,,$(TORCH)))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
-SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh') setup.py pyproject.toml tools/cuda_toolkit.py
+SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh') setup.py pyproject.toml $(patsubst %,tools/%.py,cuda_toolkit parallel_compile torch_floor)
 ARGS ?=
+OUT ?= gpu-check
+PARTS ?=
 
 JOBS ?= auto
 
-.PHONY: demo test gpu on-gpu bench accuracy throughput serving fuzz lint format cuda-check wheel clean
+.PHONY: demo test gpu-check bench accuracy throughput serving fuzz lint format cuda-check wheel clean
 .DELETE_ON_ERROR:
 
 $(VENV)/torch.stamp:
@@ -60,13 +66,8 @@ test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 	$(BIN)/python -m pytest $(SPREAD) --device cuda-emulated $(ARGS) || [ $$? -eq 5 ]
 
-# On a machine with a GPU, a driver and nvcc; in a virtual environment of its own, with a CUDA build of torch.
-gpu:
-	TEXTNN_CUDA=1 $(MAKE) VENV=.venv-gpu TORCH="$(GPU_TORCH)" on-gpu
-on-gpu: $(VENV)/test.stamp $(VENV)/demo.stamp
-	$(BIN)/textnn info
-	$(BIN)/python -m pytest --device cuda $(ARGS)
-	$(BIN)/python -m bench.cuda
+gpu-check:
+	$(PYTHON) -m tools.gpu_check --out "$(OUT)" --parts "$(PARTS)" $(ARGS)
 
 bench: $(VENV)/demo.stamp
 	$(BIN)/python -m bench $(ARGS)
@@ -102,5 +103,5 @@ wheel: $(VENV)/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m build --wheel --no-isolation
 
 clean:
-	rm -rf $(VENV) .venv-gpu build dist *.egg-info textnn/*.so demo-model bench/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-torch* build dist gpu-check *.egg-info textnn/*.so demo-model bench/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,8 +17,8 @@ from torch.utils.cpp_extension import BuildExtension, CppExtension
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))
 from tools.cuda_toolkit import NVCC_FLAGS, find_toolkit, toolkit_version, torch_arch_list  # noqa: E402
-
-MIN_TORCH = "0x020d000000000000"  # torch 2.13
+from tools.parallel_compile import side_by_side  # noqa: E402
+from tools.torch_floor import target_define  # noqa: E402
 
 cuda_home = find_toolkit()
 cuda_sources = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/cuda/*.cu"))
@@ -33,7 +33,7 @@ if choice == "auto" and torch.version.cuda and cuda_home:
 if with_cuda and cuda_home is None:
     raise SystemExit("TEXTNN_CUDA=1 needs a CUDA toolkit: set CUDA_HOME to its folder")
 
-defines = [f"-DTORCH_TARGET_VERSION={MIN_TORCH}"]
+defines = [target_define()]
 cxx_flags = [
     "-O3",
     "-std=c++17",
@@ -66,6 +66,11 @@ class Build(BuildExtension):
     def finalize_options(self):
         super().finalize_options()
         self.build_temp = str(ROOT / "build" / f"objects-{torch.__version__}")
+
+    def build_extensions(self):
+        if not self.use_ninja:
+            self.compiler.compile = side_by_side(self.compiler)
+        super().build_extensions()
 
 
 setup(

@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.markdown import replace_part
+
 ROOT = Path(__file__).resolve().parents[1]
 MARKS = "<!-- cuda-estimate -->", "<!-- /cuda-estimate -->"
 
@@ -114,9 +116,7 @@ def main() -> None:
     if not parser.parse_args().page:
         print(text)
         return
-    page = ROOT / "docs/cuda.md"
-    before, rest = page.read_text().split(MARKS[0])
-    page.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+    replace_part(ROOT / "docs/cuda.md", *MARKS, f"\n{text}\n")
 
 
 if __name__ == "__main__":

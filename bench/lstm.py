@@ -64,7 +64,8 @@ def inference(layer: nn.Module, *inputs: Tensor) -> Call:
 
 def training(layer: nn.Module, x: Tensor, last: bool) -> Call:
     """Forward and backward; the loss is a fixed weighting of all outputs, or of those of the last step."""
-    weight = torch.randn(layer(x)[0].shape[1:] if last else layer(x)[0].shape)
+    y = layer(x)[0]
+    weight = torch.randn(y.shape[1:] if last else y.shape, dtype=y.dtype, device=y.device)
 
     def call() -> list[Tensor]:
         for p in layer.parameters():
@@ -138,7 +139,7 @@ class Ragged(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         if not self.masked:
             return self.lstm(x, lengths=self.lengths)[0], None
-        mask = (torch.arange(x.shape[0])[:, None] < self.lengths).unsqueeze(2)
+        mask = (torch.arange(x.shape[0], device=x.device)[:, None] < self.lengths).unsqueeze(2)
         return self.lstm(x)[0] * mask, None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from textnn.files import atomic_text
+from tools.markdown import table as as_markdown
 
 from .harness import SETS, Row, console, geometric_mean, groups
 
@@ -63,9 +64,7 @@ def sentence_of(row: Row) -> str:
 
 def markdown(table: Mapping[str, Sequence[str]]) -> str:
     """Return columns as a Markdown table."""
-    lines = [_line(table), _line("---" if head in LEFT else "---:" for head in table)]
-    lines += [_line(cells) for cells in zip(*table.values(), strict=True)]
-    return "\n".join(lines)
+    return as_markdown(table, LEFT)
 
 
 def show(title: str, rows: Sequence[Row]) -> None:
@@ -89,10 +88,6 @@ def _number(value: float) -> str:
     if math.isnan(value):
         return ""
     return f"{value:.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def plot(path: Path, rows: Sequence[Row], title: str, measure: str = "time") -> None:

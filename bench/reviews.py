@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from textnn.benchmark import V, frequent_tokens, review_lengths
+
 from .harness import RESULTS, console
 
 
@@ -47,6 +49,13 @@ class Reviews:
             n = min(L, int(lengths[b]))
             ids[b, :n] = flat[offsets[b] : offsets[b] + n]
         return ids, lengths.clamp(max=L)
+
+
+def generated(number: int, random: torch.Generator) -> Reviews:
+    """Draw texts as long as reviews, of tokens as frequent as words; all of one label, and no token is 0, padding."""
+    lengths = review_lengths(number, random, 1, 400)
+    ids = frequent_tokens(int(lengths.sum()), random) + 1
+    return Reviews("generated", ids, lengths.cumsum(0) - lengths, V + 1, torch.zeros(number, dtype=torch.int64))
 
 
 def load(path: str | None = None) -> Reviews:

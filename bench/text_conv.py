@@ -66,7 +66,7 @@ class Peer(nn.Module):
             z = self.maps(x, conv.weight, conv.bias).relu()
             if self.lengths is not None:
                 windows = (self.lengths - conv.weight.shape[2] + 1).clamp(min=1)
-                z = z * (torch.arange(z.shape[2]) < windows[:, None]).unsqueeze(1)
+                z = z * (torch.arange(z.shape[2], device=z.device) < windows[:, None]).unsqueeze(1)
             pooled.append(z.amax(dim=2) if not z.requires_grad else z.max(dim=2).values)
         return torch.cat(pooled, dim=1)
 
@@ -89,7 +89,8 @@ def inference(module: nn.Module, ids: Tensor) -> Call:
 
 
 def training(module: nn.Module, ids: Tensor) -> Call:
-    weight = torch.randn(module(ids).shape)
+    y = module(ids)
+    weight = torch.randn(y.shape, dtype=y.dtype, device=y.device)
 
     def call() -> list[Tensor]:
         for p in module.parameters():

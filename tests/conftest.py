@@ -13,28 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from operator_tests import OPERATOR_TESTS
 
 from textnn import backends
 
-# What holds on every device.
-OPERATOR_TESTS = (
-    "test_adam_operators",
-    "test_bilstm",
-    "test_compile",
-    "test_cuda",
-    "test_embedding",
-    "test_embedding_lstm",
-    "test_freeze_text_conv",
-    "test_frozen_text_conv",
-    "test_layer_lstm",
-    "test_layer_ngrams",
-    "test_layer_text_conv",
-    "test_lstm",
-    "test_lstm_cell",
-    "test_ngrams",
-    "test_pool",
-    "test_text_conv",
-)
 DEVICES = ("cpu", "cuda", "cuda-emulated")
 
 

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from bench import (
-    cuda,
     harness,
     lstm,
     lstm_more,
@@ -291,24 +290,3 @@ def test_tokens_drawn_for_a_share_have_exactly_that(share):
     ids = scaling.drawn(10, 20, 300, share)
     assert ids.shape == (10, 20)
     assert len(set(ids.flatten().tolist())) == share * 200
-
-
-# on a GPU; what the program does is the same on any device
-
-
-def test_the_programs_for_a_gpu_compare_what_they_say(data, monkeypatch):
-    monkeypatch.setattr(lstm, "DENSE", [(3, 4, 5, 6, 1, 2)])
-    monkeypatch.setattr(lstm, "SINGLE", [])
-    monkeypatch.setattr(lstm, "RAGGED", [(4, 6, 1)])
-    monkeypatch.setattr(text_conv, "SHAPES", [(4, None, 5, 6, (2, 3))])
-    monkeypatch.setattr(cuda, "PRECISIONS", ("float32", "tf32"))
-    rows = list(cuda.rows(None, "cpu", TINY))
-    assert [r.group for r in rows] == [
-        *(f"LSTM on cpu, {p}, {w}" for p in ("float32", "tf32") for w in ("inference", "forward and backward")),
-        "LSTM on cpu, ragged, inference",
-        "LSTM on cpu, ragged, forward and backward",
-        "TextCNN on cpu, forward and backward",
-        "TextCNN on cpu, inference",
-    ]
-    assert all(r.difference < 1e-4 for r in rows)
-    assert all({"steps, ms", "persistent, ms"} <= r.extra.keys() for r in rows if r.group.startswith("LSTM"))

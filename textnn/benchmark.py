@@ -73,14 +73,22 @@ def _value(t: Tensor) -> Tensor:
     return t.detach().to_dense() if t.is_sparse else t.detach().clone()
 
 
+def review_lengths(number: int, random: torch.Generator, least: int, most: int) -> Tensor:
+    """Draw lengths of reviews: half below 23 tokens, some very long."""
+    return (23 * torch.randn(number, generator=random).exp()).long().clamp(least, most)
+
+
+def frequent_tokens(number: int, random: torch.Generator) -> Tensor:
+    """Draw tokens of a vocabulary of :data:`V` words that are as frequent as in a language: by Zipf's law."""
+    frequency = 1 / torch.arange(1, V + 1, dtype=torch.float64)
+    return torch.multinomial(frequency, number, replacement=True, generator=random)
+
+
 def comparisons(seconds: float) -> Iterator[Comparison]:
     """Compare textnn's LSTM and TextCNN with ``torch.nn``, inference and training, in about ``seconds`` seconds."""
     random = torch.Generator().manual_seed(0)
-    # Lengths of reviews: half below 23 tokens, some very long.
-    lengths = (23 * torch.randn(B, generator=random).exp()).long().clamp(SIZES[-1], L)
-    # Words as frequent as in a language: by Zipf's law.
-    frequency = 1 / torch.arange(1, V + 1, dtype=torch.float64)
-    ids = torch.multinomial(frequency, B * int(lengths.max()), replacement=True, generator=random).view(B, -1)
+    lengths = review_lengths(B, random, SIZES[-1], L)
+    ids = frequent_tokens(B * int(lengths.max()), random).view(B, -1)
     ids = ids * (torch.arange(ids.shape[1]) < lengths[:, None])
     x = torch.randn(B, ids.shape[1], D, generator=random)
     for name, tokens, modules in (("LSTM", x, _lstms(lengths)), ("TextCNN", ids, _text_convs(lengths))):

@@ -1,6 +1,7 @@
 // What every operator needs of torch: the stable ABI's tensors, a torch-free thread pool on torch's threads, checks.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -14,6 +15,7 @@
 #pragma GCC diagnostic pop
 #include "../cpu/parallel.h"
 #include "../cpu/workspace.h"
+#include "later_torch.h"
 
 namespace textnn::ops {
 
@@ -82,18 +84,37 @@ inline Tensor empty(const Tensor& like, const std::vector<int64_t>& size) {
   return torch::stable::new_empty(like, size);
 }
 
-// The same on the CPU with memory from the kernels' pool, to which it returns with the tensor: for results of
-// megabytes, whose fresh pages would cost as much as the arithmetic. used: how many rows will be written at most.
+// A tensor on the buffer, which returns to the kernels' pool with it. Where torch_from_blob is there.
+inline Tensor on_buffer(const cpu::Buffer& buffer, const Tensor& like, const std::vector<int64_t>& size,
+                        const std::vector<int64_t>& stride) {
+  using torch::stable::detail::from;
+  using torch::stable::detail::to;
+  const auto number = [](auto name) { return to<int32_t>(from(name)); };
+  const torch::stable::Device device = like.device();
+  AtenTensorHandle result;
+  STABLE_TORCH_ERROR_CODE_CHECK(torch_from_blob(
+      buffer.data, int64_t(size.size()), size.data(), stride.data(), 0, number(like.scalar_type()),
+      number(device.type()), device.index(), &result, number(torch::headeronly::Layout::Strided), nullptr, 0,
+      [](void*, void* context) {
+        const std::unique_ptr<cpu::Buffer> owned(static_cast<cpu::Buffer*>(context));
+        cpu::return_buffer(*owned);
+      },
+      new cpu::Buffer(buffer)));
+  return Tensor(result);
+}
+
+// The same as empty() on the CPU with memory from the kernels' pool: for results of megabytes, whose fresh pages would
+// cost as much as the arithmetic. used: how many rows will be written at most. Torch 2.10 has no tensors that give
+// their memory back, and pays for the pages.
 inline Tensor pooled(const Tensor& like, const std::vector<int64_t>& size, int64_t used = -1) {
   constexpr int64_t kLeast = 1 << 20;
   int64_t n = 1;
   std::vector<int64_t> stride(size.size());
   for (size_t i = size.size(); i-- > 0; n *= size[i]) stride[i] = n;
   const int64_t bytes = n * int64_t(like.element_size());
-  if (bytes < kLeast) return empty(like, size);
-  const cpu::Buffer buffer = cpu::take_buffer(size_t(bytes), size_t(used < 0 ? bytes : bytes / size[0] * used));
-  return torch::stable::from_blob(buffer.data, size, stride, like.device(), like.scalar_type(),
-                                  [buffer](void*) { cpu::return_buffer(buffer); });
+  if (bytes < kLeast || !torch_from_blob) return empty(like, size);
+  return on_buffer(cpu::take_buffer(size_t(bytes), size_t(used < 0 ? bytes : bytes / size[0] * used)), like, size,
+                   stride);
 }
 
 }  // namespace textnn::ops

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import re
+import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +22,11 @@ from textnn import backends
 from . import build
 
 ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from tools.torch_floor import target_define  # noqa: E402
+
 NAME = "textnn_cuda"
 loaded: ctypes.CDLL | None = None
 FLAVOUR = os.environ.get("TEXTNN_CUDA_FLAVOUR", "plain")
@@ -43,9 +48,7 @@ def compile_operators(flavour: str = FLAVOUR, name: str = NAME, changed: Sequenc
     Files in ``changed`` take the place of the package's .cu files of the same names. A library with such has a name of
     its own, and the other objects of the unchanged library, which is to be up to date.
     """
-    target = re.search(r'^MIN_TORCH = "(\w+)"', (ROOT / "setup.py").read_text(), re.MULTILINE)
-    assert target is not None
-    flags = [f"-DTORCH_TARGET_VERSION={target[1]}", "-DTEXTNN_CUDA_EMULATED=1"]
+    flags = [target_define(), "-DTEXTNN_CUDA_EMULATED=1"]
     includes = [*cpp_extension.include_paths(), sysconfig.get_path("include")]
     flags += [f"-isystem {path}" for path in includes]
     folders = cpp_extension.library_paths()

@@ -9,6 +9,7 @@ from pathlib import Path
 from tools.cuda_check.budget import Budget, Uses
 from tools.cuda_check.occupancy import MULTIPROCESSORS
 from tools.cuda_check.report import Usage
+from tools.markdown import replace_part as replace_between
 
 BEGIN, END = "<!-- cuda-check -->", "<!-- /cuda-check -->"
 COLUMNS = ("kernel", "threads", "registers", "shared memory", "spills", "occupancy")
@@ -84,16 +85,5 @@ def markdown(budget: Budget, nvcc: str, uses: Uses) -> str:
 
 
 def replace_part(page: Path, part: str) -> None:
-    """Put ``part`` between the two comments of a page.
-
-    Raises
-    ------
-    ValueError
-        If the page does not hold both comments, once each and in order.
-    """
-    text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end) or BEGIN in rest or END in before + after:
-        raise ValueError(f"{page} must hold {BEGIN} and, behind it, {END}, once each")
-    page.write_text(f"{before}{BEGIN}\n{part}\n{END}{after}", encoding="utf-8")
+    """Put ``part`` between the two comments of a page; ValueError if it does not hold both, once each."""
+    replace_between(page, BEGIN, END, part)

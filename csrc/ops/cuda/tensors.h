@@ -9,6 +9,7 @@
 #include <torch/csrc/stable/accelerator.h>
 #include "../../cuda/element.h"
 #include "../tensors.h"
+#include "stream.h"
 
 namespace textnn::ops::cuda {
 
@@ -34,9 +35,7 @@ struct Device {
 inline bool on_host(const Tensor& t) { return t.is_cpu(); }
 // Makes a tensor's device the current one as long as it lives.
 struct Device {
-  explicit Device(const Tensor& t)
-      : guard(t.get_device_index()),
-        stream(torch::stable::accelerator::getCurrentStream(t.get_device_index()).nativeHandle()) {}
+  explicit Device(const Tensor& t) : guard(t.get_device_index()), stream(current_stream(t.get_device_index())) {}
   torch::stable::accelerator::DeviceGuard guard;
   Stream stream;
 };

@@ -1,0 +1,21 @@
+"""The files of tests that hold on every device: those of the operators and layers. Read by conftest.py and by
+tools/gpu_check, which has to know them without importing torch."""
+
+OPERATOR_TESTS = (
+    "test_adam_operators",
+    "test_bilstm",
+    "test_compile",
+    "test_cuda",
+    "test_embedding",
+    "test_embedding_lstm",
+    "test_freeze_text_conv",
+    "test_frozen_text_conv",
+    "test_layer_lstm",
+    "test_layer_ngrams",
+    "test_layer_text_conv",
+    "test_lstm",
+    "test_lstm_cell",
+    "test_ngrams",
+    "test_pool",
+    "test_text_conv",
+)

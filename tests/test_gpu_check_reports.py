@@ -1,0 +1,113 @@
+"""tools/gpu_check: what compute-sanitizer and ncu print, read and summed up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gpu_check_samples as samples
+import pytest
+
+from tools.gpu_check import cases, counters, rows, sanitizer
+from tools.gpu_check.running import ROOT, Finished
+from tools.gpu_check.setting import CUT, FAILED, PASSED
+
+# --- compute-sanitizer ---
+
+
+@pytest.mark.parametrize(
+    ("text", "errors", "faults"),
+    [
+        (
+            samples.MEMCHECK,
+            2,
+            {
+                "Invalid __global__ read of size 4 bytes at void textnn::cuda::forward_kernel<float>"
+                "(textnn::cuda::Arguments)+0x2b0 in lstm_slice.cuh:156": 2,
+            },
+        ),
+        (
+            samples.RACECHECK,
+            1,
+            {
+                "Error: Race reported between Write access at textnn::cuda::adam_kernel(float *)+0x80 in adam.cu:17": 1,
+            },
+        ),
+        (
+            samples.SYNCCHECK,
+            1,
+            {
+                "Barrier error detected. Divergent thread(s) in block. at textnn::cuda::pool_kernel(float *)+0x160 in "
+                "pool.cu:61": 1
+            },
+        ),
+        (samples.CLEAN, 0, {}),
+        ("case: adam\n", None, {}),
+    ],
+)
+def test_the_reports_of_compute_sanitizer(text: str, errors: int | None, faults: dict[str, int]) -> None:
+    assert sanitizer.parse(text) == sanitizer.Report(errors, faults)
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble"),
+    [
+        (samples.UNSUPPORTED, "Device not supported. Please refer to the documentation"),
+        (samples.NO_CUDA_CALL, "Target application terminated before first instrumented API call"),
+    ],
+)
+def test_a_sanitizer_that_cannot_work_is_no_clean_run(text: str, trouble: str) -> None:
+    assert sanitizer.parse(text) == sanitizer.Report(None, {}, trouble)
+
+
+def summary_of(folder: Path, text: str, code: int | None, ended: list[str], wrong: str = "") -> rows.Row:
+    record = folder / "record"
+    record.unlink(missing_ok=True)
+    rows.add(record, "planned", cases=["adam", "pool", "lstm"])
+    for case in ended:
+        rows.add(record, "end", case=case, message=wrong)
+    return sanitizer.summary("memcheck", [Finished("memcheck 0", code, 1.0, text)], [record])
+
+
+def test_what_the_sanitizers_come_to(tmp_path: Path) -> None:
+    every = ["adam", "pool", "lstm"]
+    clean = summary_of(tmp_path, samples.CLEAN, 0, every)
+    assert sanitizer.verdict([clean]) == (PASSED, "memcheck: 0 faults in 3 of 3 cases")
+    late = summary_of(tmp_path, "case: pool\n", None, ["adam"])
+    assert late["left"] == ["pool", "lstm"]
+    assert sanitizer.verdict([clean, late])[0] == CUT
+    found = summary_of(tmp_path, samples.MEMCHECK, 86, every)
+    assert sanitizer.verdict([found, late]) == (
+        FAILED,
+        "memcheck: 2 faults in 3 of 3 cases; memcheck: 0 faults in 1 of 3 cases",
+    )
+    assert sanitizer.verdict([summary_of(tmp_path, samples.CLEAN, 1, every, "result 0")])[0] == FAILED
+    silent = summary_of(tmp_path, "cannot attach", 1, every)
+    assert silent["trouble"] == "no summary: cannot attach"
+    assert sanitizer.verdict([silent])[0] == FAILED
+    assert sanitizer.verdict([summary_of(tmp_path, "", None, [])])[0] == FAILED, "not one case was checked"
+
+
+def test_the_shares_of_the_cases_are_all_of_them_once() -> None:
+    names = ["adam", "lstm steps", "lstm persistent", "bilstm persistent", *cases.TOO_LONG]
+    shared = [name for i in range(3) for name in cases.chosen(names, f"{i}/3")]
+    assert sorted(shared) == ["adam", "bilstm persistent", "lstm persistent", "lstm steps"]
+    assert cases.chosen(names)[:2] == ["lstm persistent", "bilstm persistent"]
+    text = (ROOT / "tests/cuda_cases.py").read_text()
+    assert all(name in text for name in cases.TOO_LONG)
+
+
+# --- ncu ---
+
+
+def test_the_counters_of_ncu() -> None:
+    forward, backward = counters.parse(samples.NCU)
+    assert forward == {
+        "kernel": "forward_kernel(Arguments)",
+        "duration": "612,345 ns",
+        "registers a thread": "128 register/thread",
+        "memory, %": "1.25",
+        "stalled at a block's barrier": "3.5",
+    }
+    assert "stalled at a block's barrier" not in backward
+    assert list(counters.parse(samples.NO_COUNTERS)) == []
+    assert counters.trouble(samples.NO_COUNTERS).startswith("ERR_NVGPUCTRPERM")
