@@ -70,8 +70,8 @@ InputFormat = Annotated[
         "--input-format",
         metavar="NAME",
         rich_help_panel=COLUMNS,
-        help="csv, tsv, jsonl, lecture (text<TAB>label), fasttext (__label__NAME text) or lines (one text a line); "
-        "else found out.",
+        help="csv, tsv, jsonl, json, lecture (text<TAB>label), fasttext (__label__NAME text) or lines (one text a "
+        "line); else found out.",
     ),
 ]
 Encoding = Annotated[
@@ -80,7 +80,54 @@ Encoding = Annotated[
         "--encoding",
         metavar="NAME",
         rich_help_panel=COLUMNS,
-        help="Encoding of the file; else UTF-8 or GB18030 is found out.",
+        help="Encoding of the file, such as cp1252; else UTF-8, UTF-16, GB18030 or Big5 is found out.",
+    ),
+]
+EncodingErrors = Annotated[
+    str,
+    typer.Option(
+        "--encoding-errors",
+        metavar="strict|replace",
+        rich_help_panel=COLUMNS,
+        help="Refuse bytes that do not fit the encoding, or read and count them as U+FFFD.",
+    ),
+]
+
+
+def _parse_delimiter(delimiter: str | None) -> str | None:
+    return {"tab": "\t", "\\t": "\t"}.get(str(delimiter), delimiter)
+
+
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        "--delimiter",
+        metavar="CHARACTER|tab",
+        callback=_parse_delimiter,
+        rich_help_panel=COLUMNS,
+        help="What separates the cells of a table; else found out.",
+    ),
+]
+Quoting = Annotated[
+    bool | None,
+    typer.Option(
+        "--quoting/--no-quoting",
+        rich_help_panel=COLUMNS,
+        help="Whether quotes stand around cells, or are a part of texts; else found out.",
+    ),
+]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        rich_help_panel=COLUMNS,
+        help="Whether the first row has the columns' names; else found out.",
+    ),
+]
+OnError = Annotated[
+    str,
+    typer.Option(
+        "--on-error", metavar="stop|skip", rich_help_panel=COLUMNS, help="Stop at a bad row, or leave it out and say so."
     ),
 ]
 Threads = Annotated[

@@ -126,7 +126,7 @@ def _check_classes(corpus: Corpus, known: Collection[str]) -> None:
     if len(known) < (1 if corpus.several else 2):
         expected = "at least one label" if corpus.several else "at least two different labels"
         got = f"only {short(next(iter(known)))!r}" if known else "none"
-        where = corpus.report.label_column
+        where = corpus.report.layout.label
         raise CorpusError(f"{corpus.report.source}: expected {expected} in column {where!r}, got {got}")
 
 

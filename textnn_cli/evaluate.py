@@ -16,12 +16,17 @@ import typer
 
 from textnn_cli.checks import check_page
 from textnn_cli.common import (
+    Delimiter,
     Encoding,
+    EncodingErrors,
+    Header,
     InputFormat,
     LabelColumn,
     LabelSeparator,
     ModelDirectory,
+    OnError,
     Quiet,
+    Quoting,
     RunError,
     TextColumn,
     Threads,
@@ -64,6 +69,11 @@ def evaluate(
     label_separator: LabelSeparator = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
+    encoding_errors: EncodingErrors = "strict",
+    delimiter: Delimiter = None,
+    quoting: Quoting = None,
+    header: Header = None,
+    on_error: OnError = "stop",
 ) -> None:
     """Compare a model's predictions with the labels of a file.
 
@@ -103,7 +113,7 @@ def evaluate(
     if unknown := sorted(given - {*map(str, names)}):
         hint = f"; they were split at {separator!r}, see --label-separator" if several else ""
         if len(unknown) == len(given):
-            where = f"in column {corpus.report.label_column!r}"
+            where = f"in column {corpus.report.layout.label!r}"
             raise CorpusError(
                 f"{file}: expected labels of the model ({quote(names)}) {where}, got {quote(unknown)}{hint}"
             )

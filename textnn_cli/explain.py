@@ -15,9 +15,14 @@ import typer
 
 from textnn_cli.checks import check_page, check_texts, option_errors
 from textnn_cli.common import (
+    Delimiter,
     Encoding,
+    EncodingErrors,
+    Header,
     InputFormat,
+    OnError,
     Quiet,
+    Quoting,
     TextColumn,
     Threads,
     TokenizerName,
@@ -78,6 +83,11 @@ def explain(
     text_column: TextColumn = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
+    encoding_errors: EncodingErrors = "strict",
+    delimiter: Delimiter = None,
+    quoting: Quoting = None,
+    header: Header = None,
+    on_error: OnError = "stop",
 ) -> None:
     """Show what each word adds to a prediction.
 

@@ -22,10 +22,15 @@ import typer
 
 from textnn_cli.checks import check_texts
 from textnn_cli.common import (
+    Delimiter,
     Encoding,
+    EncodingErrors,
+    Header,
     InputFormat,
     ModelDirectory,
+    OnError,
     Quiet,
+    Quoting,
     TextColumn,
     Threads,
     TokenizerName,
@@ -91,6 +96,11 @@ def predict(
     text_column: TextColumn = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
+    encoding_errors: EncodingErrors = "strict",
+    delimiter: Delimiter = None,
+    quoting: Quoting = None,
+    header: Header = None,
+    on_error: OnError = "stop",
 ) -> None:
     """Classify texts.
 
@@ -142,9 +152,8 @@ def predict(
     # What is wrong with the file from its beginning on is an error before there is any output.
     records = itertools.chain(list(itertools.islice(records, 1)), records)
     if not text:
-        column = [] if report.text_column is None else [f"text in column {report.text_column!r}"]
-        note(f"{report.source}: {', '.join([report.format, report.encoding, *column])}", quiet)
-    if report.format == "lines" and input_format is None:
+        note(f"{report.source}: {report.layout.describe()}", quiet)
+    if report.layout.format == "lines" and input_format is None:
         records = watch_lines(records, report.source, classifier.classes_.tolist())
     options = {
         "--format": kind,

@@ -15,11 +15,16 @@ import typer
 from textnn_cli.checks import option_errors
 from textnn_cli.common import (
     INTERRUPTED,
+    Delimiter,
     Encoding,
+    EncodingErrors,
+    Header,
     InputFormat,
     LabelColumn,
     LabelSeparator,
+    OnError,
     Quiet,
+    Quoting,
     RunError,
     TextColumn,
     Threads,
@@ -79,6 +84,11 @@ def train(
     label_separator: LabelSeparator = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
+    encoding_errors: EncodingErrors = "strict",
+    delimiter: Delimiter = None,
+    quoting: Quoting = None,
+    header: Header = None,
+    on_error: OnError = "stop",
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Read the first N texts only.")
     ] = None,

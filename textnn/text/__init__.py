@@ -8,7 +8,6 @@ Nothing here knows of layers or models.
 from __future__ import annotations
 
 from textnn.text.batches import RaggedBatch, RaggedDataset
-from textnn.text.columns import LABEL_NAMES, TEXT_NAMES, Column
 from textnn.text.corpus import Corpus, read_corpus
 from textnn.text.encoding import (
     CharacterTable,
@@ -18,8 +17,8 @@ from textnn.text.encoding import (
     split_characters,
     tokenize,
 )
-from textnn.text.formats import CorpusReport, Record
-from textnn.text.records import FORMATS, iter_records
+from textnn.text.layout import FORMATS, Column, Layout
+from textnn.text.records import LABEL_NAMES, TEXT_NAMES, CorpusReport, Record, iter_records
 from textnn.text.sampler import LengthBucketSampler
 from textnn.text.sources import CorpusError
 from textnn.text.tokenizers import (
@@ -52,6 +51,7 @@ __all__ = [
     "CorpusReport",
     "Encoder",
     "JiebaTokenizer",
+    "Layout",
     "LengthBucketSampler",
     "RJiebaTokenizer",
     "RaggedBatch",

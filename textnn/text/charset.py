@@ -3,8 +3,8 @@
     bytes -> byte order mark, UTF-16's zeros, strict UTF-8: certain, or nearly so
           -> read in each of the other encodings -> share of common characters -> the best, if it is plausible
 
-A decoder that takes all bytes proves nothing: French, Korean and Traditional Chinese are all valid GB18030, of characters
-that nobody writes. The share of common characters tells them apart, from some ten characters on.
+A decoder that takes all bytes proves nothing: French, Korean and Traditional Chinese are all valid GB18030, of
+characters that nobody writes. The share of common characters tells them apart, from some ten characters on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import codecs
 import re
 from dataclasses import dataclass
 
-# The 500 most frequent characters of jieba's dictionary and some of everyday speech, then the traditional forms of both.
+# The 500 most frequent characters of jieba's dictionary and some of everyday speech; then their traditional forms.
 _CHINESE = (
     "一是人了不在有大中国和为这上他个地年来我会以到时要出的生学说道民家子也成行下们于后就发自之对得主长可过天作分方用多"
     "你着部能市等业全里工公经本都而高政法面门动日进区事代那去心小同北定开产前其军还然起种所如现理机体表力好外与文当两实"
@@ -43,16 +43,26 @@ _CYRILLIC = "оеаинтсрвлкмдпуяыьгзбчйхжшю"
 # Encodings that are read once they are recognised, and those that are only named.
 _READ = {"gb18030": _CHINESE, "cp950": _CHINESE}
 _NAMED = {
-    **{"cp932": _JAPANESE, "euc_jp": _JAPANESE, "cp949": _KOREAN, "cp1252": _LATIN, "mac_roman": _LATIN, "cp850": _LATIN},
+    **{
+        "cp932": _JAPANESE,
+        "euc_jp": _JAPANESE,
+        "cp949": _KOREAN,
+        "cp1252": _LATIN,
+        "mac_roman": _LATIN,
+        "cp850": _LATIN,
+    },
     **{"cp1251": _CYRILLIC, "koi8_r": _CYRILLIC},
 }
 _WHAT = {
     **{"gb18030": "Simplified Chinese", "cp950": "Traditional Chinese, Big5", "cp932": "Japanese, Shift-JIS"},
     **{"euc_jp": "Japanese", "cp949": "Korean, EUC-KR", "cp1252": "Western, Windows", "mac_roman": "Western, Mac"},
-    **{"cp850": "Western, DOS", "cp1251": "Russian, Windows", "koi8_r": "Russian", "utf-8": "with damaged bytes"},
+    **{"cp850": "Western, DOS", "cp1251": "Russian, Windows", "koi8_r": "Russian"},
+    **{"iso2022_jp": "Japanese, of mails"},
 }
 # Punctuation of East Asia stands in texts of all its languages; half-width kana are what other bytes come out as.
-_NEUTRAL = frozenset(map(chr, [*range(0x3000, 0x3041), *range(0xFF01, 0xFF5F), 0x2014, 0x2018, 0x2019, 0x201C, 0x201D, 0x2026]))
+_NEUTRAL = frozenset(
+    map(chr, [*range(0x3000, 0x3041), *range(0xFF01, 0xFF5F), 0x2014, 0x2018, 0x2019, 0x201C, 0x201D, 0x2026])
+)
 
 _PLAUSIBLE, _GUESS = 0.3, 0.5
 _RUN = re.compile(rb"[\x80-\xff]+")
@@ -69,11 +79,13 @@ class Found:
     encoding: str | None
     guess: str | None = None
 
-    def advice(self) -> str:
-        """Say what to do where it was not found."""
+    def refusal(self) -> str:
+        """Return what to say where it was not found."""
+        expected = "expected UTF-8, UTF-16, GB18030 or Big5 text, got"
         if self.guess is None:
-            return "name the encoding that the file was saved in, or save it as UTF-8"
-        return f"it looks like {self.guess} ({_WHAT[self.guess]}): name it if it is, or save the file as UTF-8"
+            return f"{expected} other bytes; name their encoding (option --encoding), or save the file as UTF-8"
+        found = f"what looks like {self.guess} ({_WHAT[self.guess]})"
+        return f"{expected} {found}; if it is, name it (option --encoding {self.guess}), else save the file as UTF-8"
 
 
 def recognise(sample: bytes, ended: bool) -> Found:
@@ -131,8 +143,8 @@ def _wide(sample: bytes) -> str | None:
 def _share(sample: bytes, encoding: str, common: str) -> float:
     """Return the share of common characters among those beyond ASCII, or 0 where many bytes do not fit."""
     text = sample.decode(encoding, "replace")
-    found = [character for character in text if not character.isascii() and character not in _NEUTRAL]
     known = frozenset(common)
+    found = [character for character in text if not character.isascii() and character not in _NEUTRAL - known]
     return sum(character in known for character in found) / max(len(found), 1)
 
 
