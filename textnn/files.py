@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import io
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -24,6 +25,8 @@ from typing import IO
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+
+_DESCRIPTOR = re.compile(r"/dev/(stdin|stdout|stderr)|/dev/fd/([0-9]+)|/proc/self/fd/([0-9]+)")
 
 BYTECODE = "__pycache__"
 """The directory that Python makes beside a script that is imported."""
@@ -131,24 +134,39 @@ def sync_directory(path: Path) -> None:
             os.close(descriptor)
 
 
+def descriptor_of(path: str | os.PathLike[str]) -> int | None:
+    """Return the descriptor of this process that a path such as ``/dev/stdout`` stands for, None for others."""
+    found = _DESCRIPTOR.fullmatch(os.fspath(path))
+    if found is None:
+        return None
+    name, *numbers = found.groups()
+    return ("stdin", "stdout", "stderr").index(name) if name else int(numbers[0] or numbers[1])
+
+
+def is_replaceable(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a regular file, or nothing yet: it can appear in one step. Pipes and devices cannot."""
+    return descriptor_of(path) is None and (Path(path).is_file() or not Path(path).exists())
+
+
 @contextmanager
 def atomic_bytes(target: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a file for writing that gets its name only when the block ends well.
 
     After an error, or Ctrl-C, there is no new file, and one that was there before is as it was. The new one has the
-    permissions of the one that it replaces, before anything is in it. What is not a regular file (a device, a pipe)
-    cannot be replaced and is written directly.
+    permissions of the one that it replaces, before anything is in it. What is not a regular file (a device, a pipe, an
+    open descriptor such as /dev/stdout) cannot be replaced and is written directly.
 
     Raises
     ------
     OSError
         If it cannot be written.
     """
-    path = Path(os.path.realpath(target))
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
+    if not is_replaceable(target):
+        descriptor = descriptor_of(target)
+        with open(target if descriptor is None else os.dup(descriptor), "wb") as file:  # noqa: PTH123  # not a path only
             yield file
         return
+    path = Path(os.path.realpath(target))
     mode = stat.S_IMODE(path.stat().st_mode) & 0o777 if path.exists() else None
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
 

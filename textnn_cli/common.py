@@ -127,7 +127,10 @@ Header = Annotated[
 OnError = Annotated[
     str,
     typer.Option(
-        "--on-error", metavar="stop|skip", rich_help_panel=COLUMNS, help="Stop at a bad row, or leave it out and say so."
+        "--on-error",
+        metavar="stop|skip",
+        rich_help_panel=COLUMNS,
+        help="Stop at a bad row, or leave it out and tell.",
     ),
 ]
 Threads = Annotated[
@@ -160,7 +163,8 @@ def command_errors(command: Command) -> Command:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 result = command(*arguments, **options)
-                sys.stdout.flush()
+                if sys.stdout is not None:
+                    sys.stdout.flush()
                 return result
         except KeyboardInterrupt:
             _fail("interrupted", INTERRUPTED)
@@ -193,12 +197,12 @@ def _debugging() -> bool:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"error: {_printable(message)}", file=sys.stderr)
+    note(f"error: {message}")
     raise typer.Exit(code) from None
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"warning: {_printable(str(message))}", file=sys.stderr)
+    note(f"warning: {message}")
 
 
 def _printable(message: str) -> str:
@@ -280,7 +284,7 @@ def load_model(path: str, tokenizer: str | None, frozen: bool | str) -> Sentimen
 
 def note(message: str, quiet: bool = False) -> None:
     """Tell something on standard error."""
-    if not quiet:
+    if not quiet and sys.stderr is not None:  # None where it is closed, which print would take for standard output
         print(_printable(message), file=sys.stderr)
 
 
@@ -307,6 +311,8 @@ def open_output(path: str | None) -> Iterator[IO[str]]:
         If the file cannot be written.
     """
     if path is None or path == "-":
+        if sys.stdout is None:
+            raise RunError("standard output: cannot be written: it is closed")
         reconfigure = getattr(sys.stdout, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="backslashreplace", newline="")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import check_page, check_texts, option_errors
+from textnn_cli.checks import check_page, check_texts, option_errors, reading_options
 from textnn_cli.common import (
     Delimiter,
     Encoding,
@@ -32,6 +32,7 @@ from textnn_cli.common import (
     open_output,
     set_threads,
 )
+from textnn_cli.labels import tell_problems
 from textnn_cli.rows import choose
 
 if TYPE_CHECKING:
@@ -115,9 +116,10 @@ def explain(
     if html is not None and html != "-":
         check_page(html, file)
     _check_method(method)
+    reading = reading_options(locals())
     set_threads(threads)
     most = (limit or None) if limit is not None or as_json else LIMIT
-    records = _read(text, file, text_column, input_format, encoding, most, limit is not None, quiet)
+    records = _read(text, file, reading, most, limit is not None, quiet)
     classifier = load_model(model, tokenizer, frozen=False)
     labels = _find_labels(classifier, label or [])
     with option_errors(method="--method"):
@@ -150,9 +152,7 @@ def _check_method(method: str) -> None:
 def _read(
     texts: list[str] | None,
     file: str | None,
-    text_column: str | None,
-    input_format: str | None,
-    encoding: str | None,
+    reading: dict[str, Any],
     limit: int | None,
     given: bool,
     quiet: bool,
@@ -163,15 +163,14 @@ def _read(
     if texts:
         return [Record(number, text, None, [text]) for number, text in enumerate(texts, 1)]
     report = CorpusReport()
-    stream: Iterator[Record] = iter_records(
-        str(file), text_column, None, input_format, encoding, need_label=False, report=report
-    )
+    stream: Iterator[Record] = iter_records(str(file), need_label=False, report=report, **reading)
     records = list(itertools.islice(stream, limit))
     if not records:
         raise CorpusError(f"{file}: expected at least one text, found none")
     about = str(report)
     more = next(stream, None) is not None  # and the report is then one ahead
     note(about if more else str(report), quiet)
+    tell_problems(report)
     if more and not given:
         note(f"the first {len(records):,} texts; --limit N explains more, --limit 0 all", quiet)
     return records

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import option_errors
+from textnn_cli.checks import option_errors, reading_options
 from textnn_cli.common import (
     INTERRUPTED,
     Delimiter,
@@ -231,8 +231,7 @@ def train(
     from textnn.training.checkpoint import Checkpoint
 
     parameters = {name: value for name, value in locals().items() if name in OPTIONS}
-    columns = {"text": text_column, "label": label_column, "format": input_format, "encoding": encoding}
-    columns["label_separator"] = label_separator
+    columns = reading_options(locals())
     with session(distributed) as group:
         quiet = quiet or group.rank > 0
         with group.together():

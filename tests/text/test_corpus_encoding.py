@@ -70,7 +70,11 @@ def test_records_before_a_bad_byte_are_handed_out(write):
         (b"PK\x03\x04...", None, r"line 1: .* got a ZIP archive \(unpack it first\)"),
         (b"\x1f\x8b...", None, r"line 1: .* got a gzip archive"),
         ("label,text\n1,好的\n".encode("gb18030"), "utf-8", r"line 2: expected utf-8 text, got the byte 0xba"),
-        (b"label,text\n1,caf\xe9,\n", None, r"expected UTF-8.*looks like cp1252 \(Western, Windows\); if it is, name it \(option --encoding cp1252\)"),
+        (
+            b"label,text\n1,caf\xe9,\n",
+            None,
+            r"expected UTF-8.*looks like cp1252 \(Western, Windows\); if it is, name it \(option --encoding cp1252\)",
+        ),
         (b"label,text\n1,\xff\xff\n", "gb18030", r"line 2: expected gb18030 text, got the byte 0xff"),
         ("label,text\n1,很好\n".encode()[:-3], None, r"line 2: .* got the byte 0xe5"),
         ("label,text\n1,好\n".encode("utf-16")[:-1], "utf-16", r"after line \d: expected utf-16 text, got other bytes"),

@@ -113,7 +113,11 @@ def test_missing_file_and_directory(tmp_path):
     [
         ({"text": -1}, ValueError, "text: expected a column number from 0, got -1"),
         ({"label": True}, TypeError, "label: expected a column's name or number, got bool"),
-        ({"format": "xml"}, ValueError, "format: expected one of csv, tsv, jsonl, json, lecture, fasttext, lines, got 'xml'"),
+        (
+            {"format": "xml"},
+            ValueError,
+            "format: expected one of csv, tsv, jsonl, json, lecture, fasttext, lines, got 'xml'",
+        ),
         ({"format": "lines", "need_label": True}, ValueError, "format: 'lines' has no labels"),
     ],
 )

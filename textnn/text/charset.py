@@ -49,14 +49,14 @@ _NAMED = {
         "cp949": _KOREAN,
         "cp1252": _LATIN,
         "mac_roman": _LATIN,
-        "cp850": _LATIN,
     },
     **{"cp1251": _CYRILLIC, "koi8_r": _CYRILLIC},
 }
+_WESTERN = ("cp1252", "mac_roman")
 _WHAT = {
     **{"gb18030": "Simplified Chinese", "cp950": "Traditional Chinese, Big5", "cp932": "Japanese, Shift-JIS"},
     **{"euc_jp": "Japanese", "cp949": "Korean, EUC-KR", "cp1252": "Western, Windows", "mac_roman": "Western, Mac"},
-    **{"cp850": "Western, DOS", "cp1251": "Russian, Windows", "koi8_r": "Russian"},
+    **{"cp1251": "Russian, Windows", "koi8_r": "Russian"},
     **{"iso2022_jp": "Japanese, of mails"},
 }
 # Punctuation of East Asia stands in texts of all its languages; half-width kana are what other bytes come out as.
@@ -65,6 +65,7 @@ _NEUTRAL = frozenset(
 )
 
 _PLAUSIBLE, _GUESS = 0.3, 0.5
+_HIGH = bytes(range(128, 256))
 _RUN = re.compile(rb"[\x80-\xff]+")
 _MARKS = (
     *((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
@@ -74,18 +75,18 @@ _MARKS = (
 
 @dataclass(frozen=True)
 class Found:
-    """What some bytes are in: an encoding to read them with, or None and one that they may be in, if there is any."""
+    """What some bytes are in: an encoding to read them with, or None and one that they seem to be in."""
 
     encoding: str | None
     guess: str | None = None
 
     def refusal(self) -> str:
         """Return what to say where it was not found."""
-        expected = "expected UTF-8, UTF-16, GB18030 or Big5 text, got"
-        if self.guess is None:
-            return f"{expected} other bytes; name their encoding (option --encoding), or save the file as UTF-8"
-        found = f"what looks like {self.guess} ({_WHAT[self.guess]})"
-        return f"{expected} {found}; if it is, name it (option --encoding {self.guess}), else save the file as UTF-8"
+        found = f"what looks like {self.guess} ({_WHAT[str(self.guess)]})"
+        return (
+            f"expected UTF-8, UTF-16, GB18030 or Big5 text, got {found}; if it is, name it (option --encoding "
+            f"{self.guess}), else save the file as UTF-8"
+        )
 
 
 def recognise(sample: bytes, ended: bool) -> Found:
@@ -101,7 +102,7 @@ def recognise(sample: bytes, ended: bool) -> Found:
     Returns
     -------
     Found
-        UTF-8 for ASCII. None for bytes that come out as text nobody writes, in every encoding that is read.
+        UTF-8 for ASCII, and for bytes that are no text in any of the encodings, so that reading finds the bad one.
     """
     for mark, encoding in _MARKS:
         if sample.startswith(mark):
@@ -118,14 +119,15 @@ def recognise(sample: bytes, ended: bool) -> Found:
     shares = {encoding: _share(sample, encoding, common) for encoding, common in {**_READ, **_NAMED}.items()}
     runs = _RUN.findall(sample)
     if sum(map(len, runs)) > 1.5 * len(runs):  # in Western texts such letters stand alone
-        shares = {encoding: share for encoding, share in shares.items() if {**_READ, **_NAMED}[encoding] != _LATIN}
+        shares = {encoding: share for encoding, share in shares.items() if encoding not in _WESTERN}
     best = max(shares, key=lambda encoding: shares[encoding])
     damaged = _utf8_share(sample)
     if damaged > 0.5 and damaged >= shares[best]:
         return Found("utf-8")
     if best in _READ and shares[best] >= _PLAUSIBLE:
         return Found(best)
-    return Found(None, best if shares[best] >= _GUESS else None)
+    certain = shares[best] >= _GUESS and (len(sample) - len(sample.translate(None, _HIGH)) > 3 or best in _WESTERN)
+    return Found(None, best) if certain else Found("utf-8")
 
 
 def _wide(sample: bytes) -> str | None:

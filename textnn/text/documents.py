@@ -53,8 +53,7 @@ def json_rows(lines: Iterator[str], reading: Reading, names: Collection[str]) ->
             value = _loads(start)
             alone = isinstance(value, dict) and _table_of(value, names) is None
         except ValueError:
-            following = [line.lstrip()[:1] for line in reading.head if line.strip()][1:2]
-            alone = following == ["{"] and not start.rstrip().endswith("{")
+            alone = start.rstrip().endswith("}")
         if alone or not start.startswith("{"):
             reading.layout.format = "jsonl"
             yield from json_lines(lines, reading, names)
@@ -106,9 +105,9 @@ def _elements(lines: Iterator[str], reading: Reading) -> Iterator[Any]:
             try:
                 value, place = decoder.raw_decode(text, place)
             except json.JSONDecodeError as error:
+                where = f"{error.msg} at character {error.pos - place + 1} of the row"
                 if len(text) - place <= LARGEST_ELEMENT and more():
                     continue
-                where = f"{error.msg} at character {error.pos - place + 1} of the row"
                 raise reading.error(number + 1, f"expected a JSON object, got: {where}") from error
             except (ValueError, RecursionError) as error:
                 raise reading.error(number + 1, f"expected a plain JSON object, got{_reason(error)}") from None

@@ -21,8 +21,11 @@ Row = tuple[int, list[str] | dict[str, Any]]
 """The line where a row begins, from 1, and its cells as they stand there; by name where JSON names them."""
 
 FORMATS = ("csv", "tsv", "jsonl", "json", "lecture", "fasttext", "lines")
-ERRORS = ("strict", "replace")
+ERRORS, ON_ERROR = ("strict", "replace"), ("stop", "skip")
 LABEL_PREFIX = "__label__"
+
+ONE_COLUMN = "\x1f"
+"""Stands for the delimiter of a table that has none."""
 
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|"}
@@ -103,6 +106,7 @@ class Layout:
         else:
             plain = {"csv": ",", "tsv": "\t", "lecture": "\t"}.get(str(self.format), "")
             by = _DELIMITERS.get(str(self.delimiter), repr(self.delimiter))
+            plain = ONE_COLUMN if self.delimiter == ONE_COLUMN else plain
             facts = [f"{self.format}" + (f" separated by {by}" if self.delimiter not in (plain, None, "") else "")]
         facts.append(str(self.encoding))
         if self.format in ("csv", "tsv"):
@@ -113,6 +117,21 @@ class Layout:
         for what, column in (("text", self.text), (label, self.label)):
             facts += [] if column is None else [f"{what} in column {column!r}"]
         return ", ".join(facts)
+
+
+def check_layout(on_error: str = "stop", **asked: Any) -> Layout:
+    """Return a layout of what the user asks for, checked; ``on_error`` says what is done about bad rows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that has no meaning.
+    """
+    layout = Layout(**asked)
+    layout.check()
+    if on_error not in ON_ERROR:
+        raise ValueError(f"on_error: expected one of {', '.join(ON_ERROR)}, got {on_error!r}")
+    return layout
 
 
 def split_line(line: str, delimiter: str) -> list[str]:
@@ -176,6 +195,8 @@ def find_format(
         marked = _SEP.fullmatch(line)
         enough = [each for each in _DELIMITERS if len(split_line(line, each)) > max(numbers, default=0) > 0]
         layout.delimiter = marked[1] if marked else next(filter(named, _DELIMITERS), next(iter(enough), None))
+        if layout.delimiter is None and split_line(line, ",")[0].casefold() in names:
+            layout.delimiter = ONE_COLUMN  # commas are a part of its texts
         layout.delimiter = layout.delimiter or _steady(head) or ","
 
 

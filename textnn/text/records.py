@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from textnn.text.documents import json_kind
-from textnn.text.layout import LABEL_PREFIX, Column, Layout, is_number
+from textnn.text.layout import LABEL_PREFIX, Column, Layout, check_layout, is_number
 from textnn.text.sources import Reading, Source, open_rows
 
 TEXT_NAMES = (
@@ -186,10 +186,18 @@ def iter_records(
     TypeError, ValueError
         If an argument has no meaning.
     """
-    layout = Layout(format, encoding, delimiter, quoting, header, text, label, label_separator, encoding_errors)
-    layout.check()
-    if on_error not in ("stop", "skip"):
-        raise ValueError(f"on_error: expected one of stop, skip, got {on_error!r}")
+    layout = check_layout(
+        on_error,
+        format=format,
+        encoding=encoding,
+        delimiter=delimiter,
+        quoting=quoting,
+        header=header,
+        text=text,
+        label=label,
+        label_separator=label_separator,
+        encoding_errors=encoding_errors,
+    )
     if need_label and format == "lines":
         raise ValueError("format: 'lines' has no labels, expected another format where labels are needed")
     # A generator of its own, so that wrong arguments are reported by the call and not by the first record.
