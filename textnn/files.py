@@ -5,6 +5,10 @@
 
 A rename within a directory is the one step that no reader and no crash can see half done. What a directory holds beside
 our files is somebody's, and is never removed.
+
+A mount point, such as a container's volume, cannot be renamed, nor a directory in one that cannot be written to: there
+the new files are made within the directory, and once all are whole each takes its place in a rename, the old ones kept
+until then.
 """
 
 from __future__ import annotations
@@ -30,6 +34,30 @@ _DESCRIPTOR = re.compile(r"/dev/(stdin|stdout|stderr)|/dev/fd/([0-9]+)|/proc/sel
 
 BYTECODE = "__pycache__"
 """The directory that Python makes beside a script that is imported."""
+
+
+INTERIM = (".textnn-new", ".textnn-old", ".textnn-checkpoint")
+"""What may stand in a directory that cannot be renamed: new files, old ones, the state of a training."""
+
+_SYSTEM = "lost+found"  # what some file systems have at their root
+
+
+def must_stay(directory: Path) -> bool:
+    """Whether a directory is there and cannot be renamed: a mount point, or in a directory that cannot be written."""
+    if not directory.is_dir():
+        return False
+    return _is_mounted(directory) or not os.access(directory.parent, os.W_OK)
+
+
+def _is_mounted(directory: Path) -> bool:
+    if os.path.ismount(directory):
+        return True
+    try:  # a directory of the same file system that is mounted here, too
+        mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return False
+    points = {re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), line.split()[4]) for line in mounts}
+    return os.fsencode(os.path.realpath(directory)) in points
 
 
 def new_sibling(target: Path) -> Path:
@@ -63,6 +91,10 @@ def replacing(target: Path, names: Collection[str]) -> Iterator[Path]:
     OSError
         If it cannot be done; ``target`` is then as it was.
     """
+    if must_stay(target):
+        with _replacing_files(target, names) as new:
+            yield new
+        return
     new = new_sibling(target)
     made = new.stat()
     try:
@@ -75,6 +107,41 @@ def replacing(target: Path, names: Collection[str]) -> Iterator[Path]:
                 shutil.rmtree(new, ignore_errors=True)
             else:
                 _remove_replaced(new, target, names)
+
+
+@contextmanager
+def _replacing_files(target: Path, names: Collection[str]) -> Iterator[Path]:
+    """Fill a new directory within ``target``, whose files take the places of those of ``names`` when the block ends."""
+    new, old = (target / name for name in INTERIM[:2])
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        new.mkdir()
+        yield new
+        old.mkdir()
+        before = [entry.name for entry in target.iterdir() if entry.name in names and not entry.is_dir()]
+        for name in before:
+            shutil.copy2(target / name, old / name, follow_symlinks=False)
+            sync_file(old / name)
+        # In the order in which they were written: a list of sums, which comes last, tells readers of a mixture.
+        made = [entry.name for entry in sorted(new.iterdir(), key=lambda entry: entry.stat().st_mtime_ns)]
+        try:
+            for name in made:
+                (new / name).replace(target / name)
+            for name in set(before) - set(made):
+                (target / name).unlink()
+            sync_directory(target)
+        except BaseException:
+            for name in made:
+                (target / name).unlink(missing_ok=True)
+            for name in before:
+                (old / name).replace(target / name)
+            raise
+        finally:
+            if not any(old.iterdir()) or all((target / name).exists() for name in made):
+                shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def foreign_names(directory: Path, names: Collection[str]) -> list[str]:
@@ -92,7 +159,8 @@ def foreign_names(directory: Path, names: Collection[str]) -> list[str]:
     OSError
         If it cannot be read.
     """
-    return sorted(entry.name for entry in directory.iterdir() if not _is_ours(entry, names))
+    own = {*INTERIM, _SYSTEM} if must_stay(directory) else set()
+    return sorted(entry.name for entry in directory.iterdir() if entry.name not in own and not _is_ours(entry, names))
 
 
 def exchange(new: Path, target: Path) -> None:

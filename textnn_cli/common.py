@@ -262,10 +262,14 @@ def session(distributed: bool) -> Iterator[Group]:
 
 
 def set_threads(threads: int | None) -> None:
-    """Set the number of CPU threads, unless it is None."""
-    if threads is not None:
-        import torch
+    """Set the number of CPU threads; None takes all that there are, and no more than a container's quota allows."""
+    import torch
 
+    if threads is None and "OMP_NUM_THREADS" not in os.environ:
+        from textnn.circumstances import usable_cpus
+
+        threads = min(torch.get_num_threads(), usable_cpus())
+    if threads is not None:
         torch.set_num_threads(threads)
 
 
@@ -317,8 +321,16 @@ def open_output(path: str | None) -> Iterator[IO[str]]:
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
         # A terminal obeys some characters: texts, labels and names of files must not speak to it.
-        yield cast(IO[str], _Terminal(sys.stdout)) if sys.stdout.isatty() else sys.stdout
-        sys.stdout.flush()
+        try:
+            yield cast(IO[str], _Terminal(sys.stdout)) if sys.stdout.isatty() else sys.stdout
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            _drop_stdout()
+            raise RunError(f"standard output: cannot be written: {error.strerror or error}") from error
         return
     from textnn.files import atomic_text
 

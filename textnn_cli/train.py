@@ -221,7 +221,7 @@ def train(
       cat reviews.csv | textnn train - -o model/ --quiet
       torchrun --nproc-per-node=2 -m textnn train reviews.csv -o model/ --distributed
     """
-    from textnn.bundle import check_target
+    from textnn.bundle import check_target, checkpoint_directory
     from textnn.bundle.files import CONFIG
     from textnn.classifier import SentimentClassifier
     from textnn.data.inputs import check_device
@@ -254,7 +254,7 @@ def train(
                     check_device(device)
             # Before the work, not after it: can the model be saved there?
             target = check_target(directory) if group.rank == 0 else directory
-            checkpoint = Checkpoint(target.with_name(f".{target.name}.checkpoint"), resume, checkpoint_seconds)
+            checkpoint = Checkpoint(checkpoint_directory(target), resume, checkpoint_seconds)
             set_threads(threads)
         if group.first(resume and not checkpoint.exists() and (target / CONFIG).exists()):
             note(f"{directory} is complete, there is nothing to go on with; without --resume it is trained anew", quiet)

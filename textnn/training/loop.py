@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -96,15 +97,19 @@ class Trained:
     best_epoch: int
 
 
+_seeding = threading.RLock()
+
+
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Let torch's global generators start from a seed, and give them back as they were.
 
-    The layers draw weights and dropout from the global generators. Nothing else in the process should draw from them
-    meanwhile: not because it could harm, but because the result would no longer follow from the seed alone.
+    The layers draw weights and dropout from the global generators. Other fits of the process wait meanwhile. Nothing
+    else in it should draw from them: not because it could harm, but because the result would no longer follow from the
+    seed alone.
     """
     cuda = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if cuda else []):
+    with _seeding, torch.random.fork_rng(devices=[device] if cuda else []):
         set_seed(seed, device)
         yield
 
