@@ -158,9 +158,11 @@ def _read(
     quiet: bool,
 ) -> list[Record]:
     """Return the texts to explain, at least one, and say what of the file is not among them."""
-    from textnn.text import CorpusError, CorpusReport, Record, iter_records
+    from textnn.text import CorpusError, CorpusReport, Record, is_blank, iter_records
 
     if texts:
+        for text in filter(is_blank, texts):
+            raise ValueError(f"--text: expected a text in which something can be seen, got {text!r}")
         return [Record(number, text, None, [text]) for number, text in enumerate(texts, 1)]
     report = CorpusReport()
     stream: Iterator[Record] = iter_records(str(file), need_label=False, report=report, **reading)

@@ -216,6 +216,8 @@ def _predict(
 
     Where the column of the texts is named, rows have the other columns, too.
     """
+    from textnn.text import is_blank
+
     read: deque[Record] = deque()
 
     def texts() -> Iterator[str]:
@@ -227,7 +229,7 @@ def _predict(
         for row, (prediction, probability) in zip(table.tolist(), choose(classifier, table), strict=True):
             record = read.popleft()
             kept = {} if text_column is None else _other_columns(record, text_column)
-            if record.text.strip():
+            if not is_blank(record.text):
                 yield Row(record.line, record.text, prediction, probability, row, kept)
             else:
                 yield Row(record.line, record.text, None, None, None, kept)

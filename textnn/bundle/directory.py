@@ -268,6 +268,9 @@ def _write(classifier: SentimentClassifier, directory: Path, report: Report | No
     except ValueError as error:
         raise BundleError(f"{LABELS}: {error}") from error
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.model_.state_dict().items()}
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise BundleError(f"{name}: expected finite weights, got infinite ones or NaN; no model was written")
     save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
     (directory / LABELS).write_bytes(to_json(labels))
     shutil.copymode(directory / LABELS, directory / WEIGHTS)  # safetensors leaves it to its owner alone

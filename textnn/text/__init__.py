@@ -18,7 +18,7 @@ from textnn.text.encoding import (
     tokenize,
 )
 from textnn.text.layout import FORMATS, Column, Layout
-from textnn.text.records import LABEL_NAMES, TEXT_NAMES, CorpusReport, Record, iter_records
+from textnn.text.records import LABEL_NAMES, TEXT_NAMES, CorpusReport, Record, is_blank, iter_records
 from textnn.text.sampler import LengthBucketSampler
 from textnn.text.sources import CorpusError
 from textnn.text.tokenizers import (
@@ -64,6 +64,7 @@ __all__ = [
     "WhitespaceTokenizer",
     "encode",
     "encode_tokens",
+    "is_blank",
     "iter_records",
     "load_words",
     "make_tokenizer",

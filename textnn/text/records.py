@@ -51,7 +51,19 @@ MAX_COLUMNS = 1 << 16
 _MISSING = r"\N"  # how dumps of MySQL and PostgreSQL write NULL
 _SPACE = " \t\v\f\r\n"  # where fastText's own reader splits words (dictionary.cc, readWord)
 
+# Characters that are shown as nothing, though Unicode calls them letters, marks or symbols.
+_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f\u034f\u180e")
+
 Label = str | list[str]
+
+
+def is_blank(text: str) -> bool:
+    """Return whether nothing of a text can be seen: white space, control and format characters are all that it has."""
+    # Characters of private use, U+E000 to U+F8FF, are pictures in some fonts.
+    return not any(
+        (each.isprintable() and not each.isspace() and each not in _UNSEEN) or "\ue000" <= each <= "\uf8ff"
+        for each in text
+    )
 
 
 class Record(NamedTuple):
@@ -213,7 +225,7 @@ def _records(
             report.rows += 1
             if need_label and record.label is not None:
                 _check_kind(record, reading, report)
-            if not record.text.strip() and not keep_empty:
+            if not keep_empty and is_blank(record.text):
                 report.empty_texts += 1
             elif need_label and record.label is None:
                 report.missing_labels += 1

@@ -197,6 +197,23 @@ def train(
     return Trained(state.history, state.best_epoch)
 
 
+def check_logits(model: TextModel, data: RaggedDataset, device: torch.device | str, texts: int = 64) -> None:
+    """Refuse a trained network that gives no numbers for some of its own texts.
+
+    Raises
+    ------
+    TrainingError
+        If a logit is infinite or NaN.
+    """
+    with torch.inference_mode():
+        batch = next(iter(data.batches([torch.arange(min(len(data), texts))]))).to(device)
+        if not bool(torch.isfinite(model(*batch.inputs)).all()):
+            raise TrainingError(
+                "the network has come to weights with which it gives infinite numbers or NaN; a smaller learning_rate "
+                "or a limit of the gradients (clip_norm) may help"
+            )
+
+
 def predict_logits(
     model: TextModel,
     data: RaggedDataset,
