@@ -270,18 +270,18 @@ def resume_output(data: bytes) -> None:
     """Go on with an output that was broken off, whose rows and state are damaged; then it is finished."""
     from textnn.text import iter_records
     from textnn_cli.partial import open_partial
-    from textnn_cli.rows import WRITERS, Row
+    from textnn_cli.rows import KINDS, Output, Row
 
     entropy = Entropy(data)
     folder = _folder() / "output"
     folder.mkdir(exist_ok=True)
     corpus = "好 1\n差 2\n\nx\n".encode()
     settings = {"the model": "abc", "the size of FILE": len(corpus), "--threads": 1}
-    kind = entropy.choice(list(WRITERS))
+    kind = entropy.choice(list(KINDS))
 
     def work(resume: bool, stop: bool) -> None:
         with open_partial(str(folder / "out"), settings, resume, True) as sink:
-            write = WRITERS[kind](sink.stream, ["a", 1], True, not sink.state.size)
+            write = Output(kind, probabilities=True).writer(sink.stream, ["a", 1], not sink.state.size)
             records = iter_records(io.BytesIO(corpus), format="lines", keep_empty=True)
             sink.skip(records, "FILE")
             for number, record in enumerate(records):

@@ -18,7 +18,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from textnn.data.inputs import check_new_classes
+from textnn.circumstances import plain_torch
+from textnn.data.inputs import check_new_classes, renamed
 from textnn.distributed import ALONE, Group
 from textnn.evaluation.judging import Report
 from textnn.fitted import FittedMixin, Texts
@@ -100,7 +101,8 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         weights. 0: train all epochs, keep the last weights.
     random_state
         A seed gives the same weights, to the bit, whenever the number of threads is the same. None: another each time.
-        Torch's and numpy's global generators are left as they are.
+        Numpy's global generator is left alone, and torch's is as it was after the fit; fits in several threads of a
+        process wait for each other.
     device
         Where the model is trained and used: ``"cpu"``, ``"cuda"``, ...
     verbose
@@ -230,10 +232,11 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         self.device = device
         self.verbose = verbose
 
+    @renamed(texts="X", labels="y")
     def fit(
         self,
-        texts: Texts,
-        labels: Any,
+        X: Texts,
+        y: Any,
         validation_data: tuple[Texts, Any] | None = None,
         distributed: bool = False,
         sample_weight: Any = None,
@@ -243,13 +246,13 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        texts
+        X
             Strings.
-        labels
+        y
             One a text, any hashable values, at least two different ones. Or several a text: a list or set for each, or
             a matrix of 0 and 1, [texts, classes], dense or sparse.
         validation_data
-            Texts and labels to measure by, and with ``patience`` to choose the best epoch; no part of ``texts`` is held
+            Texts and labels to measure by, and with ``patience`` to choose the best epoch; no part of ``X`` is held
             out then.
         distributed
             Whether the processes of ``torch.distributed``'s default group train one classifier together. Each gives its
@@ -283,7 +286,8 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         """
         group = Group.default() if distributed else ALONE
         go_on = bool(self.warm_start) and hasattr(self, "model_")
-        fitted = fit(self, texts, labels, validation_data, group, sample_weight, Checkpoint.of(checkpoint), go_on)
+        with plain_torch(gradients=True):
+            fitted = fit(self, X, y, validation_data, group, sample_weight, Checkpoint.of(checkpoint), go_on)
         self._take(fitted)
         self.temperature_, self.calibration_ = fitted.judged.temperature, fitted.judged.calibration
         self.thresholds_, self.validation_report_ = fitted.judged.thresholds, fitted.judged.report
@@ -292,8 +296,13 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         self.best_epoch_ = fitted.trained.best_epoch
         return self
 
+    @renamed(texts="X", labels="y")
     def partial_fit(
-        self, texts: Texts, labels: Any, classes: Iterable[Hashable] | None = None, sample_weight: Any = None
+        self,
+        X: Texts,
+        y: Any,
+        classes: Iterable[Hashable] | None = None,
+        sample_weight: Any = None,
     ) -> SentimentClassifier:
         """Train on more texts: one pass over them, from the weights that there are.
 
@@ -303,7 +312,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        texts, labels, sample_weight
+        X, y, sample_weight
             As for :meth:`fit`.
         classes
             In the first call: all labels that will ever come, if its own are not all of them.
@@ -323,7 +332,8 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         go_on = hasattr(self, "model_")
         if go_on and classes is not None:
             check_new_classes(classes, self.classes_)
-        fitted = fit(self, texts, labels, None, ALONE, sample_weight, None, go_on, one_pass=True, classes=classes)
+        with plain_torch(gradients=True):
+            fitted = fit(self, X, y, None, ALONE, sample_weight, None, go_on, one_pass=True, classes=classes)
         self._take(fitted)
         if not go_on:
             self.seed_, self.n_texts_, self.history_, self.thresholds_ = fitted.seed, 0, [], fitted.judged.thresholds
@@ -398,7 +408,8 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         """
         from textnn.bundle import load
 
-        classifier = load(path, tokenizer, device, cls)
+        with plain_torch(gradients=True):
+            classifier = load(path, tokenizer, device, cls)
         if frozen is True:
             return classifier
         return classifier.freeze(dtype=frozen) if frozen else classifier.unfreeze()

@@ -5,6 +5,10 @@
 
 A rename within a directory is the one step that no reader and no crash can see half done. What a directory holds beside
 our files is somebody's, and is never removed.
+
+A mount point, such as a container's volume, cannot be renamed, nor a directory in one that cannot be written to: there
+the new files are made within the directory, and once all are whole each takes its place in a rename, the old ones kept
+until then.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import contextlib
 import ctypes
 import io
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -25,8 +30,34 @@ from typing import IO
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
+_DESCRIPTOR = re.compile(r"/dev/(stdin|stdout|stderr)|/dev/fd/([0-9]+)|/proc/self/fd/([0-9]+)")
+
 BYTECODE = "__pycache__"
 """The directory that Python makes beside a script that is imported."""
+
+
+INTERIM = (".textnn-new", ".textnn-old", ".textnn-checkpoint")
+"""What may stand in a directory that cannot be renamed: new files, old ones, the state of a training."""
+
+_SYSTEM = "lost+found"  # what some file systems have at their root
+
+
+def must_stay(directory: Path) -> bool:
+    """Whether a directory is there and cannot be renamed: a mount point, or in a directory that cannot be written."""
+    if not directory.is_dir():
+        return False
+    return _is_mounted(directory) or not os.access(directory.parent, os.W_OK)
+
+
+def _is_mounted(directory: Path) -> bool:
+    if os.path.ismount(directory):
+        return True
+    try:  # a directory of the same file system that is mounted here, too
+        mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return False
+    points = {re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), line.split()[4]) for line in mounts}
+    return os.fsencode(os.path.realpath(directory)) in points
 
 
 def new_sibling(target: Path) -> Path:
@@ -60,6 +91,10 @@ def replacing(target: Path, names: Collection[str]) -> Iterator[Path]:
     OSError
         If it cannot be done; ``target`` is then as it was.
     """
+    if must_stay(target):
+        with _replacing_files(target, names) as new:
+            yield new
+        return
     new = new_sibling(target)
     made = new.stat()
     try:
@@ -72,6 +107,41 @@ def replacing(target: Path, names: Collection[str]) -> Iterator[Path]:
                 shutil.rmtree(new, ignore_errors=True)
             else:
                 _remove_replaced(new, target, names)
+
+
+@contextmanager
+def _replacing_files(target: Path, names: Collection[str]) -> Iterator[Path]:
+    """Fill a new directory within ``target``, whose files take the places of those of ``names`` when the block ends."""
+    new, old = (target / name for name in INTERIM[:2])
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        new.mkdir()
+        yield new
+        old.mkdir()
+        before = [entry.name for entry in target.iterdir() if entry.name in names and not entry.is_dir()]
+        for name in before:
+            shutil.copy2(target / name, old / name, follow_symlinks=False)
+            sync_file(old / name)
+        # In the order in which they were written: a list of sums, which comes last, tells readers of a mixture.
+        made = [entry.name for entry in sorted(new.iterdir(), key=lambda entry: entry.stat().st_mtime_ns)]
+        try:
+            for name in made:
+                (new / name).replace(target / name)
+            for name in set(before) - set(made):
+                (target / name).unlink()
+            sync_directory(target)
+        except BaseException:
+            for name in made:
+                (target / name).unlink(missing_ok=True)
+            for name in before:
+                (old / name).replace(target / name)
+            raise
+        finally:
+            if not any(old.iterdir()) or all((target / name).exists() for name in made):
+                shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def foreign_names(directory: Path, names: Collection[str]) -> list[str]:
@@ -89,7 +159,8 @@ def foreign_names(directory: Path, names: Collection[str]) -> list[str]:
     OSError
         If it cannot be read.
     """
-    return sorted(entry.name for entry in directory.iterdir() if not _is_ours(entry, names))
+    own = {*INTERIM, _SYSTEM} if must_stay(directory) else set()
+    return sorted(entry.name for entry in directory.iterdir() if entry.name not in own and not _is_ours(entry, names))
 
 
 def exchange(new: Path, target: Path) -> None:
@@ -131,24 +202,39 @@ def sync_directory(path: Path) -> None:
             os.close(descriptor)
 
 
+def descriptor_of(path: str | os.PathLike[str]) -> int | None:
+    """Return the descriptor of this process that a path such as ``/dev/stdout`` stands for, None for others."""
+    found = _DESCRIPTOR.fullmatch(os.fspath(path))
+    if found is None:
+        return None
+    name, *numbers = found.groups()
+    return ("stdin", "stdout", "stderr").index(name) if name else int(numbers[0] or numbers[1])
+
+
+def is_replaceable(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a regular file, or nothing yet: it can appear in one step. Pipes and devices cannot."""
+    return descriptor_of(path) is None and (Path(path).is_file() or not Path(path).exists())
+
+
 @contextmanager
 def atomic_bytes(target: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a file for writing that gets its name only when the block ends well.
 
     After an error, or Ctrl-C, there is no new file, and one that was there before is as it was. The new one has the
-    permissions of the one that it replaces, before anything is in it. What is not a regular file (a device, a pipe)
-    cannot be replaced and is written directly.
+    permissions of the one that it replaces, before anything is in it. What is not a regular file (a device, a pipe, an
+    open descriptor such as /dev/stdout) cannot be replaced and is written directly.
 
     Raises
     ------
     OSError
         If it cannot be written.
     """
-    path = Path(os.path.realpath(target))
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
+    if not is_replaceable(target):
+        descriptor = descriptor_of(target)
+        with open(target if descriptor is None else os.dup(descriptor), "wb") as file:  # noqa: PTH123  # not a path only
             yield file
         return
+    path = Path(os.path.realpath(target))
     mode = stat.S_IMODE(path.stat().st_mode) & 0o777 if path.exists() else None
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from textnn.data.inputs import check_texts, iter_texts
+from textnn.circumstances import plain_torch
+from textnn.data.inputs import check_texts, iter_texts, renamed
 from textnn.data.targets import KINDS, LABEL, MATRIX, check_kind, decode, read_targets
 from textnn.data.weighting import check_weights
 from textnn.evaluation.calibration import Calibration
@@ -74,7 +75,8 @@ class FittedMixin:
         """What turns the network's logits into probabilities."""
         return make_objective(self.options_.get("output", "softmax"), self.label_kind_ != LABEL, 0.0)
 
-    def predict_proba(self, texts: Texts) -> Array:
+    @renamed(texts="X")
+    def predict_proba(self, X: Texts) -> Array:
         """Return the probability of each class, float64 [texts, classes].
 
         Each row sums to 1; where a text may have several labels, each probability stands for itself.
@@ -84,10 +86,10 @@ class FittedMixin:
         sklearn.exceptions.NotFittedError
             If the classifier has not been fitted.
         TypeError
-            If ``texts`` is not a collection of strings.
+            If ``X`` is not a collection of strings.
         """
         check_is_fitted(self, "model_")
-        texts = check_texts(texts)
+        texts = check_texts(X)
         if len(texts) > CHUNK:
             return np.concatenate(list(self.stream_proba(texts)))
         if not texts:
@@ -126,19 +128,21 @@ class FittedMixin:
         limits = self.options_["max_length"], self.options_.get("max_characters")
         self._predictor = Predictor(self.model_, Encoder(self.tokenizer_, self.vocabulary_, characters, *limits))
 
-    def predict(self, texts: Texts) -> Any:
+    @renamed(texts="X")
+    def predict(self, X: Texts) -> Any:
         """Return the most probable class of each text, [texts]; raises as :meth:`predict_proba` does.
 
         Where a text may have several labels: those whose probability reaches their threshold, as a list for each text,
         or as a matrix of 0 and 1, int64 [texts, classes], if the classifier was fitted with one.
         """
-        probabilities = self.predict_proba(texts)
+        probabilities = self.predict_proba(X)
         if self.thresholds_ is None:
             return self.classes_[probabilities.argmax(axis=1)]
         chosen = (probabilities >= self.thresholds_).astype(np.int64)
         return chosen if self.label_kind_ == MATRIX else decode(chosen, self.classes_)
 
-    def score(self, texts: Texts, labels: Any, sample_weight: Any = None) -> float:
+    @renamed(texts="X", labels="y")
+    def score(self, X: Texts, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy: the share of texts, weighted if asked for, whose label was predicted.
 
         Where a text may have several labels, it counts if all of them were predicted and no other.
@@ -148,10 +152,10 @@ class FittedMixin:
         TypeError, ValueError
             If an argument makes no sense.
         """
-        texts = check_texts(texts)
+        texts = check_texts(X)
         if not texts:
             raise ValueError("texts: expected at least one text to score, got none")
-        true = self._labels(labels, len(texts))
+        true = self._labels(y, len(texts))
         weights = check_weights(sample_weight, len(texts))
         if not weights.any():
             raise ValueError("sample_weight: expected a number above 0 for at least one text, got zeros only")
@@ -225,7 +229,8 @@ class FittedMixin:
         from textnn.explanation import explain
 
         check_is_fitted(self, "model_")
-        return explain(self, texts, label, method)
+        explanations = explain(self, texts, label, method)
+        return _plainly(explanations)
 
     def export(
         self,
@@ -309,6 +314,16 @@ class FittedMixin:
         tags.input_tags.two_d_array = False
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _plainly(explanations: Iterator[Explanation]) -> Iterator[Explanation]:
+    """Yield explanations that are made as if the program had not changed torch's defaults."""
+    while True:
+        with plain_torch(gradients=True):
+            found = next(explanations, None)
+        if found is None:
+            return
+        yield found
 
 
 def prediction_config(classifier: FittedMixin) -> dict[str, Any]:

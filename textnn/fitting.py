@@ -25,7 +25,14 @@ import torch
 
 from textnn import pretrained
 from textnn.data.inputs import check_device, check_texts, check_threshold, make_seed
-from textnn.data.intake import LabelledTexts, make_corpus, split_corpus, warn_of_duplicates
+from textnn.data.intake import (
+    LabelledTexts,
+    check_vocabularies,
+    make_corpus,
+    split_corpus,
+    tell_of_texts,
+    warn_of_duplicates,
+)
 from textnn.data.splitting import Part
 from textnn.data.targets import (
     LABEL,
@@ -53,7 +60,7 @@ from textnn.text import (
 from textnn.text.tokenizers import AUTO
 from textnn.training import linear
 from textnn.training.checkpoint import Checkpoint
-from textnn.training.loop import Trained, TrainingOptions, seeded, set_seed, train
+from textnn.training.loop import Trained, TrainingOptions, check_logits, seeded, set_seed, train
 from textnn.training.objectives import Objective, make_objective
 from textnn.training.progress import Reporter, make_reporter
 
@@ -206,11 +213,13 @@ def fit(
     if CHARACTERS in get_architecture(classifier.architecture).streams:
         streams.append([split_characters(text, options.get("character_form", "text")) for text in corpus.texts])
         limits.append(options["max_characters"])
+    tell_of_texts(corpus.texts, streams, limits, reporter, group)
     if go_on:
         known = (classifier.vocabulary_, classifier.characters_)
         vocabularies = [vocabulary for vocabulary in known if vocabulary is not None]
     else:
         vocabularies = [_make_vocabulary(stream, training, options, group) for stream in streams]
+        check_vocabularies(vocabularies, streams, group)
     vectors, source = None, 0
     if classifier.vectors is not None and not go_on:
         vectors = _read_vectors(classifier, vocabularies[0], reporter, group)
@@ -255,6 +264,7 @@ def fit(
                 "seed": seed,
             },
         )
+    check_logits(model, data, device)
     judged = judge(
         model,
         validation,

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from textnn.circumstances import plain_torch
 from textnn.models import TextModel
 from textnn.text import Encoder
 
@@ -56,7 +57,8 @@ class Predictor:
 
     def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> None:
         """Predict from a frozen form of the network; see :meth:`TextModel.freeze`."""
-        frozen = self.model.freeze(memory_limit, dtype)
+        with plain_torch():
+            frozen = self.model.freeze(memory_limit, dtype)
         with self._lock:
             self.frozen, self._live = frozen, False
 
@@ -67,16 +69,16 @@ class Predictor:
 
     def logits(self, texts: list[str]) -> Tensor:
         """Return the logits [texts, K] of one text or more, on the CPU."""
-        data, network = self.encoder(texts), self._network()
-        batches = [data.whole()] if int(data.lengths.sum()) <= _TOKENS else data.batches(_by_length(data.lengths))
-        with torch.inference_mode():
+        with plain_torch(), torch.inference_mode():
+            data, network = self.encoder(texts), self._network()
+            batches = [data.whole()] if int(data.lengths.sum()) <= _TOKENS else data.batches(_by_length(data.lengths))
             parts = [(batch.index, network(*batch.to(self._device).inputs).cpu()) for batch in batches]
-        if len(parts) == 1:
-            return parts[0][1]
-        logits = torch.empty(len(texts), parts[0][1].shape[1], dtype=parts[0][1].dtype)
-        for rows, part in parts:
-            logits[rows] = part
-        return logits
+            if len(parts) == 1:
+                return parts[0][1]
+            logits = torch.empty(len(texts), parts[0][1].shape[1], dtype=parts[0][1].dtype)
+            for rows, part in parts:
+                logits[rows] = part
+            return logits
 
     def stream(self, texts: Iterable[str]) -> Iterator[Tensor]:
         """Yield the logits [n, K] of each chunk of texts, in their order.
@@ -86,7 +88,8 @@ class Predictor:
         texts
             Read as far as the results are asked for, and a few chunks more.
         """
-        self._network()
+        with plain_torch():
+            self._network()
         return ordered(self.logits, in_chunks(texts, CHUNK), torch.get_num_threads())
 
     @property

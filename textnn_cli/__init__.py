@@ -11,6 +11,7 @@ Exit codes: 0 done, 1 failed at run time, 2 wrong usage or bad input, 130 interr
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from importlib.util import find_spec
@@ -103,8 +104,18 @@ def _options(
     """Take the options that come before a command."""
 
 
+def _fill_closed_streams() -> None:
+    """Put nothing in the place of closed standard streams: else the next file that is opened would take it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+
+
 def main() -> None:
     """Run the command line; the entry point of ``textnn`` and ``python -m textnn``."""
+    _fill_closed_streams()
     try:
         app(prog_name="textnn")
     except KeyboardInterrupt:

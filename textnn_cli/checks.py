@@ -1,5 +1,6 @@
 """What commands refuse before any work, and by the names that were typed.
 
+the options of how a file is read -> ``reading_options`` -> arguments of textnn.text.iter_records
 an argument's error of the package -> ``option_errors`` -> the same of the option
 --html FILE -> ``check_page`` -> an error if the page could not be written
 FILE of texts -> ``check_texts`` -> an error if it is none, but a text
@@ -11,6 +12,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from textnn_cli.common import same_file
 
@@ -36,6 +38,28 @@ def option_errors(**options: str) -> Iterator[None]:
         if not colon or argument not in options:
             raise
         raise ValueError(f"{options[argument]}:{rest}") from error
+
+
+_READING = {
+    **{"text_column": "text", "label_column": "label", "input_format": "format", "label_separator": "label_separator"},
+    **{name: name for name in ("encoding", "encoding_errors", "delimiter", "quoting", "header", "on_error")},
+}
+
+
+def reading_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return how a file is to be read, as arguments of :func:`textnn.text.iter_records`, of a command's options.
+
+    Raises
+    ------
+    ValueError
+        Naming the option, if one makes no sense.
+    """
+    from textnn.text.layout import check_layout
+
+    found = {argument: options[name] for name, argument in _READING.items() if name in options}
+    with option_errors(**{argument: f"--{name.replace('_', '-')}" for name, argument in _READING.items()}):
+        check_layout(**found)
+    return found
 
 
 def check_page(html: str, file: str | None) -> None:

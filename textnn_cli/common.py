@@ -70,8 +70,8 @@ InputFormat = Annotated[
         "--input-format",
         metavar="NAME",
         rich_help_panel=COLUMNS,
-        help="csv, tsv, jsonl, lecture (text<TAB>label), fasttext (__label__NAME text) or lines (one text a line); "
-        "else found out.",
+        help="csv, tsv, jsonl, json, lecture (text<TAB>label), fasttext (__label__NAME text) or lines (one text a "
+        "line); else found out.",
     ),
 ]
 Encoding = Annotated[
@@ -80,7 +80,57 @@ Encoding = Annotated[
         "--encoding",
         metavar="NAME",
         rich_help_panel=COLUMNS,
-        help="Encoding of the file; else UTF-8 or GB18030 is found out.",
+        help="Encoding of the file, such as cp1252; else UTF-8, UTF-16, GB18030 or Big5 is found out.",
+    ),
+]
+EncodingErrors = Annotated[
+    str,
+    typer.Option(
+        "--encoding-errors",
+        metavar="strict|replace",
+        rich_help_panel=COLUMNS,
+        help="Refuse bytes that do not fit the encoding, or read and count them as U+FFFD.",
+    ),
+]
+
+
+def _parse_delimiter(delimiter: str | None) -> str | None:
+    return {"tab": "\t", "\\t": "\t"}.get(str(delimiter), delimiter)
+
+
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        "--delimiter",
+        metavar="CHARACTER|tab",
+        callback=_parse_delimiter,
+        rich_help_panel=COLUMNS,
+        help="What separates the cells of a table; else found out.",
+    ),
+]
+Quoting = Annotated[
+    bool | None,
+    typer.Option(
+        "--quoting/--no-quoting",
+        rich_help_panel=COLUMNS,
+        help="Whether quotes stand around cells, or are a part of texts; else found out.",
+    ),
+]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        rich_help_panel=COLUMNS,
+        help="Whether the first row has the columns' names; else found out.",
+    ),
+]
+OnError = Annotated[
+    str,
+    typer.Option(
+        "--on-error",
+        metavar="stop|skip",
+        rich_help_panel=COLUMNS,
+        help="Stop at a bad row, or leave it out and tell.",
     ),
 ]
 Threads = Annotated[
@@ -113,7 +163,8 @@ def command_errors(command: Command) -> Command:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 result = command(*arguments, **options)
-                sys.stdout.flush()
+                if sys.stdout is not None:
+                    sys.stdout.flush()
                 return result
         except KeyboardInterrupt:
             _fail("interrupted", INTERRUPTED)
@@ -146,12 +197,12 @@ def _debugging() -> bool:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"error: {_printable(message)}", file=sys.stderr)
+    note(f"error: {message}")
     raise typer.Exit(code) from None
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"warning: {_printable(str(message))}", file=sys.stderr)
+    note(f"warning: {message}")
 
 
 def _printable(message: str) -> str:
@@ -211,10 +262,14 @@ def session(distributed: bool) -> Iterator[Group]:
 
 
 def set_threads(threads: int | None) -> None:
-    """Set the number of CPU threads, unless it is None."""
-    if threads is not None:
-        import torch
+    """Set the number of CPU threads; None takes all that there are, and no more than a container's quota allows."""
+    import torch
 
+    if threads is None and "OMP_NUM_THREADS" not in os.environ:
+        from textnn.circumstances import usable_cpus
+
+        threads = min(torch.get_num_threads(), usable_cpus())
+    if threads is not None:
         torch.set_num_threads(threads)
 
 
@@ -233,7 +288,7 @@ def load_model(path: str, tokenizer: str | None, frozen: bool | str) -> Sentimen
 
 def note(message: str, quiet: bool = False) -> None:
     """Tell something on standard error."""
-    if not quiet:
+    if not quiet and sys.stderr is not None:  # None where it is closed, which print would take for standard output
         print(_printable(message), file=sys.stderr)
 
 
@@ -260,12 +315,22 @@ def open_output(path: str | None) -> Iterator[IO[str]]:
         If the file cannot be written.
     """
     if path is None or path == "-":
+        if sys.stdout is None:
+            raise RunError("standard output: cannot be written: it is closed")
         reconfigure = getattr(sys.stdout, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
         # A terminal obeys some characters: texts, labels and names of files must not speak to it.
-        yield cast(IO[str], _Terminal(sys.stdout)) if sys.stdout.isatty() else sys.stdout
-        sys.stdout.flush()
+        try:
+            yield cast(IO[str], _Terminal(sys.stdout)) if sys.stdout.isatty() else sys.stdout
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            _drop_stdout()
+            raise RunError(f"standard output: cannot be written: {error.strerror or error}") from error
         return
     from textnn.files import atomic_text
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textnn_cli.common import note, short
-from textnn_cli.labels import count_line, quote, remarks
+from textnn_cli.labels import count_line, quote, remarks, tell_problems
 
 if TYPE_CHECKING:
     from textnn.distributed import Group
@@ -73,6 +73,8 @@ def read_data(
     """
     corpus = _read(file, columns, group, limit)
     note(str(corpus.report), quiet)
+    if group.rank == 0:
+        tell_problems(corpus.report)
     known, sizes = _count_labels(corpus, group)
     with group.together():
         _check_classes(corpus, known)
@@ -83,7 +85,7 @@ def read_data(
     else:
         note(count_line(known), quiet)
     if group.rank == 0:
-        for remark in remarks(known, corpus.several):
+        for remark in remarks(known, corpus.several, corpus.report.layout.format == "fasttext"):
             note(f"warning: {corpus.report.source}: {remark}")
         if corpus.several and max(sizes) == 1 and (separator := columns["label_separator"]) is not None:
             question = f"is {separator!r} what stands between them?"
@@ -94,6 +96,8 @@ def read_data(
     with group.together():
         _check_known(held_out, known, corpus.several)
     note(str(held_out.report), quiet)
+    if group.rank == 0:
+        tell_problems(held_out.report)
     return Data(corpus.texts, corpus.labels, (held_out.texts, held_out.labels))
 
 
@@ -126,7 +130,7 @@ def _check_classes(corpus: Corpus, known: Collection[str]) -> None:
     if len(known) < (1 if corpus.several else 2):
         expected = "at least one label" if corpus.several else "at least two different labels"
         got = f"only {short(next(iter(known)))!r}" if known else "none"
-        where = corpus.report.label_column
+        where = corpus.report.layout.label
         raise CorpusError(f"{corpus.report.source}: expected {expected} in column {where!r}, got {got}")
 
 

@@ -14,14 +14,19 @@ from typing import Annotated, Any
 
 import typer
 
-from textnn_cli.checks import check_page
+from textnn_cli.checks import check_page, reading_options
 from textnn_cli.common import (
+    Delimiter,
     Encoding,
+    EncodingErrors,
+    Header,
     InputFormat,
     LabelColumn,
     LabelSeparator,
     ModelDirectory,
+    OnError,
     Quiet,
+    Quoting,
     RunError,
     TextColumn,
     Threads,
@@ -33,7 +38,7 @@ from textnn_cli.common import (
     set_threads,
     write_errors,
 )
-from textnn_cli.labels import quote, threshold_line
+from textnn_cli.labels import quote, same_form, tell_problems, threshold_line
 from textnn_cli.rows import SEPARATOR
 
 PICTURES = "Pictures, for which matplotlib is needed"
@@ -64,6 +69,11 @@ def evaluate(
     label_separator: LabelSeparator = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
+    encoding_errors: EncodingErrors = "strict",
+    delimiter: Delimiter = None,
+    quoting: Quoting = None,
+    header: Header = None,
+    on_error: OnError = "stop",
 ) -> None:
     """Compare a model's predictions with the labels of a file.
 
@@ -80,6 +90,7 @@ def evaluate(
       textnn evaluate model/ test.csv --html report.html --plots pictures/
     """
     _check_targets(file, html, plots, plot_format)
+    reading = reading_options(locals())
     from textnn.text import CorpusError, read_corpus
 
     set_threads(threads)
@@ -88,10 +99,11 @@ def evaluate(
     if label_separator is not None and not several:
         raise ValueError(f"--label-separator: the model has one label a text, got {label_separator!r}")
     separator = SEPARATOR if several and label_separator is None else label_separator
-    corpus = read_corpus(file, text_column, label_column, input_format, encoding, label_separator=separator)
+    corpus = read_corpus(file, **{**reading, "label_separator": separator})
     if corpus.several != several:
         raise CorpusError(f"{file}: expected one label a text, as the model was trained with, got lists of labels")
     note(str(corpus.report), quiet)
+    tell_problems(corpus.report)
     names, labels = classifier.classes_.tolist(), list[Any]()
     if several:
         labels = [match_labels(label, names) for label in corpus.labels]
@@ -101,9 +113,9 @@ def evaluate(
         found = set(labels)
     given = {*map(str, found)}
     if unknown := sorted(given - {*map(str, names)}):
-        hint = f"; they were split at {separator!r}, see --label-separator" if several else ""
+        hint = f"; they were split at {separator!r}, see --label-separator" if several else _meant(unknown, names)
         if len(unknown) == len(given):
-            where = f"in column {corpus.report.label_column!r}"
+            where = f"in column {corpus.report.layout.label!r}"
             raise CorpusError(
                 f"{file}: expected labels of the model ({quote(names)}) {where}, got {quote(unknown)}{hint}"
             )
@@ -152,6 +164,13 @@ def _check_targets(file: str, html: str | None, plots: str | None, plot_format: 
             need_matplotlib()
         except ImportError as error:
             raise RunError(str(error)) from None
+
+
+def _meant(unknown: Sequence[str], classes: Sequence[Hashable]) -> str:
+    """Say which labels of the model may be meant by others, which differ from them in spelling only."""
+    known = {same_form(str(label)): str(label) for label in classes}
+    pairs = [f"{label[:40]!r} for {known[same_form(label)]!r}" for label in unknown if same_form(label) in known]
+    return f"; do they stand for labels of the model: {', '.join(pairs[:5])}?" if pairs else ""
 
 
 def match_labels(labels: Sequence[str], classes: Sequence[Hashable]) -> list[Hashable]:

@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import check_page, check_texts, option_errors
+from textnn_cli.checks import check_page, check_texts, option_errors, reading_options
 from textnn_cli.common import (
+    Delimiter,
     Encoding,
+    EncodingErrors,
+    Header,
     InputFormat,
+    OnError,
     Quiet,
+    Quoting,
     TextColumn,
     Threads,
     TokenizerName,
@@ -27,6 +32,7 @@ from textnn_cli.common import (
     open_output,
     set_threads,
 )
+from textnn_cli.labels import tell_problems
 from textnn_cli.rows import choose
 
 if TYPE_CHECKING:
@@ -78,6 +84,11 @@ def explain(
     text_column: TextColumn = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
+    encoding_errors: EncodingErrors = "strict",
+    delimiter: Delimiter = None,
+    quoting: Quoting = None,
+    header: Header = None,
+    on_error: OnError = "stop",
 ) -> None:
     """Show what each word adds to a prediction.
 
@@ -105,9 +116,10 @@ def explain(
     if html is not None and html != "-":
         check_page(html, file)
     _check_method(method)
+    reading = reading_options(locals())
     set_threads(threads)
     most = (limit or None) if limit is not None or as_json else LIMIT
-    records = _read(text, file, text_column, input_format, encoding, most, limit is not None, quiet)
+    records = _read(text, file, reading, most, limit is not None, quiet)
     classifier = load_model(model, tokenizer, frozen=False)
     labels = _find_labels(classifier, label or [])
     with option_errors(method="--method"):
@@ -140,28 +152,27 @@ def _check_method(method: str) -> None:
 def _read(
     texts: list[str] | None,
     file: str | None,
-    text_column: str | None,
-    input_format: str | None,
-    encoding: str | None,
+    reading: dict[str, Any],
     limit: int | None,
     given: bool,
     quiet: bool,
 ) -> list[Record]:
     """Return the texts to explain, at least one, and say what of the file is not among them."""
-    from textnn.text import CorpusError, CorpusReport, Record, iter_records
+    from textnn.text import CorpusError, CorpusReport, Record, is_blank, iter_records
 
     if texts:
+        for text in filter(is_blank, texts):
+            raise ValueError(f"--text: expected a text in which something can be seen, got {text!r}")
         return [Record(number, text, None, [text]) for number, text in enumerate(texts, 1)]
     report = CorpusReport()
-    stream: Iterator[Record] = iter_records(
-        str(file), text_column, None, input_format, encoding, need_label=False, report=report
-    )
+    stream: Iterator[Record] = iter_records(str(file), need_label=False, report=report, **reading)
     records = list(itertools.islice(stream, limit))
     if not records:
         raise CorpusError(f"{file}: expected at least one text, found none")
     about = str(report)
     more = next(stream, None) is not None  # and the report is then one ahead
     note(about if more else str(report), quiet)
+    tell_problems(report)
     if more and not given:
         note(f"the first {len(records):,} texts; --limit N explains more, --limit 0 all", quiet)
     return records

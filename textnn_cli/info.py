@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from textnn_cli.common import command_errors, open_output
+from textnn_cli.common import command_errors, open_output, set_threads
 
 
 @command_errors
@@ -35,8 +35,12 @@ def _installation() -> list[tuple[str, object]]:
     import torch
 
     from textnn.backends import cpu_capability, cuda_architectures, cuda_built
+    from textnn.circumstances import cpu_quota
     from textnn.version import __version__
 
+    set_threads(None)
+    quota = cpu_quota()
+    limit = "no quota of CPU time" if quota is None else f"the quota is the time of {quota:g} CPUs"
     cuda = "not in this build"
     if cuda_built():
         devices = f"{torch.cuda.device_count()} devices" if torch.cuda.is_available() else "no device"
@@ -47,5 +51,5 @@ def _installation() -> list[tuple[str, object]]:
         ("Python", platform.python_version()),
         ("instruction set", cpu_capability()),
         ("CUDA", cuda),
-        ("threads", torch.get_num_threads()),
+        ("threads", f"{torch.get_num_threads()} ({limit})"),
     ]

@@ -2,6 +2,7 @@
 
 counts of a file's labels -> ``count_line`` -> standard error
                           -> ``remarks``: few texts of a label, several labels in a cell -> warnings
+report -> ``tell_problems``: bad rows and bytes -> warnings
 records of plain lines -> ``watch_lines``: labels among what is taken as the text -> a warning
 """
 
@@ -9,13 +10,14 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from textnn_cli.common import note, short
 
 if TYPE_CHECKING:
-    from textnn.text import Record
+    from textnn.text import CorpusReport, Record
 
 MOST = 20
 """Labels of a message at most."""
@@ -23,6 +25,7 @@ MOST = 20
 FEW, FAR_MORE = 5, 20
 """A label of fewer texts is warned of where another has so many times as many."""
 
+_PUNCTUATION = re.compile("[,;:!?，。；：！？、]|[.]$")
 _SEPARATORS = ";|,；、，"
 _LOOKED_AT = 100
 _FASTTEXT = "__label__"
@@ -44,7 +47,7 @@ def threshold_line(labels: Iterable[Any], thresholds: Iterable[float]) -> str:
     return "thresholds: " + _listed([f"{_name(str(label))} {value:.4f}" for label, value in values])
 
 
-def remarks(counts: Mapping[str, int], several: bool) -> Iterator[str]:
+def remarks(counts: Mapping[str, int], several: bool, fasttext: bool = False) -> Iterator[str]:
     """Yield what looks like a mistake among a file's labels.
 
     Parameters
@@ -53,17 +56,41 @@ def remarks(counts: Mapping[str, int], several: bool) -> Iterator[str]:
         How many texts each label has.
     several
         Whether a text may have several labels: then those of a cell were split already.
+    fasttext
+        Whether labels end where a word does.
     """
     found = None if several else _find_separator(counts)
     if found is not None:
         label, separator = found
         yield f'labels such as {short(label)!r} look like several; --label-separator "{separator}" splits them'
         return
+    if fasttext and (marked := next(filter(_PUNCTUATION.search, counts), None)):
+        yield f"labels such as {short(marked)!r} have punctuation in them; does it end them? --delimiter says by what"
+    alike = _same_forms(counts)
+    if alike:
+        listed = _listed([" and ".join(map(repr, map(short, forms))) for forms in alike])
+        yield f"labels that differ in their spelling only: {listed}; they count as different ones"
+    if len(counts) >= 20 and 2 * sum(counts.values()) <= 3 * len(counts):
+        yield f"{len(counts):,} labels for {sum(counts.values()):,} texts: is it the right column (--label-column)?"
+        return
     (most, largest), *_ = _by_count(counts)
     few = [(label, count) for label, count in _by_count(counts) if count < FEW and count * FAR_MORE <= largest]
     if few:
         listed = _listed([f"{short(label)!r} ({count})" for label, count in few])
         yield f"labels of fewer than {FEW} texts, where {short(most)!r} has {largest:,}: {listed}; are they mistyped?"
+
+
+def same_form(label: str) -> str:
+    """Return what is the same for labels that differ in spelling only: width, case, spaces, 1 and 1.0."""
+    form = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+    return re.sub(r"^([+-]?\d+)\.0+$", r"\1", form).removeprefix("+")
+
+
+def _same_forms(labels: Iterable[str]) -> list[list[str]]:
+    forms: dict[str, list[str]] = {}
+    for label in sorted(labels):
+        forms.setdefault(same_form(label), []).append(label)
+    return [alike for alike in forms.values() if len(alike) > 1]
 
 
 def _find_separator(counts: Mapping[str, int]) -> tuple[str, str] | None:
@@ -74,6 +101,16 @@ def _find_separator(counts: Mapping[str, int]) -> tuple[str, str] | None:
             if len(parts) > 1 and parts <= counts.keys():
                 return label, separator
     return None
+
+
+def tell_problems(report: CorpusReport) -> None:
+    """Warn of bad rows that were left out, and of bytes that were replaced."""
+    for message in report.problems:
+        note(f"warning: left out: {message}")
+    if report.bad_rows > len(report.problems):
+        note(f"warning: {report.source}: {report.bad_rows:,} bad rows were left out, of which these are the first")
+    if report.replaced:
+        note(f"warning: {report.source}: {report.replaced:,} bytes are no {report.layout.encoding}; read as U+FFFD")
 
 
 def watch_lines(records: Iterable[Record], source: str, labels: Collection[Any]) -> Iterator[Record]:

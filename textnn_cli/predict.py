@@ -10,22 +10,29 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import check_texts
+from textnn_cli.checks import check_texts, reading_options
 from textnn_cli.common import (
+    Delimiter,
     Encoding,
+    EncodingErrors,
+    Header,
     InputFormat,
     ModelDirectory,
+    OnError,
     Quiet,
+    Quoting,
     TextColumn,
     Threads,
     TokenizerName,
@@ -37,13 +44,13 @@ from textnn_cli.common import (
     set_threads,
     write_errors,
 )
-from textnn_cli.labels import watch_lines
+from textnn_cli.labels import tell_problems, watch_lines
 from textnn_cli.partial import open_partial
-from textnn_cli.rows import SEPARATOR, WRITERS, Row, Sink, choose
+from textnn_cli.rows import KINDS, SEPARATOR, Output, Row, Sink, choose
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
-    from textnn.text import Record
+    from textnn.text import CorpusReport, Record
 
 CHUNK = 4096
 """Texts in memory at a time. A broken-off run goes on between two chunks, as rounding depends on a text's batch."""
@@ -66,10 +73,21 @@ def predict(
         typer.Option(
             "--format",
             "-f",
-            metavar="csv|jsonl",
-            help="Of the output, jsonl: an object a line; else by its suffix, or csv.",
+            metavar="csv|tsv|jsonl",
+            help="Of the output, jsonl: an object a line; else by its ending, or csv.",
         ),
     ] = None,
+    keep_columns: Annotated[
+        bool, typer.Option("--keep-columns", help="Also write the other columns of FILE, behind the prediction.")
+    ] = False,
+    spreadsheet_safe: Annotated[
+        bool,
+        typer.Option("--spreadsheet-safe", help="Write ' before what a spreadsheet would run, such as =1+1."),
+    ] = False,
+    output_encoding: Annotated[
+        str,
+        typer.Option("--output-encoding", metavar="NAME", help="utf-8, or utf-8-sig, which Excel reads."),
+    ] = "utf-8",
     probabilities: Annotated[
         bool, typer.Option("--probabilities", "-p", help="Also write the probability of every class.")
     ] = False,
@@ -91,6 +109,11 @@ def predict(
     text_column: TextColumn = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
+    encoding_errors: EncodingErrors = "strict",
+    delimiter: Delimiter = None,
+    quoting: Quoting = None,
+    header: Header = None,
+    on_error: OnError = "stop",
 ) -> None:
     """Classify texts.
 
@@ -118,11 +141,17 @@ def predict(
     if dtype is not None and not frozen:
         raise typer.BadParameter("only frozen weights have a dtype: give --dtype or --no-frozen, not both")
     kind = _find_format(output_format, output)
+    _check_output(kind, output_encoding, spreadsheet_safe)
+    if text and keep_columns:
+        raise typer.BadParameter("it is of a FILE, got --text", param_hint="--keep-columns")
+    from textnn.files import is_replaceable
+
     check_texts(file)
+    reading = reading_options(locals())
     if file not in (None, "-") and output not in (None, "-") and same_file(str(file), str(output)):
         raise ValueError(f"--output: expected another file than the input, got {output} for both")
     from_file = file not in (None, "-") and Path(str(file)).is_file()
-    to_file = output not in (None, "-") and (Path(str(output)).is_file() or not Path(str(output)).exists())
+    to_file = output not in (None, "-") and is_replaceable(str(output))
     if resume and not (from_file and to_file):
         raise typer.BadParameter(
             f"expected regular files to read and to write, got {file or '--text'} and {output or 'standard output'}",
@@ -135,36 +164,37 @@ def predict(
     if text:
         records: Iterator[Record] = (Record(number, line, None, [line]) for number, line in enumerate(text, 1))
     else:
-        records = iter_records(
-            str(file), text_column, None, input_format, encoding, need_label=False, keep_empty=True, report=report
-        )
+        records = iter_records(str(file), need_label=False, keep_empty=True, report=report, **reading)
     classifier = load_model(model, tokenizer, dtype or frozen)
     # What is wrong with the file from its beginning on is an error before there is any output.
-    records = itertools.chain(list(itertools.islice(records, 1)), records)
+    first = list(itertools.islice(records, 1))
+    records = itertools.chain(first, records)
+    kept = _kept_names(first, report) if keep_columns else ()
     if not text:
-        column = [] if report.text_column is None else [f"text in column {report.text_column!r}"]
-        note(f"{report.source}: {', '.join([report.format, report.encoding, *column])}", quiet)
-    if report.format == "lines" and input_format is None:
+        note(f"{report.source}: {replace(report.layout, label=None).describe()}", quiet)
+    if report.layout.format == "lines" and input_format is None:
         records = watch_lines(records, report.source, classifier.classes_.tolist())
     options = {
         "--format": kind,
         "--probabilities": probabilities,
         "--frozen": frozen,
         "--dtype": dtype,
-        "--text-column": text_column,
-        "--input-format": input_format,
-        "--encoding": encoding,
+        "--spreadsheet-safe": spreadsheet_safe,
+        "--output-encoding": output_encoding,
+        "--keep-columns": keep_columns,
+        **{f"the {name} of FILE": value for name, value in reading.items()},
     }
+    written = Output(kind, probabilities, output_encoding == "utf-8-sig", spreadsheet_safe, kept)
     settings = {**_circumstances(model, classifier, str(file)), **options} if from_file and to_file else None
     shown = from_file and not quiet and not (output in (None, "-") and sys.stdout.isatty())
-    if kind == "csv" and classifier.multilabel_ and any(SEPARATOR in str(label) for label in classifier.classes_):
+    if kind != "jsonl" and classifier.multilabel_ and any(SEPARATOR in str(label) for label in classifier.classes_):
         note(f"warning: labels with {SEPARATOR!r} cannot be told from several labels in CSV; try --format jsonl")
     with _open_sink(output, settings, resume, quiet) as sink:
         sink.skip(records, str(file))
-        write = WRITERS[kind](sink.stream, classifier.classes_.tolist(), probabilities, not sink.texts)
+        write = written.writer(sink.stream, classifier.classes_.tolist(), not sink.texts)
         sink.flush()
         with _progress(sink.texts, shown) as show:
-            for row in _predict(classifier, records):
+            for row in _predict(classifier, records, report.layout.text if keep_columns else None):
                 write(row)
                 sink.count(row)
                 if sink.texts % CHUNK == 0:
@@ -174,12 +204,20 @@ def predict(
         note(f"{sink.empty:,} of {sink.texts:,} texts are empty and have no prediction", quiet)
     if report.blank_lines:
         note(f"{report.blank_lines:,} blank lines were left out", quiet)
+    tell_problems(report)
     if output not in (None, "-"):
         note(f"{output}: {sink.texts:,} texts", quiet)
 
 
-def _predict(classifier: SentimentClassifier, records: Iterable[Record]) -> Iterator[Row]:
-    """Yield a row for each record, in order, holding a few chunks of them at a time."""
+def _predict(
+    classifier: SentimentClassifier, records: Iterable[Record], text_column: str | int | None = None
+) -> Iterator[Row]:
+    """Yield a row for each record, in order, holding a few chunks of them at a time.
+
+    Where the column of the texts is named, rows have the other columns, too.
+    """
+    from textnn.text import is_blank
+
     read: deque[Record] = deque()
 
     def texts() -> Iterator[str]:
@@ -190,10 +228,25 @@ def _predict(classifier: SentimentClassifier, records: Iterable[Record]) -> Iter
     for table in classifier.stream_proba(texts()):
         for row, (prediction, probability) in zip(table.tolist(), choose(classifier, table), strict=True):
             record = read.popleft()
-            if record.text.strip():
-                yield Row(record.line, record.text, prediction, probability, row)
+            kept = {} if text_column is None else _other_columns(record, text_column)
+            if not is_blank(record.text):
+                yield Row(record.line, record.text, prediction, probability, row, kept)
             else:
-                yield Row(record.line, record.text, None, None, None)
+                yield Row(record.line, record.text, None, None, None, kept)
+
+
+def _other_columns(record: Record, text_column: str | int | None) -> dict[str, Any]:
+    cells = record.row
+    if isinstance(cells, list):
+        return {f"column {place}": cell for place, cell in enumerate(cells) if place != text_column}
+    return {name: cell for name, cell in cells.items() if name != text_column}
+
+
+def _kept_names(first: list[Record], report: CorpusReport) -> tuple[str, ...]:
+    """Return the names of the columns to keep; of JSON those of the first object."""
+    if report.layout.text is None:
+        raise ValueError(f"--keep-columns: expected a table or JSON, got the format {report.layout.format!r}")
+    return tuple(_other_columns(first[0], report.layout.text)) if first else ()
 
 
 def _circumstances(model: str, classifier: SentimentClassifier, file: str) -> dict[str, Any]:
@@ -249,15 +302,32 @@ def _progress(done: int, shown: bool) -> Iterator[Callable[[int], None]]:
         yield show
 
 
+_ENDINGS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_OTHERS = re.compile(
+    r"\.(gz|bz2|xz|zst|zip|7z|tar|xls[xmb]?|ods|parquet|feather|arrow|db|sqlite|html?|xml|md|pkl|ya?ml|docx?|pdf)"
+)
+
+
 def _find_format(name: str | None, output: str | None) -> str:
-    if name is None:
-        suffix = Path(output or "").suffix.lower()
-        if suffix == ".json":
-            raise ValueError(
-                f"--output: expected a name in .csv or .jsonl, or --format beside it, got {output}: "
-                "JSON is written as one object a line, which a reader of .json refuses"
-            )
-        name = "jsonl" if suffix in (".jsonl", ".ndjson") else "csv"
-    if name not in WRITERS:
-        raise typer.BadParameter(f"expected csv or jsonl, got {name!r}", param_hint="--format")
+    """Return the format to write: the one that is asked for, or that of the output's ending."""
+    ending = Path(output or "").suffix.lower()
+    expected = f"--output: expected a name in .csv, .tsv or .jsonl, got {output}"
+    if _OTHERS.fullmatch(ending):
+        raise ValueError(f"{expected}, a name of another format; write one of these, and convert or pack it then")
+    if name is None and ending == ".json":
+        raise ValueError(
+            f"{expected}, or --format beside it: JSON is written as one object a line, which a reader of .json refuses"
+        )
+    name = name or _ENDINGS.get(ending, "csv")
+    if name not in KINDS:
+        raise typer.BadParameter(f"expected one of {', '.join(KINDS)}, got {name!r}", param_hint="--format")
     return name
+
+
+def _check_output(kind: str, encoding: str, safe: bool) -> None:
+    """Refuse what only a table can be written with."""
+    if encoding not in ("utf-8", "utf-8-sig"):
+        raise typer.BadParameter(f"expected utf-8 or utf-8-sig, got {encoding!r}", param_hint="--output-encoding")
+    for option, given in (("--output-encoding utf-8-sig", encoding != "utf-8"), ("--spreadsheet-safe", safe)):
+        if given and kind == "jsonl":
+            raise ValueError(f"{option}: expected a table to write, csv or tsv, got the format jsonl")

@@ -1,15 +1,17 @@
 """Predictions as rows of a file.
 
-    probabilities [texts, classes] -> ``choose`` -> (prediction, its probability) a text -> Row -> CSV or JSON lines
+    probabilities [texts, classes] -> ``choose`` -> (prediction, its probability) a text -> Row -> a table or JSON lines
 
 A model of several labels a text predicts a list of them, joined with "|" in CSV; no single probability belongs to it.
+Python's csv does not quote a lone carriage return in every version, which then ends the row: cells are quoted here.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
     from textnn.text import Record
 
 SEPARATOR = "|"
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+_QUOTED = re.compile('[",\t\r\n]|^[ \ufeff]| $')
+# What a spreadsheet takes for a formula, with the wide forms that East Asian ones take too.
+_FORMULA = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
+# Breaks of lines to some readers, which JSON may have in strings as they are.
+_BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
 class Row(NamedTuple):
@@ -34,6 +43,8 @@ class Row(NamedTuple):
         Of the label; None where there is not one label.
     probabilities
         Of all classes; None for a text without a word in it.
+    kept
+        The other columns of the text's row, by name.
     """
 
     line: int
@@ -41,6 +52,7 @@ class Row(NamedTuple):
     prediction: Any
     probability: float | None
     probabilities: list[float] | None
+    kept: Mapping[str, Any] = {}  # never changed
 
     @property
     def empty(self) -> bool:
@@ -49,8 +61,36 @@ class Row(NamedTuple):
 
 
 Writer = Callable[[Row], object]
-MakeWriter = Callable[[IO[str], list[Any], bool, bool], Writer]
-"""(stream, classes, whether to write the probabilities of all, whether to write a header) -> what writes a row."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """How rows are written.
+
+    Attributes
+    ----------
+    kind
+        ``"csv"``, ``"tsv"`` or ``"jsonl"``.
+    probabilities
+        Whether to write the probability of each class.
+    mark
+        Whether a byte order mark comes first, by which Excel knows UTF-8.
+    safe
+        Whether an apostrophe comes before what a spreadsheet would take for a formula.
+    kept
+        The names of the other columns that are written, too.
+    """
+
+    kind: str
+    probabilities: bool = False
+    mark: bool = False
+    safe: bool = False
+    kept: tuple[str, ...] = ()
+
+    def writer(self, stream: IO[str], classes: list[Any], header: bool = True) -> Writer:
+        """Return what writes a row; ``header`` is whether the columns' names are to be written first."""
+        make = _jsonl_writer if self.kind == "jsonl" else _table_writer
+        return make(self, stream, classes, header)
 
 
 def choose(classifier: SentimentClassifier, table: np.ndarray[Any, Any]) -> Iterator[tuple[Any, float | None]]:
@@ -68,27 +108,45 @@ def choose(classifier: SentimentClassifier, table: np.ndarray[Any, Any]) -> Iter
         yield classes[best], row[best]
 
 
-def csv_writer(stream: IO[str], classes: list[Any], probabilities: bool, header: bool) -> Writer:
-    """Write rows as CSV, probabilities with six decimals."""
-    writer = csv.writer(stream, lineterminator="\n")
+def _table_writer(output: Output, stream: IO[str], classes: list[Any], header: bool) -> Writer:
+    """Write rows as CSV or TSV, probabilities with six decimals."""
+    delimiter = DELIMITERS[output.kind]
+
+    def cell(value: Any) -> str:
+        text = "" if value is None else str(value).replace("\0", "\ufffd")  # NUL ends a cell for many readers
+        if output.safe and isinstance(value, str) and text.startswith(_FORMULA):
+            text = f"'{text}"
+        return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+
+    def write_cells(cells: list[Any]) -> None:
+        stream.write(delimiter.join(map(cell, cells)) + "\n")
+
     if header:
-        more = [f"probability of {label}" for label in classes] if probabilities else []
-        writer.writerow(["line", "text", "prediction", "probability", *more])
+        stream.write("\ufeff" if output.mark else "")
+        names = ["line", "text", "prediction", "probability"]
+        names += [f"probability of {label}" for label in classes] if output.probabilities else []
+        write_cells([*names, *(f"{name} of the input" if name in names else name for name in output.kept)])
 
     def write(row: Row) -> None:
         prediction: Any = row.prediction
         if isinstance(prediction, list):
             prediction = SEPARATOR.join(map(str, prediction))
         values: list[float | None] = [row.probability]
-        if probabilities:
+        if output.probabilities:
             values += row.probabilities or [None] * len(classes)
-        numbers = ("" if value is None else f"{value:.6f}" for value in values)
-        writer.writerow([row.line, row.text, prediction, *numbers])
+        numbers = [None if value is None else f"{value:.6f}" for value in values]
+        if len(row.kept) > len(output.kept):
+            name = next(name for name in row.kept if name not in output.kept)
+            others = f"the first row of the input does not have {name[:40]!r}, which line {row.line} has"
+            raise ValueError(f"--keep-columns: {others}; write --format jsonl, whose rows may differ")
+        kept = [row.kept.get(name) for name in output.kept]
+        shown = [each if isinstance(each, str | None) else json.dumps(each, ensure_ascii=False) for each in kept]
+        write_cells([row.line, row.text, prediction, *numbers, *shown])
 
     return write
 
 
-def jsonl_writer(stream: IO[str], classes: list[Any], probabilities: bool, header: bool) -> Writer:
+def _jsonl_writer(output: Output, stream: IO[str], classes: list[Any], header: bool) -> Writer:
     """Write rows as one JSON object a line, probabilities in full; there is no header."""
     from textnn.evaluation.metrics import plain_label
 
@@ -96,15 +154,17 @@ def jsonl_writer(stream: IO[str], classes: list[Any], probabilities: bool, heade
         found = row.prediction
         prediction = [plain_label(label) for label in found] if isinstance(found, list) else plain_label(found)
         values = {"line": row.line, "text": row.text, "prediction": prediction, "probability": row.probability}
-        if probabilities:
+        if output.probabilities:
             all_of_them = row.probabilities
             values["probabilities"] = all_of_them and dict(zip(map(str, classes), all_of_them, strict=True))
-        stream.write(json.dumps(values, ensure_ascii=False) + "\n")
+        if output.kept:
+            values["columns"] = row.kept
+        stream.write(json.dumps(values, ensure_ascii=False).translate(_BREAKS) + "\n")
 
     return write
 
 
-WRITERS: dict[str, MakeWriter] = {"csv": csv_writer, "jsonl": jsonl_writer}
+KINDS = (*DELIMITERS, "jsonl")
 
 
 class Sink:

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import option_errors
+from textnn_cli.checks import option_errors, reading_options
 from textnn_cli.common import (
     INTERRUPTED,
+    Delimiter,
     Encoding,
+    EncodingErrors,
+    Header,
     InputFormat,
     LabelColumn,
     LabelSeparator,
+    OnError,
     Quiet,
+    Quoting,
     RunError,
     TextColumn,
     Threads,
@@ -79,6 +84,11 @@ def train(
     label_separator: LabelSeparator = None,
     input_format: InputFormat = None,
     encoding: Encoding = None,
+    encoding_errors: EncodingErrors = "strict",
+    delimiter: Delimiter = None,
+    quoting: Quoting = None,
+    header: Header = None,
+    on_error: OnError = "stop",
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Read the first N texts only.")
     ] = None,
@@ -211,7 +221,7 @@ def train(
       cat reviews.csv | textnn train - -o model/ --quiet
       torchrun --nproc-per-node=2 -m textnn train reviews.csv -o model/ --distributed
     """
-    from textnn.bundle import check_target
+    from textnn.bundle import check_target, checkpoint_directory
     from textnn.bundle.files import CONFIG
     from textnn.classifier import SentimentClassifier
     from textnn.data.inputs import check_device
@@ -221,8 +231,7 @@ def train(
     from textnn.training.checkpoint import Checkpoint
 
     parameters = {name: value for name, value in locals().items() if name in OPTIONS}
-    columns = {"text": text_column, "label": label_column, "format": input_format, "encoding": encoding}
-    columns["label_separator"] = label_separator
+    columns = reading_options(locals())
     with session(distributed) as group:
         quiet = quiet or group.rank > 0
         with group.together():
@@ -245,7 +254,7 @@ def train(
                     check_device(device)
             # Before the work, not after it: can the model be saved there?
             target = check_target(directory) if group.rank == 0 else directory
-            checkpoint = Checkpoint(target.with_name(f".{target.name}.checkpoint"), resume, checkpoint_seconds)
+            checkpoint = Checkpoint(checkpoint_directory(target), resume, checkpoint_seconds)
             set_threads(threads)
         if group.first(resume and not checkpoint.exists() and (target / CONFIG).exists()):
             note(f"{directory} is complete, there is nothing to go on with; without --resume it is trained anew", quiet)

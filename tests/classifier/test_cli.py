@@ -154,7 +154,7 @@ def test_the_same_seed_trains_the_same_model(tmp_path: Path) -> None:
         (
             b"label,review\na,x\nb,\xff\xff\n",
             [],
-            "reviews.csv, line 3: expected UTF-8 or GB18030 text, got the byte 0xff",
+            "reviews.csv, line 3: expected utf-8 text, got the byte 0xff",
         ),
         (b"label,review\na,x\nb,y\n", ["--text-column", "body"], "line 1: expected a column 'body' for the text"),
         (b"label,review\na,x\nb,y,z\n", [], "reviews.csv, line 3: expected 2 fields as in the first row, got 3"),

@@ -55,7 +55,7 @@ def test_cells_and_lists_train_the_model_that_python_trains(tmp_path: Path) -> N
     assert classes == ["bad", "good", "long"]
     none, mean = sum(not found for found in labels), sum(map(len, labels)) / 120
     assert f"labels: 3, {mean:.2f} a text; texts without one: {none}" in cells.stderr
-    assert "a.csv: 120 texts (csv, utf-8, text in column 'text', labels in column 'labels')" in cells.stderr
+    assert "a.csv: 120 texts (csv, utf-8, header row, text in column 'text', labels in column 'labels')" in cells.stderr
     assert "all labels right" in cells.stdout
     assert "macro average" in cells.stdout
     assert "warning" not in cells.stderr

@@ -20,7 +20,7 @@ from textnn import prediction
 from textnn.classifier import SentimentClassifier
 from textnn.text import Record
 from textnn_cli.predict import CHUNK, _predict, _progress
-from textnn_cli.rows import WRITERS, choose
+from textnn_cli.rows import KINDS, Output, choose
 
 
 def read_csv(text: str) -> list[dict[str, str]]:
@@ -248,9 +248,9 @@ def test_several_labels_a_text() -> None:
     classifier.stream_proba = lambda texts: iter([table[: len(list(texts))]])
     rows = list(_predict(classifier, [Record(n, text, None, []) for n, text in enumerate(["好", "差", " "], 1)]))
     written = {}
-    for kind, make in WRITERS.items():
+    for kind in KINDS:
         stream = io.StringIO()
-        write = make(stream, classes.tolist(), True, True)
+        write = Output(kind, probabilities=True).writer(stream, classes.tolist())
         for row in rows:
             write(row)
         written[kind] = stream.getvalue().splitlines()

@@ -76,7 +76,7 @@ def test_killed_at_any_moment_predict_goes_on_to_the_same_bytes(model: Path, tmp
     assert 0 < resumed_at[1] < resumed_at[2] < resumed_at[3] < 24 * CHUNK, resumed_at
     process = start("predict", model, data, "-o", out, "--probabilities", "--resume")
     _, errors = process.communicate(timeout=PATIENCE)
-    read = f"{data}: csv, utf-8, text in column 'review'\n"
+    read = f"{data}: csv, utf-8, header row, text in column 'review'\n"
     assert (process.returncode, errors) == (0, f"{read}{out}: {24 * CHUNK + 5:,} texts\n")
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"model", "new.csv", "out.csv", "whole.csv"}

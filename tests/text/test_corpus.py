@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textnn.text import CorpusReport, Record, iter_records, read_corpus
-from textnn.text.formats import MAX_FIELD
+from textnn.text.sources import MAX_FIELD
 
 # ---- what is read ----------------------------------------------------------------------------------------------------
 
@@ -40,7 +40,7 @@ from textnn.text.formats import MAX_FIELD
 def test_format_and_columns_are_found(write, name, content, columns):
     corpus = read_corpus(write(content, name))
     assert (corpus.texts, corpus.labels) == (["好", "差"], ["1", "0"])
-    assert (corpus.report.text_column, corpus.report.label_column) == columns
+    assert (corpus.report.layout.text, corpus.report.layout.label) == columns
     assert len(corpus) == 2
     assert corpus.label_counts() == {"1": 1, "0": 1}
 
@@ -92,7 +92,7 @@ def test_what_is_left_out_is_counted(write):
     report = corpus.report
     assert (report.rows, report.kept) == (6, 2)
     assert report.skipped == {"blank lines": 2, "empty texts": 3, "missing labels": 1}
-    assert "2 texts (csv, utf-8, text in column 'text', label in column 'label')" in str(report)
+    assert "2 texts (csv, utf-8, header row, text in column 'text', label in column 'label')" in str(report)
     assert "left out: blank lines: 2, empty texts: 3, missing labels: 1" in str(report)
 
 
@@ -129,7 +129,7 @@ def test_plain_lines(write):
     path = write("好，真好\n\n差\n", "a.txt")
     report = CorpusReport()
     assert [record[:3] for record in iter_records(path, report=report)] == [(1, "好，真好", None), (3, "差", None)]
-    assert (report.format, report.empty_texts) == ("lines", 1)
+    assert (report.layout.format, report.empty_texts) == ("lines", 1)
     assert [record.text for record in iter_records(path, keep_empty=True)] == ["好，真好", "", "差"]
 
 

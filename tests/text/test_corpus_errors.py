@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textnn.text import CorpusError, iter_records, read_corpus
-from textnn.text.formats import MAX_FIELD
+from textnn.text.sources import MAX_FIELD
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ from textnn.text.formats import MAX_FIELD
             r"line 1: expected a column number 2 for the label, got 2 col",
         ),
         ("a.csv", "a,b\nx,1\n", {"text": "a", "label": 0}, r"expected different columns for text and label, got 'a'"),
-        ("a.csv", "text,label,text\nx,1,y\n", {}, r"line 1: expected columns with different names, got 'text' more th"),
+        ("a.csv", "text,label,text\nx,1,y\n", {}, r"line 1: expected one column 'text' for the text, got several"),
         ("a.csv", "label,text\n\n1,a\n1,a,b\n", {}, r"a.csv, line 4: expected 2 fields as in the first row, got 3"),
         ("a.csv", "label,text\n1\n", {}, r"a.csv, line 2: expected 2 fields as in the first row, got 1"),
         (
@@ -46,16 +46,16 @@ from textnn.text.formats import MAX_FIELD
             r"a.csv, line 3: expected a closing quote .* got the end of the fil",
         ),
         ("a.csv", 'label,text\n1,"a" b\n', {}, r"a.csv, line 2: expected a comma or the end of the line after a clos"),
-        ("a.tsv", 'label\ttext\n1\t"a" b\n', {}, r"a.tsv, line 2: expected a tab .* format 'lecture'"),
+        ("a.tsv", 'label\ttext\n1\t"a" b\n', {"quoting": True}, r"a.tsv, line 2: expected a tab .* --no-quoting"),
         ("a.txt", "a\t1\nb\t1\t2\n", {}, r"a.txt, line 2: expected text<TAB>label, got 2 tabs"),
         ("a.txt", "a\t1\nb\n", {}, r"a.txt, line 2: expected text<TAB>label, got 0 tabs"),
         (
             "a.txt",
             "\na\n",
             {},
-            r"a.txt, line 2: expected text<TAB>label, a table .* JSONL or __label__..., got none of these",
+            r"a.txt, line 2: expected text<TAB>label, a table .* JSON or __label__..., got none of these",
         ),
-        ("a.txt", "a\t1\n", {"format": "lecture", "text": 1}, r"expected column 0 for the text in the lecture format"),
+        ("a.txt", "a\t1\n", {"format": "lecture", "text": 1}, r"cannot tell which column holds the label"),
         ("a.jsonl", '{"text": "a", "label": 1}\n[1]\n', {}, r"a.jsonl, line 2: expected a JSON object .* got a list"),
         ("a.jsonl", '{"text": "a", "label": 1}\n"a"\n', {}, r"a.jsonl, line 2: expected a JSON object .* got a string"),
         (
@@ -113,7 +113,11 @@ def test_missing_file_and_directory(tmp_path):
     [
         ({"text": -1}, ValueError, "text: expected a column number from 0, got -1"),
         ({"label": True}, TypeError, "label: expected a column's name or number, got bool"),
-        ({"format": "xml"}, ValueError, "format: expected one of csv, tsv, jsonl, lecture, fasttext, lines, got 'xml'"),
+        (
+            {"format": "xml"},
+            ValueError,
+            "format: expected one of csv, tsv, jsonl, json, lecture, fasttext, lines, got 'xml'",
+        ),
         ({"format": "lines", "need_label": True}, ValueError, "format: 'lines' has no labels"),
     ],
 )

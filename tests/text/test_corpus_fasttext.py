@@ -113,4 +113,4 @@ def test_it_round_trips(rows: list[tuple[list[str], list[str]]]) -> None:
     report = CorpusReport()
     records = iter_records(io.BytesIO("\n".join(lines).encode()), encoding="utf-8", need_label=True, report=report)
     assert [(record.label, record.text) for record in records] == [(labels, " ".join(words)) for labels, words in rows]
-    assert (report.format, report.several) == ("fasttext", True)
+    assert (report.layout.format, report.several) == ("fasttext", True)

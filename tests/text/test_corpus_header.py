@@ -43,8 +43,8 @@ def test_a_first_row_whose_label_no_other_row_has_is_warned_of(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         named = read_corpus(path, text="col1", label="col2")
-    assert (len(named), named.report.header) == (len(ROWS), True)
-    assert "header" not in str(named.report)
+    assert (len(named), named.report.layout.header) == (len(ROWS), True)
+    assert "utf-8, header row" in str(named.report)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_columns_may_be_separated_by_semicolons(write: Any, name: str, content: 
 )
 def test_commas_go_before_semicolons(write: Any, content: str, options: dict[str, Any], text: str) -> None:
     corpus = read_corpus(write(content), **options)
-    assert (corpus.texts, corpus.report.delimiter) == ([text], ",")
+    assert (corpus.texts, corpus.report.layout.delimiter) == ([text], ",")
 
 
 def test_texts_with_semicolons_of_which_only_the_first_column_is_asked_for_stay_whole(write: Any) -> None:
@@ -126,9 +126,9 @@ def test_texts_with_semicolons_of_which_only_the_first_column_is_asked_for_stay_
             r"the text; give its name or its number from 0 \(argument text, option --text-column\): 'a'",
         ),
         ("text,b\n", {}, r"the label; give its name .* \(argument label, option --label-column\): 'text', 'b'$"),
-        ("a;b\n1;x\n", {}, r"which column holds the text; .*: 'a;b'; the file seems to be separated by semicolons$"),
-        ("a\tb\n1\tx\n", {}, r"the text; .*; the file seems to be separated by tabs, which is the format 'tsv'$"),
-        ("a;b\n1;x\n", {"text": "c"}, "a column 'c' .*'a;b'; the file seems to be separated by semicolons$"),
+        ("a;b\n1;x\n", {}, r"which column holds the text; .*: 'a', 'b'$"),
+        ("a\tb\n1\tx\n", {}, r"which column holds the text; .*: 'a', 'b'$"),
+        ("a;b\n1;x\n", {"text": "c"}, "a column 'c' for the text, got the columns 'a', 'b'$"),
         ('text;label\n"x" y;1\n', {}, "line 2: expected a semicolon or the end of the line after a closing quote"),
     ],
 )

@@ -9,7 +9,8 @@
     stop_words.txt       of the tokenizer; may be empty
     README.md            a card for people; nothing reads it
 
-    save: files -> hidden directory beside the target -> flushed to the disk -> exchanged with the target
+    save: files -> hidden directory beside the target -> flushed to the disk -> exchanged with the target; or within
+          the target, where it is a mount point, and then file by file
     load: config.json and its own sum -> each file once, with size and sum -> shapes -> weights
 
 There is no pickle and no code in it. Nothing is allocated by the word of a file: shapes follow from the options, which
@@ -25,11 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 
 from textnn.bundle.card import write_card
 from textnn.bundle.config import (
-    FORMAT,
-    FORMAT_VERSION,
     NOT_STORED,
     file_sums,
     get,
@@ -59,7 +59,7 @@ from textnn.bundle.tokenizer import Request, check_request, load_tokenizer
 from textnn.data.labels import labels_from_json, labels_to_json
 from textnn.evaluation.calibration import Calibration
 from textnn.evaluation.judging import Report, report_from_counts
-from textnn.files import foreign_names, replacing, sync_directory, sync_file
+from textnn.files import INTERIM, foreign_names, must_stay, replacing, sync_directory, sync_file
 from textnn.fitted import is_multilabel, restore_prediction
 from textnn.models import build_model, resolve_options
 from textnn.reading import escape_controls, parse_json
@@ -67,8 +67,6 @@ from textnn.text import CallableTokenizer, Tokenizer, Vocabulary, parse_words, s
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
-
-__all__ = ["FORMAT", "FORMAT_VERSION", "check_target", "load", "read_card", "read_config", "save"]
 
 _ATTEMPTS = 3  # at reading a model that is replaced meanwhile
 
@@ -83,7 +81,8 @@ def save(classifier: SentimentClassifier, path: str | os.PathLike[str], report: 
     path
         The directory; its parents are made. An existing model is replaced in one step: whoever reads the directory
         finds the old model or the new one, also after a crash. Files of others that come into it meanwhile are kept
-        beside it, with a warning.
+        beside it, with a warning. In a mount point, such as a container's volume, each file is replaced for itself,
+        after all of the new model are whole; a reader refuses a mixture of both.
     report
         An evaluation to show in the model card.
 
@@ -97,8 +96,8 @@ def save(classifier: SentimentClassifier, path: str | os.PathLike[str], report: 
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, FILES) as directory:
             _write(classifier, directory, report)
-    except OSError as error:
-        raise BundleError(f"{target}: cannot be written: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        raise BundleError(f"{target}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
 
 def load(
@@ -237,7 +236,10 @@ def check_target(path: str | os.PathLike[str]) -> Path:
             if not parent.is_dir() or not os.access(parent, os.W_OK):
                 raise BundleError(f"{target}: expected a place where a directory can be made, but {parent} is none")
             return target
-        names, foreign = {entry.name for entry in target.iterdir()}, foreign_names(target, FILES)
+        foreign = foreign_names(target, FILES)
+        names = {*foreign, *(entry.name for entry in target.iterdir() if entry.name in FILES)}
+        if must_stay(target) and not os.access(target, os.W_OK):
+            raise BundleError(f"{target}: expected a directory that can be written to")
     except OSError as error:
         raise BundleError(f"{target}: cannot be read: {error.strerror or error}") from error
     if names and CONFIG not in names:
@@ -252,6 +254,11 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     return target
 
 
+def checkpoint_directory(target: Path) -> Path:
+    """Return where the state of a training is kept: beside the model's directory, or in it if that is a mount point."""
+    return target / INTERIM[2] if must_stay(target) else target.with_name(f".{target.name}.checkpoint")
+
+
 def _write(classifier: SentimentClassifier, directory: Path, report: Report | None) -> None:
     from safetensors.torch import save_file
 
@@ -261,6 +268,9 @@ def _write(classifier: SentimentClassifier, directory: Path, report: Report | No
     except ValueError as error:
         raise BundleError(f"{LABELS}: {error}") from error
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.model_.state_dict().items()}
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise BundleError(f"{name}: expected finite weights, got infinite ones or NaN; no model was written")
     save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
     (directory / LABELS).write_bytes(to_json(labels))
     shutil.copymode(directory / LABELS, directory / WEIGHTS)  # safetensors leaves it to its owner alone

@@ -63,11 +63,13 @@ class Directory:
 
     def __init__(self, path: str | os.PathLike[str], descriptor: int) -> None:
         self.path, self._descriptor = Path(path), descriptor
+        self._changed = os.fstat(descriptor).st_mtime_ns
 
     def is_replaced(self) -> bool:
-        """Return whether another directory stands at the path now."""
+        """Return whether another directory stands at the path now, or other files in it."""
         try:
-            return not os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+            now = self.path.stat()
+            return not os.path.samestat(now, os.fstat(self._descriptor)) or now.st_mtime_ns != self._changed
         except OSError:
             return True
 
@@ -82,7 +84,8 @@ class Directory:
         file = self.path / name
         with reading(file):
             try:
-                stream = open_regular(name, self._descriptor)
+                # Caches of models and mounted configurations hold links.
+                stream = open_regular(name, self._descriptor, follow=True)
             except FileNotFoundError:
                 if name == CONFIG:
                     raise ValueError("the file is missing, so this is not the directory of a textnn model") from None

@@ -8,15 +8,45 @@ and a missing value in a column of texts is a float.
 
 from __future__ import annotations
 
+import functools
 import secrets
-from collections.abc import Iterable, Iterator
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 
 from textnn.data.labels import Classes, check_labels
 from textnn.data.targets import Targets, as_array, read_targets
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def renamed(**names: str) -> Callable[[Method], Method]:
+    """Let a method take arguments by their old names, too, for one release and with a warning.
+
+    Parameters
+    ----------
+    names
+        The new name of each old one.
+    """
+
+    def decorate(method: Method) -> Method:
+        @functools.wraps(method)
+        def call(*arguments: Any, **options: Any) -> Any:
+            for old, new in names.items():
+                if old in options:
+                    if new in options:
+                        raise TypeError(f"{method.__name__}: expected one of {new} and {old}, its old name, got both")
+                    message = f"{method.__name__}: {old} is called {new} now; the old name goes with the next release"
+                    warnings.warn(message, FutureWarning, stacklevel=2)
+                    options[new] = options.pop(old)
+            return method(*arguments, **options)
+
+        return cast(Method, call)
+
+    return decorate
 
 
 def check_texts(texts: Any, argument: str = "texts") -> list[str]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from textnn.data.inputs import check_validation
 from textnn.data.splitting import Part, Shares, split, text_keys
 from textnn.data.targets import Targets, check_kind, no_codes
 from textnn.distributed import Group
+from textnn.text import is_blank
+
+if TYPE_CHECKING:
+    from textnn.training.progress import Reporter
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -150,3 +154,54 @@ def warn_of_duplicates(corpus: LabelledTexts, training: Part, held_out: Part, gr
         audit = replace(find_duplicates(*found), training=len(training), held_out=len(held_out))
         for message in audit.messages():
             warnings.warn(message, UserWarning, stacklevel=4)
+
+
+def tell_of_texts(
+    texts: list[str],
+    streams: Sequence[Sequence[Sequence[str]]],
+    limits: Sequence[int | None],
+    reporter: Reporter,
+    group: Group,
+) -> None:
+    """Say how many texts are longer than the network reads, and warn of those in which nothing can be seen.
+
+    Parameters
+    ----------
+    texts
+        Of this process.
+    streams, limits
+        Their tokens in each form, and how many of them count.
+    """
+    long = [
+        sum(limit is not None and len(tokens) > limit for tokens in stream)
+        for stream, limit in zip(streams, limits, strict=True)
+    ]
+    found = group.gather(np.array([len(texts), sum(map(is_blank, texts)), *long]))
+    total, blank, *long = np.sum(found, axis=0).tolist()
+    for name, count, limit in zip(("max_length", "max_characters"), long, limits, strict=False):
+        if count:
+            what = f"{limit:,} {'tokens' if name == 'max_length' else 'characters'}"
+            share = f"{count:,} of {total:,} texts ({count / total:.1%})"
+            reporter.note(f"{share} have more than {what} and are cut ({name})")
+    if blank and group.rank == 0:
+        warnings.warn(f"texts: {blank:,} of {total:,} have nothing that can be seen", UserWarning, stacklevel=4)
+
+
+def check_vocabularies(vocabularies: Sequence[Sized], streams: Sequence[Sequence[Sequence[str]]], group: Group) -> None:
+    """Refuse texts of which a network would see nothing at all.
+
+    Parameters
+    ----------
+    vocabularies, streams
+        Of the training texts in each form, and the tokens of this process.
+
+    Raises
+    ------
+    ValueError
+        If there is no word in any vocabulary.
+    """
+    tokens = sum(group.gather(sum(map(len, itertools.chain.from_iterable(streams)))))
+    if all(len(vocabulary) <= 2 for vocabulary in vocabularies):
+        if not tokens:
+            raise group.fail(ValueError("texts: expected at least one token, got none from any text"))
+        raise group.fail(ValueError("min_count: expected words that occur so often, but none does; take a smaller one"))

@@ -41,12 +41,12 @@ def check_labels(labels: Iterable[Hashable], texts: int | None = None, argument:
     shape = getattr(labels, "shape", None)
     if shape is not None and len(shape) != 1:
         raise ValueError(f"{argument}: expected a vector with one label a text, got the shape {tuple(shape)}")
-    values = [label.item() if isinstance(label, np.generic) else label for label in labels]
+    values = [_plain(label) for label in labels]
     if texts is not None and len(values) != texts:
         raise ValueError(f"{argument}: expected one for each of {texts:,} texts, got {len(values):,}")
     for position, value in enumerate(values):
-        if value is None or value != value:
-            raise ValueError(f"{argument}[{position}]: expected a label, got {value!r}")
+        if _is_missing(value):
+            raise ValueError(f"{argument}[{position}]: expected a label, got a missing value, {value!r}")
         try:
             hash(value)
         except TypeError:
@@ -55,6 +55,22 @@ def check_labels(labels: Iterable[Hashable], texts: int | None = None, argument:
                 f"{argument}[{position}]: expected one hashable label a text (a string, a number, ...), got {kind}"
             ) from None
     return values
+
+
+def _plain(label: Any) -> Any:
+    """Return a label by its value: numbers of numpy, and arrays and tensors without dimensions, are plain ones."""
+    number = hasattr(label, "item") and label is not np.ma.masked and getattr(label, "shape", None) == ()
+    return label.item() if number else label
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a label is None, NaN, NaT, pandas' NA or a masked value."""
+    if value is None or value is np.ma.masked:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # NA compares to NA
+        return type(value).__name__ == "NAType"
 
 
 def find_classes(labels: Sequence[Hashable], fewest: int = 2) -> Classes:

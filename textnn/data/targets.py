@@ -16,6 +16,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import torch
 
 from textnn.data.labels import Classes, check_labels, encode_labels, find_classes
 
@@ -148,7 +149,9 @@ Offer = tuple[str, int, int, list[Hashable]]
 
 
 def as_array(values: Any) -> Any:
-    """Return values that are no collection but can be made an array, as numpy would have it, as that array."""
+    """Return tensors, and values that are no collection but can be made an array, as that array; all else as it is."""
+    if isinstance(values, torch.Tensor):
+        return values.detach().cpu().numpy()
     return np.asarray(values) if hasattr(values, "__array__") and not isinstance(values, Iterable) else values
 
 
@@ -241,7 +244,7 @@ def decode(indicators: Array, classes: Classes) -> list[list[Any]]:
 
 
 def _is_collection(value: Any) -> bool:
-    return isinstance(value, list | set) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    return isinstance(value, list | set) or (isinstance(value, np.ndarray | torch.Tensor) and value.ndim == 1)
 
 
 def _label_list(value: Any, argument: str) -> tuple[Hashable, ...]:

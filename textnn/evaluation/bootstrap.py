@@ -55,7 +55,7 @@ def wilson_interval(right: int, texts: int) -> Interval:
     return Interval(float(interval.low), float(interval.high))
 
 
-def macro_f1_interval(confusion: Array) -> Interval | None:
+def macro_f1_interval(confusion: Any) -> Interval | None:
     """Return the interval of the mean F1 over the classes that occur in a drawing, as true or as predicted ones.
 
     None where all answers are right, or all wrong.
@@ -63,21 +63,21 @@ def macro_f1_interval(confusion: Array) -> Interval | None:
     Parameters
     ----------
     confusion
-        Texts by true and predicted class, [classes, classes].
+        Texts by true and predicted class, [classes, classes], dense or sparse.
     """
     from scipy.sparse import csr_array
 
-    true, predicted = np.nonzero(confusion)
+    true, predicted = confusion.nonzero()
     right = true == predicted
     if right.all() or not right.any():
         return None
-    cells, classes = np.arange(len(true)), len(confusion)
+    cells, classes = np.arange(len(true)), confusion.shape[0]
     # [C, classes]: 2 for a cell on the diagonal's class, so that F1 = 2 hits / (true + predicted).
     places = np.tile(cells, 2), np.concatenate([true, predicted])
     either = csr_array((np.ones(2 * len(cells)), places), (len(cells), classes))
     hits = csr_array((np.tile(right, 2).astype(float), places), (len(cells), classes))
     values = []
-    for counts in _drawings(confusion[true, predicted]):
+    for counts in _drawings(np.asarray(confusion[true, predicted]).ravel()):
         occurring = counts @ either
         f1 = np.divide(counts @ hits, occurring, out=np.zeros(occurring.shape), where=occurring > 0)
         values.append(f1.sum(axis=1) / (occurring > 0).sum(axis=1))

@@ -18,7 +18,7 @@ from textnn.data.targets import LABEL, decode
 from textnn.distributed import Group
 from textnn.evaluation.calibration import Calibration, best_thresholds, fit_temperature
 from textnn.evaluation.multilabel import MultilabelReport
-from textnn.evaluation.report import EvaluationReport
+from textnn.evaluation.report import EvaluationReport, dense_rows
 from textnn.models import TextModel
 from textnn.text import RaggedDataset
 from textnn.training.loop import predict_logits
@@ -132,7 +132,7 @@ def report_counts(report: Report | None) -> dict[str, Any]:
     """Return what a report's figures follow from, for JSON."""
     if isinstance(report, MultilabelReport):
         return {"validation_counts": report.to_counts()}
-    return {"validation_confusion": None if report is None else report.confusion.tolist()}
+    return {"validation_confusion": None if report is None else dense_rows(report.confusion)}
 
 
 def report_from_counts(classes: Sequence[Any], stored: Mapping[str, Any]) -> Report | None:

@@ -215,7 +215,8 @@ def _merged(report: EvaluationReport) -> tuple[np.ndarray[Any, Any], list[str]]:
     group = np.full(len(labels), len(kept))
     group[kept] = range(len(kept))
     merged = np.zeros((_MATRIX_CLASSES, _MATRIX_CLASSES), dtype=counts.dtype)
-    np.add.at(merged, (group[:, None], group[None, :]), counts)
+    true, predicted = counts.nonzero()
+    np.add.at(merged, (group[true], group[predicted]), counts[true, predicted])
     return merged, [labels[number] for number in kept] + [f"{len(labels) - len(kept)} others"]
 
 

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from textnn.evaluation.bootstrap import Interval, accuracy_interval, macro_f1_interval
 from textnn.evaluation.metrics import (
@@ -36,6 +37,9 @@ from textnn.evaluation.tables import shorten, table
 # A matrix of more columns does not fit a terminal; `to_dict` has it.
 _MATRIX_CLASSES = 12
 
+DENSE_CLASSES = 2000
+"""A confusion matrix of more classes is sparse: of 100,000 it would else take 80 GB."""
+
 
 @dataclass(frozen=True, eq=False)
 class EvaluationReport(ScoredReport):
@@ -46,7 +50,8 @@ class EvaluationReport(ScoredReport):
     classes
         The classes in the order of the matrix: those of the classifier, then labels that it does not know.
     confusion
-        Texts by true class (row) and predicted class (column), int64 [classes, classes].
+        Texts by true class (row) and predicted class (column), int64 [classes, classes]; of more than 2,000 classes a
+        sparse matrix of scipy's, ``csr_array``.
     per_class
         The figures of each class.
     worst_errors
@@ -57,7 +62,7 @@ class EvaluationReport(ScoredReport):
     """
 
     classes: list[Hashable]
-    confusion: np.ndarray[Any, np.dtype[np.int64]]
+    confusion: Any
     per_class: list[ClassMetrics]
     worst_errors: list[WrongPrediction]
     scores: Scores | None = field(default=None, repr=False)
@@ -70,12 +75,12 @@ class EvaluationReport(ScoredReport):
     @property
     def errors(self) -> int:
         """The number of wrong predictions."""
-        return self.texts - int(np.trace(self.confusion))
+        return self.texts - int(self.confusion.trace())
 
     @property
     def accuracy(self) -> float:
         """The share of right predictions."""
-        return float(np.trace(self.confusion)) / self.texts
+        return float(self.confusion.trace()) / self.texts
 
     @property
     def macro(self) -> ClassMetrics:
@@ -158,9 +163,10 @@ class EvaluationReport(ScoredReport):
         code = class_codes(classes, labels)
         true = np.array([code[label] for label in labels], dtype=np.int32)
         predicted = probabilities.argmax(axis=1)
-        confusion = np.zeros((len(code), len(code)), dtype=np.int64)
-        np.add.at(confusion, (true, predicted), 1)
-        names = list(code)
+        names, shape = list(code), (len(code), len(code))
+        confusion: Any = csr_array((np.ones(len(true), np.int64), (true, predicted)), shape)
+        if len(code) <= DENSE_CLASSES:
+            confusion = confusion.toarray()
         wrong = np.flatnonzero(true != predicted)
         surest = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:worst]
         errors = [
@@ -208,7 +214,7 @@ class EvaluationReport(ScoredReport):
             },
             **self._scored_values(),
             "classes": self._class_values(self.per_class),
-            "confusion_matrix": {"labels": [plain_label(c) for c in self.classes], "rows": self.confusion.tolist()},
+            "confusion_matrix": {"labels": [plain_label(c) for c in self.classes], "rows": dense_rows(self.confusion)},
             "worst_errors": error_values(self.worst_errors),
         }
 
@@ -232,6 +238,11 @@ class EvaluationReport(ScoredReport):
         return "\n".join(lines)
 
 
-def _class_metrics(classes: list[Hashable], confusion: np.ndarray[Any, np.dtype[np.int64]]) -> list[ClassMetrics]:
-    counts = np.diagonal(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
+def dense_rows(confusion: Any) -> list[list[int]] | None:
+    """Return a confusion matrix for JSON, None of one of so many classes that it is sparse."""
+    return confusion.tolist() if isinstance(confusion, np.ndarray) else None
+
+
+def _class_metrics(classes: list[Hashable], confusion: Any) -> list[ClassMetrics]:
+    counts = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
     return [class_metrics(*row) for row in zip(classes, *(count.tolist() for count in counts), strict=True)]

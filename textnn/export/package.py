@@ -123,10 +123,11 @@ def check_target(path: str | os.PathLike[str]) -> Path:
         return target
     if not target.is_dir():
         raise ValueError(f"path: expected a directory to export to, got the file {target}")
-    names = {entry.name for entry in target.iterdir()}
+    foreign = foreign_names(target, _REPLACED)
+    names = {*foreign, *(entry.name for entry in target.iterdir() if entry.name in _REPLACED)}
     if names and not _is_export(target / SETTINGS):
         raise ValueError(f"path: expected an empty directory or an earlier export to replace, got others in {target}")
-    if foreign := foreign_names(target, _REPLACED):
+    if foreign:
         raise ValueError(
             f"path: the export in {target} would be replaced, but with it {', '.join(foreign[:5])}, which textnn did "
             "not write; move it away or export elsewhere"

@@ -5,6 +5,7 @@ ExportedNetwork -> export_program -> model.pt2
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,5 +22,7 @@ def write_program(
     network: nn.Module, example: tuple[Tensor, ...], axes: Sequence[dict[int, str]], directory: Path
 ) -> None:
     """Write a network as ``model.pt2`` into a directory; parameters as for :func:`textnn.export.onnx.write_onnx`."""
+    content = io.BytesIO()  # torch's own writer ends the process where a disk is full
     with silence():
-        torch.export.save(export_program(network, example, dynamic_shapes=dynamic_shapes(axes)), directory / NAME)
+        torch.export.save(export_program(network, example, dynamic_shapes=dynamic_shapes(axes)), content)
+    (directory / NAME).write_bytes(content.getbuffer())

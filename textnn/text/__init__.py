@@ -8,7 +8,6 @@ Nothing here knows of layers or models.
 from __future__ import annotations
 
 from textnn.text.batches import RaggedBatch, RaggedDataset
-from textnn.text.columns import LABEL_NAMES, TEXT_NAMES, Column
 from textnn.text.corpus import Corpus, read_corpus
 from textnn.text.encoding import (
     CHARACTER_FORMS,
@@ -20,8 +19,8 @@ from textnn.text.encoding import (
     split_characters,
     tokenize,
 )
-from textnn.text.formats import CorpusReport, Record
-from textnn.text.records import FORMATS, iter_records
+from textnn.text.layout import FORMATS, Column, Layout
+from textnn.text.records import LABEL_NAMES, TEXT_NAMES, CorpusReport, Record, is_blank, iter_records
 from textnn.text.sampler import LengthBucketSampler
 from textnn.text.scripts import Scripts
 from textnn.text.sources import CorpusError
@@ -56,6 +55,7 @@ __all__ = [
     "CorpusReport",
     "Encoder",
     "JiebaTokenizer",
+    "Layout",
     "LengthBucketSampler",
     "RJiebaTokenizer",
     "RaggedBatch",
@@ -70,6 +70,7 @@ __all__ = [
     "character_places",
     "encode",
     "encode_tokens",
+    "is_blank",
     "iter_records",
     "load_words",
     "make_tokenizer",

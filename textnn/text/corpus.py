@@ -1,9 +1,9 @@
 """A labelled corpus in memory, for training and evaluation.
 
-    file -> records (``records``: formats, columns, errors with their line) -> Corpus(texts, labels, lines, report)
+    file -> records (``records``) -> Corpus(texts, labels, lines, report)
 
-A corpus that is not as expected is refused as a whole. Rows without a text or a label are left out, and the report says
-how many.
+A corpus that is not as expected is refused as a whole, unless bad rows are to be left out. Rows without a text or a
+label are left out, and the report says how many.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from textnn.text.columns import Column
-from textnn.text.formats import CorpusReport, Record
-from textnn.text.records import iter_records
+from textnn.text.layout import Column
+from textnn.text.records import CorpusReport, Record, iter_records
 from textnn.text.sources import CorpusError, Source
 
 
@@ -66,6 +65,7 @@ def read_corpus(
     limit: int | None = None,
     share: tuple[int, int] = (0, 1),
     label_separator: str | None = None,
+    **options: Any,
 ) -> Corpus:
     """Read texts with labels.
 
@@ -78,8 +78,9 @@ def read_corpus(
     share
         ``(r, W)``: keep the records r, r + W, r + 2 W, ..., counted from 0. The file is read to its end, since only who
         has read what stands before knows whether a line break is within quotes; all that is kept is the share.
-    label_separator
-        What stands between the labels of a text, as in :func:`textnn.text.iter_records`.
+    label_separator, options
+        As in :func:`textnn.text.iter_records`: ``delimiter``, ``quoting``, ``header``, ``encoding_errors``,
+        ``on_error``.
 
     Returns
     -------
@@ -122,13 +123,14 @@ def read_corpus(
         need_label=True,
         report=corpus.report,
         label_separator=label_separator,
+        **options,
     )
     report, first, several = corpus.report, None, False
     counts: Counter[str] = Counter()
     for number, record in enumerate(itertools.islice(records, limit)):
         assert record.label is not None
         several = several or (isinstance(record.label, list) and len(record.label) > 1)
-        if report.header is False:
+        if report.layout.header is False:
             first = record if report.rows == 1 else first
             counts.update(_all_labels(record))
         if step > 1:
@@ -142,13 +144,13 @@ def read_corpus(
     records.close()
     if not report.kept:
         raise CorpusError(f"{report.source}: expected rows with a text and a label, got {_nothing(report)}")
-    if report.format == "fasttext" and label_separator is None and not several:
+    if report.layout.format == "fasttext" and label_separator is None and not several:
         corpus.labels, report.several = [label for (label,) in corpus.labels], False
     if first is not None and rank == 0 and _is_odd(first, counts):
         shown = ", ".join(repr(label[:40]) for label in _all_labels(first)[:3])
         warnings.warn(
             f"{report.source}, line {first.line}: the first row is read as a text, {first.text.strip()[:40]!r}, with a "
-            f"label that no other row has, {shown}; if it is a header, ask for the columns by name",
+            f"label that no other row has, {shown}; if it is a header, ask for the columns by name (or --header)",
             stacklevel=2,
         )
     return corpus
@@ -169,4 +171,4 @@ def _nothing(report: CorpusReport) -> str:
     if report.rows:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in report.skipped.items())
         return f"{report.rows:,} rows of which none is complete ({reasons})"
-    return "no row below the header" if report.header else "only blank lines"
+    return "no row below the header" if report.layout.header else "only blank lines"

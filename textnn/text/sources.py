@@ -1,29 +1,40 @@
-"""Lines of text from files and streams of unknown encoding.
+"""From bytes to rows: opening a source, its encoding, its format, and what is one row of it.
 
-Readers of corpora want lines, with their numbers, in constant memory, and an error that names the line where the text
-stops being text. The data flows:
+    path, "-" or stream -> what is no text refused -> encoding (``charset``) -> lines -> Layout -> rows: (line, cells)
 
-    path, "-" or stream -> bytes -> encoding found in a sample -> decoder that marks bad bytes -> lines -> checked lines
+==========  ==================================================================================================
+csv, tsv    tables with quoted cells, which may hold line breaks; CSV is separated by commas, semicolons, tabs or |
+jsonl       one JSON object a line
+json        an array of objects, read as a stream; or one object as pandas writes it, by columns or by rows
+lecture     two columns and a tab between them, no header, no quotes
+fasttext    words, of which those that begin with ``__label__`` are labels, as fastText reads them
+lines       one text a line, no labels
+==========  ==================================================================================================
 
-Bad bytes are decoded to marks (Python's "surrogateescape") instead of raising at once: a decoder works on blocks and
-would complain thousands of lines early, the mark sits where the byte was.
+All but an object of JSON is read in constant memory. Bytes that do not fit the encoding are decoded to marks (Python's
+"surrogateescape"): a decoder works on blocks and would complain thousands of lines early, the mark sits where the byte
+was.
 """
 
 from __future__ import annotations
 
 import codecs
+import csv
 import io
+import itertools
 import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
 from textnn.reading import printable
+from textnn.text.charset import recognise
+from textnn.text.documents import json_lines, json_rows
+from textnn.text.layout import Layout, Row, find_format, is_quoted
 
 Source = str | os.PathLike[str] | IO[Any]
 """A path, "-" for standard input, or an open stream of bytes or text."""
@@ -31,15 +42,25 @@ Source = str | os.PathLike[str] | IO[Any]
 SAMPLE_SIZE = 1 << 16
 LONGEST_LINE = 1 << 25
 """Characters in a line at most. A file without line breaks would else be read into memory whole."""
+MAX_FIELD = 1 << 24
+"""Characters in one cell of a table at most. A quote that is never closed would else swallow a file of any size."""
 
-# GB18030 text happens to be valid UTF-8 for a few characters, never for many: after these, a bad byte is damage.
-_CERTAIN = 8
 _BAD_BYTE = re.compile("[\udc80-\udcff]")
+_EXCEL = "an Excel workbook: save it as CSV UTF-8"
 _FOREIGN = (
-    (b"\xff\xfe", "UTF-16 (name it with encoding='utf-16')"),
-    (b"\xfe\xff", "UTF-16 (name it with encoding='utf-16')"),
     (b"PK\x03\x04", "a ZIP archive (unpack it first)"),
     (b"\x1f\x8b", "a gzip archive (unpack it first)"),
+    (b"BZh", "a bzip2 archive (unpack it first)"),
+    (b"\xfd7zXZ", "an xz archive (unpack it first)"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive (unpack it first)"),
+    (b"\xd0\xcf\x11\xe0", f"{_EXCEL} (or another document of Microsoft Office)"),
+    (b"PAR1", "Parquet: write it as CSV, such as with pandas.read_parquet(...).to_csv(...)"),
+    (b"ARROW1", "an Arrow file: write it as CSV"),
+    (b"SQLite format 3\0", "an SQLite database: export the table as CSV"),
+    (b"%PDF", "a PDF: write its texts as CSV"),
+    (b"\x89HDF", "an HDF5 file: write it as CSV"),
+    (b"\x80\x04\x95", "a pickle: write it as CSV"),
+    (b"\x80\x05\x95", "a pickle: write it as CSV"),
 )
 
 
@@ -47,75 +68,93 @@ class CorpusError(ValueError):
     """A corpus that cannot be read: the message is "FILE, line N: expected ..., got ..."."""
 
 
-@dataclass(frozen=True)
-class Lines:
-    """The lines of a source, each with its line ending, and what is known about it.
+class Reading:
+    """A source that is being read: what is known of it, and what is done about a bad row.
 
     Attributes
     ----------
-    name
-        The file's path as given, or a name for the stream; error messages start with it.
-    suffix
-        Of the file's name, lower case, with its dot; empty for a stream.
-    encoding
-        The encoding that the lines are read with.
+    name, suffix
+        The file's path as given, or a name for the stream; and its ending.
+    layout
+        What was found.
+    head, rows
+        The first lines, for who has to find out more, and all rows.
+    unit
+        What the numbers of rows count: lines, or rows of JSON.
+    blank_lines, replaced, bad, problems
+        Blank lines so far, bytes that were replaced, bad rows that were left out, and the messages of the first ones.
     """
 
-    name: str
-    suffix: str
-    encoding: str
-    iterator: Iterator[str]
-
-    def __iter__(self) -> Iterator[str]:
-        return self.iterator
+    def __init__(self, name: str, suffix: str, layout: Layout, skip: bool) -> None:
+        self.name, self.suffix, self.layout = name, suffix, layout
+        self.head: list[str] = []
+        self.blank_lines = self.replaced = self.bad = 0
+        self.problems: list[str] = []
+        self.skips = skip
+        self.expected, self.advice, self.unit = "", "", "line"
+        self.rows: Iterator[Row] = iter(())
 
     def error(self, line: int, message: str) -> CorpusError:
         """Make the error for a line, counted from 1; what the message quotes of the file is cut and made printable."""
-        return CorpusError(f"{self.name}, line {line}: {printable(message)}")
+        return CorpusError(f"{self.name}, {self.unit} {line}: {printable(message)}")
+
+    def refuse(self, line: int, message: str) -> None:
+        """Raise the error of a row, or count it where bad rows are left out."""
+        error = self.error(line, message)
+        if not self.skips:
+            raise error
+        self.bad += 1
+        if len(self.problems) < 5:
+            self.problems.append(str(error))
+
+    def bad_text(self, text: str) -> str | None:
+        """Return what is wrong with some text, or None."""
+        if "\0" in text:
+            damage = "the file is damaged, not text, or in another encoding such as UTF-16"
+            return f"expected {self.expected}, got a NUL byte; {damage}"
+        if not text.isascii() and (found := _BAD_BYTE.search(text)):
+            byte = f"the byte 0x{ord(found[0]) - 0xDC00:02x} at character {found.start() + 1}"
+            return f"expected {self.expected}, got {byte}{self.advice}"
+        return None
 
 
 @contextmanager
-def open_lines(source: Source, encoding: str | None = None) -> Iterator[Lines]:
-    """Open a source for reading its lines once.
+def open_rows(source: Source, asked: Layout, names: Collection[str], skip: bool, labelled: bool) -> Iterator[Reading]:
+    """Open a source for reading its rows once.
 
     Parameters
     ----------
     source
         A path, ``"-"`` for standard input, or a stream of bytes or text; a stream is left open.
-    encoding
-        Any text encoding of Python. None finds UTF-8 or GB18030 by strict decoding: the first part of the source that
-        has other characters than ASCII decides. A byte order mark at the start is dropped.
+    asked
+        What the user asks for, checked.
+    names
+        The names of columns that show a header, in lower case.
+    skip
+        Whether bad rows are left out and counted.
+    labelled
+        Whether labels are needed.
 
     Raises
     ------
     CorpusError
-        If there is no such file, it cannot be read or is evidently something else than text; while its lines are read,
-        if there are none, or a byte does not fit the encoding or is NUL.
-    ValueError
-        If the encoding is unknown.
+        If there is no such file, it cannot be read, or is evidently no text; while its rows are read, if one is not as
+        expected.
+    TypeError
+        If ``source`` is none.
     """
-    if encoding is not None:
-        try:
-            # _is_text_encoding is what open() itself asks; "hex" and the like are codecs but not of text.
-            known = cast(Any, codecs.lookup(encoding))._is_text_encoding
-        except (LookupError, ValueError):
-            known = False
-        if not known:
-            raise ValueError(f"encoding: expected a text encoding such as 'utf-8' or 'gb18030', got {encoding!r}")
     if isinstance(source, str | os.PathLike) and str(source) != "-":
         name = os.fspath(source)
         with _open_file(name) as file:
-            yield _byte_lines(file, name, Path(name).suffix.lower(), encoding)
+            yield _start(file, Reading(name, Path(name).suffix.lower(), Layout(**vars(asked)), skip), names, labelled)
         return
     stream: Any = sys.stdin if isinstance(source, str | os.PathLike) else source
+    if stream is None:
+        raise CorpusError("standard input: expected text, but it is closed")
     if not hasattr(stream, "read"):
         raise TypeError(f"path: expected a path, '-' or an open stream, got {type(stream).__name__}")
     name = "standard input" if stream is sys.stdin else str(getattr(stream, "name", "stream"))
-    binary = getattr(stream, "buffer", stream)
-    if isinstance(binary, io.TextIOBase):
-        yield _checked(cast(IO[str], binary), name, "", "decoded", None)
-    else:
-        yield _byte_lines(binary, name, "", encoding)
+    yield _start(getattr(stream, "buffer", stream), Reading(name, "", Layout(**vars(asked)), skip), names, labelled)
 
 
 def _open_file(name: str) -> IO[bytes]:
@@ -130,12 +169,35 @@ def _open_file(name: str) -> IO[bytes]:
         raise CorpusError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _byte_lines(stream: IO[bytes], name: str, suffix: str, encoding: str | None) -> Lines:
-    head = _read(stream, SAMPLE_SIZE)
-    if encoding is None:
-        for mark, meaning in _FOREIGN:
-            if head.startswith(mark):
-                raise CorpusError(f"{name}, line 1: expected UTF-8 or GB18030 text, got {meaning}")
+def _start(stream: IO[Any], reading: Reading, names: Collection[str], labelled: bool) -> Reading:
+    """Find encoding, format and delimiter, and get the rows ready."""
+    layout = reading.layout
+    if isinstance(stream, io.TextIOBase):
+        text, layout.encoding = cast(IO[str], stream), "decoded"
+        reading.expected = "text"
+    else:
+        text = _decoded(stream, reading)
+    lines = _lines(text, reading)
+    first = ""
+    for line in lines:
+        reading.head.append(line)
+        first = first or (line if line.strip() else "")
+        # The first lines tell how the file is laid out; a thousand blank ones are enough.
+        if sum(map(len, reading.head)) > SAMPLE_SIZE or len(reading.head) >= (100 if first else 1000):
+            break
+    find_format(layout, reading.head, reading.suffix, names, labelled, reading.error)
+    reading.rows = _READERS[str(layout.format)](itertools.chain(reading.head, lines), reading, names)
+    return reading
+
+
+def _decoded(stream: IO[bytes], reading: Reading) -> IO[str]:
+    layout, head = reading.layout, _read(stream, SAMPLE_SIZE)
+    for mark, meaning in _FOREIGN:
+        if head.startswith(mark):
+            what = _EXCEL if b"[Content_Types].xml" in head or b"oasis.opendocument.spreadsheet" in head else meaning
+            raise CorpusError(f"{reading.name}, line 1: expected text, got {what}")
+    asked, found = layout.encoding, None
+    if asked is None:
         sample, ended = head, len(head) < SAMPLE_SIZE
         if _is_regular(stream):
             start = stream.tell()
@@ -143,13 +205,22 @@ def _byte_lines(stream: IO[bytes], name: str, suffix: str, encoding: str | None)
                 sample = _read(stream, SAMPLE_SIZE)
                 ended = len(sample) < SAMPLE_SIZE
             stream.seek(start)
-        found = _detect(sample, ended)
-    else:
-        found = codecs.lookup(encoding).name
-    text = io.TextIOWrapper(
-        io.BufferedReader(_Chain(head, stream), SAMPLE_SIZE), encoding=found, errors="surrogateescape", newline=""
+        found = recognise(sample, ended)
+        if found.encoding is None and layout.encoding_errors == "strict":
+            raise CorpusError(f"{reading.name}: {found.refusal()}")
+    # GB18030 has all that GBK and GB2312 have, and what is called these often has more.
+    name = (found.encoding or "utf-8") if found else codecs.lookup(str(asked)).name
+    layout.encoding = {"gbk": "gb18030", "gb2312": "gb18030"}.get(name, name)
+    reading.expected = f"{layout.encoding} text"
+    reading.advice = "; if the file has another encoding, name it" if asked is None else ""
+    reading.advice += "; --encoding-errors replace reads such bytes as U+FFFD"
+    wide = layout.encoding.startswith(("utf-16", "utf-32", "utf_16", "utf_32")) and layout.encoding_errors == "replace"
+    return io.TextIOWrapper(
+        io.BufferedReader(_Chain(head, stream), SAMPLE_SIZE),
+        encoding=layout.encoding,
+        errors="replace" if wide else "surrogateescape",
+        newline="",
     )
-    return _checked(text, name, suffix, found, encoding)
 
 
 def _is_regular(stream: IO[bytes]) -> bool:
@@ -171,59 +242,87 @@ def _read(stream: IO[bytes], size: int) -> bytes:
     return b"".join(parts)
 
 
-def _detect(sample: bytes, ended: bool) -> str:
-    """Return the encoding of a sample; UTF-8 if it is neither, so that reading finds the bad byte."""
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample, final=ended)
-        return "utf-8"
-    except UnicodeDecodeError as error:
-        good = sample[: error.start].decode("utf-8")
-    if sum(not character.isascii() for character in good) < _CERTAIN:
+def _lines(text: IO[str], reading: Reading) -> Iterator[str]:
+    """Yield lines with their endings, checked."""
+    number, replaces = 0, reading.layout.encoding_errors == "replace"
+    while True:
         try:
-            codecs.getincrementaldecoder("gb18030")().decode(sample, final=ended)
-            return "gb18030"
-        except UnicodeDecodeError:
-            pass
-    return "utf-8"
+            line = text.readline(LONGEST_LINE + 1)
+        except UnicodeError as error:
+            message = f"{reading.name}, after line {number}: expected {reading.expected}, got other bytes"
+            raise CorpusError(f"{message} ({error!s:.200})") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise CorpusError(f"{reading.name}, after line {number}: cannot be read: {reason}") from error
+        if number == 0 and not (line := line.removeprefix("\ufeff")):
+            raise CorpusError(f"{reading.name}, line 1: expected text, but the file is empty")
+        if not line:
+            return
+        number += 1
+        if len(line) > LONGEST_LINE:
+            longest = f"expected lines of at most {LONGEST_LINE:,} characters, got a longer one"
+            raise CorpusError(f"{reading.name}, line {number}: {longest}")
+        if replaces and not line.isascii():
+            line, count = _BAD_BYTE.subn("\ufffd", line)
+            reading.replaced += count or (line.count("\ufffd") if reading.expected.startswith("utf-16") else 0)
+        if not reading.skips and (wrong := reading.bad_text(line)):
+            raise reading.error(number, wrong)
+        yield line
 
 
-def _checked(text: IO[str], name: str, suffix: str, found: str, named: str | None) -> Lines:
-    """Add the checks of each line; they run as the lines are read."""
-    expected = "UTF-8 or GB18030 text" if found == "utf-8" and named is None else f"{found} text"
-    hint = "; if the file has another encoding, name it" if named is None else ""
+def _table(lines: Iterator[str], reading: Reading, names: Collection[str]) -> Iterator[Row]:
+    layout = reading.layout
+    delimiter = str(layout.delimiter)
+    if layout.quoting is None:
+        layout.quoting = layout.format != "lecture" and (delimiter != "\t" or is_quoted(reading.head))
+    # The limit belongs to the whole process: it is only ever raised.
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD))
+    quoting: Any = csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE
+    table = csv.reader(lines, delimiter=delimiter, strict=True, quoting=quoting)
+    first = True
+    while True:
+        start = table.line_num + 1
+        try:
+            cells = next(table, None)
+        except csv.Error as error:
+            reading.refuse(start, _explain(error, delimiter))
+            continue
+        if cells is None:
+            return
+        if first and cells and re.fullmatch(r"\ufeff?sep=.?", cells[0].strip()) and not any(cells[1:]):
+            continue  # a line for spreadsheets, not for us
+        if not cells or (len(cells) == 1 and not cells[0].strip()):
+            reading.blank_lines += 1
+        else:
+            first = False
+            yield start, cells
 
-    def lines() -> Iterator[str]:
-        number = 0
-        while True:
-            try:
-                line = text.readline(LONGEST_LINE + 1)
-            except UnicodeError as error:
-                message = f"{name}, after line {number}: expected {expected}, got other bytes ({error!s:.200})"
-                raise CorpusError(message) from error
-            except OSError as error:
-                raise CorpusError(f"{name}, after line {number}: cannot be read: {error.strerror or error}") from error
-            if number == 0 and not (line := line.removeprefix("\ufeff")):
-                raise CorpusError(f"{name}, line 1: expected text, but the file is empty")
-            if not line:
-                return
-            number += 1
-            if len(line) > LONGEST_LINE:
-                raise CorpusError(
-                    f"{name}, line {number}: expected lines of at most {LONGEST_LINE:,} characters, got a longer one"
-                )
-            if "\0" in line:
-                raise CorpusError(
-                    f"{name}, line {number}: expected {expected}, got a NUL byte; "
-                    "the file is damaged, not text, or in another encoding such as UTF-16"
-                )
-            if not line.isascii() and (bad := _BAD_BYTE.search(line)):
-                raise CorpusError(
-                    f"{name}, line {number}: expected {expected}, "
-                    f"got the byte 0x{ord(bad[0]) - 0xDC00:02x} at character {bad.start() + 1}{hint}"
-                )
-            yield line
 
-    return Lines(name, suffix, found, lines())
+def _explain(error: csv.Error, delimiter: str) -> str:
+    """Say what csv's short messages mean for the file."""
+    message, name = str(error), {"\t": "tab", ",": "comma", ";": "semicolon"}.get(delimiter, repr(delimiter))
+    advice = "; where quotes are a part of the texts, read it with quoting=False (option --no-quoting)"
+    if "unexpected end of data" in message:
+        return f"expected a closing quote for a field of the row that begins here, got the end of the file{advice}"
+    if "field larger" in message:
+        return (
+            f"expected fields of at most {csv.field_size_limit():,} characters, got a longer one in the row that "
+            f"begins here; is a quote not closed?{advice}"
+        )
+    if "expected after" in message:
+        return (
+            f"expected a {name} or the end of the line after a closing quote, got other text; "
+            f"quotes within a quoted field are doubled{advice}"
+        )
+    return f"expected rows of fields separated by a {name}, got: {message}"
+
+
+def _plain(lines: Iterator[str], reading: Reading, names: Collection[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        if reading.layout.format == "fasttext" and not line.strip():
+            reading.blank_lines += 1
+        else:
+            yield number, [line.rstrip("\r\n")]
 
 
 class _Chain(io.RawIOBase):
@@ -246,3 +345,11 @@ class _Chain(io.RawIOBase):
             part = getattr(self._stream, "read1", self._stream.read)(size)
         buffer[: len(part)] = part
         return len(part)
+
+
+_READERS = {
+    **dict.fromkeys(("csv", "tsv", "lecture"), _table),
+    **dict.fromkeys(("fasttext", "lines"), _plain),
+    "jsonl": json_lines,
+    "json": json_rows,
+}

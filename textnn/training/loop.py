@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -96,15 +97,19 @@ class Trained:
     best_epoch: int
 
 
+_seeding = threading.RLock()
+
+
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Let torch's global generators start from a seed, and give them back as they were.
 
-    The layers draw weights and dropout from the global generators. Nothing else in the process should draw from them
-    meanwhile: not because it could harm, but because the result would no longer follow from the seed alone.
+    The layers draw weights and dropout from the global generators. Other fits of the process wait meanwhile. Nothing
+    else in it should draw from them: not because it could harm, but because the result would no longer follow from the
+    seed alone.
     """
     cuda = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if cuda else []):
+    with _seeding, torch.random.fork_rng(devices=[device] if cuda else []):
         set_seed(seed, device)
         yield
 
@@ -190,6 +195,23 @@ def train(
     state.optimizer.release()
     model.eval()
     return Trained(state.history, state.best_epoch)
+
+
+def check_logits(model: TextModel, data: RaggedDataset, device: torch.device | str, texts: int = 64) -> None:
+    """Refuse a trained network that gives no numbers for some of its own texts.
+
+    Raises
+    ------
+    TrainingError
+        If a logit is infinite or NaN.
+    """
+    with torch.inference_mode():
+        batch = next(iter(data.batches([torch.arange(min(len(data), texts))]))).to(device)
+        if not bool(torch.isfinite(model(*batch.inputs)).all()):
+            raise TrainingError(
+                "the network has come to weights with which it gives infinite numbers or NaN; a smaller learning_rate "
+                "or a limit of the gradients (clip_norm) may help"
+            )
 
 
 def predict_logits(

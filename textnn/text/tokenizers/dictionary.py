@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
 from textnn.text.tokenizers.base import Tokenizer, check_strings
 
-# "word", "word count", "word tag", "word count tag": the format of jieba's dictionaries.
-_ENTRY = re.compile(r"(?P<word>.+?)(?: (?P<count>[0-9]+))?(?: (?P<tag>[a-z]+))?")
+# "word", "word count", "word tag", "word count tag": the format of jieba's dictionaries; and with tabs, commas or
+# several spaces between them, as other programs write it.
+_GAP = r"(?:\s*[,，]\s*|\s+)"
+_ENTRY = re.compile(rf"(?P<word>[^\s,，]+)(?:{_GAP}(?P<count>[0-9]+))?(?:{_GAP}(?P<tag>[a-zA-Z]+))?")
+_LOOKED_AT = 10_000  # entries that are looked for in themselves
 # Above all counts of jieba's own dictionary, together 60 million; a million of such lines still fit into 64 bits.
 _MAX_COUNT = 10**12
 # jieba makes an entry of each prefix of a word: their memory grows with the square of its length.
@@ -30,8 +34,8 @@ class DictionaryTokenizer(Tokenizer):
     Parameters
     ----------
     user_dictionary
-        Lines ``word``, ``word count``, ``word tag`` or ``word count tag``. A word without a count takes one that keeps
-        it in one piece.
+        Lines ``word``, ``word count``, ``word tag`` or ``word count tag``, with spaces, a tab or a comma between them.
+        A word without a count takes one that keeps it in one piece.
     stop_words
         Tokens to leave out.
     hmm
@@ -41,6 +45,11 @@ class DictionaryTokenizer(Tokenizer):
     ------
     TypeError, ValueError
         If an entry is not a string, or is not a line of that form.
+
+    Warns
+    -----
+    UserWarning
+        At the first text, if entries are such that the tokenizer never finds them.
     """
 
     def __init__(
@@ -52,9 +61,8 @@ class DictionaryTokenizer(Tokenizer):
         super().__init__(stop_words)
         self.hmm = bool(hmm)
         lines = check_strings("user_dictionary", user_dictionary)
-        self._user_dictionary = [line.strip() for line in lines if line.strip()]
-        for line in self._user_dictionary:
-            parse_entry(line)
+        self._user_dictionary = [_normal(line) for line in lines if line.strip()]
+        self._unseen = bool(self._user_dictionary)
         self._lock = threading.Lock()
         self._instance: Any = None
 
@@ -66,8 +74,38 @@ class DictionaryTokenizer(Tokenizer):
         if self._instance is None:
             with self._lock:
                 if self._instance is None:
-                    self._instance = self._load([parse_entry(line) for line in self._user_dictionary])
+                    self._instance = self._load(
+                        [parse_entry(line) for line in self._user_dictionary if _normal_form(line)]
+                    )
+        if self._unseen:
+            self._unseen = False
+            self._warn_of_unfound()
         return self._instance
+
+    def _warn_of_unfound(self) -> None:
+        words = [parse_entry(line)[0] for line in self._user_dictionary[:_LOOKED_AT]]
+        never = [word for word in words if word not in self.split(word)]
+        if never:
+            some = ", ".join(map(repr, never[:5]))
+            warnings.warn(
+                f"user_dictionary: {len(never):,} of {len(words):,} entries are never found, such as {some}: their "
+                "count is too small, or they have characters that end a word",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def restore_dictionary(self, lines: Iterable[str]) -> None:
+        """Take the lines that a saved tokenizer had; older ones kept lines of other forms, which had no effect.
+
+        Raises
+        ------
+        ValueError
+            If a count or a word is out of range.
+        """
+        lines = list(lines)
+        for line in filter(_ENTRY.fullmatch, lines):
+            parse_entry(line)
+        self._user_dictionary, self._unseen = lines, False
 
     @property
     def user_dictionary(self) -> list[str]:
@@ -94,14 +132,26 @@ def parse_entry(line: str) -> Entry:
     ValueError
         If the line has another form, or the count is out of range.
     """
-    entry = _ENTRY.fullmatch(line)
+    entry = _ENTRY.fullmatch(line.strip())
     if entry is None:
-        raise ValueError(f"user_dictionary: expected lines 'word', 'word count' or 'word count tag', got {line!r:.120}")
-    count = None if entry["count"] is None else int(entry["count"].lstrip("0")[:20] or 0)
+        form = "lines 'word', 'word count' or 'word count tag', of a word without spaces and commas"
+        raise ValueError(f"user_dictionary: expected {form}, got {line!r:.120}")
+    word, count = entry["word"], None if entry["count"] is None else int(entry["count"].lstrip("0")[:20] or 0)
     if count is not None and not 1 <= count <= _MAX_COUNT:
         # jieba would keep words of count 0 in a list shared by all its instances.
         raise ValueError(f"user_dictionary: expected a count from 1 to {_MAX_COUNT:,}, got {line!r:.120}")
-    if len(entry["word"]) > _LONGEST_WORD:
-        found = f"{len(entry['word']):,} in {entry['word'][:20]!r}..."
+    if len(word) > _LONGEST_WORD:
+        found = f"{len(word):,} in {word[:20]!r}..."
         raise ValueError(f"user_dictionary: expected words of at most {_LONGEST_WORD} characters, got {found}")
-    return entry["word"], count
+    return word, count
+
+
+def _normal(line: str) -> str:
+    """Return a line with single spaces and a tag in lower case, the one form that is stored."""
+    parse_entry(line)
+    word, count, tag = _ENTRY.fullmatch(line.strip()).groups()  # type: ignore[union-attr]  # or parse_entry had raised
+    return " ".join(part for part in (word, count, tag and tag.lower()) if part)
+
+
+def _normal_form(line: str) -> bool:
+    return _ENTRY.fullmatch(line) is not None and _normal(line) == line

@@ -118,10 +118,13 @@ def tokenizer_from_config(
     if kind not in TOKENIZERS:
         raise ValueError(f"tokenizer: expected one of {', '.join(TOKENIZERS)}, got {kind!r}")
     options = dict(config.get("options", {}))
-    if user_dictionary:
-        options["user_dictionary"] = user_dictionary
     try:
-        return TOKENIZERS[kind](stop_words=stop_words, **options)
+        made = TOKENIZERS[kind](stop_words=stop_words, **options)
+        if user_dictionary:
+            if not isinstance(made, DictionaryTokenizer):
+                raise TypeError("it has no user dictionary")
+            made.restore_dictionary(user_dictionary)
+        return made
     except TypeError as error:
         raise ValueError(f"tokenizer: the options {options} do not suit {kind!r}: {error}") from error
 
