@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import gpu_check_samples as samples
 import pytest
 
-from tools.gpu_check import cases, counters, rows, sanitizer
-from tools.gpu_check.running import ROOT, Finished
-from tools.gpu_check.setting import CUT, FAILED, PASSED
+from tools.gpu_check import cases, counters, parts, rows, sanitizer
+from tools.gpu_check.machine import Machine
+from tools.gpu_check.parts import Run
+from tools.gpu_check.running import ROOT, Finished, Programs
+from tools.gpu_check.setting import CUT, FAILED, PASSED, Outcome, Setting
 
 # --- compute-sanitizer ---
 
@@ -111,3 +114,54 @@ def test_the_counters_of_ncu() -> None:
     assert "stalled at a block's barrier" not in backward
     assert list(counters.parse(samples.NO_COUNTERS)) == []
     assert counters.trouble(samples.NO_COUNTERS).startswith("ERR_NVGPUCTRPERM")
+
+
+# --- the parts that call them ---
+
+
+def setting_with(folder: Path, name: str, output: str) -> Setting:
+    """A machine whose toolkit has one program, which notes how it is called and prints the output."""
+    program = folder / "toolkit/bin" / name
+    program.parent.mkdir(parents=True)
+    (folder / "output").write_text(output)
+    program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/calls\ncat {folder}/output\n')
+    program.chmod(0o755)
+    return Setting(Machine("", {}, cores=16, toolkit=folder / "toolkit"), "cuda", folder)
+
+
+def run(part: Run, setting: Setting) -> tuple[Outcome, list[list[str]]]:
+    outcome = part(setting, Programs(setting.folder / "log", setting.folder, time.monotonic() + 60))
+    return outcome, [line.split() for line in (setting.folder / "calls").read_text().splitlines()]
+
+
+def test_each_tool_of_the_sanitizer_gets_its_cases_and_ports(tmp_path: Path) -> None:
+    outcome, calls = run(parts.sanitizers, setting_with(tmp_path, "compute-sanitizer", samples.RACECHECK))
+    assert [row["tool"] for row in outcome.rows] == list(sanitizer.TOOLS)
+    assert outcome.state == FAILED
+    assert "racecheck: 4 faults in 0 of 0 cases" in outcome.sentence, "a fault of each of four runs"
+    assert sorted(call[0] for call in calls if call[0].startswith("--tool")) == sorted(
+        f"--tool={tool}" for tool in sanitizer.TOOLS[1:] for _ in range(4)
+    )
+    ports = {word for call in calls for word in call if word.startswith("--port=")}
+    assert len(calls) == len(ports) == 12
+    assert all(call[call.index("--share") + 1].endswith("/4") for call in calls)
+
+
+def test_the_counters_of_both_kernels_are_read(tmp_path: Path) -> None:
+    outcome, ((*words,),) = run(parts.profile, setting_with(tmp_path, "ncu", samples.NCU))
+    assert (outcome.state, len(outcome.rows)) == (PASSED, 2)
+    assert "--clock-control=none" in words, "the device's clocks are left alone"
+
+
+def test_a_device_whose_counters_may_not_be_read_is_no_success(tmp_path: Path) -> None:
+    outcome, _ = run(parts.profile, setting_with(tmp_path, "ncu", samples.NO_COUNTERS))
+    assert outcome.state == FAILED
+    assert outcome.sentence.startswith("ERR_NVGPUCTRPERM")
+
+
+def test_a_toolkit_without_these_programs_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    setting = Setting(Machine("", {}, cores=2, toolkit=tmp_path), "cuda", tmp_path)
+    for part, name in ((parts.sanitizers, "compute-sanitizer"), (parts.profile, "ncu")):
+        outcome = part(setting, Programs(tmp_path / "log", tmp_path, time.monotonic() + 60))
+        assert (outcome.state, outcome.sentence) == (FAILED, f"the CUDA toolkit here has no {name}")
