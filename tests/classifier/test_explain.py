@@ -371,6 +371,7 @@ def test_auto_takes_what_was_found_to_be_the_most_faithful(classifiers: Any) -> 
     assert {name: one.explain("很 好").method for name, one in classifiers.items()} == {
         "textcnn": "exact",
         "wide-textcnn": "exact",
+        "tfidf-textcnn": "exact",
         "ensemble": "exact",
         "lstm": "integrated gradients",
         "bilstm": "integrated gradients",

@@ -24,6 +24,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 CASES = [
     *ARCHITECTURES,
+    "tfidf with spaces",
     "wide ensemble",
     "wide without n-grams",
     "ensemble",
