@@ -128,7 +128,7 @@ def fit_baseline(training: Reviews, tokenizer: Callable[[str], list[str]]) -> Ca
     return predict
 
 
-def run_demo(output: Path = Path("demo-model"), architecture: str = "wide-textcnn", seed: int = 0) -> DemoResult:
+def run_demo(output: Path = Path("demo-model"), architecture: str = "tfidf-textcnn", seed: int = 0) -> DemoResult:
     """Train, compare, show and save.
 
     Parameters

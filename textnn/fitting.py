@@ -16,7 +16,7 @@ Alone a process is a group of one. A fit may go on from an earlier one, whose cl
 from __future__ import annotations
 
 import zlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,9 @@ if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+LARGEST_STEP = 4.0
+"""What a learning rate is multiplied by at most where there are few steps."""
 
 FEW_TEXTS = 10_000
 """Below this many texts to train on, the linear part learns from those that were held out too, in the end."""
@@ -206,7 +209,8 @@ def fit(
     warn_of_duplicates(corpus, training, held_out, group)
 
     reporter = make_reporter(classifier.verbose if group.rank == 0 else 0)
-    reporter.note(f"tokenizer: {tokenizer.describe()}{' (auto)' if classifier.tokenizer == AUTO else ''}")
+    for line in _chosen(classifier, tokenizer, scripts, options, go_on):
+        reporter.note(line)
     with reporter.tokenizing(len(corpus.texts)) as progress, group.together():
         tokens = list(tokenize(corpus.texts, tokenizer, progress))
     streams, limits = [tokens], [options["max_length"]]
@@ -292,10 +296,23 @@ def _make_tokenizer(classifier: SentimentClassifier, go_on: bool, scripts: Scrip
     return make_tokenizer(classifier.tokenizer, classifier.user_dictionary, classifier.stop_words, scripts)
 
 
+def _chosen(
+    classifier: SentimentClassifier, tokenizer: Tokenizer, scripts: Scripts, options: dict[str, Any], go_on: bool
+) -> Iterator[str]:
+    """Say what the texts decided, a line each."""
+    why = f" ({scripts.describe()})" if classifier.tokenizer == AUTO and not go_on else ""
+    yield f"tokenizer: {tokenizer.describe()}{why}"
+    if "ngram_buckets" in options:
+        sizes = [", ".join(map(str, options[f"{name}_ngrams"])) or "no" for name in ("word", "character")]
+        form = " (case folded, with word boundaries)" if options.get("character_form") == "words" else ""
+        yield f"n-grams: of {sizes[0]} words and {sizes[1]} characters{form}"
+
+
 def _suit_size(options: dict[str, Any], given: Mapping[str, Any], texts: int) -> dict[str, Any]:
     """Return options with as many steps as a network needs, where few texts make few steps an epoch.
 
-    Batches become smaller, then epochs more, and patience with them; what the user gave stays.
+    Batches become smaller, then epochs more, and patience with them. The fewer steps there are, the larger is each: the
+    rate is for ``full_steps``, and grows with the root of their share. What the user gave stays.
     """
     options = dict(options)
     if texts * options["epochs"] < options["min_steps"] * options["batch_size"]:
@@ -307,6 +324,9 @@ def _suit_size(options: dict[str, Any], given: Mapping[str, Any], texts: int) ->
             if given["patience"] is None:
                 options["patience"] = -(-options["patience"] * epochs // options["epochs"])
             options["epochs"] = epochs
+    steps = options["epochs"] * -(-texts // options["batch_size"])
+    if given["learning_rate"] is None and 0 < steps < options["full_steps"]:
+        options["learning_rate"] *= min(LARGEST_STEP, (options["full_steps"] / steps) ** 0.5)
     return options
 
 

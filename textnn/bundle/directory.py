@@ -64,6 +64,7 @@ from textnn.fitted import is_multilabel, restore_prediction
 from textnn.models import build_model, resolve_options
 from textnn.reading import escape_controls, parse_json
 from textnn.text import CallableTokenizer, Tokenizer, Vocabulary, parse_words, save_words
+from textnn.text.tokenizers import AUTO
 
 if TYPE_CHECKING:
     from textnn.classifier import SentimentClassifier
@@ -166,7 +167,7 @@ def _load(directory: Directory, request: Request, device: str, kind: type[Sentim
         architecture = get(config, "architecture", str)
         options = resolve_options(architecture, get(config, "options", dict))
         training = get(config, "training", dict)
-        parameters = _parameters(kind, config, made, by_name=not isinstance(request, Tokenizer))
+        parameters = _parameters(kind, config, made, request)
         classifier = kind(**parameters, device=device)
         classifier.options_ = options
         classifier.seed_ = get(training, "seed", int)
@@ -302,13 +303,15 @@ def _vocabulary(file: Path, content: bytes) -> Vocabulary:
 
 
 def _parameters(
-    kind: type[SentimentClassifier], config: dict[str, Any], tokenizer: Tokenizer, by_name: bool
+    kind: type[SentimentClassifier], config: dict[str, Any], tokenizer: Tokenizer, request: Request
 ) -> dict[str, Any]:
     """Return the arguments of the classifier that was saved."""
     parameters = stored_parameters(config, set(inspect.signature(kind).parameters) - NOT_STORED)
     if isinstance(tokenizer, CallableTokenizer):
         return {**parameters, "tokenizer": tokenizer.function, "stop_words": tokenizer.stop_words or None}
-    if "tokenizer" not in config["parameters"] or not by_name:
+    if "tokenizer" not in config["parameters"] or isinstance(request, Tokenizer):
         return {**parameters, "tokenizer": tokenizer}
+    # What a fit on other texts is to choose anew.
+    name = AUTO if config["parameters"]["tokenizer"] == AUTO and request is None else tokenizer.name
     lists = {"user_dictionary": tokenizer.user_dictionary or None, "stop_words": tokenizer.stop_words or None}
-    return {**parameters, "tokenizer": tokenizer.name, **lists}
+    return {**parameters, "tokenizer": name, **lists}

@@ -30,6 +30,7 @@ COMMON: dict[str, Any] = {
     "max_length": 512,
     "epochs": 10,
     "min_steps": 600,
+    "full_steps": 0,
     "batch_size": 64,
     "learning_rate": 1e-3,
     "weight_decay": 0.0,

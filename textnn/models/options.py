@@ -133,6 +133,7 @@ CHECKS: Mapping[str, Check] = {
     "patience": integer(0),
     "character_form": choice("text", "words"),
     "min_steps": integer(0),
+    "full_steps": integer(0),
     "bucket": _boolean,
     "sparse": _boolean,
 }

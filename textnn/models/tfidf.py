@@ -50,6 +50,8 @@ class TfidfTextCNN(TextModel):
         "label_smoothing": 0.05,
         "ensemble": 3,
         "epochs": 5,
+        "min_steps": 300,
+        "full_steps": 4800,
         "schedule": "linear",
         "patience": 0,
         "validation_fraction": 0.05,

@@ -94,6 +94,16 @@ class Scripts:
             return "unicode"
         return "jieba" if chinese > _MOST else "mixed"
 
+    def describe(self) -> str:
+        """Say of how the words are written, for people: ``"98 % of the words are Chinese, 2 % stand between spaces"``."""
+        phrases = "are Chinese", "stand between spaces", "are in a script without spaces"
+        shares = [(share, phrase) for share, phrase in zip(self.shares, phrases, strict=True) if share >= 0.005]
+        if not shares:
+            return "there are no letters"
+        (share, phrase), *others = sorted(shares, reverse=True)
+        rest = "".join(f", {share:.0%} {phrase}".replace("%", " %") for share, phrase in others)
+        return f"{100 * share:.0f} % of the words {phrase}{rest}"
+
     @property
     def is_spaced(self) -> bool:
         """Whether most words stand between spaces, so that single characters say little."""
