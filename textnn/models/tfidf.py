@@ -15,7 +15,7 @@ from textnn.models.decomposition import Decomposition, NgramParts, split_bags
 from textnn.models.registry import register
 from textnn.models.streams import TwoStreamCNN, channels, kernel_sizes
 
-SHARE = 0.5
+SHARE = 0.6
 """What the convolutions' logits are multiplied with before they are added to those of the linear model."""
 
 
@@ -51,7 +51,7 @@ class TfidfTextCNN(TextModel):
         "ensemble": 3,
         "epochs": 5,
         "min_steps": 300,
-        "full_steps": 4800,
+        "full_steps": 7200,
         "schedule": "linear",
         "patience": 0,
         "validation_fraction": 0.05,
