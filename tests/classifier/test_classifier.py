@@ -287,7 +287,7 @@ def test_bad_training_data_is_an_error(texts: Any, labels: Any, error: type, mes
         ({"architecture": "cnn"}, "architecture: expected one of .* got 'cnn'"),
         (
             {"tokenizer": "mecab"},
-            "tokenizer: expected one of jieba, rjieba, char, whitespace or a function, got 'mecab'",
+            "tokenizer: expected one of jieba, rjieba, unicode, mixed, char, whitespace or a function, got 'mecab'",
         ),
         ({"architecture": "textcnn", "hidden_size": 10}, "hidden_size: the architecture 'textcnn' has no such option"),
         ({"epochs": 0}, "epochs: expected an integer from 1"),
@@ -356,7 +356,9 @@ def test_fit_is_silent_or_writes_to_standard_error(
     assert capfd.readouterr() == ("", "")
     make_classifier(verbose=1).fit(texts, labels)
     out, err = capfd.readouterr()
-    assert (out, len(err.splitlines())) == ("", 3)
+    lines = err.splitlines()
+    assert (out, len(lines)) == ("", 4)
+    assert lines[0] == "tokenizer: whitespace"
 
 
 # one logit
