@@ -276,7 +276,7 @@ def _from_cells(reading: Reading, need_label: bool) -> Iterator[Record]:
             record = _wrong_width(len(cells), width, layout)
         else:
             found = None if label is None or len(cells) < 2 else _read_label(cells[label], layout)
-            row = cells if header is None else dict(zip(header, cells, strict=True))
+            row = cells if header is None else dict(zip(header, cells, strict=len(cells) == width))
             content = cells[text if len(cells) > 1 else 0]
             record = Record(number, "" if content == _MISSING else content, found, row)
         if reading.skips and not isinstance(record, str):
