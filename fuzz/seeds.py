@@ -39,6 +39,13 @@ CORPORA = (
     b'"text";label\n"a;b";1\nc,d;0\n',
     b"\xef\xbb\xbflabel,text\r\n1,a\r\n",
     "label,text\n1,好\n".encode("utf-16"),
+    "label,text\n1,房間很乾淨\n0,再也不來了\n".encode("big5"),
+    "label,text\n1,Très bien\n0,déçu\n".encode("cp1252"),
+    b"sep=;\r\ntext;label;;\r\na;1;;\r\n",
+    b'[{"text": "a", "label": 1},\n {"text": "b",\n  "label": 0}]\n',
+    b'{"columns": ["text", "label"], "index": [0], "data": [["a", 1]]}',
+    b'{"text": {"0": "a", "1": "b"}, "label": {"0": 1, "1": 0}}',
+    b'[["a", 1], ["b", 0]]',
     b"",
     b"\n \n\t\n",
 )
@@ -46,6 +53,7 @@ VECTORS = b"5 3\n\xe5\xa5\xbd 0.1 0.2 0.3\n\xe5\xb7\xae -1 2e-3 3\na b 1 2 3\nx 
 WORDS = (
     b"[PAD]\n[UNK]\n\xe5\xa5\xbd\n\\n\n\\\\\n\\ud800\n\\U0001f600\n\n",
     "物流很好 10\n新词 n\n新词二 5 n\n单\n".encode(),
+    "石墨烯\t100\tn\n石墨烯,5\n石墨烯  7 N\n".encode(),
     b"a\r\nb\r\n",
     b"",
 )

@@ -186,24 +186,30 @@ def resume_checkpoint(data: bytes) -> None:
 
 def read_corpus(data: bytes) -> None:
     """Read a corpus in any format and encoding, by its path or as a stream."""
-    from textnn.text import FORMATS, iter_records
+    from textnn.text import FORMATS, CorpusReport, iter_records
 
     entropy = Entropy(data)
     kind = entropy.choice([None, *FORMATS])
-    encoding = entropy.choice([None, None, None, "utf-8", "gb18030", "utf-16", "latin-1", "utf-7", "gbk", "utf-32"])
+    encoding = entropy.choice(
+        [None, None, None, "utf-8", "gb18030", "utf-16", "latin-1", "utf-7", "gbk", "utf-32", "big5"]
+    )
     text = entropy.choice([None, None, None, 0, "text", "1"])
     label = entropy.choice([None, None, None, 1, "label", "x"])
     need_label = entropy.below(2) == 1 and kind != "lines"
     options: dict[str, Any] = {"need_label": need_label, "keep_empty": entropy.below(2) == 1}
     options["label_separator"] = entropy.choice([None, None, ";", ","])
+    options |= {"encoding_errors": entropy.choice(["strict", "replace"]), "on_error": entropy.choice(["stop", "skip"])}
+    options |= {"delimiter": entropy.choice([None, None, None, ";", "\t", "x"])}
+    options |= {name: entropy.choice([None, None, True, False]) for name in ("quoting", "header")}
     content = _damaged(entropy, seeds.CORPORA)
     source: Any = io.BytesIO(content)
     if entropy.below(4) == 0:
-        source = _folder() / entropy.choice(["a.csv", "a.tsv", "a.jsonl", "a"])
+        source = _folder() / entropy.choice(["a.csv", "a.tsv", "a.jsonl", "a.json", "a"])
         source.write_bytes(content)
-    for record in iter_records(source, text, label, kind, encoding, **options):
+    report = CorpusReport()
+    for record in iter_records(source, text, label, kind, encoding, report=report, **options):
         assert isinstance(record.text, str), record
-        assert "\0" not in record.text, record
+        assert "\0" not in record.text or "json" in str(report.layout.format), record
         record.text.encode("utf-8")
         assert not need_label or record.label is not None, record
 

@@ -186,7 +186,7 @@ def predict(
     }
     written = Output(kind, probabilities, output_encoding == "utf-8-sig", spreadsheet_safe, kept)
     settings = {**_circumstances(model, classifier, str(file)), **options} if from_file and to_file else None
-    shown = from_file and not quiet and not (output in (None, "-") and sys.stdout.isatty())
+    shown = from_file and not quiet and not (output in (None, "-") and sys.stdout is not None and sys.stdout.isatty())
     if kind != "jsonl" and classifier.multilabel_ and any(SEPARATOR in str(label) for label in classifier.classes_):
         note(f"warning: labels with {SEPARATOR!r} cannot be told from several labels in CSV; try --format jsonl")
     with _open_sink(output, settings, resume, quiet) as sink:

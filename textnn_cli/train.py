@@ -280,7 +280,7 @@ def train(
                 with _ended_in_order() if distributed else nullcontext():
                     _save(classifier, directory)
                     checkpoint.remove()
-    if quiet:
+    if quiet or sys.stdout is None:
         return
     report = classifier.validation_report_
     with open_output(None) as stream:

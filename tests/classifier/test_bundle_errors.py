@@ -164,7 +164,7 @@ def test_a_model_without_permission_is_an_error(model: Path, monkeypatch: pytest
         (model / "vocabulary.txt").chmod(0)
     else:
         # Permissions do not stop the superuser.
-        def refuse(*_: object) -> None:
+        def refuse(*_: object, **options: object) -> None:
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr(bundle_files, "open_regular", refuse)

@@ -229,7 +229,7 @@ def test_a_function_is_not_saved_and_must_be_given_again(make_classifier: Any, r
 
 
 def test_a_tokenizer_in_place_of_a_function(save: Any) -> None:
-    path = save(str.split, stop_words=["的"])
+    path = save(str.split, stop_words=["的"], min_count=1)
     message = r"trained with the tokenizer function .*split, now used with 'whitespace'"
     for asked in ("whitespace", WhitespaceTokenizer(["的"])):
         with pytest.warns(UserWarning, match=message):

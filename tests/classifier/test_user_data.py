@@ -18,8 +18,8 @@ from textnn.data.labels import check_labels
 from textnn.data.targets import read_targets
 from textnn.evaluation import EvaluationReport
 from textnn.evaluation.judging import report_counts
-from textnn.text import JiebaTokenizer, is_blank, tokenizer_from_config
-from textnn.training.loop import TrainingError
+from textnn.text import JiebaTokenizer, RaggedDataset, is_blank, tokenizer_from_config
+from textnn.training.loop import TrainingError, check_logits
 
 # ---- labels ----------------------------------------------------------------------------------------------------------
 
@@ -61,14 +61,8 @@ def test_matrices_and_lists_of_tensors_are_several_labels() -> None:
 
 
 def _missing() -> list[Any]:
-    values: list[Any] = [
-        None,
-        float("nan"),
-        np.float32("nan"),
-        np.datetime64("NaT"),
-        np.ma.masked,
-        torch.tensor(np.nan),
-    ]
+    values: list[Any] = [None, float("nan"), np.float32("nan"), np.datetime64("NaT"), np.ma.masked]
+    values.append(torch.tensor(float("nan")))
     try:
         import pandas
     except ImportError:
@@ -172,19 +166,20 @@ def test_training_on_nothing_is_refused(
 @pytest.mark.parametrize(
     "line",
     [
-        "石墨烯锅",
-        "石墨烯锅 100",
-        "石墨烯锅\t100\tn",
-        "石墨烯锅,100",
-        "石墨烯锅  100",
-        "石墨烯锅 100 N",
-        "石墨烯锅，100, n",
+        "锅盖子",
+        "锅盖子 100",
+        "锅盖子\t100\tn",
+        "锅盖子,100",
+        "锅盖子  100",
+        "锅盖子 100 N",
+        "锅盖子，100, n",
+        "锅盖子 n",
     ],
 )
 def test_entries_of_all_usual_forms_are_found(line: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "石墨烯锅" in JiebaTokenizer([line])("这口石墨烯锅很好")
+        assert "锅盖子" in JiebaTokenizer([line])("这口锅盖子很好")
 
 
 @pytest.mark.parametrize("line", ["石墨烯 不粘 锅 100 n", "New York 5 n", "a,b,c", ",100", "锅 100 n x"])
@@ -195,9 +190,7 @@ def test_entries_of_other_forms_are_refused_with_the_line(line: str) -> None:
 
 def test_entries_that_are_never_found_are_warned_of() -> None:
     tokenizer = JiebaTokenizer(["石墨烯锅 100", "好（很） 5", "价格：高"])
-    with pytest.warns(
-        UserWarning, match="user_dictionary: 2 of 3 entries are never found, such as '好（很）', '价格：高'"
-    ):
+    with pytest.warns(UserWarning, match="2 of 3 entries are never found, such as '好（很）', '价格：高'"):
         tokenizer("很好")
 
 
@@ -254,6 +247,13 @@ def test_a_sparse_confusion_gives_the_figures_of_a_dense_one(monkeypatch: pytest
 def test_a_diverged_network_is_refused_by_fit_and_by_save(make_classifier: Any, reviews: Any, tmp_path: Any) -> None:
     texts, labels = (part[:40] for part in reviews)
     options = {"validation_fraction": 0.0, "patience": 0, "schedule": "constant", "warmup": 0.0, "epochs": 1}
+    network, ids = make_classifier(epochs=1).fit(texts, labels).model_, RaggedDataset([[2, 3], [4]])
+    check_logits(network, ids, "cpu")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(1e30)
+    with pytest.raises(TrainingError, match="gives infinite numbers or NaN; a smaller learning_rate"):
+        check_logits(network, ids, "cpu")
     with pytest.raises(TrainingError):
         make_classifier("lstm", **options, learning_rate=1e38, clip_norm=0.0, batch_size=40).fit(texts, labels)
     classifier = make_classifier(epochs=1).fit(texts, labels)

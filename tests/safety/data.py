@@ -62,7 +62,13 @@ CORPORA: list[Case] = [
     ("no row with a text and a label", corpus("label,text\n1,\n,好\n")),
     ("a ZIP archive", corpus(b"PK\x03\x04" + bytes(40))),
     ("a gzip archive", corpus(b"\x1f\x8b\x08\x00" + bytes(40))),
-    ("UTF-16", corpus("label,text\n1,好\n".encode("utf-16"))),
+    ("a workbook", corpus(b"PK\x03\x04" + bytes(26) + b"[Content_Types].xml")),
+    ("Parquet", corpus(b"PAR1" + bytes(40))),
+    ("a database", corpus(b"SQLite format 3\0" + bytes(40))),
+    ("a web page", corpus(b"<!doctype html>\n<table>")),
+    ("Western bytes", corpus("label,text\n1,Très bien\n".encode("cp1252"))),
+    ("Korean bytes", corpus("label,text\n1,정말 좋은 제품입니다\n".encode("euc_kr"))),
+    ("UTF-8 that is cut within a character", corpus("label,text\n1,很好\n".encode()[:-2] + b"\n")),
     ("a NUL byte", corpus(b"label,text\n1,a\0b\n")),
     ("a byte that is not UTF-8", corpus(b"label,text\n1," + "好".encode() * 9 + b"\xff\n")),
     ("an encoding that is not known", corpus("label,text\n1,a\n", encoding="klingon")),
@@ -72,7 +78,8 @@ CORPORA: list[Case] = [
     ("a quote that is never closed", corpus('label,text\n1,"好\n0,差\n')),
     ("text behind a closing quote", corpus('label,text\n1,"好"x\n')),
     ("a field too many", corpus("label,text\n1,a,b\n")),
-    ("a column twice", corpus("label,text,text\n1,a,b\n")),
+    ("the column of texts twice", corpus("label,text,text\n1,a,b\n")),
+    ("a delimiter that is none", corpus("text,label\na,1\n", delimiter=",,")),
     ("no column of texts", corpus("label,summary\n1,a\n")),
     ("a column that is not there", corpus("label,text\n1,a\n", text="review")),
     ("a column with control characters", corpus("label,\x1b[2Jx\n1,a\n", text="review")),
@@ -89,6 +96,8 @@ CORPORA: list[Case] = [
     ("JSON: a label that is none", jsonl('{"text": "a", "label": {"b": 1}}')),
     ("JSON: NaN as a label", jsonl('{"text": "a", "label": NaN}')),
     ("JSON: half of a surrogate pair", jsonl('{"text": "\\ud800", "label": 1}')),
+    ("JSON: an array that is cut off", corpus('[{"text": "a", "label": 1},', "reviews.json")),
+    ("JSON: an object without rows", corpus('{"answer":\n3}', "reviews.json")),
     ("JSON: a value missing", corpus('{"text": "a", "label": 1}\n{"review": "b", "label": 1}\n', "reviews.jsonl")),
 ]
 
@@ -122,6 +131,7 @@ WORDS: list[Case] = [
     ("no UTF-8", dictionary("好\n".encode("gbk"))),
     ("a word of a million characters", dictionary(b"a" * 10**6)),
     ("a count of 0", dictionary("好 0\n".encode())),
+    ("words with spaces", dictionary(b"New York 5 n\n")),
 ]
 
 

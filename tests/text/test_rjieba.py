@@ -130,7 +130,7 @@ def test_user_words_have_the_counts_and_the_effect_of_jieba(jieba, reviews):
     pairs = {a + b for tokens in cut for a, b in pairwise(tokens) if (a + b).isalpha()}
     known = {token for tokens in cut for token in tokens if len(token) > 1 and token.isalpha()}
     lines = [*choose.sample(sorted(pairs), 500), *choose.sample(sorted(known), 200)]
-    lines += ["wi-fi", "3-5 2", "很 好", "好的 1", "㐀㐁 9", "·好 99 n", "a\x00b", "\ud800好 7", "wi-fi 3", "差 1"]
+    lines += ["wi-fi", "3-5 2", "好的 1", "㐀㐁 9", "·好 99 n", "a\x00b", "\ud800好 7", "wi-fi 3", "差 1"]
     choose.shuffle(lines)
     texts = [*reviews[:300], *reviews[1000:], "wi-fi-6很好3-5天", "㐀㐁·好a\x00b\ud800好差"]
     for hmm in (True, False):

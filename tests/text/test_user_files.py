@@ -361,6 +361,14 @@ def test_a_header_is_as_asked_for(write: Write, header: bool | None, count: int)
     assert (len(corpus), corpus.report.layout.header) == (count, header is not False)
 
 
+def test_a_text_without_a_label_below_a_header_of_the_lectures_format(write: Write) -> None:
+    records = iter_records(write("words\tkind\n好\t1\n差\n", "a.txt"), format="lecture", header=True)
+    assert [record[1:] for record in records] == [
+        ("好", "1", {"words": "好", "kind": "1"}),
+        ("差", None, {"words": "差"}),
+    ]
+
+
 def test_a_table_without_a_header_has_no_names(write: Write) -> None:
     with pytest.raises(
         CorpusError, match="expected a column 'text' for the text, got no header row but 'text', 'label'"

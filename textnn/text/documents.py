@@ -161,8 +161,9 @@ def _loads(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, " if error.lineno > 1 and text[error.pos :].strip() else ""
-        raise ValueError(f"expected a JSON object, got: {error.msg} at {where}character {error.colno}") from error
+        alone = text.find("\n") in (-1, len(text) - 1)
+        where = f"character {error.pos + 1}" if alone else f"line {error.lineno}, character {error.colno}"
+        raise ValueError(f"expected a JSON object, got: {error.msg} at {where}") from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"expected a plain JSON object, got{_reason(error)}") from None
 

@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -59,9 +60,10 @@ Label = str | list[str]
 
 def is_blank(text: str) -> bool:
     """Return whether nothing of a text can be seen: white space, control and format characters are all that it has."""
-    # Characters of private use, U+E000 to U+F8FF, are pictures in some fonts.
     return not any(
-        (each.isprintable() and not each.isspace() and each not in _UNSEEN) or "\ue000" <= each <= "\uf8ff"
+        (each.isprintable() and not each.isspace() and each not in _UNSEEN)
+        # Pictures of a font, and characters that are younger than this Python.
+        or unicodedata.category(each) in ("Co", "Cn")
         for each in text
     )
 
@@ -255,10 +257,12 @@ def _from_cells(reading: Reading, need_label: bool) -> Iterator[Record]:
         if not width:
             named, width = isinstance(cells, dict), len(cells)
             names = list(cells) if named else [name.strip() for name in cells]
+            if layout.format == "lecture":
+                names, width = [*names, ""][:2], 2
             if width > MAX_COLUMNS:
                 raise reading.error(number, f"expected at most {MAX_COLUMNS:,} columns, got {width:,}")
             if layout.format == "lecture" and layout.text is layout.label is None:
-                layout.text, layout.label = 0, 1 if need_label or width > 1 else None
+                layout.text, layout.label = 0, 1
             text, label, is_header = _find_columns(names, reading, number, need_label, named)
             width = max(width, 1)
             header = _unique(names) if is_header else None
@@ -276,7 +280,7 @@ def _from_cells(reading: Reading, need_label: bool) -> Iterator[Record]:
             record = _wrong_width(len(cells), width, layout)
         else:
             found = None if label is None or len(cells) < 2 else _read_label(cells[label], layout)
-            row = cells if header is None else dict(zip(header, cells, strict=True))
+            row = cells if header is None else dict(zip(header, cells, strict=len(cells) == width))
             content = cells[text if len(cells) > 1 else 0]
             record = Record(number, "" if content == _MISSING else content, found, row)
         if reading.skips and not isinstance(record, str):

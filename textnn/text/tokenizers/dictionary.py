@@ -16,7 +16,7 @@ from textnn.text.tokenizers.base import Tokenizer, check_strings
 
 # "word", "word count", "word tag", "word count tag": the format of jieba's dictionaries; and with tabs, commas or
 # several spaces between them, as other programs write it.
-_GAP = r"(?:\s*[,，]\s*|\s+)"
+_GAP = r"(?:[^\S\r\n]*[,，][^\S\r\n]*|[^\S\r\n]+)"
 _ENTRY = re.compile(rf"(?P<word>[^\s,，]+)(?:{_GAP}(?P<count>[0-9]+))?(?:{_GAP}(?P<tag>[a-zA-Z]+))?")
 _LOOKED_AT = 10_000  # entries that are looked for in themselves
 # Above all counts of jieba's own dictionary, together 60 million; a million of such lines still fit into 64 bits.
