@@ -355,9 +355,11 @@ def hash_ngrams() -> None:
     flat = torch.randint(0, 50, (int(lengths.sum()),))
     for ids, sizes in ((padded, {"lengths": lengths}), (flat, {"offsets": lengths.cumsum(0) - lengths}), (padded, {})):
         for device in (contextlib.nullcontext, operators.sizes_on_device):
-            with device():
-                got = fast.hash_ngrams(ids, (3, 1, 2, 16), 2**31, **sizes)
-            assert torch.equal(got, slow.hash_ngrams(ids, (3, 1, 2, 16), 2**31, **sizes)), list(sizes)
+            for distinct, buckets in ((False, 2**31), (True, 2**31), (True, 90)):
+                with device():
+                    got = fast.hash_ngrams(ids, (3, 1, 2, 16), buckets, distinct=distinct, **sizes)
+                expected = slow.hash_ngrams(ids, (3, 1, 2, 16), buckets, distinct=distinct, **sizes)
+                assert torch.equal(got, expected), (list(sizes), distinct, buckets)
 
 
 @case("adam")

@@ -27,23 +27,40 @@ def bag_by_hand(layer, ids, **batch):
     return torch.stack(sums) if sums else layer.weight[:0]
 
 
+def weighted_by_hand(layer, ids, **batch):
+    """The definition of a weighted bag: TF-IDF vectors of length 1, with importance in the place of frequencies."""
+    rows = slow.hash_ngrams(ids, layer.sizes, layer.num_embeddings, **batch)
+    sums = []
+    for sentence in slow._sentences(rows, batch.get("lengths"), batch.get("offsets")):
+        found = sentence[sentence > 0].unique()
+        importance = layer.importance[found]
+        norm = importance.square().sum().sqrt() if len(found) else importance.new_ones(())
+        sums.append((importance[:, None] * layer.weight[found]).sum(dim=0) / (norm if norm > 0 else 1.0))
+    return torch.stack(sums) if sums else layer.weight[:0]
+
+
 def random_bag(*arguments, **options):
     layer = NgramBag(*arguments, **options)
     nn.init.normal_(layer.weight)
     with torch.no_grad():
         layer.weight[0] = 0
+        if layer.weighted:
+            layer.importance[1:].uniform_()
+            layer.importance[5::7] = 0
     return layer
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("form", ["flat", "padded", "dense"])
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_layer_equals_its_definition(lengths, form, sparse, dtype):
-    layer = random_bag(97, 3, (1, 3), sparse=sparse, dtype=dtype)
+def test_layer_equals_its_definition(lengths, form, sparse, dtype, weighted):
+    layer = random_bag(97, 3, (1, 3), sparse=sparse, dtype=dtype, weighted=weighted)
     ids, batch = make(lengths, form)
     results = []
-    for function in (layer, lambda *a, **b: bag_by_hand(layer, *a, **b)):
+    definition = weighted_by_hand if weighted else bag_by_hand
+    for function in (layer, lambda *a, **b: definition(layer, *a, **b)):
         layer.weight.grad = None
         y = function(ids, **batch)
         (y * torch.linspace(-1, 1, y.numel(), dtype=dtype).reshape(y.shape)).sum().backward()
@@ -95,10 +112,11 @@ class WithDenseGradient(torch.autograd.Function):
         return gradient.to_dense()
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_gradcheck(sparse, dropout):
-    layer = random_bag(11, 2, (1, 2), dropout=dropout, sparse=sparse, dtype=torch.float64)
+def test_gradcheck(sparse, dropout, weighted):
+    layer = random_bag(11, 2, (1, 2), dropout=dropout, sparse=sparse, weighted=weighted, dtype=torch.float64)
     ids, batch = make([3, 0, 1, 4], "flat", 5)
 
     def f(weight):

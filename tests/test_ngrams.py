@@ -20,9 +20,10 @@ SIZES = [(1,), (2,), (1, 2), (3, 1, 2), (2, 5), (16,), tuple(range(16, 0, -1))]
 def test_equals_the_reference(lengths, form, sizes):
     ids, batch = make(lengths, form)
     for buckets in (2, 1000, 2**18, 2**31):
-        got = fast.hash_ngrams(ids, sizes, buckets, **batch)
-        assert got.shape == (*ids.shape, len(sizes))
-        assert torch.equal(got, slow.hash_ngrams(ids, sizes, buckets, **batch)), buckets
+        for distinct in (False, True):
+            got = fast.hash_ngrams(ids, sizes, buckets, distinct=distinct, **batch)
+            assert got.shape == (*ids.shape, len(sizes))
+            assert torch.equal(got, slow.hash_ngrams(ids, sizes, buckets, distinct=distinct, **batch)), buckets
 
 
 @settings(max_examples=60, deadline=None)
@@ -40,9 +41,21 @@ def test_equals_the_reference_whatever_the_shape(lengths, sizes, buckets, V, for
     torch.set_num_threads(threads)
     try:
         got = fast.hash_ngrams(ids, sizes, buckets, **batch)
+        first = fast.hash_ngrams(ids, sizes, buckets, distinct=True, **batch)
     finally:
         torch.set_num_threads(before)
     assert torch.equal(got, slow.hash_ngrams(ids, sizes, buckets, **batch))
+    assert torch.equal(first, slow.hash_ngrams(ids, sizes, buckets, distinct=True, **batch))
+
+
+def test_distinct_ones_are_all_there_and_each_only_once_a_sentence():
+    ids, offsets = torch.tensor([7, 7, 7, 5, 7, 5]), torch.tensor([0, 4])
+    every = fast.hash_ngrams(ids, (1, 2), 2**20, offsets=offsets)
+    first = fast.hash_ngrams(ids, (1, 2), 2**20, offsets=offsets, distinct=True)
+    assert (first > 0).tolist() == [[True, True], [False, False], [False, True], [True, False], [True, True], [True, False]]
+    assert torch.equal(every[first > 0], first[first > 0])
+    for rows, kept in zip(every.split([4, 2]), first.split([4, 2]), strict=True):
+        assert sorted(set(rows[rows > 0].tolist())) == sorted(kept[kept > 0].tolist())
 
 
 def test_stays_what_it_is():
