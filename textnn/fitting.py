@@ -187,7 +187,8 @@ def fit(
             if classifier.architecture != (before := classifier.model_.name):
                 message = f"expected {before!r}, as the classifier was fitted with, got {classifier.architecture!r}"
                 raise ValueError(f"architecture: {message}")
-            for name in ("embedding_dim", *get_architecture(before).spaced_defaults):  # that of vectors, of first texts
+            # Those of vectors, and of the first texts.
+            for name in ("embedding_dim", "ngram_buckets", *get_architecture(before).spaced_defaults):
                 if given.get(name) is None and name in classifier.options_:
                     options[name] = classifier.options_[name]
         else:
@@ -235,6 +236,10 @@ def fit(
     )
     del tokens, streams
     objective = _weigh(classifier.class_weight, corpus, options, (training, held_out), (data, validation), group)
+    solved = issubclass(get_architecture(classifier.architecture), TfidfTextCNN)
+    if solved and given["ngram_buckets"] is None and not go_on and not one_pass:
+        sizes = options["word_ngrams"], options["character_ngrams"]
+        options["ngram_buckets"] = linear.suit_buckets(sizes, data, options["ngram_buckets"], outputs)
     with seeded(seed, device):
         model = build_model(classifier.architecture, [*map(len, vocabularies)], outputs, options).to(device)
         if go_on:

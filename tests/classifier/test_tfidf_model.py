@@ -163,6 +163,15 @@ def test_few_texts_learn_and_the_held_out_ones_are_learnt_in_the_end(make_classi
     assert clf.score(texts, labels) == 1.0
 
 
+def test_tables_are_as_large_as_the_texts_need() -> None:
+    data = RaggedDataset([[number, number + 1] for number in range(1000)], others=[RaggedDataset([[2]] * 1000)])
+    assert linear.suit_buckets([(1, 2), (1,)], data, 2**19, 2) == 2**14  # 1,001 words, 1,000 pairs, eight rows each
+    assert linear.suit_buckets([(), (1,)], data, 2**19, 2) == 2**12
+    assert linear.suit_buckets([(1, 2), ()], data, 2**13, 2) == 2**13
+    assert linear.suit_buckets([(1, 2), (1,)], data, 2**19, 10_000) == 2**11
+    assert linear.suit_buckets([(), ()], data, 2**19, 2) == 2**12
+
+
 @pytest.mark.parametrize("count", [20, 100])
 def test_few_texts_make_many_steps(make_classifier: Make, count: int) -> None:
     texts, labels = make_reviews(count)

@@ -11,6 +11,7 @@ then scales the n-grams once more by the ratio of its own class.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from textnn.functional import hash_ngrams
 from textnn.layers import NgramBag
 from textnn.text import RaggedBatch, RaggedDataset
 from textnn.training.objectives import Multilabel, Objective, Sigmoid
@@ -29,7 +31,14 @@ Array = np.ndarray[Any, np.dtype[Any]]
 COST = 100.0
 """C of the logistic regressions: the inverse of their regularisation."""
 
+ROOM = 8
+"""Buckets for each n-gram of the training texts: so many others there are for those of new texts, which say nothing."""
+
+LARGEST_TABLE = 1 << 25
+"""Values of a table at most, unless its size is asked for: with many classes n-grams have to share rows."""
+
 _TEXTS = 1 << 12  # that are hashed at a time
+_MARKS = 1 << 24
 
 
 class LinearPart(Protocol):
@@ -53,6 +62,35 @@ class Features:
 
     matrix: Any
     buckets: Sequence[Array]
+
+
+def suit_buckets(sizes: Sequence[Sequence[int]], data: RaggedDataset, most: int, outputs: int) -> int:
+    """Return how many rows the tables of bags need for these texts, a power of two from 4,096 to ``most``.
+
+    Parameters
+    ----------
+    sizes
+        Lengths of the n-grams of each form of the texts.
+    data
+        The texts.
+    most
+        Rows at most.
+    outputs
+        Columns of a table.
+    """
+    largest = 0
+    for form, lengths in enumerate(sizes):
+        if not lengths:
+            continue
+        marks = torch.zeros(_MARKS, dtype=torch.bool)
+        for rows in torch.arange(len(data)).split(_TEXTS):
+            inputs = data.batch(rows).inputs[2 * form :]
+            marks[hash_ngrams(inputs[0], list(lengths), _MARKS, offsets=inputs[1]).flatten()] = True
+        # Several n-grams may share a mark: so many are behind a share of marks, in the mean.
+        share = min(int(marks[1:].sum()) / (_MARKS - 1), 0.999)
+        largest = max(largest, round(-_MARKS * math.log1p(-share)))
+    room = 1 << max(12, (ROOM * largest - 1).bit_length())
+    return max(2, min(most, room, 1 << (max(2, LARGEST_TABLE // outputs).bit_length() - 1)))
 
 
 def find_features(bags: Sequence[tuple[int, NgramBag]], data: RaggedDataset) -> Features:
