@@ -52,7 +52,14 @@ def test_distinct_ones_are_all_there_and_each_only_once_a_sentence():
     ids, offsets = torch.tensor([7, 7, 7, 5, 7, 5]), torch.tensor([0, 4])
     every = fast.hash_ngrams(ids, (1, 2), 2**20, offsets=offsets)
     first = fast.hash_ngrams(ids, (1, 2), 2**20, offsets=offsets, distinct=True)
-    assert (first > 0).tolist() == [[True, True], [False, False], [False, True], [True, False], [True, True], [True, False]]
+    assert (first > 0).tolist() == [
+        [True, True],
+        [False, False],
+        [False, True],
+        [True, False],
+        [True, True],
+        [True, False],
+    ]
     assert torch.equal(every[first > 0], first[first > 0])
     for rows, kept in zip(every.split([4, 2]), first.split([4, 2]), strict=True):
         assert sorted(set(rows[rows > 0].tolist())) == sorted(kept[kept > 0].tolist())

@@ -37,7 +37,8 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     architecture
-        ``"tfidf-textcnn"``, ``"wide-textcnn"``, ``"textcnn"``, ``"bilstm"``, ``"lstm"`` or ``"lecture-lstm"``; docs/accuracy.md has more.
+        ``"tfidf-textcnn"``, ``"wide-textcnn"``, ``"textcnn"``, ``"bilstm"``, ``"lstm"`` or ``"lecture-lstm"``;
+        docs/accuracy.md compares them.
     tokenizer
         ``"auto"`` looks at the scripts of the training texts: jieba's words for Chinese (by rjieba where it is
         installed), words by Unicode's rules with case folded where there are spaces between words, both where texts

@@ -287,7 +287,7 @@ def fit(
         calibrate=classifier.calibrate,
         threshold=classifier.threshold,
     )
-    if isinstance(model, TfidfTextCNN) and 0 < len(validation) and len(data) < FEW_TEXTS:
+    if isinstance(model, TfidfTextCNN) and len(validation) > 0 and len(data) < FEW_TEXTS:
         # What the held-out texts are worth to so few others is more than what they tell about the model.
         _solve(model, RaggedDataset.chained([data, validation]), objective, reporter, group)
         group.share_weights(model)
@@ -335,9 +335,7 @@ def _suit_size(options: dict[str, Any], given: Mapping[str, Any], texts: int) ->
     return options
 
 
-def _solve(
-    model: TfidfTextCNN, data: RaggedDataset, objective: Objective, reporter: Reporter, group: Group
-) -> None:
+def _solve(model: TfidfTextCNN, data: RaggedDataset, objective: Objective, reporter: Reporter, group: Group) -> None:
     """Solve the linear part in process 0, whose weights the others get."""
     with group.together():
         if group.rank == 0:

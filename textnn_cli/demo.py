@@ -18,7 +18,10 @@ def demo(
     architecture: Annotated[
         str,
         typer.Option(
-            "--architecture", "-a", metavar="NAME", help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm or lecture-lstm."
+            "--architecture",
+            "-a",
+            metavar="NAME",
+            help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm or lecture-lstm.",
         ),
     ] = "tfidf-textcnn",
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,

@@ -60,7 +60,12 @@ def train(
     ],
     architecture: Annotated[
         str,
-        typer.Option("--architecture", "-a", metavar="NAME", help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm, lecture-lstm."),
+        typer.Option(
+            "--architecture",
+            "-a",
+            metavar="NAME",
+            help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm, lecture-lstm.",
+        ),
     ] = "tfidf-textcnn",
     validation: Annotated[
         str | None,
@@ -93,7 +98,13 @@ def train(
         int | None, typer.Option("--limit", min=1, metavar="N", help="Read the first N texts only.")
     ] = None,
     tokenizer: Annotated[
-        str, _option("--tokenizer", TEXT, "auto: by the scripts of the texts. Or jieba, rjieba, unicode, mixed, char, whitespace.", metavar="NAME")
+        str,
+        _option(
+            "--tokenizer",
+            TEXT,
+            "auto: by the scripts of the texts. Or jieba, rjieba, unicode, mixed, char, whitespace.",
+            metavar="NAME",
+        ),
     ] = "auto",
     user_dictionary: Annotated[
         Path | None, _option("--user-dictionary", TEXT, "File of words for jieba, one a line.", metavar="FILE")

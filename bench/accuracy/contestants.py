@@ -124,7 +124,9 @@ class Architecture(Contestant):
             size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
         predicted = classifier.predict(split.test.texts).tolist()
         options = classifier.options_
-        forms = {name: options[name] for name in ("word_ngrams", "character_ngrams", "ngram_buckets") if name in options}
+        forms = {
+            name: options[name] for name in ("word_ngrams", "character_ngrams", "ngram_buckets") if name in options
+        }
         chosen = {"epoch": classifier.best_epoch_, "batch": options["batch_size"], **forms}
         return Outcome(predicted, seconds, size / 1e6, chosen=chosen)
 

@@ -87,7 +87,9 @@ class TfIdf(Contestant):
         best = max(scores, key=scores.__getitem__)
         chosen = time.process_time()
         both = split.training + split.validation
-        pipeline = make_pipeline(self._vectors(tokens, len(both)), self._linear(best, split, seed)).fit(both.texts, both.labels)
+        pipeline = make_pipeline(self._vectors(tokens, len(both)), self._linear(best, split, seed)).fit(
+            both.texts, both.labels
+        )
         end = time.process_time()
         size = len(pickle.dumps(pipeline))
         return Outcome(

@@ -14,6 +14,7 @@ from typing import Any
 from textnn.files import atomic_text
 
 from ..report import markdown
+from . import summary
 from .results import Entry, Results
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
@@ -26,21 +27,27 @@ each split, with all settings and versions, are in `bench/accuracy/figures.json`
 `--results bench/accuracy/figures.json` goes on with.
 
 **Texts.** Of texts that differ in white space at most, one is kept; texts that occur with different labels are dropped.
-For each seed the rest is shuffled and split into 80 % training, 10 % validation and 10 % test. All contestants get the
-same three parts, and are scored on the test part. Other data, held-out sets among them, are run by
-`python -m bench.accuracy --data FILE ...` (CSV, TSV or JSONL).
+For each seed the rest is shuffled and split into 80 % training, 10 % validation and 10 % test. Where a number of texts
+to learn from is given, the test part is half of all texts, 2,000 at most, and of those to learn from a ninth is for
+validation. All contestants get the same three parts, and are scored on the test part. Other data, held-out sets among
+them, are run by `python -m bench.accuracy --data FILE ... --sizes 200 1000 all` (any file that `textnn train` reads).
+
+**Words** are the same for all who read words: rjieba's for Chinese; for scripts with spaces those of Unicode's rules,
+case folded. Both are what textnn's default tokenizer chooses by itself.
 
 **textnn.** Every architecture with its own defaults, nothing chosen for the data set: `fit` with the training and
 validation parts together, of which each architecture holds out its own share (5 or 10 %), not to learn from it. The
 seed is also that of the weights.
 
 **Opponents.** They choose their settings on the validation part, from a small grid, and then learn from training and
-validation parts together, all of them: up to a tenth more texts than textnn's architectures learn from.
+validation parts together, all of them.
 
-- `tfidf`: TF-IDF (sublinear, n-grams in at least two texts) of words and pairs of words (`words`), of one to four
-  characters (`characters`) or of both, with a linear support vector machine or logistic regression; C is chosen.
-- `fasttext`: words and pairs of words; with `+characters` also the one to three characters within words. Learning rate
-  and epochs are chosen.
+- `tfidf`: TF-IDF (sublinear; with 2,000 texts or more, n-grams in at least two of them) of words and pairs of words
+  (`words`), of one to four characters (`characters`), of both, or of words and of two to six characters within them
+  (`words+char_wb`, in scripts with spaces), with a linear support vector machine or logistic regression; C is chosen.
+- `nbsvm`: the same vectors and a linear support vector machine, columns scaled by naive Bayes' log-count ratios.
+- `fasttext`: words and pairs of words; with `+characters` also the one to three characters within words, three to six
+  in scripts with spaces. Learning rate and epochs are chosen.
 - `snownlp`: the package's own naive Bayes, trained on the same texts with its own words and stop words; it has nothing
   to choose.
 
@@ -65,13 +72,14 @@ def write(results: Results, path: Path = PAGE) -> None:
         raise SystemExit("no results; run python -m bench.accuracy first")
     tried, default = _kept(path), results.content["default"]
     text = [INTRODUCTION, _machines([entry for data in found.values() for one in data.values() for entry in one])]
+    named = dict(sorted((summary.place(results.content["data"][key]["name"]), key) for key in found))
+    sets = {place: _ordered(found[key], default) for place, key in named.items()}
+    text += summary.sections(sets, default, path.parent / "images" / f"{path.stem}-sizes.png")
     picture = path.parent / "images" / f"{path.stem}.png"
-    plot(
-        picture, {results.content["data"][key]["name"]: _ordered(data, default) for key, data in found.items()}, default
-    )
-    text.append(f"![Accuracy](images/{picture.name})\n")
-    for key, data in found.items():
-        text += _section(results, key, _ordered(data, default), default)
+    plot(picture, {name: data for (name, size), data in sets.items() if size == summary.ALL}, default)
+    text.append(f"![Accuracy with all texts to learn from](images/{picture.name})\n")
+    for place, key in named.items():
+        text += _section(results, key, sets[place], default)
     text.append(f"## What was tried\n\n{BEGIN}{tried}{END}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_text(path) as file:

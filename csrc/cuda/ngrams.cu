@@ -27,8 +27,8 @@ __global__ void __launch_bounds__(kThreads, 1) hash_ngrams_kernel(HashNgrams a) 
   }
 }
 
-// A thread has a number, and looks for it among those before it in its sentence. That is quadratic, and all threads of a
-// warp read the same few cache lines.
+// A thread has a number, and looks for it among those before it in its sentence. That is quadratic, and all threads of
+// a warp read the same few cache lines.
 __global__ void __launch_bounds__(kThreads, 1) drop_repeats_kernel(DropRepeats a) {
   for (int64_t i = first_element(); i < a.N * a.S; i += element_stride()) {
     const int64_t number = a.x[i], first = a.sentences.start[sentence_of(a.sentences, i / a.S)] * a.S;

@@ -66,7 +66,9 @@ def fit(make: Callable[..., SentimentClassifier], name: str) -> SentimentClassif
         for text, label in zip(texts, labels, strict=True)
     ]
     if name == "tfidf with spaces":
-        return make("tfidf-textcnn", tokenizer="mixed", ensemble=1).fit([f"So {text} OK  Then" for text in texts], labels)
+        return make("tfidf-textcnn", tokenizer="mixed", ensemble=1).fit(
+            [f"So {text} OK  Then" for text in texts], labels
+        )
     if name == "wide ensemble":
         return make("wide-textcnn", ensemble=3, word_ngrams=(1, 3)).fit(texts, labels)
     if name == "wide without n-grams":

@@ -192,7 +192,11 @@ def test_options_that_do_not_suit_are_refused(save: Any) -> None:
 @pytest.mark.parametrize(
     ("asked", "error", "message"),
     [
-        ("mecab", ValueError, "tokenizer: expected one of jieba, rjieba, unicode, mixed, char, whitespace or a function, got 'mecab'"),
+        (
+            "mecab",
+            ValueError,
+            "tokenizer: expected one of jieba, rjieba, unicode, mixed, char, whitespace or a function, got 'mecab'",
+        ),
         ("callable", ValueError, "tokenizer: expected one of .* got 'callable'"),
         (3, TypeError, "tokenizer: expected a name, a function, a Tokenizer or None, got int"),
         (["jieba"], TypeError, "got list"),

@@ -186,7 +186,11 @@ def test_options_from_files(name, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("spacy",), ValueError, "tokenizer: expected one of jieba, rjieba, unicode, mixed, char, whitespace or a function"),
+        (
+            ("spacy",),
+            ValueError,
+            "tokenizer: expected one of jieba, rjieba, unicode, mixed, char, whitespace or a function",
+        ),
         (("callable",), ValueError, "tokenizer: expected one of jieba, rjieba, char, .* got 'callable'"),
         ((3,), TypeError, "tokenizer: expected a name, a function or a Tokenizer, got int"),
         (("char", ["a"]), ValueError, "only the tokenizers 'jieba' and 'rjieba' have one, got the tokenizer 'char'"),

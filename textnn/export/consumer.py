@@ -143,7 +143,9 @@ def make_tokenizer(settings: dict[str, Any]) -> Any:
 
     words, chinese = unicode_words(), regex.compile(r"(\p{Han}+)")  # every second piece is Chinese
     return lambda text: [
-        token for number, piece in enumerate(chinese.split(text)) for token in (cut(piece) if number % 2 else words(piece))
+        token
+        for number, piece in enumerate(chinese.split(text))
+        for token in (cut(piece) if number % 2 else words(piece))
     ]
 
 

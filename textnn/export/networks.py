@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from textnn.export.plain import FrozenTextConv, max_mean_pool, to_torch_nn
 from textnn.layers import EmbeddingTextConv
-from textnn.layers.ngrams import divide_by_norm
+from textnn.layers.ngrams import joint
 from textnn.layers.text_conv import kernel_weights
 from textnn.models import PAD, Ensemble, TextModel
 from textnn.models.convolution import TextCNN
@@ -68,11 +68,10 @@ def _tfidf_textcnn(net: Any, ids: Tensor, lengths: Tensor, characters: Tensor, c
         encoders = (network.words, network.characters)
         features = [encoder(*form) for encoder, form in zip(encoders, forms, strict=True)]
         logits.append(network.output(torch.cat(features, dim=1)))
-    linear = net.linear_bias
     sums = [bag.sums(*forms[stream]) for stream, bag in net.bags]
-    if sums:
-        linear = linear + divide_by_norm(sum(total for total, _ in sums), sum(squares for _, squares in sums))  # type: ignore[arg-type]
-    return SHARE * torch.stack(logits).mean(dim=0) + linear
+    linear = net.linear_bias + joint(sums) if sums else net.linear_bias
+    whole: Tensor = SHARE * torch.stack(logits).mean(dim=0) + linear
+    return whole
 
 
 _FORWARD: dict[type[TextModel], Callable[..., Tensor]] = {
@@ -114,11 +113,11 @@ class PlainNetwork(nn.Module):
             merged = to_torch_nn(_freeze(WideTextCNN.merge(members), tables))  # type: ignore[arg-type]
             _group_channels(merged, members)  # type: ignore[arg-type]
             self.members = nn.ModuleList([merged])
-        elif kind is TfidfTextCNN:
-            joint = to_torch_nn(_freeze(members[0].merge(), tables))  # type: ignore[operator]
-            if (networks := list(members[0].networks)) and len(networks) > 1:  # type: ignore[arg-type]
-                _group_channels(joint.networks[0], networks)
-            self.members = nn.ModuleList([joint])
+        elif isinstance(model, TfidfTextCNN):
+            whole = to_torch_nn(_freeze(model.merge(), tables))
+            if len(model.parts) > 1:
+                _group_channels(whole.parts[0], model.parts)  # type: ignore[index, arg-type]
+            self.members = nn.ModuleList([whole])
         else:
             self.members = nn.ModuleList(to_torch_nn(_freeze(member, tables)) for member in members)
         self.eval()

@@ -166,9 +166,7 @@ class EmbeddingLSTM(layers.EmbeddingLSTM):
 class NgramBag(layers.NgramBag):
     """:class:`textnn.NgramBag` by integer arithmetic and ``F.embedding``."""
 
-    def sums(
-        self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def sums(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> tuple[Tensor, Tensor]:
         """Sum the weights of the n-grams of ids [B, L] -> [B, D], squares [B]; ValueError if ``offsets`` are given."""
         lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets)

@@ -23,7 +23,7 @@ def write_readme(settings: dict[str, Any]) -> str:
     file, tokenizer = settings["program"]["file"], settings["tokenizer"]
     runtime = next(package for suffix, package in _PROGRAMS.items() if file.endswith(suffix))
     jieba = tokenizer["kind"] in ("jieba", "rjieba", "mixed")
-    regex = tokenizer["kind"] in ("unicode", "mixed")
+    packages = [f"jieba=={JiebaTokenizer.version()}"] * jieba + ["regex"] * (tokenizer["kind"] in ("unicode", "mixed"))
     argument = "tokenize=function" if tokenizer["kind"] not in TOKENIZERS or tokenizer["kind"] == "callable" else ""
     several = ["(several labels, or none, and their probabilities with `|` between them)."]
     written = "The command writes a line for each text: its label, a tab, the label's probability"
@@ -37,7 +37,7 @@ def write_readme(settings: dict[str, Any]) -> str:
         "## Use",
         "",
         "```sh",
-        f"pip install numpy {runtime}{f' jieba=={JiebaTokenizer.version()}' if jieba else ''}{' regex' if regex else ''}",
+        " ".join(["pip install numpy", runtime, *packages]),
         *(
             []
             if argument

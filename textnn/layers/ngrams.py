@@ -54,7 +54,8 @@ class NgramBag(_TableModule):
 
     Notes
     -----
-    Parameters: ``weight`` [num_buckets, D]; with ``weighted`` the buffer ``importance`` [num_buckets]. Nothing is to be gained by freezing it: inference only adds rows up.
+    Parameters: ``weight`` [num_buckets, D]; with ``weighted`` the buffer ``importance`` [num_buckets]. Nothing is to be
+    gained by freezing it: inference only adds rows up.
 
     Weinberger et al. 2009 (Feature Hashing for Large Scale Multitask Learning), Joulin et al. 2017 (Bag of Tricks for
     Efficient Text Classification), and for a linear part beside a deep one Cheng et al. 2016 (Wide & Deep Learning for
@@ -77,6 +78,7 @@ class NgramBag(_TableModule):
             raise ValueError(f"dropout must be a probability from 0 to below 1, got {dropout}")
         super().__init__(num_buckets, embedding_dim, 0, sparse, device, dtype)
         self.sizes, self.dropout, self.weighted = tuple(ngrams), dropout, weighted
+        self.importance: Tensor
         if weighted:
             self.register_buffer("importance", torch.ones_like(self.weight[:, 0]).detach())
             self.importance[0] = 0.0
@@ -111,15 +113,12 @@ class NgramBag(_TableModule):
             sentences do not outweigh short ones and still say more; 0 for a sentence that has none. For errors see
             :func:`textnn.functional.hash_ngrams`.
         """
-        sums, squares = self.sums(ids, lengths, offsets)
-        return divide_by_norm(sums, squares)
+        return joint([self.sums(ids, lengths, offsets)])
 
-    def sums(
-        self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def sums(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> tuple[Tensor, Tensor]:
         """Return what :meth:`forward` divides, [B, D], and the square of the norm that it is divided by, [B].
 
-        Several bags make one linear model if both are added up first; see :func:`divide_by_norm`.
+        Several bags make one linear model by :func:`joint`.
         """
         lengths, offsets = size_tensors(lengths, offsets)
         rows = self.rows_read(ids, lengths, offsets)
@@ -151,6 +150,9 @@ class NgramBag(_TableModule):
         )
 
 
-def divide_by_norm(sums: Tensor, squares: Tensor) -> Tensor:
-    """Divide sums [B, D] by the roots of ``squares`` [B]; where these are 0, the result is 0."""
+def joint(bags: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return what bags give as one linear model, of their :meth:`NgramBag.sums`: [B, D]; 0 where there is no n-gram."""
+    sums, squares = bags[0]
+    for more, squares_of_more in bags[1:]:
+        sums, squares = sums + more, squares + squares_of_more
     return sums * torch.where(squares > 0, squares, torch.ones_like(squares)).rsqrt()[:, None]

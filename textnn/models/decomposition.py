@@ -128,14 +128,15 @@ def split_bags(bags: Sequence[tuple[NgramBag | None, Tensor, int]], weight: Tens
         Of y, float64 [D].
     """
     found = [(bag, ids, stream) for bag, ids, stream in bags if bag is not None]
-    joint = sum(bag.sums(ids, offsets=ids.new_zeros(1))[1].double() for bag, ids, _ in found if bag.weighted)
+    squares = [bag.sums(ids, offsets=ids.new_zeros(1))[1] for bag, ids, _ in found if bag.weighted]
+    norm = float(torch.stack(squares).double().sum()) ** 0.5 if squares else 0.0
     parts = []
     for bag, ids, stream in found:
         rows = hash_ngrams(ids, bag.sizes, bag.num_embeddings, offsets=ids.new_zeros(1))  # [L, S]
         values = bag.weight[rows].double() @ weight  # [L, S]
         if bag.weighted:
             buckets, places, counts = rows.unique(return_inverse=True, return_counts=True)
-            values = values * (bag.importance[buckets].double() / counts)[places] / joint.clamp(min=1e-30).sqrt()
+            values = values * (bag.importance[buckets].double() / counts)[places] / (norm or 1.0)
         else:
             values = values / max(1, int((rows > 0).sum())) ** 0.5
         for column, size in enumerate(bag.sizes):

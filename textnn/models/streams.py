@@ -1,7 +1,7 @@
 """Convolutions over words and over characters, side by side: what the wide architectures have in common.
 
-    ids, offsets of words       -> convolution, maximum over time -> features --+
-    ids, offsets of characters  -> convolution, maximum over time -> features --+-> dropout -> linear -> logits [B, K]
+ids, offsets of words       -> convolution, maximum over time -> features --+
+ids, offsets of characters  -> convolution, maximum over time -> features --+-> dropout -> linear -> logits [B, K]
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from textnn.layers import NgramBag
-from textnn.layers.ngrams import divide_by_norm
+from textnn.layers.ngrams import joint
 from textnn.models.base import CHARACTERS, COMMON, WORDS, TextModel
 from textnn.models.decomposition import Decomposition, NgramParts, split_bags
 from textnn.models.registry import register
@@ -119,28 +119,24 @@ class TfidfTextCNN(TextModel):
 
     def linear_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the linear model."""
-        return [self.linear_bias, *(bag.weight for _, bag in self.bags)]
+        return [self.linear_bias, *(bag.get_parameter("weight") for _, bag in self.bags)]
 
     def word_tables(self) -> list[nn.Parameter]:
         """Return the embedding tables of the words' convolutions."""
-        return [network.words.weight for network in self._networks]
+        return [network.words.get_parameter("weight") for network in self.parts]
 
-    def forward(  # type: ignore[override]
-        self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor
-    ) -> Tensor:
+    def forward(self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor) -> Tensor:
         """Return the logits [B, K] of ids and offsets of words, and of characters; in training those of each network.
 
         In a training that leaves the linear model as it is, they are those of the convolutions alone.
         """
         inputs = ids, offsets, character_ids, character_offsets
-        logits = torch.stack([network(*inputs) for network in self._networks])  # [networks, B, K]
+        logits = torch.stack([network(*inputs) for network in self.parts])  # [networks, B, K]
         logits = logits if self.training and len(self.networks) > 1 else logits.mean(dim=0)
         if self.training and not self.linear_bias.requires_grad:
             return logits
         sums = [bag.sums(inputs[2 * stream], offsets=inputs[2 * stream + 1]) for stream, bag in self.bags]
-        linear = self.linear_bias
-        if sums:
-            linear = linear + divide_by_norm(sum(total for total, _ in sums), sum(squares for _, squares in sums))  # type: ignore[arg-type]
+        linear = self.linear_bias + joint(sums) if sums else self.linear_bias
         return SHARE * logits + linear
 
     @torch.no_grad()
@@ -150,7 +146,7 @@ class TfidfTextCNN(TextModel):
         """Return an exact split of ``direction . logits`` of one text; its base is what is said of no text."""
         inputs = (ids, character_ids)
         base, parts = float(direction @ self.linear_bias.double()), list[NgramParts]()
-        for network in self._networks:
+        for network in self.parts:
             own, found = network.split(ids, character_ids, SHARE / len(self.networks) * direction)
             base += own
             parts += found
@@ -161,7 +157,7 @@ class TfidfTextCNN(TextModel):
         """Return the same function with one network of convolutions, for inference."""
         if len(self.networks) == 1:
             return self
-        first, M = self._networks[0], len(self.networks)
+        first, M = self.parts[0], len(self.networks)
         merged = type(self)(
             first.words.num_embeddings,
             first.characters.num_embeddings,
@@ -178,7 +174,7 @@ class TfidfTextCNN(TextModel):
             word_dropout=0.0,
             sparse=False,
         ).to(first.output.weight)
-        merged._networks[0].take_means(self._networks)
+        merged.parts[0].take_means(self.parts)
         merged.word_ngrams, merged.character_ngrams = self.word_ngrams, self.character_ngrams
         merged.linear_bias = self.linear_bias
         return merged.eval()
@@ -188,5 +184,6 @@ class TfidfTextCNN(TextModel):
         return super(TfidfTextCNN, self.merge()).freeze(memory_limit, dtype)
 
     @property
-    def _networks(self) -> list[TwoStreamCNN]:
+    def parts(self) -> list[TwoStreamCNN]:
+        """The networks of convolutions as what they are."""
         return cast("list[TwoStreamCNN]", list(self.networks))

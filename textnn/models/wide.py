@@ -120,9 +120,7 @@ class WideTextCNN(TwoStreamCNN, TextModel):
         """Return the embedding table of the words' convolution."""
         return [self.get_parameter("words.weight")]
 
-    def forward(  # type: ignore[override]
-        self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor
-    ) -> Tensor:
+    def forward(self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor) -> Tensor:
         """Return the logits [B, K] of ids and offsets of words, and of characters."""
         logits = TwoStreamCNN.forward(self, ids, offsets, character_ids, character_offsets)
         if self.word_ngrams is not None:

@@ -142,7 +142,8 @@ def character_places(text: str, form: str = "text") -> list[tuple[int, int]]:
     places = [(place, place + 1) for place, character in enumerate(text) if not character.isspace()]
     if form == "text" or not places:
         return places
-    found, end = [], 0
+    found: list[tuple[int, int]] = []
+    end = 0
     for start, after in places:
         if start > end or not found:  # white space, or the text's beginning
             found.append((end, start))

@@ -95,7 +95,7 @@ class Scripts:
         return "jieba" if chinese > _MOST else "mixed"
 
     def describe(self) -> str:
-        """Say of how the words are written, for people: ``"98 % of the words are Chinese, 2 % stand between spaces"``."""
+        """Say how the words are written, for people: ``"98 % of the words are Chinese, 2 % stand between spaces"``."""
         phrases = "are Chinese", "stand between spaces", "are in a script without spaces"
         shares = [(share, phrase) for share, phrase in zip(self.shares, phrases, strict=True) if share >= 0.005]
         if not shares:

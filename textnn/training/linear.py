@@ -3,10 +3,10 @@
     ids -> distinct buckets of each text -> importance: inverse document frequency * sqrt(log-count ratio)   (fixed)
         -> vectors of length 1 -> a logistic regression for each output -> rows of the bags' tables, bias
 
-The importance of an n-gram tells how rare it is, and how unevenly it falls on the classes: what is as frequent in one as
-in the others can say little, and gets little room to say it (Wang and Manning, "Baselines and Bigrams: Simple, Good
-Sentiment and Topic Classification", 2012; the root, and one length for all classes, are this package's). Each output
-then scales the n-grams once more by the ratio of its own class.
+The importance of an n-gram tells how rare it is, and how unevenly it falls on the classes: what is as frequent in one
+class as in the others can say little, and gets little room to say it (Wang and Manning, "Baselines and Bigrams: Simple,
+Good Sentiment and Topic Classification", 2012; the root, and one length for all classes, are this package's). Each
+output then scales the n-grams once more by the ratio of its own class.
 """
 
 from __future__ import annotations
@@ -44,8 +44,13 @@ _MARKS = 1 << 24
 class LinearPart(Protocol):
     """What has a linear part to be solved: weighted bags, with the number of the form that each reads, and a bias."""
 
-    bags: list[tuple[int, NgramBag]]
-    linear_bias: nn.Parameter
+    @property
+    def bags(self) -> Sequence[tuple[int, NgramBag]]:
+        """The bags, each with the number of the form of a text that it reads."""
+
+    @property
+    def linear_bias(self) -> nn.Parameter:
+        """Of each output, [K]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +219,6 @@ def _regression(matrix: Any, answer: Array, weights: Array, own: Array) -> tuple
     """Return weights of the columns and the intercept of one problem, whose columns are scaled by ``own`` before."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-
 
     counts = weights > 0
     share = float(np.average(answer, weights=weights))

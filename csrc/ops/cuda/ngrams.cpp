@@ -18,8 +18,8 @@ Tensor hash_ngrams(const Tensor& ids_, std::vector<int64_t> ngrams, int64_t buck
                             {bounds.sentences(), ids.numel(), s, buckets, data<int64_t>(ids), writable<int64_t>(y)});
   if (!distinct) return y;
   Tensor first = empty(ids, with_last(ids, s.count));
-  textnn::cuda::drop_repeats(
-      device.stream, {bounds.sentences(), ids.numel(), s.count, data<int64_t>(y), writable<int64_t>(first)});
+  textnn::cuda::drop_repeats(device.stream,
+                             {bounds.sentences(), ids.numel(), s.count, data<int64_t>(y), writable<int64_t>(first)});
   return first;
 }
 

@@ -1,8 +1,8 @@
 """Words of scripts with spaces, by Unicode's rules, and texts that have Chinese between them.
 
-    text -> case folded -> cut at word boundaries (Unicode Standard Annex 29) -> without white space -> tokens
-    text -> runs of Chinese -> jieba's words  --+
-         -> what is between them -> as above  --+-> tokens
+text -> case folded -> cut at word boundaries (Unicode Standard Annex 29) -> without white space -> tokens
+text -> runs of Chinese -> jieba's words  --+
+     -> what is between them -> as above  --+-> tokens
 """
 
 from __future__ import annotations
