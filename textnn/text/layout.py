@@ -235,7 +235,7 @@ def is_number(column: Column) -> bool:
 
 
 def _label_is_first(head: list[str]) -> bool:
-    """Whether of two columns the first holds few different values, and the second at least twice as many, and longer."""
+    """Whether of two columns the first holds few different values, the second at least twice as many, and longer."""
     rows = [cells for line in head if len(cells := line.rstrip("\r\n").split("\t")) == 2]
     if len(rows) < 5:
         return False
