@@ -46,6 +46,10 @@ _READING = {
 }
 
 
+READING_OPTIONS = {argument: f"--{name.replace('_', '-')}" for name, argument in _READING.items()}
+"""The option of each argument of how a file is read."""
+
+
 def reading_options(options: dict[str, Any]) -> dict[str, Any]:
     """Return how a file is to be read, as arguments of :func:`textnn.text.iter_records`, of a command's options.
 
@@ -57,7 +61,7 @@ def reading_options(options: dict[str, Any]) -> dict[str, Any]:
     from textnn.text.layout import check_layout
 
     found = {argument: options[name] for name, argument in _READING.items() if name in options}
-    with option_errors(**{argument: f"--{name.replace('_', '-')}" for name, argument in _READING.items()}):
+    with option_errors(**READING_OPTIONS):
         check_layout(**found)
     return found
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import check_texts, reading_options
+from textnn_cli.checks import READING_OPTIONS, check_texts, reading_options
 from textnn_cli.common import (
     Delimiter,
     Encoding,
@@ -182,7 +182,7 @@ def predict(
         "--spreadsheet-safe": spreadsheet_safe,
         "--output-encoding": output_encoding,
         "--keep-columns": keep_columns,
-        **{f"the {name} of FILE": value for name, value in reading.items()},
+        **{READING_OPTIONS[argument]: value for argument, value in reading.items()},
     }
     written = Output(kind, probabilities, output_encoding == "utf-8-sig", spreadsheet_safe, kept)
     settings = {**_circumstances(model, classifier, str(file)), **options} if from_file and to_file else None

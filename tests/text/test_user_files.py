@@ -351,6 +351,8 @@ def test_labels_before_texts_are_found_and_texts_before_labels_stay(write: Write
     swapped = [(label, text) for text, label in rows]
     one, other = (read_corpus(write(table(each, "\t", header=False), "a.txt")) for each in (rows, swapped))
     assert pairs(one) == pairs(other) == rows
+    doubled = [(label, f"文章{number // 2}的内容，有时重复") for number in range(40) for label in ("体育", "财经")]
+    assert read_corpus(write(table(doubled, "\t", header=False), "a.txt")).label_counts() == {"体育": 40, "财经": 40}
     asked = read_corpus(write(table(swapped, "\t", header=False), "a.txt"), text=0, label=1)
     assert pairs(asked) == swapped
 
@@ -359,6 +361,11 @@ def test_labels_before_texts_are_found_and_texts_before_labels_stay(write: Write
 def test_a_header_is_as_asked_for(write: Write, header: bool | None, count: int) -> None:
     corpus = read_corpus(write(table(CHINESE)), text=0, label=1, header=header)
     assert (len(corpus), corpus.report.layout.header) == (count, header is not False)
+
+
+def test_who_names_a_delimiter_has_a_table(write: Write) -> None:
+    corpus = read_corpus(write("a#1\nb#2\n", "a.txt"), text=0, label=1, delimiter="#")
+    assert (pairs(corpus), corpus.report.layout.format) == ([("a", "1"), ("b", "2")], "csv")
 
 
 def test_a_text_without_a_label_below_a_header_of_the_lectures_format(write: Write) -> None:

@@ -26,6 +26,7 @@ from textnn.serving.metrics import Metrics
 from textnn.serving.pages import add_page
 from textnn.serving.settings import Settings
 from textnn.serving.views import ModelView, Table
+from textnn.text import is_blank
 from textnn.version import __version__
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def make_app(classifier: SentimentClassifier, settings: Settings) -> FastAPI:
         texts = [asked.text] if asked.text is not None else asked.texts or []
         check_texts(texts, settings, single)
         metrics.texts.inc(len(texts))
-        worded = [text for text in texts if text.strip()]
+        worded = [text for text in texts if not is_blank(text)]
         rows = await answer(request, predictions, worded, settings.timeout) if worded else []
         found = view.predictions(texts, rows)
         return JSONResponse(found[0] if single else {"predictions": found})
@@ -111,7 +112,7 @@ def make_app(classifier: SentimentClassifier, settings: Settings) -> FastAPI:
         label = None if asked.label is None else view.find_label(asked.label)
         method = view.find_method(asked.method, asked.text, settings)
         metrics.texts.inc()
-        if not asked.text.strip():
+        if is_blank(asked.text):
             return JSONResponse(view.no_explanation(asked.text))
         with explained.take(client_address(request.scope)):
             found = await answer(request, explanations, [(asked.text, label, method)], settings.timeout)

@@ -16,6 +16,7 @@ from textnn.explanation.methods import EXACT, METHODS
 from textnn.serving.errors import ServingError
 from textnn.serving.examples import find_examples
 from textnn.serving.settings import Settings
+from textnn.text import is_blank
 from textnn.version import __version__
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class ModelView:
             Probabilities [classes] of those of them that have something in them.
         """
         found = iter(rows)
-        return [self._prediction(next(found) if text.strip() else None) for text in texts]
+        return [self._prediction(None if is_blank(text) else next(found)) for text in texts]
 
     def _prediction(self, row: Table | None) -> dict[str, Any]:
         numbers = None if row is None else row.tolist()

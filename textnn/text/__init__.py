@@ -8,6 +8,7 @@ Nothing here knows of layers or models.
 from __future__ import annotations
 
 from textnn.text.batches import RaggedBatch, RaggedDataset
+from textnn.text.charset import is_blank
 from textnn.text.corpus import Corpus, read_corpus
 from textnn.text.encoding import (
     CHARACTER_FORMS,
@@ -20,7 +21,7 @@ from textnn.text.encoding import (
     tokenize,
 )
 from textnn.text.layout import FORMATS, Column, Layout
-from textnn.text.records import LABEL_NAMES, TEXT_NAMES, CorpusReport, Record, is_blank, iter_records
+from textnn.text.records import LABEL_NAMES, TEXT_NAMES, CorpusReport, Record, iter_records
 from textnn.text.sampler import LengthBucketSampler
 from textnn.text.scripts import Scripts
 from textnn.text.sources import CorpusError

@@ -1,4 +1,4 @@
-"""Which encoding some bytes are in.
+"""Which encoding some bytes are in, and whether anything of a text can be seen.
 
     bytes -> byte order mark, UTF-16's zeros, strict UTF-8: certain, or nearly so
           -> read in each of the other encodings -> share of common characters -> the best, if it is plausible
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from dataclasses import dataclass
 
 # The 500 most frequent characters of jieba's dictionary and some of everyday speech; then their traditional forms.
@@ -63,6 +64,9 @@ _WHAT = {
 _NEUTRAL = frozenset(
     map(chr, [*range(0x3000, 0x3041), *range(0xFF01, 0xFF5F), 0x2014, 0x2018, 0x2019, 0x201C, 0x201D, 0x2026])
 )
+
+# Characters that are shown as nothing, though Unicode calls them letters, marks or symbols.
+_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f\u034f\u180e")
 
 _PLAUSIBLE, _GUESS = 0.3, 0.5
 _HIGH = bytes(range(128, 256))
@@ -155,3 +159,13 @@ def _utf8_share(sample: bytes) -> float:
     text = sample.decode("utf-8", "surrogateescape")
     whole = sum(3 for character in text if "\u0800" <= character <= "\ud7ff" or character >= "\ue000")
     return whole / max(sum(byte > 127 for byte in sample), 1)
+
+
+def is_blank(text: str) -> bool:
+    """Return whether nothing of a text can be seen: white space, control and format characters are all that it has."""
+    return not any(
+        (each.isprintable() and not each.isspace() and each not in _UNSEEN)
+        # Pictures of a font, and characters that are younger than this Python.
+        or unicodedata.category(each) in ("Co", "Cn")
+        for each in text
+    )

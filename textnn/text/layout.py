@@ -176,6 +176,8 @@ def find_format(
 
     if layout.format is None:
         layout.format = _SUFFIXES.get(suffix) or _format_of(line, head, named, bool(asked), names)
+        if layout.delimiter is not None and layout.format in (None, "lecture"):
+            layout.format = "csv"  # who names a delimiter has a table
         if layout.format is None:
             if labelled:
                 tables = "text<TAB>label, a table with usual column names, JSON or __label__..."
@@ -233,14 +235,14 @@ def is_number(column: Column) -> bool:
 
 
 def _label_is_first(head: list[str]) -> bool:
-    """Whether of two columns the first holds few different and short values, and the second hardly one twice."""
+    """Whether of two columns the first holds few different values, the second at least twice as many, and longer."""
     rows = [cells for line in head if len(cells := line.rstrip("\r\n").split("\t")) == 2]
     if len(rows) < 5:
         return False
     (labels, length), (texts, longer) = (
         (len(set(column)), sum(map(len, column))) for column in zip(*rows, strict=True)
     )
-    return 2 * labels <= len(rows) and 5 * texts >= 4 * len(rows) and length < longer
+    return 2 * labels <= len(rows) and texts >= 2 * labels and length < longer
 
 
 def is_quoted(head: list[str]) -> bool:

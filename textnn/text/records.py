@@ -13,11 +13,11 @@ import itertools
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from textnn.text.charset import is_blank
 from textnn.text.documents import json_kind
 from textnn.text.layout import LABEL_PREFIX, Column, Layout, check_layout, is_number
 from textnn.text.sources import Reading, Source, open_rows
@@ -52,20 +52,7 @@ MAX_COLUMNS = 1 << 16
 _MISSING = r"\N"  # how dumps of MySQL and PostgreSQL write NULL
 _SPACE = " \t\v\f\r\n"  # where fastText's own reader splits words (dictionary.cc, readWord)
 
-# Characters that are shown as nothing, though Unicode calls them letters, marks or symbols.
-_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f\u034f\u180e")
-
 Label = str | list[str]
-
-
-def is_blank(text: str) -> bool:
-    """Return whether nothing of a text can be seen: white space, control and format characters are all that it has."""
-    return not any(
-        (each.isprintable() and not each.isspace() and each not in _UNSEEN)
-        # Pictures of a font, and characters that are younger than this Python.
-        or unicodedata.category(each) in ("Co", "Cn")
-        for each in text
-    )
 
 
 class Record(NamedTuple):
