@@ -106,7 +106,7 @@ def load_tokenizer(
 
 
 def _same_words_here(stored: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Return jieba's configuration for rjieba's where that is not installed: its words are jieba's, and nobody asked."""
+    """Return jieba's configuration for rjieba's where that is not installed: its words are the same ones."""
     if stored["kind"] == RJiebaTokenizer.name:
         try:
             RJiebaTokenizer.version()
