@@ -55,4 +55,4 @@ class Broken(Majority):
 
 def measure(results, *taking_part, seeds=2, data=None):
     console = Console(file=io.StringIO(), width=200)
-    return run.measure([toy(50)] if data is None else data, taking_part, seeds, results, 1, console)
+    return run.measure([toy(50)] if data is None else data, lambda _: taking_part, seeds, results, 1, console)

@@ -170,8 +170,9 @@ def test_the_page_says_what_was_measured(measured, tmp_path):
     text = path.read_text()
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     heads = ["case", "mean", "deviation", "seed 0", "seed 1", "learns from", "training, CPU s", "choosing, CPU s"]
-    assert rows[0] == f"| {' | '.join([*heads, 'size, MB'])} |"
-    assert rows[2:] == [
+    assert rows[2] == "| toy | all | 0.9100 | 0.9050 | tfidf/words/LinearSVC | +0.50 | 1 of 2 |"
+    first = rows.index(f"| {' | '.join([*heads, 'size, MB'])} |")
+    assert rows[first + 2 :] == [
         "| **textnn/textcnn** (default) | 0.9100 | 0.0141 | 0.9000 | 0.9200 | training | 3.0 |  | 3.2 |",
         "| textnn/lstm | 0.9400 | 0.0141 | 0.9300 | 0.9500 | training | 3.0 |  | 3.2 |",
         "| tfidf/words/LinearSVC | 0.9050 | 0.0354 | 0.8800 | 0.9300 | training | 3.0 | 9.0 | 3.2 |",
@@ -188,10 +189,28 @@ def test_the_page_says_what_was_measured(measured, tmp_path):
         "- CPU: a CPU\n- threads: 1\n",
         "With plain 1.0.",
         "Finding the words of all texts: char 7.0 CPU s.",
-        "![Accuracy](images/accuracy.png)",
+        "![Accuracy with all texts to learn from](images/accuracy.png)",
+        "On every row: +0.50 percentage points in the mean, from +0.50 to +0.50.",
     ):
         assert expected in text, expected
     assert (tmp_path / "docs" / "images" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_sizes_of_one_set_are_beside_each_other_and_have_curves(measured, tmp_path):
+    for size, score in ((1000, 0.8), (200, 0.7)):
+        key = f"toy, {size:,} to learn from 00c0ffee"
+        measured.describe(key, name=f"toy, {size:,} to learn from", texts=12340, labels={"bad": 6000, "good": 6340})
+        for name, more in (("textnn/textcnn", 0.02), ("plain/other", 0.0)):
+            measured.add({**entry(name, 0, score + more), "data": key})
+    page.write(measured, tmp_path / "accuracy.md")
+    text = (tmp_path / "accuracy.md").read_text()
+    rows = [
+        line.split(" | ")[1:] for line in text.splitlines() if line.startswith("| toy | ") and "plain/other" in line
+    ]
+    assert [(row[0], row[4]) for row in rows] == [("200", "+2.00"), ("1,000", "+2.00")]
+    assert "With 200 to 1,000 texts: +2.00 percentage points in the mean, from +2.00 to +2.00." in text
+    assert (tmp_path / "images" / "accuracy-sizes.png").read_bytes().startswith(b"\x89PNG")
+    assert text.index("## toy, 200 to learn from") < text.index("## toy, 1,000 to learn from") < text.index("## toy\n")
 
 
 def test_what_was_written_by_hand_is_kept(measured, tmp_path):

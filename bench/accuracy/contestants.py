@@ -16,11 +16,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from textnn import SentimentClassifier
 from textnn.models import ARCHITECTURES, streams
 from textnn.training import linear
 
-from .corpora import Split
+from .corpora import Part, Split
 from .tokens import Tokens, packages
 
 TRAINING, BOTH = "training", "training and validation"
@@ -117,7 +119,7 @@ class Architecture(Contestant):
         classifier = SentimentClassifier(
             self._architecture, tokenizer=tokens, vectors=self._vectors, random_state=seed, verbose=0
         )
-        classifier.fit(both.texts, both.labels)
+        self._fit(classifier, both)
         seconds = time.process_time() - start
         with tempfile.TemporaryDirectory() as folder:
             classifier.save(Path(folder, "model"))
@@ -130,6 +132,24 @@ class Architecture(Contestant):
         chosen = {"epoch": classifier.best_epoch_, "batch": options["batch_size"], **forms}
         return Outcome(predicted, seconds, size / 1e6, chosen=chosen)
 
+    def _fit(self, classifier: SentimentClassifier, part: Part) -> SentimentClassifier:
+        return classifier.fit(part.texts, part.labels)
+
+
+class LinearPart(Architecture):
+    """The linear part of the default by itself: what the convolutions beside it have to be worth."""
+
+    def __init__(self, tokenizer: str) -> None:
+        super().__init__(SentimentClassifier().architecture, tokenizer)
+        self.name = f"{default_name()}, linear part alone"
+
+    def _fit(self, classifier: SentimentClassifier, part: Part) -> SentimentClassifier:
+        classifier.set_params(epochs=1, ensemble=1, channels=1).fit(part.texts, part.labels)
+        for network in classifier.model_.parts:
+            torch.nn.init.zeros_(network.output.weight)
+            torch.nn.init.zeros_(network.output.bias)
+        return classifier.freeze()
+
 
 def default_name() -> str:
     """Return the name of the contestant that users get who choose nothing."""
@@ -138,7 +158,7 @@ def default_name() -> str:
 
 def architectures(tokenizer: str, vectors: Path | None = None) -> list[Contestant]:
     """Return all of textnn's, the default first; with word vectors each a second time, beginning with them."""
-    found: list[Contestant] = [Architecture(name, tokenizer) for name in ARCHITECTURES]
+    found: list[Contestant] = [*(Architecture(name, tokenizer) for name in ARCHITECTURES), LinearPart(tokenizer)]
     if vectors is not None:
         found += [Architecture(name, tokenizer, vectors) for name in ARCHITECTURES]
     return sorted(found, key=lambda one: one.name != default_name())

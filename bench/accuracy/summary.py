@@ -91,11 +91,11 @@ def _choices(sets: Sets, default: str) -> dict[str, list[str]]:
     return {
         "set": [name for name, _ in found],
         "texts to learn from": [_size(size) for _, size in found],
-        "words of": [str(entry["settings"]["tokenizer"]) for entry in found.values()],
+        "words of": [str(entry["settings"].get("tokenizer", "")) for entry in found.values()],
         "n-grams of words": sizes("word_ngrams"),
         "of characters": sizes("character_ngrams"),
         "rows of a table": [f"{one['ngram_buckets']:,}" if "ngram_buckets" in one else "" for one in chosen],
-        "epochs": [f"{one['epoch']:g}" for one in chosen],
+        "epochs": [f"{one['epoch']:g}" if "epoch" in one else "" for one in chosen],
         "batch": [f"{one['batch']:g}" if "batch" in one else "" for one in chosen],
     }
 
