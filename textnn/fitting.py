@@ -287,8 +287,8 @@ def fit(
         calibrate=classifier.calibrate,
         threshold=classifier.threshold,
     )
-    if isinstance(model, TfidfTextCNN) and len(validation) > 0 and len(data) < FEW_TEXTS:
-        # What the held-out texts are worth to so few others is more than what they tell about the model.
+    if isinstance(model, TfidfTextCNN) and len(validation) and not corpus.validation and len(data) < FEW_TEXTS:
+        # To so few others the held-out texts are worth more than what else they could tell about the model.
         _solve(model, RaggedDataset.chained([data, validation]), objective, reporter, group)
         group.share_weights(model)
     vocabulary, characters = vocabularies[0], vocabularies[1] if len(vocabularies) > 1 else None
@@ -361,8 +361,7 @@ def _weigh(
         if not 0 < mean < np.inf:
             argument, got = ("sample_weight", mean) if own is None else ("class_weight", class_weight)
             raise ValueError(f"{argument}: expected weights whose mean over the texts is finite and above 0, got {got}")
-    for part, code, weight in zip(data, codes, weights, strict=True):
-        found = row_weights(weight, code, own, mean)
+    for part, found in zip(data, row_weights(weights, codes, own, mean), strict=True):
         part.weights = None if found is None else torch.from_numpy(found)
     return make_objective(
         options["output"],

@@ -190,3 +190,25 @@ def test_a_later_fit_goes_on_and_a_pass_over_more_texts_changes_the_linear_model
     assert not torch.equal(before, clf.model_.linear_bias)
     clf.set_params(warm_start=True).fit(texts, labels)
     assert clf.score(texts, labels) == 1.0
+
+
+def test_validation_data_of_the_users_own_is_never_learnt(make_classifier: Make) -> None:
+    texts, labels = make_reviews(60, seed=5)
+    others = ["独一 无二" for _ in range(3)] + ["另外 一种"] * 3, ["good"] * 3 + ["bad"] * 3
+    clf = make_classifier(NAME, random_state=0).fit(texts, labels, validation_data=others)
+    alone = make_classifier(NAME, random_state=0, validation_fraction=0.0).fit(texts, labels)
+    for one, two in zip(clf.model_.linear_parameters(), alone.model_.linear_parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_weights_of_texts_hold_for_the_held_out_ones_that_are_learnt(make_classifier: Make) -> None:
+    """A text of weight 0 is as good as absent, in whatever part it was."""
+    texts, labels = make_reviews(80, seed=5)
+    weights = [1.0] * 80
+    texts += ["奇怪 的 词"] * 4
+    labels += ["good"] * 4
+    clf = make_classifier(NAME, random_state=0).fit(texts, labels, sample_weight=[*weights, 0.0, 0.0, 0.0, 0.0])
+    word = clf.vocabulary_.id("奇怪")
+    assert word == 1  # not even known
+    balanced = make_classifier(NAME, class_weight={"good": 5.0}).fit(texts, labels)
+    assert balanced.predict_proba([""])[0][list(balanced.classes_).index("good")] > 0.5

@@ -5,7 +5,7 @@ sample_weight [texts], class_weight -> weight of each text, a mean of 1 over the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,20 +84,24 @@ def class_factors(class_weight: Any, classes: Classes, codes: Array, weights: Ar
     return np.divide(others, sums, out=np.ones_like(sums), where=(sums > 0) & (others > 0))
 
 
-def row_weights(weights: Array, codes: Array, factors: Array | None, mean: float) -> Array | None:
-    """Return the weights of the texts of a part, float32 [texts], or None where all count the same.
+def row_weights(
+    weights: Sequence[Array], codes: Sequence[Array], factors: Array | None, mean: float
+) -> list[Array | None]:
+    """Return the weights of each part's texts, float32 [texts]; None for each part where all texts count the same.
 
     Parameters
     ----------
     weights, codes
-        Of each text.
+        Of each text of each part.
     factors
         Of each class, or None.
     mean
         What they are divided by.
     """
-    found = weights if factors is None else weights * factors[codes]
-    return None if not len(found) or np.ptp(found) == 0 else (found / mean).astype(np.float32)
+    found = [w if factors is None else w * factors[code] for w, code in zip(weights, codes, strict=True)]
+    if np.ptp(np.concatenate(found)) == 0:
+        return [None] * len(found)
+    return [(part / mean).astype(np.float32) for part in found]
 
 
 def _from_dictionary(class_weight: Mapping[Any, Any], classes: Classes) -> Array:
