@@ -1,4 +1,4 @@
-"""The pages: what a link names is there, commands have their options, reading times are true.
+"""The pages: what a link names is there, the tutorial runs, commands have their options, reading times are true.
 
 python tests/test_docs.py --write    writes the reading times of docs/index.md anew
 """
@@ -100,6 +100,36 @@ def test_commands_of_a_page_have_the_options_that_it_names(page: Path) -> None:
             known = {option for one in commands[name].params for option in [*one.opts, *one.secondary_opts]}
             given = [word.split("=")[0] for word in shlex.split(rest, comments=True) if word.startswith("--")]
             assert not [word for word in given if word not in {*known, "--help", "--"}], f"textnn {name}{rest}"
+
+
+def test_each_edit_of_the_tutorial_of_layers_computes_the_same() -> None:
+    import torch
+
+    from bench import tutorial
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        page = tutorial.PAGE.read_text(encoding="utf-8")
+        small = page.replace("20_000, 128, 128, 2", "300, 12, 16, 2")
+        assert small != page
+        programs = tutorial.programs(small)
+        assert len(programs) == 7, list(programs)
+        found = {}
+        for name, program in programs.items():
+            names = tutorial.run(program)
+            losses = [names["train_step"]() for _ in range(3)]
+            found[name] = losses, [value.clone() for value in names["model"].state_dict().values()]
+    finally:
+        torch.set_num_threads(threads)
+    losses, weights = found.pop("The start")
+    assert losses[2] < losses[0]
+    for name, (edited, after) in found.items():
+        assert edited == pytest.approx(losses, abs=1e-5), name
+        for expected, got in zip(weights, after, strict=True):
+            # A gradient that is all but zero may have either sign after rounding, and Adam steps by the sign: 3 steps.
+            assert float((got - expected).abs().max()) <= 3e-3, name
+            assert float((got - expected).abs().mean()) < 1e-5, name
 
 
 def test_the_picture_of_the_layouts_is_what_its_script_draws() -> None:
