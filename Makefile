@@ -13,7 +13,8 @@
 #   make serving      the server under load: docs/serving-load.md; wants an otherwise idle machine
 #   make fuzz         damaged models, checkpoints and data files for everything that reads them: docs/safety.md.
 #                     ARGS="--runs 20000 --target model"
-#   make lint         ruff, mypy, clang-format
+#   make lint         ruff, mypy, clang-format, the workflows of .github against their schema
+#   make docs         the pages of docs/ and the API reference as a site in build/site; a broken link is an error
 #   make cuda-check   compiles the CUDA kernels for every architecture: registers, shared memory, spills, occupancy, and
 #                     nothing above its budget. Takes a CUDA toolkit and says so where there is none; no GPU, no .venv.
 #                     ARGS="--record" makes what the kernels use now their budgets
@@ -29,14 +30,14 @@ TORCH ?= $(USUAL_TORCH)
 VENV := .venv$(if $(filter-out $(USUAL_TORCH),$(TORCH)),-$(subst =,,$(TORCH)))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
-SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh') setup.py pyproject.toml $(patsubst %,tools/%.py,cuda_toolkit parallel_compile torch_floor)
+SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh') setup.py pyproject.toml $(patsubst %,tools/%.py,cuda_toolkit parallel_compile platforms torch_floor)
 ARGS ?=
 OUT ?= gpu-check
 PARTS ?=
 
 JOBS ?= auto
 
-.PHONY: demo test gpu-check bench accuracy throughput serving fuzz lint format cuda-check wheel clean
+.PHONY: demo test gpu-check bench accuracy throughput serving fuzz lint format docs cuda-check wheel clean
 .DELETE_ON_ERROR:
 
 $(VENV)/torch.stamp:
@@ -90,11 +91,16 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	git ls-files '*.cpp' '*.h' '*.cu' '*.cuh' | xargs $(BIN)/clang-format --dry-run --Werror
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	git ls-files '*.cpp' '*.h' '*.cu' '*.cuh' | xargs $(BIN)/clang-format -i
+
+docs: $(VENV)/docs.stamp
+	$(BIN)/mkdocs build -q
+	@echo "build/site/index.html"
 
 cuda-check:
 	$(PYTHON) -m tools.cuda_check $(ARGS)

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))
 from tools.cuda_toolkit import NVCC_FLAGS, find_toolkit, toolkit_version, torch_arch_list  # noqa: E402
 from tools.parallel_compile import side_by_side  # noqa: E402
+from tools.platforms import refusal  # noqa: E402
 from tools.torch_floor import target_define  # noqa: E402
 
 cuda_home = find_toolkit()
@@ -68,6 +69,8 @@ class Build(BuildExtension):
         self.build_temp = str(ROOT / "build" / f"objects-{torch.__version__}")
 
     def build_extensions(self):
+        if sentence := refusal():
+            raise SystemExit(sentence)
         if not self.use_ninja:
             self.compiler.compile = side_by_side(self.compiler)
         super().build_extensions()

@@ -1,13 +1,25 @@
-"""Links of the pages: each file, picture and heading that one names is there."""
+"""The pages: what a link names is there, the tutorial runs, commands have their options, reading times are true.
+
+python tests/test_docs.py --write    writes the reading times of docs/index.md anew
+"""
 
 from __future__ import annotations
 
+import math
 import re
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # for --write
+DOCS = sorted(ROOT.glob("docs/*.md"))
+INDEX = ROOT / "docs/index.md"
+ROW = re.compile(r"^(\| \[.*?\]\((\S+?)\) \|.*\| )(\d+)( \|)$", re.MULTILINE)
+COMMAND = re.compile(r"textnn ([a-z]+)\b(.*)")
+WORDS_A_MINUTE = 200
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tests/**/*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -46,3 +58,90 @@ def test_links_to_no_file_and_to_no_heading_are_found(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert broken(page) == ["#none", "none.md", "page.md#none", "none.png"]
+
+
+def code(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def minutes(page: Path) -> int:
+    """How long a page takes to read: sentences, without code, tables and pictures, which one looks at."""
+    lines = [line for line in prose(page).splitlines() if not line.startswith(("|", "!", "<!--"))]
+    return max(1, math.ceil(sum(len(line.split()) for line in lines) / WORDS_A_MINUTE))
+
+
+def test_the_index_has_every_page_once() -> None:
+    named = [name for _, name, _, _ in ROW.findall(INDEX.read_text(encoding="utf-8"))]
+    assert sorted(named) == sorted(page.name for page in DOCS if page != INDEX)
+
+
+@pytest.mark.parametrize("page", [page for page in DOCS if page != INDEX], ids=lambda page: page.name)
+def test_a_reading_time_is_true(page: Path) -> None:
+    stated = {name: int(number) for _, name, number, _ in ROW.findall(INDEX.read_text(encoding="utf-8"))}
+    assert abs(stated[page.name] - minutes(page)) <= 1, f"{page.name}: python tests/test_docs.py --write"
+
+
+def test_words_are_counted_without_code_and_tables(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("word " * 401 + "\n| cell | cell |\n```sh\n" + "code " * 900 + "\n```\n", encoding="utf-8")
+    assert minutes(page) == 3
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_commands_of_a_page_have_the_options_that_it_names(page: Path) -> None:
+    from typer.main import get_command
+
+    from textnn_cli import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for block in code(page, "sh"):
+        for name, rest in COMMAND.findall(block.replace("\\\n", " ")):
+            assert name in commands, f"textnn {name}"
+            known = {option for one in commands[name].params for option in [*one.opts, *one.secondary_opts]}
+            given = [word.split("=")[0] for word in shlex.split(rest, comments=True) if word.startswith("--")]
+            assert not [word for word in given if word not in {*known, "--help", "--"}], f"textnn {name}{rest}"
+
+
+def test_each_edit_of_the_tutorial_of_layers_computes_the_same() -> None:
+    import torch
+
+    from bench import tutorial
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        page = tutorial.PAGE.read_text(encoding="utf-8")
+        small = page.replace("20_000, 128, 128, 2", "300, 12, 16, 2")
+        assert small != page
+        programs = tutorial.programs(small)
+        assert len(programs) == 7, list(programs)
+        found = {}
+        for name, program in programs.items():
+            names = tutorial.run(program)
+            losses = [names["train_step"]() for _ in range(3)]
+            found[name] = losses, [value.clone() for value in names["model"].state_dict().values()]
+    finally:
+        torch.set_num_threads(threads)
+    losses, weights = found.pop("The start")
+    assert losses[2] < losses[0]
+    for name, (edited, after) in found.items():
+        assert edited == pytest.approx(losses, abs=1e-5), name
+        for expected, got in zip(weights, after, strict=True):
+            # A gradient that is all but zero may have either sign after rounding, and Adam steps by the sign: 3 steps.
+            assert float((got - expected).abs().max()) <= 3e-3, name
+            assert float((got - expected).abs().mean()) < 1e-5, name
+
+
+def test_the_picture_of_the_layouts_is_what_its_script_draws() -> None:
+    from tools.ragged_picture import PICTURE, draw, layouts
+
+    assert PICTURE.read_text(encoding="utf-8") == draw()
+    (_, _, padded), (_, _, turned), (_, packed_beside, packed), (_, flat_beside, flat) = layouts()
+    assert [list(row) for row in turned] == [list(column) for column in zip(*padded, strict=True)]
+    assert sorted(packed[0]) == sorted(flat[0]) == sorted(token for row in padded for token in row if token)
+    assert (packed_beside, flat_beside) == ("batch_sizes = [3, 2, 2, 1, 1]", "offsets = [0, 3, 8]")
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
+    index = INDEX.read_text(encoding="utf-8")
+    INDEX.write_text(ROW.sub(lambda row: f"{row[1]}{minutes(INDEX.parent / row[2])}{row[4]}", index), encoding="utf-8")

@@ -36,108 +36,110 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    architecture
+    architecture : str, default="tfidf-textcnn"
         ``"tfidf-textcnn"``, ``"wide-textcnn"``, ``"textcnn"``, ``"bilstm"``, ``"lstm"`` or ``"lecture-lstm"``;
         docs/accuracy.md compares them.
-    tokenizer
+    tokenizer : str, callable or Tokenizer, default="auto"
         ``"auto"`` looks at the scripts of the training texts: jieba's words for Chinese (by rjieba where it is
         installed), words by Unicode's rules with case folded where there are spaces between words, both where texts
         have both, characters for Japanese, Thai and the like. Or ``"jieba"``, ``"rjieba"`` (the same words, 20 times
         faster), ``"unicode"``, ``"mixed"``, ``"char"``, ``"whitespace"``, a function from a text to its tokens, or a
         Tokenizer.
-    user_dictionary, stop_words
+    user_dictionary, stop_words : path or iterable of str, optional
         Path of a text file with one entry a line, or the entries; see :func:`textnn.text.make_tokenizer`.
-    min_count
+    min_count : int, optional
         Tokens that occur less often in the training texts are unknown words.
-    max_vocabulary
+    max_vocabulary : int, optional
         Size of the vocabulary at most.
-    max_length
+    max_length : int, optional
         Tokens of a text after this many are cut off.
-    max_characters
+    max_characters : int, optional
         The same of characters, for an architecture that reads them.
-    embedding_dim, hidden_size, num_layers, channels, kernel_sizes, character_kernel_sizes
+    embedding_dim, hidden_size, num_layers, channels : int, optional
         Sizes of the network; an architecture has only some of them.
-    vectors
+    kernel_sizes, character_kernel_sizes : sequence of int, optional
+        Those of the convolutions over words and over characters.
+    vectors : path, optional
         Path of a file of word vectors, with which the embedding of words begins: word2vec's text or binary format or
         fastText's text format, compressed or not; see :func:`textnn.text.read_vectors`. The training goes on from
         them. With ``embedding_dim=None`` the network takes their number of values.
-    word_ngrams, character_ngrams, ngram_buckets, ngram_dropout
+    word_ngrams, character_ngrams, ngram_buckets, ngram_dropout : sequence of int, int or float, optional
         Lengths of the n-grams of words and of characters that the wide part looks at, rows of the table that they are
         hashed into, and the share of them that is dropped in training.
-    ensemble
+    ensemble : int, optional
         So many networks are trained at once, and the mean of their logits counts.
-    dropout
+    dropout : float, optional
         Share of the features that are dropped before the last layer, in training.
-    word_dropout
+    word_dropout : float, optional
         Share of the tokens that are replaced by the unknown word, in training.
-    epochs
+    epochs : int, optional
         Passes over the training texts at most.
-    batch_size, learning_rate, weight_decay, label_smoothing
+    batch_size, learning_rate, weight_decay, label_smoothing : int or float, optional
         As usual.
-    clip_norm
+    clip_norm : float, optional
         Norm of all gradients together at most; 0: no limit.
-    schedule, warmup
+    schedule, warmup : str and float, optional
         How the learning rate falls over all epochs, ``"constant"``, ``"linear"`` or ``"cosine"``, and the share of all
         steps in which it rises before.
-    output
+    output : str, optional
         ``"softmax"``, or for two classes ``"sigmoid"``: one logit, and binary cross entropy. Labels of which a text may
         have several always take a sigmoid each.
-    class_weight
+    class_weight : dict or "balanced", optional
         How much the texts of a class count: None, a dictionary from labels to numbers, or ``"balanced"``, by which all
         classes count the same. Where a text may have several labels: how much the texts with a label count against
         those without it.
-    threshold
+    threshold : float or "auto", default=0.5
         Where a text may have several labels: the probability from which on it has one, or ``"auto"`` for the one of the
         best F1 of each label on the validation part.
-    calibrate
+    calibrate : bool, default=True
         Whether to fit a temperature on a validation part of 100 texts or more, so that probabilities are as sure as
         they are right. It does not change which class is the most probable.
-    warm_start
+    warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the last fit, with its classes, tokenizer and vocabulary.
-    validation_fraction
+    validation_fraction : float, optional
         Share of the texts that is held out, stratified by class, unless ``fit`` is given validation data. A text that
         occurs several times is not split up.
-    patience
+    patience : int, optional
         Stop after so many epochs in a row without a better accuracy on the validation part, and go back to the best
         weights. 0: train all epochs, keep the last weights.
-    random_state
+    random_state : int or RandomState, optional
         A seed gives the same weights, to the bit, whenever the number of threads is the same. None: another each time.
         Numpy's global generator is left alone, and torch's is as it was after the fit; fits in several threads of a
         process wait for each other.
-    device
+    device : str, default="cpu"
         Where the model is trained and used: ``"cpu"``, ``"cuda"``, ...
-    verbose
+    verbose : int, default=1
         0: silent. 1: progress on standard error.
 
     Attributes
     ----------
-    classes_
+    classes_ : ndarray [classes]
         The labels, [classes], in the order of the columns of ``predict_proba``.
     tokenizer_, vocabulary_, characters_
         From text to ids of words, and of characters; the last one None for an architecture that does not read them.
-    model_
+    model_ : torch.nn.Module
         The network, in evaluation mode.
-    frozen_
+    frozen_ : torch.nn.Module or None
         The form of it that predictions come from, made at the first of them or by :meth:`freeze`; before, None.
-    options_
+    options_ : dict
         All options of the architecture as they were used.
-    history_
+    history_ : list of dict
         The figures of each epoch, a list of dictionaries.
-    best_epoch_
+    best_epoch_ : int
         The epoch, from 1, whose weights the model has.
-    validation_report_
+    validation_report_ : EvaluationReport, MultilabelReport or None
         An :class:`~textnn.evaluation.EvaluationReport` of the validation part, or None without one; where a text may
         have several labels a :class:`~textnn.evaluation.MultilabelReport`.
-    multilabel_
+    multilabel_ : bool
         Whether a text may have several labels, or none.
-    thresholds_
+    thresholds_ : ndarray [classes] or None
         Then the probability from which on a text has a label, [classes]; else None.
     temperature_, calibration_
         What logits are divided by, and what that did to the loss on the validation part
         (:class:`~textnn.evaluation.Calibration`), or 1 and None.
-    n_texts_
+    n_texts_ : int
         The number of texts that the model was trained on, without those of the validation part.
-    seed_
+    seed_ : int
         The seed that was used: give it as ``random_state`` to repeat the fit.
 
     Examples
@@ -247,22 +249,22 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X
+        X : iterable of str
             Strings.
-        y
+        y : sequence
             One a text, any hashable values, at least two different ones. Or several a text: a list or set for each, or
             a matrix of 0 and 1, [texts, classes], dense or sparse.
-        validation_data
+        validation_data : tuple of texts and labels, optional
             Texts and labels to measure by, and with ``patience`` to choose the best epoch; no part of ``X`` is held
             out then.
-        distributed
+        distributed : bool, default=False
             Whether the processes of ``torch.distributed``'s default group train one classifier together. Each gives its
             share of the texts, process r of W the texts ``all_texts[r::W]``, and of the validation data, and gets the
             same classifier; docs/distributed.md has more. The seed is that of process 0.
-        sample_weight
+        sample_weight : array [texts], optional
             How much each text counts, numbers from 0, [texts]. One of weight n is a text that occurs n times, one of
             weight 0 as good as absent: its words are not learnt either. Also in the figures that choose the best epoch.
-        checkpoint
+        checkpoint : path or Checkpoint, optional
             Directory to keep the state of the training in, so that it can be gone on with after a break, or a
             :class:`~textnn.training.Checkpoint`, which says whether to go on; docs/training.md has more.
 
@@ -313,9 +315,9 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight : iterable of str, sequence, and array [texts], optional
             As for :meth:`fit`.
-        classes
+        classes : iterable, optional
             In the first call: all labels that will ever come, if its own are not all of them.
 
         Returns

@@ -41,9 +41,9 @@ Classify texts with fast neural networks: train on your own labelled file, predi
   textnn predict model/ --text "房间很干净"   classify one text
   textnn predict model/ new.csv -o out.csv    classify a file of any size
   textnn evaluate model/ test.csv             accuracy and the worst errors
-  textnn explain model/ --text "太差了"       which words speak for a label
+  textnn explain model/ --text "太差了"       which words decided the label
   textnn serve model/                         an HTTP server, and a page to try it on
-  textnn export model/ -o exported/           ONNX, or a program of torch, that needs no textnn
+  textnn export model/ -o exported/           ONNX or torch.export, to run without textnn
   textnn bench                                speed and gradients beside torch.nn
 
 Each command explains itself: textnn train --help

@@ -52,14 +52,17 @@ def evaluate(
     worst: Annotated[int, typer.Option("--worst", min=0, metavar="N", help="How many errors to list.")] = 10,
     html: Annotated[
         str | None,
-        typer.Option("--html", metavar="FILE", rich_help_panel=PICTURES, help="Write one page with everything here."),
+        typer.Option("--html", metavar="FILE", rich_help_panel=PICTURES, help="Write everything to this HTML page."),
     ] = None,
     plots: Annotated[
-        str | None, typer.Option("--plots", metavar="DIR", rich_help_panel=PICTURES, help="Write pictures into this.")
+        str | None,
+        typer.Option("--plots", metavar="DIR", rich_help_panel=PICTURES, help="Write plots into this directory."),
     ] = None,
     plot_format: Annotated[
         str | None,
-        typer.Option("--plot-format", metavar="png|svg", rich_help_panel=PICTURES, help="Of --plots; png by default."),
+        typer.Option(
+            "--plot-format", metavar="png|svg", rich_help_panel=PICTURES, help="Format of --plots; png by default."
+        ),
     ] = None,
     tokenizer: TokenizerName = None,
     threads: Threads = None,

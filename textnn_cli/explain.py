@@ -55,29 +55,32 @@ def explain(
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option("--label", metavar="LABEL", help="Explain this label, not what is predicted; repeatable."),
+        typer.Option("--label", metavar="LABEL", help="Explain this label instead of the predicted one; repeatable."),
     ] = None,
     method: Annotated[
         str,
         typer.Option(
             "--method",
             metavar="NAME",
-            help="exact, integrated-gradients or occlusion; auto takes what suits the model.",
+            help="exact, integrated-gradients or occlusion; auto picks the best one for the model.",
         ),
     ] = "auto",
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", min=0, metavar="N", help=f"Explain the first N texts of FILE, 0: all; else {LIMIT}, as JSON all."
+            "--limit",
+            min=0,
+            metavar="N",
+            help=f"Explain the first N texts of FILE; 0: all. Default: {LIMIT}, with --json all.",
         ),
     ] = None,
     ngrams: Annotated[
         int, typer.Option("--ngrams", min=0, max=20, metavar="N", help="How many n-grams to list in the terminal.")
     ] = 8,
     html: Annotated[
-        str | None, typer.Option("--html", metavar="FILE", help="Write a page with all of them here.")
+        str | None, typer.Option("--html", metavar="FILE", help="Write all explanations to this HTML page.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object a text and label.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object per text and label.")] = False,
     tokenizer: TokenizerName = None,
     threads: Threads = None,
     quiet: Quiet = False,
@@ -93,9 +96,9 @@ def explain(
     """Show what each word adds to a prediction.
 
     Blue words speak for the label, orange and underlined ones against it;
-    into a pipe, or with NO_COLOR=1, numbers stand behind the words. They are
-    log-odds. Where a text may have several labels, each that is predicted is
-    explained, or the most probable one if there is none.
+    in a pipe, or with NO_COLOR=1, numbers follow the words. They are
+    log-odds. For multi-label models each predicted label is explained, or the
+    most probable one if none is predicted.
 
     [bold]Examples[/]
 

@@ -14,27 +14,27 @@ from textnn_cli.common import Quiet, RunError, TokenizerName, command_errors, lo
 def export(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Directory of a saved model.")],
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="DIRECTORY", help="Where to; an earlier export is replaced.")
+        str, typer.Option("--output", "-o", metavar="DIRECTORY", help="Directory to write; replaces an earlier export.")
     ],
     format: Annotated[  # noqa: A002
-        str, typer.Option("--format", "-f", metavar="NAME", help="onnx, or torch for a program of torch.export.")
+        str, typer.Option("--format", "-f", metavar="NAME", help="onnx, or torch for a torch.export program.")
     ] = "onnx",
     tables: Annotated[
         bool | None,
         typer.Option(
             "--tables/--no-tables",
-            help="Tables in the place of convolutions: a larger file, several times as quick. Default: where a table "
-            "takes 256 MB at most.",
+            help="Use tables in place of convolutions: a larger file, several times faster. Default: if the table "
+            "takes at most 256 MB.",
             show_default=False,
         ),
     ] = None,
     tokenizer: TokenizerName = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write a model for where textnn is not: ONNX, or a program of torch.
+    """Export a model to run without textnn: ONNX or a torch.export program.
 
-    The directory has the network, the vocabularies, the labels, a script that
-    classifies texts with them (predict.py), and a README.
+    The directory contains the network, the vocabularies, the labels, a script
+    that classifies texts with them (predict.py), and a README.
 
     [bold]Examples[/]
 

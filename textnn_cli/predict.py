@@ -74,25 +74,25 @@ def predict(
             "--format",
             "-f",
             metavar="csv|tsv|jsonl",
-            help="Of the output, jsonl: an object a line; else by its ending, or csv.",
+            help="Format of the output; by default from its file name, else csv. jsonl: one object per line.",
         ),
     ] = None,
     keep_columns: Annotated[
-        bool, typer.Option("--keep-columns", help="Also write the other columns of FILE, behind the prediction.")
+        bool, typer.Option("--keep-columns", help="Also write the other columns of FILE, after the prediction.")
     ] = False,
     spreadsheet_safe: Annotated[
         bool,
-        typer.Option("--spreadsheet-safe", help="Write ' before what a spreadsheet would run, such as =1+1."),
+        typer.Option("--spreadsheet-safe", help="Put ' before cells that a spreadsheet would run, such as =1+1."),
     ] = False,
     output_encoding: Annotated[
         str,
-        typer.Option("--output-encoding", metavar="NAME", help="utf-8, or utf-8-sig, which Excel reads."),
+        typer.Option("--output-encoding", metavar="NAME", help="utf-8, or utf-8-sig for Excel."),
     ] = "utf-8",
     probabilities: Annotated[
         bool, typer.Option("--probabilities", "-p", help="Also write the probability of every class.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the output of a run that was broken off, from FILE to FILE.")
+        bool, typer.Option("--resume", help="Resume an interrupted run; needs FILE and --output.")
     ] = False,
     frozen: Annotated[
         bool, typer.Option("--frozen/--no-frozen", help="Predict from a table of all words, or from the network.")
@@ -100,7 +100,7 @@ def predict(
     dtype: Annotated[
         str | None,
         typer.Option(
-            metavar="float32|int16|int8", help="Of the frozen weights; integers change probabilities a little."
+            metavar="float32|int16|int8", help="Type of the frozen weights; integers change probabilities slightly."
         ),
     ] = None,
     tokenizer: TokenizerName = None,

@@ -33,7 +33,7 @@ def serve(
             "--forwarded-allow-ips",
             metavar="IPS",
             rich_help_panel=NETWORK,
-            help="Proxies whose X-Forwarded-For is believed: addresses or networks, with commas between them.",
+            help="Proxies whose X-Forwarded-For is trusted: addresses or networks, separated by commas.",
         ),
     ] = "",
     allowed_hosts: Annotated[
@@ -42,13 +42,13 @@ def serve(
             "--allowed-hosts",
             metavar="NAMES",
             rich_help_panel=NETWORK,
-            help="Host names to answer for, with commas between them, *.example.org for a domain; any if not given.",
+            help="Host names to answer for, separated by commas; *.example.org for a domain. Default: any.",
         ),
     ] = "",
     max_batch: Annotated[
         int,
         typer.Option(
-            "--max-batch", min=1, metavar="N", rich_help_panel=BATCHES, help="Texts classified at once at most."
+            "--max-batch", min=1, metavar="N", rich_help_panel=BATCHES, help="Maximum number of texts in a batch."
         ),
     ] = 64,
     max_wait: Annotated[
@@ -59,41 +59,60 @@ def serve(
             max=1000,
             metavar="MS",
             rich_help_panel=BATCHES,
-            help="How long a batch waits for requests on their way.",
+            help="How long a batch waits for requests still arriving.",
         ),
     ] = 2.0,
     max_queue: Annotated[
         int,
         typer.Option(
-            "--max-queue", min=1, metavar="N", rich_help_panel=BATCHES, help="Texts that wait at most; others: 503."
+            "--max-queue",
+            min=1,
+            metavar="N",
+            rich_help_panel=BATCHES,
+            help="Maximum number of waiting texts; beyond: 503.",
         ),
     ] = 1024,
     max_text: Annotated[
-        int, typer.Option("--max-text", min=1, metavar="CHARS", rich_help_panel=LIMITS, help="Length of a text.")
+        int,
+        typer.Option("--max-text", min=1, metavar="CHARS", rich_help_panel=LIMITS, help="Maximum length of a text."),
     ] = 10_000,
     max_texts: Annotated[
-        int, typer.Option("--max-texts", min=1, metavar="N", rich_help_panel=LIMITS, help="Texts of a request.")
+        int,
+        typer.Option(
+            "--max-texts", min=1, metavar="N", rich_help_panel=LIMITS, help="Maximum number of texts in a request."
+        ),
     ] = 256,
     max_body: Annotated[
-        int, typer.Option("--max-body", min=1, metavar="BYTES", rich_help_panel=LIMITS, help="Size of a request.")
+        int,
+        typer.Option("--max-body", min=1, metavar="BYTES", rich_help_panel=LIMITS, help="Maximum size of a request."),
     ] = 1 << 20,
     rate_limit: Annotated[
         str,
-        typer.Option("--rate-limit", metavar="N/TIME", rich_help_panel=LIMITS, help="Requests of one client; 0: any."),
+        typer.Option(
+            "--rate-limit", metavar="N/TIME", rich_help_panel=LIMITS, help="Requests allowed per client; 0: no limit."
+        ),
     ] = "600/minute",
     max_per_client: Annotated[
         int,
         typer.Option(
-            "--max-per-client", min=1, metavar="N", rich_help_panel=LIMITS, help="Requests of one client at once."
+            "--max-per-client",
+            min=1,
+            metavar="N",
+            rich_help_panel=LIMITS,
+            help="Maximum number of concurrent requests per client.",
         ),
     ] = 512,
     max_connections: Annotated[
-        int, typer.Option("--max-connections", min=1, metavar="N", rich_help_panel=LIMITS, help="Open connections.")
+        int,
+        typer.Option(
+            "--max-connections", min=1, metavar="N", rich_help_panel=LIMITS, help="Maximum number of open connections."
+        ),
     ] = 900,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.001, metavar="S", rich_help_panel=LIMITS, help="For one request.")
+        float,
+        typer.Option("--timeout", min=0.001, metavar="S", rich_help_panel=LIMITS, help="Time limit of a request."),
     ] = 30.0,
-    title: Annotated[str, typer.Option("--title", help="Of the page.")] = "textnn",
+    title: Annotated[str, typer.Option("--title", help="Title of the page.")] = "textnn",
     tokenizer: TokenizerName = None,
     threads: Threads = None,
     log_level: Annotated[str, typer.Option("--log-level", metavar="|".join(LEVELS), help="What to log.")] = "info",
@@ -104,9 +123,9 @@ def serve(
     """Serve a model over HTTP, with a page to try it on.
 
     POST /predict takes {"text": "..."} or {"texts": [...]}, POST /explain says
-    what each word contributes, GET /openapi.json describes everything. What
-    comes in the same moment is classified together. Ctrl-C or SIGTERM ends
-    the server when all requests are answered; a second one ends it at once.
+    what each word contributes, GET /openapi.json describes everything.
+    Concurrent requests are classified in one batch. Ctrl-C or SIGTERM stops
+    the server once all requests are answered; a second one stops it at once.
 
     [bold]Examples[/]
 

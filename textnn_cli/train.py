@@ -69,11 +69,11 @@ def train(
     ] = "tfidf-textcnn",
     validation: Annotated[
         str | None,
-        typer.Option("--validation", metavar="FILE", help="Measure by this file, not by a part of FILE."),
+        typer.Option("--validation", metavar="FILE", help="Validate on this file instead of on a split of FILE."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a training that was broken off; give the same arguments.")
+        bool, typer.Option("--resume", help="Resume an interrupted training; give the same arguments.")
     ] = False,
     distributed: Annotated[
         bool,
@@ -81,7 +81,7 @@ def train(
     ] = False,
     threads: Threads = None,
     device: Annotated[
-        str | None, typer.Option("--device", metavar="NAME", help="Where to train: cpu, cuda, cuda:1, ...")
+        str | None, typer.Option("--device", metavar="NAME", help="Device to train on: cpu, cuda, cuda:1, ...")
     ] = None,
     quiet: Quiet = False,
     text_column: TextColumn = None,
@@ -113,13 +113,15 @@ def train(
         Path | None, _option("--stop-words", TEXT, "File of words to leave out, one a line.", metavar="FILE")
     ] = None,
     min_count: Annotated[int | None, _option("--min-count", TEXT, "Rarer tokens count as unknown.")] = None,
-    max_vocabulary: Annotated[int | None, _option("--max-vocabulary", TEXT, "Size of the vocabulary at most.")] = None,
-    max_length: Annotated[int | None, _option("--max-length", TEXT, "Tokens after this many are cut.")] = None,
-    max_characters: Annotated[int | None, _option("--max-characters", TEXT, "The same of characters.")] = None,
+    max_vocabulary: Annotated[int | None, _option("--max-vocabulary", TEXT, "Maximum size of the vocabulary.")] = None,
+    max_length: Annotated[int | None, _option("--max-length", TEXT, "Cut texts after this many tokens.")] = None,
+    max_characters: Annotated[
+        int | None, _option("--max-characters", TEXT, "Cut texts after this many characters.")
+    ] = None,
     embedding_dim: Annotated[int | None, _option("--embedding-dim", NETWORK, "Size of a token's vector.")] = None,
     vectors: Annotated[
         Path | None,
-        _option("--vectors", NETWORK, "Word vectors to begin with: word2vec's or fastText's formats.", metavar="FILE"),
+        _option("--vectors", NETWORK, "Start from these word vectors (word2vec or fastText format).", metavar="FILE"),
     ] = None,
     hidden_size: Annotated[int | None, _option("--hidden-size", NETWORK, "Hidden units of an LSTM.")] = None,
     num_layers: Annotated[int | None, _option("--num-layers", NETWORK, "Layers of an LSTM.")] = None,
@@ -131,17 +133,18 @@ def train(
         str | None, _option("--character-kernel-sizes", NETWORK, "The same over characters.", metavar="N,N,...")
     ] = None,
     word_ngrams: Annotated[
-        str | None, _option("--word-ngrams", NETWORK, "Sizes of n-grams of words; '' for none.", metavar="N,N,...")
+        str | None, _option("--word-ngrams", NETWORK, "Sizes of word n-grams; '' for none.", metavar="N,N,...")
     ] = None,
     character_ngrams: Annotated[
-        str | None, _option("--character-ngrams", NETWORK, "The same of characters.", metavar="N,N,...")
+        str | None,
+        _option("--character-ngrams", NETWORK, "Sizes of character n-grams; '' for none.", metavar="N,N,..."),
     ] = None,
     ngram_buckets: Annotated[
         int | None, _option("--ngram-buckets", NETWORK, "Rows of the tables that n-grams are hashed into.")
     ] = None,
     ngram_dropout: Annotated[float | None, _option("--ngram-dropout", NETWORK, "Share of n-grams to drop.")] = None,
     ensemble: Annotated[
-        int | None, _option("--ensemble", NETWORK, "Networks that are trained side by side, to be averaged.")
+        int | None, _option("--ensemble", NETWORK, "Number of networks to train side by side and average.")
     ] = None,
     dropout: Annotated[float | None, _option("--dropout", NETWORK, "Share of features to drop.")] = None,
     word_dropout: Annotated[float | None, _option("--word-dropout", NETWORK, "Share of words to drop.")] = None,
@@ -150,15 +153,13 @@ def train(
         _option(
             "--output-layer",
             NETWORK,
-            "softmax, or of two labels sigmoid, with one logit.",
+            "softmax; or, for two labels, sigmoid with one logit.",
             metavar="NAME",
         ),
     ] = None,
-    epochs: Annotated[int | None, _option("--epochs", TRAINING, "Passes over the texts at most.")] = None,
-    batch_size: Annotated[
-        int | None, _option("--batch-size", TRAINING, "Texts of a batch, all processes together.")
-    ] = None,
-    learning_rate: Annotated[float | None, _option("--learning-rate", TRAINING, "Step size of Adam.")] = None,
+    epochs: Annotated[int | None, _option("--epochs", TRAINING, "Maximum number of passes over the texts.")] = None,
+    batch_size: Annotated[int | None, _option("--batch-size", TRAINING, "Texts per batch, over all processes.")] = None,
+    learning_rate: Annotated[float | None, _option("--learning-rate", TRAINING, "Learning rate of Adam.")] = None,
     weight_decay: Annotated[float | None, _option("--weight-decay", TRAINING, "Decay of the weights.")] = None,
     label_smoothing: Annotated[
         float | None, _option("--label-smoothing", TRAINING, "Share of a target spread over all classes.")
@@ -168,59 +169,57 @@ def train(
         _option(
             "--class-weight",
             TRAINING,
-            "How much the texts of a label count; repeatable. balanced: all labels the same.",
+            "Weight of the texts of a label; repeatable. balanced: equal weight for all labels.",
             metavar="LABEL=NUMBER|balanced",
         ),
     ] = None,
     clip_norm: Annotated[
-        float | None, _option("--clip-norm", TRAINING, "Norm of all gradients at most; 0: no limit.")
+        float | None, _option("--clip-norm", TRAINING, "Maximum norm of all gradients; 0: no limit.")
     ] = None,
     schedule: Annotated[
         str | None,
-        _option("--schedule", TRAINING, "Of the step size: constant, linear or cosine.", metavar="NAME"),
+        _option("--schedule", TRAINING, "Learning-rate schedule: constant, linear or cosine.", metavar="NAME"),
     ] = None,
     warmup: Annotated[
-        float | None, _option("--warmup", TRAINING, "Share of all steps in which the step size rises.")
+        float | None, _option("--warmup", TRAINING, "Share of the steps in which the learning rate rises.")
     ] = None,
     validation_fraction: Annotated[
-        float | None, _option("--validation-fraction", TRAINING, "Share of FILE that is held out.")
+        float | None, _option("--validation-fraction", TRAINING, "Share of FILE to use as validation split.")
     ] = None,
     patience: Annotated[
-        int | None, _option("--patience", TRAINING, "Stop after so many epochs without progress; 0: never.")
+        int | None, _option("--patience", TRAINING, "Stop after this many epochs without progress; 0: never.")
     ] = None,
     calibrate: Annotated[
         bool,
-        _option(
-            "--calibrate/--no-calibrate", TRAINING, "Make probabilities as sure as they are right, on held-out texts."
-        ),
+        _option("--calibrate/--no-calibrate", TRAINING, "Calibrate probabilities on the validation split."),
     ] = True,
     threshold: Annotated[
         str | None,
         _option(
             "--threshold",
             TRAINING,
-            "Several labels: the probability from which on a text has one; 0.5 by default. auto: the best F1 of each.",
+            "Multi-label: predict labels from this probability on; 0.5 by default. auto: best F1 for each label.",
             metavar="NUMBER|auto",
         ),
     ] = None,
     checkpoint_seconds: Annotated[
         float,
         _option(
-            "--checkpoint-seconds", TRAINING, "Time between checkpoints; there is one after each epoch too.", min=0
+            "--checkpoint-seconds", TRAINING, "Seconds between checkpoints; there is also one after each epoch.", min=0
         ),
     ] = 60.0,
 ) -> None:
     """Train a classifier on a file of labelled texts and save it.
 
-    A part of the texts is held out to tell how good the model is, and with
-    --patience to find the best epoch; --validation names a file for that
-    instead. The columns are found by their names, the encoding by the bytes.
+    A validation split of the texts measures how good the model is and, with
+    --patience, finds the best epoch; --validation names a file to use
+    instead. Columns are found by their names, the encoding by the bytes.
     With --label-separator, or lists as labels in JSONL, a text may have any
     number of labels.
 
-    While it trains, its state is kept beside DIRECTORY, in .NAME.checkpoint.
-    After Ctrl-C or a crash the same command with --resume goes on from there;
-    the model is the one that an uninterrupted training gives.
+    During training the state is kept beside DIRECTORY, in .NAME.checkpoint.
+    After Ctrl-C or a crash, the same command with --resume continues from
+    there and ends with the model that an uninterrupted training gives.
 
     [bold]Examples[/]
 
@@ -268,7 +267,7 @@ def train(
             checkpoint = Checkpoint(checkpoint_directory(target), resume, checkpoint_seconds)
             set_threads(threads)
         if group.first(resume and not checkpoint.exists() and (target / CONFIG).exists()):
-            note(f"{directory} is complete, there is nothing to go on with; without --resume it is trained anew", quiet)
+            note(f"{directory} is complete, there is nothing to resume; without --resume it is trained again", quiet)
             return
         if distributed:
             note(f"processes: {group.size} ({group.device.partition(':')[0]}), each with its share of the texts", quiet)
@@ -313,7 +312,7 @@ def _save(classifier: SentimentClassifier, directory: Path) -> None:
 
 @contextmanager
 def _saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]:
-    """Say, when the block is broken off, how to go on from the state that is there."""
+    """Say, when the block is interrupted, how to resume from the state that is there."""
     from textnn.training.checkpoint import CheckpointError
     from textnn.training.loop import TrainingError
 
@@ -331,9 +330,9 @@ def _saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]
             raise typer.Exit(INTERRUPTED) from None
         if group.rank or not kept:
             raise
-        advice = f"go on with: {_command(checkpoint.resume)}"
+        advice = f"resume with: {_command(checkpoint.resume)}"
         if group.size > 1:
-            advice = "go on with the same command and --resume"
+            advice = "resume with the same command plus --resume"
         if isinstance(error, KeyboardInterrupt):
             note(f"error: interrupted; {advice}")
             raise typer.Exit(INTERRUPTED) from None

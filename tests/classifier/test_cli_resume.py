@@ -138,7 +138,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=120)
         assert process.returncode == 130, err
         command = shlex.join(["textnn", "train", *map(str, [*arguments, *ALWAYS]), "--resume"])
-        assert err.endswith(f"error: interrupted; go on with: {command}\n")
+        assert err.endswith(f"error: interrupted; resume with: {command}\n")
         assert "Traceback" not in err
         assert sorted(path.name for path in tmp_path.iterdir()) == [".model.checkpoint", "re views.csv"]
 
@@ -184,7 +184,7 @@ def test_a_model_that_cannot_be_saved_need_not_be_trained_again(
     result = broken_off(data, tmp_path / "model", monkeypatch)
     assert result.exit_code == 1
     told, error = result.stderr.splitlines()[-2:]
-    assert told.startswith("the training so far is kept; go on with: textnn ")
+    assert told.startswith("the training so far is kept; resume with: textnn ")
     assert told.endswith(" --resume")
     assert error == "error: no space"
     result = run(data, "-o", tmp_path / "model", *SMALL, "--resume")
@@ -211,7 +211,7 @@ def test_other_arguments_or_another_file_are_refused(tmp_path: Path, monkeypatch
         error = result.stderr.splitlines()[-1]
         assert "the checkpoint is of another training: " in error, options
         assert expected in error, options
-        assert "go on with" not in result.stderr
+        assert "resume with" not in result.stderr
         assert (tmp_path / ".model.checkpoint" / FILE).read_bytes() == before
 
 
@@ -239,7 +239,7 @@ def test_a_loss_that_is_no_number_names_the_state_before_and_does_not_advise_to_
     error = result.stderr.splitlines()[-1]
     assert error.startswith("error: ")
     assert error.endswith(f"is kept in {tmp_path / '.m.checkpoint'}")
-    assert "go on with" not in result.stderr
+    assert "resume with" not in result.stderr
 
 
 @pytest.mark.parametrize("seconds", ["-1", "nan", "inf"])

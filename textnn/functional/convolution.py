@@ -25,7 +25,7 @@ _frozen_text_conv = _ops.frozen_text_conv.default
 
 
 def max_mean_pool(x: Tensor, *, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
-    """Take the maximum and the mean over time of each sequence's own vectors.
+    """Pool each sequence's own vectors over time: ``torch.cat([x.amax(1), x.mean(1)], 1)`` without its padding.
 
     One pass over the vectors; the gradient of a maximum goes to the first step where it stands.
 
@@ -46,6 +46,13 @@ def max_mean_pool(x: Tensor, *, lengths: Sizes | None = None, offsets: Sizes | N
         If ``x`` has another number of dimensions, or a length or offset is out of range.
     TypeError
         If ``x`` is not floating-point.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[[1.0], [3.0], [9.0]], [[4.0], [2.0], [6.0]]])
+    >>> textnn.functional.max_mean_pool(x, lengths=[2, 3])
+    tensor([[3., 2.],
+            [6., 4.]])
     """
     lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
@@ -57,7 +64,7 @@ def max_mean_pool(x: Tensor, *, lengths: Sizes | None = None, offsets: Sizes | N
 
 
 def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
-    """Look up tokens in an embedding table.
+    """Look up tokens in an embedding table, as ``F.embedding(ids, table)``.
 
     The result is that of ``torch.nn.functional.embedding``. Its gradient is summed for each distinct token, in parallel
     and in a fixed order; a sparse one has one row for each distinct token and is coalesced.
@@ -84,6 +91,12 @@ def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, spa
         If ``table`` is no matrix or ``padding_idx`` none of its rows.
     TypeError
         If the table is not floating-point, or ids are not int64 or int32.
+
+    Examples
+    --------
+    >>> ids, table = torch.tensor([[1, 2], [2, 0]]), torch.randn(3, 4, requires_grad=True)
+    >>> torch.equal(textnn.functional.embedding(ids, table), table[ids])
+    True
     """
     row = check_table(table, padding_idx)
     ids = check_ids(ids, table.shape[0])
@@ -102,7 +115,7 @@ def text_conv(
     padding: str = "valid",
     activation: str = "relu",
 ) -> Tensor:
-    """Convolve sentences with several kernel sizes, activate, and take the maximum over time.
+    """Convolve, activate, and take the maximum over time: ``F.conv1d(x, w, b).relu().amax(-1)`` for each kernel.
 
     The convolution's output is never stored; the backward pass visits the one window that gave each maximum.
 
@@ -139,6 +152,15 @@ def text_conv(
     -----
     Collobert et al. 2011 (Natural Language Processing (Almost) from Scratch) and Kim 2014 (Convolutional Neural
     Networks for Sentence Classification).
+
+    Examples
+    --------
+    >>> x, w, b = torch.randn(2, 9, 4), torch.randn(6, 4, 3), torch.randn(6)
+    >>> y = textnn.functional.text_conv(x, [w], [b])
+    >>> torch.allclose(y, torch.conv1d(x.transpose(1, 2), w, b).relu().amax(-1), atol=1e-5)
+    True
+    >>> textnn.functional.text_conv(torch.randn(11, 4), [w], [b], offsets=[0, 5, 9]).shape
+    torch.Size([3, 6])
     """
     lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
@@ -167,7 +189,7 @@ def embedding_text_conv(
     padding_idx: int | None = None,
     sparse: bool = False,
 ) -> Tensor:
-    """Look up tokens in an embedding table and convolve them: ``text_conv(embedding(ids, table), ...)``.
+    """Look up tokens and convolve them: ``text_conv(F.embedding(ids, table), ...)``.
 
     The products of embeddings and kernels are computed once for each distinct token of the batch, then gathered.
 
@@ -196,6 +218,13 @@ def embedding_text_conv(
         If shapes do not fit each other, or a length or offset is out of range.
     TypeError
         If dtypes differ or are not floating-point, or ids are not int64 or int32.
+
+    Examples
+    --------
+    >>> ids, table, w = torch.tensor([1, 2, 2, 5, 1]), torch.randn(9, 4), torch.randn(6, 4, 2)
+    >>> y = textnn.functional.embedding_text_conv(ids, table, [w], offsets=[0, 3])
+    >>> torch.allclose(y, textnn.functional.text_conv(table[ids], [w], offsets=[0, 3]), atol=1e-5)
+    True
     """
     lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
@@ -267,6 +296,14 @@ def frozen_text_conv(
         If dtypes are none of those above.
     RuntimeError
         If a gradient is asked for.
+
+    Examples
+    --------
+    >>> table, bias = torch.zeros(3, 1, 16), torch.zeros(1, 2)
+    >>> table[:, 0, :2] = torch.tensor([[1.0, 2.0], [5.0, 1.0], [3.0, 4.0]])  # V = 3, K = 1, C = 2
+    >>> textnn.functional.frozen_text_conv(torch.tensor([[0, 1], [2, 2]]), table, bias, [1])
+    tensor([[5., 2.],
+            [3., 4.]])
     """
     same, code = check_padding(padding, activation)
     if needs_gradient(table, bias, scale, rest, weight):

@@ -60,6 +60,14 @@ def hash_ngrams(
     -----
     Weinberger et al. 2009 (Feature Hashing for Large Scale Multitask Learning); n-grams in the manner of Joulin et al.
     2017 (Bag of Tricks for Efficient Text Classification). ``csrc/math/ngrams.h`` has the hash.
+
+    Examples
+    --------
+    >>> y = textnn.functional.hash_ngrams(torch.tensor([[7, 8, 9], [7, 8, 7]]), sizes=(1, 2), buckets=1000)
+    >>> y.shape, torch.equal(y[0, 0], y[1, 0])  # token 7, and tokens 7 and 8, have the same numbers in both
+    (torch.Size([2, 3, 2]), True)
+    >>> int(y[0, 2, 1])  # no pair begins at the last token
+    0
     """
     sizes = check_ngrams(sizes, buckets)
     lengths, offsets = size_tensors(lengths, offsets)

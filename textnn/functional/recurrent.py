@@ -23,7 +23,7 @@ _ops = torch.ops.textnn
 
 
 def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """Update the state of an LSTM cell from its pre-activated gates.
+    """Update the state of an LSTM cell: ``torch.nn.LSTMCell`` from its pre-activated gates on.
 
     Parameters
     ----------
@@ -44,6 +44,14 @@ def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         If the shapes do not fit each other.
     TypeError
         If the dtypes differ or are not floating-point.
+
+    Examples
+    --------
+    >>> gates, c = torch.randn(2, 12), torch.zeros(2, 3)
+    >>> h, c = textnn.functional.lstm_cell(gates, c)
+    >>> i, f, g, o = gates.chunk(4, dim=1)
+    >>> torch.allclose(h, o.sigmoid() * (i.sigmoid() * g.tanh()).tanh(), atol=1e-6)
+    True
     """
     if c.dim() != 2:
         raise ValueError(f"c must have shape [B, H], got {list(c.shape)}")
@@ -70,7 +78,7 @@ def lstm(
     reverse: bool = False,
     outputs: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run one layer and direction of an LSTM over a ragged batch.
+    """Run one layer and direction of an LSTM: ``torch.nn.LSTM`` on a ``PackedSequence``, for every ragged layout.
 
     Parameters
     ----------
@@ -109,6 +117,13 @@ def lstm(
         If ``batch_sizes`` do not fall or do not sum to N.
     TypeError
         If dtypes differ or are not floating-point.
+
+    Examples
+    --------
+    >>> weights, zeros = torch.nn.LSTM(5, 3).parameters(), torch.zeros(2, 3)
+    >>> y, h, c = textnn.functional.lstm(torch.randn(7, 5), zeros, zeros, *weights, offsets=[0, 4])
+    >>> torch.equal(h, y[[3, 6]])
+    True
     """
     sizes, layout = _check_lstm_batch(x, h0, c0, 2, lengths, offsets, batch_sizes, batch_first)
     tensors = {"x": x, "h0": h0, "c0": c0, "w_ih": w_ih, "w_hh": w_hh, "b_ih": b_ih, "b_hh": b_hh, "w_hr": w_hr}
@@ -131,7 +146,7 @@ def bilstm(
     batch_first: bool = False,
     outputs: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run both directions of one layer of a bidirectional LSTM over a ragged batch.
+    """Run both directions of one layer: ``torch.nn.LSTM(bidirectional=True)`` on a ``PackedSequence``.
 
     The results are those of two calls of :func:`lstm`. Outputs are written where they belong instead of being
     concatenated, the gradients of the input are added as they are made, and small layers run at the same time.
@@ -166,6 +181,13 @@ def bilstm(
     Notes
     -----
     Schuster and Paliwal 1997, Bidirectional Recurrent Neural Networks.
+
+    Examples
+    --------
+    >>> weights, zeros = list(torch.nn.LSTM(5, 3, bidirectional=True).parameters()), torch.zeros(2, 2, 3)
+    >>> y, h, c = textnn.functional.bilstm(torch.randn(7, 5), zeros, zeros, weights[:4], weights[4:], offsets=[0, 4])
+    >>> y.shape, h.shape
+    (torch.Size([7, 6]), torch.Size([2, 2, 3]))
     """
     sizes, layout = _check_lstm_batch(x, h0, c0, 3, lengths, offsets, batch_sizes, batch_first)
     tensors = {"x": x, "h0": h0, "c0": c0, **_check_directions(x, h0, c0, {"ahead": ahead, "reverse": reverse})}
@@ -187,7 +209,7 @@ def embedding_lstm(
     sparse: bool = False,
     outputs: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Look up tokens in an embedding table and run one layer of an LSTM over them, in one direction or both.
+    """Run one layer of an LSTM over token ids: ``lstm(F.embedding(ids, table), ...)``, in one direction or both.
 
     The results are those of ``lstm(embedding(ids, table), ...)``. The products of embeddings and input weights are made
     once for each distinct token of the batch; on the CPU backwards too, and forwards unless hardly any token comes
@@ -226,6 +248,15 @@ def embedding_lstm(
         If shapes do not fit each other, or a length or offset is out of range.
     TypeError
         If dtypes differ or are not floating-point, or ids are not int64 or int32.
+
+    Examples
+    --------
+    >>> weights, zeros = list(torch.nn.LSTM(5, 3).parameters()), torch.zeros(1, 2, 3)
+    >>> ids, table = torch.tensor([4, 2, 2, 7, 4]), torch.randn(9, 5)
+    >>> y, h, c = textnn.functional.embedding_lstm(ids, table, zeros, zeros, weights, offsets=[0, 3])
+    >>> expected, _, _ = textnn.functional.lstm(table[ids], zeros[0], zeros[0], *weights, offsets=[0, 3])
+    >>> torch.allclose(y, expected, atol=1e-6)
+    True
     """
     if ids.dim() != (2 if offsets is None else 1):
         want = "[B, T]" if offsets is None else "[N] with offsets"
@@ -374,6 +405,14 @@ def quantized_lstm(
         If a dtype is another one.
     RuntimeError
         If ``batch_sizes`` do not fall or do not sum to N, or a gradient would be needed.
+
+    Examples
+    --------
+    >>> from textnn.layers.frozen_lstm import quantize_weights
+    >>> layer, x, zeros = textnn.LSTM(5, 3).requires_grad_(False), torch.randn(7, 2, 5), torch.zeros(2, 3)
+    >>> y, h, c = textnn.functional.quantized_lstm(x, zeros, zeros, *quantize_weights(*layer.parameters()))
+    >>> bool((y - layer(x)[0]).abs().max() < 0.05)
+    True
     """
     if x.device.type not in ("cpu", "meta"):
         raise ValueError(f"x must be on the CPU, where alone weights of 8 bits are faster, got {x.device}")

@@ -42,6 +42,12 @@ def accelerate(module: M) -> M:
     UserWarning
         Naming the subclasses of ``nn.LSTM`` and ``nn.LSTMCell`` that were left as they are; or if there was nothing to
         replace, and none of textnn's layers either, which an earlier call may have made.
+
+    Examples
+    --------
+    >>> model = torch.nn.ModuleDict({"lstm": torch.nn.LSTM(4, 3)})
+    >>> textnn.accelerate(model)["lstm"]
+    textnn.LSTM(4, 3)
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be an nn.Module, got {type(module).__name__}")

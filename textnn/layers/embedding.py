@@ -64,6 +64,12 @@ class EmbeddingTextConv(_TableModule):
     Notes
     -----
     Parameters: ``weight`` [V, D], ``convs.i.weight`` [C, D, K], ``convs.i.bias`` [C].
+
+    Examples
+    --------
+    >>> conv = textnn.EmbeddingTextConv(1000, embedding_dim=16, channels=8, kernel_sizes=(1, 2))
+    >>> conv(torch.tensor([4, 7, 7, 9, 2]), offsets=[0, 3]).shape
+    torch.Size([2, 16])
     """
 
     def __init__(
@@ -179,6 +185,13 @@ class EmbeddingLSTM(_TableModule):
     Notes
     -----
     Parameters: ``weight`` [V, D], and those of :class:`LSTM` under ``lstm``.
+
+    Examples
+    --------
+    >>> encoder = textnn.EmbeddingLSTM(1000, 16, 8, bidirectional=True)
+    >>> steps, (h, c) = encoder(torch.tensor([4, 7, 7, 9, 2]), offsets=[0, 3])
+    >>> steps.shape, h.shape
+    (torch.Size([5, 16]), torch.Size([2, 2, 8]))
     """
 
     def __init__(

@@ -93,6 +93,14 @@ class FrozenLSTM(Layer):
     -----
     Buffers for each layer and direction, named as the parameters of ``torch.nn.LSTM``: ``weight_l0`` int8, ``scale_l0``
     [2, 4H], ``sum_l0`` [2, 4H] int32 and ``bias_l0`` [4H], ``_reverse`` behind them for the second direction.
+
+    Examples
+    --------
+    >>> lstm, x = textnn.LSTM(4, 3), torch.randn(5, 2, 4)
+    >>> frozen = lstm.freeze("int8")
+    >>> with torch.no_grad():
+    ...     bool((frozen(x)[0] - lstm(x)[0]).abs().max() < 0.05)
+    True
     """
 
     def __init__(
@@ -194,6 +202,13 @@ class FrozenEmbeddingLSTM(Layer):
     ----------
     table : Tensor [V, D]
     lstm : FrozenLSTM
+
+    Examples
+    --------
+    >>> frozen = textnn.EmbeddingLSTM(1000, 16, 8).freeze()
+    >>> steps, (h, c) = frozen(torch.tensor([4, 7, 7, 9, 2]), offsets=[0, 3])
+    >>> steps.shape
+    torch.Size([5, 8])
     """
 
     def __init__(self, table: Tensor, lstm: FrozenLSTM) -> None:

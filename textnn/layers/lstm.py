@@ -46,6 +46,16 @@ class LSTM(Layer, nn.RNNBase):
     Notes
     -----
     Parameters have the names and shapes of ``torch.nn.LSTM``, so a ``state_dict`` loads both ways.
+
+    Examples
+    --------
+    >>> lstm = textnn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True)
+    >>> output, (h, c) = lstm(torch.randn(2, 5, 4), lengths=[5, 2])
+    >>> output.shape, h.shape, bool(output[1, 2:].any())
+    (torch.Size([2, 5, 6]), torch.Size([4, 2, 3]), False)
+    >>> output, (h, c) = lstm(torch.randn(7, 4), offsets=[0, 5])
+    >>> output.shape
+    torch.Size([7, 6])
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -236,6 +246,14 @@ class LSTMCell(Layer, nn.modules.rnn.RNNCellBase):
     input_size, hidden_size : int
     bias : bool, default=True
     device, dtype : optional
+
+    Examples
+    --------
+    >>> cell, theirs = textnn.LSTMCell(4, 3), torch.nn.LSTMCell(4, 3)
+    >>> _ = cell.load_state_dict(theirs.state_dict())
+    >>> x = torch.randn(2, 4)
+    >>> torch.allclose(cell(x)[0], theirs(x)[0], atol=1e-6)
+    True
     """
 
     def __init__(

@@ -60,6 +60,12 @@ class NgramBag(_TableModule):
     Weinberger et al. 2009 (Feature Hashing for Large Scale Multitask Learning), Joulin et al. 2017 (Bag of Tricks for
     Efficient Text Classification), and for a linear part beside a deep one Cheng et al. 2016 (Wide & Deep Learning for
     Recommender Systems).
+
+    Examples
+    --------
+    >>> bag = textnn.NgramBag(1000, 2, sizes=(1, 2))
+    >>> bag(torch.tensor([4, 7, 7, 9, 2]), offsets=[0, 3]).tolist()  # at first it has no say
+    [[0.0, 0.0], [0.0, 0.0]]
     """
 
     def __init__(

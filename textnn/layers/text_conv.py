@@ -63,6 +63,12 @@ class TextConv(Layer):
     Notes
     -----
     Parameters: ``convs.i.weight`` [C, D, K] and ``convs.i.bias`` [C], those of a list of ``torch.nn.Conv1d``.
+
+    Examples
+    --------
+    >>> conv = textnn.TextConv(16, channels=8, kernel_sizes=(2, 3))
+    >>> conv(torch.randn(2, 9, 16), lengths=[9, 4]).shape
+    torch.Size([2, 16])
     """
 
     def __init__(

@@ -25,7 +25,7 @@ _ops = torch.ops.textnn
 
 
 class Adam(Optimizer):
-    """Adam for dense and sparse gradients alike.
+    """Adam for dense and sparse gradients alike; for dense ones ``torch.optim.AdamW(fused=True)``.
 
     Parameters
     ----------
@@ -74,6 +74,13 @@ class Adam(Optimizer):
     State dicts are those of ``torch.optim.Adam`` and load both ways.
 
     References: Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (decoupled weight decay).
+
+    Examples
+    --------
+    >>> conv = textnn.EmbeddingTextConv(1000, embedding_dim=16, channels=8, sparse=True)
+    >>> optimizer = textnn.optim.Adam(conv.parameters(), lr=0.01, exact=conv)
+    >>> conv(torch.randint(1000, (2, 12))).sum().backward()
+    >>> optimizer.step()
     """
 
     def __init__(
