@@ -71,6 +71,14 @@ def test_layer_equals_its_definition(lengths, form, sparse, dtype, weighted):
         torch.testing.assert_close(a, b, **TOLERANCE[dtype])
 
 
+def test_a_weighted_bag_comes_from_the_meta_device_as_a_new_one():
+    layer = NgramBag(50, 2, weighted=True, device="meta").to_empty(device="cpu")
+    layer.importance.fill_(7.0)
+    layer.reset_parameters()
+    assert layer.importance.tolist() == [0.0, *[1.0] * 49]
+    assert not layer.weight.any()
+
+
 def test_begins_as_zero_and_draws_nothing():
     state = torch.get_rng_state()
     layer = NgramBag(50, 2)

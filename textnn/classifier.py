@@ -128,8 +128,9 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     best_epoch_ : int
         The epoch, from 1, whose weights the model has.
     validation_report_ : EvaluationReport, MultilabelReport or None
-        An :class:`~textnn.evaluation.EvaluationReport` of the validation part, or None without one; where a text may
-        have several labels a :class:`~textnn.evaluation.MultilabelReport`.
+        An :class:`~textnn.evaluation.EvaluationReport` of the validation part, or None without one; for several labels
+        a text a :class:`~textnn.evaluation.MultilabelReport`. With fewer than 10,000 texts the linear part of the
+        default network learns the validation part too, after this report, temperature and thresholds were made.
     multilabel_ : bool
         Whether a text may have several labels, or none.
     thresholds_ : ndarray [classes] or None
@@ -138,7 +139,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         What logits are divided by, and what that did to the loss on the validation part
         (:class:`~textnn.evaluation.Calibration`), or 1 and None.
     n_texts_ : int
-        The number of texts that the model was trained on, without those of the validation part.
+        The number of training texts, without those of the validation part.
     seed_ : int
         The seed that was used: give it as ``random_state`` to repeat the fit.
 

@@ -196,8 +196,9 @@ def fit(
         outputs = make_objective(options["output"], kind != LABEL, 0.0).outputs(len(found))
         corpus = make_corpus(kind, found, texts, targets, weights, validation_data, group)
         tokenizer = _make_tokenizer(classifier, go_on, scripts)
-        options = _suit_size(options, given, sum(offer[1] for offer in offers))
-        if one_pass:
+        if not one_pass:
+            options = _suit_size(options, given, sum(offer[1] for offer in offers))
+        else:
             options |= {"epochs": 1, "patience": 0, "validation_fraction": 0.0, "schedule": "constant", "warmup": 0.0}
         words = repr((tokenizer.stop_words, tokenizer.user_dictionary)).encode("utf-8", "surrogatepass")
         settings = {"architecture": classifier.architecture, "validation_data": corpus.validation, **options}
@@ -237,9 +238,11 @@ def fit(
     del tokens, streams
     objective = _weigh(classifier.class_weight, corpus, options, (training, held_out), (data, validation), group)
     solved = issubclass(get_architecture(classifier.architecture), TfidfTextCNN)
-    if solved and given["ngram_buckets"] is None and not go_on and not one_pass:
+    by_steps = go_on or one_pass  # a solution would forget what was learnt before, and later calls' n-grams
+    if solved and given["ngram_buckets"] is None and not go_on:
         sizes = options["word_ngrams"], options["character_ngrams"]
-        options["ngram_buckets"] = linear.suit_buckets(sizes, data, options["ngram_buckets"], outputs)
+        texts_known = None if one_pass else data
+        options["ngram_buckets"] = linear.suit_buckets(sizes, texts_known, options["ngram_buckets"], outputs)
     with seeded(seed, device):
         model = build_model(classifier.architecture, [*map(len, vocabularies)], outputs, options).to(device)
         if go_on:
@@ -248,8 +251,8 @@ def fit(
         elif vectors is not None:
             pretrained.set_first_weights(model, vectors)
         if isinstance(model, TfidfTextCNN):
-            model.learn_linear(go_on and one_pass)
-            if not (go_on and one_pass):
+            model.learn_linear(by_steps)
+            if not by_steps:
                 _solve(model, data, objective, reporter, group)
         group.share_weights(model)
         if group.rank:  # other dropout in each part of a batch
@@ -287,7 +290,8 @@ def fit(
         calibrate=classifier.calibrate,
         threshold=classifier.threshold,
     )
-    if isinstance(model, TfidfTextCNN) and len(validation) and not corpus.validation and len(data) < FEW_TEXTS:
+    few = len(validation) and not corpus.validation and len(data) < FEW_TEXTS
+    if isinstance(model, TfidfTextCNN) and few and not by_steps:
         # To so few others the held-out texts are worth more than what else they could tell about the model.
         _solve(model, RaggedDataset.chained([data, validation]), objective, reporter, group)
         group.share_weights(model)
@@ -338,7 +342,7 @@ def _suit_size(options: dict[str, Any], given: Mapping[str, Any], texts: int) ->
 def _solve(model: TfidfTextCNN, data: RaggedDataset, objective: Objective, reporter: Reporter, group: Group) -> None:
     """Solve the linear part in process 0, whose weights the others get."""
     with group.together():
-        if group.rank == 0:
+        if group.rank == 0 and model.bags:
             with reporter.solving(len(model.linear_bias)) as progress:
                 linear.solve(model, data, objective, progress)
 

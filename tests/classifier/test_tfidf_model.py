@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,8 @@ def test_tables_are_as_large_as_the_texts_need() -> None:
     assert linear.suit_buckets([(), (1,)], data, 2**19, 2) == 2**12
     assert linear.suit_buckets([(1, 2), ()], data, 2**13, 2) == 2**13
     assert linear.suit_buckets([(1, 2), (1,)], data, 2**19, 10_000) == 2**11
+    assert linear.suit_buckets([(1, 2), (1,)], None, 2**19, 2) == 2**19
+    assert linear.suit_buckets([(1, 2), (1,)], None, 2**19, 1000) == 2**15
     assert linear.suit_buckets([(), ()], data, 2**19, 2) == 2**12
 
 
@@ -188,8 +191,62 @@ def test_a_later_fit_goes_on_and_a_pass_over_more_texts_changes_the_linear_model
     before = clf.model_.linear_bias.detach().clone()
     clf.partial_fit(texts, ["bad" if label == "good" else "good" for label in labels])
     assert not torch.equal(before, clf.model_.linear_bias)
-    clf.set_params(warm_start=True).fit(texts, labels)
-    assert clf.score(texts, labels) == 1.0
+
+
+def test_a_warm_start_forgets_nothing(make_classifier: Make) -> None:
+    texts, labels = make_reviews(200, seed=1)
+    clf = make_classifier(NAME, warm_start=True).fit(texts, labels)
+    clf.set_params(epochs=1).fit(texts[:10], labels[:10])
+    assert clf.score(texts, labels) > 0.95
+
+
+def test_a_first_pass_over_few_texts_leaves_room_for_later_ones(make_classifier: Make) -> None:
+    texts, labels = make_reviews(200, seed=1)
+    clf = make_classifier(NAME, min_count=1).partial_fit(texts[:20], labels[:20])
+    for _ in range(5):
+        clf.partial_fit(texts, labels)
+    assert all(bag.importance.count_nonzero() == len(bag.importance) - 1 for _, bag in clf.model_.bags)
+    assert clf.score(texts, labels) > 0.9
+
+
+def test_a_network_without_ngrams_is_one_of_convolutions(make_classifier: Make) -> None:
+    texts, labels = make_reviews(100)
+    clf = make_classifier(NAME, word_ngrams=(), character_ngrams=(), epochs=6).fit(texts, labels)
+    assert clf.model_.bags == []
+    assert clf.score(texts, labels) > 0.9
+    assert clf.explain(texts[0]).method == "exact"
+
+
+def test_more_ngrams_than_fit_into_memory_are_learnt_from_a_part_of_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make_data([0, 1, 1, 0], [1.0, 2.0, 0.5, 0.5])
+    model = small_model()
+    monkeypatch.setattr(linear, "MOST_NGRAMS", 40)
+    part = linear._bounded(model.bags, data)
+    assert len(part) == 2
+    assert part.labels is not None
+    assert part.weights is not None
+    assert (part.labels.tolist(), part.weights.tolist()) == ([0, 1], [1.0, 0.5])
+    assert part.batch([1]).ids.tolist() == IDS[2]
+    assert part.others[0].batch([1]).ids.tolist() == CHARACTERS[2]
+    linear.solve(model, data, make_objective("softmax", False, 0.0))
+
+
+def test_solutions_in_several_threads_are_the_same() -> None:
+    texts, labels = make_reviews(120, seed=2)
+    words = {word: number for number, word in enumerate(dict.fromkeys(" ".join(texts).split()), 2)}
+    codes = torch.tensor([int(label == "good") for label in labels])
+    data = RaggedDataset(
+        [[words[word] for word in text.split()] for text in texts], codes, others=[RaggedDataset([[2]] * len(texts))]
+    )
+
+    def solution(_: int) -> torch.Tensor:
+        model = build_model(NAME, [len(words) + 2, 3], 2, resolve_options(NAME, SMALL[NAME]))
+        linear.solve(model, data, make_objective("softmax", False, 0.0))  # type: ignore[arg-type]
+        return model.bags[0][1].weight.detach()  # type: ignore[union-attr, index]
+
+    with ThreadPoolExecutor(3) as executor:
+        first, *others = executor.map(solution, range(12))
+    assert all(torch.equal(first, other) for other in others)
 
 
 def test_validation_data_of_the_users_own_is_never_learnt(make_classifier: Make) -> None:

@@ -42,7 +42,7 @@ class NgramBag(_TableModule):
     weighted : bool, default=False
         Whether each distinct n-gram of a sentence counts once, times its value in the buffer ``importance``
         [num_buckets], and sums are divided by the norm of these values: with inverse document frequencies, the bag is a
-        linear model of TF-IDF vectors. N-grams of importance 0 are as good as absent; at first all have 1.
+        linear model of TF-IDF vectors. N-grams of importance 0 are as good as absent; at first all have 1, but row 0.
     device, dtype : optional
 
     Raises
@@ -90,8 +90,11 @@ class NgramBag(_TableModule):
             self.importance[0] = 0.0
 
     def reset_parameters(self) -> None:
-        """Set all weights to zero."""
+        """Set all weights to zero, and the importance of each n-gram to one."""
         nn.init.zeros_(self.weight)
+        if getattr(self, "weighted", False):
+            nn.init.ones_(self.importance)
+            nn.init.zeros_(self.importance[0])
 
     def rows_read(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
         """Return the rows of ``weight`` that :meth:`forward` reads: int64 [B, L, S], or [N, S] with ``offsets``.

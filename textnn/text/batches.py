@@ -238,6 +238,18 @@ class RaggedDataset:
         whole.others = tuple(cls.joint(form, places) for form in forms)
         return whole
 
+    def take(self, index: Tensor) -> RaggedDataset:
+        """Return the dataset of some rows, int64 [rows]."""
+        batch = self.batch(index)
+        forms = ((batch.ids, batch.offsets), *batch.others)
+        made = [
+            RaggedDataset.of_flat(ids.to(torch.int32), torch.diff(starts, append=starts.new_tensor([len(ids)])))
+            for ids, starts in forms
+        ]
+        whole = made[0]
+        whole.labels, whole.weights, whole.others = batch.labels, batch.weights, tuple(made[1:])
+        return whole
+
     @classmethod
     def chained(cls, parts: Sequence[RaggedDataset]) -> RaggedDataset:
         """Put datasets one behind the other; see :meth:`joint`."""

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from itertools import islice
 
 import numpy as np
 
 LONGEST = 1000
 """Characters of each text that are looked at."""
+
+_AT_ONCE = 4096  # texts
 
 _HAN = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 _KANA = ((0x3040, 0x30FF), (0x31F0, 0x31FF), (0xFF66, 0xFF9D))
@@ -59,8 +62,11 @@ class Scripts:
         >>> Scripts.of(["房间很干净", "OK"])
         Scripts(han=5, kana=0, unspaced=0, spaced=2)
         """
-        joined = "".join(text[:LONGEST] for text in texts).encode("utf-32-le", "surrogatepass")
-        counts = np.bincount(np.frombuffer(joined, dtype=np.uint32), minlength=0x110000)
+        counts = np.zeros(0x110000, dtype=np.int64)
+        stream = iter(texts)
+        while chunk := list(islice(stream, _AT_ONCE)):
+            joined = "".join(text[:LONGEST] for text in chunk).encode("utf-32-le", "surrogatepass")
+            counts += np.bincount(np.frombuffer(joined, dtype=np.uint32), minlength=0x110000)
 
         def within(ranges: Iterable[tuple[int, int]]) -> int:
             found = sum(int(counts[first : last + 1].sum()) for first, last in ranges)

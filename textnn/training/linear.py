@@ -1,4 +1,4 @@
-"""A linear model of TF-IDF vectors of hashed n-grams, solved to its optimum: what any network on text has to beat.
+"""A linear model of TF-IDF vectors of hashed n-grams, solved at once: what any network on text has to beat.
 
     ids -> distinct buckets of each text -> importance: inverse document frequency * sqrt(log-count ratio)   (fixed)
         -> vectors of length 1 -> a logistic regression for each output -> rows of the bags' tables, bias
@@ -12,6 +12,7 @@ output then scales the n-grams once more by the ratio of its own class.
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ ROOM = 8
 LARGEST_TABLE = 1 << 25
 """Values of a table at most, unless its size is asked for: with many classes n-grams have to share rows."""
 
+MOST_NGRAMS = 1 << 28
+"""N-grams of all texts that the solution looks at, at 50 bytes each; beyond, it takes every second text, or third."""
+
+# Its random numbers come from one generator for the whole process.
+_liblinear = threading.Lock()
 _TEXTS = 1 << 12  # that are hashed at a time
 _MARKS = 1 << 24
 
@@ -69,20 +75,23 @@ class Features:
     buckets: Sequence[Array]
 
 
-def suit_buckets(sizes: Sequence[Sequence[int]], data: RaggedDataset, most: int, outputs: int) -> int:
-    """Return how many rows the tables of bags need for these texts, a power of two from 4,096 to ``most``.
+def suit_buckets(sizes: Sequence[Sequence[int]], data: RaggedDataset | None, most: int, outputs: int) -> int:
+    """Return how many rows the tables of bags need for these texts: ``most``, or a power of two below.
 
     Parameters
     ----------
     sizes
         Lengths of the n-grams of each form of the texts.
     data
-        The texts.
+        The texts; None where others will come that are not known yet.
     most
         Rows at most.
     outputs
         Columns of a table.
     """
+    most = max(2, min(most, 1 << (max(2, LARGEST_TABLE // outputs).bit_length() - 1)))
+    if data is None:
+        return most
     largest = 0
     for form, lengths in enumerate(sizes):
         if not lengths:
@@ -94,8 +103,7 @@ def suit_buckets(sizes: Sequence[Sequence[int]], data: RaggedDataset, most: int,
         # Several n-grams may share a mark: so many are behind a share of marks, in the mean.
         share = min(int(marks[1:].sum()) / (_MARKS - 1), 0.999)
         largest = max(largest, round(-_MARKS * math.log1p(-share)))
-    room = 1 << max(12, (ROOM * largest - 1).bit_length())
-    return max(2, min(most, room, 1 << (max(2, LARGEST_TABLE // outputs).bit_length() - 1)))
+    return min(most, 1 << max(12, (ROOM * largest - 1).bit_length()))
 
 
 def find_features(bags: Sequence[tuple[int, NgramBag]], data: RaggedDataset) -> Features:
@@ -164,17 +172,19 @@ def solve(
         Called after each output.
     """
     bags, outputs = model.bags, len(model.linear_bias)
+    data = _bounded(bags, data)
     features = find_features(bags, data)
     assert data.labels is not None
     answers = _answers(data.labels.numpy(), outputs, objective)  # [texts, problems]
     weights = np.ones(len(data)) if data.weights is None else data.weights.double().numpy()
     ratios = np.stack([_log_count_ratio(features.matrix, answer, weights) for answer in answers.T])
     spread = np.sqrt((ratios**2).mean(axis=0))
-    frequency = np.asarray(features.matrix.sum(axis=0)).ravel()
-    importance = (np.log((1 + len(data)) / (1 + frequency)) + 1) * np.sqrt(spread)
-    scaled = _scale_columns(features.matrix, importance)
-    norms = np.sqrt(np.asarray(scaled.multiply(scaled).sum(axis=1)).ravel())
-    scaled = _scale_rows(scaled, 1 / np.where(norms > 0, norms, 1.0))
+    frequency = features.matrix.T @ weights
+    importance = (np.log((1 + weights.sum()) / (1 + frequency)) + 1) * np.sqrt(spread)
+    scaled = features.matrix
+    scaled.data = importance[scaled.indices]
+    norms = np.sqrt(np.bincount(_rows_of(scaled), scaled.data**2, scaled.shape[0]))
+    scaled.data /= np.where(norms > 0, norms, 1.0)[_rows_of(scaled)]
     own = np.sqrt(np.divide(np.abs(ratios), spread, out=np.ones_like(ratios), where=spread > 0))
     table, bias = np.zeros((features.matrix.shape[1], outputs)), np.zeros(outputs)
     positive = objective.positive_weights if isinstance(objective, Multilabel) else None
@@ -224,24 +234,28 @@ def _regression(matrix: Any, answer: Array, weights: Array, own: Array) -> tuple
     share = float(np.average(answer, weights=weights))
     if share in (0.0, 1.0):  # nothing to tell apart; as sure as one text of the other kind would leave it
         return np.zeros(matrix.shape[1]), float(np.log(counts.sum() + 1.0)) * (1 if share else -1)
-    matrix = _scale_columns(matrix, own)
-    unit = np.sqrt(matrix.multiply(matrix).sum() / matrix.shape[0]) or 1.0
+    values = matrix.data
+    matrix.data = values * own[matrix.indices]
+    unit = float(np.sqrt((matrix.data**2).sum() / matrix.shape[0])) or 1.0
     matrix.data /= unit
     # There are many more columns than texts, so coordinates of the dual problem are quickest: 20 to 40 times (Yu, Huang
     # and Lin, "Dual Coordinate Descent Methods for Logistic Regression and Maximum Entropy Models", 2011).
     model = LogisticRegression(C=COST, solver="liblinear", dual=True, tol=0.1, random_state=0)
-    with warnings.catch_warnings():
+    with _liblinear, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(matrix, answer, sample_weight=weights)
+    matrix.data = values
     return model.coef_[0] * own / unit, float(model.intercept_[0])
 
 
-def _scale_columns(matrix: Any, factors: Array) -> Any:
-    scaled = matrix.copy()
-    scaled.data *= factors[scaled.indices]
-    return scaled
+def _rows_of(matrix: Any) -> Array:
+    """Return the row of each value."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
-def _scale_rows(matrix: Any, factors: Array) -> Any:
-    matrix.data *= np.repeat(factors, np.diff(matrix.indptr))
-    return matrix
+def _bounded(bags: Sequence[tuple[int, NgramBag]], data: RaggedDataset) -> RaggedDataset:
+    """Return the texts, or so many of them, evenly taken, that their n-grams fit into memory."""
+    forms = (data, *data.others)
+    ngrams = sum(int(forms[form].lengths.sum()) * len(bag.sizes) for form, bag in bags)
+    step = -(-ngrams // MOST_NGRAMS)
+    return data if step <= 1 else data.take(torch.arange(0, len(data), step))
