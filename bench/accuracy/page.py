@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from textnn.files import atomic_text
+from tools.markdown import replace_part
 
 from ..report import markdown
 from . import summary
 from .results import Entry, Results
 
-PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "accuracy.md"
 BEGIN, END = "<!-- kept: begin -->", "<!-- kept: end -->"
 TRIED = "\nNothing has been written here yet.\n"
 INTRODUCTION = """# Accuracy
@@ -81,6 +83,10 @@ def write(results: Results, path: Path = PAGE) -> None:
     for place, key in named.items():
         text += _section(results, key, sets[place], default)
     text.append(f"## What was tried\n\n{BEGIN}{tried}{END}")
+    if path == PAGE:
+        for readme in (ROOT / "README.md", ROOT / "README.zh-CN.md"):
+            part = summary.readme_table(sets, default, chinese="zh" in readme.name)
+            replace_part(readme, summary.README_BEGIN, summary.README_END, part)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_text(path) as file:
         file.write("\n".join(text) + "\n")

