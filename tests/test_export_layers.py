@@ -250,7 +250,9 @@ def test_a_network_with_textnns_operators_is_a_program_too(architecture: str, tm
     shapes = tuple(shape for form in kind.streams for shape in ({0: torch.export.Dim(form)}, {0: rows}))
     example = batch([3, 1, 4])
     with torch.no_grad():
-        program = torch.export.export(model, example, dynamic_shapes=(shapes,), strict=False)
+        program = torch.export.export(
+            model, example, dynamic_shapes=shapes if architecture == "tfidf-textcnn" else (shapes,), strict=False
+        )
         torch.export.save(program, tmp_path / "model.pt2")
         cases = [batch(lengths) for lengths in ([3, 1, 4], [1, 5, 2, 9, 1, 1], [4, 2])]
         torch.save([(case, model(*case)) for case in cases], tmp_path / "cases.pt")

@@ -27,7 +27,7 @@ from textnn.text.vectors import missing, read_dim, scan
 from textnn.training.progress import Reporter
 
 _LOW = 0.1
-_USER = 5  # whoever calls the classifier's fit, seen from here
+_USER = 6  # whoever calls the classifier's fit, seen from here
 
 
 def check(path: Any, dim: int | None = None) -> str:

@@ -271,7 +271,7 @@ def test_texts_are_cut_at_the_length(make_classifier: Any, reviews: Any) -> None
         ),
         (["x", "y"], ["a"], ValueError, "labels: expected one for each of 2 texts, got 1"),
         (["x", "y"], "ab", TypeError, "labels: expected a list of labels, got str"),
-        (["x", "y"], ["a", None], ValueError, r"labels\[1\]: expected a label, got None"),
+        (["x", "y"], ["a", None], ValueError, r"labels\[1\]: expected a label, got a missing value, None"),
         (["x", "y"], ["a", "a"], ValueError, "labels: expected at least two classes, got only one class, 'a'"),
         ([], [], ValueError, "labels: expected at least two classes, got none"),
     ],
@@ -343,7 +343,7 @@ def test_a_failed_fit_leaves_the_classifier_as_it_was(make_classifier: Any, revi
     with pytest.raises(ValueError, match="at least two classes"):
         classifier.fit(["x", "y"], ["a", "a"])
     with pytest.raises(RuntimeError, match="the loss became"):
-        classifier.set_params(learning_rate=1e30).fit(["x", "y"], ["a", "b"])
+        classifier.set_params(learning_rate=1e30, min_count=1).fit(["x", "y"], ["a", "b"])
     assert classifier.model_ is model
     assert (classifier.predict_proba(reviews[0]) == before).all()
 

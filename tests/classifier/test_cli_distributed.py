@@ -20,7 +20,7 @@ from textnn.classifier import SentimentClassifier
 from textnn_cli import app
 from textnn_cli.train import _ended_in_order
 
-NO_DROPOUT = ["--dropout", "0", "--word-dropout", "0", "--ngram-dropout", "0", "--learning-rate", "0.01"]
+NO_DROPOUT = ["--dropout", "0", "--word-dropout", "0", "--learning-rate", "0.01"]
 FOREVER = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--epochs", "1000000", "--patience", "0"]
 
 

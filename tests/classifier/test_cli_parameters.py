@@ -23,8 +23,8 @@ LEFT_OUT = {
     "warm_start": "a command begins without a model, so there are no weights to go on from",
 }
 FIT_OPTIONS = {
-    "texts": "FILE",
-    "labels": "FILE",
+    "X": "FILE",
+    "y": "FILE",
     "validation_data": "--validation",
     "distributed": "--distributed",
     "checkpoint": "--resume",

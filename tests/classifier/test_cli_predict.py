@@ -137,7 +137,7 @@ def test_lines_of_json_are_not_written_under_the_name_of_a_json_file_unless_aske
     arguments = ["predict", model, "-t", "很 好", "-o", tmp_path / "out.json"]
     result = run(*arguments)
     assert result.exit_code == 2, result.output
-    assert "--output: expected a name in .csv or .jsonl, or --format beside it, got" in result.stderr
+    assert "--output: expected a name in .csv, .tsv or .jsonl, got" in result.stderr
     assert not (tmp_path / "out.json").exists()
     assert run(*arguments, "--format", "jsonl").exit_code == 0
     assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["text"] == "很 好"
@@ -258,7 +258,7 @@ def test_several_labels_a_text() -> None:
         "line,text,prediction,probability,probability of 价格,probability of 卫生,probability of 3",
         "1,好,价格|卫生|3,,0.500000,0.300000,0.900000",
         "2,差,,,0.400000,0.200000,0.100000",
-        "3, ,,,,,",
+        '3," ",,,,,',
     ]
     assert [json.loads(line)["prediction"] for line in written["jsonl"]] == [["价格", "卫生", 3], [], None]
     assert json.loads(written["jsonl"][0]) == {

@@ -197,7 +197,7 @@ def test_a_model_that_cannot_be_saved_need_not_be_trained_again(
 
 def test_other_arguments_or_another_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data, more = write_csv(tmp_path / "reviews.csv"), write_csv(tmp_path / "more.csv", seed=1)
-    broken_off(data, tmp_path / "model", monkeypatch)
+    broken_off(data, tmp_path / "model", monkeypatch, "-a", "wide-textcnn")
     before = (tmp_path / ".model.checkpoint" / FILE).read_bytes()
     for file, options, expected in [
         (data, ["--learning-rate", "0.5"], "learning_rate was 0.001 and is 0.5 now"),

@@ -257,7 +257,7 @@ def test_a_tampered_configuration_is_refused(
     ("labels", "message"),
     [
         ([["a"], "b", ["a"]], r"labels\[1\]: expected a list of labels as other texts have, got str"),
-        ([["a"], ["b", None], []], r"labels\[1\]\[1\]: expected a label, got None"),
+        ([["a"], ["b", None], []], r"labels\[1\]\[1\]: expected a label, got a missing value, None"),
         ([["a"], ["b", "b"], []], r"labels\[1\]: expected different labels, got 'b' twice; a matrix of 0 and 1 has to"),
         ([["a"], [["b"]], []], r"labels\[1\]\[0\]: expected one hashable label a text .*, got list"),
         ([["a"], []], "labels: expected one list for each of 3 texts, got 2"),

@@ -132,7 +132,11 @@ def test_large_corpora_take_linear_time():
         ((["好"], [["a"]]), TypeError, r"training_labels\[0\]: expected one hashable label"),
         ((["好"], [1], ["差"]), ValueError, "held_out_labels: expected them beside held_out_texts, got None"),
         ((["好"], [1], None, [1]), ValueError, "held_out_texts: expected them beside held_out_labels, got None"),
-        ((["好"], [1], ["差"], [None]), ValueError, r"held_out_labels\[0\]: expected a label, got None"),
+        (
+            (["好"], [1], ["差"], [None]),
+            ValueError,
+            r"held_out_labels\[0\]: expected a label, got a missing value, None",
+        ),
         ((["好"], [1], ["差"], [1], 0), ValueError, "examples: expected at least 1, got 0"),
     ],
 )

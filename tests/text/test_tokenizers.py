@@ -169,7 +169,7 @@ def test_make_by_name_function_or_tokenizer():
     assert make_tokenizer(double, stop_words={"a"})("a b") == ["b", "b"]
     tokenizer = CharTokenizer()
     assert make_tokenizer(tokenizer) is tokenizer
-    assert sorted(TOKENIZERS) == ["callable", "char", "jieba", "rjieba", "whitespace"]
+    assert sorted(TOKENIZERS) == ["callable", "char", "jieba", "mixed", "rjieba", "unicode", "whitespace"]
 
 
 @pytest.mark.parametrize("name", ["jieba", "rjieba"])
@@ -191,10 +191,22 @@ def test_options_from_files(name, tmp_path):
             ValueError,
             "tokenizer: expected one of jieba, rjieba, unicode, mixed, char, whitespace or a function",
         ),
-        (("callable",), ValueError, "tokenizer: expected one of jieba, rjieba, char, .* got 'callable'"),
+        (
+            ("callable",),
+            ValueError,
+            "tokenizer: expected one of jieba, rjieba, unicode, mixed, char, .* got 'callable'",
+        ),
         ((3,), TypeError, "tokenizer: expected a name, a function or a Tokenizer, got int"),
-        (("char", ["a"]), ValueError, "only the tokenizers 'jieba' and 'rjieba' have one, got the tokenizer 'char'"),
-        ((double, ["a"]), ValueError, "user_dictionary: only the tokenizers 'jieba' and 'rjieba' have one, got the"),
+        (
+            ("char", ["a"]),
+            ValueError,
+            "only the tokenizers 'jieba', 'rjieba' and 'mixed' have one, got the tokenizer 'char'",
+        ),
+        (
+            (double, ["a"]),
+            ValueError,
+            "user_dictionary: only the tokenizers 'jieba', 'rjieba' and 'mixed' have one, got the",
+        ),
         (("char", None, "none.txt"), ValueError, "stop_words: cannot read the file none.txt: No such file"),
         (("jieba", "none.txt"), ValueError, "user_dictionary: cannot read the file none.txt: No such file"),
         (("char", None, [None]), TypeError, r"stop_words\[0\]: expected a string, got NoneType"),

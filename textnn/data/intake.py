@@ -153,7 +153,7 @@ def warn_of_duplicates(corpus: LabelledTexts, training: Part, held_out: Part, gr
     if group.rank == 0:
         audit = replace(find_duplicates(*found), training=len(training), held_out=len(held_out))
         for message in audit.messages():
-            warnings.warn(message, UserWarning, stacklevel=4)
+            warnings.warn(message, UserWarning, stacklevel=5)
 
 
 def tell_of_texts(
@@ -184,7 +184,7 @@ def tell_of_texts(
             share = f"{count:,} of {total:,} texts ({count / total:.1%})"
             reporter.note(f"{share} have more than {what} and are cut ({name})")
     if blank and group.rank == 0:
-        warnings.warn(f"texts: {blank:,} of {total:,} have nothing that can be seen", UserWarning, stacklevel=4)
+        warnings.warn(f"texts: {blank:,} of {total:,} have nothing that can be seen", UserWarning, stacklevel=5)
 
 
 def check_vocabularies(vocabularies: Sequence[Sized], streams: Sequence[Sequence[Sequence[str]]], group: Group) -> None:

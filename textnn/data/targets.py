@@ -131,7 +131,7 @@ def read_targets(labels: Any, texts: int | None = None, argument: str = "labels"
         warnings.warn(
             f"A column-vector y was passed when a 1d array was expected; {argument}: it is taken as one label a text",
             DataConversionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         labels = matrix[:, 0]
     if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):

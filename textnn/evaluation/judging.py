@@ -92,7 +92,7 @@ def judge(
     if not len(validation):
         if thresholds is not None and threshold == "auto" and group.rank == 0:
             message = "threshold: 'auto' needs texts that are held out, and there are none; it is 0.5 for each label"
-            warnings.warn(message, UserWarning, stacklevel=4)
+            warnings.warn(message, UserWarning, stacklevel=5)
         return Judged(None, thresholds, None)
     assert validation.labels is not None
     logits, labels = predict_logits(model, validation, device=device, group=group), validation.labels
