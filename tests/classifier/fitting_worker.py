@@ -10,6 +10,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from process_group import work
@@ -96,9 +97,10 @@ def fit(case: Case, rank: int = 0, size: int = 1) -> SentimentClassifier:
     weights = None if case.weights is None else share(case.weights, rank, size, case.sizes)
     held_out = tuple(items[rank::size] for items in VALIDATION) if case.validation else None
     torch.set_default_dtype(torch.float64 if case.exact else torch.float32)
-    circumstances._float32 = contextlib.nullcontext  # type: ignore[assignment]  # which a fit would hold it at
     try:
-        return classifier.fit(texts, labels, held_out, distributed=size > 1, sample_weight=weights)
+        # Which a fit would otherwise hold at float32.
+        with mock.patch.object(circumstances, "_float32", contextlib.nullcontext):
+            return classifier.fit(texts, labels, held_out, distributed=size > 1, sample_weight=weights)
     finally:
         torch.set_default_dtype(torch.float32)
 
