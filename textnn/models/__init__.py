@@ -15,7 +15,7 @@ error.
     convolution    TextCNN
     streams        convolutions over words and characters, which the next two have in common
     wide           these and n-grams, trained together
-    tfidf          these beside a linear model of n-grams that is solved to its optimum, the default
+    tfidf          these beside a linear model of n-grams that is solved directly, the default
 """
 
 from __future__ import annotations

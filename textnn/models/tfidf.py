@@ -1,4 +1,4 @@
-"""A linear model of TF-IDF vectors, solved to its optimum, beside convolutions that are trained by themselves."""
+"""A linear model of TF-IDF vectors, solved directly, beside convolutions that are trained by themselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TfidfTextCNN(TextModel):
     """A linear model of weighted n-grams beside convolutions over words and over characters.
 
     The two make different errors, so each learns the labels by itself and their logits are added up: the linear model
-    is solved to its optimum in one go (:mod:`textnn.training.linear`), the convolutions are trained step by step. With
+    is solved in one go (:mod:`textnn.training.linear`), the convolutions are trained step by step. With
     few texts the first has most of the say. Trained together, a linear model that knows the training texts by heart
     would leave the convolutions nothing to learn.
 
