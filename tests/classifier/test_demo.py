@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from textnn import demo
 from textnn.classifier import SentimentClassifier
 from textnn.demo import DemoError, Reviews, find_reviews, load_reviews, run_demo, split
+from textnn.explanation import Explanation
+from textnn.explanation.explanation import TokenContribution
 from textnn_cli import app
 
 
@@ -71,6 +73,7 @@ def test_demo_shows_both_accuracies_and_saves_a_model(
         f"{result.baseline_accuracy:.4f}",
         "confusion matrix",
         *demo.NEW_SENTENCES,
+        "as short: ",
         f"textnn predict {tmp_path / 'demo-model'} --text",
     ):
         assert expected in shown, expected
@@ -79,6 +82,17 @@ def test_demo_shows_both_accuracies_and_saves_a_model(
     classifier = SentimentClassifier.load(tmp_path / "demo-model")
     assert classifier.classes_.tolist() == ["negative", "positive"]
     assert "snownlp" not in sys.modules
+
+
+def test_each_new_sentence_has_its_reasons_beside_the_training_reviews() -> None:
+    training = Reviews(["内容好", "内容很差很差很差很差很差很差", "内容差"], ["positive", "negative", "negative"])
+    tokens = [TokenContribution(word, 0, 0, value) for word, value in [("这", 0.1), ("内容", -1.5), ("新词", 0.7)]]
+    explanation = Explanation("这内容新词", "positive", ["negative", "positive"], [0.6, 0.4], "exact", 0.0, tokens)
+    assert demo.tell_why(explanation, training) == [
+        "-1.50  内容  3 reviews, 33% positive; as short: 2 reviews, 50% positive",
+        "+0.70  新词  0 reviews; as short: 0 reviews",
+        "+0.10  这  0 reviews; as short: 0 reviews",
+    ]
 
 
 def test_without_snownlp_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
