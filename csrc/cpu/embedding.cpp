@@ -52,7 +52,7 @@ void embedding_backward(const ThreadPool& pool, const EmbeddingBackward<T>& a) {
       T* to = a.dtable + (a.dense ? a.distinct[u] : u) * a.D;
       const int32_t first = u ? end[u - 1] : 0;
       if (a.distinct[u] != a.padding)
-        sum(to, a.dy, position + first, end[u] - first, a.D);
+        sum(to, a.dy, position + first, end[u] - first, a.D, a.D);
       else if (!a.dense)
         std::fill_n(to, a.D, T(0));
     }

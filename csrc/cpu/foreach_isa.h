@@ -40,8 +40,10 @@
 #undef TEXTNN_REGISTERS
 #include "isa_pop.h"
 
-#define TEXTNN_PICK(f) \
-  (capability() == Capability::kAvx512 ? &avx512::f : capability() == Capability::kAvx2 ? &avx2::f : &base::f)
+#define TEXTNN_PICK(...)                                      \
+  (capability() == Capability::kAvx512 ? &avx512::__VA_ARGS__ \
+   : capability() == Capability::kAvx2 ? &avx2::__VA_ARGS__   \
+                                       : &base::__VA_ARGS__)
 #else
-#define TEXTNN_PICK(f) (&base::f)
+#define TEXTNN_PICK(...) (&base::__VA_ARGS__)
 #endif

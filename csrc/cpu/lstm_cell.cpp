@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <type_traits>
 #include <utility>
-#include "../math/lstm_cell.h"
+#include "../math/lstm.h"
 #include "capability.h"
 
 namespace textnn::cpu {

@@ -6,7 +6,7 @@
 #include <limits>
 #include <type_traits>
 #include <utility>
-#include "../math/lstm_cell.h"
+#include "../math/lstm.h"
 #include "capability.h"
 #include "workspace.h"
 

@@ -25,14 +25,16 @@ struct Tile {
       for (int n = 0; n < N; ++n) acc[r][n] = Vec<T>{};
   }
 
+  // A panel of fewer vectors adds to those of the accumulators that begin with `First`.
+  template <int First = 0, int M = N>
   [[gnu::always_inline]] inline void multiply_add(const T* const (&rows)[R], const T* panel, int64_t K) {
-    for (int64_t k = 0; k < K; ++k, panel += N * kLanes<T>) {
-      for (int n = 0; n < N; ++n) __builtin_prefetch(panel + (kAhead * N + n) * kLanes<T>);
-      Vec<T> w[N];
-      for (int n = 0; n < N; ++n) w[n] = load(panel + n * kLanes<T>);
+    for (int64_t k = 0; k < K; ++k, panel += M * kLanes<T>) {
+      for (int n = 0; n < M; ++n) __builtin_prefetch(panel + (kAhead * M + n) * kLanes<T>);
+      Vec<T> w[M];
+      for (int n = 0; n < M; ++n) w[n] = load(panel + n * kLanes<T>);
       for (int r = 0; r < R; ++r) {
         const T x = rows[r][k];
-        for (int n = 0; n < N; ++n) acc[r][n] += x * w[n];
+        for (int n = 0; n < M; ++n) acc[r][First + n] += x * w[n];
       }
     }
   }
@@ -62,11 +64,12 @@ template <class F>
   }
 }
 
-// Columns in panels of at most kMaxVectors vectors, nearly equal in width so that a team can share them out fairly.
+// Columns in panels of at most `widest` vectors, nearly equal in width so that a team can share them out fairly.
 struct Panels {
   int64_t vectors, count;
-  Panels(int64_t columns, int64_t lanes, int64_t members) : vectors((columns + lanes - 1) / lanes) {
-    count = (vectors + kMaxVectors - 1) / kMaxVectors;
+  Panels(int64_t columns, int64_t lanes, int64_t members, int64_t widest = kMaxVectors)
+      : vectors((columns + lanes - 1) / lanes) {
+    count = (vectors + widest - 1) / widest;
     count = std::min(vectors, (count + members - 1) / members * members);
   }
   int64_t begin(int64_t p) const { return count ? p * vectors / count : 0; }  // first vector of panel p

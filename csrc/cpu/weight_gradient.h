@@ -2,6 +2,8 @@
 //
 //   dw [J, K]  =  g^T [J, N]  x  a [N, K]            db [J] = sum of the rows of g
 //
+// J is some blocks of H columns of g, and the rows of dw stand block by block in an order of their own.
+//
 // A member of the team owns panels of at most 4 vectors of columns of g and goes through the rows in blocks; for each
 // block
 //
@@ -20,9 +22,17 @@ class WeightGradient {
   static constexpr int64_t kBlock = 128;
 
  public:
-  // g [N, J]
-  WeightGradient(const ThreadPool& pool, int64_t N, int64_t J, const T* g)
-      : pool_(pool), N_(N), J_(J), g_(g), panels_(J, L, pool.threads) {}
+  // g: N rows of blocks * H values that stand `stride` apart. Block i of the columns belongs to block order(i) of dw.
+  WeightGradient(const ThreadPool& pool, int64_t N, const T* g, int64_t stride, int64_t H, int blocks,
+                 int (*order)(int))
+      : pool_(pool),
+        N_(N),
+        J_(H * blocks),
+        H_(H),
+        stride_(stride),
+        g_(g),
+        order_(order),
+        panels_(J_, L, pool.threads) {}
 
   // rows_0, rows_1: pointers to the N rows of two matrices with K_0 and K_1 columns; dw_0 [J, K_0], dw_1 [J, K_1] and
   // db [J] may be null.
@@ -48,17 +58,22 @@ class WeightGradient {
         for (int64_t p = mine.begin; p < mine.end; ++p)
           with_constant<kMaxVectors>(int(panels_.begin(p + 1) - panels_.begin(p)), [&](auto V) {
             T* to = sums + (panels_.begin(p) - first) * (K + 1) * L;
-            pack<V>(panel, to + K * V * L, g_ + begin * J_, rows, panels_.begin(p) * L);
+            pack<V>(panel, to + K * V * L, g_ + begin * stride_, rows, panels_.begin(p) * L);
             accumulate<V>(to, panel, a, stride, K, rows);
           });
       }
       for (int64_t p = mine.begin; p < mine.end; ++p) {
         const int64_t column = panels_.begin(p) * L, width = (panels_.begin(p + 1) - panels_.begin(p)) * L;
-        const int64_t used = std::min(width, J_ - column);
         const T* from = sums + (panels_.begin(p) - first) * (K + 1) * L;
-        if (dw_0) transpose(from, width, dw_0 + column * K_0, K_0, K_0, used);
-        if (dw_1) transpose(from + K_0 * width, width, dw_1 + column * K_1, K_1, K_1, used);
-        if (db) std::copy(from + K * width, from + K * width + used, db + column);
+        // A panel may reach over the end of a block.
+        for (int64_t c = column, n; c < std::min(column + width, J_); c += n) {
+          n = std::min({column + width, J_, (c / H_ + 1) * H_}) - c;
+          const int64_t row = order_(int(c / H_)) * H_ + c % H_;
+          const T* columns = from + (c - column);
+          if (dw_0) transpose(columns, width, dw_0 + row * K_0, K_0, K_0, n);
+          if (dw_1) transpose(columns + K_0 * width, width, dw_1 + row * K_1, K_1, K_1, n);
+          if (db) std::copy(columns + K * width, columns + K * width + n, db + row);
+        }
       }
     });
   }
@@ -69,7 +84,7 @@ class WeightGradient {
   void pack(T* panel, T* bias, const T* g, int64_t rows, int64_t column) const {
     Vec<T> sum[V];
     for (int v = 0; v < V; ++v) sum[v] = load(bias + v * L);
-    for (int64_t n = 0; n < rows; ++n, g += J_, panel += V * L)
+    for (int64_t n = 0; n < rows; ++n, g += stride_, panel += V * L)
       for (int v = 0; v < V; ++v) {
         const Vec<T> value = load(g + column + v * L, J_ - column - v * L);
         store(panel + v * L, value);
@@ -97,8 +112,9 @@ class WeightGradient {
   }
 
   const ThreadPool& pool_;
-  const int64_t N_, J_;
+  const int64_t N_, J_, H_, stride_;
   const T* g_;
+  int (*const order_)(int);
   const Panels panels_;
 };
 

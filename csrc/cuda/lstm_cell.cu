@@ -2,7 +2,7 @@
 // where H and the addresses allow. The gates are activated again in the backward pass: cheaper than to keep and load
 // them.
 #include "lstm_cell.h"
-#include "../math/lstm_cell.h"
+#include "../math/lstm.h"
 #include "scalar_math.h"
 #include "storage.h"
 

@@ -1,6 +1,6 @@
 // What both forms of the recurrence do at one (sequence, step, unit) once the recurrent product is there.
 #pragma once
-#include "../math/lstm_cell.h"
+#include "../math/lstm.h"
 #include "lstm.h"
 #include "scalar_math.h"
 #include "storage.h"

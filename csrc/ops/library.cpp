@@ -9,48 +9,23 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("lstm_cell(Tensor gates, Tensor c) -> (Tensor, Tensor)");
   m.def("lstm_cell_backward(Tensor dh, Tensor dc_next, Tensor gates, Tensor c) -> (Tensor, Tensor)");
 
+  // One layer of a cell (math/cells.h), in one direction or both: states [directions, B, ..], or [B, ..] of one. From
+  // vectors, or with a table from token ids. weights: w_ih, w_hh, b_ih, b_hh, w_hr of each direction, cut off behind
+  // the last one that is given; an absent one is empty. reverse: of one direction.
   // outputs: whether y is wanted; else it comes back empty, and only the final states are made.
-  // save: keep what the backward pass needs (gates, cells, h_prev, unprojected); without it these come back empty.
+  // save: keep what the backward pass needs (kept, cells, h_prev, unprojected); without it these come back empty.
   // They have as many rows as x has vectors; the rows behind the sum of the lengths are not written.
   m.def(
-      "lstm(Tensor x, Tensor h0, Tensor c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? w_hr, "
-      "Tensor? sizes, str layout, bool reverse, bool outputs, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, "
-      "Tensor gates, Tensor cells, Tensor h_prev, Tensor unprojected)");
+      "recurrent(str cell, Tensor input, Tensor? table, Tensor h0, Tensor? c0, Tensor[] weights, Tensor? sizes, "
+      "str layout, bool reverse, int padding_idx, bool sparse, bool outputs, bool save) -> (Tensor y, Tensor h_n, "
+      "Tensor c_n, Tensor kept, Tensor cells, Tensor h_prev, Tensor unprojected)");
+  // dinput is the gradient of x, or of the table: [V, D], or where it is sparse [U, D] for the rows `distinct` [U], in
+  // rising order. dweights has a gradient for each of the weights.
   m.def(
-      "lstm_backward(Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor x, Tensor c0, Tensor w_ih, Tensor w_hh, "
-      "Tensor? w_hr, Tensor? sizes, str layout, bool reverse, Tensor gates, Tensor cells, Tensor h_prev, "
-      "Tensor unprojected, bool need_dx) -> (Tensor dx, Tensor dh0, Tensor dc0, Tensor dw_ih, Tensor dw_hh, Tensor db, "
-      "Tensor dw_hr)");
-
-  // Both directions: states [2, B, ..], outputs side by side, what is kept one behind the other.
-  m.def(
-      "bilstm(Tensor x, Tensor h0, Tensor c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? w_hr, "
-      "Tensor w_ih_reverse, Tensor w_hh_reverse, Tensor? b_ih_reverse, Tensor? b_hh_reverse, Tensor? w_hr_reverse, "
-      "Tensor? sizes, str layout, bool outputs, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor gates, Tensor "
-      "cells, "
-      "Tensor h_prev, Tensor unprojected)");
-  m.def(
-      "bilstm_backward(Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor x, Tensor c0, Tensor w_ih, Tensor w_hh, "
-      "Tensor? w_hr, Tensor w_ih_reverse, Tensor w_hh_reverse, Tensor? w_hr_reverse, Tensor? sizes, str layout, "
-      "Tensor gates, Tensor cells, Tensor h_prev, Tensor unprojected, bool need_dx) -> (Tensor dx, Tensor dh0, "
-      "Tensor dc0, Tensor dw_ih, Tensor dw_hh, Tensor db, Tensor dw_hr, Tensor dw_ih_reverse, Tensor dw_hh_reverse, "
-      "Tensor db_reverse, Tensor dw_hr_reverse)");
-
-  // From token ids, with one direction or two; states [directions, B, ..]. sparse: dtable [U, D] holds the rows
-  // `distinct` [U], in rising order; otherwise dtable [V, D], distinct is empty.
-  m.def(
-      "embedding_lstm(Tensor ids, Tensor table, Tensor h0, Tensor c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, "
-      "Tensor? b_hh, Tensor? w_hr, Tensor? w_ih_reverse, Tensor? w_hh_reverse, Tensor? b_ih_reverse, "
-      "Tensor? b_hh_reverse, Tensor? w_hr_reverse, Tensor? sizes, str layout, int padding_idx, bool sparse, "
-      "bool outputs, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor gates, Tensor cells, Tensor h_prev, "
-      "Tensor unprojected)");
-  m.def(
-      "embedding_lstm_backward(Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor ids, Tensor table, Tensor c0, "
-      "Tensor w_ih, Tensor w_hh, Tensor? w_hr, Tensor? w_ih_reverse, Tensor? w_hh_reverse, Tensor? w_hr_reverse, "
-      "Tensor? sizes, str layout, Tensor gates, Tensor cells, Tensor h_prev, Tensor unprojected, int padding_idx, "
-      "bool sparse, bool need_dtable) -> (Tensor dtable, Tensor distinct, Tensor dh0, Tensor dc0, Tensor dw_ih, "
-      "Tensor dw_hh, Tensor db, Tensor dw_hr, Tensor dw_ih_reverse, Tensor dw_hh_reverse, Tensor db_reverse, "
-      "Tensor dw_hr_reverse)");
+      "recurrent_backward(str cell, Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor input, Tensor? table, Tensor h0, "
+      "Tensor? c0, Tensor[] weights, Tensor? sizes, str layout, bool reverse, Tensor kept, Tensor cells, "
+      "Tensor h_prev, Tensor unprojected, int padding_idx, bool sparse, bool need_dinput) -> (Tensor dinput, "
+      "Tensor distinct, Tensor dh0, Tensor dc0, Tensor[] dweights)");
 
   // Inference with weights of 8 bits: weight [panels, groups, 4, 16, 4] int8, scale and sum [2, 4H] of W_ih and W_hh,
   // see cpu/quantized_lstm.h.

@@ -20,9 +20,7 @@ for _name in ("adam_rows", "adam_exact_rows", "adam_catch_up"):
 
 AUTOCAST = (
     "lstm_cell",
-    "lstm",
-    "bilstm",
-    "embedding_lstm",
+    "recurrent",
     "max_mean_pool",
     "text_conv",
     "embedding_text_conv",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 import torch
@@ -41,179 +41,112 @@ register_autograd("textnn::lstm_cell", _lstm_cell_backward, setup_context=_lstm_
 once("lstm_cell_backward")
 
 
-# --- lstm, bilstm ---
+# --- recurrent ---
 
 
-def _rows(x: Tensor) -> Any:
-    return x.shape[0] if x.dim() == 2 else x.shape[0] * x.shape[1]
+def _shape_of_cell(name: str) -> tuple[int, bool]:
+    """Values of a unit that are kept for the backward pass, and whether there is a cell state (csrc/math/)."""
+    return {"lstm": (4, True), "gru": (4, False), "rnn_tanh": (1, False), "rnn_relu": (1, False)}[name]
 
 
-def _lstm_outputs(
-    x: Tensor, h0: Tensor, c0: Tensor, projected: bool, directions: int, outputs: bool, save: bool
+def _directions(h0: Tensor) -> int:
+    return h0.shape[0] if h0.dim() == 3 else 1
+
+
+@register_fake("textnn::recurrent")
+def _(
+    cell: str,
+    input: Tensor,  # noqa: A002
+    table: Maybe,
+    h0: Tensor,
+    c0: Maybe,
+    weights: list[Tensor],
+    sizes: Maybe,
+    layout: str,
+    reverse: bool,
+    padding_idx: int,
+    sparse: bool,
+    outputs: bool,
+    save: bool,
 ) -> tuple[Tensor, ...]:
-    rows, P, H = directions * _rows(x) if save else 0, h0.shape[-1], c0.shape[-1]
+    x = input if table is None else table
+    places = input.shape[:-1] if table is None else input.shape
+    D, P, H = _directions(h0), h0.shape[-1], h0.shape[-1] if c0 is None else c0.shape[-1]
+    rows = D * math.prod(places) if save else 0
     unit = 64 // x.element_size()
     padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
+    kept, private = _shape_of_cell(cell)
+    projected = len(weights) == 5 * D and weights[4].numel() > 0
     return (
-        x.new_empty(*x.shape[:-1], directions * P) if outputs else x.new_empty(0),
+        x.new_empty(*places, D * P) if outputs else x.new_empty(0),
         dense(h0),
-        dense(c0),
-        x.new_empty(rows, 4 * padded),
-        x.new_empty(rows, padded),
+        x.new_empty(0) if c0 is None else dense(c0),
+        x.new_empty(rows, kept * padded),
+        x.new_empty(rows if private else 0, padded),
         x.new_empty(rows, P),
         x.new_empty(rows if projected else 0, H),
     )
 
 
-def _lstm_gradients(
-    x: Tensor, c0: Tensor, weights: Sequence[tuple[Tensor, Tensor, Maybe]], need_dx: bool
-) -> tuple[Tensor, ...]:
-    gradients = [
-        dense(x) if need_dx else x.new_empty(0),
-        x.new_empty(*c0.shape[:-1], weights[0][1].shape[1]),
-        dense(c0),
-    ]
-    for w_ih, w_hh, w_hr in weights:
-        gradients += [dense(w_ih), dense(w_hh), x.new_empty(w_ih.shape[0])]
-        gradients.append(dense(w_hr) if w_hr is not None else x.new_empty(0, 0))
-    return tuple(gradients)
-
-
-@register_fake("textnn::lstm")
+@register_fake("textnn::recurrent_backward")
 def _(
-    x: Tensor,
-    h0: Tensor,
-    c0: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Maybe,
-    b_hh: Maybe,
-    w_hr: Maybe,
-    sizes: Maybe,
-    layout: str,
-    reverse: bool,
-    outputs: bool,
-    save: bool,
-) -> tuple[Tensor, ...]:
-    return _lstm_outputs(x, h0, c0, w_hr is not None, 1, outputs, save)
-
-
-@register_fake("textnn::bilstm")
-def _(x: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    return _lstm_outputs(x, h0, c0, rest[4] is not None, 2, *rest[-2:])
-
-
-@register_fake("textnn::lstm_backward")
-def _(
+    cell: str,
     dy: Maybe,
     dh_n: Maybe,
     dc_n: Maybe,
-    x: Tensor,
-    c0: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    w_hr: Maybe,
+    input: Tensor,  # noqa: A002
+    table: Maybe,
+    h0: Tensor,
+    c0: Maybe,
+    weights: list[Tensor],
     sizes: Maybe,
     layout: str,
     reverse: bool,
-    gates: Tensor,
+    kept: Tensor,
     cells: Tensor,
     h_prev: Tensor,
     unprojected: Tensor,
-    need_dx: bool,
-) -> tuple[Tensor, ...]:
-    return _lstm_gradients(x, c0, [(w_ih, w_hh, w_hr)], need_dx)
-
-
-@register_fake("textnn::bilstm_backward")
-def _(dy: Maybe, dh_n: Maybe, dc_n: Maybe, x: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    return _lstm_gradients(x, c0, [rest[:3], rest[3:6]], rest[-1])
-
-
-def _lstm_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    # One direction: x, h0, c0, its weights, sizes, layout, reverse, outputs, save. Two: both weights, no reverse.
-    ctx.set_materialize_grads(False)
-    ctx.directions = 1 if len(inputs) == 13 else 2
-    weights = inputs[3 : 3 + 5 * ctx.directions]
-    sizes, *ctx.options, outputs, _ = inputs[3 + 5 * ctx.directions :]
-    if not outputs:
-        ctx.mark_non_differentiable(output[0])
-    ctx.given = [w is not None for w in weights]
-    used = [w for i, w in enumerate(weights) if i % 5 not in (2, 3)]  # biases have no part in the gradients
-    ctx.save_for_backward(inputs[0], inputs[2], *used, sizes, *output[3:])
-
-
-def _lstm_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe) -> tuple[Any, ...]:
-    empty = (None,) * (len(ctx.options) + 3)  # of sizes, the options, outputs and save
-    if dy is None and dh_n is None and dc_n is None:
-        return (None,) * (3 + 5 * ctx.directions) + empty
-    need_dx = ctx.needs_input_grad[0]
-    tensors = ctx.saved_tensors
-    inputs, kept = tensors[: 3 + 3 * ctx.directions], tensors[3 + 3 * ctx.directions :]
-    backward = _ops.lstm_backward if ctx.directions == 1 else _ops.bilstm_backward
-    dx, dh0, dc0, *dw = backward(dy, dh_n, dc_n, *inputs, *ctx.options, *kept, need_dx)
-    gradients = []
-    for d in range(ctx.directions):
-        dw_ih, dw_hh, db, dw_hr = dw[4 * d : 4 * d + 4]
-        gradients += [dw_ih, dw_hh, db, db, dw_hr]
-    weights = (g if given else None for g, given in zip(gradients, ctx.given, strict=True))
-    return (dx if need_dx else None, dh0, dc0, *weights, *empty)
-
-
-for _name in ("lstm", "bilstm"):
-    register_autograd(f"textnn::{_name}", _lstm_backward, setup_context=_lstm_setup)
-    once(f"{_name}_backward")
-
-
-# --- embedding_lstm ---
-
-
-@register_fake("textnn::embedding_lstm")
-def _(ids: Tensor, table: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    # The shapes of an input of vectors where the ids stand.
-    x = table.new_empty(*ids.shape, table.shape[1])
-    return _lstm_outputs(x, h0, c0, rest[4] is not None, 1 if rest[5] is None else 2, *rest[-2:])
-
-
-@register_fake("textnn::embedding_lstm_backward")
-def _(dy: Maybe, dh_n: Maybe, dc_n: Maybe, ids: Tensor, table: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    sparse, need_dtable = rest[-2:]
+    padding_idx: int,
+    sparse: bool,
+    need_dinput: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
+    dweights = [dense(w) for w in weights]
+    states = dense(h0), h0.new_empty(0) if c0 is None else dense(c0)
+    if table is None:
+        return dense(input) if need_dinput else input.new_empty(0), h0.new_empty(0), *states, dweights
     distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
-    rows = (distinct if sparse else table.shape[0]) if need_dtable else 0
-    directions = 1 if rest[3] is None else 2
-    weights = [rest[:3], rest[3:6]][:directions]
-    _, *gradients = _lstm_gradients(table, c0, weights, False)
-    missing = [table.new_empty(0) for _ in range(4 * (2 - directions))]
-    return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *gradients, *missing)
+    rows = (distinct if sparse else table.shape[0]) if need_dinput else 0
+    return table.new_empty(rows, table.shape[1]), input.new_empty(distinct), *states, dweights
 
 
-def _embedding_lstm_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ids, table, _, c0, *weights = inputs[:14]
-    sizes, ctx.layout, ctx.padding_idx, ctx.sparse, outputs, _ = inputs[14:]
+def _recurrent_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.cell, input, table, h0, c0, weights, sizes, ctx.layout, ctx.reverse, *options, _ = inputs  # noqa: A001
+    ctx.padding_idx, ctx.sparse, outputs = options
     ctx.set_materialize_grads(False)
-    if not outputs:
-        ctx.mark_non_differentiable(output[0])
-    ctx.given = [w is not None for w in weights]
-    used = [w for i, w in enumerate(weights) if i % 5 not in (2, 3)]
-    ctx.save_for_backward(ids, table, c0, *used, sizes, *output[3:])
+    unused = [output[0]] * (not outputs) + [output[2]] * (c0 is None) + list(output[3:])
+    ctx.mark_non_differentiable(*unused)
+    ctx.save_for_backward(input, table, h0, c0, sizes, *output[3:], *weights)
 
 
-def _embedding_lstm_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe) -> tuple[Any, ...]:
+def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe) -> tuple[Any, ...]:
+    input, table, h0, c0, sizes, *rest = ctx.saved_tensors  # noqa: A001
+    kept, weights = rest[:4], rest[4:]
     if dy is None and dh_n is None and dc_n is None:
-        return (None,) * 20
-    inputs, kept, need = ctx.saved_tensors[:10], ctx.saved_tensors[10:], ctx.needs_input_grad[1]
-    dtable, distinct, dh0, dc0, *dw = _ops.embedding_lstm_backward(
-        dy, dh_n, dc_n, *inputs, ctx.layout, *kept, ctx.padding_idx, ctx.sparse, need
+        return None, None, None, None, None, [None] * len(weights), *(None,) * 7
+    need = ctx.needs_input_grad[1 if table is None else 2]
+    batch = (sizes, ctx.layout, ctx.reverse)
+    gradients = _ops.recurrent_backward(
+        ctx.cell, dy, dh_n, dc_n, input, table, h0, c0, weights, *batch, *kept, ctx.padding_idx, ctx.sparse, need
     )
-    if ctx.sparse and need:
-        dtable = rows_gradient(distinct, dtable, inputs[1].shape)
-    gradients = [*dw[:2], dw[2], *dw[2:4], *dw[4:6], dw[6], *dw[6:8]]  # the biases have the same gradient
-    weights = (g if given else None for g, given in zip(gradients, ctx.given, strict=True))
-    return (None, dtable if need else None, dh0, dc0, *weights, *(None,) * 6)
+    dinput, distinct, dh0, dc0, dweights = gradients
+    if table is not None and ctx.sparse and need:
+        dinput = rows_gradient(distinct, dinput, table.shape)
+    dx, dtable = (dinput if need else None, None) if table is None else (None, dinput if need else None)
+    return None, dx, dtable, dh0, None if c0 is None else dc0, dweights, *(None,) * 7
 
 
-register_autograd("textnn::embedding_lstm", _embedding_lstm_backward, setup_context=_embedding_lstm_setup)
-once("embedding_lstm_backward")
+register_autograd("textnn::recurrent", _recurrent_backward, setup_context=_recurrent_setup)
+once("recurrent_backward")
 
 
 # --- quantized_lstm: no gradients, which textnn.functional says before the operator is called ---

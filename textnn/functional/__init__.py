@@ -18,7 +18,8 @@ from __future__ import annotations
 from .. import _C, _registration  # noqa: F401  # the operators, and their fake kernels, autograd and autocast rules
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, max_mean_pool, text_conv
 from .ngrams import hash_ngrams
-from .recurrent import bilstm, embedding_lstm, lstm, lstm_cell, quantized_lstm
+from .quantized import quantized_lstm
+from .recurrent import bilstm, embedding_lstm, gru, lstm, lstm_cell, recurrent, rnn
 
 __all__ = [
     "bilstm",
@@ -26,10 +27,13 @@ __all__ = [
     "embedding_lstm",
     "embedding_text_conv",
     "frozen_text_conv",
+    "gru",
     "hash_ngrams",
     "lstm",
     "lstm_cell",
     "max_mean_pool",
     "quantized_lstm",
+    "recurrent",
+    "rnn",
     "text_conv",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -125,12 +126,9 @@ def lstm(
     >>> torch.equal(h, y[[3, 6]])
     True
     """
-    sizes, layout = _check_lstm_batch(x, h0, c0, 2, lengths, offsets, batch_sizes, batch_first)
-    tensors = {"x": x, "h0": h0, "c0": c0, "w_ih": w_ih, "w_hh": w_hh, "b_ih": b_ih, "b_hh": b_hh, "w_hr": w_hr}
-    _check_lstm_weights(x, h0, c0, tensors, "")
-    tensors_, narrow = widen(check_dtypes(tensors), *tensors.values())
-    result = _ops.lstm(*tensors_, sizes, layout, reverse, outputs, needs_gradient(*tensors_))
-    return narrow(result[:3])
+    weights = {"": (w_ih, w_hh, b_ih, b_hh, w_hr)}
+    batch = (lengths, offsets, batch_sizes, batch_first)
+    return _run("lstm", x, None, h0, c0, weights, batch, reverse=reverse, outputs=outputs)
 
 
 def bilstm(
@@ -189,10 +187,8 @@ def bilstm(
     >>> y.shape, h.shape
     (torch.Size([7, 6]), torch.Size([2, 2, 3]))
     """
-    sizes, layout = _check_lstm_batch(x, h0, c0, 3, lengths, offsets, batch_sizes, batch_first)
-    tensors = {"x": x, "h0": h0, "c0": c0, **_check_directions(x, h0, c0, {"ahead": ahead, "reverse": reverse})}
-    tensors_, narrow = widen(check_dtypes(tensors), *tensors.values())
-    return narrow(_ops.bilstm(*tensors_, sizes, layout, outputs, needs_gradient(*tensors_))[:3])
+    weights = {"ahead.": ahead, "reverse.": reverse}
+    return _run("lstm", x, None, h0, c0, weights, (lengths, offsets, batch_sizes, batch_first), outputs=outputs)
 
 
 def embedding_lstm(
@@ -258,47 +254,284 @@ def embedding_lstm(
     >>> torch.allclose(y, expected, atol=1e-6)
     True
     """
-    if ids.dim() != (2 if offsets is None else 1):
-        want = "[B, T]" if offsets is None else "[N] with offsets"
-        raise ValueError(f"ids must have shape {want}, got {list(ids.shape)}")
-    row = check_table(table, padding_idx)
-    ids = check_ids(ids, table.shape[0])
-    rows = ids.unsqueeze(-1).expand(*ids.shape, table.shape[1])  # of the shape that vectors would have
-    sizes, layout = _check_lstm_batch(rows, h0, c0, 3, lengths, offsets, None, True)
-    given = {"ahead": ahead} if reverse is None else {"ahead": ahead, "reverse": reverse}
-    tensors = {"table": table, "h0": h0, "c0": c0, **_check_directions(rows, h0, c0, given)}
-    tensors_, narrow = widen(check_dtypes(tensors), *tensors.values())
-    weights = [*tensors_[3:], *[None] * (13 - len(tensors_))]
-    save = needs_gradient(*tensors_)
-    result = _ops.embedding_lstm(ids, *tensors_[:3], *weights, sizes, layout, row, sparse, outputs, save)
-    return narrow(result[:3])
+    weights = {"ahead.": ahead} if reverse is None else {"ahead.": ahead, "reverse.": reverse}
+    options: dict[str, Any] = {"padding_idx": padding_idx, "sparse": sparse, "outputs": outputs}
+    return _run("lstm", ids, table, h0, c0, weights, (lengths, offsets, None, True), **options)
+
+
+def gru(
+    x: Tensor,
+    h0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    *,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Run one layer and direction of a GRU: ``torch.nn.GRU`` on a ``PackedSequence``, for every ragged layout.
+
+    Parameters
+    ----------
+    x : Tensor [T, B, I], [B, T, I] with ``batch_first``, or [N, I] with ``offsets`` or ``batch_sizes``
+        The input. Only its last dimension has to be contiguous.
+    h0 : Tensor [B, H]
+        The initial state. With ``batch_sizes`` states are in the order of the packed data.
+    w_ih, w_hh : Tensor [3H, I] and [3H, H]
+        The weights, gate order r, z, n, as in ``torch.nn.GRU``.
+    b_ih, b_hh : Tensor [3H], optional
+    lengths, offsets, batch_sizes, batch_first, reverse, outputs
+        As in :func:`lstm`.
+
+    Returns
+    -------
+    y : Tensor, as x but with H in the place of I
+        The outputs; zero at padding. [0] without ``outputs``.
+    h_n : Tensor [B, H]
+        The state after each sequence's own last step. A sequence without any step ends as it began.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or a length or offset is out of range.
+    RuntimeError
+        If ``batch_sizes`` do not fall or do not sum to N.
+    TypeError
+        If dtypes differ or are not floating-point.
+
+    Notes
+    -----
+    Cho et al. 2014; the reset gate is applied after the recurrent product, as in ``torch.nn.GRU``.
+
+    Examples
+    --------
+    >>> weights, zeros = torch.nn.GRU(5, 3).parameters(), torch.zeros(2, 3)
+    >>> y, h = textnn.functional.gru(torch.randn(7, 5), zeros, *weights, offsets=[0, 4])
+    >>> torch.equal(h, y[[3, 6]])
+    True
+    """
+    batch = (lengths, offsets, batch_sizes, batch_first)
+    return _run("gru", x, None, h0, None, {"": (w_ih, w_hh, b_ih, b_hh)}, batch, reverse=reverse, outputs=outputs)[:2]
+
+
+def rnn(
+    x: Tensor,
+    h0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    *,
+    nonlinearity: str = "tanh",
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Run one layer and direction of an RNN: ``torch.nn.RNN`` on a ``PackedSequence``, for every ragged layout.
+
+    Parameters
+    ----------
+    x : Tensor [T, B, I], [B, T, I] with ``batch_first``, or [N, I] with ``offsets`` or ``batch_sizes``
+        The input. Only its last dimension has to be contiguous.
+    h0 : Tensor [B, H]
+        The initial state. With ``batch_sizes`` states are in the order of the packed data.
+    w_ih, w_hh : Tensor [H, I] and [H, H]
+    b_ih, b_hh : Tensor [H], optional
+    nonlinearity : {"tanh", "relu"}, default="tanh"
+    lengths, offsets, batch_sizes, batch_first, reverse, outputs
+        As in :func:`lstm`.
+
+    Returns
+    -------
+    y, h_n : Tensor
+        As in :func:`gru`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, a length or offset is out of range, or for another nonlinearity.
+    RuntimeError
+        If ``batch_sizes`` do not fall or do not sum to N.
+    TypeError
+        If dtypes differ or are not floating-point.
+
+    Notes
+    -----
+    Elman 1990, Finding Structure in Time.
+
+    Examples
+    --------
+    >>> weights, zeros = torch.nn.RNN(5, 3).parameters(), torch.zeros(2, 3)
+    >>> y, h = textnn.functional.rnn(torch.randn(7, 5), zeros, *weights, offsets=[0, 4])
+    >>> torch.equal(h, y[[3, 6]])
+    True
+    """
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
+    batch = (lengths, offsets, batch_sizes, batch_first)
+    weights = {"": (w_ih, w_hh, b_ih, b_hh)}
+    return _run(f"rnn_{nonlinearity}", x, None, h0, None, weights, batch, reverse=reverse, outputs=outputs)[:2]
+
+
+def recurrent(
+    cell: str,
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor | None,
+    directions: Sequence[Sequence[Tensor | None]],
+    *,
+    table: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    padding_idx: int | None = None,
+    sparse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Run one layer of any cell, in one direction or both: what :func:`lstm`, :func:`gru` and the others have in common.
+
+    Parameters
+    ----------
+    cell : {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+    x : Tensor
+        The input, as in :func:`lstm`; or token ids, int64 [B, T] or [N], with ``table``.
+    h0 : Tensor [directions, B, P]
+        The initial output states.
+    c0 : Tensor [directions, B, H], optional
+        The initial cell states of an LSTM; None for other cells.
+    directions : sequence of one or two sequences of 2 to 5 Tensor
+        ``w_ih``, ``w_hh`` and, each optional, ``b_ih``, ``b_hh``, ``w_hr`` of the direction ahead and of the reverse one.
+    table : Tensor [V, I], optional
+        The embeddings of token ids, as in :func:`embedding_lstm`.
+    lengths, offsets, batch_sizes, batch_first, outputs
+        As in :func:`lstm`. Padded token ids are [B, T].
+    padding_idx, sparse
+        Of the table, as in :func:`embedding_lstm`.
+
+    Returns
+    -------
+    y : Tensor, as x but with directions * P in the place of I
+        The outputs; zero at padding. [0] without ``outputs``.
+    h_n, c_n : Tensor [directions, B, P] and [directions, B, H]
+        The states after each sequence's own last step; ``c_n`` is None for cells without a cell state.
+
+    Raises
+    ------
+    IndexError
+        If an id lies outside the table.
+    ValueError
+        If shapes do not fit each other, a length or offset is out of range, or for another cell.
+    RuntimeError
+        If ``batch_sizes`` do not fall or do not sum to N.
+    TypeError
+        If dtypes differ or are not floating-point.
+
+    Examples
+    --------
+    >>> weights, zeros = list(torch.nn.GRU(5, 3, bidirectional=True).parameters()), torch.zeros(2, 2, 3)
+    >>> directions = weights[:4], weights[4:]
+    >>> y, h, _ = textnn.functional.recurrent("gru", torch.randn(7, 5), zeros, None, directions, offsets=[0, 4])
+    >>> y.shape, h.shape
+    (torch.Size([7, 6]), torch.Size([2, 2, 3]))
+    """
+    if not 1 <= len(directions) <= 2:
+        raise ValueError(f"directions must hold the weights of one direction or two, got {len(directions)}")
+    weights = dict(zip(("ahead.", "reverse."), directions, strict=False))
+    batch = (lengths, offsets, batch_sizes, batch_first or table is not None)
+    options: dict[str, Any] = {"padding_idx": padding_idx, "sparse": sparse, "outputs": outputs}
+    return _run(cell, x, table, h0, c0, weights, batch, **options)
+
+
+_BLOCKS = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+_NAMES = ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
+
+
+def _run(
+    cell: str,
+    x: Tensor,
+    table: Tensor | None,
+    h0: Tensor,
+    c0: Tensor | None,
+    directions: Mapping[str, Sequence[Tensor | None]],
+    batch: tuple[Sizes | None, Sizes | None, Tensor | None, bool],
+    *,
+    padding_idx: int | None = None,
+    sparse: bool = False,
+    reverse: bool = False,
+    outputs: bool = True,
+) -> Any:
+    """Check all arguments, and call the operator. Directions by the prefix of their names; "" is one without states' D."""
+    if cell not in _BLOCKS:
+        raise ValueError(f"cell must be one of {', '.join(map(repr, _BLOCKS))}, got {cell!r}")
+    if (c0 is None) is (cell == "lstm"):
+        raise ValueError(f"c0 must be {'a tensor' if c0 is None else 'None'} for the cell {cell!r}")
+    rows, row = x, -1
+    if table is not None:
+        if x.dim() != (2 if batch[1] is None else 1):
+            want = "[B, T]" if batch[1] is None else "[N] with offsets"
+            raise ValueError(f"ids must have shape {want}, got {list(x.shape)}")
+        row = check_table(table, padding_idx)
+        x = check_ids(x, table.shape[0])
+        rows = x.unsqueeze(-1).expand(*x.shape, table.shape[1])  # of the shape that vectors would have
+    sizes, layout = check_batch(rows, h0, c0, 2 if "" in directions else 3, *batch)
+    weights = _check_directions(_BLOCKS[cell], rows, h0, c0, directions)
+    floats = {"x": x} if table is None else {"table": table}
+    floats |= {"h0": h0, "c0": c0, **weights}
+    (first, h0, c0, *tensors), narrow = widen(check_dtypes(floats), *floats.values())
+    save = needs_gradient(first, h0, c0, *tensors)
+    source = (first, None) if table is None else (x, first)
+    result = _ops.recurrent(
+        cell, *source, h0, c0, _cut(tensors, len(directions), h0), sizes, layout, reverse, row, sparse, outputs, save
+    )
+    y, h_n, c_n = narrow(result[:3])
+    return y, h_n, None if c0 is None else c_n
+
+
+def _cut(weights: Sequence[Tensor | None], directions: int, like: Tensor) -> list[Tensor]:
+    """What the operator takes: the weights of each direction up to the last one that any has, absent ones empty."""
+    each = len(_NAMES)
+    last = max(i % each for i, w in enumerate(weights) if w is not None) + 1
+    kept = [weights[d * each + i] for d in range(directions) for i in range(last)]
+    return [like.new_empty(0) if w is None else w for w in kept]
 
 
 def _check_directions(
-    x: Tensor, h0: Tensor, c0: Tensor, directions: Mapping[str, Sequence[Tensor | None]]
+    blocks: int, x: Tensor, h0: Tensor, c0: Tensor | None, directions: Mapping[str, Sequence[Tensor | None]]
 ) -> dict[str, Tensor | None]:
     """Check the weights of each direction; all five of each by their names."""
     D = len(directions)
-    if h0.shape[0] != D or c0.shape[0] != D:
+    if "" not in directions and (h0.shape[0] != D or (c0 is not None and c0.shape[0] != D)):
+        if c0 is None:
+            raise ValueError(f"h0 must have shape [{D}, B, H], got {list(h0.shape)}")
         shapes = f"{list(h0.shape)} and {list(c0.shape)}"
         raise ValueError(f"h0 and c0 must have shapes [{D}, B, P] and [{D}, B, H], got {shapes}")
     tensors: dict[str, Tensor | None] = {}
-    for name, weights in directions.items():
-        if not 2 <= len(weights) <= 5:
-            raise ValueError(f"{name} must hold w_ih, w_hh and at most b_ih, b_hh, w_hr, got {len(weights)} tensors")
-        names = ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
-        given = dict(zip((f"{name}.{w}" for w in names), [*weights, None, None, None], strict=False))
-        _check_lstm_weights(x, h0, c0, given, f"{name}.")
+    most = 4 if c0 is None else 5
+    for prefix, weights in directions.items():
+        if not 2 <= len(weights) <= most:
+            optional = ", ".join(_NAMES[2:most])
+            raise ValueError(f"{prefix[:-1]} must hold w_ih, w_hh and at most {optional}, got {len(weights)} tensors")
+        given = dict(zip((prefix + name for name in _NAMES), [*weights, None, None, None], strict=False))
+        _check_weights(blocks, x, h0, c0, given, prefix)
         tensors |= given
-    if len({tensors[f"{name}.w_hr"] is None for name in directions}) == 2:
+    if len({tensors[f"{prefix}w_hr"] is None for prefix in directions}) == 2:
         raise ValueError("w_hr must be given for both directions or for none")
     return tensors
 
 
-def _check_lstm_batch(
+def check_batch(
     x: Tensor,
     h0: Tensor,
-    c0: Tensor,
+    c0: Tensor | None,
     state_dims: int,
     lengths: Sizes | None,
     offsets: Sizes | None,
@@ -316,8 +549,12 @@ def _check_lstm_batch(
     if x.dim() != (2 if flat else 3):
         want = "[N, I] with offsets or batch_sizes" if flat else "[B, T, I]" if batch_first else "[T, B, I]"
         raise ValueError(f"x must have shape {want}, got {list(x.shape)}")
-    if h0.dim() != state_dims or c0.dim() != state_dims:
-        want = "[B, P] and [B, H]" if state_dims == 2 else "[directions, B, P] and [directions, B, H]"
+    leading = "" if state_dims == 2 else "directions, "
+    if c0 is None:
+        if h0.dim() != state_dims:
+            raise ValueError(f"h0 must have shape [{leading}B, H], got {list(h0.shape)}")
+    elif h0.dim() != state_dims or c0.dim() != state_dims:
+        want = f"[{leading}B, P] and [{leading}B, H]"
         raise ValueError(f"h0 and c0 must have shapes {want}, got {list(h0.shape)} and {list(c0.shape)}")
     B = h0.shape[-2]
     if offsets is not None:
@@ -333,108 +570,29 @@ def _check_lstm_batch(
     return sizes, "batch_major" if batch_first else "time_major"
 
 
-def _check_lstm_weights(x: Tensor, h0: Tensor, c0: Tensor, tensors: Mapping[str, Tensor | None], prefix: str) -> None:
-    B, P, H = h0.shape[-2], h0.shape[-1], c0.shape[-1]
+def _check_weights(
+    blocks: int, x: Tensor, h0: Tensor, c0: Tensor | None, tensors: Mapping[str, Tensor | None], prefix: str
+) -> None:
+    B, P = h0.shape[-2], h0.shape[-1]
+    H = P if c0 is None else c0.shape[-1]
     if P == 0 or H == 0:
+        if c0 is None:
+            raise ValueError(f"h0 must have at least one column, got {list(h0.shape)}")
         raise ValueError(f"h0 and c0 must have at least one column, got {list(h0.shape)} and {list(c0.shape)}")
+    rows, columns = f"{blocks}H" if blocks > 1 else "H", "H" if c0 is None else "P"
     shapes = {
-        "w_ih": (("4H", "I"), (4 * H, x.shape[-1])),
-        "w_hh": (("4H", "P"), (4 * H, P)),
-        "b_ih": (("4H",), (4 * H,)),
-        "b_hh": (("4H",), (4 * H,)),
+        "w_ih": ((rows, "I"), (blocks * H, x.shape[-1])),
+        "w_hh": ((rows, columns), (blocks * H, P)),
+        "b_ih": ((rows,), (blocks * H,)),
+        "b_hh": ((rows,), (blocks * H,)),
         "w_hr": (("P", "H"), (P, H)),
     }
     states = ("directions", "B", "H")[-h0.dim() :], (h0.shape[0], B, H)[-h0.dim() :]
-    check_shape("c0", c0, *states)
+    if c0 is not None:
+        check_shape("c0", c0, *states)
     for name, (letters, shape) in shapes.items():
         tensor = tensors[prefix + name]
         if tensor is not None:
             check_shape(prefix + name, tensor, letters, shape)
     if tensors[f"{prefix}w_hr"] is None:
         check_shape("h0", h0, *states)
-
-
-def quantized_lstm(
-    x: Tensor,
-    h0: Tensor,
-    c0: Tensor,
-    weight: Tensor,
-    scale: Tensor,
-    sum: Tensor,  # noqa: A002
-    bias: Tensor,
-    *,
-    lengths: Sizes | None = None,
-    offsets: Sizes | None = None,
-    batch_sizes: Tensor | None = None,
-    batch_first: bool = False,
-    reverse: bool = False,
-    outputs: bool = True,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Run one layer and direction of an LSTM with weights of 8 bits; for inference only.
-
-    Inputs and states are rounded as they come (dynamic quantization): a vector of the input to whole multiples of its
-    largest value / 127, the output state, which lies within -1 .. 1, to those of 1 / 127. The products are exact.
-
-    Parameters
-    ----------
-    x : Tensor float32 or of half precision
-        As in :func:`lstm`; finite.
-    h0, c0 : Tensor [B, H]
-        The initial states; h0 is cut to -1 .. 1.
-    weight : Tensor int8 [panels, groups, 4, 16, 4]
-        The rows of the weights / their scale, 16 units to a panel: element [p, k, g, v, i] belongs to gate g of unit
-        16 * p + v and to column 4 * k + i of W_ih [4H, I] filled up with zeros, then to those of W_hh.
-    scale : Tensor [2, 4H]
-        Of the rows of W_ih and of W_hh.
-    sum : Tensor int32 [2, 4H]
-        Of the integers of each row.
-    bias : Tensor [4H]
-    lengths, offsets, batch_sizes, batch_first, reverse, outputs
-        As in :func:`lstm`.
-
-    Returns
-    -------
-    y, h_n, c_n : Tensor
-        As in :func:`lstm`.
-
-    Raises
-    ------
-    ValueError
-        If ``x`` is not on the CPU, if shapes do not fit each other, or a length or offset is out of range.
-    TypeError
-        If a dtype is another one.
-    RuntimeError
-        If ``batch_sizes`` do not fall or do not sum to N, or a gradient would be needed.
-
-    Examples
-    --------
-    >>> from textnn.layers.frozen_lstm import quantize_weights
-    >>> layer, x, zeros = textnn.LSTM(5, 3).requires_grad_(False), torch.randn(7, 2, 5), torch.zeros(2, 3)
-    >>> y, h, c = textnn.functional.quantized_lstm(x, zeros, zeros, *quantize_weights(*layer.parameters()))
-    >>> bool((y - layer(x)[0]).abs().max() < 0.05)
-    True
-    """
-    if x.device.type not in ("cpu", "meta"):
-        raise ValueError(f"x must be on the CPU, where alone weights of 8 bits are faster, got {x.device}")
-    sizes, layout = _check_lstm_batch(x, h0, c0, 2, lengths, offsets, batch_sizes, batch_first)
-    (B, H), width = h0.shape, x.shape[-1]
-    check_shape("c0", c0, ("B", "H"), (B, H))
-    groups = -(-width // 4) - (-H // 4)
-    check_shape("weight", weight, ("panels", "groups", "4", "16", "4"), (-(-H // 16), groups, 4, 16, 4))
-    check_shape("scale", scale, ("2", "4H"), (2, 4 * H))
-    check_shape("sum", sum, ("2", "4H"), (2, 4 * H))
-    check_shape("bias", bias, ("4H",), (4 * H,))
-    dtypes = {"weight": (weight, torch.int8), "scale": (scale, torch.float32), "sum": (sum, torch.int32)}
-    for name, (t, dtype) in {**dtypes, "bias": (bias, torch.float32)}.items():
-        if t.dtype != dtype:
-            raise TypeError(f"{name} must be {dtype}, got {t.dtype}")
-    if needs_gradient(x, h0, c0, scale, bias):
-        raise RuntimeError("quantized_lstm has no gradient: train the layer that was frozen, and freeze it again")
-    floats = {"x": x, "h0": h0, "c0": c0}
-    narrow_to = check_dtypes(floats)
-    if narrow_to == torch.float64:
-        raise TypeError("x must be float32 or of half precision for weights of 8 bits, got torch.float64")
-    x, h0, c0 = (t.float() for t in floats.values())
-    result = _ops.quantized_lstm(x, h0, c0, weight, scale, sum, bias, sizes, layout, reverse, outputs)
-    y, h_n, c_n = (t.to(narrow_to) for t in result)
-    return y, h_n, c_n

@@ -1,6 +1,6 @@
-// One layer and direction of an LSTM over a ragged batch. I input size, H hidden size, P size of the output state: H,
-// or the projection's size where w_hr is given (Sak et al. 2014). Weights and gate order (i, f, g, o) as in
-// torch.nn.LSTM.
+// One layer and direction of a recurrent network over a ragged batch, for every cell of math/cells.h. I input size, H
+// hidden size, G blocks of H rows in the weights (LSTM 4, GRU 3, Elman 1), P size of the output state: H, or the
+// projection's size where w_hr is given (Sak et al. 2014; LSTM alone). Weights and their order as in torch.nn.
 //
 // The input is a vector for each position; or, with Tokens, rows of a table, of which a batch of text repeats most: the
 // products of a row are then made once.
@@ -18,32 +18,32 @@ struct Tokens {
 };
 
 template <class T>
-struct LstmForward {
+struct RecurrentForward {
   Schedule schedule;
   int64_t I, H, P;
   const T* x;  // (b, t) at x_layout, I contiguous values; with tokens the table [V, I]
   Layout x_layout;
   Tokens tokens;  // if any: x_layout gives the position of (b, t)
   const T* h0;    // [B, P] in the caller's order
-  const T* c0;    // [B, H]
-  const T* w_ih;  // [4H, I]
-  const T* w_hh;  // [4H, P]
-  const T* b_ih;  // [4H] or null
-  const T* b_hh;  // [4H] or null
+  const T* c0;    // [B, H], of cells that have a cell state
+  const T* w_ih;  // [GH, I]
+  const T* w_hh;  // [GH, P]
+  const T* b_ih;  // [GH] or null
+  const T* b_hh;  // [GH] or null
   const T* w_hr;  // [P, H] or null
   T* y;           // (b, t) at y_layout, P contiguous values; null if only the final states are wanted
   Layout y_layout;
   T* h_n;  // [B, P] in the caller's order: the state after each sequence's own last step
   T* c_n;  // [B, H]
   // Kept for the backward pass, rows in packed order, units in blocks of U = kUnits (schedule.h); null in inference:
-  T* gates;        // [blocks, N, 4, U] activated
-  T* cells;        // [blocks, N, U] after the step
+  T* kept;         // [blocks, N, kKept of the cell, U]
+  T* cells;        // [blocks, N, U] the cell state after the step
   T* h_prev;       // [N, P] before the step
-  T* unprojected;  // [N, H] o * tanh(c) where w_hr is given, else null
+  T* unprojected;  // [N, H] the state before its projection where w_hr is given, else null
 };
 
 template <class T>
-struct LstmBackward {
+struct RecurrentBackward {
   Schedule schedule;
   int64_t I, H, P;
   const T* x;  // (b, t) at x_layout, I contiguous values; with tokens the table [V, I]
@@ -54,36 +54,40 @@ struct LstmBackward {
   const T* dh_n;         // [B, P] or null
   const T* dc_n;         // [B, H] or null
   const T* c0;           // [B, H]
-  const T* w_ih;         // [4H, I]
-  const T* w_hh;         // [4H, P]
+  const T* w_ih;         // [GH, I]
+  const T* w_hh;         // [GH, P]
   const T* w_hr;         // [P, H] or null
-  const T* gates;        // [blocks, N, 4, U]
-  const T* cells;        // [blocks, N, U]
-  const T* h_prev;       // [N, P]
-  const T* unprojected;  // [N, H] or null
+  const T* kept;         // as the forward pass has left them
+  const T* cells;        //
+  const T* h_prev;       //
+  const T* unprojected;  //
   T* dx;                 // (b, t) at dx_layout, with tokens [U, I]; or null
   Layout dx_layout;
   bool add_dx;  // whether dx is added to what stands there
   T* dh0;       // [B, P] in the caller's order
   T* dc0;       // [B, H]
-  T* dw_ih;     // [4H, I]
-  T* dw_hh;     // [4H, P]
-  T* db;        // [4H]
+  T* dw_ih;     // [GH, I]
+  T* dw_hh;     // [GH, P]
+  T* db_ih;     // [GH]
+  T* db_hh;     // [GH], where it is another one: where both products add to the same sums it is not written
   T* dw_hr;     // [P, H] or null
 };
 
-template <class T>
-void lstm_forward(const ThreadPool& pool, const LstmForward<T>& args);
-template <class T>
-void lstm_backward(const ThreadPool& pool, const LstmBackward<T>& args);
+// Cell: math::Lstm, math::Gru, ... (math/cells.h)
+template <class Cell, class T>
+void recurrent_forward(const ThreadPool& pool, const RecurrentForward<T>& args);
+template <class Cell, class T>
+void recurrent_backward(const ThreadPool& pool, const RecurrentBackward<T>& args);
 
 // Both directions of a layer, forwards and in reverse, of the same batch and sizes; their outputs stand side by side.
 // At the same time, with one thread each, where a core's cache holds what a direction reads at every step and its
 // threads would have to wait for each other between the steps; else one behind the other with all threads.
-template <class T>
-void bilstm_forward(const ThreadPool& pool, const LstmForward<T>& ahead, const LstmForward<T>& reverse);
+template <class Cell, class T>
+void bidirectional_forward(const ThreadPool& pool, const RecurrentForward<T>& ahead,
+                           const RecurrentForward<T>& reverse);
 // The input's gradient is the sum of both: that of `ahead` is written, that of `reverse` added.
-template <class T>
-void bilstm_backward(const ThreadPool& pool, const LstmBackward<T>& ahead, const LstmBackward<T>& reverse);
+template <class Cell, class T>
+void bidirectional_backward(const ThreadPool& pool, const RecurrentBackward<T>& ahead,
+                            const RecurrentBackward<T>& reverse);
 
 }  // namespace textnn::cpu

@@ -1,7 +1,0 @@
-#include "simd.h"
-#include "tile.h"
-#include "lstm_blocks.h"
-#include "lstm_forward.h"
-#include "weight_gradient.h"
-#include "sum_rows.h"
-#include "lstm_backward.h"

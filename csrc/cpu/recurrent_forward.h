@@ -1,0 +1,359 @@
+// The forward pass of a cell, for one instruction set (included through foreach_isa.h).
+//
+//            panel p of the weights: K = I + P rows, each with the sums of some hidden units; of the LSTM
+//                     |i i i i|f f f f|g g g g|o o o o|
+//   x_t rows  ------>  multiply   ------>  acc[R][sums]  ------>  the cell's forward pass of R sequences x units,
+//   h_t-1 rows ----->                       (registers)           written at once
+//
+// The input's product adds to a window of a unit's sums and the state's product to another (math/cell.h): rows of the
+// panel that x multiplies have the sums of the first, rows that h multiplies those of the second. A panel is as wide as
+// the registers allow: one vector of units with four sums each, or four vectors of units with one.
+//
+// The weights are packed once a call. The members of the team share out the hidden units, so that each keeps its part
+// of the weights in its own cache for the whole sequence and a light barrier separates the steps; or, where all weights
+// fit a core's cache and there are enough sequences, they share out the sequences and never wait.
+//
+// A tile of few rows is bound by reading the weights. So where few sequences are active (one sentence, the long tail of
+// a ragged batch) the input's products are made for a slice of steps at once, which reads W_ih once for many rows; the
+// slice stays in the cache.
+//
+// With tokens the products of all distinct ones are made before the first step, unless hardly any token comes twice.
+
+namespace TEXTNN_ISA {
+
+template <class Cell, class T>
+class RecurrentForwardKernel {
+  static constexpr int64_t L = kLanes<T>, U = kUnits<T>;
+  using V = Vec<T>;
+  static constexpr int S = Cell::kSums, kWidest = kMaxVectors / S;  // sums of a unit, vectors of units of a panel
+  static constexpr math::Window kIn = Cell::kInput, kState = Cell::kState;
+  static constexpr double kRepeated = 0.8;  // of the positions: with more distinct tokens their products do not pay
+
+  // Where one sequence reads and writes at the present step.
+  struct Row {
+    const T *x, *h, *c;
+    T *y, *h_next, *c_next;         // y null if outputs are not wanted
+    int64_t c_block, c_next_block;  // from one block of units to the next
+    T* c_n;                         // null but at the sequence's last step
+    T* kept;                        // null in inference
+    int64_t product;                // which row of the input products, where they have been made
+    T* m;                           // the state before its projection where there is one, else null
+  };
+  // Input products of some steps for one member, panel by panel: [rows][sums of the input's window][vectors][L].
+  struct Slice {
+    T* products;
+    const T** x;                          // [rows]
+    int64_t rows = 0, next = 0, end = 0;  // rows in all, those used up, the first step behind it
+  };
+
+ public:
+  explicit RecurrentForwardKernel(const RecurrentForward<T>& a)
+      : a_(a), s_(a.schedule), training_(a.h_prev != nullptr) {
+    if (a.tokens.token && double(a.tokens.U) < kRepeated * double(s_.N)) distinct_ = a.tokens.U;
+  }
+
+  void run(const ThreadPool& pool) {
+    const int threads = int(std::min<int64_t>(pool.threads, double(s_.N) * weights() / kRecurrentWorkPerThread + 1));
+    const bool share_rows =
+        threads > 1 && weights() * int64_t(sizeof(T)) <= kRecurrentCacheBytes && s_.B >= 2 * kMaxRows * threads;
+    const Panels units(a_.H, L, share_rows ? 1 : threads, kWidest), projection(a_.w_hr ? a_.P : 0, L, threads);
+    const int64_t state = Cell::kCell ? unit_blocks<T>(a_.H) * s_.B * U : 0, width = units.vectors * L;
+    const int64_t m_size = a_.w_hr && !training_ ? s_.B * a_.H : 0, h_size = training_ ? 0 : 2 * s_.B * a_.P;
+    const int64_t slice = distinct_ ? 0 : kSliceRows * kIn.size * width * (share_rows ? threads : 1);
+    const int64_t distinct = distinct_ * kIn.size * width, packed = (a_.I * kIn.size + a_.P * kState.size) * width;
+    const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
+    Workspace workspace(bytes(packed) + bytes(S * width) + bytes(projection.vectors * a_.H * L) + bytes(state) +
+                        bytes(m_size) + bytes(h_size) + bytes(slice) + bytes(distinct) +
+                        Workspace::bytes<const T*>(kSliceRows * threads) + Workspace::bytes<Row>(s_.B * threads));
+    weights_ = workspace.take<T>(packed);
+    bias_ = workspace.take<T>(S * width);
+    w_hr_ = workspace.take<T>(projection.vectors * a_.H * L);
+    c_ = workspace.take<T>(state);
+    m_ = workspace.take<T>(m_size);
+    h_ = workspace.take<T>(h_size);
+    T* products = workspace.take<T>(slice);
+    products_ = workspace.take<T>(distinct);
+    const T** slice_x = workspace.take<const T*>(kSliceRows * threads);
+    Row* tables = workspace.take<Row>(s_.B * threads);
+
+    Team::run(pool, threads, [&](Team& team, int member, int size) {
+      const Share projected(projection.count, member, size);
+      // Where the sequences are shared out there may be fewer panels than members.
+      const Share mine(units.count, member, size);
+      for (int64_t p = mine.begin; p < mine.end; ++p)
+        with_panel(units, p, [&](auto N, int64_t vector) { pack<N>(vector); });
+      for (int64_t p = projected.begin; p < projected.end; ++p) pack_projection(projection, p);
+      for (int64_t p = mine.begin; distinct_ && p < mine.end; ++p)
+        with_panel(units, p, [&](auto N, int64_t vector) { make_products<N>(vector); });
+      start(member, size);
+      team.barrier();
+      const bool alone = share_rows && size > 1;  // with sequences of its own
+      const Rows rows = alone ? Rows{member, size} : Rows{0, 1};
+      const Share panels = alone ? Share(units.count, 0, 1) : mine;
+      const Share outputs = alone ? Share(projection.count, 0, 1) : projected;
+      Row* table = tables + member * s_.B;
+      Slice slice;
+      slice.products = products + (alone ? member * kSliceRows * kIn.size * width : 0);
+      slice.x = slice_x + member * kSliceRows;
+      for (int64_t s = 0; s < s_.T; ++s) {
+        const int64_t count = rows.count(s_.batch_size[s]);
+        for (int64_t i = 0; i < count; ++i) table[i] = row(rows[i], s);
+        if (!distinct_ && s >= slice.end && count <= kFewRows) prepare(slice, s, rows, units, panels);
+        if (s < slice.end)
+          for (int64_t i = 0; i < count; ++i) table[i].product = slice.next++;
+        for (int64_t p = panels.begin; p < panels.end; ++p)
+          with_panel(units, p, [&](auto N, int64_t vector) {
+            const T* made = distinct_       ? products_of(products_, distinct_, vector)
+                            : s < slice.end ? products_of(slice.products, kSliceRows, vector)
+                                            : nullptr;
+            for_row_tiles(0, count, [&](auto R, int64_t first) { tile<R, N>(table + first, vector, made); });
+          });
+        if (!alone) team.barrier();
+        if (!a_.w_hr) continue;
+        project(table, count, projection, outputs);
+        if (!alone) team.barrier();
+      }
+    });
+  }
+
+ private:
+  // Values of the weights that a step reads.
+  int64_t weights() const { return (a_.I * kIn.size + a_.P * kState.size) * a_.H; }
+
+  // body(Const<N>, its first vector) for the N vectors of units of a panel.
+  template <class F>
+  [[gnu::always_inline]] static inline void with_panel(const Panels& units, int64_t p, F&& body) {
+    const int64_t first = units.begin(p);
+    with_constant<kWidest>(int(units.begin(p + 1) - first), [&](auto N) { body(N, first); });
+  }
+
+  int64_t place(int64_t b, int64_t s) const {
+    return a_.x_layout.sequence_offset[b] + a_.x_layout.step_offset[s_.time(b, s)];
+  }
+  const T* x(int64_t b, int64_t s) const {
+    const int64_t at = place(b, s);
+    return a_.x + (a_.tokens.token ? a_.tokens.distinct[a_.tokens.token[at]] * a_.I : at);
+  }
+
+  Row row(int64_t b, int64_t s) const {
+    const int64_t t = s_.time(b, s), n = s_.first_row[t] + b, q = s_.sequence[b];
+    const bool last = s + 1 == s_.length[b];
+    Row r;
+    r.x = x(b, s);
+    r.product = distinct_ ? a_.tokens.token[place(b, s)] : 0;
+    r.y = a_.y ? a_.y + a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t] : nullptr;
+    r.c_n = last && Cell::kCell ? a_.c_n + q * a_.H : nullptr;
+    r.c = c_ + b * U;
+    r.c_block = s_.B * U;
+    if (training_) {
+      r.h = a_.h_prev + n * a_.P;
+      r.h_next = last ? a_.h_n + q * a_.P : a_.h_prev + s_.row(b, s + 1) * a_.P;
+      if (s > 0) {
+        r.c = a_.cells + s_.row(b, s - 1) * U;
+        r.c_block = s_.N * U;
+      }
+      r.c_next = a_.cells + n * U;
+      r.c_next_block = s_.N * U;
+      r.kept = a_.kept + n * Cell::kKept * U;
+      r.m = a_.w_hr ? a_.unprojected + n * a_.H : nullptr;
+    } else {
+      r.h = h_ + ((s & 1) * s_.B + b) * a_.P;
+      r.h_next = last ? a_.h_n + q * a_.P : h_ + (((s + 1) & 1) * s_.B + b) * a_.P;
+      r.c_next = c_ + b * U;
+      r.c_next_block = s_.B * U;
+      r.kept = nullptr;
+      r.m = a_.w_hr ? m_ + b * a_.H : nullptr;
+    }
+    return r;
+  }
+
+  // What belongs to the panel that begins with a vector of units: of the weights, [I][input's window][N][L] and
+  // [P][state's window][N][L]; of the biases, [sums][N][L]; of `rows` rows of products.
+  T* panel(int64_t vector) const { return weights_ + vector * (a_.I * kIn.size + a_.P * kState.size) * L; }
+  template <int N>
+  T* state_panel(int64_t vector) const {
+    return panel(vector) + a_.I * kIn.size * N * L;
+  }
+  T* bias(int64_t vector) const { return bias_ + vector * S * L; }
+  static T* products_of(T* all, int64_t rows, int64_t vector) { return all + vector * rows * kIn.size * L; }
+
+  template <int N>
+  void pack(int64_t vector) {
+    const int64_t first = vector * L, used = std::min(N * L, a_.H - first);
+    T *input = panel(vector), *state = state_panel<N>(vector), *sums = bias(vector);
+    if (used < N * L) std::fill(input, state + a_.P * kState.size * N * L, T(0));
+    std::fill(sums, sums + S * N * L, T(0));
+    const auto add = [&](const T* from, int sum) {
+      for (int64_t v = 0; from && v < used; ++v) sums[sum * N * L + v] += from[v];
+    };
+    for (int i = 0; i < kIn.size; ++i) {
+      const int64_t row = Cell::input_block(i) * a_.H + first;
+      transpose(a_.w_ih + row * a_.I, a_.I, input + i * N * L, kIn.size * N * L, used, a_.I);
+      add(a_.b_ih ? a_.b_ih + row : nullptr, kIn.begin + i);
+    }
+    for (int i = 0; i < kState.size; ++i) {
+      const int64_t row = Cell::state_block(i) * a_.H + first;
+      transpose(a_.w_hh + row * a_.P, a_.P, state + i * N * L, kState.size * N * L, used, a_.P);
+      add(a_.b_hh ? a_.b_hh + row : nullptr, kState.begin + i);
+    }
+  }
+
+  void pack_projection(const Panels& panels, int64_t p) {
+    const int64_t first = panels.begin(p), n = panels.begin(p + 1) - first;
+    pack_panel_transposed(w_hr_ + first * a_.H * L, a_.w_hr, a_.H, first * L, a_.P, n);
+  }
+
+  // The initial states, to where the first step reads them; sequences without a step end as they began.
+  void start(int member, int size) {
+    for (int64_t b = member; b < s_.B; b += size) {
+      const int64_t q = s_.sequence[b];
+      const bool empty = s_.length[b] == 0;
+      T* h = empty ? a_.h_n + q * a_.P : const_cast<T*>(row(b, 0).h);
+      std::memcpy(h, a_.h0 + q * a_.P, a_.P * sizeof(T));
+      if constexpr (Cell::kCell) {
+        if (empty)
+          std::memcpy(a_.c_n + q * a_.H, a_.c0 + q * a_.H, a_.H * sizeof(T));
+        else
+          to_blocks(a_.c0 + q * a_.H, a_.H, c_ + b * U, s_.B * U);
+      }
+    }
+  }
+
+  // The input's products of the steps from s on, as far as they fit a slice.
+  void prepare(Slice& slice, int64_t s, const Rows& rows, const Panels& units, const Share& panels) const {
+    slice.rows = 0;
+    slice.end = s;
+    for (int64_t count; slice.end < s_.T; ++slice.end) {
+      count = rows.count(s_.batch_size[slice.end]);
+      if (slice.rows + count > kSliceRows) break;
+      for (int64_t i = 0; i < count; ++i) slice.x[slice.rows++] = x(rows[i], slice.end);
+    }
+    slice.next = 0;
+    for (int64_t p = panels.begin; p < panels.end; ++p)
+      with_panel(units, p, [&](auto N, int64_t vector) {
+        T* to = products_of(slice.products, kSliceRows, vector);
+        for_row_tiles(0, slice.rows,
+                      [&](auto R, int64_t first) { multiply_input<R, N>(slice.x + first, vector, first, to); });
+      });
+  }
+
+  // Those of all distinct tokens with the panel.
+  template <int N>
+  void make_products(int64_t vector) const {
+    T* to = products_of(products_, distinct_, vector);
+    for_row_tiles(0, distinct_, [&](auto R, int64_t first) {
+      const T* x[R];
+      for (int r = 0; r < R; ++r) x[r] = a_.x + a_.tokens.distinct[first + r] * a_.I;
+      multiply_input<R, N>(x, vector, first, to);
+    });
+  }
+
+  // Rows first.. of the input's products.
+  template <int R, int N>
+  void multiply_input(const T* const* rows, int64_t vector, int64_t first, T* to) const {
+    const T* x[R];
+    std::copy(rows, rows + R, x);
+    Tile<T, R, kIn.size * N> tile;
+    for (int r = 0; r < R; ++r)
+      for (int i = 0; i < kIn.size * N; ++i) tile.acc[r][i] = load(bias(vector) + (kIn.begin * N + i) * L);
+    tile.multiply_add(x, panel(vector), a_.I);
+    std::memcpy(to + first * kIn.size * N * L, tile.acc, sizeof tile.acc);
+  }
+
+  // R sequences and N vectors of units. products: the panel's input products if they have been made, else null.
+  template <int R, int N>
+  void tile(const Row* rows, int64_t vector, const T* products) const {
+    const T *x[R], *h[R];
+    for (int r = 0; r < R; ++r) {
+      x[r] = rows[r].x;
+      h[r] = rows[r].h;
+    }
+    Tile<T, R, S * N> tile;
+    if (!(products && kIn.size == S))
+      for (int r = 0; r < R; ++r)
+        for (int i = 0; i < S * N; ++i) tile.acc[r][i] = load(bias(vector) + i * L);
+    if (products) {
+      for (int r = 0; r < R; ++r)
+        for (int i = 0; i < kIn.size * N; ++i)
+          tile.acc[r][kIn.begin * N + i] = load(products + (rows[r].product * kIn.size * N + i) * L);
+    } else {
+      tile.template multiply_add<kIn.begin * N, kIn.size * N>(x, panel(vector), a_.I);
+    }
+    tile.template multiply_add<kState.begin * N, kState.size * N>(h, state_panel<N>(vector), a_.P);
+    finish<N>(rows, R, vector, tile.acc);
+  }
+
+  // From the sums of some sequences and N vectors of units to everything that is stored. A loop in a function of its
+  // own: unrolled into every tile the code would not fit the caches of instructions.
+  template <int N>
+  [[gnu::noinline]] void finish(const Row* rows, int count, int64_t vector, const V (*acc)[S * N]) const {
+    for (int r = 0; r < count; ++r) {
+      const Row& row = rows[r];
+      for (int v = 0; v < N; ++v) {
+        const int64_t j = (vector + v) * L, n = std::min(L, a_.H - j), block = j / U, at = j % U;
+        V sum[S], kept[Cell::kKept], c{}, h_prev{};
+        for (int i = 0; i < S; ++i) sum[i] = acc[r][i * N + v];
+        if constexpr (Cell::kCell) c = load(row.c + block * row.c_block + at);
+        if constexpr (Cell::kReadsState) h_prev = load(row.h + j, n);
+        const V h = Cell::template forward<VectorMath<T>>(sum, h_prev, c, kept);
+        if constexpr (Cell::kCell) {
+          store(row.c_next + block * row.c_next_block + at, c);
+          if (row.c_n) store(row.c_n + j, c, n);
+        }
+        if (row.kept) {
+          T* to = row.kept + block * s_.N * Cell::kKept * U + at;
+          for (int i = 0; i < Cell::kKept; ++i) store(to + i * U, kept[i]);
+        }
+        if (row.m)
+          store(row.m + j, h, n);
+        else
+          emit(row, j, h, n);
+      }
+    }
+  }
+
+  // Units j.. of the output state go to the output, and to the next step or, at the end of a sequence, its final state.
+  static void emit(const Row& row, int64_t j, const V& h, int64_t n) {
+    if (row.y) store(row.y + j, h, n);
+    store(row.h_next + j, h, n);
+  }
+
+  void project(const Row* table, int64_t count, const Panels& panels, const Share& mine) const {
+    for (int64_t p = mine.begin; p < mine.end; ++p) {
+      const int64_t vector = panels.begin(p);
+      with_constant<kMaxVectors>(int(panels.begin(p + 1) - vector), [&](auto N) {
+        for_row_tiles(0, count, [&](auto R, int64_t first) {
+          const T* m[R];
+          for (int r = 0; r < R; ++r) m[r] = table[first + r].m;
+          Tile<T, R, N> tile;
+          tile.clear();
+          tile.multiply_add(m, w_hr_ + vector * a_.H * L, a_.H);
+          for (int r = 0; r < R; ++r)
+            for (int n = 0; n < N; ++n) {
+              const int64_t j = (vector + n) * L;
+              emit(table[first + r], j, tile.acc[r][n], std::min(L, a_.P - j));
+            }
+        });
+      });
+    }
+  }
+
+  const RecurrentForward<T>& a_;
+  const Schedule& s_;
+  const bool training_;
+  int64_t distinct_ = 0;  // tokens whose products are made first
+  T* products_;           // of these, panel by panel: [U, input's window, N, L]
+  T* weights_;            // panel by panel: [I, input's window, N, L], [P, state's window, N, L]
+  T* bias_;               // panel by panel: [sums, N, L]
+  T* w_hr_;               // [panels of the projection, H, N, L]
+  T* c_;                  // [blocks, B, U]: the initial cell state, in inference the present one
+  T* m_;                  // [B, H] in inference with a projection
+  T* h_;                  // [2, B, P] in inference: the state before the step, and after it
+};
+
+template <class Cell, class T>
+void recurrent_forward(const ThreadPool& pool, const RecurrentForward<T>& args) {
+  RecurrentForwardKernel<Cell, T>(args).run(pool);
+}
+
+}  // namespace TEXTNN_ISA

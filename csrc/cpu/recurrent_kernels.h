@@ -1,0 +1,7 @@
+#include "simd.h"
+#include "tile.h"
+#include "unit_blocks.h"
+#include "recurrent_forward.h"
+#include "weight_gradient.h"
+#include "sum_rows.h"
+#include "recurrent_backward.h"

@@ -1,0 +1,160 @@
+// What the recurrent operators of both devices have in common: their arguments, checked, and shapes of results.
+#pragma once
+#include "../math/cells.h"
+#include "ragged.h"
+
+namespace textnn::ops {
+
+// f(Cell{}) with the cell of this name.
+template <class F>
+auto with_cell(const std::string& name, F&& f) {
+  std::string known;
+#define TEXTNN_CASE(Cell)                                \
+  if (name == math::Cell::kName) return f(math::Cell{}); \
+  known += std::string(known.empty() ? "" : ", ") + math::Cell::kName;
+  TEXTNN_FOR_EACH_CELL(TEXTNN_CASE)
+#undef TEXTNN_CASE
+  STD_TORCH_CHECK(false, "textnn: cell must be one of ", known, ", got ", name);
+  return f(math::Lstm{});
+}
+
+// What is to be known of a cell at run time (math/cell.h).
+struct CellShape {
+  int64_t blocks;  // of H rows in a weight
+  int64_t sums, kept;
+  bool cell;
+
+  explicit CellShape(const std::string& name) {
+    with_cell(name, [&](auto cell_) {
+      using Cell = decltype(cell_);
+      static_assert(Cell::kInput.size == Cell::kState.size, "both weights of torch's cells have as many rows");
+      blocks = Cell::kInput.size, sums = Cell::kSums, kept = Cell::kKept, cell = Cell::kCell;
+    });
+  }
+};
+
+// The weights of one direction, and where it runs from.
+struct Direction {
+  Tensor w_ih, w_hh;
+  OptionalTensor b_ih, b_hh, w_hr;
+  bool reverse;
+};
+
+// The arguments that forward and backward operator have in common.
+//
+// The input is vectors [.., I], or with a table ids [..]. States have a leading dimension for the direction, unless
+// they are those of one direction without it. Weights are w_ih, w_hh, b_ih, b_hh, w_hr of each direction, all cut off
+// behind the last one that is given; an absent one before is an empty tensor.
+struct Recurrent {
+  std::string name;
+  CellShape cell;
+  Tensor x;          // vectors [.., I], or the table [V, I]
+  Tensor positions;  // x, or the ids [..]
+  bool tokens;
+  Tensor h0;
+  OptionalTensor c0;
+  std::vector<Direction> directions;
+  OptionalTensor sizes;
+  std::string layout;
+  int64_t D, B, I, H, P;
+
+  Recurrent(const std::string& name_, const Tensor& input, const OptionalTensor& table, const Tensor& h0_,
+            const OptionalTensor& c0_, const Tensors& weights, const OptionalTensor& sizes_, const std::string& layout_,
+            bool reverse);
+
+  bool projected() const { return directions[0].w_hr.has_value(); }
+  // The dimensions of the positions, and one more.
+  std::vector<int64_t> leading(int64_t last) const {
+    std::vector<int64_t> size;
+    for (int64_t i = 0; i < dims(); ++i) size.push_back(positions.size(i));
+    size.push_back(last);
+    return size;
+  }
+  int64_t dims() const { return tokens ? positions.dim() : x.dim() - 1; }
+  int64_t rows() const {
+    int64_t n = 1;
+    for (int64_t i = 0; i < dims(); ++i) n *= positions.size(i);
+    return n;
+  }
+  // Units of what is kept for the backward pass: H rounded up to a whole cache line.
+  int64_t padded_units() const {
+    const int64_t unit = 64 / int64_t(x.element_size());
+    return (H + unit - 1) / unit * unit;
+  }
+  // Shape of a state with so many columns.
+  std::vector<int64_t> state_shape(int64_t columns) const {
+    return h0.dim() == 3 ? std::vector<int64_t>{D, B, columns} : std::vector<int64_t>{B, columns};
+  }
+};
+
+// What the forward pass has kept, of all directions one behind the other, in the kernels' own order (cpu/recurrent.h).
+// Where something is kept there are as many rows as positions for each direction, since the sum of the lengths is not
+// known to a compiler; those behind it are not touched and cost nothing.
+struct Kept {
+  Tensor kept, cells, h_prev, unprojected;
+
+  // Shapes for so many rows; 0 where nothing is kept.
+  static std::vector<std::vector<int64_t>> shapes(const Recurrent& r, int64_t rows) {
+    return {{rows, r.cell.kept * r.padded_units()},
+            {r.cell.cell ? rows : 0, r.padded_units()},
+            {rows, r.P},
+            {r.projected() ? rows : 0, r.H}};
+  }
+  // Of a backward operator's arguments.
+  void check(const Recurrent& r) const;
+};
+
+// Gradients of the output, of the final states; checked.
+struct OutputGradients {
+  OptionalTensor dy, dh_n, dc_n;
+  OutputGradients(const Recurrent& r, const OptionalTensor& dy, const OptionalTensor& dh_n, const OptionalTensor& dc_n);
+};
+
+// How the gradient of a table is made.
+struct TableOptions {
+  int64_t padding = -1;
+  bool sparse = false;
+};
+
+// y, h_n, c_n, and what is kept.
+using ForwardResult = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
+// Of the input or the table, rows of a sparse gradient of the table, of h0, of c0, of the weights.
+using BackwardResult = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensors>;
+
+// A gradient for each weight that was given; empty where none was.
+Tensors weight_gradients(const Recurrent& r, size_t count);
+
+// p + n, and null for null.
+template <class T>
+T* at(T* p, int64_t n) {
+  return p ? p + n : p;
+}
+
+// The operators as the schemas have them (library.cpp), for a device's forward and backward:
+//
+//   static ForwardResult forward(const Recurrent&, outputs, save);
+//   static BackwardResult backward(const Recurrent&, const OutputGradients&, const Kept&, need_dx, TableOptions,
+//   count);
+template <class OnDevice>
+struct RecurrentOperators {
+  static ForwardResult forward(std::string cell, const Tensor& input, const OptionalTensor& table, const Tensor& h0,
+                               const OptionalTensor& c0, Tensors weights, const OptionalTensor& sizes,
+                               std::string layout, bool reverse, int64_t /*padding_idx*/, bool /*sparse*/, bool outputs,
+                               bool save) {
+    return OnDevice::forward({cell, input, table, h0, c0, weights, sizes, layout, reverse}, outputs, save);
+  }
+
+  static BackwardResult backward(std::string cell, const OptionalTensor& dy, const OptionalTensor& dh_n,
+                                 const OptionalTensor& dc_n, const Tensor& input, const OptionalTensor& table,
+                                 const Tensor& h0, const OptionalTensor& c0, Tensors weights,
+                                 const OptionalTensor& sizes, std::string layout, bool reverse, const Tensor& kept,
+                                 const Tensor& cells, const Tensor& h_prev, const Tensor& unprojected,
+                                 int64_t padding_idx, bool sparse, bool need_dx) {
+    const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse);
+    const Kept all{kept, cells, h_prev, unprojected};
+    all.check(r);
+    return OnDevice::backward(r, {r, dy, dh_n, dc_n}, all, need_dx, {padding_idx, sparse}, weights.size());
+  }
+};
+
+}  // namespace textnn::ops

@@ -1,0 +1,112 @@
+// Checks of the recurrent operators' arguments.
+#include "recurrent.h"
+
+namespace textnn::ops {
+namespace {
+
+constexpr int64_t kWeights = 5;  // of a direction: w_ih, w_hh, b_ih, b_hh, w_hr
+
+std::vector<Direction> directions_of(const Tensors& weights, int64_t D, bool reverse) {
+  const int64_t each = int64_t(weights.size()) / D;
+  STD_TORCH_CHECK(each >= 2 && each <= kWeights && each * D == int64_t(weights.size()),
+                  "textnn: weights must be 2 to 5 tensors for each of ", D, " directions, got ", weights.size());
+  std::vector<Direction> directions;
+  for (int64_t d = 0; d < D; ++d) {
+    const auto given = [&](int64_t i) {
+      const bool there = i < each && weights[size_t(d * each + i)].numel() > 0;
+      return there ? OptionalTensor(compact(weights[size_t(d * each + i)])) : std::nullopt;
+    };
+    directions.push_back({compact(weights[size_t(d * each)]), compact(weights[size_t(d * each + 1)]), given(2),
+                          given(3), given(4), D == 1 ? reverse : d == 1});
+  }
+  return directions;
+}
+
+}  // namespace
+
+Recurrent::Recurrent(const std::string& name_, const Tensor& input, const OptionalTensor& table, const Tensor& h0_,
+                     const OptionalTensor& c0_, const Tensors& weights, const OptionalTensor& sizes_,
+                     const std::string& layout_, bool reverse)
+    : name(name_),
+      cell(name_),
+      x(table ? compact(*table) : with_contiguous_vectors(input)),
+      positions(table ? compact(input) : x),
+      tokens(table.has_value()),
+      h0(compact(h0_)),
+      c0(compact(c0_)),
+      sizes(sizes_),
+      layout(layout_) {
+  STD_TORCH_CHECK(!table || table->dim() == 2, "textnn: table must have shape [V, D], got ", shape_of(x));
+  const RaggedLayout kind = parse_layout(layout);
+  const int64_t wanted = kind == RaggedLayout::kFlat || kind == RaggedLayout::kPacked ? 1 : 2;
+  STD_TORCH_CHECK(dims() == wanted, "textnn: ", tokens ? "ids" : "x", " must have ", wanted + (tokens ? 0 : 1),
+                  " dimensions, got shape ", shape_of(input));
+  STD_TORCH_CHECK(h0.dim() == 2 || h0.dim() == 3, "textnn: h0 must have 2 or 3 dimensions, got shape ", shape_of(h0));
+  const int64_t state = h0.dim();
+  D = state == 3 ? h0.size(0) : 1;
+  STD_TORCH_CHECK(D == 1 || D == 2, "textnn: h0 must be of 1 or 2 directions, got shape ", shape_of(h0));
+  B = h0.size(state - 2);
+  P = h0.size(state - 1);
+  I = x.size(x.dim() - 1);
+  STD_TORCH_CHECK(c0.has_value() == cell.cell, "textnn: c0 must ", cell.cell ? "" : "not ", "be given for ", name);
+  STD_TORCH_CHECK(!c0 || c0->dim() == state, "textnn: c0 must have ", state, " dimensions as h0, got shape ",
+                  c0 ? shape_of(*c0) : "");
+  H = c0 ? c0->size(state - 1) : P;
+  STD_TORCH_CHECK(H > 0 && P > 0, "textnn: states must have at least one column, got ", P, " and ", H);
+  if (c0) check_shape("c0", *c0, state_shape(H));
+  directions = directions_of(weights, D, reverse);
+  check_dtype("h0", h0, x);
+  if (c0) check_dtype("c0", *c0, x);
+  const int64_t rows = cell.blocks * H;
+  for (const Direction& d : directions) {
+    check_shape("w_ih", d.w_ih, {rows, I});
+    check_shape("w_hh", d.w_hh, {rows, P});
+    STD_TORCH_CHECK(d.w_hr.has_value() == projected(), "textnn: w_hr belongs to both directions");
+    STD_TORCH_CHECK(!d.w_hr || cell.cell, "textnn: only an LSTM has a projection, got w_hr for ", name);
+    if (d.w_hr)
+      check_shape("w_hr", *d.w_hr, {P, H});
+    else
+      STD_TORCH_CHECK(P == H, "textnn: h0 must have ", H, " columns as c0, got ", P);
+    for (const OptionalTensor* b : {&d.b_ih, &d.b_hh})
+      if (*b) check_shape("bias", **b, {rows});
+    for (const Tensor* t : {&d.w_ih, &d.w_hh}) check_dtype("every weight", *t, x);
+    for (const OptionalTensor* t : {&d.b_ih, &d.b_hh, &d.w_hr})
+      if (*t) check_dtype("every weight", **t, x);
+  }
+}
+
+void Kept::check(const Recurrent& r) const {
+  const auto want = shapes(r, r.D * r.rows());
+  const Tensor* given[] = {&kept, &cells, &h_prev, &unprojected};
+  const char* names[] = {"kept", "cells", "h_prev", "unprojected"};
+  for (size_t i = 0; i < want.size(); ++i) {
+    check_shape((std::string(names[i]) + ", which the forward pass makes with save=True,").c_str(), *given[i], want[i]);
+    check_dtype(names[i], *given[i], r.x);
+    STD_TORCH_CHECK(given[i]->is_contiguous(), "textnn: ", names[i], " must be contiguous");
+  }
+}
+
+OutputGradients::OutputGradients(const Recurrent& r, const OptionalTensor& dy_, const OptionalTensor& dh_n_,
+                                 const OptionalTensor& dc_n_)
+    : dy(dy_ ? OptionalTensor(with_contiguous_vectors(*dy_)) : std::nullopt),
+      dh_n(compact(dh_n_)),
+      dc_n(r.cell.cell ? compact(dc_n_) : std::nullopt) {
+  if (dy) check_shape("dy", *dy, r.leading(r.D * r.P));
+  if (dh_n) check_shape("dh_n", *dh_n, r.state_shape(r.P));
+  if (dc_n) check_shape("dc_n", *dc_n, r.state_shape(r.H));
+  for (const OptionalTensor* t : {&dy, &dh_n, &dc_n})
+    if (*t) check_dtype("every gradient", **t, r.x);
+}
+
+Tensors weight_gradients(const Recurrent& r, size_t count) {
+  const size_t each = count / size_t(r.D);
+  Tensors gradients;
+  for (const Direction& d : r.directions) {
+    const OptionalTensor all[] = {d.w_ih, d.w_hh, d.b_ih, d.b_hh, d.w_hr};
+    for (size_t i = 0; i < each; ++i)
+      gradients.push_back(all[i] ? torch::stable::empty_like(*all[i]) : empty(r.x, {0}));
+  }
+  return gradients;
+}
+
+}  // namespace textnn::ops
