@@ -1,7 +1,7 @@
 """Waiting for an event, however busy the machine is.
 
-No test depends on how busy the machine is: what a test waits for is an event that is certain to come, and what has to be
-too late for a limit is made so by moving a clock. HANG is only there to end a test whose event does not come.
+No test depends on how busy the machine is: what a test waits for is an event that is certain to come, and what has to
+be too late for a limit is made so by moving a clock. HANG only ends a test whose event does not come.
 """
 
 from __future__ import annotations

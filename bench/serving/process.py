@@ -77,7 +77,10 @@ class ServerProcess:
             if not self.port and (found := re.search(r"served at http://\S+:(\d+)", self.log())):
                 self.port = int(found[1])
             try:
-                if self.port and httpx2.get(f"{self.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200:
+                if (
+                    self.port
+                    and httpx2.get(f"{self.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200
+                ):
                     self.health_checks += 1
                     return
             except httpx2.TransportError:

@@ -74,9 +74,7 @@ def test_a_full_batch_does_not_wait() -> None:
 def test_a_batch_does_not_wait_when_nothing_more_is_coming() -> None:
     async def test(work: Work) -> None:
         coming = True
-        batcher: Batcher[int, int] = Batcher(
-            work, 8, 10 * HANG, 100, "test", more_to_come=lambda: coming
-        )
+        batcher: Batcher[int, int] = Batcher(work, 8, 10 * HANG, 100, "test", more_to_come=lambda: coming)
         first = batcher.submit([1])
         await until(lambda: batcher._ready is not None, "it waits for more")
         assert not work.batches
