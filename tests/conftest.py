@@ -27,7 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cpu: about what only the CPU does; a CUDA kernel stops at a value out of range")
-    config.addinivalue_line("markers", "slow: takes minutes; in make test-slow and make test-full")
     device = config.getoption("--device")
     if device == "cuda":
         if not (backends.cuda_built() and torch.cuda.is_available()):
