@@ -5,6 +5,7 @@
     pytest --device cuda-emulated   the CUDA kernels on the CPU, by the emulator in tests/cuda_emulator
 
 On both CUDA devices the tests of the operators and layers alone are run, each with both forms of the LSTM.
+What is marked as slow is left out (pyproject.toml); ``-m slow`` runs it, ``-m ""`` everything.
 """
 
 from __future__ import annotations

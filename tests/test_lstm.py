@@ -106,8 +106,7 @@ def test_equals_the_reference_for_any_shape(lengths, width, H, form, reverse, bi
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("P", [5, 3])
+@pytest.mark.parametrize(("reverse", "P"), [(False, 3), (True, 5)])
 def test_gradcheck(capability, form, reverse, P):
     batch = lstm_batch(form, [2, 4, 1], 3, torch.float64)
     inputs = [None if a is None else a.nan_to_num().requires_grad_() for a in arguments(batch, 3, 5, P, torch.float64)]
