@@ -55,9 +55,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "capability" in metafunc.fixturenames:
         cpu = metafunc.config.getoption("--device") == "cpu"
-        forms = (
-            [form for form in backends.LSTM_FORMS if form != "auto"] if "lstm" in metafunc.module.__name__ else ["auto"]
-        )
+        recurrent = any(word in metafunc.module.__name__ for word in ("lstm", "recurrent"))
+        forms = [form for form in backends.LSTM_FORMS if form != "auto"] if recurrent else ["auto"]
         metafunc.parametrize("capability", backends.supported_cpu_capabilities() if cpu else forms, indirect=True)
 
 
