@@ -5,6 +5,7 @@
     pytest --device cuda-emulated   the CUDA kernels on the CPU, by the emulator in tests/cuda_emulator
 
 On both CUDA devices the tests of the operators and layers alone are run, each with both forms of the LSTM.
+What is marked as slow is left out (pyproject.toml); ``-m slow`` runs it, ``-m ""`` everything.
 """
 
 from __future__ import annotations
@@ -54,9 +55,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "capability" in metafunc.fixturenames:
         cpu = metafunc.config.getoption("--device") == "cpu"
-        forms = (
-            [form for form in backends.LSTM_FORMS if form != "auto"] if "lstm" in metafunc.module.__name__ else ["auto"]
-        )
+        recurrent = any(word in metafunc.module.__name__ for word in ("lstm", "recurrent"))
+        forms = [form for form in backends.LSTM_FORMS if form != "auto"] if recurrent else ["auto"]
         metafunc.parametrize("capability", backends.supported_cpu_capabilities() if cpu else forms, indirect=True)
 
 
