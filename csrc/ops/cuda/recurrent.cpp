@@ -146,7 +146,7 @@ struct OnCuda {
   }
 
   static BackwardResult backward(const Recurrent& r, const OutputGradients& given, const Kept& kept, bool need_dx,
-                                 const TableOptions& table, size_t weights) {
+                                 const TableOptions& table) {
     const Device device(r.x);
     check_devices(r, given, kept);
     const DeviceSchedule ragged(device, r.positions, r.sizes, r.layout, r.B);
@@ -189,17 +189,14 @@ struct OnCuda {
     });
 
     const Tensor vectors = packed(device, r, ragged);
-    Tensors dw = weight_gradients(r, weights), parts;
+    Tensors dw = weight_gradients(r), parts;
     for (int64_t d = 0; d < r.D; ++d) {
       const Tensor input = rows(dinput, d * N, N), state = rows(dstate, d * N, N);
-      const auto gradient = [&](int64_t i) {
-        const int64_t count = int64_t(weights) / r.D;
-        return i < count ? dw[size_t(d * count + i)] : empty(r.x, {0});
-      };
-      mm_out(gradient(0), t(input), vectors);
-      mm_out(gradient(1), t(state), rows(kept.h_prev, d * each, N));
-      if (r.projected()) mm_out(gradient(4), t(rows(dprojected, d * N, N)), rows(kept.unprojected, d * each, N));
-      bias_gradients(gradient(2), input, gradient(3), state, !two);
+      Tensor* gradient = &dw[size_t(d) * kWeights];
+      mm_out(gradient[0], t(input), vectors);
+      mm_out(gradient[1], t(state), rows(kept.h_prev, d * each, N));
+      if (r.projected()) mm_out(gradient[4], t(rows(dprojected, d * N, N)), rows(kept.unprojected, d * each, N));
+      bias_gradients(gradient[2], input, gradient[3], state, !two);
       if (need_dx) parts.push_back(mm(input, r.directions[size_t(d)].w_ih));
     }
     Tensor dx = need_dx ? input_gradient(device, r, ragged, parts) : empty(r.x, {0});
@@ -218,7 +215,7 @@ struct OnCuda {
   }
 
   // Empty ones are not wanted. same: whether both have the same gradient.
-  static void bias_gradients(Tensor db_ih, const Tensor& dinput, Tensor db_hh, const Tensor& dstate, bool same) {
+  static void bias_gradients(Tensor& db_ih, const Tensor& dinput, Tensor& db_hh, const Tensor& dstate, bool same) {
     const bool ih = db_ih.numel() > 0, hh = db_hh.numel() > 0;
     if (ih) sum_rows_out(db_ih, dinput);
     if (hh && ih && same)
