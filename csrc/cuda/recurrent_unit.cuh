@@ -76,7 +76,8 @@ __device__ Compute<E> later_gradient(const RecurrentBackward<E>& a, const Recurr
 }
 
 // The cell's gradient of unit j from that of its output: into dinput and dstate, the exchange, and the carry for the
-// step before.
+// step before. In another order of the loads the persistent kernel of the longest columns, which has 128 registers,
+// spills one.
 template <class Cell, class E>
 __device__ void backward_unit(const RecurrentBackward<E>& a, const RecurrentBackwardDirection<E>& d, int64_t b,
                               int64_t s, int64_t j, Compute<E> dm) {
@@ -89,14 +90,14 @@ __device__ void backward_unit(const RecurrentBackward<E>& a, const RecurrentBack
 #pragma unroll
   for (int i = 0; i < Cell::kKept; ++i) kept[i] = load(from + i * a.padded);
   if constexpr (Cell::kReadsState) h_prev = load(d.h_prev + row * a.P + j);
-  if constexpr (Cell::kCell) {
-    c = load(d.cells + row * a.padded + j);
-    before = s == 0 ? load(d.c0 + q * a.H + j)
-                    : load(d.cells + a.schedule.row(b, a.schedule.time(b, s - 1, d.reverse)) * a.padded + j);
-  }
   if constexpr (kCellCarries) {
     carry = d.carry[b * a.H + j];
     if (s + 1 == a.schedule.length[b]) carry = d.dc_n ? load(d.dc_n + q * a.H + j) : C(0);
+  }
+  if constexpr (Cell::kCell) {
+    before = s == 0 ? load(d.c0 + q * a.H + j)
+                    : load(d.cells + a.schedule.row(b, a.schedule.time(b, s - 1, d.reverse)) * a.padded + j);
+    c = load(d.cells + row * a.padded + j);
   }
   Cell::template backward<ScalarMath<C>>(kept, h_prev, before, c, dm, carry, dsum);
   if constexpr (Cell::kCarry != math::Carry::kNone) d.carry[b * a.H + j] = carry;
@@ -105,9 +106,8 @@ __device__ void backward_unit(const RecurrentBackward<E>& a, const RecurrentBack
   E* shared = d.exchange + ((s % 2) * a.batch_rows + b) * a.state_width + j;
 #pragma unroll
   for (int g = 0; g < G; ++g) {
-    const int64_t block = Cell::state_block(g) * a.H;
-    store(d.dstate + row * G * a.H + block + j, dsum[kState + g]);
-    store(shared + block, dsum[kState + g]);
+    store(d.dstate + (row * G + Cell::state_block(g)) * a.H + j, dsum[kState + g]);
+    store(shared + Cell::state_block(g) * a.H, dsum[kState + g]);
   }
   if constexpr (!(Cell::kInput == Cell::kState))
 #pragma unroll
