@@ -5,6 +5,7 @@
     pytest --device cuda-emulated   the CUDA kernels on the CPU, by the emulator in tests/cuda_emulator
 
 On both CUDA devices the tests of the operators and layers alone are run, each with both forms of the LSTM.
+What is marked as slow is left out (pyproject.toml); ``-m slow`` runs it, ``-m ""`` everything.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cpu: about what only the CPU does; a CUDA kernel stops at a value out of range")
+    config.addinivalue_line("markers", "slow: takes minutes; in make test-slow and make test-full")
     device = config.getoption("--device")
     if device == "cuda":
         if not (backends.cuda_built() and torch.cuda.is_available()):
