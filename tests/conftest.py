@@ -27,7 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cpu: about what only the CPU does; a CUDA kernel stops at a value out of range")
-    config.addinivalue_line("markers", "slow: takes minutes; in make test-slow and make test-full")
     device = config.getoption("--device")
     if device == "cuda":
         if not (backends.cuda_built() and torch.cuda.is_available()):
@@ -56,9 +55,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "capability" in metafunc.fixturenames:
         cpu = metafunc.config.getoption("--device") == "cpu"
-        forms = (
-            [form for form in backends.LSTM_FORMS if form != "auto"] if "lstm" in metafunc.module.__name__ else ["auto"]
-        )
+        recurrent = any(word in metafunc.module.__name__ for word in ("lstm", "recurrent"))
+        forms = [form for form in backends.LSTM_FORMS if form != "auto"] if recurrent else ["auto"]
         metafunc.parametrize("capability", backends.supported_cpu_capabilities() if cpu else forms, indirect=True)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from cuda_emulator import operators
-from ragged import TOLERANCE, lstm_batch
+from ragged import TOLERANCE, ragged_batch
 from torch import Tensor
 
 import textnn
@@ -130,7 +130,7 @@ for _form, _H, _dtype in (
     def lstm(form: str, H: int, dtype: torch.dtype, directions: int = 1, P: int = 0, tf32: bool = False) -> None:
         """One direction and both, in a layout that has to be packed and unpacked."""
         width, P = 6, P or H
-        batch = lstm_batch("batch_first", RAGGED if H < 100 else RAGGED[:5], width, torch.float32)
+        batch = ragged_batch("batch_first", RAGGED if H < 100 else RAGGED[:5], width, torch.float32)
         x = batch.x.nan_to_num().to(dtype)
         states = [torch.randn(2, batch.B, n).to(dtype) for n in (P, H)]
         ahead, back = lstm_weights(width, H, P, dtype), lstm_weights(width, H, P, dtype)
@@ -161,7 +161,7 @@ for _H in (20, 50, 100, 150):
 @case("lstm of 300 sequences float32")
 def many_sequences() -> None:
     """Several tiles for each group of blocks, and more lengths than fit into one kernel's parameters."""
-    batch = lstm_batch("flat", [i % 3 + 1 for i in range(300)], 3, torch.float32)
+    batch = ragged_batch("flat", [i % 3 + 1 for i in range(300)], 3, torch.float32)
     arguments = [batch.x, torch.zeros(300, 9), torch.zeros(300, 9), *lstm_weights(3, 9, 9, torch.float32)]
     with backends.use_cuda_lstm("persistent"):
         agree(
@@ -176,7 +176,7 @@ def many_sequences() -> None:
 def several_tiles() -> None:
     """Tiles of tensor cores that a group of blocks takes one after the other. A GPU keeps its size."""
     H, dtype = 12, torch.float16
-    batch = lstm_batch("flat", [i % 2 + 1 for i in range(70)], 3, torch.float32)
+    batch = ragged_batch("flat", [i % 2 + 1 for i in range(70)], 3, torch.float32)
     states = [torch.randn(2, 70, H).to(dtype) for _ in range(2)]
     weights = [lstm_weights(3, H, H, dtype) for _ in range(2)]
     with backends.use_cuda_lstm("persistent"), multiprocessors(1):
@@ -193,7 +193,7 @@ def sizes_on_the_device() -> None:
     """The schedule is made there, from lengths, offsets and numbers of sequences."""
     w = lstm_weights(3, 5, 5, torch.float64)
     for form, layout in (("steps", "batch_first"), ("persistent", "flat"), ("persistent", "packed")):
-        batch = lstm_batch(layout, RAGGED, 3, torch.float64)
+        batch = ragged_batch(layout, RAGGED, 3, torch.float64)
         states = [torch.randn(batch.B, 5, dtype=torch.float64) for _ in range(2)]
         with backends.use_cuda_lstm(form), operators.sizes_on_device():
             agree(

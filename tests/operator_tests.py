@@ -3,19 +3,19 @@ tools/gpu_check, which has to know them without importing torch."""
 
 OPERATOR_TESTS = (
     "test_adam_operators",
-    "test_bilstm",
     "test_compile",
     "test_cuda",
     "test_embedding",
-    "test_embedding_lstm",
+    "test_embedding_recurrent",
     "test_freeze_text_conv",
     "test_frozen_text_conv",
-    "test_layer_lstm",
+    "test_layer_recurrent",
     "test_layer_ngrams",
     "test_layer_text_conv",
     "test_lstm",
     "test_lstm_cell",
     "test_ngrams",
     "test_pool",
+    "test_recurrent",
     "test_text_conv",
 )

@@ -32,7 +32,7 @@ class Batch:
     B: int = 0
 
 
-def lstm_batch(form: str, lengths: Sequence[int], width: int, dtype: torch.dtype) -> Batch:
+def ragged_batch(form: str, lengths: Sequence[int], width: int, dtype: torch.dtype) -> Batch:
     """The forms of textnn.functional.lstm; padding is NaN, so that reading it shows."""
     B, T = len(lengths), max(lengths, default=0)
     if form == "dense":

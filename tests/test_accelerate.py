@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import textnn
-from textnn import LSTM, LSTMCell, accelerate
+from textnn import GRU, LSTM, LSTMCell, accelerate
 
 
 class Model(nn.Module):
@@ -58,20 +58,21 @@ def test_it_swaps_layers_with_projections_too():
 
 
 def test_a_print_shows_what_was_replaced():
-    assert repr(quietly(nn.Sequential(nn.LSTM(2, 3, proj_size=1), nn.LSTMCell(2, 3), nn.GRU(2, 3)))) == (
-        "Sequential(\n  (0): textnn.LSTM(2, 3, proj_size=1)\n  (1): textnn.LSTMCell(2, 3)\n  (2): GRU(2, 3)\n)"
+    assert repr(
+        quietly(nn.Sequential(nn.LSTM(2, 3, proj_size=1), nn.LSTMCell(2, 3), nn.GRU(2, 3), nn.RNNCell(2, 3)))
+    ) == (
+        "Sequential(\n  (0): textnn.LSTM(2, 3, proj_size=1)\n  (1): textnn.LSTMCell(2, 3)\n  (2): textnn.GRU(2, 3)\n"
+        "  (3): textnn.RNNCell(2, 3)\n)"
     )
 
 
 def test_subclasses_are_left_alone_and_named():
     model = nn.Sequential(nn.LSTM(2, 3), nn.ModuleDict({"own": Own(2, 3)}), nn.GRU(2, 3))
-    message = (
-        "accelerate left 1.own (Own) as it is: a subclass of nn.LSTM or nn.LSTMCell may rely on the code it overrides"
-    )
+    message = "accelerate left 1.own (Own) as it is: a subclass of a recurrent layer may rely on the code it overrides"
     with pytest.warns(UserWarning, match=f"^{re.escape(message)}$") as caught:
         accelerate(model)
     assert caught[0].filename == __file__
-    assert [type(m) for m in (model[0], model[1]["own"], model[2])] == [LSTM, Own, nn.GRU]
+    assert [type(m) for m in (model[0], model[1]["own"], model[2])] == [LSTM, Own, GRU]
 
 
 def test_a_long_list_of_subclasses_is_cut():
@@ -83,9 +84,9 @@ def test_a_long_list_of_subclasses_is_cut():
 
 
 def test_it_says_when_there_is_nothing_to_replace():
-    message = "^accelerate replaced nothing: Sequential has no nn.LSTM and no nn.LSTMCell$"
+    message = r"^accelerate replaced nothing: Sequential has no recurrent layer of torch\.nn$"
     with pytest.warns(UserWarning, match=message):
-        accelerate(nn.Sequential(nn.GRU(2, 3)))
+        accelerate(nn.Sequential(nn.Linear(2, 3)))
 
 
 def test_a_second_call_has_nothing_to_say():

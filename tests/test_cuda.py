@@ -9,7 +9,7 @@ from typing import Any
 import cuda_cases
 import pytest
 import torch
-from ragged import TOLERANCE, lstm_batch
+from ragged import TOLERANCE, ragged_batch
 
 import textnn.functional as fast
 import textnn.reference as slow
@@ -85,7 +85,7 @@ def packed_lstm(batch_sizes: list[int]) -> Any:
 def test_an_lstm_with_sizes_on_the_device_needs_no_look_at_them(
     library: ctypes.CDLL, form: str, layout: str, P: int, lengths: list[int]
 ) -> None:
-    batch = lstm_batch(layout, lengths, 6, torch.float64)
+    batch = ragged_batch(layout, lengths, 6, torch.float64)
     states = [torch.randn(batch.B, n, dtype=torch.float64) for n in (P, 10)]
     w = [t if t is None else t.double() for t in cuda_cases.lstm_weights(6, 10, P, torch.float64)]
     library.textnn_emulate(None, 1)
@@ -309,7 +309,7 @@ def test_steps_of_flat_vectors_with_offsets_on_the_device_are_not_all_made(
 
 @pytest.mark.parametrize("layout", ["batch_first", "padded", "flat"])
 def test_a_backward_pass_inside_autocast_keeps_the_dtype_of_its_forward_pass(layout: str) -> None:
-    batch = lstm_batch(layout, [3, 1, 4], 5, torch.float32)
+    batch = ragged_batch(layout, [3, 1, 4], 5, torch.float32)
     x = batch.x.nan_to_num().requires_grad_()
     arguments = [torch.zeros(3, 6), torch.zeros(3, 6), *cuda_cases.lstm_weights(5, 6, 6, torch.float32)]
     want = torch.autograd.grad(slow.lstm(x, *arguments, **batch.sizes)[0].square().sum(), x)[0]

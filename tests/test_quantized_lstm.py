@@ -7,8 +7,8 @@ import pickle
 
 import pytest
 import torch
-from ragged import lstm_batch
-from test_lstm import FORMS, LENGTHS
+from ragged import ragged_batch
+from test_recurrent import FORMS, LENGTHS
 
 import textnn
 import textnn.functional as fast
@@ -38,7 +38,7 @@ def check(got, want, case):
 def test_equals_the_reference(capability, form, lengths, reverse):
     if form != "flat" and max(LENGTHS[lengths], default=0) == 0:
         return  # these forms have at least one step
-    batch = lstm_batch(form, LENGTHS[lengths], 6, torch.float32)
+    batch = ragged_batch(form, LENGTHS[lengths], 6, torch.float32)
     inputs, _ = arguments(batch, 6, 18, bias=not reverse)
     case = f"{capability} {form} {lengths} reverse={reverse}"
     for outputs in (True, False):
@@ -48,7 +48,7 @@ def test_equals_the_reference(capability, form, lengths, reverse):
 
 @pytest.mark.parametrize(("width", "H"), [(1, 1), (3, 5), (16, 16), (17, 33), (64, 40)])
 def test_stays_close_to_float32(capability, width, H):
-    batch = lstm_batch("flat", LENGTHS["ragged"], width, torch.float32)
+    batch = ragged_batch("flat", LENGTHS["ragged"], width, torch.float32)
     inputs, w = arguments(batch, width, H)
     exact = fast.lstm(*inputs[:3], *w, **batch.sizes)
     for a, b in zip(fast.quantized_lstm(*inputs, **batch.sizes), exact, strict=True):
@@ -57,7 +57,7 @@ def test_stays_close_to_float32(capability, width, H):
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_same_result_for_every_number_of_threads(capability, threads):
-    batch = lstm_batch("flat", [30, 41, 7, 60] * 12, 40, torch.float32)
+    batch = ragged_batch("flat", [30, 41, 7, 60] * 12, 40, torch.float32)
     inputs, _ = arguments(batch, 40, 50)
     before = torch.get_num_threads()
     results = []
@@ -72,7 +72,7 @@ def test_same_result_for_every_number_of_threads(capability, threads):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_opcheck_and_compile(form):
-    batch = lstm_batch(form, [4, 4, 4], 5, torch.float32)
+    batch = ragged_batch(form, [4, 4, 4], 5, torch.float32)
     inputs, _ = arguments(batch, 5, 6)
     layout = {"padded": "time_major", "batch_first": "batch_major"}.get(form, form)
     sizes = next(v for k, v in batch.sizes.items() if k != "batch_first")
@@ -214,13 +214,13 @@ def test_a_layer_that_cannot_be_frozen():
     ],
 )
 def test_errors_name_the_argument(place, change, error, message):
-    inputs, _ = arguments(lstm_batch("dense", [4, 4, 4], 5, torch.float32), 5, 6)
+    inputs, _ = arguments(ragged_batch("dense", [4, 4, 4], 5, torch.float32), 5, 6)
     inputs[place] = change(inputs[place])
     with pytest.raises(error, match=message):
         fast.quantized_lstm(*inputs)
 
 
 def test_there_is_no_gradient():
-    inputs, _ = arguments(lstm_batch("dense", [4, 4, 4], 5, torch.float32), 5, 6)
+    inputs, _ = arguments(ragged_batch("dense", [4, 4, 4], 5, torch.float32), 5, 6)
     with pytest.raises(RuntimeError, match="train the layer that was frozen"):
         fast.quantized_lstm(inputs[0].requires_grad_(), *inputs[1:])

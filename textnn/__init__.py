@@ -1,4 +1,4 @@
-"""Fast LSTM and text-convolution layers for PyTorch, and a sentiment classifier that takes raw text.
+"""Fast recurrent and text-convolution layers for PyTorch, and a sentiment classifier that takes raw text.
 
 Layers are imported at once, because ``import textnn`` is what registers the operators (a program saved by torch.export
 needs them); the classifier, which needs scikit-learn, at its first use.
@@ -12,14 +12,20 @@ import torch  # noqa: F401  # isort: skip  # loads libtorch before the extension
 
 from . import backends, functional, optim, reference
 from .layers import (
+    GRU,
     LSTM,
+    RNN,
+    EmbeddingGRU,
     EmbeddingLSTM,
+    EmbeddingRNN,
     EmbeddingTextConv,
     FrozenEmbeddingLSTM,
     FrozenLSTM,
     FrozenTextConv,
+    GRUCell,
     LSTMCell,
     NgramBag,
+    RNNCell,
     TextConv,
     accelerate,
 )
@@ -29,14 +35,20 @@ if TYPE_CHECKING:
     from .classifier import SentimentClassifier
 
 __all__ = [
+    "GRU",
     "LSTM",
+    "RNN",
+    "EmbeddingGRU",
     "EmbeddingLSTM",
+    "EmbeddingRNN",
     "EmbeddingTextConv",
     "FrozenEmbeddingLSTM",
     "FrozenLSTM",
     "FrozenTextConv",
+    "GRUCell",
     "LSTMCell",
     "NgramBag",
+    "RNNCell",
     "SentimentClassifier",
     "TextConv",
     "__version__",

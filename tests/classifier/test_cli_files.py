@@ -112,6 +112,7 @@ def test_endings_of_other_formats_are_refused(name: str, model: Path, tmp_path: 
     assert not list(tmp_path.glob("out*"))
 
 
+@pytest.mark.slow
 def test_outputs_that_are_no_files(model: Path, tmp_path: Path) -> None:
     data = write_csv(tmp_path / "reviews.csv", 40)
     plain = run("predict", model, data).stdout
@@ -128,6 +129,7 @@ def test_outputs_that_are_no_files(model: Path, tmp_path: Path) -> None:
     assert gzip.decompress((tmp_path / "c.gz").read_bytes()).decode() == plain
 
 
+@pytest.mark.slow
 def test_closed_and_full_streams(model: Path, tmp_path: Path) -> None:
     data = write_csv(tmp_path / "reviews.csv", 40)
     closed = shell(f"$textnn predict $model {data} >&-", model, tmp_path)

@@ -26,15 +26,18 @@ def check(flavour: str, order: str) -> None:
     assert kernels - set(result["kernels"]) == set(), "kernels that no case launches"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["reverse", "random:7"])
 def test_results_do_not_depend_on_the_order_of_threads(order: str) -> None:
     check("plain", order)
 
 
+@pytest.mark.slow
 def test_no_data_races() -> None:
     check("race", "forward")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     build.missing() is None and not build.runtime("libasan.so"), reason="the compiler has no address sanitizer"
 )
@@ -42,6 +45,7 @@ def test_nothing_for_the_sanitizers_to_report() -> None:
     check("asan", "forward")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "barrier", "unit"),
     [

@@ -42,6 +42,7 @@ FLAGS = [
     "--disable-sync",
     "--window-size=900,1000",
 ]
+pytestmark = pytest.mark.slow
 REVIEW = "房间很好😀价格"
 Open = Callable[..., Any]
 

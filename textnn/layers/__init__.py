@@ -1,22 +1,30 @@
 """Drop-in layers on the compiled operators; parameters are named and ordered as in torch.nn."""
 
 from .accelerate import accelerate
-from .embedding import EmbeddingLSTM, EmbeddingTextConv
+from .cells import GRUCell, LSTMCell, RNNCell
+from .embedding import EmbeddingTextConv
+from .embedding_recurrent import EmbeddingGRU, EmbeddingLSTM, EmbeddingRNN
 from .frozen import FrozenTextConv
 from .frozen_lstm import FrozenEmbeddingLSTM, FrozenLSTM
-from .lstm import LSTM, LSTMCell
 from .ngrams import NgramBag
+from .recurrent import GRU, LSTM, RNN
 from .text_conv import TextConv
 
 __all__ = [
+    "GRU",
     "LSTM",
+    "RNN",
+    "EmbeddingGRU",
     "EmbeddingLSTM",
+    "EmbeddingRNN",
     "EmbeddingTextConv",
     "FrozenEmbeddingLSTM",
     "FrozenLSTM",
     "FrozenTextConv",
+    "GRUCell",
     "LSTMCell",
     "NgramBag",
+    "RNNCell",
     "TextConv",
     "accelerate",
 ]

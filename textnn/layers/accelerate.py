@@ -1,4 +1,4 @@
-"""accelerate(): give an existing model the fast LSTM without touching its code or its weights."""
+"""accelerate(): give an existing model the fast recurrent layers without touching its code or its weights."""
 
 from __future__ import annotations
 
@@ -7,25 +7,34 @@ from typing import TypeVar
 
 from torch import nn
 
-from .lstm import LSTM, LSTMCell
+from .cells import GRUCell, LSTMCell, RNNCell
+from .recurrent import GRU, LSTM, RNN
 
 M = TypeVar("M", bound=nn.Module)
-_REPLACEMENTS: dict[type[nn.Module], type[nn.Module]] = {nn.LSTM: LSTM, nn.LSTMCell: LSTMCell}
+_REPLACEMENTS: dict[type[nn.Module], type[nn.Module]] = {
+    nn.LSTM: LSTM,
+    nn.GRU: GRU,
+    nn.RNN: RNN,
+    nn.LSTMCell: LSTMCell,
+    nn.GRUCell: GRUCell,
+    nn.RNNCell: RNNCell,
+}
 _NAMED = 10  # modules that a warning names
 
 
 def accelerate(module: M) -> M:
-    """Turn every ``nn.LSTM`` and ``nn.LSTMCell`` inside a model into textnn's, in place.
+    """Turn every recurrent layer of torch inside a model into textnn's, in place.
 
+    Those are ``nn.LSTM``, ``nn.GRU``, ``nn.RNN``, ``nn.LSTMCell``, ``nn.GRUCell`` and ``nn.RNNCell``.
     The same module objects stay: parameters, buffers, hooks, optimizers and names keep what they refer to, because only
     the class changes, which ``print(model)`` shows: ``textnn.LSTM(128, 128)``. All options are supported, ``proj_size``
-    and ``bidirectional`` among them. Subclasses of the two are left alone, since they may rely on the code they
-    override; so are all other modules, such as ``nn.GRU``.
+    and ``bidirectional`` among them. Subclasses of the six are left alone, since they may rely on the code they
+    override; so are all other modules.
 
     Parameters
     ----------
     module : nn.Module
-        A model, or an ``nn.LSTM`` or ``nn.LSTMCell`` itself.
+        A model, or such a layer itself.
 
     Returns
     -------
@@ -40,7 +49,7 @@ def accelerate(module: M) -> M:
     Warns
     -----
     UserWarning
-        Naming the subclasses of ``nn.LSTM`` and ``nn.LSTMCell`` that were left as they are; or if there was nothing to
+        Naming the subclasses of torch's recurrent layers that were left as they are; or if there was nothing to
         replace, and none of textnn's layers either, which an earlier call may have made.
 
     Examples
@@ -62,12 +71,12 @@ def accelerate(module: M) -> M:
     if left:
         names = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if len(left) > _NAMED else "")
         warnings.warn(
-            f"accelerate left {names} as {'it is' if len(left) == 1 else 'they are'}: a subclass of nn.LSTM or "
-            f"nn.LSTMCell may rely on the code it overrides{'' if found else '; nothing was replaced'}",
+            f"accelerate left {names} as {'it is' if len(left) == 1 else 'they are'}: a subclass of a "
+            f"recurrent layer may rely on the code it overrides{'' if found else '; nothing was replaced'}",
             stacklevel=2,
         )
     elif not found:
         warnings.warn(
-            f"accelerate replaced nothing: {type(module).__name__} has no nn.LSTM and no nn.LSTMCell", stacklevel=2
+            f"accelerate replaced nothing: {type(module).__name__} has no recurrent layer of torch.nn", stacklevel=2
         )
     return module

@@ -9,15 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from .. import functional
-from ..functional.sizes import Sizes, size_tensors
+from ..functional.sizes import Sizes
 from .base import Layer
-from .frozen import DTYPES, FrozenTextConv, check_limit
-from .frozen_lstm import FrozenEmbeddingLSTM
-from .lstm import LSTM, States
+from .frozen import DTYPES, FrozenTextConv
 from .text_conv import kernel_weights, make_kernels
 
 
-class _TableModule(Layer, nn.Embedding):
+class TableModule(Layer, nn.Embedding):
     """An embedding table ``weight`` [V, D], initialised as ``torch.nn.Embedding`` does it.
 
     It is one for those who ask: ``DistributedDataParallel`` expects sparse gradients of nothing else.
@@ -34,7 +32,7 @@ class _TableModule(Layer, nn.Embedding):
         return f"{self.num_embeddings}, {self.embedding_dim}, padding_idx={self.padding_idx}, sparse={self.sparse}"
 
 
-class EmbeddingTextConv(_TableModule):
+class EmbeddingTextConv(TableModule):
     """``Embedding`` and :class:`TextConv` in one, computed once for each distinct token of a batch.
 
     Parameters
@@ -164,140 +162,3 @@ class EmbeddingTextConv(_TableModule):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, padding={self.padding!r}, activation={self.activation!r}"
-
-
-class EmbeddingLSTM(_TableModule):
-    """``Embedding`` and a batch-first :class:`LSTM` in one, for ragged batches of token ids.
-
-    Parameters
-    ----------
-    num_embeddings, embedding_dim, hidden_size : int
-        V, D and H.
-    num_layers, bias, dropout, bidirectional, proj_size
-        As in :class:`LSTM`.
-    padding_idx : int or None, default=0
-        A row that begins as zero and gets no gradient. It does not shorten sequences: give lengths or offsets.
-    sparse : bool, default=False
-        Whether the gradient of the table is sparse, with one row for each distinct token: :class:`textnn.optim.Adam`
-        then takes only these rows.
-    device, dtype : optional
-
-    Notes
-    -----
-    Parameters: ``weight`` [V, D], and those of :class:`LSTM` under ``lstm``.
-
-    Examples
-    --------
-    >>> encoder = textnn.EmbeddingLSTM(1000, 16, 8, bidirectional=True)
-    >>> steps, (h, c) = encoder(torch.tensor([4, 7, 7, 9, 2]), offsets=[0, 3])
-    >>> steps.shape, h.shape
-    (torch.Size([5, 16]), torch.Size([2, 2, 8]))
-    """
-
-    def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        proj_size: int = 0,
-        padding_idx: int | None = 0,
-        sparse: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(num_embeddings, embedding_dim, padding_idx, sparse, device, dtype)
-        self.lstm = LSTM(
-            embedding_dim,
-            hidden_size,
-            num_layers,
-            bias=bias,
-            batch_first=True,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            proj_size=proj_size,
-            device=device,
-            dtype=dtype,
-        )
-
-    def forward(  # type: ignore[override]
-        self,
-        ids: Tensor,
-        hx: States | None = None,
-        lengths: Sizes | None = None,
-        offsets: Sizes | None = None,
-        outputs: bool = True,
-    ) -> tuple[Tensor, States]:
-        """Look up and run a batch.
-
-        Parameters
-        ----------
-        ids : Tensor int64 [B, L], or [N] with ``offsets``
-        hx : tuple of Tensor, optional
-            Initial states h0 [layers * directions, B, P] and c0 [layers * directions, B, H]; zeros by default.
-        lengths, offsets : Tensor int64 [B] or sequence of int, optional
-            Tokens of each sequence, or where each begins in a flat batch. Without either, all L tokens count.
-        outputs : bool, default=True
-            Whether the outputs are wanted; see :class:`LSTM`.
-
-        Returns
-        -------
-        output : Tensor [B, L, P * directions], or [N, P * directions] with ``offsets``
-            Zero at padding. [0] without ``outputs``.
-        (h_n, c_n) : tuple of Tensor
-            Final states, shaped as hx, at each sequence's own last token.
-
-        Raises
-        ------
-        IndexError
-            If an id lies outside the table.
-        ValueError
-            If shapes do not fit, or a length or offset is out of range.
-        """
-        lengths, offsets = size_tensors(lengths, offsets)
-        ragged: dict[str, Any] = {"lengths": lengths, "offsets": offsets}
-        hx = self.lstm.states_for_ids(ids, hx, offsets, self.weight)
-
-        def first(h0: Tensor, c0: Tensor, weights: Sequence[Any], outputs: bool) -> tuple[Tensor, Tensor, Tensor]:
-            options: dict[str, Any] = {
-                "padding_idx": self.padding_idx,
-                "sparse": self.sparse,
-                "outputs": outputs,
-                **ragged,
-            }
-            return functional.embedding_lstm(ids, self.weight, h0, c0, *weights, **options)
-
-        return self.lstm._run(self.weight, hx, outputs, first, batch_first=True, **ragged)
-
-    frozen_dtypes: ClassVar[tuple[str, ...]] = ("int8",)
-
-    def freeze(  # type: ignore[override]
-        self, memory_limit: int | None = None, dtype: str = "int8"
-    ) -> FrozenEmbeddingLSTM:
-        """Return a module for inference only that computes with weights of 8 bits; see :meth:`LSTM.freeze`.
-
-        Parameters
-        ----------
-        memory_limit : int, optional
-            Of no effect: there is no table of products to be limited.
-        dtype : {"int8"}
-
-        Returns
-        -------
-        FrozenEmbeddingLSTM
-
-        Raises
-        ------
-        ValueError
-            As :meth:`LSTM.freeze` does; or for a ``memory_limit`` below 0.
-        TypeError
-            If ``memory_limit`` is no integer.
-        """
-        if memory_limit is not None:
-            check_limit(memory_limit)
-        if dtype != "int8":
-            raise ValueError(f"dtype must be 'int8', got {dtype!r}: in its own dtype an LSTM has nothing to freeze")
-        return FrozenEmbeddingLSTM.of(self)

@@ -17,12 +17,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from .. import functional
-from ..functional.sizes import Sizes, size_tensors
+from ..functional.sizes import Sizes
 from .base import Layer
-from .lstm import LSTM, States
+from .recurrent import LSTM
+from .sequences import States, take_apart, take_ids
 
 if TYPE_CHECKING:
-    from .embedding import EmbeddingLSTM
+    from .embedding_recurrent import EmbeddingLSTM
 
 UNITS, GROUP = 16, 4  # units of a panel, values of a row that stand together: csrc/cpu/quantized_lstm.h
 
@@ -70,13 +71,6 @@ def quantize_weights(
     return torch.cat(parts, dim=1).contiguous(), torch.stack(scales), sums, bias
 
 
-class _Shell(LSTM):
-    """Checks and takes apart every kind of input as the layer does; weights that it does not have have no dtype."""
-
-    def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:  # noqa: A002
-        super().check_input(torch.empty(input.shape, device="meta"), batch_sizes)
-
-
 class FrozenLSTM(Layer):
     """The inference form of :class:`LSTM`, which makes it: ``layer.freeze("int8")``.
 
@@ -103,6 +97,8 @@ class FrozenLSTM(Layer):
     True
     """
 
+    has_cell, proj_size = True, 0
+
     def __init__(
         self,
         input_size: int,
@@ -119,11 +115,6 @@ class FrozenLSTM(Layer):
             for suffix in self._suffixes:
                 empty = quantize_weights(torch.zeros(4 * hidden_size, width), torch.zeros(4 * hidden_size, hidden_size))
                 self._set(layer, suffix, empty)
-        # In a list, so that it is no part of the module's state.
-        self._shell = [
-            _Shell(input_size, hidden_size, num_layers, True, batch_first, 0.0, bidirectional, device="meta")
-        ]
-        self._shell[0]._run = self._run  # type: ignore[method-assign]
 
     @property
     def _suffixes(self) -> tuple[str, ...]:
@@ -148,11 +139,11 @@ class FrozenLSTM(Layer):
     def forward(
         self,
         input: Tensor | PackedSequence,  # noqa: A002
-        hx: States | None = None,
+        hx: tuple[Tensor, Tensor] | None = None,
         lengths: Sizes | None = None,
         offsets: Sizes | None = None,
         outputs: bool = True,
-    ) -> tuple[Tensor | PackedSequence, States]:
+    ) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
         """Run all layers and directions; arguments, results and errors are those of :meth:`LSTM.forward`.
 
         Raises
@@ -160,9 +151,11 @@ class FrozenLSTM(Layer):
         RuntimeError
             If a gradient would be needed.
         """
-        return self._shell[0].forward(input, hx, lengths, offsets, outputs)
+        batch = take_apart(self, input, hx, lengths, offsets, outputs, None)
+        return batch.restore(*self.run(batch.data, batch.states, outputs, **batch.sizes))
 
-    def _run(self, x: Tensor, hx: States, outputs: bool, first: Any = None, **ragged: Any) -> tuple[Tensor, States]:
+    def run(self, x: Tensor, hx: States, outputs: bool, **ragged: Any) -> tuple[Tensor, States]:
+        """Run all layers on a ragged batch."""
         h_n: list[Tensor] = []
         c_n: list[Tensor] = []
         for layer in range(self.num_layers):
@@ -227,13 +220,12 @@ class FrozenEmbeddingLSTM(Layer):
     def forward(
         self,
         ids: Tensor,
-        hx: States | None = None,
+        hx: tuple[Tensor, Tensor] | None = None,
         lengths: Sizes | None = None,
         offsets: Sizes | None = None,
         outputs: bool = True,
-    ) -> tuple[Tensor, States]:
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Look up and run a batch; arguments, results and errors are those of :meth:`EmbeddingLSTM.forward`."""
-        lengths, offsets = size_tensors(lengths, offsets)
-        hx = self.lstm._shell[0].states_for_ids(ids, hx, offsets, self.weight)
-        x = functional.embedding(ids, self.weight)
-        return self.lstm._run(x, hx, outputs, lengths=lengths, offsets=offsets, batch_first=True)
+        batch = take_ids(self.lstm, ids, hx, lengths, offsets, outputs, self.weight)
+        x = functional.embedding(batch.data, self.weight)
+        return batch.restore(*self.lstm.run(x, batch.states, outputs, **batch.sizes))

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from .. import functional
 from ..functional.ngrams import check_ngrams, sum_rows
 from ..functional.sizes import Sizes, size_tensors
-from .embedding import _TableModule
+from .embedding import TableModule
 
 
-class NgramBag(_TableModule):
+class NgramBag(TableModule):
     """The sum of the weights of a sentence's n-grams, which are found by a hash: no vocabulary, a fixed table.
 
     With D classes it is a linear classifier on bags of n-grams, as fastText's, whose result is added to the logits of

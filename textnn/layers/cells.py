@@ -1,0 +1,173 @@
+"""LSTMCell, GRUCell and RNNCell: one step, with the constructors, parameters, arguments and results of torch.nn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import functional
+from .base import Layer
+
+States = tuple[Tensor, Tensor]
+
+
+class LSTMCell(Layer, nn.modules.rnn.RNNCellBase):
+    """One step of an LSTM, as ``torch.nn.LSTMCell``, with the gates and the state update in one kernel.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool, default=True
+    device, dtype : optional
+
+    Examples
+    --------
+    >>> cell, theirs = textnn.LSTMCell(4, 3), torch.nn.LSTMCell(4, 3)
+    >>> _ = cell.load_state_dict(theirs.state_dict())
+    >>> x = torch.randn(2, 4)
+    >>> torch.allclose(cell(x)[0], theirs(x)[0], atol=1e-6)
+    True
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, num_chunks=4, device=device, dtype=dtype)
+
+    def forward(self, input: Tensor, hx: States | None = None) -> States:  # noqa: A002
+        """Take one step.
+
+        Parameters
+        ----------
+        input : Tensor [B, I] or [I]
+        hx : tuple of Tensor [B, H] or [H], optional
+            h and c; zeros by default.
+
+        Returns
+        -------
+        h, c : Tensor [B, H] or [H]
+
+        Raises
+        ------
+        ValueError
+            If a tensor has another number of dimensions, or sizes do not fit.
+        """
+        if input.dim() not in (1, 2):
+            raise ValueError(f"LSTMCell: Expected input to be 1D or 2D, got {input.dim()}D instead")
+        for i, state in enumerate(hx or ()):
+            if state.dim() not in (1, 2):
+                raise ValueError(f"LSTMCell: Expected hx[{i}] to be 1D or 2D, got {state.dim()}D instead")
+        if input.dim() == 1:
+            batch = None if hx is None else (hx[0].unsqueeze(0), hx[1].unsqueeze(0))
+            h, c = self.forward(input.unsqueeze(0), batch)
+            return h.squeeze(0), c.squeeze(0)
+        if hx is None:
+            zeros = input.new_zeros(input.shape[0], self.hidden_size)
+            hx = (zeros, zeros)
+        gates = F.linear(input, self.weight_ih, self.bias_ih) + F.linear(hx[0], self.weight_hh, self.bias_hh)
+        return functional.lstm_cell(gates, hx[1].to(gates.dtype))
+
+
+class _OneStateCell(Layer, nn.modules.rnn.RNNCellBase):
+    """A cell whose state is its output."""
+
+    _cell: str
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:  # noqa: A002
+        """Take one step.
+
+        Parameters
+        ----------
+        input : Tensor [B, I] or [I]
+        hx : Tensor [B, H] or [H], optional
+            Zeros by default.
+
+        Returns
+        -------
+        Tensor [B, H] or [H]
+
+        Raises
+        ------
+        ValueError
+            If a tensor has another number of dimensions, or sizes do not fit.
+        """
+        name = type(self).__name__
+        if input.dim() not in (1, 2):
+            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
+        if hx is not None and hx.dim() not in (1, 2):
+            raise ValueError(f"{name}: Expected hidden to be 1D or 2D, got {hx.dim()}D instead")
+        if input.dim() == 1:
+            return self.forward(input.unsqueeze(0), None if hx is None else hx.unsqueeze(0)).squeeze(0)
+        if hx is None:
+            hx = input.new_zeros(input.shape[0], self.hidden_size)
+        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        _, h, _ = functional.recurrent(self._cell, input[None], hx[None], None, [weights], outputs=False)
+        return h[0]
+
+
+class GRUCell(_OneStateCell):
+    """One step of a GRU, as ``torch.nn.GRUCell``.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool, default=True
+    device, dtype : optional
+
+    Examples
+    --------
+    >>> cell, theirs = textnn.GRUCell(4, 3), torch.nn.GRUCell(4, 3)
+    >>> _ = cell.load_state_dict(theirs.state_dict())
+    >>> x = torch.randn(2, 4)
+    >>> torch.allclose(cell(x), theirs(x), atol=1e-6)
+    True
+    """
+
+    _cell = "gru"
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, num_chunks=3, device=device, dtype=dtype)
+
+
+class RNNCell(_OneStateCell):
+    """One step of an Elman RNN, as ``torch.nn.RNNCell``.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    bias : bool, default=True
+    nonlinearity : {"tanh", "relu"}, default="tanh"
+    device, dtype : optional
+
+    Examples
+    --------
+    >>> cell, theirs = textnn.RNNCell(4, 3), torch.nn.RNNCell(4, 3)
+    >>> _ = cell.load_state_dict(theirs.state_dict())
+    >>> x = torch.randn(2, 4)
+    >>> torch.allclose(cell(x), theirs(x), atol=1e-6)
+    True
+    """
+
+    __constants__ = ["input_size", "hidden_size", "bias", "nonlinearity"]  # noqa: RUF012  # torch's
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, num_chunks=1, device=device, dtype=dtype)
+        self.nonlinearity = nonlinearity
+
+    @property
+    def _cell(self) -> str:  # type: ignore[override]
+        if self.nonlinearity not in ("tanh", "relu"):
+            raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
+        return f"rnn_{self.nonlinearity}"

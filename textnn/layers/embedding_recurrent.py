@@ -1,0 +1,288 @@
+"""Recurrent layers that begin with token ids: an embedding table joined with the layer that reads it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from ..functional.sizes import Sizes
+from .embedding import TableModule
+from .frozen import check_limit
+from .frozen_lstm import FrozenEmbeddingLSTM
+from .recurrent import GRU, LSTM, RNN, Recurrent
+from .sequences import take_ids
+
+
+class EmbeddingRecurrent(TableModule):
+    """What the recurrent layers on token ids have in common."""
+
+    def _layer(self) -> Recurrent:
+        """What runs on the vectors."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        ids: Tensor,
+        hx: Any = None,
+        lengths: Sizes | None = None,
+        offsets: Sizes | None = None,
+        outputs: bool = True,
+    ) -> Any:
+        """Look up and run a batch.
+
+        Parameters
+        ----------
+        ids : Tensor int64 [B, L], [N] with ``offsets``, or a nested tensor with the layout ``torch.jagged``
+        hx : Tensor or tuple of Tensor, optional
+            The initial states h0 [layers * directions, B, H]; of an LSTM two, h0 [.., P] and c0 [.., H]. Zeros by
+            default.
+        lengths, offsets : Tensor int64 [B] or sequence of int, optional
+            Tokens of each sequence, or where each begins in a flat batch. Without either, all L tokens count.
+        outputs : bool, default=True
+            Whether the outputs are wanted; see :class:`LSTM`.
+
+        Returns
+        -------
+        output : Tensor [B, L, H * directions], or [N, H * directions] with ``offsets``, or a nested tensor
+            Zero at padding. [0] without ``outputs``. P in the place of H for an LSTM with a projection.
+        h_n : Tensor, or (h_n, c_n)
+            Final states, shaped as hx, at each sequence's own last token.
+
+        Raises
+        ------
+        IndexError
+            If an id lies outside the table.
+        ValueError
+            If shapes do not fit, or a length or offset is out of range.
+        """
+        layer = self._layer()
+        batch = take_ids(layer, ids, hx, lengths, offsets, outputs, self.weight)
+        table = {"table": self.weight, "padding_idx": self.padding_idx, "sparse": self.sparse}
+        return batch.restore(*layer.run(batch.data, batch.states, outputs, table, **batch.sizes))
+
+
+class EmbeddingLSTM(EmbeddingRecurrent):
+    """``Embedding`` and a batch-first :class:`LSTM` in one, for ragged batches of token ids.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim, hidden_size : int
+        V, D and H.
+    num_layers, bias, dropout, bidirectional, proj_size, weight_dropout, variational
+        As in :class:`LSTM`.
+    padding_idx : int or None, default=0
+        A row that begins as zero and gets no gradient. It does not shorten sequences: give lengths or offsets.
+    sparse : bool, default=False
+        Whether the gradient of the table is sparse, with one row for each distinct token: :class:`textnn.optim.Adam`
+        then takes only these rows.
+    device, dtype : optional
+
+    Notes
+    -----
+    Parameters: ``weight`` [V, D], and those of :class:`LSTM` under ``lstm``.
+
+    Examples
+    --------
+    >>> encoder = textnn.EmbeddingLSTM(1000, 16, 8, bidirectional=True)
+    >>> steps, (h, c) = encoder(torch.tensor([4, 7, 7, 9, 2]), offsets=[0, 3])
+    >>> steps.shape, h.shape
+    (torch.Size([5, 16]), torch.Size([2, 2, 8]))
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        padding_idx: int | None = 0,
+        sparse: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        weight_dropout: float = 0.0,
+        variational: bool = False,
+    ) -> None:
+        super().__init__(num_embeddings, embedding_dim, padding_idx, sparse, device, dtype)
+        self.lstm = LSTM(
+            embedding_dim,
+            hidden_size,
+            num_layers,
+            proj_size=proj_size,
+            bias=bias,
+            batch_first=True,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            device=device,
+            dtype=dtype,
+            weight_dropout=weight_dropout,
+            variational=variational,
+        )
+
+    def _layer(self) -> LSTM:
+        return self.lstm
+
+    frozen_dtypes: ClassVar[tuple[str, ...]] = ("int8",)
+
+    def freeze(  # type: ignore[override]
+        self, memory_limit: int | None = None, dtype: str = "int8"
+    ) -> FrozenEmbeddingLSTM:
+        """Return a module for inference only that computes with weights of 8 bits; see :meth:`LSTM.freeze`.
+
+        Parameters
+        ----------
+        memory_limit : int, optional
+            Of no effect: there is no table of products to be limited.
+        dtype : {"int8"}
+
+        Returns
+        -------
+        FrozenEmbeddingLSTM
+
+        Raises
+        ------
+        ValueError
+            As :meth:`LSTM.freeze` does; or for a ``memory_limit`` below 0.
+        TypeError
+            If ``memory_limit`` is no integer.
+        """
+        if memory_limit is not None:
+            check_limit(memory_limit)
+        if dtype != "int8":
+            raise ValueError(f"dtype must be 'int8', got {dtype!r}: in its own dtype an LSTM has nothing to freeze")
+        return FrozenEmbeddingLSTM.of(self)
+
+
+class EmbeddingGRU(EmbeddingRecurrent):
+    """``Embedding`` and a batch-first :class:`GRU` in one, for ragged batches of token ids.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim, hidden_size : int
+        V, D and H.
+    num_layers, bias, dropout, bidirectional, weight_dropout, variational
+        As in :class:`GRU`.
+    padding_idx : int or None, default=0
+        A row that begins as zero and gets no gradient. It does not shorten sequences: give lengths or offsets.
+    sparse : bool, default=False
+        Whether the gradient of the table is sparse, with one row for each distinct token: :class:`textnn.optim.Adam`
+        then takes only these rows.
+    device, dtype : optional
+
+    Notes
+    -----
+    Parameters: ``weight`` [V, D], and those of :class:`GRU` under ``gru``.
+
+    Examples
+    --------
+    >>> encoder = textnn.EmbeddingGRU(1000, 16, 8, bidirectional=True)
+    >>> steps, h = encoder(torch.tensor([4, 7, 7, 9, 2]), offsets=[0, 3])
+    >>> steps.shape, h.shape
+    (torch.Size([5, 16]), torch.Size([2, 2, 8]))
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        padding_idx: int | None = 0,
+        sparse: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        weight_dropout: float = 0.0,
+        variational: bool = False,
+    ) -> None:
+        super().__init__(num_embeddings, embedding_dim, padding_idx, sparse, device, dtype)
+        self.gru = GRU(
+            embedding_dim,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=True,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            device=device,
+            dtype=dtype,
+            weight_dropout=weight_dropout,
+            variational=variational,
+        )
+
+    def _layer(self) -> GRU:
+        return self.gru
+
+
+class EmbeddingRNN(EmbeddingRecurrent):
+    """``Embedding`` and a batch-first :class:`RNN` in one, for ragged batches of token ids.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim, hidden_size : int
+        V, D and H.
+    num_layers, nonlinearity, bias, dropout, bidirectional, weight_dropout, variational
+        As in :class:`RNN`.
+    padding_idx : int or None, default=0
+        A row that begins as zero and gets no gradient. It does not shorten sequences: give lengths or offsets.
+    sparse : bool, default=False
+        Whether the gradient of the table is sparse, with one row for each distinct token: :class:`textnn.optim.Adam`
+        then takes only these rows.
+    device, dtype : optional
+
+    Notes
+    -----
+    Parameters: ``weight`` [V, D], and those of :class:`RNN` under ``rnn``.
+
+    Examples
+    --------
+    >>> encoder = textnn.EmbeddingRNN(1000, 16, 8, bidirectional=True)
+    >>> steps, h = encoder(torch.tensor([4, 7, 7, 9, 2]), offsets=[0, 3])
+    >>> steps.shape, h.shape
+    (torch.Size([5, 16]), torch.Size([2, 2, 8]))
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        padding_idx: int | None = 0,
+        sparse: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        weight_dropout: float = 0.0,
+        variational: bool = False,
+    ) -> None:
+        super().__init__(num_embeddings, embedding_dim, padding_idx, sparse, device, dtype)
+        self.rnn = RNN(
+            embedding_dim,
+            hidden_size,
+            num_layers,
+            nonlinearity,
+            bias=bias,
+            batch_first=True,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            device=device,
+            dtype=dtype,
+            weight_dropout=weight_dropout,
+            variational=variational,
+        )
+
+    def _layer(self) -> RNN:
+        return self.rnn

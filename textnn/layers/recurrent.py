@@ -1,0 +1,312 @@
+"""LSTM, GRU and RNN with the constructors, parameters, arguments and results of torch.nn.
+
+    input -- sequences.take_apart --> a ragged batch -- functional.recurrent, once a layer --> outputs, states
+
+The layers derive from the base class of torch.nn's own, not from ``nn.LSTM``: torch.compile refuses an ``nn.LSTM``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from .. import functional
+from ..functional.sizes import Sizes
+from .base import Layer
+from .sequences import States, take_apart
+
+if TYPE_CHECKING:
+    from .frozen_lstm import FrozenLSTM
+
+
+class Recurrent(Layer, nn.RNNBase):
+    """What the recurrent layers have in common."""
+
+    has_cell: ClassVar[bool] = False
+    # Of layers that were torch.nn's before accelerate(), too.
+    weight_dropout: float = 0.0
+    variational: bool = False
+
+    def __init__(
+        self, mode: str, *args: Any, weight_dropout: float = 0.0, variational: bool = False, **kwargs: Any
+    ) -> None:
+        if not 0 <= weight_dropout <= 1:
+            raise ValueError(f"weight_dropout must lie between 0 and 1, got {weight_dropout}")
+        super().__init__(mode, *args, **kwargs)
+        self.weight_dropout, self.variational = weight_dropout, variational
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,  # noqa: A002  # torch.nn's name
+        hx: Any = None,
+        lengths: Sizes | None = None,
+        offsets: Sizes | None = None,
+        outputs: bool = True,
+    ) -> Any:
+        """Run all layers and directions.
+
+        Parameters
+        ----------
+        input : Tensor or PackedSequence
+            [T, B, I], or [B, T, I] with ``batch_first``; [T, I] unbatched; [N, I] with ``offsets``; or a nested tensor
+            with the layout ``torch.jagged``, [B, *, I].
+        hx : Tensor or tuple of Tensor, optional
+            The initial states h0 [layers * directions, B, H], without B for unbatched input; zeros by default. Of an
+            LSTM two, h0 [.., P] and c0 [.., H].
+        lengths : Tensor int64 [B] or sequence of int, optional
+            How many steps each sequence of a padded input has, in any order.
+        offsets : Tensor int64 [B] or sequence of int, optional
+            Where each sequence of a flat input begins.
+        outputs : bool, default=True
+            Whether the outputs of the last layer are wanted. With False they are not even stored: for models that go
+            on from the final states, which are the outputs at each sequence's own end.
+
+        Returns
+        -------
+        output : Tensor or PackedSequence
+            As the input, with H * directions (P * directions) in the place of I; zero at padding. A Tensor [0] without
+            ``outputs``.
+        h_n : Tensor, or (h_n, c_n)
+            Final states, shaped as hx, at each sequence's own last step.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As torch.nn's layers do; ValueError for lengths or offsets that do not fit.
+        """
+        weight = cast(Tensor, self.weight_ih_l0)
+        batch = take_apart(self, input, hx, lengths, offsets, outputs, weight.dtype)
+        return batch.restore(*self.run(batch.data, batch.states, outputs, **batch.sizes))
+
+    def run(
+        self, x: Tensor, states: States, outputs: bool, table: dict[str, Any] | None = None, **sizes: Any
+    ) -> tuple[Tensor, States]:
+        """Run all layers on a ragged batch; with ``table``, the lowest one on token ids."""
+        D = 2 if self.bidirectional else 1
+        finals: list[States] = []
+        for layer in range(self.num_layers):
+            if layer > 0 and self.dropout > 0 and self.training:
+                x = self._drop(x, states[0].shape[1], sizes)
+            h0, *c0 = (state[layer * D : (layer + 1) * D] for state in states)
+            wanted = outputs or layer + 1 < self.num_layers
+            source = table if layer == 0 and table is not None else {}
+            x, h, c = functional.recurrent(
+                self.mode.lower(),
+                x,
+                h0,
+                c0[0] if c0 else None,
+                self._directions(layer),
+                outputs=wanted,
+                **source,
+                **sizes,
+            )
+            finals.append((h,) if c is None else (h, c))
+        if self.num_layers == 1:
+            return x, finals[0]
+        return x, tuple(torch.cat(state) for state in zip(*finals, strict=True))
+
+    def _directions(self, layer: int) -> list[list[Any]]:
+        """w_ih, w_hh, b_ih, b_hh, w_hr of each direction; None for those that the layer does not have."""
+        suffixes = ("", "_reverse") if self.bidirectional else ("",)
+        directions = [self._weights(layer, suffix) for suffix in suffixes]
+        if self.weight_dropout and self.training:
+            for weights in directions:
+                weights[1] = F.dropout(weights[1], self.weight_dropout)
+        return directions
+
+    def _weights(self, layer: int, suffix: str) -> list[Any]:
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+        weights = [getattr(self, f"{name}_l{layer}{suffix}", None) for name in names]
+        return weights if self.has_cell else weights[:4]
+
+    def _drop(self, x: Tensor, B: int, sizes: dict[str, Any]) -> Tensor:
+        """Dropout of what goes into a layer: for each value, or the same units at all steps of a sequence."""
+        if not self.variational:
+            return F.dropout(x, self.dropout)
+        mask = F.dropout(x.new_ones(B, x.shape[-1]), self.dropout)
+        if (offsets := sizes.get("offsets")) is not None:
+            lengths = torch.diff(offsets, append=offsets.new_tensor([x.shape[0]])).to(x.device)
+            return x * mask.repeat_interleave(lengths, dim=0, output_size=x.shape[0])
+        if (batch_sizes := sizes.get("batch_sizes")) is not None:
+            starts = (batch_sizes.cumsum(0) - batch_sizes).repeat_interleave(batch_sizes, output_size=x.shape[0])
+            return x * mask[(torch.arange(x.shape[0]) - starts).to(x.device)]
+        return x * mask.unsqueeze(1 if sizes["batch_first"] else 0)
+
+    def extra_repr(self) -> str:
+        added = f", weight_dropout={self.weight_dropout}" if self.weight_dropout else ""
+        return super().extra_repr() + added + (", variational=True" if self.variational else "")
+
+
+class LSTM(Recurrent):
+    """A multi-layer LSTM; everything that ``torch.nn.LSTM`` takes, with the same results.
+
+    Besides, ``forward`` takes the lengths of padded input, the offsets of flat input, or a jagged nested tensor, and
+    does no work for padding.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    num_layers : int, default=1
+    bias : bool, default=True
+    batch_first : bool, default=False
+        Whether padded input and output are [B, T, ...] instead of [T, B, ...].
+    dropout : float, default=0.0
+        Between layers, in training.
+    bidirectional : bool, default=False
+    proj_size : int, default=0
+        If positive, the output state is projected to this size P.
+    weight_dropout : float, default=0.0, by keyword
+        Share of W_hh that is left out in training, a new one at each call (Merity et al. 2018, DropConnect).
+    variational : bool, default=False, by keyword
+        Whether the dropout between layers leaves out the same units at all steps of a sequence (Gal and Ghahramani
+        2016).
+    device, dtype : optional
+
+    Notes
+    -----
+    Parameters have the names and shapes of ``torch.nn.LSTM``, so a ``state_dict`` loads both ways.
+
+    Examples
+    --------
+    >>> lstm = textnn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True)
+    >>> output, (h, c) = lstm(torch.randn(2, 5, 4), lengths=[5, 2])
+    >>> output.shape, h.shape, bool(output[1, 2:].any())
+    (torch.Size([2, 5, 6]), torch.Size([4, 2, 3]), False)
+    >>> output, (h, c) = lstm(torch.randn(7, 4), offsets=[0, 5])
+    >>> output.shape
+    torch.Size([7, 6])
+    """
+
+    has_cell = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__("LSTM", *args, **kwargs)
+
+    def freeze(self, dtype: str = "int8") -> FrozenLSTM:
+        """Return a module for inference only that computes with weights of 8 bits; this layer stays as it is.
+
+        Each row of the weights is rounded to 127 steps of either sign, inputs and states are rounded to as many as they
+        come. Where the CPU has AVX-512 VNNI (:func:`textnn.backends.has_dot_products`) this is faster than float32, at
+        the cost of some accuracy; elsewhere it only takes less memory.
+
+        Parameters
+        ----------
+        dtype : {"int8"}
+
+        Returns
+        -------
+        FrozenLSTM
+
+        Raises
+        ------
+        ValueError
+            For another dtype, a layer with ``proj_size``, or weights that are not finite.
+        """
+        from .frozen_lstm import FrozenLSTM
+
+        if dtype != "int8":
+            raise ValueError(f"dtype must be 'int8', got {dtype!r}: in its own dtype an LSTM has nothing to freeze")
+        return FrozenLSTM.of(self)
+
+
+class GRU(Recurrent):
+    """A multi-layer GRU; everything that ``torch.nn.GRU`` takes, with the same results.
+
+    Besides, ``forward`` takes the lengths of padded input, the offsets of flat input, or a jagged nested tensor, and
+    does no work for padding.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    num_layers : int, default=1
+    bias : bool, default=True
+    batch_first : bool, default=False
+        Whether padded input and output are [B, T, ...] instead of [T, B, ...].
+    dropout : float, default=0.0
+        Between layers, in training.
+    bidirectional : bool, default=False
+    weight_dropout : float, default=0.0, by keyword
+        Share of W_hh that is left out in training, a new one at each call (Merity et al. 2018, DropConnect).
+    variational : bool, default=False, by keyword
+        Whether the dropout between layers leaves out the same units at all steps of a sequence (Gal and Ghahramani
+        2016).
+    device, dtype : optional
+
+    Raises
+    ------
+    ValueError
+        For a ``proj_size``, which is an LSTM's.
+
+    Notes
+    -----
+    Parameters have the names and shapes of ``torch.nn.GRU``, so a ``state_dict`` loads both ways. Cho et al. 2014; the
+    reset gate is applied after the recurrent product.
+
+    Examples
+    --------
+    >>> gru = textnn.GRU(4, 3, bidirectional=True, batch_first=True)
+    >>> output, h = gru(torch.randn(2, 5, 4), lengths=[5, 2])
+    >>> output.shape, h.shape, bool(output[1, 2:].any())
+    (torch.Size([2, 5, 6]), torch.Size([2, 2, 3]), False)
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "proj_size" in kwargs:
+            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        super().__init__("GRU", *args, **kwargs)
+
+
+class RNN(Recurrent):
+    """A multi-layer Elman RNN; everything that ``torch.nn.RNN`` takes, with the same results.
+
+    Besides, ``forward`` takes the lengths of padded input, the offsets of flat input, or a jagged nested tensor, and
+    does no work for padding.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    num_layers : int, default=1
+    nonlinearity : {"tanh", "relu"}, default="tanh"
+    bias : bool, default=True
+    batch_first : bool, default=False
+        Whether padded input and output are [B, T, ...] instead of [T, B, ...].
+    dropout : float, default=0.0
+        Between layers, in training.
+    bidirectional : bool, default=False
+    weight_dropout : float, default=0.0, by keyword
+        Share of W_hh that is left out in training, a new one at each call (Merity et al. 2018, DropConnect).
+    variational : bool, default=False, by keyword
+        Whether the dropout between layers leaves out the same units at all steps of a sequence (Gal and Ghahramani
+        2016).
+    device, dtype : optional
+
+    Raises
+    ------
+    ValueError
+        For another nonlinearity, or a ``proj_size``, which is an LSTM's.
+
+    Notes
+    -----
+    Parameters have the names and shapes of ``torch.nn.RNN``, so a ``state_dict`` loads both ways. Elman 1990.
+
+    Examples
+    --------
+    >>> rnn = textnn.RNN(4, 3, nonlinearity="relu")
+    >>> output, h = rnn(torch.randn(7, 4), offsets=[0, 5])
+    >>> torch.equal(h[0], output[[4, 6]])
+    True
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "proj_size" in kwargs:
+            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        # The fourth place, as in torch.nn.RNN.
+        nonlinearity = args[3] if len(args) > 3 else kwargs.pop("nonlinearity", "tanh")
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+        self.nonlinearity = nonlinearity
+        super().__init__(f"RNN_{nonlinearity.upper()}", *args[:3], *args[4:], **kwargs)

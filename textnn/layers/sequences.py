@@ -1,0 +1,275 @@
+"""What the recurrent layers take, and how it becomes a ragged batch: the one place for live and for frozen layers.
+
+padded [T, B, I] or [B, T, I], with lengths  --+
+unbatched [T, I]                               |
+PackedSequence                                 +-- take_apart --> Sequences: data, states, sizes --> the layers
+flat [N, I] with offsets                       |                                                        |
+a jagged nested tensor                       --+        the form of the input  <-- Sequences.restore  <-+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, cast
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from ..functional.sizes import Sizes, size_tensors
+
+States = tuple[Tensor, ...]
+"""h, or h and c, each [layers * directions, B, ...]."""
+
+
+class RecurrentSizes(Protocol):
+    """What is asked of a layer here."""
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    batch_first: bool
+    bidirectional: bool
+    proj_size: int
+
+    @property
+    def has_cell(self) -> bool:
+        """Whether its states are h and c, or h alone."""
+
+
+class Sequences(NamedTuple):
+    """A batch as the functions of :mod:`textnn.functional` take it.
+
+    Attributes
+    ----------
+    data
+        The input.
+    states
+        Initial states of all layers and directions.
+    sizes
+        What says how long the sequences are: keyword arguments of the functions.
+    restore
+        Gives outputs and final states the form of the input. Without outputs the first is an empty tensor.
+    """
+
+    data: Tensor
+    states: States
+    sizes: dict[str, Any]
+    restore: Callable[[Tensor, States], tuple[Any, Any]]
+
+
+def take_apart(
+    layer: RecurrentSizes,
+    input: Any,  # noqa: A002
+    hx: Any,
+    lengths: Sizes | None,
+    offsets: Sizes | None,
+    outputs: bool,
+    dtype: torch.dtype | None,
+) -> Sequences:
+    """Check an input as torch.nn's layers do, and say how it becomes a ragged batch.
+
+    Parameters
+    ----------
+    layer
+        Whose input it is.
+    input, hx, lengths, offsets, outputs
+        Of its ``forward``.
+    dtype
+        Of its weights, which the input has to have; None if any will do.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As torch.nn's layers do; ValueError for lengths or offsets that do not fit.
+    """
+    lengths, offsets = size_tensors(lengths, offsets)
+    if isinstance(input, PackedSequence):
+        _refuse_sizes("a PackedSequence", lengths, offsets)
+        return _packed(layer, input, hx, outputs, dtype)
+    if input.is_nested:
+        _refuse_sizes("a nested tensor", lengths, offsets)
+        return _nested(layer, input, hx, outputs, dtype)
+    if offsets is not None:
+        if lengths is not None:
+            raise ValueError("at most one of lengths and offsets may be given, got both")
+        return _flat(layer, input, hx, offsets, dtype)
+    if input.dim() not in (2, 3):
+        raise ValueError(f"{_name(layer)}: Expected input to be 2D or 3D, got {input.dim()}D instead")
+    if input.dim() == 2:
+        if lengths is not None:
+            raise ValueError("lengths need a batch: unbatched input [T, I] has no padding")
+        return _unbatched(layer, input, hx, outputs, dtype)
+    _check_dims(layer, hx, 3)
+    check_input(layer, input, 3, dtype)
+    time, batch = (1, 0) if layer.batch_first else (0, 1)
+    states = check_states(layer, hx, input.shape[batch], input)
+    if input.shape[time] == 0:
+        raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+    return Sequences(input, states, {"lengths": lengths, "batch_first": layer.batch_first}, _as_it_is(layer))
+
+
+def take_ids(
+    layer: RecurrentSizes,
+    ids: Tensor,
+    hx: Any,
+    lengths: Sizes | None,
+    offsets: Sizes | None,
+    outputs: bool,
+    like: Tensor,
+) -> Sequences:
+    """Check token ids, [B, L], [N] with offsets or a jagged nested tensor, and say how they become a ragged batch.
+
+    Parameters
+    ----------
+    layer
+        What runs on the vectors of the ids.
+    ids, hx, lengths, offsets, outputs
+        Of a layer's ``forward``.
+    like
+        Has the dtype and the device of states that are not given.
+
+    Raises
+    ------
+    ValueError
+        If ids have another number of dimensions.
+    RuntimeError
+        If the states have another size.
+    """
+    lengths, offsets = size_tensors(lengths, offsets)
+    restore = _as_it_is(layer)
+    if ids.is_nested:
+        _refuse_sizes("a nested tensor", lengths, offsets)
+        nested, (ids, offsets) = ids, take_nested(ids)
+        restore = _as_nested(layer, nested, outputs)
+    if ids.dim() != (2 if offsets is None else 1):
+        raise ValueError(f"ids must have shape [B, L], or [N] with offsets, got {list(ids.shape)}")
+    states = check_states(layer, hx, ids.shape[0] if offsets is None else offsets.shape[0], like)
+    return Sequences(ids, states, {"lengths": lengths, "offsets": offsets, "batch_first": True}, restore)
+
+
+def check_input(layer: RecurrentSizes, x: Tensor, dims: int, dtype: torch.dtype | None) -> None:
+    """Raise what torch.nn's layers do of an input with another dtype or shape."""
+    if dtype is not None and x.dtype != dtype and not torch._C._is_any_autocast_enabled():
+        raise ValueError(
+            f"RNN input dtype ({x.dtype}) does not match weight dtype ({dtype}). "
+            f"Convert input: input.to({dtype}), or convert model: model.to({x.dtype})"
+        )
+    if x.dim() != dims:
+        raise RuntimeError(f"input must have {dims} dimensions, got {x.dim()}")
+    if x.shape[-1] != layer.input_size:
+        raise RuntimeError(
+            f"input.size(-1) must be equal to input_size. Expected {layer.input_size}, got {x.shape[-1]}"
+        )
+
+
+def check_states(layer: RecurrentSizes, hx: Any, B: int, like: Tensor) -> States:
+    """Return the initial states of B sequences, checked as torch.nn's layers do, or zeros of the dtype of ``like``."""
+    count = layer.num_layers * (2 if layer.bidirectional else 1)
+    sizes = [(count, B, layer.proj_size or layer.hidden_size)] + [(count, B, layer.hidden_size)] * layer.has_cell
+    if hx is None:
+        return tuple(like.new_zeros(size) for size in sizes)
+    states = cast(States, tuple(hx) if layer.has_cell else (hx,))
+    for number, (state, size) in enumerate(zip(states, sizes, strict=True)):
+        if state.shape != size:
+            name = f"hidden[{number}]" if layer.has_cell else "hidden"
+            raise RuntimeError(f"Expected {name} size {size}, got {list(state.shape)}")
+    return states
+
+
+def _packed(
+    layer: RecurrentSizes, packed: PackedSequence, hx: Any, outputs: bool, dtype: torch.dtype | None
+) -> Sequences:
+    data, batch_sizes, order, back = packed
+    check_input(layer, data, 2, dtype)
+    # Of B sequences, not of so many tokens.
+    states = check_states(layer, hx, int(batch_sizes[0]), data)
+    states = _permuted(states, order) if hx is not None else states
+
+    def restore(y: Tensor, final: States) -> tuple[Any, Any]:
+        result = PackedSequence(y, batch_sizes, order, back) if outputs else y
+        return result, _as_it_is(layer)(y, _permuted(final, back))[1]
+
+    return Sequences(data, states, {"batch_sizes": batch_sizes}, restore)
+
+
+def _nested(layer: RecurrentSizes, nested: Tensor, hx: Any, outputs: bool, dtype: torch.dtype | None) -> Sequences:
+    data, starts = take_nested(nested)
+    flat = _flat(layer, data, hx, starts, dtype)
+    return flat._replace(restore=_as_nested(layer, nested, outputs))
+
+
+def _as_nested(layer: RecurrentSizes, nested: Tensor, outputs: bool) -> Callable[[Tensor, States], tuple[Any, Any]]:
+    def restore(y: Tensor, final: States) -> tuple[Any, Any]:
+        result = torch.nested.nested_tensor_from_jagged(y, cast(Any, nested).offsets()) if outputs else y
+        return _as_it_is(layer)(result, final)
+
+    return restore
+
+
+def take_nested(nested: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the values [N, ...] of a jagged nested tensor, and where each of its sequences begins.
+
+    Raises
+    ------
+    ValueError
+        For another layout, another ragged dimension than the second, or sequences with gaps between them.
+    """
+    if nested.layout != torch.jagged:
+        raise ValueError(
+            f"a nested tensor must have the layout torch.jagged, got {nested.layout}: "
+            "torch.nested.nested_tensor(..., layout=torch.jagged)"
+        )
+    if nested._ragged_idx != 1 or nested.lengths() is not None:  # type: ignore[attr-defined]
+        raise ValueError("a nested tensor must be ragged in its second dimension and without gaps: nested.contiguous()")
+    return nested.values(), cast(Any, nested).offsets()[:-1]
+
+
+def _flat(layer: RecurrentSizes, x: Tensor, hx: Any, offsets: Tensor, dtype: torch.dtype | None) -> Sequences:
+    check_input(layer, x, 2, dtype)
+    return Sequences(x, check_states(layer, hx, offsets.shape[0], x), {"offsets": offsets}, _as_it_is(layer))
+
+
+def _unbatched(layer: RecurrentSizes, x: Tensor, hx: Any, outputs: bool, dtype: torch.dtype | None) -> Sequences:
+    _check_dims(layer, hx, 2)
+    if hx is not None:
+        hx = tuple(state.unsqueeze(1) for state in hx) if layer.has_cell else hx.unsqueeze(1)
+    batch = 0 if layer.batch_first else 1
+    one = take_apart(layer, x.unsqueeze(batch), hx, None, None, outputs, dtype)
+
+    def restore(y: Tensor, final: States) -> tuple[Any, Any]:
+        return _as_it_is(layer)(y.squeeze(batch) if outputs else y, tuple(state.squeeze(1) for state in final))
+
+    return one._replace(restore=restore)
+
+
+def _as_it_is(layer: RecurrentSizes) -> Callable[[Tensor, States], tuple[Any, Any]]:
+    return lambda y, final: (y, final if layer.has_cell else final[0])
+
+
+def _permuted(states: States, order: Tensor | None) -> States:
+    return states if order is None else tuple(state.index_select(1, order) for state in states)
+
+
+def _check_dims(layer: RecurrentSizes, hx: Any, dims: int) -> None:
+    """Raise as torch.nn's layers do unless given states have so many dimensions."""
+    if hx is None:
+        return
+    batched, wanted = "batched" if dims == 3 else "unbatched", f"{dims}-D"
+    if layer.has_cell:
+        if hx[0].dim() != dims or hx[1].dim() != dims:
+            raise RuntimeError(
+                f"For {batched} {wanted} input, hx and cx should also be {wanted} "
+                f"but got ({hx[0].dim()}-D, {hx[1].dim()}-D) tensors"
+            )
+    elif hx.dim() != dims:
+        raise RuntimeError(f"For {batched} {wanted} input, hx should also be {wanted} but got {hx.dim()}-D tensor")
+
+
+def _refuse_sizes(what: str, lengths: Tensor | None, offsets: Tensor | None) -> None:
+    if lengths is not None or offsets is not None:
+        raise ValueError(f"{what} has its own lengths: lengths and offsets must be None")
+
+
+def _name(layer: RecurrentSizes) -> str:
+    return type(layer).__name__.removeprefix("Frozen")

@@ -1,0 +1,25 @@
+"""The operators in plain PyTorch, written for reading: what :mod:`textnn.functional` is checked against.
+
+Same names, same signatures, same results; nothing of the compiled code is used. Loops go over sentences and time steps,
+as one would write them on a blackboard, and autograd derives every gradient.
+"""
+
+from .convolution import embedding, embedding_text_conv, frozen_text_conv, hash_ngrams, max_mean_pool, text_conv
+from .recurrent import bilstm, embedding_lstm, gru, lstm, lstm_cell, quantized_lstm, recurrent, rnn
+
+__all__ = [
+    "bilstm",
+    "embedding",
+    "embedding_lstm",
+    "embedding_text_conv",
+    "frozen_text_conv",
+    "gru",
+    "hash_ngrams",
+    "lstm",
+    "lstm_cell",
+    "max_mean_pool",
+    "quantized_lstm",
+    "recurrent",
+    "rnn",
+    "text_conv",
+]

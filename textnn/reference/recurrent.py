@@ -1,0 +1,286 @@
+"""Recurrent cells over ragged batches in plain PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+States = tuple[Tensor, ...]
+
+
+def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """Update the state of an LSTM cell; see :func:`textnn.functional.lstm_cell`."""
+    i, f, g, o = gates.chunk(4, dim=1)
+    c_next = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c_next), c_next
+
+
+def _lstm_step(x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, w_hr: Any) -> States:
+    h, c = states
+    h, c = lstm_cell(F.linear(x, w_ih, b_ih) + F.linear(h, w_hh, b_hh), c)
+    return h if w_hr is None else F.linear(h, w_hr), c
+
+
+def _gru_step(x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, _: Any) -> States:
+    (h,) = states
+    r_x, z_x, n_x = F.linear(x, w_ih, b_ih).chunk(3, dim=1)
+    r_h, z_h, n_h = F.linear(h, w_hh, b_hh).chunk(3, dim=1)
+    r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)
+    n = torch.tanh(n_x + r * n_h)
+    return ((1 - z) * n + z * h,)
+
+
+def _rnn_step(activation: Callable[[Tensor], Tensor]) -> Callable[..., States]:
+    def step(x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, _: Any) -> States:
+        return (activation(F.linear(x, w_ih, b_ih) + F.linear(states[0], w_hh, b_hh)),)
+
+    return step
+
+
+_STEPS = {
+    "lstm": _lstm_step,
+    "gru": _gru_step,
+    "rnn_tanh": _rnn_step(torch.tanh),
+    "rnn_relu": _rnn_step(torch.relu),
+}
+
+
+def recurrent(
+    cell: str,
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor | None,
+    directions: Sequence[Sequence[Tensor | None]],
+    *,
+    table: Tensor | None = None,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    padding_idx: int | None = None,
+    sparse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Run one layer of any cell over a ragged batch; see :func:`textnn.functional.recurrent`."""
+    if table is not None:
+        x, batch_first = F.embedding(x, table, padding_idx=padding_idx, sparse=sparse), True
+    batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_sizes": batch_sizes}
+    results = []
+    for d, weights in enumerate(directions):
+        states = (h0[d],) if c0 is None else (h0[d], c0[d])
+        results.append(_direction(cell, x, states, weights, **batch, batch_first=batch_first, reverse=d == 1))
+    y, states_n = zip(*results, strict=True)
+    h_n, *c_n = (torch.stack(state) for state in zip(*states_n, strict=True))
+    return torch.cat(y, dim=-1) if outputs else x.new_empty(0), h_n, c_n[0] if c_n else None
+
+
+def _direction(
+    cell: str,
+    x: Tensor,
+    states: States,
+    weights: Sequence[Tensor | None],
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+) -> tuple[Tensor, States]:
+    """Outputs and final states of one direction."""
+    step, (w_ih, w_hh, b_ih, b_hh, w_hr) = _STEPS[cell], [*weights, None, None, None][:5]
+    (B, P), rows = states[0].shape, x.reshape(-1, x.shape[-1])
+    y: list[Tensor | None] = [None] * rows.shape[0]
+    finals = []
+    for b in range(B):
+        steps = _rows_of_sequence(b, x, lengths, offsets, batch_sizes, batch_first)
+        now: States = tuple(state[b : b + 1] for state in states)
+        for row in reversed(steps) if reverse else steps:
+            now = step(rows[row : row + 1], now, w_ih, w_hh, b_ih, b_hh, w_hr)  # type: ignore[arg-type]
+            y[row] = now[0][0]
+        finals.append(now)
+    zero = x.new_zeros(P)
+    stacked = torch.stack([zero if row is None else row for row in y]) if y else x.new_zeros(0, P)
+    last = (
+        tuple(torch.cat(state) for state in zip(*finals, strict=True)) if finals else tuple(s.clone() for s in states)
+    )
+    return stacked.reshape(*x.shape[:-1], P), last
+
+
+def lstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    w_hr: Tensor | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run one layer and direction of an LSTM over a ragged batch; see :func:`textnn.functional.lstm`."""
+    batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_sizes": batch_sizes}
+    batch |= {"batch_first": batch_first, "reverse": reverse}
+    y, (h_n, c_n) = _direction("lstm", x, (h0, c0), (w_ih, w_hh, b_ih, b_hh, w_hr), **batch)
+    return y if outputs else x.new_empty(0), h_n, c_n
+
+
+def gru(
+    x: Tensor,
+    h0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Run one layer and direction of a GRU over a ragged batch; see :func:`textnn.functional.gru`."""
+    batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_sizes": batch_sizes}
+    batch |= {"batch_first": batch_first, "reverse": reverse}
+    y, (h_n,) = _direction("gru", x, (h0,), (w_ih, w_hh, b_ih, b_hh), **batch)
+    return y if outputs else x.new_empty(0), h_n
+
+
+def rnn(
+    x: Tensor,
+    h0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    *,
+    nonlinearity: str = "tanh",
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Run one layer and direction of an RNN over a ragged batch; see :func:`textnn.functional.rnn`."""
+    batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_sizes": batch_sizes}
+    batch |= {"batch_first": batch_first, "reverse": reverse}
+    y, (h_n,) = _direction(f"rnn_{nonlinearity}", x, (h0,), (w_ih, w_hh, b_ih, b_hh), **batch)
+    return y if outputs else x.new_empty(0), h_n
+
+
+def bilstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    ahead: Sequence[Tensor | None],
+    reverse: Sequence[Tensor | None],
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run both directions of one layer over a ragged batch; see :func:`textnn.functional.bilstm`."""
+    batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_sizes": batch_sizes}
+    batch |= {"batch_first": batch_first, "outputs": outputs}
+    return recurrent("lstm", x, h0, c0, [ahead, reverse], **batch)  # type: ignore[return-value]
+
+
+def embedding_lstm(
+    ids: Tensor,
+    table: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    ahead: Sequence[Tensor | None],
+    reverse: Sequence[Tensor | None] | None = None,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    padding_idx: int | None = None,
+    sparse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Look up and run one layer; see :func:`textnn.functional.embedding_lstm`."""
+    batch: dict[str, Any] = {"table": table, "lengths": lengths, "offsets": offsets, "outputs": outputs}
+    batch |= {"padding_idx": padding_idx, "sparse": sparse}
+    directions = [ahead] if reverse is None else [ahead, reverse]
+    return recurrent("lstm", ids, h0, c0, directions, **batch)  # type: ignore[return-value]
+
+
+def quantized_lstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    weight: Tensor,
+    scale: Tensor,
+    sum: Tensor,  # noqa: A002
+    bias: Tensor,
+    *,
+    lengths: Tensor | None = None,
+    offsets: Tensor | None = None,
+    batch_sizes: Tensor | None = None,
+    batch_first: bool = False,
+    reverse: bool = False,
+    outputs: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run an LSTM with weights of 8 bits; see :func:`textnn.functional.quantized_lstm`."""
+    H, I = h0.shape[1], x.shape[-1]  # noqa: E741
+    # [panels, groups, 4, 16, 4] to the rows of W_ih and W_hh, without what only fills up.
+    weights = weight.permute(2, 0, 3, 1, 4).flatten(1, 2)[:, :H].flatten(0, 1).float()
+    groups = -(-I // 4)
+    w_ih = weights[:, :groups].flatten(1)[:, :I] * scale[0][:, None]
+    w_hh = weights[:, groups:].flatten(1)[:, :H] * scale[1][:, None]
+
+    def steps(values: Tensor, size: Tensor) -> Tensor:
+        """The nearest of 127 steps of either sign up to `size`."""
+        return torch.where(size > 0, (values / size * 127 + 0.5).clamp(-126.5, 127.5).floor() * size / 127, values * 0)
+
+    vectors = steps(x, x.abs().amax(dim=-1, keepdim=True))
+    y: list[Tensor | None] = [None] * vectors.flatten(0, -2).shape[0]
+    h_n, c_n = [], []
+    for b in range(h0.shape[0]):
+        at = _rows_of_sequence(b, x, lengths, offsets, batch_sizes, batch_first)
+        h, c = h0[b : b + 1], c0[b : b + 1]
+        for row in reversed(at) if reverse else at:
+            state = steps(h.clamp(-1, 1), torch.ones(()))
+            gates = F.linear(vectors.flatten(0, -2)[row : row + 1], w_ih, bias) + F.linear(state, w_hh)
+            h, c = lstm_cell(gates, c)
+            y[row] = h[0]
+        h_n.append(h)
+        c_n.append(c)
+    rows = [x.new_zeros(H) if row is None else row for row in y]
+    stacked = torch.stack(rows).reshape(*x.shape[:-1], H) if rows else x.new_zeros(*x.shape[:-1], H)
+    states = (torch.cat(h_n), torch.cat(c_n)) if h_n else (h0.clone(), c0.clone())
+    return stacked if outputs else x.new_empty(0), *states
+
+
+def _rows_of_sequence(
+    b: int,
+    x: Tensor,
+    lengths: Tensor | None,
+    offsets: Tensor | None,
+    batch_sizes: Tensor | None,
+    batch_first: bool,
+) -> list[int]:
+    """Where the steps of sequence b stand among the rows of x."""
+    if offsets is not None:
+        ends = [*offsets.tolist()[1:], x.shape[0]]
+        return list(range(int(offsets[b]), ends[b]))
+    if batch_sizes is not None:
+        sizes = batch_sizes.tolist()
+        return [sum(sizes[:t]) + b for t in range(len(sizes)) if sizes[t] > b]
+    T, B = (x.shape[1], x.shape[0]) if batch_first else (x.shape[0], x.shape[1])
+    n = T if lengths is None else int(lengths[b])
+    return [b * T + t if batch_first else t * B + b for t in range(n)]
