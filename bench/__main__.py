@@ -51,7 +51,7 @@ def run(names: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each case (default 2)")
     parser.add_argument("--threads", type=int, help="threads (default: torch's own)")
     parser.add_argument("--page", action="store_true", help="measure nothing; write the page from earlier results")
-    parser.add_argument("--output", type=Path, default=page.PAGE, help="the page (default docs/benchmarks.md)")
+    parser.add_argument("--output", type=Path, help="the page (default docs/benchmarks.md)")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)

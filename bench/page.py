@@ -60,18 +60,18 @@ otherwise than in float32, the difference that of a probability.""",
     "step": "Parts of a step of the classifier's training, tokens ready: textnn's optimizer and batches, and torch's.",
     "lecture": "A row is one epoch, its difference that of the training accuracies.",
 }
-PAGE = DOCS / "benchmarks.md"
 CURVES = {"LSTM": 2.0, "TextCNN": 5.0}  # and the constant ratio that its plot marks
 
 
-def write(results: Mapping[str, Sequence[Row]], data: str, path: Path = PAGE) -> None:
-    """Write the page and a plot for each program; ``data`` names the reviews."""
+def write(results: Mapping[str, Sequence[Row]], data: str, path: Path | None = None) -> None:
+    """Write the page, docs/benchmarks.md by default, and a plot for each program; ``data`` names the reviews."""
     text = [INTRODUCTION, "\n".join(f"- {k}: {v}" for k, v in machine().items()) + f"\n- reviews: {data}\n"]
     tables = {name: rows for name, rows in results.items() if name != "scaling"}
     text.append(f"## Summary\n\n{markdown(summary(tables))}\n")
     for name, rows in results.items():
         text.append(f"## {TITLES[name]}\n\n{NOTES[name]}\n")
         text += _curves(rows) if name == "scaling" else _tables(name, rows)
+    path = path or DOCS / "benchmarks.md"
     path.write_text("\n".join(text))
     console.print(f"Wrote {path}")
 
