@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import register_autograd, register_fake
+from torch.library import register_fake
 
-from .common import Maybe, dense, once, rows_gradient
+from .common import Maybe, dense, once, register_gradient, rows_gradient
 
 _ops = torch.ops.textnn
 
@@ -37,7 +37,7 @@ def _lstm_cell_backward(ctx: Any, dh: Tensor, dc_next: Tensor) -> tuple[Tensor, 
     return dgates, dc
 
 
-register_autograd("textnn::lstm_cell", _lstm_cell_backward, setup_context=_lstm_cell_setup)
+register_gradient("lstm_cell", _lstm_cell_backward, _lstm_cell_setup)
 once("lstm_cell_backward")
 
 
@@ -114,7 +114,7 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe
     return None, *of_input, *of_rest, *(None,) * 7
 
 
-register_autograd("textnn::recurrent", _recurrent_backward, setup_context=_recurrent_setup)
+register_gradient("recurrent", _recurrent_backward, _recurrent_setup)
 once("recurrent_backward")
 
 
