@@ -286,7 +286,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If texts occur with different labels, or in the validation data too.
+            If texts occur with different labels, or in the validation data too; if labels or texts look like a mistake.
         """
         group = Group.default() if distributed else ALONE
         go_on = bool(self.warm_start) and hasattr(self, "model_")

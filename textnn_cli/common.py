@@ -124,6 +124,10 @@ Header = Annotated[
         help="Whether the first row has the columns' names; else found out.",
     ),
 ]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, metavar="N", rich_help_panel=COLUMNS, help="Read the first N texts only."),
+]
 OnError = Annotated[
     str,
     typer.Option(

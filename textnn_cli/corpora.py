@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textnn_cli.common import note, short
-from textnn_cli.labels import count_line, quote, remarks, tell_problems
+from textnn_cli.labels import advice, count_line, quote, tell_problems
 
 if TYPE_CHECKING:
     from textnn.distributed import Group
@@ -71,6 +71,8 @@ def read_data(
     ValueError
         If a parameter does not go with the labels.
     """
+    from textnn.data.suspects import suspect_labels
+
     corpus = _read(file, columns, group, limit)
     note(str(corpus.report), quiet)
     if group.rank == 0:
@@ -85,8 +87,9 @@ def read_data(
     else:
         note(count_line(known), quiet)
     if group.rank == 0:
-        for remark in remarks(known, corpus.several, corpus.report.layout.format == "fasttext"):
-            note(f"warning: {corpus.report.source}: {remark}")
+        fasttext = corpus.report.layout.format == "fasttext"
+        for message in suspect_labels(known, corpus.several, sizes=sizes, fasttext=fasttext, advice=advice()):
+            note(f"warning: {corpus.report.source}: {message}")
         if corpus.several and max(sizes) == 1 and (separator := columns["label_separator"]) is not None:
             question = f"is {separator!r} what stands between them?"
             note(f"warning: {corpus.report.source}: no text has several labels; {question}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -22,6 +23,7 @@ from textnn_cli.common import (
     InputFormat,
     LabelColumn,
     LabelSeparator,
+    Limit,
     OnError,
     Quiet,
     Quoting,
@@ -94,9 +96,7 @@ def train(
     quoting: Quoting = None,
     header: Header = None,
     on_error: OnError = "stop",
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Read the first N texts only.")
-    ] = None,
+    limit: Limit = None,
     tokenizer: Annotated[
         str,
         _option(
@@ -235,6 +235,7 @@ def train(
     from textnn.bundle.files import CONFIG
     from textnn.classifier import SentimentClassifier
     from textnn.data.inputs import check_device
+    from textnn.data.suspects import LabelWarning
     from textnn.fitting import OPTIONS
     from textnn.models.options import check_option
     from textnn.pretrained import check as check_vectors
@@ -284,7 +285,9 @@ def train(
             verbose=0 if quiet else 1,
             **parameters,
         )
-        with _saying_how_to_go_on(checkpoint, group), option_errors(vectors="--vectors"):
+        names = {"X": file, "y": file, "min_count": "--min-count", "vectors": "--vectors"}
+        warnings.simplefilter("ignore", LabelWarning)  # told of each file
+        with _saying_how_to_go_on(checkpoint, group), option_errors(**names):
             classifier.fit(data.texts, data.labels, data.validation, distributed, checkpoint=checkpoint)
             if group.rank == 0:
                 with _ended_in_order() if distributed else nullcontext():

@@ -147,8 +147,8 @@ def test_the_share_of_long_texts_is_said(
 @pytest.mark.parametrize(
     ("texts", "parameters", "message"),
     [
-        (["", " "] * 4, {}, "texts: expected at least one token, got none from any text"),
-        (["的 的", "的"] * 4, {"stop_words": ["的"]}, "texts: expected at least one token, got none from any text"),
+        (["", " "] * 4, {}, "X: expected at least one token, got none from any text"),
+        (["的 的", "的"] * 4, {"stop_words": ["的"]}, "X: expected at least one token, got none from any text"),
         (["a b", "c"] * 4, {"min_count": 100}, "min_count: expected words that occur so often, but none does"),
     ],
 )

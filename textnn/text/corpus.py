@@ -12,11 +12,12 @@ import itertools
 import warnings
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from textnn.text.layout import Column
-from textnn.text.records import CorpusReport, Record, iter_records
+from textnn.text.layout import Column, Layout
+from textnn.text.records import LABEL_NAMES, TEXT_NAMES, CorpusReport, Record, iter_records
 from textnn.text.sources import CorpusError, Source
 
 
@@ -91,7 +92,8 @@ def read_corpus(
     Warns
     -----
     UserWarning
-        If the first row was read as a text, but its label makes it look like a header.
+        If the first row was read as a text, but its label makes it look like a header; if other columns than those
+        that were found have usual names, too.
 
     Raises
     ------
@@ -129,6 +131,9 @@ def read_corpus(
     counts: Counter[str] = Counter()
     for number, record in enumerate(itertools.islice(records, limit)):
         assert record.label is not None
+        if number == rank == 0:
+            for message in other_columns(record, report.layout, text is None, label is None):
+                warnings.warn(f"{report.source}: {message}", stacklevel=2)
         several = several or (isinstance(record.label, list) and len(record.label) > 1)
         if report.layout.header is False:
             first = record if report.rows == 1 else first
@@ -154,6 +159,29 @@ def read_corpus(
             stacklevel=2,
         )
     return corpus
+
+
+def other_columns(record: Record, layout: Layout, text: bool = True, label: bool = True) -> Iterator[str]:
+    """Yield a sentence if other columns than the one that was found by its usual name have such a name, too.
+
+    Parameters
+    ----------
+    record, layout
+        The first one of a file, and how that is laid out.
+    text, label
+        Which columns were found by their names, and not asked for.
+    """
+    taken = layout.text, layout.label
+    for looked, what, column, usual in (
+        (text, "text", layout.text, TEXT_NAMES),
+        (label, "label", layout.label, LABEL_NAMES),
+    ):
+        names = record.row if looked and column is not None and isinstance(record.row, dict) else ()
+        if others := [repr(name) for name in names if name not in taken and name.casefold() in usual]:
+            yield (
+                f"column {column!r} is read as the {what}, not {' or '.join(others)}; "
+                f"--{what}-column (argument {what}) chooses another"
+            )
 
 
 def _all_labels(record: Record) -> list[str]:
