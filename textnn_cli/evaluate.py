@@ -83,7 +83,10 @@ def evaluate(
 
     Shows accuracy with an interval, ROC-AUC, precision, recall and F1 of each
     class, the confusion matrix, and the wrong predictions that the model was
-    surest of. Use a file that had no part in the training. Where a text may
+    surest of. Use a file that had no part in the training. It is read as
+    textnn train reads its file: give the same --text-column, --label-column,
+    --encoding and the like. Labels that differ from the model's in spelling
+    only, such as true and True, are taken for those. Where a text may
     have several labels, --label-separator says what stands between them; else
     it is |, as textnn predict writes them.
 

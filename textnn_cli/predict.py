@@ -120,18 +120,21 @@ def predict(
     """Classify texts.
 
     Writes a row for each text: its line in the file, the text, the predicted
-    label and that label's probability. The file is read as a stream and may
-    be larger than the memory. A text with nothing in it has a row without a
-    prediction. Where a text may have several labels the column probability
-    is empty; --probabilities has that of each label. An output file appears
-    when it is complete; after a break the same command with --resume goes on
-    where it was.
+    label and that label's probability. FILE is read as textnn train reads it,
+    but needs no labels: a model does not keep --text-column, --encoding and
+    the like of its training, so give them here, too. A file that is no table
+    has one text a line. It is read as a stream and may be larger than the
+    memory. A text with nothing in it has a row without a prediction. Where a
+    text may have several labels the column probability is empty;
+    --probabilities has that of each label. An output file appears when it is
+    complete; after a break the same command with --resume goes on where it
+    was.
 
     [bold]Examples[/]
 
       textnn predict model/ --text "房间很干净" --text "再也不来了"
       textnn predict model/ new.csv --output predictions.csv --probabilities
-      textnn predict model/ new.jsonl --text-column comment --format jsonl
+      textnn predict model/ new.jsonl --text-column feedback --format jsonl
       cat texts.txt | textnn predict model/ > predictions.csv
     """
     if text and file is not None:
