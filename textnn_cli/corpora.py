@@ -87,8 +87,9 @@ def read_data(
     else:
         note(count_line(known), quiet)
     if group.rank == 0:
+        shares = () if columns["label_separator"] is not None else sizes
         fasttext = corpus.report.layout.format == "fasttext"
-        for message in suspect_labels(known, corpus.several, sizes=sizes, fasttext=fasttext, advice=advice()):
+        for message in suspect_labels(known, corpus.several, sizes=shares, fasttext=fasttext, advice=advice()):
             note(f"warning: {corpus.report.source}: {message}")
         if corpus.several and max(sizes) == 1 and (separator := columns["label_separator"]) is not None:
             question = f"is {separator!r} what stands between them?"

@@ -319,4 +319,4 @@ def test_texts_that_are_words_for_a_missing_value_are_told(model: Path, tmp_path
     (tmp_path / "a.csv").write_text("text,label\nNULL,good\n很 好,good\n#N/A,bad\n", encoding="utf-8")
     for command in ("predict", "evaluate"):
         told = run(command, model, tmp_path / "a.csv").stderr
-        assert "warning: texts: 2 of 3 are words for a missing value: '#N/A' (1), 'NULL' (1)" in told
+        assert "warning: texts: 2 of 3 look like missing values: '#N/A' (1), 'NULL' (1)" in told

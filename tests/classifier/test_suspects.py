@@ -59,10 +59,12 @@ def test_labels_with_other_parts_do_not_look_like_several(labels: list[str]) -> 
     assert list(suspect_labels(Counter(labels), several=False)) == []
 
 
-@pytest.mark.parametrize("word", ["NULL", "null", "NaN", "nan", "None", "NA", "N/A", "#N/A", "<NA>", " NULL ", "#REF!"])
+@pytest.mark.parametrize(
+    "word", ["NULL", "null", "NaN", "nan", "None", "NA", "N/A", "#N/A", "<NA>", " NULL ", "#REF!", "", "\u200b"]
+)
 def test_words_for_a_missing_value_are_named_with_their_number(word: str) -> None:
     labels = ["a", "b"] * 60 + [word] * 40
-    said = f"labels that are words for a missing value: {word!r} (40); they count as labels; "
+    said = f"labels that look like missing values: {word!r} (40); they count as labels; "
     assert say(*labels) == [said + "leave out these texts if their labels are missing"]
     assert say(*labels, several=True, advice=advice()) == [
         said + "empty these cells if the labels are missing: rows without a label are left out"
@@ -78,8 +80,8 @@ def test_texts_that_are_such_words_are_counted() -> None:
     words = missing_words(["good", "NULL", " NULL\n", "#NAME?", "#VALUE!", "none of it"])
     assert words == {"NULL": 2, "#NAME?": 1, "#VALUE!": 1}
     (said,) = suspect_texts(words, 6)
-    assert said.startswith("texts: 4 of 6 are words for a missing value: 'NULL' (2), '#NAME?' (1), '#VALUE!' (1); ")
-    assert next(suspect_texts({"NULL": 1}, 6)).startswith("texts: 1 of 6 is a word for a missing value: 'NULL' (1); ")
+    assert said.startswith("texts: 4 of 6 look like missing values: 'NULL' (2), '#NAME?' (1), '#VALUE!' (1); ")
+    assert next(suspect_texts({"NULL": 1}, 6)).startswith("texts: 1 of 6 looks like a missing value: 'NULL' (1); ")
     assert list(suspect_texts({}, 6)) == []
 
 
@@ -129,14 +131,14 @@ def make_texts(labels: list[Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["a", "b"] * 20 + ["NULL"] * 9, r"labels that are words for a missing value: 'NULL' \(9\)"),
+        (["a", "b"] * 20 + ["NULL"] * 9, r"labels that look like missing values: 'NULL' \(9\)"),
         ([1, "1"] * 20, "differ in their spelling only: 1 and '1'"),
         (["bad", "bad ", "good"] * 20, "differ in their spelling only: 'bad' and 'bad '"),
         ([f"text {number}" for number in range(30)], "30 labels for 30 texts: is y right?"),
         (["a", "b"] * 50 + ["c"], r"labels of fewer than 5 texts, where 'a' has 50: 'c' \(1\); are they mistyped"),
         (["['a', 'b']", "['a']"] * 20, r"labels such as .* look like lists"),
-        ([["a"], ["b"]] * 20, "each text has exactly one label, in a list or a row of a matrix"),
-        (np.eye(2)[[0, 1] * 20], "each text has exactly one label, in a list or a row of a matrix"),
+        ([["a"], ["b"]] * 20, "each text has exactly one label, but in a list or a matrix"),
+        (np.eye(2)[[0, 1] * 20], "each text has exactly one label, but in a list or a matrix"),
         ([frozenset("a"), frozenset("b")] * 20, "got frozenset.*; this classifier predicts, but cannot be saved"),
     ],
 )
@@ -150,7 +152,7 @@ def test_fit_warns_of_labels_at_the_line_of_the_caller(labels: Any, message: str
 def test_fit_warns_of_texts_and_not_of_labels_without_weight(make_classifier: Any) -> None:
     labels = ["a", "b"] * 20 + ["NULL"]
     weights = [1.0] * 40 + [0.0]
-    with pytest.warns(UserWarning, match=r"texts: 1 of 41 is a word for a missing value: '#N/A' \(1\)") as caught:
+    with pytest.warns(UserWarning, match=r"texts: 1 of 41 looks like a missing value: '#N/A' \(1\)") as caught:
         make_classifier(epochs=1).fit([*make_texts(labels)[:-1], "#N/A"], labels, sample_weight=weights)
     assert not [warning for warning in caught if warning.category is LabelWarning]
 
@@ -221,9 +223,9 @@ def test_train_tells_of_labels_and_texts_once(tmp_path: Path) -> None:
     rows = "".join(f"很 好 t{n},good\n很 差 t{n},bad\n#NAME?,NULL\n" for n in range(30))
     result = run("train", "-", "-o", tmp_path / "m", *QUICK, stdin=f"text,label\n{rows}")
     assert result.exit_code == 0, result.output
-    assert result.stderr.count("words for a missing value: 'NULL' (30)") == 1
-    assert "warning: standard input: labels that are words for a missing value" in result.stderr
-    assert "warning: texts: 30 of 90 are words for a missing value: '#NAME?' (30)" in result.stderr
+    assert result.stderr.count("missing values: 'NULL' (30)") == 1
+    assert "warning: standard input: labels that look like missing values" in result.stderr
+    assert "warning: texts: 30 of 90 look like missing values: '#NAME?' (30)" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from textnn.text.charset import is_blank
+
 MOST = 20
 """Labels of a message at most."""
 
@@ -114,8 +116,8 @@ def suspect_labels(
         What to do.
     """
     names = [label for label, _ in by_count(counts) if isinstance(label, str)]
-    if missing := [(label, counts[label]) for label in names if is_missing_word(label)]:
-        yield f"labels that are words for a missing value: {_counted(missing)}; they count as labels; {advice.missing}"
+    if missing := [(label, counts[label]) for label in names if is_missing_word(label) or is_blank(label)]:
+        yield f"labels that look like missing values: {_counted(missing)}; they count as labels; {advice.missing}"
     if found := next(filter(_is_list, names), None):
         yield f"labels such as {quote(found)} look like lists, but each is one label; {advice.lists}"
         return
@@ -133,7 +135,10 @@ def suspect_labels(
     if not whole or not counts:
         return
     if {*sizes} == {1}:
-        yield "each text has exactly one label, in a list or a row of a matrix: may a text have several?"
+        yield (
+            "each text has exactly one label, but in a list or a matrix, which makes the classifier multi-label; "
+            "give plain labels if a text cannot have several"
+        )
     texts = sum(counts.values())
     if len(counts) >= MANY and 2 * texts <= 3 * len(counts):
         yield f"{len(counts):,} labels for {texts:,} texts: {advice.column}"
@@ -159,8 +164,9 @@ def missing_words(texts: Iterable[str]) -> Counter[str]:
 def suspect_texts(missing: Mapping[str, int], texts: int) -> Iterator[str]:
     """Yield what looks like a mistake among so many texts, of which some are words for a missing value."""
     if count := sum(missing.values()):
-        are = f"of {texts:,} {'is a word' if count == 1 else 'are words'} for a missing value"
-        yield f"texts: {count:,} {are}: {_counted(by_count(missing))}; leave these rows out if their texts are missing"
+        look = "looks like a missing value" if count == 1 else "look like missing values"
+        found = _counted(by_count(missing))
+        yield f"texts: {count:,} of {texts:,} {look}: {found}; leave these rows out if their texts are missing"
 
 
 def unknown_labels(labels: Iterable[Hashable], classes: Iterable[Hashable]) -> Iterator[str]:
