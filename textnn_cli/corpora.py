@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textnn_cli.common import note, short
-from textnn_cli.labels import advice, count_line, quote, tell_problems
+from textnn_cli.labels import advice, count_line, find_spellings, pairs, quote, tell_problems
 
 if TYPE_CHECKING:
     from textnn.distributed import Group
@@ -97,6 +97,7 @@ def read_data(
     if validation is None:
         return Data(corpus.texts, corpus.labels, None)
     held_out = _read(validation, columns, group)
+    _take_spellings(held_out, known, group, quiet)
     with group.together():
         _check_known(held_out, known, corpus.several)
     note(str(held_out.report), quiet)
@@ -168,6 +169,19 @@ def check_parameters(parameters: dict[str, Any], known: Collection[str], several
             raise ValueError(
                 f"--class-weight: expected a label of the texts ({quote(sorted(known))}), got {short(label)!r}"
             )
+
+
+def _take_spellings(corpus: Corpus, known: Collection[str], group: Group, quiet: bool) -> None:
+    """Give labels that differ from those of the training texts in spelling only the spelling that they have there."""
+    found, _ = _count_labels(corpus, group)
+    if spellings := find_spellings(found, list(known)):
+        several = corpus.several
+        corpus.labels = [
+            [spellings.get(each, each) for each in label] if several else spellings.get(label, label)
+            for label in corpus.labels
+        ]
+        about = f"{corpus.report.source}: labels are read in the spelling of the training texts"
+        note(f"{about}: {pairs(spellings)}", quiet)
 
 
 def _check_known(corpus: Corpus, known: Collection[str], several: bool) -> None:

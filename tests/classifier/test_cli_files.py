@@ -225,6 +225,8 @@ def test_evaluate_says_which_labels_may_be_meant(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "labels are read in the model's spelling: '1.0' as '1'" in result.stderr
     assert "accuracy 1.0000" in result.stdout
+    again = run("train", data, "-o", tmp_path / "n", *QUICK, "--validation", other)
+    assert f"{other}: labels are read in the spelling of the training texts: '1.0' as '1'" in again.stderr, again.output
     other.write_text("text,label\n" + "good x,1.0\ngood x,1\nbad y,0\n" * 5)
     assert "do they stand for labels of the model: '1.0' for '1'?" in run("evaluate", tmp_path / "m", other).stderr
 

@@ -85,6 +85,10 @@ def test_arguments_have_the_names_of_scikit_learn(make_classifier: Any, reviews:
         "fit": ["X", "y"],
         "partial_fit": ["X", "y"],
         "score": ["X", "y"],
+        "evaluate": ["X", "y"],
+        "explain": ["X"],
+        "explain_many": ["X"],
+        "stream_proba": ["X"],
         "predict": ["X"],
         "predict_proba": ["X"],
     }.items():
