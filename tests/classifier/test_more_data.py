@@ -181,8 +181,8 @@ def test_labels_of_later_parts_have_to_be_known(
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (["a"], "y: expected at least two classes, got only one class, 'a'"),
-        (["a", "c"], r"labels\[1\]: expected one of the classes 'a', 'c', got 'b'"),
+        (["a"], "classes: expected at least two classes, got only one class, 'a'"),
+        (["a", "c"], r"y\[1\]: expected one of the classes 'a', 'c', got 'b'"),
         ("ab", "classes: expected a list of labels, got str"),
     ],
 )
