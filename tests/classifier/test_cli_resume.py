@@ -114,6 +114,7 @@ def test_killed_again_and_again_it_saves_the_model_of_an_uninterrupted_run(archi
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "reviews.csv", "whole"]
 
 
+@pytest.mark.slow
 def test_several_processes_killed_go_on_to_the_same_model(tmp_path: Path) -> None:
     data, options = write_csv(tmp_path / "reviews.csv", 120), [*ARCHITECTURES["wide-textcnn"], "--distributed"]
     finish(data, "-o", tmp_path / "whole", *options, processes=2)
