@@ -40,7 +40,7 @@ BODIES: tuple[Any, ...] = (
 )
 LIMITS = {"max_text": 200, "max_texts": 8, "max_body": 3000, "max_explained": 50}
 STATUSES = frozenset({200, 400, 404, 405, 413, 415, 422})
-PATIENCE = 20.0
+PATIENCE = 600.0
 
 
 class RefusedError(ValueError):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 SECONDS = 2.0
-PATIENCE = 30.0  # by the clock
+PATIENCE = 600.0  # by the clock
 GROWTH = 300 * 2**20
 ADDRESSES = 3 * 2**30  # beyond what the process has when it begins
 

@@ -5,6 +5,7 @@
     pytest --device cuda-emulated   the CUDA kernels on the CPU, by the emulator in tests/cuda_emulator
 
 On both CUDA devices the tests of the operators and layers alone are run, each with both forms of the LSTM.
+What is marked as slow is left out (pyproject.toml); ``-m slow`` runs it, ``-m ""`` everything.
 """
 
 from __future__ import annotations
@@ -16,6 +17,15 @@ import torch
 from operator_tests import OPERATOR_TESTS
 
 from textnn import backends
+
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError:  # of what needs it the files say so themselves
+    pass
+else:
+    # How long an example takes, or is in the making, depends on how busy the machine is.
+    settings.register_profile("textnn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("textnn")
 
 DEVICES = ("cpu", "cuda", "cuda-emulated")
 

@@ -1,8 +1,30 @@
-"""What programs of a machine with a GPU print, and rows as the parts find them: made up, for the tests of gpu_check."""
+"""What programs of a machine with a GPU print, and rows as the parts find them: made up, for the tests of gpu_check.
+
+And time limits that do not depend on how busy the machine is.
+"""
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from typing import Any
+
+import pytest
+from waiting import wait_until
+
+
+def limits_wait_for(condition: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the time limit of a program come when the condition holds, neither earlier nor later."""
+    wait = subprocess.Popen.wait
+
+    def wait_for(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        if timeout is None:
+            return wait(process)
+        wait_until(condition)
+        return wait(process, 0.1)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", wait_for)
+
 
 MEMCHECK = """========= COMPUTE-SANITIZER
 case: lstm persistent H=20 float32

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from waiting import HANG
 
 import textnn
 
@@ -41,7 +42,7 @@ def run_group(worker: ModuleType, folder: Path) -> list[dict[str, Any]]:
         for rank in range(SIZE)
     ]
     try:
-        errors = [process.communicate(timeout=400)[1] for process in processes]
+        errors = [process.communicate(timeout=HANG)[1] for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -58,7 +59,7 @@ def work(run: Callable[[int, int, Path], dict[str, Any]]) -> None:
         init_method=f"file://{folder / 'store'}",
         rank=rank,
         world_size=size,
-        timeout=datetime.timedelta(seconds=120),
+        timeout=datetime.timedelta(seconds=HANG),
     )
     torch.save(run(rank, size, folder), folder / f"{rank}.pt")
     torch.distributed.destroy_process_group()

@@ -6,7 +6,6 @@ Figures measured here mean nothing; that they are made as described does.
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ from bench import (
     text_conv_more,
 )
 from bench.harness import Effort, Row
-from textnn import backends
+from textnn import backends, benchmark
 
 TINY = Effort(seconds=0.0, least=3, most=3)
 
@@ -49,30 +48,43 @@ def data(monkeypatch) -> reviews.Reviews:
 # one case
 
 
-def waits(seconds, value):
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock by which sides are compared; it moves when one of them says so."""
+    now = [0.0]
+    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: now[0])
+    return now
+
+
+def waits(seconds, value, clock):
     def call():
-        time.sleep(seconds)
+        clock[0] += seconds
         return [torch.tensor([value])]
 
     return call
 
 
-def test_the_fastest_peer_counts():
-    found = harness.compare("G", "c", waits(0.001, 1.0), {"slow": waits(0.02, 9.0), "fast": waits(0.004, 1.5)}, TINY)
+def test_the_fastest_peer_counts(clock):
+    found = harness.compare(
+        "G", "c", waits(0.001, 1.0, clock), {"slow": waits(0.02, 9.0, clock), "fast": waits(0.004, 1.5, clock)}, TINY
+    )
     assert found.peer == "fast"
     assert found.theirs == found.peers["fast"] < found.peers["slow"]
-    assert 1 < found.low <= found.ratio <= found.high
+    assert found.low == pytest.approx(4)
+    assert found.ratio == pytest.approx(4)
     assert found.difference == 0.5
 
 
-def test_lesser_instruction_sets_are_forced_and_given_back():
+def test_lesser_instruction_sets_are_forced_and_given_back(clock):
     used, before = set(), backends.cpu_capability()
 
     def ours():
         used.add(backends.cpu_capability())
-        return [torch.zeros(1)]
+        return waits(1, 0.0, clock)()
 
-    found = harness.compare("G", "c", ours, {"peer": waits(0, 0.0)}, Effort(0.0, 3, 3, sets=harness.lesser_sets()))
+    found = harness.compare(
+        "G", "c", ours, {"peer": waits(1, 0.0, clock)}, Effort(0.0, 3, 3, sets=harness.lesser_sets())
+    )
     assert used == set(backends.supported_cpu_capabilities())
     assert list(found.forced) == [harness.SETS[name] for name in harness.lesser_sets()]
     assert backends.cpu_capability() == before
@@ -80,11 +92,13 @@ def test_lesser_instruction_sets_are_forced_and_given_back():
     def fails():
         if backends.cpu_capability() != before:
             raise ValueError("forced")
-        return [torch.zeros(1)]
+        return waits(1, 0.0, clock)()
 
     if harness.lesser_sets():
         with pytest.raises(ValueError, match="forced"):
-            harness.compare("G", "c", fails, {"peer": waits(0, 0.0)}, Effort(0.0, 3, 3, sets=harness.lesser_sets()))
+            harness.compare(
+                "G", "c", fails, {"peer": waits(1, 0.0, clock)}, Effort(0.0, 3, 3, sets=harness.lesser_sets())
+            )
     assert backends.cpu_capability() == before
 
 

@@ -80,8 +80,7 @@ def test_threads_share_the_work(capability, threads, lengths):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize("P", [5, 3])
+@pytest.mark.parametrize(("directions", "P"), [(1, 3), (2, 5)])
 def test_gradcheck(capability, form, directions, P):
     inputs, sizes = make(form, [2, 4, 1], 5, 3, 5, P, directions, torch.float64)
     ids, *rest = inputs

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import HANG
 
 from textnn import files
 from textnn.files import atomic_bytes, atomic_text, foreign_names, replacing
@@ -85,7 +86,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     reader.start()
     with atomic_text(tmp_path / "pipe") as file:
         file.write("好\n")
-    reader.join(10)
+    reader.join(HANG)
     assert found == ["好\n".encode()]
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 

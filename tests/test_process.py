@@ -9,6 +9,7 @@ import threading
 
 import pytest
 import torch
+from waiting import HANG
 
 import textnn
 from textnn import backends
@@ -65,7 +66,7 @@ def run(code, **environment):
         [sys.executable, "-c", SCRIPT_PREFIX + code],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
         env={**os.environ, **environment},
         check=False,
     )
@@ -147,7 +148,7 @@ HEAVY += ["jieba", "rjieba", "snownlp", "matplotlib"]
 def test_importing_textnn_loads_nothing_that_only_parts_of_it_need():
     """Torch takes most of the time of ``import textnn``; what else is heavy waits for its first use."""
     code = "import sys, torch; before = set(sys.modules); import textnn; print(*sorted(set(sys.modules) - before))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, check=True)
     imported = result.stdout.split()
     assert "textnn.layers" in imported
     assert not {*HEAVY, "textnn_cli", "textnn.classifier"} & set(imported)

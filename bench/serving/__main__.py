@@ -116,17 +116,41 @@ def _row(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def end_under_load(
-    model: Path, requests: Sequence[Request], connections: int = 64, after: float = 2.0, threads: int = 1
+    model: Path,
+    requests: Sequence[Request],
+    connections: int = 64,
+    after: float = 2.0,
+    least: int = 1,
+    threads: int = 1,
+    **more: Any,
 ) -> dict[str, Any]:
-    """Send SIGTERM to a server in the middle of load; return what became of the requests."""
-    with ServerProcess(model, *ALWAYS, threads=threads) as server:
+    """Send SIGTERM to a server in the middle of load; return what became of the requests.
 
-        async def run() -> Outcome:
-            asyncio.get_running_loop().call_later(after, server.signal, signal.SIGTERM)
-            return await ask(server.port, requests, connections)  # until the server takes no connection
+    Parameters
+    ----------
+    model, requests, connections, threads
+        As for the measurements.
+    after, least
+        Seconds and answers before the signal.
+    more
+        Of the process.
+    """
+    with ServerProcess(model, *ALWAYS, threads=threads, **more) as server:
+        outcome, signalled = Outcome(), 0.0
 
-        began = time.perf_counter()
-        outcome = asyncio.run(run())
+        async def end() -> None:
+            nonlocal signalled
+            await asyncio.sleep(after)
+            while outcome.answered < least:
+                await asyncio.sleep(0.01)
+            signalled = time.perf_counter()
+            server.signal(signal.SIGTERM)
+
+        async def run() -> None:
+            # The load lasts until the server takes no connection.
+            await asyncio.gather(end(), ask(server.port, requests, connections, outcome=outcome))
+
+        asyncio.run(run())
         code = server.wait()
         return {
             "connections": connections,
@@ -135,7 +159,7 @@ def end_under_load(
             "lost": outcome.lost,
             "errors": outcome.errors,
             "refused": outcome.refused,
-            "seconds to end": time.perf_counter() - began - after,
+            "seconds to end": time.perf_counter() - signalled,
             "exit code": code,
         }
 

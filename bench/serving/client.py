@@ -112,7 +112,12 @@ def make_requests(texts: Sequence[str], labels: Sequence[Any]) -> list[Request]:
 
 
 async def load(
-    port: int, requests: Sequence[Request], connections: int, seconds: float = 0.0, count: int = 0
+    port: int,
+    requests: Sequence[Request],
+    connections: int,
+    seconds: float = 0.0,
+    count: int = 0,
+    outcome: Outcome | None = None,
 ) -> Outcome:
     """Ask for so many seconds, or until so many requests were sent, or until the server takes no connection.
 
@@ -126,8 +131,10 @@ async def load(
         Requests that are under way at a time.
     seconds, count
         When to stop; 0: without this limit.
+    outcome
+        To be filled in, for whoever watches it meanwhile.
     """
-    outcome, turn = Outcome(), itertools.count()
+    outcome, turn = outcome or Outcome(), itertools.count()
     began = time.perf_counter()
 
     async def one() -> None:

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import httpx2
 
-PATIENCE = 120.0
+PATIENCE = 600.0  # seconds to wait for what takes a few on an idle machine
 
 
 class ServerProcess:
@@ -77,7 +77,10 @@ class ServerProcess:
             if not self.port and (found := re.search(r"served at http://\S+:(\d+)", self.log())):
                 self.port = int(found[1])
             try:
-                if self.port and httpx2.get(f"{self.url}/healthz", timeout=5, trust_env=False).status_code == 200:
+                if (
+                    self.port
+                    and httpx2.get(f"{self.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200
+                ):
                     self.health_checks += 1
                     return
             except httpx2.TransportError:
@@ -93,7 +96,7 @@ class ServerProcess:
         """Send a signal."""
         self.process.send_signal(number)
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for its end; return the exit code."""
         return self.process.wait(timeout)
 

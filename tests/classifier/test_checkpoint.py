@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from kills import stop_behind
 from safetensors.torch import load_file
 from trainings import BATCHES, CPU, EPOCHS, OPTIONS, ROWS, SIZES, Breaker, BrokenOffError, assert_same, make_data, run
+from waiting import wait_until
 
 from textnn.models import build_model, resolve_options
 from textnn.training import checkpoint as checkpoint_module
@@ -205,25 +207,26 @@ def killed(kill: Callable[[int], None], *arguments: Any, **options: Any) -> bool
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_killed_at_any_moment_it_goes_on_to_the_same_weights(name: str, tmp_path: Path) -> None:
+def test_killed_at_any_moment_it_goes_on_to_the_same_weights(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It writes all the time, so most of the kills fall into a write."""
     options = replace(OPTIONS, patience=2)
     arguments = {"options": options, "validation": make_data(10, seed=1), "data": make_data(200)}
     expected, checkpoint = run(name, **arguments), Checkpoint(tmp_path, resume=True, seconds=0)
-    source, kills = random.Random(name), 0
+    source = random.Random(name)
+    for number in range(6):
+        reached = tmp_path.parent / f"{tmp_path.name}-{number}"
+        with monkeypatch.context() as patch:
+            patch.setattr(Checkpoint, "write", Checkpoint.write)
+            stop_behind(source.randint(1, 8), reached)
 
-    def kill(child: int) -> None:
-        before, states = checkpoint.version(), source.randint(1, 8)
-        while states and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            now = checkpoint.version()
-            states, before = states - (now != before), now
-            time.sleep(0.0005)
-        time.sleep(source.uniform(0, 0.01))
-        os.kill(child, signal.SIGKILL)
+            def kill(child: int, reached: Path = reached) -> None:
+                wait_until(reached.exists)
+                time.sleep(source.uniform(0, 0.01))
+                os.kill(child, signal.SIGKILL)
 
-    for _ in range(6):
-        kills += killed(kill, name, checkpoint, **arguments)
-    assert kills >= 4
+            assert killed(kill, name, checkpoint, **arguments)
     assert_same(run(name, checkpoint, **arguments), expected)
 
 

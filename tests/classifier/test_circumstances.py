@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from commands import ENVIRONMENT, run
+from waiting import HANG
 
 from textnn.circumstances import cpu_quota, plain_torch, usable_cpus
 from textnn.classifier import SentimentClassifier
@@ -88,14 +89,14 @@ def test_the_default_dtype_is_given_back_when_the_last_thread_is_done() -> None:
 
     def work() -> None:
         with plain_torch():
-            inside.wait(30)
-            leave.wait(30)
+            inside.wait(HANG)
+            leave.wait(HANG)
 
     with default_dtype():
         thread = threading.Thread(target=work)
         thread.start()
         with plain_torch():
-            inside.wait(30)
+            inside.wait(HANG)
         assert torch.get_default_dtype() == torch.float32
         leave.set()
         thread.join()
@@ -154,7 +155,7 @@ def test_a_forked_process_answers_with_one_thread(model: Path, when: str) -> Non
         capture_output=True,
         text=True,
         env=ENVIRONMENT,
-        timeout=300,
+        timeout=HANG,
         check=False,
     )
     assert result.returncode == 0, result.stderr

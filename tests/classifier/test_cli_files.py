@@ -113,6 +113,7 @@ def test_endings_of_other_formats_are_refused(name: str, model: Path, tmp_path: 
     assert not list(tmp_path.glob("out*"))
 
 
+@pytest.mark.slow
 def test_outputs_that_are_no_files(model: Path, tmp_path: Path) -> None:
     data = write_csv(tmp_path / "reviews.csv", 40)
     plain = run("predict", model, data).stdout
@@ -124,11 +125,12 @@ def test_outputs_that_are_no_files(model: Path, tmp_path: Path) -> None:
     for command, before in commands.items():
         result = shell(command, model, tmp_path)
         assert (result.returncode, result.stderr, result.stdout) == (0, "", before + plain), command
-    result = shell(f"$textnn predict $model {data} -q -o >(gzip > $folder/c.gz); wait $!; sleep 1", model, tmp_path)
+    result = shell(f"$textnn predict $model {data} -q -o >(gzip > $folder/c.gz); wait $!", model, tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert gzip.decompress((tmp_path / "c.gz").read_bytes()).decode() == plain
 
 
+@pytest.mark.slow
 def test_closed_and_full_streams(model: Path, tmp_path: Path) -> None:
     data = write_csv(tmp_path / "reviews.csv", 40)
     closed = shell(f"$textnn predict $model {data} >&-", model, tmp_path)

@@ -13,11 +13,9 @@ from typing import Any
 
 import pytest
 from commands import ENVIRONMENT, QUICK, run, write_csv
+from waiting import HANG
 
 from textnn_cli.predict import CHUNK
-
-PATIENCE = 240
-"""Seconds to wait for what takes a few on an idle machine."""
 
 
 def start(*arguments: object, python: tuple[str, ...] = ("-m", "textnn"), **settings: Any) -> subprocess.Popen[str]:
@@ -30,13 +28,13 @@ def start(*arguments: object, python: tuple[str, ...] = ("-m", "textnn"), **sett
 
 
 def wait_for(condition: Any, what: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + HANG
     while not condition():
         if process.poll() is not None:
             pytest.fail(f"{what}: the process ended with {process.returncode}: {process.communicate()}")
         if time.monotonic() > deadline:
             process.kill()
-            pytest.fail(f"{what}: not within {PATIENCE} s")
+            pytest.fail(f"{what}: not within {HANG} s")
         time.sleep(0.02)
 
 
@@ -47,18 +45,36 @@ def test_ctrl_c_in_predict_leaves_no_file(model: Path, tmp_path: Path) -> None:
     process.stdin.flush()
     wait_for(lambda: len(list(tmp_path.iterdir())) == 2, "a temporary file beside the model", process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE)
+    _, errors = process.communicate(timeout=HANG)
     assert process.returncode == 130, errors
     assert errors == "standard input: lines, utf-8\nerror: interrupted\n"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+FLUSHING = """
+import signal, sys, textnn_cli
+from textnn_cli import partial
+
+last, flush, partial.SECONDS = int(sys.argv.pop(1)), partial.PartialFile.flush, 0
+
+def flush_and_stop(file):
+    flush(file)
+    while file.state.texts >= last:
+        signal.pause()
+
+partial.PartialFile.flush = flush_and_stop
+textnn_cli.main()
+"""
+
+
 def test_killed_at_any_moment_predict_goes_on_to_the_same_bytes(model: Path, tmp_path: Path) -> None:
-    """Flushing after every chunk instead of now and then makes a kill in the middle of that likely."""
+    """Flushing after every chunk instead of now and then makes a kill in the middle of that likely.
+
+    The command stops some chunks later, so that the kill is certain to come before its end.
+    """
     data, out = write_csv(tmp_path / "new.csv", 24 * CHUNK + 5), tmp_path / "out.csv"
     assert run("predict", model, data, "-o", tmp_path / "whole.csv", "--probabilities").exit_code == 0
     state = tmp_path / ".out.csv.partial.json"
-    always = ("-c", "import textnn_cli, textnn_cli.partial; textnn_cli.partial.SECONDS = 0; textnn_cli.main()")
 
     def texts_done() -> int:
         return json.loads(state.read_bytes())["texts"] if state.exists() else 0
@@ -66,7 +82,7 @@ def test_killed_at_any_moment_predict_goes_on_to_the_same_bytes(model: Path, tmp
     moments, resumed_at = random.Random(0), [0]
     for more in (2, 0, 5):
         arguments = "predict", model, data, "-o", out, "--probabilities", *["--resume"][: len(resumed_at) - 1]
-        process = start(*arguments, python=always)
+        process = start(*arguments, python=("-c", FLUSHING, str(resumed_at[-1] + (more + 3) * CHUNK)))
         wait_for(lambda more=more: texts_done() > resumed_at[-1] + more * CHUNK, "progress", process)
         time.sleep(moments.uniform(0, 0.1))
         process.kill()
@@ -75,7 +91,7 @@ def test_killed_at_any_moment_predict_goes_on_to_the_same_bytes(model: Path, tmp
         resumed_at.append(texts_done())
     assert 0 < resumed_at[1] < resumed_at[2] < resumed_at[3] < 24 * CHUNK, resumed_at
     process = start("predict", model, data, "-o", out, "--probabilities", "--resume")
-    _, errors = process.communicate(timeout=PATIENCE)
+    _, errors = process.communicate(timeout=HANG)
     read = f"{data}: csv, utf-8, header row, text in column 'review'\n"
     assert (process.returncode, errors) == (0, f"{read}{out}: {24 * CHUNK + 5:,} texts\n")
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
@@ -90,7 +106,7 @@ def test_ctrl_c_in_train_leaves_no_model(tmp_path: Path) -> None:
     while "epoch 1/" not in "".join(read) and (line := process.stderr.readline()):
         read.append(line)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE)
+    _, errors = process.communicate(timeout=HANG)
     assert process.returncode == 130, f"{read} {errors}"
     assert errors.splitlines()[-1].startswith("error: interrupted")
     assert "Traceback" not in errors
@@ -105,4 +121,4 @@ def test_a_reader_that_leaves_early_is_no_error(model: Path, tmp_path: Path) -> 
     process.stdout.close()
     assert process.stderr is not None
     assert process.stderr.read() == ""
-    assert process.wait(timeout=PATIENCE) == 0
+    assert process.wait(timeout=HANG) == 0

@@ -13,9 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import kills
 import pytest
 from commands import ENVIRONMENT, write_csv
+from kills import stop_behind
 from typer.testing import CliRunner
+from waiting import HANG, wait_until
 
 from textnn.training.checkpoint import FILE, Checkpoint
 from textnn_cli import app
@@ -26,13 +29,14 @@ ARCHITECTURES = {
     "lecture-lstm": [*SMALL, "-a", "lecture-lstm", "--hidden-size", "8"],
 }
 ALWAYS = ["--checkpoint-seconds", "0"]
+Process = subprocess.Popen[str]
 
 
-def start(*arguments: object, processes: int = 0) -> subprocess.Popen[str]:
+def start(*arguments: object, processes: int = 0, program: tuple[object, ...] = ("-m", "textnn")) -> Process:
     """Start ``textnn train``, under torchrun if there are to be several processes."""
     run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes else []
     return subprocess.Popen(
-        [sys.executable, *run, "-m", "textnn", "train", *map(str, arguments)],
+        [sys.executable, *run, *map(str, program), "train", *map(str, arguments)],
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         start_new_session=True,
         stdout=subprocess.PIPE,
@@ -44,34 +48,32 @@ def start(*arguments: object, processes: int = 0) -> subprocess.Popen[str]:
 
 def finish(*arguments: object, processes: int = 0) -> tuple[str, str]:
     process = start(*arguments, processes=processes)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=HANG)
     assert process.returncode == 0, err
     return out, err
 
 
-def wait_for_states(process: subprocess.Popen[str] | Forked, checkpoint: Checkpoint, states: int) -> None:
-    """Return when so many more states are written, or the process has ended."""
+def wait_for_states(process: Process, checkpoint: Checkpoint, states: int) -> None:
+    """Return when so many more states have been seen."""
     before = checkpoint.version()
-    while states and process.poll() is None:
+    while states:
+        assert process.poll() is None, process.communicate()
         now = checkpoint.version()
         states, before = states - (now != before), now
         time.sleep(0.0005)
 
 
 class Forked:
-    """``textnn train`` in a fork of this process, which has everything imported."""
+    """``textnn train`` in a fork of this process, which has everything imported; it stops behind so many states."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, states: int, reached: Path, *arguments: object) -> None:
         self.pid = os.fork()
         if not self.pid:
             try:
+                stop_behind(states, reached)
                 run(*arguments)
             finally:
                 os._exit(0)
-
-    def poll(self) -> object:
-        """Return None as long as it runs."""
-        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
     def kill(self) -> bool:
         """Kill it; return whether it still ran."""
@@ -96,27 +98,30 @@ def assert_same_model(one: Path, other: Path) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_killed_again_and_again_it_saves_the_model_of_an_uninterrupted_run(architecture: str, tmp_path: Path) -> None:
     data, options = write_csv(tmp_path / "reviews.csv", 300), ARCHITECTURES[architecture]
-    finish(data, "-o", tmp_path / "whole", *options)
+    assert run(data, "-o", tmp_path / "whole", *options).exit_code == 0
     checkpoint = Checkpoint(tmp_path / ".model.checkpoint")
-    source, kills = random.Random(architecture), 0
+    source, reached = random.Random(architecture), tmp_path / "reached"
     for _ in range(6):
-        process = Forked(data, "-o", tmp_path / "model", *options, *ALWAYS, "--resume")
-        wait_for_states(process, checkpoint, source.randint(1, 20))
+        process = Forked(source.randint(1, 20), reached, data, "-o", tmp_path / "model", *options, *ALWAYS, "--resume")
+        wait_until(reached.exists)
         time.sleep(source.uniform(0, 0.01))
-        kills += process.kill()
+        assert process.kill()
         assert checkpoint.exists()
-    assert kills >= 5
-    _, err = finish(data, "-o", tmp_path / "model", *options, "--resume")
-    assert "resumed after " in err
+        reached.unlink()
+    result = run(data, "-o", tmp_path / "model", *options, "--resume")
+    assert result.exit_code == 0, result.output
+    assert "resumed after " in result.stderr
     assert_same_model(tmp_path / "model", tmp_path / "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "reviews.csv", "whole"]
 
 
+@pytest.mark.slow
 def test_several_processes_killed_go_on_to_the_same_model(tmp_path: Path) -> None:
     data, options = write_csv(tmp_path / "reviews.csv", 120), [*ARCHITECTURES["wide-textcnn"], "--distributed"]
     finish(data, "-o", tmp_path / "whole", *options, processes=2)
-    process = start(data, "-o", tmp_path / "model", *options, *ALWAYS, processes=2)
-    wait_for_states(process, Checkpoint(tmp_path / ".model.checkpoint"), 17)
+    program = Path(kills.__file__), 17, tmp_path / "reached"
+    process = start(data, "-o", tmp_path / "model", *options, *ALWAYS, processes=2, program=program)
+    wait_until((tmp_path / "reached").exists)
     # torchrun puts its processes into sessions of their own.
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
     for child in [process.pid, *map(int, children)]:
@@ -135,7 +140,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         process = start(*arguments, *ALWAYS, *resume)
         wait_for_states(process, Checkpoint(tmp_path / ".model.checkpoint"), 3)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=HANG)
         assert process.returncode == 130, err
         command = shlex.join(["textnn", "train", *map(str, [*arguments, *ALWAYS]), "--resume"])
         assert err.endswith(f"error: interrupted; resume with: {command}\n")

@@ -16,7 +16,7 @@ ORDERS = ["forward", "reverse", "random:1", "random:2", "random:3"]
 RNG = np.random.default_rng
 
 
-@pytest.fixture(scope="module", params=["plain", "race"])
+@pytest.fixture(scope="module", params=["plain", pytest.param("race", marks=pytest.mark.slow)])
 def demo(request: pytest.FixtureRequest) -> Demo:
     """The demonstration kernels. None of them has a race, so they run in that flavour too."""
     return Demo(request.param)
@@ -305,6 +305,7 @@ def test_failures_use_up_nothing() -> None:
             demo.bug("deadlock")
 
 
+@pytest.mark.slow
 def test_the_kernels_under_the_sanitizers() -> None:
     """The fibers are announced to the address sanitizer: correct kernels and reports of wrong ones pass it."""
     done = under_the_sanitizers(

@@ -75,6 +75,7 @@ RACES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bug", "blocks", "words"), RACES, ids=[bug for bug, *_ in RACES])
 @pytest.mark.parametrize("order", ["forward", "reverse", "random:5"])
 def test_races(race: Demo, bug: str, blocks: int, words: str, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +92,7 @@ def test_uninitialised_shared_memory_is_poisoned(plain: Demo) -> None:
         assert (np.delete(out, 58, axis=1) == 1).all(), rounds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", [1, 2], ids=["no second barrier", "no first barrier"])
 def test_missing_barrier_of_a_product(race: Demo, mistake: int) -> None:
     a, b, c = (np.ones((16, 16), np.float32) for _ in range(3))
@@ -102,6 +104,7 @@ def test_missing_barrier_of_a_product(race: Demo, mistake: int) -> None:
         race("gemm", a, b, c, 16, 16, 16, mistake)
 
 
+@pytest.mark.slow
 def test_missing_barrier_of_the_grid(race: Demo) -> None:
     w, x, h = np.eye(64, dtype=np.float32), np.ones((4, 64), np.float32), np.zeros((2, 64), np.float32)
     race("recurrence", w, x, h, 64, 4, 4, 1)
@@ -110,7 +113,7 @@ def test_missing_barrier_of_the_grid(race: Demo) -> None:
 
 
 @pytest.mark.parametrize("bug", ["read only", "reuse", "grid sync"])
-@pytest.mark.parametrize("flavour", ["plain", "race"])
+@pytest.mark.parametrize("flavour", ["plain", pytest.param("race", marks=pytest.mark.slow)])
 def test_legal_patterns(bug: str, flavour: str) -> None:
     Demo(flavour).bug(bug, blocks=3, cooperative=True)
 
@@ -129,6 +132,7 @@ SANITIZED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bug", "words"), SANITIZED, ids=[bug for bug, _ in SANITIZED])
 def test_sanitizers(bug: str, words: str) -> None:
     done = under_the_sanitizers(f"demo.bug({bug!r}, 1)\nprint('nothing was noticed')")

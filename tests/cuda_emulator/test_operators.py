@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cuda_emulator import build, checks, mutation, operators, report
+from waiting import HANG
 
 pytestmark = pytest.mark.skipif(build.missing() is not None, reason=str(build.missing()))
 
@@ -20,21 +21,24 @@ def compiled(flavour: str) -> Path:
 
 
 def check(flavour: str, order: str) -> None:
-    result = checks.run(flavour, order, library=compiled(flavour), timeout=600)
+    result = checks.run(flavour, order, library=compiled(flavour), timeout=10 * HANG)
     assert {case: wrong for case, wrong in result["cases"].items() if wrong} == {}
     kernels = {kernel.split(".")[1] for kernel in checks.kernels_in_sources()}
     assert kernels - set(result["kernels"]) == set(), "kernels that no case launches"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["reverse", "random:7"])
 def test_results_do_not_depend_on_the_order_of_threads(order: str) -> None:
     check("plain", order)
 
 
+@pytest.mark.slow
 def test_no_data_races() -> None:
     check("race", "forward")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     build.missing() is None and not build.runtime("libasan.so"), reason="the compiler has no address sanitizer"
 )
@@ -42,6 +46,7 @@ def test_nothing_for_the_sanitizers_to_report() -> None:
     check("asan", "forward")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "barrier", "unit"),
     [

@@ -1,8 +1,9 @@
-"""Compiles csrc/cpu and the bindings beside this file into the module that the native tests load.
+"""Makes csrc/cpu and the bindings beside this file into the module that the native tests load.
 
 One ninja file describes two flavours of the module, so that only what changed is compiled again:
 
-    plain       the optimisation of the package itself             build/native-plain/textnn_native*.so
+    plain       the package's own objects; where it was not        build/native-plain/textnn_native*.so
+                built in this tree, others of that optimisation
     sanitized   -O1 with the address and undefined-behaviour       build/native-sanitized/textnn_native*.so
                 sanitizers, and checked_workspace.h in the kernels
 
@@ -18,6 +19,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
@@ -81,6 +84,20 @@ def escape(path: object) -> str:
     return str(path).replace("$", "$$").replace(" ", "$ ").replace(":", "$:")
 
 
+def _package_objects(kernels: Sequence[Path]) -> list[Path] | None:
+    """The kernels' objects as setup.py made them, brought up to date; None where it did not make them in this tree."""
+    try:
+        folder = BUILD / f"objects-{version('torch')}"
+        described = (folder / "build.ninja").read_text()
+    except (PackageNotFoundError, OSError):
+        return None
+    objects = [folder / path.relative_to(ROOT).with_suffix(".o") for path in kernels]
+    if not all(f"build {escape(path)}: compile " in described for path in objects):
+        return None
+    _ninja(folder, [str(path) for path in objects])
+    return objects
+
+
 def _ninja_file() -> str:
     import pybind11
 
@@ -109,11 +126,15 @@ def _ninja_file() -> str:
     common = [add(HERE / f"{name}.cpp", "common", ["-O0"]) for name in BINDINGS]
     common.append(add(HERE / "vector_math.cpp", "common", FLAVOURS["plain"]))
     targets: dict[str, list[str]] = {}
+    ready = _package_objects(kernels)
     for flavour, extra in FLAVOURS.items():
         checked = ["-include", escape(HERE / "checked_workspace.h")] if flavour == "sanitized" else []
-        targets[flavour] = [
-            add(path, flavour, extra + (checked if path.stem != "workspace" else [])) for path in kernels
-        ]
+        if flavour == "plain" and ready:
+            targets[flavour] = [escape(path) for path in ready]
+        else:
+            targets[flavour] = [
+                add(path, flavour, extra + (checked if path.stem != "workspace" else [])) for path in kernels
+            ]
         targets[flavour].append(add(HERE / "probes.cpp", flavour, extra))
     for flavour, extra in FLAVOURS.items():
         out = escape(module_path(flavour))
@@ -125,8 +146,6 @@ def _ninja_file() -> str:
 
 def build(flavour: str) -> Path:
     """Bring the module of a flavour up to date and return its path; RuntimeError where it does not compile."""
-    program = ninja()
-    assert program is not None, missing()
     folder = BUILD / "native"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -134,13 +153,19 @@ def build(flavour: str) -> Path:
         path, text = folder / "build.ninja", _ninja_file()
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
-        jobs = str(len(os.sched_getaffinity(0)))
-        environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-        command = [program, "-C", str(folder), "-j", jobs, flavour]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        if done.returncode:
-            raise RuntimeError(f"the native tests do not compile ({flavour}):\n{done.stdout}{done.stderr}")
+        _ninja(folder, [flavour])
     return module_path(flavour)
+
+
+def _ninja(folder: Path, targets: Sequence[str]) -> None:
+    program = ninja()
+    assert program is not None, missing()
+    jobs = str(len(os.sched_getaffinity(0)))
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    command = [program, "-C", str(folder), "-j", jobs, *targets]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the native tests do not compile ({targets[0]}):\n{done.stdout}{done.stderr}")
 
 
 def in_background(flavour: str) -> None:

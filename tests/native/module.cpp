@@ -64,6 +64,8 @@ void def_probes(py::module_& m) {
     Counts counts = units(kind, threads, n, &flushed);
     return std::make_pair(counts, flushed);
   });
+  m.def("set_team_patience",
+        [](double seconds) { cpu::team_patience = std::chrono::microseconds(int64_t(1e6 * seconds)); });
   m.def("team", [](const std::string& kind, int threads, int64_t steps) {
     const py::gil_scoped_release release;
     const TeamReport r = team(kind, threads, steps);

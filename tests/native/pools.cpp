@@ -1,14 +1,12 @@
 #include "pools.h"
 #include <atomic>
-#include <chrono>
+#include <future>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 namespace textnn::native {
 namespace {
-
-constexpr auto kLate = std::chrono::milliseconds(4);  // a team waits half a millisecond
 
 using Body = void (*)(int64_t, int64_t, void*);
 std::atomic<int64_t> changes{0};
@@ -20,19 +18,25 @@ void call(Body body, int64_t begin, int64_t end, void* context) {
   if ((mode ^ float_mode()) & ~uint64_t(0x3f)) ++changes;
 }
 
+// When the last thread of a pool begins.
+enum class Last { kAtOnce, kWhenTheCallerIsDone };
+
 // The caller takes the first piece, [0, first), other threads one place each.
-void spread(int64_t n, int64_t first, std::chrono::milliseconds delay_of_last, Body body, void* context) {
+void spread(int64_t n, int64_t first, Last last, Body body, void* context) {
+  std::promise<void> caller;
+  const std::shared_future<void> done = caller.get_future().share();
   std::vector<std::thread> others;
   for (int64_t i = first; i < n; ++i)
     others.emplace_back([=] {
-      if (i + 1 == n) std::this_thread::sleep_for(delay_of_last);
+      if (last == Last::kWhenTheCallerIsDone && i + 1 == n) done.wait();
       call(body, i, i + 1, context);
     });
   call(body, 0, first, context);
+  caller.set_value();
   for (std::thread& t : others) t.join();
 }
 
-void threads(int64_t n, Body body, void* context) { spread(n, 1, {}, body, context); }
+void threads(int64_t n, Body body, void* context) { spread(n, 1, Last::kAtOnce, body, context); }
 void serial(int64_t n, Body body, void* context) { call(body, 0, n, context); }
 void in_turn(int64_t n, Body body, void* context) {
   for (int64_t i = 0; i < n; ++i) call(body, i, i + 1, context);
@@ -40,8 +44,8 @@ void in_turn(int64_t n, Body body, void* context) {
 void whole(int64_t n, Body body, void* context) {
   std::thread([=] { call(body, 0, n, context); }).join();
 }
-void merged(int64_t n, Body body, void* context) { spread(n, n < 2 ? n : 2, {}, body, context); }
-void late(int64_t n, Body body, void* context) { spread(n, 1, kLate, body, context); }
+void merged(int64_t n, Body body, void* context) { spread(n, n < 2 ? n : 2, Last::kAtOnce, body, context); }
+void late(int64_t n, Body body, void* context) { spread(n, 1, Last::kWhenTheCallerIsDone, body, context); }
 
 }  // namespace
 

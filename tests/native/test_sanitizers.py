@@ -27,7 +27,10 @@ TESTS = (
     "test_kernels_frozen_text_conv.py",
     "test_parallel.py",
 )
-pytestmark = pytest.mark.skipif(FLAVOUR == "sanitized", reason="runs already under the sanitizers")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(FLAVOUR == "sanitized", reason="runs already under the sanitizers"),
+]
 
 
 def runtime(name: str) -> str | None:

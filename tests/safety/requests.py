@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import copy
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from waiting import HANG, wait_until
 
 from textnn.classifier import SentimentClassifier
 
 Case = tuple[str, Callable[[SentimentClassifier], Any]]
 
 JSON = {"Content-Type": "application/json"}
-PATIENCE = 30.0
 
 
 def ask(
-    method: str, path: str, times: int = 1, settings: dict[str, Any] | None = None, slow: float = 0.0, **request: Any
+    method: str, path: str, times: int = 1, settings: dict[str, Any] | None = None, **request: Any
 ) -> Callable[[SentimentClassifier], Any]:
-    """Send a request so many times to a server of its own; the last answer counts.
-
-    ``slow`` is how many seconds each prediction takes.
-    """
+    """Send a request so many times to a server of its own; the last answer counts."""
 
     def send(classifier: SentimentClassifier) -> Any:
         from starlette.testclient import TestClient
 
         from textnn.serving import create_app
 
-        if slow:
-            classifier = _instead(classifier, lambda: time.sleep(slow))
         app = create_app(classifier, _settings(settings))
         with TestClient(app, raise_server_exceptions=False) as client:
             for _ in range(times):
@@ -85,26 +80,38 @@ def crowded(*sizes: int, **settings: int) -> Callable[[SentimentClassifier], Any
 
         def hold() -> None:
             begun.set()
-            go.wait(PATIENCE)
+            go.wait(HANG)
 
         app = create_app(_instead(classifier, hold), _settings({"max_texts": 1, **settings}))
         with TestClient(app) as client, ThreadPoolExecutor(len(sizes)) as pool:
             try:
                 first, *others = sizes
                 pool.submit(client.post, "/predict", json={"texts": ["a"] * first})
-                assert begun.wait(PATIENCE)
+                assert begun.wait(HANG)
                 for size in others:
                     pool.submit(client.post, "/predict", json={"texts": ["a"] * size})
                 waiting = f'textnn_queue_length{{queue="predict"}} {sum(others):.1f}'
-                end = time.monotonic() + PATIENCE
-                while waiting not in client.get("/metrics").text:
-                    assert time.monotonic() < end, f"expected {waiting}"
-                    time.sleep(0.01)
+                wait_until(lambda: waiting in client.get("/metrics").text, waiting)
                 return client.post("/predict", json={"texts": ["a"]})
             finally:
                 go.set()
 
     return send
+
+
+def _late(classifier: SentimentClassifier) -> Any:
+    """Send a text; its prediction is held up until the answer has come."""
+    from starlette.testclient import TestClient
+
+    from textnn.serving import create_app
+
+    go = threading.Event()
+    app = create_app(_instead(classifier, lambda: go.wait(HANG)), _settings({"timeout": 0.2}))
+    with TestClient(app) as client:
+        try:
+            return client.post("/predict", json={"texts": ["a"]})
+        finally:
+            go.set()
 
 
 CASES: list[Case] = [
@@ -135,7 +142,7 @@ CASES: list[Case] = [
     ("more requests of a client at once than it may have", crowded(1, max_per_client=1)),
     ("more requests at once than the server takes", crowded(1, max_queue=1)),
     ("more texts than may wait", crowded(1, 3, max_queue=3, max_texts=3)),
-    ("no answer in time", post({"texts": ["a"]}, settings={"timeout": 0.2}, slow=0.6)),
+    ("no answer in time", _late),
     (
         "another name in the Host header",
         post({"texts": ["a"]}, settings={"allowed_hosts": ("reviews.example.org",)}),

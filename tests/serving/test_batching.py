@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
+from waiting import HANG, forward, until
 
 from textnn.serving.batching import Batcher, ItemError, QueueFullError
 
@@ -22,7 +23,7 @@ class Work:
 
     def __call__(self, items: list[int]) -> Sequence[int]:
         self.batches.append(items)
-        assert self.go.wait(10)
+        assert self.go.wait(HANG)
         if any(item < 0 for item in items):
             raise ValueError("below 0")
         return [2 * item for item in items]
@@ -38,14 +39,6 @@ def make(work: Work, max_batch: int = 8, max_wait: float = 0.0, max_queue: int =
     return Batcher(work, max_batch, max_wait, max_queue, "test")
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it never came to that")
-
-
 def test_each_submission_gets_the_results_of_its_own_items_in_order() -> None:
     async def test(work: Work) -> None:
         batcher = make(work, max_batch=4)
@@ -57,20 +50,23 @@ def test_each_submission_gets_the_results_of_its_own_items_in_order() -> None:
 
 def test_what_comes_within_the_wait_is_one_batch() -> None:
     async def test(work: Work) -> None:
-        batcher = make(work, max_wait=0.2)
+        batcher = make(work, max_wait=HANG)
         first = batcher.submit([1])
-        await asyncio.sleep(0.01)
-        await asyncio.gather(first, batcher.submit([2]))
+        await until(lambda: batcher._ready is not None, "it waits for more")
+        second = batcher.submit([2])
+        assert not work.batches
+        forward(HANG)
+        await asyncio.gather(first, second)
 
     assert run(test).batches == [[1, 2]]
 
 
 def test_a_full_batch_does_not_wait() -> None:
     async def test(work: Work) -> None:
-        batcher = make(work, max_batch=2, max_wait=60)
+        batcher = make(work, max_batch=2, max_wait=10 * HANG)
         first = batcher.submit([1])
-        await asyncio.sleep(0.01)
-        await asyncio.wait_for(asyncio.gather(first, batcher.submit([2])), 10)
+        await until(lambda: batcher._ready is not None, "it waits for more")
+        await asyncio.wait_for(asyncio.gather(first, batcher.submit([2])), HANG)
 
     assert run(test).batches == [[1, 2]]
 
@@ -78,13 +74,13 @@ def test_a_full_batch_does_not_wait() -> None:
 def test_a_batch_does_not_wait_when_nothing_more_is_coming() -> None:
     async def test(work: Work) -> None:
         coming = True
-        batcher: Batcher[int, int] = Batcher(work, 8, 60.0, 100, "test", more_to_come=lambda: coming)
+        batcher: Batcher[int, int] = Batcher(work, 8, 10 * HANG, 100, "test", more_to_come=lambda: coming)
         first = batcher.submit([1])
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher._ready is not None, "it waits for more")
         assert not work.batches
         coming = False  # what was on its way is here
-        await asyncio.wait_for(asyncio.gather(first, batcher.submit([2])), 10)
-        assert await asyncio.wait_for(batcher.submit([3]), 10) == [6]
+        await asyncio.wait_for(asyncio.gather(first, batcher.submit([2])), HANG)
+        assert await asyncio.wait_for(batcher.submit([3]), HANG) == [6]
 
     assert run(test).batches == [[1, 2], [3]]
 
@@ -128,7 +124,7 @@ def test_work_that_loses_a_result_is_a_failure_and_no_hang() -> None:
     async def test(_: Work) -> None:
         batcher: Batcher[int, int] = Batcher(lambda items: [], 8, 0.0, 100, "test")
         with pytest.raises(ItemError):
-            await asyncio.wait_for(batcher.submit([1, 2]), 10)
+            await asyncio.wait_for(batcher.submit([1, 2]), HANG)
 
     run(test)
 
@@ -145,9 +141,9 @@ def test_a_failure_outside_of_items_is_told_and_the_next_batch_is_done() -> None
         both = batcher.submit([1]), batcher.submit([2, 3])
         for future in both:
             with pytest.raises(ItemError) as caught:
-                await asyncio.wait_for(future, 10)
+                await asyncio.wait_for(future, HANG)
             assert isinstance(caught.value.__cause__, OSError)
-        assert await asyncio.wait_for(batcher.submit([4]), 10) == [8]
+        assert await asyncio.wait_for(batcher.submit([4]), HANG) == [8]
 
     assert run(test).batches == [[4]]
 
@@ -179,7 +175,7 @@ def test_what_waits_when_its_event_loop_ends_is_told_so() -> None:
         assert batcher._runner is not None
         batcher._runner.cancel()
         with pytest.raises(ItemError):
-            await asyncio.wait_for(future, 10)
+            await asyncio.wait_for(future, HANG)
         work.go.set()
 
     run(test)

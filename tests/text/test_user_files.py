@@ -165,9 +165,9 @@ def test_utf8_that_is_cut_within_a_character_at_the_end_of_a_cell_is_no_gb18030(
 
 
 @pytest.mark.parametrize(("encoding", "rows"), [("utf-8", CHINESE), ("gb18030", CHINESE), ("cp950", TRADITIONAL)])
-@pytest.mark.parametrize("line", [3, 9_000])
+@pytest.mark.parametrize("line", [3, 3_000])
 def test_a_damaged_byte_among_many_rows(write: Write, encoding: str, rows: list[tuple[str, str]], line: int) -> None:
-    lines = table(rows * 3_000).encode(encoding).splitlines(keepends=True)
+    lines = table(rows * 1_000).encode(encoding).splitlines(keepends=True)
     lines[line] = b"\xff" + lines[line]
     path = write(b"".join(lines))
     with pytest.raises(
@@ -175,10 +175,10 @@ def test_a_damaged_byte_among_many_rows(write: Write, encoding: str, rows: list[
     ):
         read_corpus(path)
     replaced = read_corpus(path, encoding_errors="replace")
-    assert len(replaced) == 4 * 3_000
+    assert len(replaced) == 4 * 1_000
     assert replaced.report.replaced == 1
     skipped = read_corpus(path, on_error="skip")
-    assert (len(skipped), skipped.report.bad_rows) == (4 * 3_000 - 1, 1)
+    assert (len(skipped), skipped.report.bad_rows) == (4 * 1_000 - 1, 1)
     assert f"line {line + 1}: " in skipped.report.problems[0]
     assert "bad rows: 1" in str(skipped.report)
 
