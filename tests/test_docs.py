@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -58,6 +59,23 @@ def test_links_to_no_file_and_to_no_heading_are_found(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert broken(page) == ["#none", "none.md", "page.md#none", "none.png"]
+
+
+def test_a_broken_link_ends_the_build_of_the_site(tmp_path: Path) -> None:
+    """As `make docs` calls it: quietly."""
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings")
+    (tmp_path / "docs").mkdir()
+    page, hook = tmp_path / "docs/index.md", ROOT / "tools/docs_site.py"
+    (tmp_path / "mkdocs.yml").write_text(
+        f"site_name: a\nstrict: true\nhooks: [{hook}]\nvalidation: {{anchors: warn}}\nplugins: []\n", encoding="utf-8"
+    )
+    codes = {}
+    for link in ("#here", "#none", "none.md"):
+        page.write_text(f"# Here\n\n[one]({link})\n", encoding="utf-8")
+        command = [sys.executable, "-m", "mkdocs", "build", "-q", "-d", tmp_path / "site"]
+        codes[link] = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode
+    assert codes == {"#here": 0, "#none": 1, "none.md": 1}
 
 
 def code(page: Path, language: str) -> list[str]:
