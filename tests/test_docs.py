@@ -150,6 +150,27 @@ def test_each_edit_of_the_tutorial_of_layers_computes_the_same() -> None:
             assert float((got - expected).abs().mean()) < 1e-5, name
 
 
+def test_the_program_of_the_tutorial_says_what_each_edit_gains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    from bench import tutorial
+
+    page, threads = tmp_path / "page.md", torch.get_num_threads()
+    page.write_text(tutorial.PAGE.read_text(encoding="utf-8").replace("20_000, 128, 128, 2", "300, 12, 16, 2"))
+    monkeypatch.setattr(tutorial, "PAGE", page)
+    monkeypatch.setattr(sys, "argv", ["tutorial", "--seconds", "0.1", "--threads", "1"])
+    try:
+        tutorial.main()
+    finally:
+        torch.set_num_threads(threads)
+    first, *rows = [line for line in capsys.readouterr().out.splitlines() if " times   loss apart " in line]
+    assert re.fullmatch(r" +[\d.]+ ms +1\.00 times +loss apart 0e\+00 +The start", first), first
+    assert [re.split(r"   +", row)[-1].split(":")[0] for row in rows] == [f"Edit {number}" for number in range(1, 7)]
+    assert all(float(row.split("loss apart ")[1].split()[0]) < 1e-3 for row in rows), rows
+
+
 def test_the_picture_of_the_layouts_is_what_its_script_draws() -> None:
     from tools.ragged_picture import PICTURE, draw, layouts
 

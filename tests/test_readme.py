@@ -71,6 +71,20 @@ def test_the_figures_are_those_of_the_pages(name: str) -> None:
     assert shown == [[f"{ours:.3f}", f"{theirs:.3f}"], [f"{convolution:.1f}"], [f"{recurrence:.1f}"]]
 
 
+@pytest.mark.parametrize("name", READMES)
+def test_what_to_use_says_what_the_table_of_accuracies_shows(name: str) -> None:
+    table = read(name).partition("<!-- accuracy -->")[2].partition("<!-- /accuracy -->")[0]
+    rows = [re.findall(r"(0\.\d+|–)", line) for line in table.splitlines()[3:]]
+    assert len(rows) == 5
+    behind = [[round(100 * (float(row[i]) - float(row[2 + i])), 1) for row in rows] for i in (0, 1)]
+    advice = next(line for line in read(name).splitlines() if line.startswith("|") and "scikit-learn" in line)
+    assert re.findall(r"\d\.\d", advice) == [str(end(part)) for part in behind for end in (min, max)]
+    best = [
+        max(row[i::2], key=lambda figure: float(figure.replace("–", "0"))) == row[i] for row in rows for i in (0, 1)
+    ]
+    assert sum(best) == 8, "the best on four of five sets, with few texts and with all"
+
+
 def test_the_times_of_the_page_of_layers_are_those_of_the_benchmarks() -> None:
     means = {
         f"{float(mean):.1f}"
