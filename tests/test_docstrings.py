@@ -14,11 +14,19 @@ import torch
 import textnn
 from textnn import backends, functional, layers, optim, reference, text
 from textnn.classifier import SentimentClassifier
+from textnn.evaluation import Calibration, EvaluationReport, MultilabelReport, WrongPrediction
+from textnn.explanation import Explanation, NgramContribution, TokenContribution
+from textnn.training import Checkpoint
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference"
 MODULES = (functional, layers, optim, backends, text)
+RESULTS = (  # what the classifier's methods give and take
+    *(Calibration, EvaluationReport, MultilabelReport, WrongPrediction, Checkpoint),
+    *(Explanation, NgramContribution, TokenContribution),
+)
 PUBLIC = {
     "textnn.classifier.SentimentClassifier": SentimentClassifier,
+    **{f"{'.'.join(kind.__module__.split('.')[:2])}.{kind.__name__}": kind for kind in RESULTS},
     **{
         f"{module.__name__}.{name}": getattr(module, name)
         for module in MODULES
@@ -83,7 +91,9 @@ def test_an_example_runs(name: str) -> None:
     examples = run(name, inspect.getdoc(PUBLIC[name]) or "")
     assert examples, name
     shows = any(example.want for example in examples)
-    assert shows or name.startswith("textnn.backends") or name.endswith("Adam"), "an example shows what comes out"
+    assert shows or name.startswith("textnn.backends") or name.endswith(("Adam", "Checkpoint")), (
+        "an example shows what comes out"
+    )
 
 
 @pytest.mark.parametrize("name", functional.__all__)
