@@ -13,6 +13,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+__all__ = [
+    "bilstm",
+    "embedding",
+    "embedding_lstm",
+    "embedding_text_conv",
+    "frozen_text_conv",
+    "hash_ngrams",
+    "lstm",
+    "lstm_cell",
+    "max_mean_pool",
+    "quantized_lstm",
+    "text_conv",
+]
+
+Sizes = Tensor | Sequence[int]
+
 _ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "identity": lambda z: z}
 
 
@@ -33,8 +49,8 @@ def lstm(
     b_hh: Tensor | None = None,
     w_hr: Tensor | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,
@@ -69,8 +85,8 @@ def bilstm(
     ahead: Sequence[Tensor | None],
     reverse: Sequence[Tensor | None],
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     outputs: bool = True,
@@ -94,8 +110,8 @@ def embedding_lstm(
     ahead: Sequence[Tensor | None],
     reverse: Sequence[Tensor | None] | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding_idx: int | None = None,
     sparse: bool = False,
     outputs: bool = True,
@@ -118,8 +134,8 @@ def quantized_lstm(
     sum: Tensor,  # noqa: A002
     bias: Tensor,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,
@@ -159,15 +175,15 @@ def quantized_lstm(
 def _rows_of_sequence(
     b: int,
     x: Tensor,
-    lengths: Tensor | None,
-    offsets: Tensor | None,
+    lengths: Sizes | None,
+    offsets: Sizes | None,
     batch_sizes: Tensor | None,
     batch_first: bool,
 ) -> list[int]:
     """Where the steps of sequence b stand among the rows of x."""
     if offsets is not None:
-        ends = [*offsets.tolist()[1:], x.shape[0]]
-        return list(range(int(offsets[b]), ends[b]))
+        starts = _numbers(offsets)
+        return list(range(starts[b], [*starts[1:], x.shape[0]][b]))
     if batch_sizes is not None:
         sizes = batch_sizes.tolist()
         return [sum(sizes[:t]) + b for t in range(len(sizes)) if sizes[t] > b]
@@ -186,8 +202,8 @@ def hash_ngrams(
     sizes: Sequence[int],
     buckets: int,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     distinct: bool = False,
 ) -> Tensor:
     """Number n-grams by a hash; see :func:`textnn.functional.hash_ngrams`."""
@@ -220,7 +236,7 @@ def _upper_half(h: Tensor) -> Tensor:
     return (h >> 32) & 0xFFFFFFFF
 
 
-def max_mean_pool(x: Tensor, *, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+def max_mean_pool(x: Tensor, *, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
     """Take maximum and mean over time; see :func:`textnn.functional.max_mean_pool`."""
     pooled = []
     for vectors in _sentences(x, lengths, offsets):
@@ -236,8 +252,8 @@ def text_conv(
     weight: Sequence[Tensor],
     bias: Sequence[Tensor] | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding: str = "valid",
     activation: str = "relu",
 ) -> Tensor:
@@ -263,8 +279,8 @@ def embedding_text_conv(
     weight: Sequence[Tensor],
     bias: Sequence[Tensor] | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding: str = "valid",
     activation: str = "relu",
     padding_idx: int | None = None,
@@ -285,8 +301,8 @@ def frozen_text_conv(
     row: Tensor | None = None,
     rest: Tensor | None = None,
     weight: Tensor | None = None,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding: str = "valid",
     activation: str = "relu",
 ) -> Tensor:
@@ -317,8 +333,13 @@ def frozen_text_conv(
     return (torch.stack(rows) if rows else products.new_zeros(0, S * C)).to(bias.dtype)
 
 
-def _sentences(x: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> list[Tensor]:
+def _sentences(x: Tensor, lengths: Sizes | None, offsets: Sizes | None) -> list[Tensor]:
     if offsets is not None:
-        ends = [*offsets.tolist()[1:], x.shape[0]]
-        return [x[begin:end] for begin, end in zip(offsets.tolist(), ends, strict=True)] if len(offsets) else []
+        starts = _numbers(offsets)
+        ends = [*starts[1:], x.shape[0]] if starts else []
+        return [x[begin:end] for begin, end in zip(starts, ends, strict=True)]
     return [x[b] if lengths is None else x[b, : int(lengths[b])] for b in range(x.shape[0])]
+
+
+def _numbers(sizes: Sizes) -> list[int]:
+    return [int(size) for size in (sizes.tolist() if isinstance(sizes, Tensor) else sizes)]

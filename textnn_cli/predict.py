@@ -2,7 +2,7 @@
 
     records -> chunks -> classifier -> rows (``rows``) -> standard output, or a file that appears when it is complete
 
-From a file to a file the rows pass through a partial file (``partial``), from which a broken-off run can go on.
+From a file to a file the rows pass through a partial file (``partial``), from which an interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from textnn.text import CorpusReport, Record
 
 CHUNK = 4096
-"""Texts in memory at a time. A broken-off run goes on between two chunks, as rounding depends on a text's batch."""
+"""Texts in memory at a time. An interrupted run resumes between two chunks, as rounding depends on a text's batch."""
 
 
 @command_errors
@@ -127,8 +127,8 @@ def predict(
     memory. A text with nothing in it has a row without a prediction. Where a
     text may have several labels the column probability is empty;
     --probabilities has that of each label. An output file appears when it is
-    complete; after a break the same command with --resume goes on where it
-    was.
+    complete; after an interruption, the same command with --resume continues
+    where it stopped.
 
     [bold]Examples[/]
 
@@ -288,7 +288,7 @@ def _circumstances(model: str, classifier: SentimentClassifier, file: str) -> di
 
 @contextmanager
 def _open_sink(output: str | None, settings: dict[str, Any] | None, resume: bool, quiet: bool) -> Iterator[Sink]:
-    """Open the output, as one that can be gone on with where there are settings to go on with."""
+    """Open the output; it can be resumed if there are settings to resume with."""
     if settings is None:
         with open_output(output) as stream:
             yield Sink(stream)

@@ -173,7 +173,7 @@ class EmbeddingLSTM(_TableModule):
     ----------
     num_embeddings, embedding_dim, hidden_size : int
         V, D and H.
-    num_layers, bias, dropout, bidirectional, proj_size
+    num_layers, bias, dropout, bidirectional, proj_size : int, bool, float, bool, int
         As in :class:`LSTM`.
     padding_idx : int or None, default=0
         A row that begins as zero and gets no gradient. It does not shorten sequences: give lengths or offsets.

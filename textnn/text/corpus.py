@@ -27,14 +27,21 @@ class Corpus:
 
     Attributes
     ----------
-    texts, labels
+    texts, labels : list of str, list of str or of list of str
         One of each a record; where a text may have several labels, a list of them.
-    lines
+    lines : list of int
         The line of the file, from 1, where each record begins.
-    report
+    report : CorpusReport
         What was read and what was left out, of the whole file also where the corpus is a share of it.
-    checksum
+    checksum : int
         Of all texts and labels of the file, where the corpus is a share of it; else 0.
+
+    Examples
+    --------
+    >>> import io
+    >>> corpus = read_corpus(io.BytesIO(b"label,review\\ngood,I like it\\ngood,Lovely\\n"), format="csv")
+    >>> len(corpus), corpus.several, corpus.label_counts()
+    (2, False, {'good': 2})
     """
 
     texts: list[str] = field(default_factory=list)
@@ -72,14 +79,14 @@ def read_corpus(
 
     Parameters
     ----------
-    path, text, label, format, encoding
-        As in :func:`textnn.text.iter_records`.
-    limit
+    path, text, label, format, encoding : path or binary file, str or int, str or int, str, str
+        As in :func:`textnn.text.iter_records`; all but ``path`` are optional.
+    limit : int, optional
         Read this many records at most, from the start of the file.
-    share
+    share : tuple of (int, int), default=(0, 1)
         ``(r, W)``: keep the records r, r + W, r + 2 W, ..., counted from 0. The file is read to its end, since only who
         has read what stands before knows whether a line break is within quotes; all that is kept is the share.
-    label_separator, options
+    label_separator, options : str, optional, and others
         As in :func:`textnn.text.iter_records`: ``delimiter``, ``quoting``, ``header``, ``encoding_errors``,
         ``on_error``.
 
