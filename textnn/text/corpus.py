@@ -15,8 +15,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from textnn.text.layout import Column
-from textnn.text.records import CorpusReport, Record, iter_records
+from textnn.text.layout import Column, CorpusReport
+from textnn.text.records import Record, iter_records
 from textnn.text.sources import CorpusError, Source
 
 
