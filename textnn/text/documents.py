@@ -153,16 +153,14 @@ def _table_of(value: dict[str, Any]) -> list[Any] | None:
         return data
     if len(parts) == 1 and _all(dict, parts[0]):  # what servers answer
         return list(parts[0])
-    usual = any(name.casefold() in USUAL_NAMES for name in value)
-    if _all(list, parts):  # columns
-        same = usual and len(set(map(len, parts))) == 1
-        return [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)] if same else None
+    if not any(name.casefold() in USUAL_NAMES for name in value):  # pandas' "index"
+        return parts if _all(dict, parts) else None
+    if _all(list, parts) and len(set(map(len, parts))) == 1:
+        parts = [dict(enumerate(part)) for part in parts]
     if not _all(dict, parts):
         return None
-    if not usual:  # pandas' "index"
-        return parts
     keys = dict.fromkeys(itertools.chain.from_iterable(parts))  # pandas' default, by columns
-    return [{name: part.get(key) for name, part in value.items()} for key in keys]
+    return [{name: part.get(key) for name, part in zip(value, parts, strict=True)} for key in keys]
 
 
 def _all(kind: type, values: Any) -> bool:

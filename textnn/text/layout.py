@@ -41,20 +41,27 @@ class Layout:
 
     Attributes
     ----------
-    format, encoding
-        Names.
+    format
+        ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"json"``, ``"lecture"``, ``"fasttext"`` or ``"lines"``; see
+        ``textnn.text.sources``. It is found by the file's suffix and, for others than these, by its first lines.
+    encoding
+        UTF-8, UTF-16, GB18030 and Big5 are found, others are refused with a guess.
     delimiter
-        What separates the cells of a table, or in fastText's format a label from the text; None where nothing does.
+        What separates the cells of a table, or in fastText's format what else ends a label; None where nothing does.
     quoting
         Whether cells of a table may be in quotes.
     header
         Whether the first row has the columns' names; None where a format has no such row.
     text, label
-        The columns; in fastText's format the label's is its prefix.
+        The columns, by name or by number from 0; found by usual names: ``text``, ``review``, ``content``, ... and
+        ``label``, ``sentiment``, ``class``, ... In fastText's format the label's is its prefix.
     label_separator
-        What stands between the labels of a text that may have several.
+        What stands between the labels of a text, which may then have any number. Spaces around a label and empty ones
+        do not count, a label that stands twice counts once; an empty cell is no label, and not a missing one. In JSON
+        a list of labels needs none. In fastText's format the labels of a text are always a list and never split; there
+        a separator, whichever, says that a text without a label is not one whose label is missing.
     encoding_errors
-        ``"strict"`` refuses a byte that does not fit the encoding, ``"replace"`` reads it as U+FFFD.
+        ``"strict"`` refuses a byte that does not fit the encoding, ``"replace"`` reads it as U+FFFD and counts it.
     """
 
     format: str | None = None

@@ -66,15 +66,11 @@ def iter_records(
     format: str | None = None,  # noqa: A002
     encoding: str | None = None,
     *,
-    delimiter: str | None = None,
-    quoting: bool | None = None,
-    header: bool | None = None,
-    label_separator: str | None = None,
-    encoding_errors: str = "strict",
     on_error: str = "stop",
     need_label: bool = False,
     keep_empty: bool = False,
     report: CorpusReport | None = None,
+    **layout: Any,
 ) -> Generator[Record, None, None]:
     """Read the records of a corpus one by one.
 
@@ -82,24 +78,9 @@ def iter_records(
     ----------
     path
         A path, ``"-"`` for standard input, or an open stream.
-    text, label
-        Columns, by name or by number from 0. None looks for usual names: ``text``, ``review``, ``content``, ... and
-        ``label``, ``sentiment``, ``class``, ...
-    format
-        ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"json"``, ``"lecture"``, ``"fasttext"`` or ``"lines"``; see
-        ``textnn.text.sources``. None goes by the file's suffix and, for others than these, by its first lines.
-    encoding
-        None finds UTF-8, UTF-16, GB18030 and Big5, and refuses others with a guess.
-    delimiter, quoting, header
-        What separates the cells of a table, whether they may be in quotes, and whether the first row has the columns'
-        names; None finds it out. In fastText's format a delimiter also ends a label.
-    label_separator
-        What stands between the labels of a text, which may then have any number. Spaces around a label and empty ones
-        do not count, a label that stands twice counts once; an empty cell is no label, and not a missing one. In JSON
-        a list of labels needs none. In fastText's format the labels of a text are always a list and never split; there
-        a separator, whichever, says that a text without a label is not one whose label is missing.
-    encoding_errors
-        ``"strict"`` refuses a byte that does not fit the encoding, ``"replace"`` reads it as U+FFFD and counts it.
+    text, label, format, encoding, layout
+        How the file is laid out: see :class:`Layout`, of which ``delimiter``, ``quoting``, ``header``,
+        ``label_separator`` and ``encoding_errors`` are further arguments. What is None is found out.
     on_error
         ``"stop"`` raises for a bad row, ``"skip"`` leaves it out and counts it.
     need_label
@@ -121,22 +102,11 @@ def iter_records(
     TypeError, ValueError
         If an argument has no meaning.
     """
-    layout = check_layout(
-        on_error,
-        format=format,
-        encoding=encoding,
-        delimiter=delimiter,
-        quoting=quoting,
-        header=header,
-        text=text,
-        label=label,
-        label_separator=label_separator,
-        encoding_errors=encoding_errors,
-    )
+    asked = check_layout(on_error, text=text, label=label, format=format, encoding=encoding, **layout)
     if need_label and format == "lines":
         raise ValueError("format: 'lines' has no labels, expected another format where labels are needed")
     # A generator of its own, so that wrong arguments are reported by the call and not by the first record.
-    return _records(path, layout, on_error == "skip", need_label, keep_empty, report or CorpusReport())
+    return _records(path, asked, on_error == "skip", need_label, keep_empty, report or CorpusReport())
 
 
 def _records(

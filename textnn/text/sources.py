@@ -95,20 +95,9 @@ class CorpusError(ValueError):
 
 
 class Reading:
-    """A source that is being read: what is known of it, and what is done about a bad row.
+    """A source that is being read: its rows, the report to fill, and what is done about a bad row.
 
-    Attributes
-    ----------
-    report
-        What was found and counted; is filled.
-    skips
-        Whether bad rows are left out and counted.
-    unit
-        What the numbers of rows count: lines, or rows of JSON.
-    expected, advice
-        For messages: what the bytes are to be, and what to do if they are not.
-    rows
-        All rows.
+    ``unit`` is what the numbers of rows count: lines, or rows of JSON.
     """
 
     def __init__(self, report: CorpusReport, skips: bool) -> None:
@@ -142,28 +131,11 @@ class Reading:
 
 @contextmanager
 def open_rows(source: Source, asked: Layout, skip: bool, labelled: bool, report: CorpusReport) -> Iterator[Reading]:
-    """Open a source for reading its rows once.
+    """Open a source for reading its rows once; a stream is left open.
 
-    Parameters
-    ----------
-    source
-        A path, ``"-"`` for standard input, or a stream of bytes or text; a stream is left open.
-    asked
-        What the user asks for, checked.
-    skip
-        Whether bad rows are left out and counted.
-    labelled
-        Whether labels are needed.
-    report
-        Is filled on the way.
-
-    Raises
-    ------
-    CorpusError
-        If there is no such file, it cannot be read, or is evidently no text; while its rows are read, if one is not as
-        expected.
-    TypeError
-        If ``source`` is none.
+    ``asked`` is what the user asks for, checked; ``labelled`` says whether labels are needed; ``report`` is filled on
+    the way. :class:`CorpusError` is raised if there is no such file or it is evidently no text, and while its rows are
+    read, if one is not as expected.
     """
     report.layout, reading, suffix = asked, Reading(report, skip), ""
     opened: contextlib.AbstractContextManager[Any]
@@ -186,7 +158,7 @@ def open_rows(source: Source, asked: Layout, skip: bool, labelled: bool, report:
             # The first lines tell how the file is laid out; a thousand blank ones are enough.
             if sum(map(len, head)) > SAMPLE_SIZE or len(head) >= (100 if any(map(str.strip, head)) else 1000):
                 break
-        report.layout = find_layout(reading, head, suffix, labelled)
+        report.layout = _find_layout(reading, head, suffix, labelled)
         reading.rows = _READERS[str(report.layout.format)](itertools.chain(head, lines), reading)
         yield reading
 
@@ -308,28 +280,13 @@ def _lines(text: io.TextIOBase, reading: Reading) -> Iterator[str]:
 # ---- lines to a layout -----------------------------------------------------------------------------------------------
 
 
-def find_layout(reading: Reading, head: list[str], suffix: str, labelled: bool) -> Layout:
-    """Return the layout of a file: as asked for, and where nothing is, as its first lines have it.
-
-    Parameters
-    ----------
-    reading
-        Whose report has what the user asks for.
-    head, suffix
-        The first lines, and the ending of the file's name.
-    labelled
-        Whether labels are needed.
-
-    Raises
-    ------
-    CorpusError
-        If it cannot be told, or the file is none with texts.
-    """
+def _find_layout(reading: Reading, head: list[str], suffix: str, labelled: bool) -> Layout:
+    """Return the layout of a file: as asked for, and where nothing is, as its ending and its first lines have it."""
     asked = reading.report.layout
     columns = [column for column in (asked.text, asked.label) if column is not None]
     number, line = next(((number, line) for number, line in enumerate(head, 1) if line.strip()), (1, ""))
     # By these the first line has a column that is asked for, or with a usual name.
-    named = [each for each in DELIMITERS if len(names := split_line(line, each)) > 1 and _are_known(names, columns)]
+    named = [each for each in DELIMITERS if len(names := _split(line, each)) > 1 and _are_known(names, columns)]
     found = asked.format or _SUFFIXES.get(suffix) or _find_format(line, head[number - 1 :], columns, named)
     if asked.format is None and asked.delimiter is not None and found in (None, "lecture"):
         found = "csv"  # who names a delimiter has a table
@@ -358,7 +315,7 @@ def find_layout(reading: Reading, head: list[str], suffix: str, labelled: bool) 
     return replace(layout, delimiter=delimiter, quoting=quoting)
 
 
-def split_line(line: str, delimiter: str) -> list[str]:
+def _split(line: str, delimiter: str) -> list[str]:
     """Split a table's first line without regard for what is quoted: enough to know names by."""
     return [cell.strip().strip('"').strip() for cell in line.split(delimiter, 1 << 16)]
 
@@ -381,15 +338,15 @@ def _find_format(line: str, head: list[str], columns: list[Column], named: list[
     if named or (columns and any(delimiter in line for delimiter in DELIMITERS)):
         return "csv"
     # One column, and its name.
-    return "csv" if len(head) > 1 and _are_known(split_line(line, ",")[:1], []) else None
+    return "csv" if len(head) > 1 and _are_known(_split(line, ",")[:1], []) else None
 
 
 def _find_delimiter(head: list[str], line: str, columns: list[Column], named: list[str]) -> str:
     if marked := _SEP.match(line):
         return marked[1]
     last = max((int(column) for column in columns if is_number(column)), default=0)
-    found = named + [each for each in DELIMITERS if len(split_line(line, each)) > last > 0]
-    if not found and _are_known(split_line(line, ",")[:1], []):
+    found = named + [each for each in DELIMITERS if len(_split(line, each)) > last > 0]
+    if not found and _are_known(_split(line, ",")[:1], []):
         return ONE_COLUMN  # commas are a part of its texts
     rows = [row for row in head if row.strip()]
     for each in DELIMITERS:
