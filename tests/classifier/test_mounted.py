@@ -130,7 +130,7 @@ def test_a_model_whose_replacement_was_killed_is_read_and_the_next_one_to_write_
 ) -> None:
     """Of the new model some files have taken their places, in the order in which they were written."""
     ready = model / ".textnn-ready"
-    make_classifier(seed=9).fit(*reviews).save(model.parent / "other")
+    make_classifier(random_state=9).fit(*reviews).save(model.parent / "other")
     expected = SentimentClassifier.load(model.parent / "other").predict_proba(["很 好"])
     assert (expected != fitted.predict_proba(["很 好"])).any()
     if not there:
@@ -140,7 +140,7 @@ def test_a_model_whose_replacement_was_killed_is_read_and_the_next_one_to_write_
     for file in sorted(ready.iterdir(), key=lambda file: file.stat().st_mtime_ns)[:moved]:
         shutil.copy2(file, model / file.name)
     before = sorted(path.name for path in model.iterdir())
-    if moved in (0, 7) and (there or moved):
+    if moved >= 6 or (there and not moved):  # all but the card, or nothing
         found = SentimentClassifier.load(model).predict_proba(["很 好"])
         assert (found == (expected if moved else fitted.predict_proba(["很 好"]))).all()
     else:

@@ -5,8 +5,11 @@ Layout as asked for (None: to be found) -> ``sources`` finds the rest in the fir
 
 from __future__ import annotations
 
+import csv
 import io
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 Column = str | int
 """A column's name, or its number from 0; strings of digits are numbers unless all that are asked for name columns."""
@@ -33,6 +36,21 @@ ONE_COLUMN = "\x1f"
 
 _CHOICES = {"format": FORMATS, "encoding_errors": ("strict", "replace"), "on_error": ("stop", "skip")}
 _USUAL_DELIMITERS = {"csv": (",", ONE_COLUMN), "tsv": ("\t",), "lecture": ("\t",)}
+
+_FOREIGN_TABLES = {
+    re.compile(r"\s*<(!doctype\s+html|html|table|\?xml)\b", re.IGNORECASE): "a web page: save the table as CSV",
+    re.compile(
+        r"\s*(-- (MySQL|MariaDB|PostgreSQL|SQLite)|/\*!\d|(insert\s+into|create\s+table)\s)", re.IGNORECASE
+    ): "an SQL dump: export the table as CSV",
+}
+_SEP = re.compile(r'"?sep=(.)"?\s*?(?=[\r\n]|$)')  # how a file tells Excel its delimiter
+
+_SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
+_BEGINNINGS = {
+    re.compile(r"\s*(\[\s*[\[{]|\{)"): "json",
+    re.compile(r"\s*" + LABEL_PREFIX): "fasttext",
+    **dict.fromkeys((*_FOREIGN_TABLES, _SEP), "csv"),
+}
 
 
 @dataclass(frozen=True)
@@ -169,3 +187,104 @@ class CorpusReport:
         replaced = f"; bytes replaced by U+FFFD: {self.replaced:,}" if self.replaced else ""
         about = self.layout.describe(bool(self.several))
         return f"{self.source}: {self.kept:,} texts ({about}); left out: {skipped or 'nothing'}{replaced}"
+
+
+def find_layout(
+    asked: Layout, head: list[str], suffix: str, labelled: bool, fail: Callable[[int, str], Exception]
+) -> Layout:
+    """Return the layout of a file: as asked for, and where nothing is, as its ending and its first lines have it.
+
+    ``fail`` makes the error of a line's number and a message, if it cannot be told or the file has no texts.
+    """
+    columns = [column for column in (asked.text, asked.label) if column is not None]
+    number, line = next(((number, line) for number, line in enumerate(head, 1) if line.strip()), (1, ""))
+    # By these the first line has a column that is asked for, or with a usual name.
+    named = [each for each in DELIMITERS if len(names := _split(line, each)) > 1 and _are_known(names, columns)]
+    found = asked.format or _SUFFIXES.get(suffix) or _find_format(line, head[number - 1 :], columns, named)
+    if asked.format is None and asked.delimiter is not None and found in (None, "lecture"):
+        found = "csv"  # who names a delimiter has a table
+    if found is None and labelled:
+        tables = "text<TAB>label, a table with usual column names, JSON or __label__..."
+        raise fail(number, f"expected {tables}, got none of these")
+    if found == "csv":
+        for pattern, what in _FOREIGN_TABLES.items():
+            if pattern.match(line):
+                raise fail(number, f"expected a table, got {what}")
+    layout = replace(asked, format=found or "lines")
+    if found == "fasttext":
+        return replace(layout, quoting=None)
+    if found not in ("csv", "tsv", "lecture"):
+        return replace(layout, delimiter=None, quoting=None)
+    if found == "lecture":
+        layout = replace(layout, header=bool(asked.header))
+        if asked.format is None and _label_is_first(head):
+            layout = replace(layout, text=1, label=0)
+    delimiter = asked.delimiter or (_find_delimiter(head, line, columns, named) if found == "csv" else "\t")
+    quoting = asked.quoting
+    if quoting is None:
+        quoting = found != "lecture" and (delimiter != "\t" or _is_quoted(head))
+    return replace(layout, delimiter=delimiter, quoting=quoting)
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    """Split a table's first line without regard for what is quoted: enough to know names by."""
+    return [cell.strip().strip('"').strip() for cell in line.split(delimiter, 1 << 16)]
+
+
+def is_number(column: Column) -> bool:
+    """Whether a column is asked for by number, which may be typed as a string."""
+    return isinstance(column, int) or (column.isascii() and column.isdecimal())
+
+
+def _are_known(names: list[str], asked: list[Column]) -> bool:
+    return any(name.casefold() in USUAL_NAMES or name in asked for name in names)
+
+
+def _find_format(line: str, head: list[str], columns: list[Column], named: list[str]) -> str | None:
+    for pattern, found in _BEGINNINGS.items():
+        if pattern.match("".join(head[:3])):
+            return found
+    if "\t" in line:
+        return "tsv" if columns or "\t" in named or line.count("\t") > 1 else "lecture"
+    if named or (columns and any(delimiter in line for delimiter in DELIMITERS)):
+        return "csv"
+    # One column, and its name.
+    return "csv" if len(head) > 1 and _are_known(_split(line, ",")[:1], []) else None
+
+
+def _find_delimiter(head: list[str], line: str, columns: list[Column], named: list[str]) -> str:
+    if marked := _SEP.match(line):
+        return marked[1]
+    last = max((int(column) for column in columns if is_number(column)), default=0)
+    found = named + [each for each in DELIMITERS if len(_split(line, each)) > last > 0]
+    if not found and _are_known(_split(line, ",")[:1], []):
+        return ONE_COLUMN  # commas are a part of its texts
+    rows = [row for row in head if row.strip()]
+    for each in DELIMITERS:
+        counts = {row.count(each) for row in rows}
+        if len(rows) > 1 and len(counts) == 1 and max(counts):  # the same in each line
+            found.append(each)
+    return (*found, ",")[0]
+
+
+def _label_is_first(head: list[str]) -> bool:
+    """Whether of two columns the first holds few different values, the second at least twice as many, and longer."""
+    rows = [cells for line in head if len(cells := line.rstrip("\r\n").split("\t")) == 2]
+    if len(rows) < 5:
+        return False
+    (labels, length), (texts, longer) = (
+        (len(set(column)), sum(map(len, column))) for column in zip(*rows, strict=True)
+    )
+    return 2 * labels <= len(rows) and texts >= 2 * labels and length < longer
+
+
+def _is_quoted(head: list[str]) -> bool:
+    """Whether the quotes in the first lines of a table with tabs are marks around cells, and not a part of texts."""
+    lines = [line for line in head if line.strip()]
+    # Where each line has all cells, no quote holds a line break.
+    whole = len({line.count("\t") for line in lines}) == 1
+    try:
+        rows = [cells for cells in csv.reader(lines, delimiter="\t", strict=True) if cells]
+    except csv.Error as error:
+        return "unexpected end" in str(error) and not whole
+    return not whole or len(rows) == len(lines)

@@ -20,8 +20,17 @@ from typing import Any, NamedTuple
 
 from textnn.text.charset import is_blank
 from textnn.text.documents import json_kind
-from textnn.text.layout import LABEL_NAMES, LABEL_PREFIX, TEXT_NAMES, Column, CorpusReport, Layout, check_layout
-from textnn.text.sources import Cells, Reading, Source, is_number, open_rows
+from textnn.text.layout import (
+    LABEL_NAMES,
+    LABEL_PREFIX,
+    TEXT_NAMES,
+    Column,
+    CorpusReport,
+    Layout,
+    check_layout,
+    is_number,
+)
+from textnn.text.sources import Cells, Reading, Source, open_rows
 
 MAX_COLUMNS = 1 << 16
 """Columns of a table at most."""
