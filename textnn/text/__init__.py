@@ -20,8 +20,8 @@ from textnn.text.encoding import (
     split_characters,
     tokenize,
 )
-from textnn.text.layout import FORMATS, Column, Layout
-from textnn.text.records import LABEL_NAMES, TEXT_NAMES, CorpusReport, Record, iter_records
+from textnn.text.layout import FORMATS, LABEL_NAMES, TEXT_NAMES, Column, CorpusReport, Layout
+from textnn.text.records import Record, iter_records
 from textnn.text.sampler import LengthBucketSampler
 from textnn.text.scripts import Scripts
 from textnn.text.sources import CorpusError

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from textnn.text.layout import Column, Layout
-from textnn.text.records import LABEL_NAMES, TEXT_NAMES, CorpusReport, Record, iter_records
+from textnn.text.layout import LABEL_NAMES, TEXT_NAMES, Column, CorpusReport, Layout
+from textnn.text.records import Record, iter_records
 from textnn.text.sources import CorpusError, Source
 
 
@@ -173,10 +173,24 @@ def other_columns(record: Record, layout: Layout, text: bool = True, label: bool
 
     Parameters
     ----------
-    record, layout
-        The first one of a file, and how that is laid out.
-    text, label
+    record : Record
+        The first one of a file.
+    layout : Layout
+        How the file is laid out.
+    text, label : bool, default=True
         Which columns were found by their names, and not asked for.
+
+    Yields
+    ------
+    str
+
+    Examples
+    --------
+    >>> import io
+    >>> report = CorpusReport()
+    >>> record = next(iter_records(io.BytesIO(b"text,label,stars\\ngood,a,1\\n"), format="csv", report=report))
+    >>> [sentence.split(";")[0] for sentence in other_columns(record, report.layout)]
+    ["column 'label' is read as the label, not 'stars'"]
     """
     taken = layout.text, layout.label
     for looked, what, column, usual in (
