@@ -64,7 +64,7 @@ def train(
             "--architecture",
             "-a",
             metavar="NAME",
-            help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm, lecture-lstm.",
+            help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm, bigru, gru, rnn, mlp, lecture-lstm.",
         ),
     ] = "tfidf-textcnn",
     validation: Annotated[
