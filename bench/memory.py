@@ -40,10 +40,10 @@ from torch import Tensor
 
 from textnn import backends
 
-from . import lstm, reviews, text_conv
+from . import recurrent, reviews, text_conv
 from .harness import Call, Row
 
-RAGGED = [shape for shape in lstm.RAGGED if shape[1] == 128]
+RAGGED = [shape for shape in recurrent.RAGGED if shape[1] == 128]
 MB = 1e6
 SMALL = 64 << 10  # bytes: larger blocks come from the system, and go back to it
 NOISE = 300_000  # bytes, of the kernel's counters
@@ -72,7 +72,7 @@ class Peak:
 def _context() -> ForkServerContext:
     """Processes that are copies of one that has torch, and has not computed anything with it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.lstm", "bench.text_conv"])
+    context.set_forkserver_preload(["bench.recurrent", "bench.text_conv"])
     return context
 
 
@@ -188,17 +188,17 @@ def text_conv_step(shape: text_conv.Shape, side: str, data_path: str | None) -> 
     return Step(text_conv.training(module, ids), list(module.parameters()))
 
 
-def dense_step(shape: lstm.Shape, side: str) -> Step:
+def dense_step(shape: recurrent.Shape, side: str) -> Step:
     B, T, width, H, layers, directions = shape
-    module = lstm.pair(width, H, layers, directions)[side != "textnn"]
+    module = recurrent.pair(width, H, layers, directions)[side != "textnn"]
     x = torch.randn(T, B, width, requires_grad=True)
-    return Step(lstm.training(module, x, last=False), [x, *module.parameters()])
+    return Step(recurrent.training(module, x, last=False), [x, *module.parameters()])
 
 
 def ragged_step(B: int, H: int, directions: int, side: str, data_path: str | None) -> Step:
-    x, sides = lstm.ragged_sides(reviews.load(data_path), B, H, directions)
+    x, sides = recurrent.ragged_sides(reviews.load(data_path), B, H, directions)
     x.requires_grad_()
-    return Step(lstm.training(sides[side], x, last=False), [x, *sides[side].parameters()])
+    return Step(recurrent.training(sides[side], x, last=False), [x, *sides[side].parameters()])
 
 
 def row_of(group: str, case: str, sizes: dict[str, float]) -> Row:
@@ -230,7 +230,7 @@ def rows(data_path: str | None) -> Iterator[Row]:
         sides = ("textnn", *text_conv.PEERS)
         peaks = {side: peak(text_conv_step, shape, side, data_path, profile=True) for side in sides}
         yield from rows_of(f"TextCNN, {above}", text_conv.case_of(shape), peaks)
-    for dense in lstm.DENSE:
+    for dense in recurrent.DENSE:
         peaks = {side: peak(dense_step, dense, side, profile=True) for side in ("textnn", "nn.LSTM")}
         yield from rows_of(f"LSTM, dense, {above}", str(dense), peaks)
     for B, H, directions in RAGGED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from . import scaling
 from .harness import Row, console, groups, machine
@@ -10,6 +11,8 @@ from .report import DOCS, columns, markdown, plot, sentence, summary
 
 TITLES = {
     "lstm": "LSTM",
+    "gru": "GRU",
+    "rnn": "RNN",
     "text_conv": "TextCNN",
     "memory": "Memory",
     "scaling": "How cost grows",
@@ -30,14 +33,16 @@ results (outputs, or gradients where there is a backward pass), on all instructi
 that set, measured in the same process, more briefly. The peer is not held back: this shows what textnn loses, not how
 both would do on an older CPU.
 
-**How to read a case.** Shapes: LSTM (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel sizes), with B the
-batch, T time steps or L tokens, I inputs, H hidden units, D the embedding, C channels. Groups named *other shapes* were
-not chosen for what the kernels are good at, and are counted for themselves.
+**How to read a case.** Shapes: LSTM, GRU and RNN (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel sizes),
+with B the batch, T time steps or L tokens, I inputs, H hidden units, D the embedding, C channels. Groups named *other
+shapes* were not chosen for what the kernels are good at, and are counted for themselves.
 """
 NOTES = {
     "lstm": """No difference is given where the peer computes something else: `nn.LSTM` on padded input begins its
 reverse direction with the padding. It is timed all the same, as the fastest thing that people do. *Of the peak* is the
 rate as a share of that of torch's own matrix product in the same run.""",
+    "gru": "As for the LSTM; oneDNN, which torch leaves its LSTM to, has no part in `nn.GRU`.",
+    "rnn": "As for the LSTM; the nonlinearity is tanh.",
     "text_conv": "Tokens are those of real reviews. *Distinct tokens* is the share of distinct ids in the batch.",
     "memory": """The peak of resident memory in one training step (forward and backward) above inputs and weights. Each
 figure comes from a process of its own, whose allocator returns freed blocks at once and whose libraries keep nothing:
@@ -58,17 +63,17 @@ otherwise than in float32, the difference that of a probability.""",
 CURVES = {"LSTM": 2.0, "TextCNN": 5.0}  # and the constant ratio that its plot marks
 
 
-def write(results: Mapping[str, Sequence[Row]], data: str) -> None:
-    """Write the page and a plot for each program; ``data`` names the reviews."""
+def write(results: Mapping[str, Sequence[Row]], data: str, path: Path | None = None) -> None:
+    """Write the page, docs/benchmarks.md by default, and a plot for each program; ``data`` names the reviews."""
     text = [INTRODUCTION, "\n".join(f"- {k}: {v}" for k, v in machine().items()) + f"\n- reviews: {data}\n"]
     tables = {name: rows for name, rows in results.items() if name != "scaling"}
     text.append(f"## Summary\n\n{markdown(summary(tables))}\n")
     for name, rows in results.items():
         text.append(f"## {TITLES[name]}\n\n{NOTES[name]}\n")
         text += _curves(rows) if name == "scaling" else _tables(name, rows)
-    page = DOCS / "benchmarks.md"
-    page.write_text("\n".join(text))
-    console.print(f"Wrote {page}")
+    path = path or DOCS / "benchmarks.md"
+    path.write_text("\n".join(text))
+    console.print(f"Wrote {path}")
 
 
 def _tables(name: str, rows: Sequence[Row]) -> list[str]:

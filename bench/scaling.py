@@ -20,7 +20,7 @@ from torch import nn
 
 import textnn
 
-from . import lstm, reviews, text_conv
+from . import recurrent, reviews, text_conv
 from .harness import Call, Effort, Row, compare
 from .memory import Step, peak, row_of
 
@@ -51,11 +51,11 @@ COLOURS = {"textnn": "#2a7f62", "nn.LSTM": "#b5482a", "Conv1d": "#b5482a", "unfo
 
 
 def lstm_step(B: int, T: int, H: int, side: str, train: bool) -> Step:
-    module = lstm.pair(H, H, 1, 1)[side != "textnn"]
+    module = recurrent.pair(H, H, 1, 1)[side != "textnn"]
     x = torch.randn(T, B, H, requires_grad=train)
     if not train:
-        return Step(lstm.inference(module, x))
-    return Step(lstm.training(module, x, last=False), [x, *module.parameters()])
+        return Step(recurrent.inference(module, x))
+    return Step(recurrent.training(module, x, last=False), [x, *module.parameters()])
 
 
 def conv_step(ids: np.ndarray, V: int, C: int, side: str, train: bool) -> Step:

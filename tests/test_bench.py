@@ -13,10 +13,10 @@ import torch
 
 from bench import (
     harness,
-    lstm,
     lstm_more,
     memory,
     page,
+    recurrent,
     report,
     reviews,
     rounding,
@@ -244,24 +244,25 @@ def test_memory_of_a_step_is_its_peak_above_what_was_there():
 # programs
 
 
-def test_lstm(monkeypatch, data):
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_recurrent(monkeypatch, data, kind):
     tiny = [(2, 3, 8, 4, 1, 2)]
     for name in ("DENSE", "SINGLE", "OTHER"):
-        monkeypatch.setattr(lstm, name, tiny)
-    monkeypatch.setattr(lstm, "RAGGED", [(3, 4, 1)])
-    monkeypatch.setattr(lstm, "matrix_product_peak", lambda: 1.0)
-    found = list(lstm.rows(None, TINY))
-    assert len({r.group for r in found}) == len(found) == 7
+        monkeypatch.setattr(recurrent, name, tiny)
+    for name in ("RAGGED", "FROM_IDS"):
+        monkeypatch.setattr(recurrent, name, [(3, 4, 1)])
+    monkeypatch.setattr(recurrent, "matrix_product_peak", lambda: 1.0)
+    found = list(recurrent.rows(kind, None, TINY))
+    assert len({r.group for r in found}) == len(found) == 10
     assert [r for r in found if not r.difference < 1e-4] == []
 
 
-def test_lstm_from_ids_in_integers_and_pooled(monkeypatch, data):
+def test_lstm_in_integers_and_pooled(monkeypatch, data):
     for name in ("DENSE", "SINGLE"):
-        monkeypatch.setattr(lstm, name, [(2, 3, 8, 4, 1, 2)])
-    monkeypatch.setattr(lstm_more, "FROM_IDS", [(3, 4, 1)])
+        monkeypatch.setattr(recurrent, name, [(2, 3, 8, 4, 1, 2)])
     monkeypatch.setattr(lstm_more, "POOLED", [(3, 4)])
     found = list(lstm_more.rows(None, TINY))
-    assert len({r.group for r in found}) == 4
+    assert len({r.group for r in found}) == 2
     tolerance = {"LSTM, inference, weights of 8 bits": 0.05}  # steps of 1/127
     assert [r for r in found if not r.difference < tolerance.get(r.group, 1e-4)] == []
 

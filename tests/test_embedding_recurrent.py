@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from ragged import compare
-from test_recurrent import LENGTHS, each_cell, weights
+from test_recurrent import LENGTHS, each_cell, operands, weights
 
 import textnn
 import textnn.functional as fast
@@ -120,17 +120,17 @@ def test_gradcheck(capability, cell, form, directions):
 @pytest.mark.parametrize(("form", "directions"), [("padded", 1), ("flat", 2)])
 def test_opcheck(cell, form, directions):
     (ids, table, h0, c0, *w), sizes = make(cell, form, [4, 4, 4], 9, 5, 6, 6, directions, torch.float32)
-    table, h0, *w = (t.requires_grad_() for t in (table, h0, *(t for d in w for t in d)))
+    table, h0, *w = (t if t is None else t.requires_grad_() for t in (table, h0, *operands(w)))
     layout = "flat" if form == "flat" else "batch_major"
     (size,) = sizes.values()
-    arguments = (cell, ids, table, h0, c0, w, size, layout, False, 0, False, True, True)
+    arguments = (cell, ids, table, h0, c0, *w, size, layout, False, 0, False, True, True)
     torch.library.opcheck(torch.ops.textnn.recurrent.default, arguments)
     y, h, _, *kept = (t.detach() for t in torch.ops.textnn.recurrent(*arguments))
     given = cell, torch.randn_like(y), torch.randn_like(h), None, ids, table.detach(), h0.detach(), c0
     for sparse in (False, True):
         torch.library.opcheck(
             torch.ops.textnn.recurrent_backward.default,
-            (*given, [t.detach() for t in w], size, layout, False, *kept, 0, sparse, True),
+            (*given, *(t if t is None else t.detach() for t in w), size, layout, False, *kept, 0, sparse, True),
             test_utils=("test_schema", "test_faketensor"),
         )
 

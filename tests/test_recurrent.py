@@ -42,6 +42,12 @@ def weights(cell, width, H, P, dtype, bias=True):
     return w if bias or P == H else [*w[:2], None, None, w[2]]
 
 
+def operands(directions):
+    """The weights of one or two directions as the raw operators take them: five of each, absent ones None."""
+    given = [[*w, *[None] * (5 - len(w))] for w in directions]
+    return [*given[0], *(given[1] if len(given) > 1 else [None] * 5)]
+
+
 def arguments(cell, batch, width, H, dtype, directions=1, P=None, bias=True):
     """x, h0, c0, weights of the directions."""
     P = P or H
@@ -202,14 +208,14 @@ def test_opcheck(cell, form, directions):
     batch = ragged_batch(form, lengths, 5, torch.float32)
     P = 3 if cell == "lstm" and directions == 2 else None
     x, h0, c0, *w = arguments(cell, batch, 5, 6, torch.float32, directions, P)
-    x, h0, *w = (t.nan_to_num().requires_grad_() for t in (x, h0, *(t for d in w for t in d)))
+    x, h0, *w = (t if t is None else t.nan_to_num().requires_grad_() for t in (x, h0, *operands(w)))
     c0 = None if c0 is None else c0.requires_grad_()
     layout = {"padded": "time_major", "batch_first": "batch_major"}.get(form, form)
     sizes = next(v for k, v in batch.sizes.items() if k != "batch_first")
-    inputs = (cell, x, None, h0, c0, w, sizes, layout, False, -1, False, True, True)
+    inputs = (cell, x, None, h0, c0, *w, sizes, layout, False, -1, False, True, True)
     torch.library.opcheck(torch.ops.textnn.recurrent.default, inputs)
     y, h, _, *kept = (t.detach() for t in torch.ops.textnn.recurrent(*inputs))
-    states = x.detach(), None, h0.detach(), None if c0 is None else c0.detach(), [t.detach() for t in w]
+    states = [None if t is None else t.detach() for t in (x, None, h0, c0, *w)]
     given = cell, torch.randn_like(y), torch.randn_like(h), None
     torch.library.opcheck(
         torch.ops.textnn.recurrent_backward.default,
@@ -343,20 +349,23 @@ def test_another_nonlinearity_is_refused():
 
 def test_the_raw_operators_refuse_what_does_not_fit():
     """Backward operators too: none reads or writes where it must not."""
-    x, h0, w = torch.randn(4, 2, 3), torch.zeros(1, 2, 5), [torch.randn(15, 3), torch.randn(15, 5)]
-    rest = (None, "time_major", False, -1, False, True, True)
+    x, h0, good = torch.randn(4, 2, 3), torch.zeros(1, 2, 5), [torch.randn(15, 3), torch.randn(15, 5)]
+    w, rest = operands([good]), (None, "time_major", False, -1, False, True, True)
     ops = torch.ops.textnn
-    y, h, _, *kept = ops.recurrent("gru", x, None, h0, None, w, *rest)
-    for change in (w[:1], [*w, torch.randn(4)], [w[0], torch.randn(15, 4)], [*w] * 3):
+    y, h, _, *kept = ops.recurrent("gru", x, None, h0, None, *w, *rest)
+    wrong = [[good[0], torch.randn(15, 4)]], [[*good, torch.randn(4)]], [[*good, None, None, good[1]]], [good, good]
+    for directions in wrong:
         with pytest.raises(RuntimeError, match="textnn: "):
-            ops.recurrent("gru", x, None, h0, None, change, *rest)
+            ops.recurrent("gru", x, None, h0, None, *operands(directions), *rest)
+    with pytest.raises(RuntimeError, match="the reverse direction must have both w_ih and w_hh"):
+        ops.recurrent("gru", x, None, h0, None, *w[:5], good[0], *w[6:], *rest)
     with pytest.raises(RuntimeError, match="cell must be one of lstm, gru, rnn_tanh, rnn_relu, got tree"):
-        ops.recurrent("tree", x, None, h0, None, w, *rest)
+        ops.recurrent("tree", x, None, h0, None, *w, *rest)
     for place in range(4):
         short = list(kept)
         short[place] = torch.empty(1, 7)
         with pytest.raises(RuntimeError, match="which the forward pass makes with save=True, must have shape"):
-            ops.recurrent_backward("gru", y, h, None, x, None, h0, None, w, *rest[:3], *short, -1, False, True)
+            ops.recurrent_backward("gru", y, h, None, x, None, h0, None, *w, *rest[:3], *short, -1, False, True)
     for dy, dh in ((y[:3], h), (y, h[:, :1]), (y.double(), h)):
         with pytest.raises(RuntimeError, match="textnn: "):
-            ops.recurrent_backward("gru", dy, dh, None, x, None, h0, None, w, *rest[:3], *kept, -1, False, True)
+            ops.recurrent_backward("gru", dy, dh, None, x, None, h0, None, *w, *rest[:3], *kept, -1, False, True)

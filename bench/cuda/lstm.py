@@ -19,7 +19,7 @@ from torch import nn
 from textnn import backends
 from textnn.benchmark import Call
 
-from ..lstm import Packed, Ragged, inference, pair, training
+from ..recurrent import Packed, Ragged, inference, pair, training
 from .timing import measure
 
 PRECISIONS = {"float16": torch.float16, "float32": torch.float32, "bfloat16": torch.bfloat16, "tf32": torch.float32}

@@ -81,7 +81,7 @@ struct OnCpu {
   }
 
   static BackwardResult backward(const Recurrent& r, const OutputGradients& given, const Kept& kept, bool need_dx,
-                                 const TableOptions& table, size_t weights) {
+                                 const TableOptions& table) {
     const Ragged ragged(r.positions, r.sizes, r.layout, r.B);
     const std::optional<Distinct> distinct = distinct_of(r);
     const int64_t N = ragged.steps(), padded = r.padded_units(), rows = r.cell.blocks * r.H;
@@ -91,8 +91,7 @@ struct OnCpu {
     if (in_place && ragged.has_padding()) torch::stable::zero_(dx);
     Tensor dh0 = torch::stable::empty_like(r.h0);
     Tensor dc0 = r.c0 ? torch::stable::empty_like(*r.c0) : empty(r.x, {0});
-    Tensors dw = weight_gradients(r, weights);
-    const int64_t each = int64_t(dw.size()) / r.D;
+    Tensors dw = weight_gradients(r);
     const auto x_offsets = ragged.offsets(r.positions);
     const auto dy_offsets = given.dy ? ragged.offsets(*given.dy) : Ragged::Offsets{};
     const auto dx_offsets = in_place ? ragged.offsets(dx) : Ragged::Offsets{};
@@ -102,7 +101,7 @@ struct OnCpu {
       std::vector<T> bias(size_t(2 * r.D * rows));  // the kernels make the gradients of biases that are not there, too
       for (int64_t d = 0; d < r.D; ++d) {
         auto a = direction_arguments<T, cpu::RecurrentBackward<T>>(r, d, ragged, x_offsets, distinct);
-        const auto gradient = [&](int64_t i) { return i < each ? writable<T>(dw[size_t(d * each + i)]) : nullptr; };
+        const auto gradient = [&](size_t i) { return writable<T>(dw[size_t(d) * kWeights + i]); };
         a.dy = at(pointer<T>(given.dy), d * r.P);
         a.dy_layout = dy_offsets.layout();
         a.dh_n = at(pointer<T>(given.dh_n), d * r.B * r.P);
@@ -130,9 +129,9 @@ struct OnCpu {
           cpu::bidirectional_backward<Cell>(torch_threads(), args[0], args[1]);
         constexpr bool same = Cell::kInput == Cell::kState;
         for (int64_t d = 0; d < r.D; ++d)
-          for (int64_t i = 2; i < std::min<int64_t>(each, 4); ++i) {
+          for (const size_t i : {2, 3}) {
             const T* from = i == 2 || same ? args[size_t(d)].db_ih : args[size_t(d)].db_hh;
-            Tensor& to = dw[size_t(d * each + i)];
+            Tensor& to = dw[size_t(d) * kWeights + i];
             if (to.numel()) std::copy_n(from, rows, writable<T>(to));
           }
       });

@@ -40,11 +40,14 @@ struct Direction {
   bool reverse;
 };
 
+// w_ih, w_hh, b_ih, b_hh, w_hr of one direction, then of the reverse one.
+constexpr size_t kWeights = 5;
+using Weights = std::vector<OptionalTensor>;
+
 // The arguments that forward and backward operator have in common.
 //
 // The input is vectors [.., I], or with a table ids [..]. States have a leading dimension for the direction, unless
-// they are those of one direction without it. Weights are w_ih, w_hh, b_ih, b_hh, w_hr of each direction, all cut off
-// behind the last one that is given; an absent one before is an empty tensor.
+// they are those of one direction without it.
 struct Recurrent {
   std::string name;
   CellShape cell;
@@ -59,7 +62,7 @@ struct Recurrent {
   int64_t D, B, I, H, P;
 
   Recurrent(const std::string& name_, const Tensor& input, const OptionalTensor& table, const Tensor& h0_,
-            const OptionalTensor& c0_, const Tensors& weights, const OptionalTensor& sizes_, const std::string& layout_,
+            const OptionalTensor& c0_, const Weights& weights, const OptionalTensor& sizes_, const std::string& layout_,
             bool reverse);
 
   bool projected() const { return directions[0].w_hr.has_value(); }
@@ -118,11 +121,11 @@ struct TableOptions {
 
 // y, h_n, c_n, and what is kept.
 using ForwardResult = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
-// Of the input or the table, rows of a sparse gradient of the table, of h0, of c0, of the weights.
+// Of the input or the table, rows of a sparse gradient of the table, of h0, of c0, of the weights of all directions.
 using BackwardResult = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensors>;
 
-// A gradient for each weight that was given; empty where none was.
-Tensors weight_gradients(const Recurrent& r, size_t count);
+// A gradient for each of the weights of all directions; empty where there is no weight.
+Tensors weight_gradients(const Recurrent& r);
 
 // p + n, and null for null.
 template <class T>
@@ -133,27 +136,39 @@ T* at(T* p, int64_t n) {
 // The operators as the schemas have them (library.cpp), for a device's forward and backward:
 //
 //   static ForwardResult forward(const Recurrent&, outputs, save);
-//   static BackwardResult backward(const Recurrent&, const OutputGradients&, const Kept&, need_dx, TableOptions,
-//   count);
+//   static BackwardResult backward(const Recurrent&, const OutputGradients&, const Kept&, need_dx, TableOptions);
+//
+// The weights are arguments of their own: torch's autograd takes 100 microseconds for a list.
 template <class OnDevice>
 struct RecurrentOperators {
-  static ForwardResult forward(std::string cell, const Tensor& input, const OptionalTensor& table, const Tensor& h0,
-                               const OptionalTensor& c0, Tensors weights, const OptionalTensor& sizes,
-                               std::string layout, bool reverse, int64_t /*padding_idx*/, bool /*sparse*/, bool outputs,
-                               bool save) {
+  using Optional = const OptionalTensor&;
+
+  static ForwardResult forward(std::string cell, const Tensor& input, Optional table, const Tensor& h0, Optional c0,
+                               const Tensor& w_ih, const Tensor& w_hh, Optional b_ih, Optional b_hh, Optional w_hr,
+                               Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse,
+                               Optional b_hh_reverse, Optional w_hr_reverse, Optional sizes, std::string layout,
+                               bool reverse, int64_t /*padding_idx*/, bool /*sparse*/, bool outputs, bool save) {
+    const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
+                          w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
     return OnDevice::forward({cell, input, table, h0, c0, weights, sizes, layout, reverse}, outputs, save);
   }
 
-  static BackwardResult backward(std::string cell, const OptionalTensor& dy, const OptionalTensor& dh_n,
-                                 const OptionalTensor& dc_n, const Tensor& input, const OptionalTensor& table,
-                                 const Tensor& h0, const OptionalTensor& c0, Tensors weights,
-                                 const OptionalTensor& sizes, std::string layout, bool reverse, const Tensor& kept,
-                                 const Tensor& cells, const Tensor& h_prev, const Tensor& unprojected,
-                                 int64_t padding_idx, bool sparse, bool need_dx) {
+  static std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor,
+                    Tensor, Tensor>
+  backward(std::string cell, Optional dy, Optional dh_n, Optional dc_n, const Tensor& input, Optional table,
+           const Tensor& h0, Optional c0, const Tensor& w_ih, const Tensor& w_hh, Optional b_ih, Optional b_hh,
+           Optional w_hr, Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse, Optional b_hh_reverse,
+           Optional w_hr_reverse, Optional sizes, std::string layout, bool reverse, const Tensor& kept,
+           const Tensor& cells, const Tensor& h_prev, const Tensor& unprojected, int64_t padding_idx, bool sparse,
+           bool need_dx) {
+    const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
+                          w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
     const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse);
     const Kept all{kept, cells, h_prev, unprojected};
     all.check(r);
-    return OnDevice::backward(r, {r, dy, dh_n, dc_n}, all, need_dx, {padding_idx, sparse}, weights.size());
+    auto [dx, distinct, dh0, dc0, dw] = OnDevice::backward(r, {r, dy, dh_n, dc_n}, all, need_dx, {padding_idx, sparse});
+    while (dw.size() < 2 * kWeights) dw.push_back(empty(r.x, {0}));
+    return {dx, distinct, dh0, dc0, dw[0], dw[1], dw[2], dw[3], dw[4], dw[5], dw[6], dw[7], dw[8], dw[9]};
   }
 };
 

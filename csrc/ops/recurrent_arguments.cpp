@@ -4,20 +4,17 @@
 namespace textnn::ops {
 namespace {
 
-constexpr int64_t kWeights = 5;  // of a direction: w_ih, w_hh, b_ih, b_hh, w_hr
-
-std::vector<Direction> directions_of(const Tensors& weights, int64_t D, bool reverse) {
-  const int64_t each = int64_t(weights.size()) / D;
-  STD_TORCH_CHECK(each >= 2 && each <= kWeights && each * D == int64_t(weights.size()),
-                  "textnn: weights must be 2 to 5 tensors for each of ", D, " directions, got ", weights.size());
+std::vector<Direction> directions_of(const Weights& weights, bool reverse) {
+  const bool both = weights[kWeights].has_value();
+  STD_TORCH_CHECK(both == weights[kWeights + 1].has_value(),
+                  "textnn: the reverse direction must have both w_ih and w_hh");
+  for (size_t i = kWeights + 2; i < weights.size(); ++i)
+    STD_TORCH_CHECK(both || !weights[i], "textnn: the reverse direction has no w_ih and w_hh, but other weights");
   std::vector<Direction> directions;
-  for (int64_t d = 0; d < D; ++d) {
-    const auto given = [&](int64_t i) {
-      const bool there = i < each && weights[size_t(d * each + i)].numel() > 0;
-      return there ? OptionalTensor(compact(weights[size_t(d * each + i)])) : std::nullopt;
-    };
-    directions.push_back({compact(weights[size_t(d * each)]), compact(weights[size_t(d * each + 1)]), given(2),
-                          given(3), given(4), D == 1 ? reverse : d == 1});
+  for (size_t d = 0; d < (both ? 2 : 1); ++d) {
+    const OptionalTensor* w = &weights[d * kWeights];
+    directions.push_back(
+        {compact(*w[0]), compact(*w[1]), compact(w[2]), compact(w[3]), compact(w[4]), both ? d == 1 : reverse});
   }
   return directions;
 }
@@ -25,7 +22,7 @@ std::vector<Direction> directions_of(const Tensors& weights, int64_t D, bool rev
 }  // namespace
 
 Recurrent::Recurrent(const std::string& name_, const Tensor& input, const OptionalTensor& table, const Tensor& h0_,
-                     const OptionalTensor& c0_, const Tensors& weights, const OptionalTensor& sizes_,
+                     const OptionalTensor& c0_, const Weights& weights, const OptionalTensor& sizes_,
                      const std::string& layout_, bool reverse)
     : name(name_),
       cell(name_),
@@ -34,6 +31,7 @@ Recurrent::Recurrent(const std::string& name_, const Tensor& input, const Option
       tokens(table.has_value()),
       h0(compact(h0_)),
       c0(compact(c0_)),
+      directions(directions_of(weights, reverse)),
       sizes(sizes_),
       layout(layout_) {
   STD_TORCH_CHECK(!table || table->dim() == 2, "textnn: table must have shape [V, D], got ", shape_of(x));
@@ -43,8 +41,9 @@ Recurrent::Recurrent(const std::string& name_, const Tensor& input, const Option
                   " dimensions, got shape ", shape_of(input));
   STD_TORCH_CHECK(h0.dim() == 2 || h0.dim() == 3, "textnn: h0 must have 2 or 3 dimensions, got shape ", shape_of(h0));
   const int64_t state = h0.dim();
-  D = state == 3 ? h0.size(0) : 1;
-  STD_TORCH_CHECK(D == 1 || D == 2, "textnn: h0 must be of 1 or 2 directions, got shape ", shape_of(h0));
+  D = int64_t(directions.size());
+  STD_TORCH_CHECK(state == 3 ? h0.size(0) == D : D == 1, "textnn: h0 must be of ", D, " directions, got shape ",
+                  shape_of(h0));
   B = h0.size(state - 2);
   P = h0.size(state - 1);
   I = x.size(x.dim() - 1);
@@ -54,7 +53,6 @@ Recurrent::Recurrent(const std::string& name_, const Tensor& input, const Option
   H = c0 ? c0->size(state - 1) : P;
   STD_TORCH_CHECK(H > 0 && P > 0, "textnn: states must have at least one column, got ", P, " and ", H);
   if (c0) check_shape("c0", *c0, state_shape(H));
-  directions = directions_of(weights, D, reverse);
   check_dtype("h0", h0, x);
   if (c0) check_dtype("c0", *c0, x);
   const int64_t rows = cell.blocks * H;
@@ -98,14 +96,11 @@ OutputGradients::OutputGradients(const Recurrent& r, const OptionalTensor& dy_, 
     if (*t) check_dtype("every gradient", **t, r.x);
 }
 
-Tensors weight_gradients(const Recurrent& r, size_t count) {
-  const size_t each = count / size_t(r.D);
+Tensors weight_gradients(const Recurrent& r) {
   Tensors gradients;
-  for (const Direction& d : r.directions) {
-    const OptionalTensor all[] = {d.w_ih, d.w_hh, d.b_ih, d.b_hh, d.w_hr};
-    for (size_t i = 0; i < each; ++i)
-      gradients.push_back(all[i] ? torch::stable::empty_like(*all[i]) : empty(r.x, {0}));
-  }
+  for (const Direction& d : r.directions)
+    for (const OptionalTensor& w : {OptionalTensor(d.w_ih), OptionalTensor(d.w_hh), d.b_ih, d.b_hh, d.w_hr})
+      gradients.push_back(w ? torch::stable::empty_like(*w) : empty(r.x, {0}));
   return gradients;
 }
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import register_autograd, register_fake
+from torch.library import register_fake
 
-from .common import Maybe, dense, once, rows_gradient
+from .common import Maybe, dense, once, register_gradient, rows_gradient
 
 _ops = torch.ops.textnn
 
@@ -37,7 +37,7 @@ def _lstm_cell_backward(ctx: Any, dh: Tensor, dc_next: Tensor) -> tuple[Tensor, 
     return dgates, dc
 
 
-register_autograd("textnn::lstm_cell", _lstm_cell_backward, setup_context=_lstm_cell_setup)
+register_gradient("lstm_cell", _lstm_cell_backward, _lstm_cell_setup)
 once("lstm_cell_backward")
 
 
@@ -49,34 +49,21 @@ def _shape_of_cell(name: str) -> tuple[int, bool]:
     return {"lstm": (4, True), "gru": (4, False), "rnn_tanh": (1, False), "rnn_relu": (1, False)}[name]
 
 
-def _directions(h0: Tensor) -> int:
-    return h0.shape[0] if h0.dim() == 3 else 1
+# The operator's arguments are cell, input, table, h0, c0, the weights w_ih, w_hh, b_ih, b_hh, w_hr of both directions,
+# sizes, layout, reverse, padding_idx, sparse, outputs, save; those of the backward operator stand around the same ones.
+_WEIGHTS = slice(5, 15)
 
 
 @register_fake("textnn::recurrent")
-def _(
-    cell: str,
-    input: Tensor,  # noqa: A002
-    table: Maybe,
-    h0: Tensor,
-    c0: Maybe,
-    weights: list[Tensor],
-    sizes: Maybe,
-    layout: str,
-    reverse: bool,
-    padding_idx: int,
-    sparse: bool,
-    outputs: bool,
-    save: bool,
-) -> tuple[Tensor, ...]:
+def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any) -> tuple[Tensor, ...]:  # noqa: A002
+    weights, outputs, save = rest[:10], *rest[-2:]
     x = input if table is None else table
     places = input.shape[:-1] if table is None else input.shape
-    D, P, H = _directions(h0), h0.shape[-1], h0.shape[-1] if c0 is None else c0.shape[-1]
+    D, P, H = 1 if weights[5] is None else 2, h0.shape[-1], h0.shape[-1] if c0 is None else c0.shape[-1]
     rows = D * math.prod(places) if save else 0
     unit = 64 // x.element_size()
     padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
     kept, private = _shape_of_cell(cell)
-    projected = len(weights) == 5 * D and weights[4].numel() > 0
     return (
         x.new_empty(*places, D * P) if outputs else x.new_empty(0),
         dense(h0),
@@ -84,68 +71,50 @@ def _(
         x.new_empty(rows, kept * padded),
         x.new_empty(rows if private else 0, padded),
         x.new_empty(rows, P),
-        x.new_empty(rows if projected else 0, H),
+        x.new_empty(0 if weights[4] is None else rows, H),
     )
 
 
 @register_fake("textnn::recurrent_backward")
-def _(
-    cell: str,
-    dy: Maybe,
-    dh_n: Maybe,
-    dc_n: Maybe,
-    input: Tensor,  # noqa: A002
-    table: Maybe,
-    h0: Tensor,
-    c0: Maybe,
-    weights: list[Tensor],
-    sizes: Maybe,
-    layout: str,
-    reverse: bool,
-    kept: Tensor,
-    cells: Tensor,
-    h_prev: Tensor,
-    unprojected: Tensor,
-    padding_idx: int,
-    sparse: bool,
-    need_dinput: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Tensor]]:
-    dweights = [dense(w) for w in weights]
+def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *rest: Any) -> tuple[Tensor, ...]:
+    input, table, h0, c0 = rest[:4]  # noqa: A001
+    sparse, need_dinput = rest[-2:]
     states = dense(h0), h0.new_empty(0) if c0 is None else dense(c0)
+    weights = (h0.new_empty(0) if w is None else dense(w) for w in rest[4:14])
     if table is None:
-        return dense(input) if need_dinput else input.new_empty(0), h0.new_empty(0), *states, dweights
+        return dense(input) if need_dinput else input.new_empty(0), h0.new_empty(0), *states, *weights
     distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
     rows = (distinct if sparse else table.shape[0]) if need_dinput else 0
-    return table.new_empty(rows, table.shape[1]), input.new_empty(distinct), *states, dweights
+    return table.new_empty(rows, table.shape[1]), input.new_empty(distinct), *states, *weights
 
 
 def _recurrent_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.cell, input, table, h0, c0, weights, sizes, ctx.layout, ctx.reverse, *options, _ = inputs  # noqa: A001
-    ctx.padding_idx, ctx.sparse, outputs = options
+    ctx.cell, input, table, h0, c0 = inputs[:5]  # noqa: A001
+    sizes, *ctx.batch, ctx.padding_idx, ctx.sparse, outputs, _ = inputs[_WEIGHTS.stop :]
     ctx.set_materialize_grads(False)
-    unused = [output[0]] * (not outputs) + [output[2]] * (c0 is None) + list(output[3:])
-    ctx.mark_non_differentiable(*unused)
-    ctx.save_for_backward(input, table, h0, c0, sizes, *output[3:], *weights)
+    if not outputs:
+        ctx.mark_non_differentiable(output[0])
+    ctx.save_for_backward(input, table, h0, c0, *inputs[_WEIGHTS], sizes, *output[3:])
 
 
 def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe) -> tuple[Any, ...]:
-    input, table, h0, c0, sizes, *rest = ctx.saved_tensors  # noqa: A001
-    kept, weights = rest[:4], rest[4:]
     if dy is None and dh_n is None and dc_n is None:
-        return None, None, None, None, None, [None] * len(weights), *(None,) * 7
+        return (None,) * 22
+    inputs, kept = ctx.saved_tensors[:15], ctx.saved_tensors[15:]
+    table = inputs[1]
     need = ctx.needs_input_grad[1 if table is None else 2]
-    batch = (sizes, ctx.layout, ctx.reverse)
     gradients = _ops.recurrent_backward(
-        ctx.cell, dy, dh_n, dc_n, input, table, h0, c0, weights, *batch, *kept, ctx.padding_idx, ctx.sparse, need
+        ctx.cell, dy, dh_n, dc_n, *inputs, *ctx.batch, *kept, ctx.padding_idx, ctx.sparse, need
     )
-    dinput, distinct, dh0, dc0, dweights = gradients
+    dinput, distinct, *rest = gradients
     if table is not None and ctx.sparse and need:
         dinput = rows_gradient(distinct, dinput, table.shape)
-    dx, dtable = (dinput if need else None, None) if table is None else (None, dinput if need else None)
-    return None, dx, dtable, dh0, None if c0 is None else dc0, dweights, *(None,) * 7
+    of_input = (dinput if need else None, None) if table is None else (None, dinput if need else None)
+    of_rest = (g if given is not None else None for g, given in zip(rest, inputs[2:14], strict=True))
+    return None, *of_input, *of_rest, *(None,) * 7
 
 
-register_autograd("textnn::recurrent", _recurrent_backward, setup_context=_recurrent_setup)
+register_gradient("recurrent", _recurrent_backward, _recurrent_setup)
 once("recurrent_backward")
 
 

@@ -139,19 +139,10 @@ def run(
     (first, h0, c0, *tensors), narrow = widen(check_dtypes(floats), *floats.values())
     save = needs_gradient(first, h0, c0, *tensors)
     source = (first, None) if table is None else (x, first)
-    result = _ops.recurrent(
-        cell, *source, h0, c0, _cut(tensors, len(directions), h0), sizes, layout, reverse, row, sparse, outputs, save
-    )
+    tensors += [None] * (2 * len(_NAMES) - len(tensors))
+    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, outputs, save)
     y, h_n, c_n = narrow(result[:3])
     return y, h_n, None if c0 is None else c_n
-
-
-def _cut(weights: Sequence[Tensor | None], directions: int, like: Tensor) -> list[Tensor]:
-    """What the operator takes: the weights of each direction up to the last one that any has, absent ones empty."""
-    each = len(_NAMES)
-    last = max(i % each for i, w in enumerate(weights) if w is not None) + 1
-    kept = [weights[d * each + i] for d in range(directions) for i in range(last)]
-    return [like.new_empty(0) if w is None else w for w in kept]
 
 
 def _check_directions(
