@@ -276,6 +276,16 @@ def test_flat_batches_are_refused(layer: nn.Module) -> None:
         to_torch_nn(layer)(x, offsets=torch.tensor([0, 2]))
 
 
+@pytest.mark.parametrize("name", ["GRU", "EmbeddingGRU"])
+def test_nested_tensors_are_refused(name: str) -> None:
+    layer, x = (
+        (textnn.GRU(3, 2), torch.zeros(4, 3)) if name == "GRU" else (textnn.EmbeddingGRU(9, 3, 2), torch.zeros(4))
+    )
+    nested = torch.nested.nested_tensor([x, x[:2]], dtype=None if name == "GRU" else torch.int64, layout=torch.jagged)
+    with pytest.raises(ValueError, match="nested tensors cannot be exported; give padded input and lengths"):
+        to_torch_nn(layer)(nested)
+
+
 def test_what_cannot_be_replaced_is_refused() -> None:
     class Own(textnn.LSTM):
         pass

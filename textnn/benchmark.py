@@ -85,7 +85,7 @@ def frequent_tokens(number: int, random: torch.Generator) -> Tensor:
 
 
 def comparisons(seconds: float) -> Iterator[Comparison]:
-    """Compare textnn's LSTM, GRU and TextCNN with ``torch.nn``, inference and training, in about ``seconds`` seconds."""
+    """Compare textnn's LSTM, GRU and TextCNN with ``torch.nn``, inference and training, in some ``seconds``."""
     random = torch.Generator().manual_seed(0)
     lengths = review_lengths(B, random, SIZES[-1], L)
     ids = frequent_tokens(B * int(lengths.max()), random).view(B, -1)

@@ -57,12 +57,12 @@ class _Recurrent(nn.RNNBase):
         Raises
         ------
         ValueError
-            If ``offsets`` are given.
+            If ``offsets`` are given, or a nested tensor.
         RuntimeError, ValueError
             As torch.nn's layers do.
         """
         lengths, offsets = size_tensors(lengths, offsets)
-        _check_padded(offsets)
+        _check_padded(offsets, input)
         y, states = run_layer(self, super().forward, input, hx, lengths)
         return (y if outputs else y.new_zeros(0)), states
 
@@ -173,6 +173,7 @@ class _EmbeddingRecurrent(EmbeddingRecurrent):
         outputs: bool = True,
     ) -> Any:
         """Look up and run ids [B, L]; see :class:`LSTM` for what comes back, and for the errors raised."""
+        _check_padded(None, ids)
         return self._layer()(F.embedding(ids, self.weight), hx, lengths, offsets, outputs)
 
 
@@ -292,9 +293,11 @@ def max_mean_pool(x: Tensor, lengths: Tensor) -> Tensor:
     return torch.cat([top, mean], dim=1)
 
 
-def _check_padded(offsets: Tensor | None) -> None:
+def _check_padded(offsets: Tensor | None, x: Any = None) -> None:
     if offsets is not None:
         raise ValueError("offsets: expected None, as flat batches cannot be exported; give padded input and lengths")
+    if isinstance(x, Tensor) and x.is_nested:
+        raise ValueError("input: nested tensors cannot be exported; give padded input and lengths")
 
 
 _PLAIN: dict[type[nn.Module], type[nn.Module]] = {
