@@ -91,6 +91,7 @@ def test_it_says_when_there_is_nothing_to_replace():
 
 def test_a_second_call_has_nothing_to_say():
     assert type(quietly(quietly(nn.LSTM(2, 3)))) is LSTM
+    assert type(quietly(quietly(nn.GRUCell(2, 3)))) is textnn.GRUCell
 
 
 def test_what_is_no_module_is_named():

@@ -65,7 +65,7 @@ def accelerate(module: M) -> M:
         replacement = _REPLACEMENTS.get(type(part))
         if replacement is not None:
             part.__class__ = replacement
-        elif isinstance(part, tuple(_REPLACEMENTS)):
+        elif isinstance(part, tuple(_REPLACEMENTS)) and not isinstance(part, tuple(_REPLACEMENTS.values())):
             left.append(f"{name or 'the module itself'} ({type(part).__name__})")
         found = found or isinstance(part, tuple(_REPLACEMENTS.values()))
     if left:

@@ -70,45 +70,10 @@ class LSTMCell(Layer, nn.modules.rnn.RNNCellBase):
         return functional.lstm_cell(gates, hx[1].to(gates.dtype))
 
 
-class _OneStateCell(Layer, nn.modules.rnn.RNNCellBase):
-    """A cell whose state is its output."""
+class GRUCell(Layer, nn.GRUCell):
+    """One step of a GRU: ``torch.nn.GRUCell``, whose own kernels run.
 
-    _cell: str
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:  # noqa: A002
-        """Take one step.
-
-        Parameters
-        ----------
-        input : Tensor [B, I] or [I]
-        hx : Tensor [B, H] or [H], optional
-            Zeros by default.
-
-        Returns
-        -------
-        Tensor [B, H] or [H]
-
-        Raises
-        ------
-        ValueError
-            If a tensor has another number of dimensions, or sizes do not fit.
-        """
-        name = type(self).__name__
-        if input.dim() not in (1, 2):
-            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
-        if hx is not None and hx.dim() not in (1, 2):
-            raise ValueError(f"{name}: Expected hidden to be 1D or 2D, got {hx.dim()}D instead")
-        if input.dim() == 1:
-            return self.forward(input.unsqueeze(0), None if hx is None else hx.unsqueeze(0)).squeeze(0)
-        if hx is None:
-            hx = input.new_zeros(input.shape[0], self.hidden_size)
-        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
-        _, h, _ = functional.recurrent(self._cell, input[None], hx[None], None, [weights], outputs=False)
-        return h[0]
-
-
-class GRUCell(_OneStateCell):
-    """One step of a GRU, as ``torch.nn.GRUCell``.
+    They are faster than this package's, which pack the weights at each call; over many steps take :class:`GRU`.
 
     Parameters
     ----------
@@ -121,20 +86,13 @@ class GRUCell(_OneStateCell):
     >>> cell, theirs = textnn.GRUCell(4, 3), torch.nn.GRUCell(4, 3)
     >>> _ = cell.load_state_dict(theirs.state_dict())
     >>> x = torch.randn(2, 4)
-    >>> torch.allclose(cell(x), theirs(x), atol=1e-6)
+    >>> torch.allclose(cell(x), theirs(x))
     True
     """
 
-    _cell = "gru"
 
-    def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, num_chunks=3, device=device, dtype=dtype)
-
-
-class RNNCell(_OneStateCell):
-    """One step of an Elman RNN, as ``torch.nn.RNNCell``.
+class RNNCell(Layer, nn.RNNCell):
+    """One step of an Elman RNN: ``torch.nn.RNNCell``, whose own kernels run; see :class:`GRUCell`.
 
     Parameters
     ----------
@@ -148,26 +106,6 @@ class RNNCell(_OneStateCell):
     >>> cell, theirs = textnn.RNNCell(4, 3), torch.nn.RNNCell(4, 3)
     >>> _ = cell.load_state_dict(theirs.state_dict())
     >>> x = torch.randn(2, 4)
-    >>> torch.allclose(cell(x), theirs(x), atol=1e-6)
+    >>> torch.allclose(cell(x), theirs(x))
     True
     """
-
-    __constants__ = ["input_size", "hidden_size", "bias", "nonlinearity"]  # noqa: RUF012  # torch's
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        nonlinearity: str = "tanh",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, num_chunks=1, device=device, dtype=dtype)
-        self.nonlinearity = nonlinearity
-
-    @property
-    def _cell(self) -> str:  # type: ignore[override]
-        if self.nonlinearity not in ("tanh", "relu"):
-            raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
-        return f"rnn_{self.nonlinearity}"
