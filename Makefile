@@ -3,8 +3,8 @@
 #   make demo         train on real reviews, compare with a baseline, keep the model in ./demo-model
 #   make test         the tests: the CPU's kernels and all of Python, then the CUDA kernels in the emulator. About ten
 #                     minutes on two cores from a fresh clone. ARGS="tests/test_lstm.py -k gradcheck" runs some of them
-#   make test-slow    those that take minutes each: kernels under the sanitizers, races and missing barriers, trainings
-#                     that are killed, fuzzing, a browser
+#   make test-slow    those that take long: kernels under the sanitizers, races and missing barriers, trainings in several
+#                     processes that fail, are interrupted or killed, further exports, the server's page in a browser
 #   make test-full    make test, then make test-slow, whatever came of the first
 #   make gpu-check    on a GPU, in eight minutes, with the Python, torch and toolkit that are there (no .venv, no network):
 #                     builds the CUDA kernels, tests them, runs compute-sanitizer, measures them beside cuDNN, reads

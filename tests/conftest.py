@@ -18,6 +18,15 @@ from operator_tests import OPERATOR_TESTS
 
 from textnn import backends
 
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError:  # of what needs it the files say so themselves
+    pass
+else:
+    # How long an example takes, or is in the making, depends on how busy the machine is.
+    settings.register_profile("textnn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("textnn")
+
 DEVICES = ("cpu", "cuda", "cuda-emulated")
 
 

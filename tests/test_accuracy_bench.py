@@ -13,7 +13,7 @@ from accuracy_samples import Broken, Majority, Missing, measure, toy
 
 from bench import harness
 from bench.accuracy import __main__ as command
-from bench.accuracy import corpora, page
+from bench.accuracy import corpora, page, summary
 from bench.accuracy.corpora import Corpus
 from bench.accuracy.results import Results
 
@@ -211,6 +211,13 @@ def test_sizes_of_one_set_are_beside_each_other_and_have_curves(measured, tmp_pa
     assert "With 200 to 1,000 texts: +2.00 percentage points in the mean, from +2.00 to +2.00." in text
     assert (tmp_path / "images" / "accuracy-sizes.png").read_bytes().startswith(b"\x89PNG")
     assert text.index("## toy, 200 to learn from") < text.index("## toy, 1,000 to learn from") < text.index("## toy\n")
+
+
+def test_the_table_of_the_readme_has_few_and_all_texts_and_marks_the_best_of_each():
+    few = {"textnn/a": [entry("textnn/a", 0, 0.8)], "tfidf/b": [entry("tfidf/b", 0, 0.7)]}
+    everything = {"textnn/a": [entry("textnn/a", 0, 0.8)], "nbsvm/c": [entry("nbsvm/c", 0, 0.9)]}
+    table = summary.readme_table({("trec", 1000): few, ("trec", summary.ALL): everything}, "textnn/a", chinese=True)
+    assert table.splitlines()[2] == "| 英文问句，6 类 | **0.800** / 0.800 | 0.700 / – | – / **0.900** | – / – |"
 
 
 def test_what_was_written_by_hand_is_kept(measured, tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -58,6 +59,23 @@ def test_links_to_no_file_and_to_no_heading_are_found(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert broken(page) == ["#none", "none.md", "page.md#none", "none.png"]
+
+
+def test_a_broken_link_ends_the_build_of_the_site(tmp_path: Path) -> None:
+    """As `make docs` calls it: quietly."""
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings")
+    (tmp_path / "docs").mkdir()
+    page, hook = tmp_path / "docs/index.md", ROOT / "tools/docs_site.py"
+    (tmp_path / "mkdocs.yml").write_text(
+        f"site_name: a\nstrict: true\nhooks: [{hook}]\nvalidation: {{anchors: warn}}\nplugins: []\n", encoding="utf-8"
+    )
+    codes = {}
+    for link in ("#here", "#none", "none.md"):
+        page.write_text(f"# Here\n\n[one]({link})\n", encoding="utf-8")
+        command = [sys.executable, "-m", "mkdocs", "build", "-q", "-d", tmp_path / "site"]
+        codes[link] = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode
+    assert codes == {"#here": 0, "#none": 1, "none.md": 1}
 
 
 def code(page: Path, language: str) -> list[str]:
@@ -130,6 +148,27 @@ def test_each_edit_of_the_tutorial_of_layers_computes_the_same() -> None:
             # A gradient that is all but zero may have either sign after rounding, and Adam steps by the sign: 3 steps.
             assert float((got - expected).abs().max()) <= 3e-3, name
             assert float((got - expected).abs().mean()) < 1e-5, name
+
+
+def test_the_program_of_the_tutorial_says_what_each_edit_gains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    from bench import tutorial
+
+    page, threads = tmp_path / "page.md", torch.get_num_threads()
+    page.write_text(tutorial.PAGE.read_text(encoding="utf-8").replace("20_000, 128, 128, 2", "300, 12, 16, 2"))
+    monkeypatch.setattr(tutorial, "PAGE", page)
+    monkeypatch.setattr(sys, "argv", ["tutorial", "--seconds", "0.1", "--threads", "1"])
+    try:
+        tutorial.main()
+    finally:
+        torch.set_num_threads(threads)
+    first, *rows = [line for line in capsys.readouterr().out.splitlines() if " times   loss apart " in line]
+    assert re.fullmatch(r" +[\d.]+ ms +1\.00 times +loss apart 0e\+00 +The start", first), first
+    assert [re.split(r"   +", row)[-1].split(":")[0] for row in rows] == [f"Edit {number}" for number in range(1, 7)]
+    assert all(float(row.split("loss apart ")[1].split()[0]) < 1e-3 for row in rows), rows
 
 
 def test_the_picture_of_the_layouts_is_what_its_script_draws() -> None:

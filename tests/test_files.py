@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import HANG
 
 from textnn import files
-from textnn.files import atomic_bytes, atomic_text, foreign_names, replacing
+from textnn.files import atomic_bytes, atomic_text, finish_replacing, foreign_names, replacing
 
 NAMES = {"a.txt", "run.py", "__pycache__"}
 
@@ -85,7 +89,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     reader.start()
     with atomic_text(tmp_path / "pipe") as file:
         file.write("好\n")
-    reader.join(10)
+    reader.join(HANG)
     assert found == ["好\n".encode()]
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
@@ -204,3 +208,85 @@ def test_a_directory_with_the_name_of_a_file_is_not_ours(target: Path) -> None:
     (target / "a.txt").unlink()
     (target / "a.txt").mkdir()
     assert foreign_names(target, NAMES) == ["a.txt"]
+
+
+# ---- directories that cannot be renamed ------------------------------------------------------------------------------
+
+OLD, NEW = {"a.txt": "old", "run.py": "old"}, {"a.txt": "new", "b.txt": "new"}
+STEPS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"}
+
+
+def content(directory: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in directory.iterdir() if path.is_file()}
+
+
+def killed_at(step: int, work: Callable[[], None]) -> bool:
+    """Do some work in a process that ends right before its step of this number; return whether it came so far."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads; the child starts none
+        child = os.fork()
+    if not child:
+        left = [step]
+
+        def count(event: str, arguments: object) -> None:
+            left[0] -= event in STEPS
+            if left[0] < 0:
+                os._exit(9)
+
+        sys.addaudithook(count)
+        work()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_files_replaced_in_a_mount_point_are_all_old_or_all_new_whenever_the_process_is_killed(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "must_stay", Path.is_dir)
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *arguments: (_ for _ in ()).throw(OSError(95, "not supported")))
+    target, names = tmp_path / "volume", {"a.txt", "b.txt", "run.py"}
+    found: list[str] = []
+
+    def write() -> None:
+        with replacing(target, names) as new:
+            for name, text in NEW.items():
+                (new / name).write_text(text)
+
+    for step in range(100):
+        target.mkdir()
+        for name, text in OLD.items():
+            (target / name).write_text(text)
+        killed = killed_at(step, write)
+        ready = target / files.READY
+        whole = content(ready) if ready.exists() else content(target)
+        assert whole in (OLD, NEW), (step, whole)
+        found.append("old" if whole == OLD else "new")
+        # The process that finishes it may be killed, too.
+        killed_at(step % 8, lambda: finish_replacing(target, names))
+        assert (content(ready) if ready.exists() else content(target)) == whole, step
+        finish_replacing(target, names)
+        assert content(target) == whole, step
+        assert not ready.exists(), step
+        assert foreign_names(target, names) == []
+        write()
+        assert sorted(path.name for path in target.iterdir()) == sorted(NEW), step
+        assert content(target) == NEW, step
+        shutil.rmtree(target)
+        if not killed:
+            break
+    assert not killed
+    assert found == sorted(found, reverse=True), "once it is the new content it stays so"
+    assert {"old", "new"} == set(found)
+
+
+def test_an_error_before_all_new_files_are_whole_leaves_the_old_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "must_stay", Path.is_dir)
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        replace(tmp_path, lambda new: (_ for _ in ()).throw(KeyboardInterrupt()))
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt"}
+    assert content(tmp_path) == {"a.txt": "old"}

@@ -194,6 +194,7 @@ def test_few_enough_files_are_written(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sum(path.is_file() for path in tmp_path.rglob("*")) <= 8
 
 
+@pytest.mark.slow
 def test_the_check_tries_itself_out_on_the_cpu(tmp_path: Path) -> None:
     """Every program is run, on tiny sizes, and their rows reach the page."""
     chosen = ["info", "tests", "sanitizers", "ceilings", "speed"]

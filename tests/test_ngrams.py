@@ -19,7 +19,8 @@ SIZES = [(1,), (2,), (1, 2), (3, 1, 2), (2, 5), (16,), tuple(range(16, 0, -1))]
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
 def test_equals_the_reference(lengths, form, sizes):
     ids, batch = make(lengths, form)
-    for buckets in (2, 1000, 2**18, 2**31):
+    # A table of every length from 16 to 1 takes the emulator seconds.
+    for buckets in (2, 1000, 2**18, 2**31) if len(sizes) < 16 else (2**31,):
         for distinct in (False, True):
             got = fast.hash_ngrams(ids, sizes, buckets, distinct=distinct, **batch)
             assert got.shape == (*ids.shape, len(sizes))

@@ -9,6 +9,22 @@ import torch
 
 from . import _C  # noqa: F401  # registers the operators
 
+__all__ = [
+    "CPU_CAPABILITIES",
+    "CUDA_DEVICES",
+    "LSTM_FORMS",
+    "cpu_capability",
+    "cuda_architectures",
+    "cuda_built",
+    "follow_torch",
+    "has_dot_products",
+    "release_workspaces",
+    "runs_cuda",
+    "supported_cpu_capabilities",
+    "use_cpu_capability",
+    "use_cuda_lstm",
+]
+
 CPU_CAPABILITIES = ("base", "avx2", "avx512")
 LSTM_FORMS = ("auto", "steps", "persistent")
 CUDA_DEVICES = {"cuda"}  # types of devices whose operators are the CUDA ones
@@ -21,10 +37,20 @@ def cpu_capability() -> str:
 
     The best that the CPU has, unless the environment variable ``TEXTNN_CPU_CAPABILITY`` names another.
 
+    Returns
+    -------
+    str
+        One of :data:`CPU_CAPABILITIES`.
+
     Raises
     ------
     RuntimeError
         If the variable names an unknown set or one that this CPU does not have.
+
+    Examples
+    --------
+    >>> textnn.backends.cpu_capability() in textnn.backends.supported_cpu_capabilities()
+    True
     """
     return str(torch.ops.textnn.cpu_capability())
 
@@ -35,10 +61,25 @@ def use_cpu_capability(name: str) -> Iterator[None]:
 
     The choice holds for the whole process, not for one thread.
 
+    Parameters
+    ----------
+    name : {"base", "avx2", "avx512"}
+        The instruction set.
+
+    Yields
+    ------
+    None
+
     Raises
     ------
     RuntimeError
         If the set is unknown or this CPU does not have it.
+
+    Examples
+    --------
+    >>> with textnn.backends.use_cpu_capability("base"):
+    ...     textnn.backends.cpu_capability()
+    'base'
     """
     before = cpu_capability()
     torch.ops.textnn.set_cpu_capability(name)
@@ -49,7 +90,18 @@ def use_cpu_capability(name: str) -> Iterator[None]:
 
 
 def supported_cpu_capabilities() -> list[str]:
-    """Return those of :data:`CPU_CAPABILITIES` that this CPU has, the best last."""
+    """Return those of :data:`CPU_CAPABILITIES` that this CPU has, the best last.
+
+    Returns
+    -------
+    list of str
+        ``"base"`` first; every CPU has it.
+
+    Examples
+    --------
+    >>> textnn.backends.supported_cpu_capabilities()[0]
+    'base'
+    """
     supported = []
     for name in CPU_CAPABILITIES:
         try:
@@ -61,12 +113,34 @@ def supported_cpu_capabilities() -> list[str]:
 
 
 def has_dot_products() -> bool:
-    """Return whether this CPU multiplies and adds bytes (AVX-512 VNNI): then an LSTM is faster in int8."""
+    """Return whether this CPU multiplies and adds bytes (AVX-512 VNNI): then an LSTM is faster in int8.
+
+    Returns
+    -------
+    bool
+        Whether it does, under the instruction set in use.
+
+    Examples
+    --------
+    >>> lstm = textnn.LSTM(8, 8)
+    >>> frozen = lstm.freeze("int8") if textnn.backends.has_dot_products() else lstm
+    """
     return bool(torch.ops.textnn.has_dot_products())
 
 
 def cuda_built() -> bool:
-    """Return whether this build holds the CUDA kernels."""
+    """Return whether this build holds the CUDA kernels.
+
+    Returns
+    -------
+    bool
+        Whether it was built with them; a GPU need not be there.
+
+    Examples
+    --------
+    >>> textnn.backends.cuda_built() == bool(textnn.backends.cuda_architectures())
+    True
+    """
     return bool(torch.ops.textnn.cuda_built())
 
 
@@ -75,12 +149,38 @@ def cuda_architectures() -> list[str]:
 
     A GPU runs the code of its own compute capability, or of an earlier one with the same major number; PTX serves all
     later ones as well.
+
+    Returns
+    -------
+    list of str
+        Compute capabilities, the last one with ``+PTX``.
+
+    Examples
+    --------
+    >>> all("." in name for name in textnn.backends.cuda_architectures())
+    True
     """
     return str(torch.ops.textnn.cuda_architectures()).split() if cuda_built() else []
 
 
 def runs_cuda(tensor: torch.Tensor) -> bool:
-    """Return whether the operators run their CUDA kernels on this tensor."""
+    """Return whether the operators run their CUDA kernels on this tensor.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Any tensor; its device decides.
+
+    Returns
+    -------
+    bool
+        Whether they do.
+
+    Examples
+    --------
+    >>> textnn.backends.runs_cuda(torch.zeros(1, device="meta"))
+    False
+    """
     return tensor.device.type in CUDA_DEVICES
 
 
@@ -95,6 +195,11 @@ def follow_torch() -> None:
     ------
     RuntimeError
         If this build has no CUDA kernels.
+
+    Examples
+    --------
+    >>> if textnn.backends.cuda_built():
+    ...     textnn.backends.follow_torch()
     """
     global _told
     if not (cuda_built() or "cpu" in CUDA_DEVICES):
@@ -119,10 +224,19 @@ def use_cuda_lstm(form: str) -> Iterator[None]:
         sizes, and then raises a ``RuntimeError`` where the device is too small for it. The choice holds for the whole
         process.
 
+    Yields
+    ------
+    None
+
     Raises
     ------
     ValueError
         If the form is none of these.
+
+    Examples
+    --------
+    >>> with textnn.backends.use_cuda_lstm("steps"):
+    ...     output, _ = textnn.LSTM(4, 3)(torch.zeros(2, 1, 4))
     """
     global _lstm_form
     if form not in LSTM_FORMS:
@@ -135,5 +249,10 @@ def use_cuda_lstm(form: str) -> Iterator[None]:
 
 
 def release_workspaces() -> None:
-    """Give the scratch memory that the kernels keep between calls (at most 512 MiB) back to the system."""
+    """Give the scratch memory that the kernels keep between calls (at most 512 MiB) back to the system.
+
+    Examples
+    --------
+    >>> textnn.backends.release_workspaces()
+    """
     torch.ops.textnn.release_workspaces()

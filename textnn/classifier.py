@@ -115,7 +115,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray [classes]
         The labels, [classes], in the order of the columns of ``predict_proba``.
-    tokenizer_, vocabulary_, characters_
+    tokenizer_, vocabulary_, characters_ : Tokenizer, Vocabulary, Vocabulary or None
         From text to ids of words, and of characters; the last one None for an architecture that does not read them.
     model_ : torch.nn.Module
         The network, in evaluation mode.
@@ -135,7 +135,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         Whether a text may have several labels, or none.
     thresholds_ : ndarray [classes] or None
         Then the probability from which on a text has a label, [classes]; else None.
-    temperature_, calibration_
+    temperature_, calibration_ : float, Calibration or None
         What logits are divided by, and what that did to the loss on the validation part
         (:class:`~textnn.evaluation.Calibration`), or 1 and None.
     n_texts_ : int
@@ -286,7 +286,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If texts occur with different labels, or in the validation data too.
+            If texts occur with different labels, or in the validation data too; if labels or texts look like a mistake.
         """
         group = Group.default() if distributed else ALONE
         go_on = bool(self.warm_start) and hasattr(self, "model_")
@@ -359,9 +359,9 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        path
+        path : path
             The directory. One that holds a textnn model is replaced at once; any other is refused.
-        report
+        report : EvaluationReport or MultilabelReport, optional
             An evaluation to show in the model card.
 
         Raises
@@ -389,17 +389,22 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        path
+        path : path
             The directory.
-        tokenizer
+        tokenizer : str, callable or Tokenizer, optional
             To be used in place of that of the training, with a warning if it is not the same: a name (``"rjieba"``,
             which takes over the options, user dictionary and stop words of the training), a function or a Tokenizer. A
             model that was trained with a function needs that function: functions are not saved.
-        device
+        device : str, default="cpu"
             Where to use the model.
-        frozen
+        frozen : bool or str, default=True
             The dtype to :meth:`freeze` the network in; True lets it be frozen by itself at the first prediction, False
             keeps it as it was trained.
+
+        Returns
+        -------
+        SentimentClassifier
+            The classifier, fitted.
 
         Raises
         ------

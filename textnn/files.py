@@ -6,9 +6,14 @@
 A rename within a directory is the one step that no reader and no crash can see half done. What a directory holds beside
 our files is somebody's, and is never removed.
 
-A mount point, such as a container's volume, cannot be renamed, nor a directory in one that cannot be written to: there
-the new files are made within the directory, and once all are whole each takes its place in a rename, the old ones kept
-until then.
+A mount point, such as a container's volume, cannot be renamed, nor a directory in one that cannot be written to. There
+the one step is a rename within the directory, and what follows it can be repeated:
+
+    .textnn-new -> written, flushed -> renamed to .textnn-ready: from here on these files are the content
+                -> a link or copy of each takes its place -> old files removed -> .textnn-ready removed
+
+A process that is killed before that rename leaves the old files, one that is killed behind it leaves the new ones whole
+in ``.textnn-ready``: readers look there if they find a mixture, and who writes next finishes first.
 """
 
 from __future__ import annotations
@@ -36,8 +41,9 @@ BYTECODE = "__pycache__"
 """The directory that Python makes beside a script that is imported."""
 
 
-INTERIM = (".textnn-new", ".textnn-old", ".textnn-checkpoint")
-"""What may stand in a directory that cannot be renamed: new files, old ones, the state of a training."""
+_NEW, READY, _MOVED, CHECKPOINT = INTERIM = (".textnn-new", ".textnn-ready", ".textnn-moved", ".textnn-checkpoint")
+"""What may stand in a directory that cannot be renamed: files that are being written; whole ones, whose links or copies
+take the places of the old ones; these; the state of a training."""
 
 _SYSTEM = "lost+found"  # what some file systems have at their root
 
@@ -112,36 +118,69 @@ def replacing(target: Path, names: Collection[str]) -> Iterator[Path]:
 @contextmanager
 def _replacing_files(target: Path, names: Collection[str]) -> Iterator[Path]:
     """Fill a new directory within ``target``, whose files take the places of those of ``names`` when the block ends."""
-    new, old = (target / name for name in INTERIM[:2])
-    for left in (new, old):
-        shutil.rmtree(left, ignore_errors=True)
+    finish_replacing(target, names)
+    new = target / _NEW
+    shutil.rmtree(new, ignore_errors=True)
     try:
         new.mkdir()
         yield new
-        old.mkdir()
-        before = [entry.name for entry in target.iterdir() if entry.name in names and not entry.is_dir()]
-        for name in before:
-            shutil.copy2(target / name, old / name, follow_symlinks=False)
-            sync_file(old / name)
-        # In the order in which they were written: a list of sums, which comes last, tells readers of a mixture.
-        made = [entry.name for entry in sorted(new.iterdir(), key=lambda entry: entry.stat().st_mtime_ns)]
+        _stage(new, target)  # what takes memory on the disk comes before the one step
+        sync_directory(new)
+        new.rename(target / READY)
+    except BaseException:
+        for left in (new, target / _MOVED):
+            shutil.rmtree(left, ignore_errors=True)
+        raise
+    sync_directory(target)
+    _move_staged(target, names)
+
+
+def finish_replacing(target: Path, names: Collection[str]) -> None:
+    """Finish what a process was killed at when files took the places of others in a directory that cannot be renamed.
+
+    Parameters
+    ----------
+    target
+        The directory.
+    names
+        See :func:`foreign_names`.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; readers find the new files in it as before.
+    """
+    if (target / READY).is_dir():
+        _stage(target / READY, target)
+        _move_staged(target, names)
+
+
+def _stage(source: Path, target: Path) -> None:
+    """Make a link to each file of ``source``, or a copy where there are no links, to be moved to its place."""
+    moved = target / _MOVED
+    shutil.rmtree(moved, ignore_errors=True)
+    moved.mkdir()
+    for file in source.iterdir():
         try:
-            for name in made:
-                (new / name).replace(target / name)
-            for name in set(before) - set(made):
-                (target / name).unlink()
-            sync_directory(target)
-        except BaseException:
-            for name in made:
-                (target / name).unlink(missing_ok=True)
-            for name in before:
-                (old / name).replace(target / name)
-            raise
-        finally:
-            if not any(old.iterdir()) or all((target / name).exists() for name in made):
-                shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+            os.link(file, moved / file.name)
+        except OSError:
+            shutil.copy2(file, moved / file.name)
+            sync_file(moved / file.name)
+
+
+def _move_staged(target: Path, names: Collection[str]) -> None:
+    ready, moved = target / READY, target / _MOVED
+    # In the order in which they were written: a list of sums, which comes last, tells readers of a mixture.
+    made = [entry.name for entry in sorted(ready.iterdir(), key=lambda entry: entry.stat().st_mtime_ns)]
+    for name in made:
+        (moved / name).replace(target / name)
+    for entry in list(target.iterdir()):
+        if entry.name in names and entry.name not in made and not entry.is_dir():
+            entry.unlink()
+    sync_directory(target)
+    shutil.rmtree(moved)  # a link to the file that it was to replace is still there
+    ready.rename(moved)  # while it has its name it is whole
+    shutil.rmtree(moved, ignore_errors=True)
 
 
 def foreign_names(directory: Path, names: Collection[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from textnn.circumstances import plain_torch
 from textnn.data.inputs import check_texts, iter_texts, renamed
+from textnn.data.suspects import LabelWarning, unknown_labels
 from textnn.data.targets import KINDS, LABEL, MATRIX, check_kind, decode, read_targets
 from textnn.data.weighting import check_weights
 from textnn.evaluation.calibration import Calibration
@@ -89,19 +91,20 @@ class FittedMixin:
             If ``X`` is not a collection of strings.
         """
         check_is_fitted(self, "model_")
-        texts = check_texts(X)
+        texts = check_texts(X, "X")
         if len(texts) > CHUNK:
             return np.concatenate(list(self.stream_proba(texts)))
         if not texts:
             return np.empty((0, len(self.classes_)))
         return self.objective.probabilities(self._predictor.logits(texts), self.temperature_)
 
-    def stream_proba(self, texts: Texts) -> Iterator[Array]:
+    @renamed(texts="X")
+    def stream_proba(self, X: Texts) -> Iterator[Array]:
         """Yield the probabilities of any number of texts, a chunk at a time, in constant memory.
 
         Parameters
         ----------
-        texts
+        X
             Strings, from a generator say; read a few thousand ahead of what has been yielded.
 
         Yields
@@ -114,11 +117,11 @@ class FittedMixin:
         sklearn.exceptions.NotFittedError
             If the classifier has not been fitted.
         TypeError
-            If ``texts`` is no collection, or one of them is not a string.
+            If ``X`` is no collection, or one of them is not a string.
         """
         check_is_fitted(self, "model_")
         objective, temperature = self.objective, self.temperature_
-        return (objective.probabilities(logits, temperature) for logits in self._predictor.stream(iter_texts(texts)))
+        return (objective.probabilities(logits, temperature) for logits in self._predictor.stream(iter_texts(X, "X")))
 
     def _get_ready(self) -> None:
         """Make what predictions need of the fitted attributes, which are complete."""
@@ -152,9 +155,9 @@ class FittedMixin:
         TypeError, ValueError
             If an argument makes no sense.
         """
-        texts = check_texts(X)
+        texts = check_texts(X, "X")
         if not texts:
-            raise ValueError("texts: expected at least one text to score, got none")
+            raise ValueError("X: expected at least one text to score, got none")
         true = self._labels(y, len(texts))
         weights = check_weights(sample_weight, len(texts))
         if not weights.any():
@@ -167,12 +170,13 @@ class FittedMixin:
             right = [set(one) == set(other) for one, other in zip(found, true, strict=True)]
         return float(np.average(right, weights=weights))
 
-    def evaluate(self, texts: Texts, labels: Any, worst: int = 10) -> Report:
+    @renamed(texts="X", labels="y")
+    def evaluate(self, X: Texts, y: Any, worst: int = 10) -> Report:
         """Compare the predictions with labels.
 
         Parameters
         ----------
-        texts, labels
+        X, y
             As for :meth:`fit`. A label that the classifier does not know counts as an error wherever it occurs.
         worst
             How many errors to list.
@@ -187,20 +191,28 @@ class FittedMixin:
         ------
         TypeError, ValueError
             If an argument makes no sense.
+
+        Warns
+        -----
+        UserWarning
+            If the classifier does not know a label.
         """
-        texts = check_texts(texts)
-        true, names = self._labels(labels, len(texts)), self.classes_.tolist()
+        texts = check_texts(X, "X")
+        if not texts:
+            raise ValueError("X: expected at least one text to evaluate, got none")
+        true, names = self._labels(y, len(texts)), self.classes_.tolist()
         probabilities = self.predict_proba(texts)
         if self.thresholds_ is None:
             return EvaluationReport.from_predictions(names, true, probabilities, texts, worst)
         return MultilabelReport.from_predictions(names, true, probabilities, self.thresholds_, texts, worst)
 
-    def explain(self, text: str, label: Any = None, method: str = "auto") -> Explanation:
+    @renamed(text="X")
+    def explain(self, X: str, label: Any = None, method: str = "auto") -> Explanation:
         """Explain a prediction: what each word of the text adds to it; docs/explain.md has more.
 
         Parameters
         ----------
-        text
+        X
             One text.
         label
             The class to explain; by default the most probable one.
@@ -220,16 +232,17 @@ class FittedMixin:
         TypeError, ValueError
             If an argument makes no sense, or the method is not for the architecture.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"text: expected a string, got {type(text).__name__}; explain_many takes several")
-        return next(self.explain_many([text], label, method))
+        if not isinstance(X, str):
+            raise TypeError(f"X: expected a string, got {type(X).__name__}; explain_many takes several")
+        return next(self.explain_many([X], label, method))
 
-    def explain_many(self, texts: Texts, label: Any = None, method: str = "auto") -> Iterator[Explanation]:
+    @renamed(texts="X")
+    def explain_many(self, X: Texts, label: Any = None, method: str = "auto") -> Iterator[Explanation]:
         """Yield the explanation of each text, in order; see :meth:`explain`."""
         from textnn.explanation import explain
 
         check_is_fitted(self, "model_")
-        explanations = explain(self, texts, label, method)
+        explanations = explain(self, check_texts(X, "X"), label, method)
         return _plainly(explanations)
 
     def export(
@@ -302,11 +315,15 @@ class FittedMixin:
         return self
 
     def _labels(self, labels: Any, texts: int) -> list[Any]:
-        """Return the label of each text, or the labels, to compare with."""
+        """Return the label of each text, or the labels, to compare with; warn of those that are none of the classes."""
         check_is_fitted(self, "model_")
-        targets = read_targets(labels, texts)
-        check_kind(targets, self.label_kind_)
-        return decode(targets.encode(self.classes_), self.classes_) if targets.kind == MATRIX else targets.values
+        targets = read_targets(labels, texts, "y")
+        check_kind(targets, self.label_kind_, "y")
+        if targets.kind == MATRIX:
+            return decode(targets.encode(self.classes_, "y"), self.classes_)
+        for message in unknown_labels(targets.names(), self.classes_.tolist()):
+            warnings.warn(message, LabelWarning, stacklevel=4)
+        return targets.values
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()  # type: ignore[misc]

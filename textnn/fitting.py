@@ -32,6 +32,7 @@ from textnn.data.intake import (
     split_corpus,
     tell_of_texts,
     warn_of_duplicates,
+    warn_of_labels,
 )
 from textnn.data.splitting import Part
 from textnn.data.targets import (
@@ -174,12 +175,14 @@ def fit(
                 raise ValueError(f"vectors: the architecture {classifier.architecture!r} has no embedding of words")
             if group.rank == 0:
                 pretrained.check(classifier.vectors, classifier.embedding_dim)
-        texts = check_texts(texts)
-        targets = read_targets(labels, len(texts))
+        texts = check_texts(texts, "X")
+        targets = read_targets(labels, len(texts), "y")
         weights = check_weights(sample_weight, len(texts))
     offers = group.gather((targets.kind, len(targets), targets.columns, targets.names(np.flatnonzero(weights > 0))))
     scripts = sum(group.gather(Scripts.of(texts)), Scripts())
     with group.together():
+        if not any(offer[1] for offer in offers):
+            raise ValueError("X: expected at least one text, got none")
         options = resolve_options(classifier.architecture, given, scripts.is_spaced)
         if go_on:
             kind, found = classifier.label_kind_, classifier.classes_
@@ -207,6 +210,8 @@ def fit(
         settings |= {"vectors": classifier.vectors is not None}
     group.check_same("the parameters", settings)
     seed = group.first(seed)
+    if not (go_on and one_pass):
+        warn_of_labels(targets, weights, found, not one_pass, group)
     training, held_out = split_corpus(corpus, options["validation_fraction"], seed, group)
     warn_of_duplicates(corpus, training, held_out, group)
 

@@ -34,7 +34,7 @@ TextColumn = Annotated[
         "--text-column",
         metavar="NAME|N",
         rich_help_panel=COLUMNS,
-        help="Column of the texts, by name or number from 0; else found by usual names (text, review, ...).",
+        help="Column of the texts, by name or number from 0 (default: found by its usual names, text, review, ...).",
     ),
 ]
 LabelColumn = Annotated[
@@ -43,7 +43,7 @@ LabelColumn = Annotated[
         "--label-column",
         metavar="NAME|N",
         rich_help_panel=COLUMNS,
-        help="Column of the labels, by name or number from 0; else found by usual names (label, class, ...).",
+        help="Column of the labels, by name or number from 0 (default: found by its usual names, label, class, ...).",
     ),
 ]
 
@@ -61,7 +61,7 @@ LabelSeparator = Annotated[
         metavar="TEXT",
         callback=_check_separator,
         rich_help_panel=COLUMNS,
-        help="What stands between the labels of a text that may have several, such as ';'; JSONL has lists.",
+        help="What separates the labels of a text that may have several, such as ';'. JSONL uses lists.",
     ),
 ]
 InputFormat = Annotated[
@@ -71,7 +71,7 @@ InputFormat = Annotated[
         metavar="NAME",
         rich_help_panel=COLUMNS,
         help="csv, tsv, jsonl, json, lecture (text<TAB>label), fasttext (__label__NAME text) or lines (one text a "
-        "line); else found out.",
+        "line) (default: detected).",
     ),
 ]
 Encoding = Annotated[
@@ -80,7 +80,7 @@ Encoding = Annotated[
         "--encoding",
         metavar="NAME",
         rich_help_panel=COLUMNS,
-        help="Encoding of the file, such as cp1252; else UTF-8, UTF-16, GB18030 or Big5 is found out.",
+        help="Encoding of the file, such as cp1252 (default: detects UTF-8, UTF-16, GB18030 and Big5).",
     ),
 ]
 EncodingErrors = Annotated[
@@ -89,7 +89,7 @@ EncodingErrors = Annotated[
         "--encoding-errors",
         metavar="strict|replace",
         rich_help_panel=COLUMNS,
-        help="Refuse bytes that do not fit the encoding, or read and count them as U+FFFD.",
+        help="Refuse bytes that do not fit the encoding, or read them as U+FFFD and count them.",
     ),
 ]
 
@@ -105,7 +105,7 @@ Delimiter = Annotated[
         metavar="CHARACTER|tab",
         callback=_parse_delimiter,
         rich_help_panel=COLUMNS,
-        help="What separates the cells of a table; else found out.",
+        help="What separates the cells of a table (default: detected).",
     ),
 ]
 Quoting = Annotated[
@@ -113,7 +113,7 @@ Quoting = Annotated[
     typer.Option(
         "--quoting/--no-quoting",
         rich_help_panel=COLUMNS,
-        help="Whether quotes stand around cells, or are a part of texts; else found out.",
+        help="Whether quotes enclose cells, or are part of the texts (default: detected).",
     ),
 ]
 Header = Annotated[
@@ -121,8 +121,12 @@ Header = Annotated[
     typer.Option(
         "--header/--no-header",
         rich_help_panel=COLUMNS,
-        help="Whether the first row has the columns' names; else found out.",
+        help="Whether the first row has the columns' names (default: detected).",
     ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, metavar="N", rich_help_panel=COLUMNS, help="Read the first N texts only."),
 ]
 OnError = Annotated[
     str,
@@ -130,25 +134,25 @@ OnError = Annotated[
         "--on-error",
         metavar="stop|skip",
         rich_help_panel=COLUMNS,
-        help="Stop at a bad row, or leave it out and tell.",
+        help="Stop at a bad row, or skip it and report it.",
     ),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="CPU threads to use; all if not given.")
+    int | None, typer.Option("--threads", min=1, max=1024, metavar="N", help="CPU threads to use (default: all).")
 ]
 TokenizerName = Annotated[
     str | None,
     typer.Option(
         "--tokenizer",
         metavar="NAME",
-        help="Use this tokenizer though the model was trained with another; tokens may differ.",
+        help="Use this tokenizer even if the model was trained with another one; tokens may differ.",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no summary, only errors.")]
 
 
 class RunError(Exception):
-    """Something failed that is not the input's fault; exit code 1."""
+    """A failure that is not the input's fault; exit code 1."""
 
 
 def command_errors(command: Command) -> Command:
@@ -169,7 +173,7 @@ def command_errors(command: Command) -> Command:
         except KeyboardInterrupt:
             _fail("interrupted", INTERRUPTED)
         except BrokenPipeError:
-            # The reader has what it wanted (`| head`). Python flushes once more at its end: into nothing.
+            # The reader has all it wanted (`| head`). Python flushes once more at exit: that must go nowhere.
             _drop_stdout()
             raise typer.Exit(OK) from None
         except Exception as error:
@@ -182,7 +186,7 @@ def command_errors(command: Command) -> Command:
 
 
 def _exit_code(error: Exception) -> int | None:
-    """Return the exit code for an error that a user can cause, None for others, which are faults of the program."""
+    """Return the exit code of an error that a user can cause; None for others, which are bugs."""
     if isinstance(error, RunError | OSError | MemoryError):
         return FAILED
     if isinstance(error, ValueError | TypeError):
@@ -206,7 +210,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _printable(message: str) -> str:
-    """Return a message without what a terminal would obey; it may quote a file."""
+    """Return a message with control characters escaped, as it may quote a file and a terminal would obey them."""
     if message.isprintable():
         return message
     from textnn.reading import escape_controls
@@ -240,8 +244,8 @@ def _drop_stdout() -> None:
 def session(distributed: bool) -> Iterator[Group]:
     """Work in the processes that torchrun started, if asked for, else alone.
 
-    An error that ends all processes is told by process 0 only; the others end with its exit code, in silence. One that
-    the others do not know of is told by the process that has it.
+    If an error ends all processes, process 0 reports it and the others exit silently with the same code. An error that
+    only one process knows of is reported by that process.
     """
     from textnn.distributed import ALONE, is_shared, joined
 
@@ -262,7 +266,7 @@ def session(distributed: bool) -> Iterator[Group]:
 
 
 def set_threads(threads: int | None) -> None:
-    """Set the number of CPU threads; None takes all that there are, and no more than a container's quota allows."""
+    """Set the number of CPU threads; None takes all of them, up to a container's quota."""
     import torch
 
     if threads is None and "OMP_NUM_THREADS" not in os.environ:
@@ -276,7 +280,7 @@ def set_threads(threads: int | None) -> None:
 def load_model(path: str, tokenizer: str | None, frozen: bool | str) -> SentimentClassifier:
     """Load a saved classifier, with another tokenizer than its own if one is named.
 
-    True freezes what can be frozen, a dtype says in a warning that nothing can.
+    ``frozen=True`` freezes what can be frozen; a dtype warns if nothing can.
     """
     from textnn.classifier import SentimentClassifier
 
@@ -287,13 +291,13 @@ def load_model(path: str, tokenizer: str | None, frozen: bool | str) -> Sentimen
 
 
 def note(message: str, quiet: bool = False) -> None:
-    """Tell something on standard error."""
-    if not quiet and sys.stderr is not None:  # None where it is closed, which print would take for standard output
+    """Write a message to standard error."""
+    if not quiet and sys.stderr is not None:  # None if it is closed; print would then write to standard output
         print(_printable(message), file=sys.stderr)
 
 
 def short(label: str) -> str:
-    """Return a label for a message, cut where it is long."""
+    """Return a label for a message, shortened if it is long."""
     return label if len(label) <= 40 else f"{label[:40]}..."
 
 
@@ -307,7 +311,7 @@ def same_file(one: str, other: str) -> bool:
 
 @contextmanager
 def open_output(path: str | None) -> Iterator[IO[str]]:
-    """Open standard output (None or "-"), or a file that gets its name when the block has ended well, as UTF-8.
+    """Open standard output (None or "-"), or a file that appears when the block has succeeded, as UTF-8.
 
     Raises
     ------
@@ -320,7 +324,7 @@ def open_output(path: str | None) -> Iterator[IO[str]]:
         reconfigure = getattr(sys.stdout, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
-        # A terminal obeys some characters: texts, labels and names of files must not speak to it.
+        # A terminal obeys control characters: those in texts, labels and file names must not reach it.
         try:
             yield cast(IO[str], _Terminal(sys.stdout)) if sys.stdout.isatty() else sys.stdout
             sys.stdout.flush()
@@ -340,7 +344,7 @@ def open_output(path: str | None) -> Iterator[IO[str]]:
 
 @contextmanager
 def write_errors(path: str) -> Iterator[None]:
-    """Raise an OSError of the block as the error that ``path`` cannot be written.
+    """Turn an OSError of the block into the error that ``path`` cannot be written.
 
     Raises
     ------

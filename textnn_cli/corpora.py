@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textnn_cli.common import note, short
-from textnn_cli.labels import count_line, quote, remarks, tell_problems
+from textnn_cli.labels import advice, count_line, find_spellings, pairs, quote, tell_problems
 
 if TYPE_CHECKING:
     from textnn.distributed import Group
@@ -71,6 +71,8 @@ def read_data(
     ValueError
         If a parameter does not go with the labels.
     """
+    from textnn.data.suspects import suspect_labels
+
     corpus = _read(file, columns, group, limit)
     note(str(corpus.report), quiet)
     if group.rank == 0:
@@ -85,14 +87,17 @@ def read_data(
     else:
         note(count_line(known), quiet)
     if group.rank == 0:
-        for remark in remarks(known, corpus.several, corpus.report.layout.format == "fasttext"):
-            note(f"warning: {corpus.report.source}: {remark}")
+        shares = () if columns["label_separator"] is not None else sizes
+        fasttext = corpus.report.layout.format == "fasttext"
+        for message in suspect_labels(known, corpus.several, sizes=shares, fasttext=fasttext, advice=advice()):
+            note(f"warning: {corpus.report.source}: {message}")
         if corpus.several and max(sizes) == 1 and (separator := columns["label_separator"]) is not None:
             question = f"is {separator!r} what stands between them?"
             note(f"warning: {corpus.report.source}: no text has several labels; {question}")
     if validation is None:
         return Data(corpus.texts, corpus.labels, None)
     held_out = _read(validation, columns, group)
+    _take_spellings(held_out, known, group, quiet)
     with group.together():
         _check_known(held_out, known, corpus.several)
     note(str(held_out.report), quiet)
@@ -164,6 +169,19 @@ def check_parameters(parameters: dict[str, Any], known: Collection[str], several
             raise ValueError(
                 f"--class-weight: expected a label of the texts ({quote(sorted(known))}), got {short(label)!r}"
             )
+
+
+def _take_spellings(corpus: Corpus, known: Collection[str], group: Group, quiet: bool) -> None:
+    """Give labels that differ from those of the training texts in spelling only the spelling that they have there."""
+    found, _ = _count_labels(corpus, group)
+    if spellings := find_spellings(found, list(known)):
+        several = corpus.several
+        corpus.labels = [
+            [spellings.get(each, each) for each in label] if several else spellings.get(label, label)
+            for label in corpus.labels
+        ]
+        about = f"{corpus.report.source}: labels are read in the spelling of the training texts"
+        note(f"{about}: {pairs(spellings)}", quiet)
 
 
 def _check_known(corpus: Corpus, known: Collection[str], several: bool) -> None:

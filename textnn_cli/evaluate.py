@@ -6,9 +6,8 @@ file -> texts, labels -> classifier.evaluate -> tables or JSON on standard outpu
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Hashable, Sequence
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from textnn_cli.common import (
     InputFormat,
     LabelColumn,
     LabelSeparator,
+    Limit,
     ModelDirectory,
     OnError,
     Quiet,
@@ -38,7 +38,7 @@ from textnn_cli.common import (
     set_threads,
     write_errors,
 )
-from textnn_cli.labels import quote, same_form, tell_problems, threshold_line
+from textnn_cli.labels import find_spellings, match_labels, may_mean, pairs, quote, tell_problems, threshold_line
 from textnn_cli.rows import SEPARATOR
 
 PICTURES = "Pictures, for which matplotlib is needed"
@@ -77,12 +77,16 @@ def evaluate(
     quoting: Quoting = None,
     header: Header = None,
     on_error: OnError = "stop",
+    limit: Limit = None,
 ) -> None:
     """Compare a model's predictions with the labels of a file.
 
     Shows accuracy with an interval, ROC-AUC, precision, recall and F1 of each
     class, the confusion matrix, and the wrong predictions that the model was
-    surest of. Use a file that had no part in the training. Where a text may
+    surest of. Use a file that had no part in the training. It is read as
+    textnn train reads its file: give the same --text-column, --label-column,
+    --encoding and the like. Labels that differ from the model's in spelling
+    only, such as true and True, are taken for those. Where a text may
     have several labels, --label-separator says what stands between them; else
     it is |, as textnn predict writes them.
 
@@ -94,6 +98,7 @@ def evaluate(
     """
     _check_targets(file, html, plots, plot_format)
     reading = reading_options(locals())
+    from textnn.data.suspects import LabelWarning, missing_words, suspect_texts
     from textnn.text import CorpusError, read_corpus
 
     set_threads(threads)
@@ -102,22 +107,24 @@ def evaluate(
     if label_separator is not None and not several:
         raise ValueError(f"--label-separator: the model has one label a text, got {label_separator!r}")
     separator = SEPARATOR if several and label_separator is None else label_separator
-    corpus = read_corpus(file, **{**reading, "label_separator": separator})
+    corpus = read_corpus(file, limit=limit, **{**reading, "label_separator": separator})
     if corpus.several != several:
         raise CorpusError(f"{file}: expected one label a text, as the model was trained with, got lists of labels")
     note(str(corpus.report), quiet)
     tell_problems(corpus.report)
-    names, labels = classifier.classes_.tolist(), list[Any]()
-    if several:
-        labels = [match_labels(label, names) for label in corpus.labels]
-        found = set(itertools.chain.from_iterable(labels))
-    else:
-        labels = match_labels(corpus.labels, names)
-        found = set(labels)
-    given = {*map(str, found)}
-    if unknown := sorted(given - {*map(str, names)}):
-        hint = f"; they were split at {separator!r}, see --label-separator" if several else _meant(unknown, names)
-        if len(unknown) == len(given):
+    for message in suspect_texts(missing_words(corpus.texts), len(corpus.texts)):
+        note(f"warning: {message}")
+    names = classifier.classes_.tolist()
+    given = list(corpus.label_counts())
+    meant: dict[str, Any] = dict(zip(given, match_labels(given, names), strict=True))
+    if spellings := find_spellings(meant.values(), names):
+        meant = {label: spellings.get(name, name) for label, name in meant.items()}
+        note(f"labels are read in the model's spelling: {pairs(spellings)}", quiet)
+    labels = [[meant[each] for each in label] if several else meant[label] for label in corpus.labels]
+    known = {*map(str, names)}
+    if unknown := sorted(str(name) for name in meant.values() if str(name) not in known):
+        hint = f"; they were split at {separator!r}, see --label-separator" if several else may_mean(unknown, names)
+        if len(unknown) == len(meant):
             where = f"in column {corpus.report.layout.label!r}"
             raise CorpusError(
                 f"{file}: expected labels of the model ({quote(names)}) {where}, got {quote(unknown)}{hint}"
@@ -125,6 +132,7 @@ def evaluate(
         note(f"labels that the model does not know count as errors: {quote(unknown)}{hint}", quiet)
     if classifier.thresholds_ is not None and classifier.threshold == "auto":
         note(threshold_line(names, classifier.thresholds_.tolist()), quiet)
+    warnings.simplefilter("ignore", LabelWarning)  # told above
     report = classifier.evaluate(corpus.texts, labels, worst).with_lines(corpus.lines)
     with open_output(None) as stream:
         if as_json:
@@ -167,18 +175,3 @@ def _check_targets(file: str, html: str | None, plots: str | None, plot_format: 
             need_matplotlib()
         except ImportError as error:
             raise RunError(str(error)) from None
-
-
-def _meant(unknown: Sequence[str], classes: Sequence[Hashable]) -> str:
-    """Say which labels of the model may be meant by others, which differ from them in spelling only."""
-    known = {same_form(str(label)): str(label) for label in classes}
-    pairs = [f"{label[:40]!r} for {known[same_form(label)]!r}" for label in unknown if same_form(label) in known]
-    return f"; do they stand for labels of the model: {', '.join(pairs[:5])}?" if pairs else ""
-
-
-def match_labels(labels: Sequence[str], classes: Sequence[Hashable]) -> list[Hashable]:
-    """Return the classes whose text the labels are: a file has only strings, a model may have numbers."""
-    by_text = {str(label): label for label in classes}
-    if len(by_text) < len(classes):
-        return list(labels)
-    return [by_text.get(label, label) for label in labels]

@@ -161,7 +161,7 @@ def _read(
     quiet: bool,
 ) -> list[Record]:
     """Return the texts to explain, at least one, and say what of the file is not among them."""
-    from textnn.text import CorpusError, CorpusReport, Record, is_blank, iter_records
+    from textnn.text import CorpusError, CorpusReport, Record, is_blank, iter_records, other_columns
 
     if texts:
         for text in filter(is_blank, texts):
@@ -176,6 +176,8 @@ def _read(
     more = next(stream, None) is not None  # and the report is then one ahead
     note(about if more else str(report), quiet)
     tell_problems(report)
+    for message in other_columns(records[0], report.layout, reading["text"] is None, label=False):
+        note(f"warning: {report.source}: {message}")
     if more and not given:
         note(f"the first {len(records):,} texts; --limit N explains more, --limit 0 all", quiet)
     return records

@@ -1,7 +1,7 @@
 """What the commands say of labels: how many there are of each, and what about them looks like a mistake.
 
 counts of a file's labels -> ``count_line`` -> standard error
-                          -> ``remarks``: few texts of a label, several labels in a cell -> warnings
+                          -> textnn.data.suspects, with ``advice`` -> warnings
 report -> ``tell_problems``: bad rows and bytes -> warnings
 records of plain lines -> ``watch_lines``: labels among what is taken as the text -> a warning
 """
@@ -10,23 +10,18 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textnn_cli.common import note, short
 
 if TYPE_CHECKING:
+    from textnn.data.suspects import Advice
     from textnn.text import CorpusReport, Record
 
 MOST = 20
 """Labels of a message at most."""
 
-FEW, FAR_MORE = 5, 20
-"""A label of fewer texts is warned of where another has so many times as many."""
-
-_PUNCTUATION = re.compile("[,;:!?，。；：！？、]|[.]$")
-_SEPARATORS = ";|,；、，"
 _LOOKED_AT = 100
 _FASTTEXT = "__label__"
 
@@ -47,60 +42,53 @@ def threshold_line(labels: Iterable[Any], thresholds: Iterable[float]) -> str:
     return "thresholds: " + _listed([f"{_name(str(label))} {value:.4f}" for label, value in values])
 
 
-def remarks(counts: Mapping[str, int], several: bool, fasttext: bool = False) -> Iterator[str]:
-    """Yield what looks like a mistake among a file's labels.
+def advice() -> Advice:
+    """Return what to do about labels in a file."""
+    from textnn.data.suspects import Advice
 
-    Parameters
-    ----------
-    counts
-        How many texts each label has.
-    several
-        Whether a text may have several labels: then those of a cell were split already.
-    fasttext
-        Whether labels end where a word does.
+    return Advice(
+        split='--label-separator "{}" splits them',
+        lists='write price;service and give --label-separator ";", or write JSON lines, whose lists are read',
+        missing="empty these cells if the labels are missing: rows without a label are left out",
+        column="is it the right column (--label-column)?",
+    )
+
+
+def match_labels(labels: Sequence[str], classes: Sequence[Hashable]) -> list[Hashable]:
+    """Return the classes whose text the labels are: a file has only strings, a model may have numbers."""
+    by_text = {str(label): label for label in classes}
+    if len(by_text) < len(classes):
+        return list(labels)
+    return [by_text.get(label, label) for label in labels]
+
+
+def find_spellings(labels: Iterable[Hashable], classes: Sequence[Hashable]) -> dict[Hashable, Hashable]:
+    """Return the classes of labels that differ from them in spelling only, such as ``true`` from ``True``.
+
+    Only where it is certain: no two classes, and no two of the labels, differ in spelling only.
     """
-    found = None if several else _find_separator(counts)
-    if found is not None:
-        label, separator = found
-        yield f'labels such as {short(label)!r} look like several; --label-separator "{separator}" splits them'
-        return
-    if fasttext and (marked := next(filter(_PUNCTUATION.search, counts), None)):
-        yield f"labels such as {short(marked)!r} have punctuation in them; does it end them? --delimiter says by what"
-    alike = _same_forms(counts)
-    if alike:
-        listed = _listed([" and ".join(map(repr, map(short, forms))) for forms in alike])
-        yield f"labels that differ in their spelling only: {listed}; they count as different ones"
-    if len(counts) >= 20 and 2 * sum(counts.values()) <= 3 * len(counts):
-        yield f"{len(counts):,} labels for {sum(counts.values()):,} texts: is it the right column (--label-column)?"
-        return
-    (most, largest), *_ = _by_count(counts)
-    few = [(label, count) for label, count in _by_count(counts) if count < FEW and count * FAR_MORE <= largest]
-    if few:
-        listed = _listed([f"{short(label)!r} ({count})" for label, count in few])
-        yield f"labels of fewer than {FEW} texts, where {short(most)!r} has {largest:,}: {listed}; are they mistyped?"
+    from textnn.data.suspects import same_form
+
+    known = {same_form(str(label)): label for label in classes}
+    labels = list(labels)
+    found = {same_form(str(label)): label for label in labels}
+    if len(known) < len(classes) or len(found) < len(labels):
+        return {}
+    return {label: known[form] for form, label in found.items() if form in known and known[form] != label}
 
 
-def same_form(label: str) -> str:
-    """Return what is the same for labels that differ in spelling only: width, case, spaces, 1 and 1.0."""
-    form = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
-    return re.sub(r"^([+-]?\d+)\.0+$", r"\1", form).removeprefix("+")
+def pairs(spellings: Mapping[Any, Hashable], word: str = "as") -> str:
+    """Return which label stands for which, for a message."""
+    return _listed([f"{short(str(one))!r} {word} {short(str(other))!r}" for one, other in spellings.items()])
 
 
-def _same_forms(labels: Iterable[str]) -> list[list[str]]:
-    forms: dict[str, list[str]] = {}
-    for label in sorted(labels):
-        forms.setdefault(same_form(label), []).append(label)
-    return [alike for alike in forms.values() if len(alike) > 1]
+def may_mean(unknown: Sequence[str], classes: Sequence[Hashable]) -> str:
+    """Say which labels of the model may be meant by others, which differ from them in spelling only."""
+    from textnn.data.suspects import same_form
 
-
-def _find_separator(counts: Mapping[str, int]) -> tuple[str, str] | None:
-    """Return the most frequent label whose parts are labels too, and what stands between them."""
-    for separator in _SEPARATORS:
-        for label, _ in _by_count(counts):
-            parts = {part.strip() for part in label.split(separator)} - {"", label}
-            if len(parts) > 1 and parts <= counts.keys():
-                return label, separator
-    return None
+    known = {same_form(str(label)): label for label in classes}
+    meant = {label: known[same_form(label)] for label in unknown if same_form(label) in known}
+    return f"; do they stand for labels of the model: {pairs(meant, 'for')}?" if meant else ""
 
 
 def tell_problems(report: CorpusReport) -> None:

@@ -1,12 +1,12 @@
-"""An output file in the making that outlives its process, so that another one can go on with it.
+"""An unfinished output file that outlives its process, so that another one can resume it.
 
     .out.csv.partial        the rows so far
     .out.csv.partial.json   how they are made (settings), and how many of them count: texts, bytes, checksum
 
     rows -> the partial file -> flushed to the disk -> state replaced in one step -> ... -> renamed to out.csv
 
-The state never says more than is on the disk: whatever stands in the partial file behind the bytes that it names is cut
-off when a process goes on. One process at a time holds the partial file, by a lock that ends with the process.
+The state never claims more than is on the disk: when a process resumes, it cuts off whatever follows the bytes that the
+state names. One process at a time holds the partial file, by a lock that ends with the process.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _LARGEST_STATE = 1 << 20  # bytes; it has some hundred
 
 
 class ResumeError(ValueError):
-    """What was begun cannot be gone on with; the message says why and what to do."""
+    """The earlier run cannot be resumed; the message says why and what to do."""
 
 
 @dataclass
@@ -84,7 +84,7 @@ class PartialFile(Sink):
         Raises
         ------
         ResumeError
-            If they are not the texts that they were.
+            If they are not the same texts as before.
         """
         from textnn.text import CorpusError
 
@@ -94,8 +94,8 @@ class PartialFile(Sink):
         self.texts, self.empty = self.state.texts, self.state.empty
         if self.texts and self._sum.hexdigest() != self.state.checksum:
             raise ResumeError(
-                f"--resume: the first {self.texts:,} texts of {source} are not those that {self._target} was begun "
-                "with; leave --resume away to begin again"
+                f"--resume: the first {self.texts:,} texts of {source} are not those that {self._target} was started "
+                "with; leave out --resume to start again"
             )
 
     def count(self, row: Row) -> None:
@@ -143,7 +143,7 @@ def open_partial(target: str, settings: dict[str, Any], resume: bool, quiet: boo
     """Open the partial file of ``target``, new or, with ``resume``, as far as it got; finish it if the block ends well.
 
     After bad input there is no partial file; after any other error, or Ctrl-C, what is safe on the disk stays there for
-    the next process, and standard error tells how to go on.
+    the next process, and standard error says how to resume.
 
     Parameters
     ----------
@@ -152,9 +152,9 @@ def open_partial(target: str, settings: dict[str, Any], resume: bool, quiet: boo
     settings
         All that the rows depend on, by the names that a user knows, as values of JSON.
     resume
-        Whether to go on with what is there.
+        Whether to resume from what is there.
     quiet
-        Whether to be silent about what is there and not gone on with.
+        Whether to be silent about an earlier run that is not resumed.
 
     Raises
     ------
@@ -174,13 +174,16 @@ def open_partial(target: str, settings: dict[str, Any], resume: bool, quiet: boo
         if resume:
             state = _check_state(target, left, settings)
             if not state.texts:
-                note(f"{target}: nothing to go on with, beginning at the first text", quiet)
+                note(f"{target}: nothing to resume, starting with the first text", quiet)
         else:
             state = State()
             if left is not None:
                 count = left.get("texts")
                 done = f" after {count:,} texts" if isinstance(count, int) else ""
-                note(f"{target}: begun earlier and broken off{done}, now begun again; --resume goes on instead", quiet)
+                note(
+                    f"{target}: an earlier run was interrupted{done}; starting again (--resume would continue it)",
+                    quiet,
+                )
         if not state.texts:
             _state_path(path).unlink(missing_ok=True)
         stream.truncate(state.size)
@@ -195,7 +198,9 @@ def open_partial(target: str, settings: dict[str, Any], resume: bool, quiet: boo
             if isinstance(error, CorpusError) or not partial.state.texts:
                 partial.discard()
             else:
-                note(f"{target}: {partial.state.texts:,} texts are done; the same command with --resume goes on")
+                note(
+                    f"{target}: {partial.state.texts:,} texts are done; run the same command with --resume to continue"
+                )
             raise
 
 
@@ -211,7 +216,7 @@ def _state_path(target: Path) -> Path:
 def _locked(target: Path, name: str) -> Iterator[IO[str]]:
     """Open the partial file for reading and writing as it is, or make it, and hold it against other processes."""
     path = _rows_path(target)
-    other = f"{name}: cannot be written: expected a regular file as {path}, got something else"
+    other = f"{name}: cannot be written: expected a regular file at {path}, got something else"
     try:
         number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
@@ -236,7 +241,7 @@ def _locked(target: Path, name: str) -> Iterator[IO[str]]:
 
 
 def _left_over(target: Path, stream: IO[str]) -> dict[str, Any] | None:
-    """Return the state that an earlier process left, {} if it is damaged, None if there is nothing of one."""
+    """Return the state that an earlier process left, {} if it is damaged, None if there is none."""
     from textnn.reading import parse_json, read_regular
 
     size = os.fstat(stream.fileno()).st_size
@@ -258,7 +263,7 @@ def _check_state(target: str, left: dict[str, Any] | None, settings: dict[str, A
     if left is None:
         return State()
     if not left:
-        raise ResumeError(f"--resume: what is left of {target} is damaged; leave --resume away to begin again")
+        raise ResumeError(f"--resume: the partial output of {target} is damaged; leave out --resume to start again")
     if not left["texts"]:
         return State()
     from textnn.reading import printable
@@ -271,8 +276,8 @@ def _check_state(target: str, left: dict[str, Any] | None, settings: dict[str, A
     ]
     if others:
         raise ResumeError(
-            f"--resume: {target} was begun in another way: {printable('; '.join(others))}. "
-            "Go on as it was begun, or leave --resume away to begin again"
+            f"--resume: {target} was started with other settings: {printable('; '.join(others))}. "
+            "Use the same settings, or leave out --resume to start again"
         )
     return State(**{field.name: left[field.name] for field in fields(State)})
 
@@ -286,7 +291,7 @@ def _write_state(target: Path, values: dict[str, Any]) -> None:
     path = _state_path(target)
     # The lock makes this process the only one here: the name can be the same each time, and nothing is left behind.
     new = path.with_name(f"{path.name}.new")
-    # What a process left that was ended here; or a link that somebody else put there, which must not be followed.
+    # A process may have been killed here and left it; or somebody put a link there, which must not be followed.
     new.unlink(missing_ok=True)
     with new.open("x", encoding="utf-8", errors="backslashreplace") as file:
         json.dump(values, file, ensure_ascii=False, indent=1)

@@ -2,7 +2,7 @@
 
     records -> chunks -> classifier -> rows (``rows``) -> standard output, or a file that appears when it is complete
 
-From a file to a file the rows pass through a partial file (``partial``), from which a broken-off run can go on.
+From a file to a file the rows pass through a partial file (``partial``), from which an interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import re
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +29,7 @@ from textnn_cli.common import (
     EncodingErrors,
     Header,
     InputFormat,
+    Limit,
     ModelDirectory,
     OnError,
     Quiet,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from textnn.text import CorpusReport, Record
 
 CHUNK = 4096
-"""Texts in memory at a time. A broken-off run goes on between two chunks, as rounding depends on a text's batch."""
+"""Texts in memory at a time. An interrupted run resumes between two chunks, as rounding depends on a text's batch."""
 
 
 @command_errors
@@ -74,7 +75,7 @@ def predict(
             "--format",
             "-f",
             metavar="csv|tsv|jsonl",
-            help="Format of the output; by default from its file name, else csv. jsonl: one object per line.",
+            help="Format of the output; else by its file name, csv without an ending. jsonl: one object per line.",
         ),
     ] = None,
     keep_columns: Annotated[
@@ -114,22 +115,26 @@ def predict(
     quoting: Quoting = None,
     header: Header = None,
     on_error: OnError = "stop",
+    limit: Limit = None,
 ) -> None:
     """Classify texts.
 
     Writes a row for each text: its line in the file, the text, the predicted
-    label and that label's probability. The file is read as a stream and may
-    be larger than the memory. A text with nothing in it has a row without a
-    prediction. Where a text may have several labels the column probability
-    is empty; --probabilities has that of each label. An output file appears
-    when it is complete; after a break the same command with --resume goes on
-    where it was.
+    label and that label's probability. FILE is read as textnn train reads it,
+    but needs no labels: a model does not keep --text-column, --encoding and
+    the like of its training, so give them here, too. A file that is no table
+    has one text a line. It is read as a stream and may be larger than the
+    memory. A text with nothing in it has a row without a prediction. Where a
+    text may have several labels the column probability is empty;
+    --probabilities has that of each label. An output file appears when it is
+    complete; after an interruption, the same command with --resume continues
+    where it stopped.
 
     [bold]Examples[/]
 
       textnn predict model/ --text "房间很干净" --text "再也不来了"
       textnn predict model/ new.csv --output predictions.csv --probabilities
-      textnn predict model/ new.jsonl --text-column comment --format jsonl
+      textnn predict model/ new.jsonl --text-column feedback --format jsonl
       cat texts.txt | textnn predict model/ > predictions.csv
     """
     if text and file is not None:
@@ -142,8 +147,9 @@ def predict(
         raise typer.BadParameter("only frozen weights have a dtype: give --dtype or --no-frozen, not both")
     kind = _find_format(output_format, output)
     _check_output(kind, output_encoding, spreadsheet_safe)
-    if text and keep_columns:
-        raise typer.BadParameter("it is of a FILE, got --text", param_hint="--keep-columns")
+    for option, given in (("--keep-columns", keep_columns), ("--limit", limit is not None)):
+        if text and given:
+            raise typer.BadParameter("it is of a FILE, got --text", param_hint=option)
     from textnn.files import is_replaceable
 
     check_texts(file)
@@ -157,14 +163,16 @@ def predict(
             f"expected regular files to read and to write, got {file or '--text'} and {output or 'standard output'}",
             param_hint="--resume",
         )
-    from textnn.text import CorpusReport, Record, iter_records
+    from textnn.data.suspects import is_missing_word, suspect_texts
+    from textnn.text import CorpusReport, Record, iter_records, other_columns
 
     set_threads(threads)
     report = CorpusReport()
     if text:
         records: Iterator[Record] = (Record(number, line, None, [line]) for number, line in enumerate(text, 1))
     else:
-        records = iter_records(str(file), need_label=False, keep_empty=True, report=report, **reading)
+        stream = iter_records(str(file), need_label=False, keep_empty=True, report=report, **reading)
+        records = itertools.islice(stream, limit)
     classifier = load_model(model, tokenizer, dtype or frozen)
     # What is wrong with the file from its beginning on is an error before there is any output.
     first = list(itertools.islice(records, 1))
@@ -172,6 +180,9 @@ def predict(
     kept = _kept_names(first, report) if keep_columns else ()
     if not text:
         note(f"{report.source}: {replace(report.layout, label=None).describe()}", quiet)
+    if first and not text:
+        for message in other_columns(first[0], report.layout, text_column is None, label=False):
+            note(f"warning: {report.source}: {message}")
     if report.layout.format == "lines" and input_format is None:
         records = watch_lines(records, report.source, classifier.classes_.tolist())
     options = {
@@ -182,6 +193,7 @@ def predict(
         "--spreadsheet-safe": spreadsheet_safe,
         "--output-encoding": output_encoding,
         "--keep-columns": keep_columns,
+        "--limit": limit,
         **{READING_OPTIONS[argument]: value for argument, value in reading.items()},
     }
     written = Output(kind, probabilities, output_encoding == "utf-8-sig", spreadsheet_safe, kept)
@@ -189,6 +201,7 @@ def predict(
     shown = from_file and not quiet and not (output in (None, "-") and sys.stdout is not None and sys.stdout.isatty())
     if kind != "jsonl" and classifier.multilabel_ and any(SEPARATOR in str(label) for label in classifier.classes_):
         note(f"warning: labels with {SEPARATOR!r} cannot be told from several labels in CSV; try --format jsonl")
+    missing = Counter[str]()
     with _open_sink(output, settings, resume, quiet) as sink:
         sink.skip(records, str(file))
         write = written.writer(sink.stream, classifier.classes_.tolist(), not sink.texts)
@@ -197,6 +210,7 @@ def predict(
             for row in _predict(classifier, records, report.layout.text if keep_columns else None):
                 write(row)
                 sink.count(row)
+                missing.update((row.text.strip(),) if is_missing_word(row.text) else ())
                 if sink.texts % CHUNK == 0:
                     sink.flush()
                     show(sink.texts)
@@ -205,6 +219,8 @@ def predict(
     if report.blank_lines:
         note(f"{report.blank_lines:,} blank lines were left out", quiet)
     tell_problems(report)
+    for message in suspect_texts(missing, sink.texts):
+        note(f"warning: {message}")
     if output not in (None, "-"):
         note(f"{output}: {sink.texts:,} texts", quiet)
 
@@ -272,7 +288,7 @@ def _circumstances(model: str, classifier: SentimentClassifier, file: str) -> di
 
 @contextmanager
 def _open_sink(output: str | None, settings: dict[str, Any] | None, resume: bool, quiet: bool) -> Iterator[Sink]:
-    """Open the output, as one that can be gone on with where there are settings to go on with."""
+    """Open the output; it can be resumed if there are settings to resume with."""
     if settings is None:
         with open_output(output) as stream:
             yield Sink(stream)
@@ -303,6 +319,11 @@ def _progress(done: int, shown: bool) -> Iterator[Callable[[int], None]]:
 
 
 _ENDINGS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_TEXT = "predictions are rows with several columns, not lines of text"
+_NEED_FORMAT = {
+    ".json": "JSON is written as one object a line, which a reader of .json refuses",
+    **dict.fromkeys((".txt", ".text", ".log", ".dat"), _TEXT),
+}
 _OTHERS = re.compile(
     r"\.(gz|bz2|xz|zst|zip|7z|tar|xls[xmb]?|ods|parquet|feather|arrow|db|sqlite|html?|xml|md|pkl|ya?ml|docx?|pdf)"
 )
@@ -314,10 +335,8 @@ def _find_format(name: str | None, output: str | None) -> str:
     expected = f"--output: expected a name in .csv, .tsv or .jsonl, got {output}"
     if _OTHERS.fullmatch(ending):
         raise ValueError(f"{expected}, a name of another format; write one of these, and convert or pack it then")
-    if name is None and ending == ".json":
-        raise ValueError(
-            f"{expected}, or --format beside it: JSON is written as one object a line, which a reader of .json refuses"
-        )
+    if name is None and ending in _NEED_FORMAT:
+        raise ValueError(f"{expected}, or --format beside it: {_NEED_FORMAT[ending]}")
     name = name or _ENDINGS.get(ending, "csv")
     if name not in KINDS:
         raise typer.BadParameter(f"expected one of {', '.join(KINDS)}, got {name!r}", param_hint="--format")

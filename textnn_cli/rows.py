@@ -191,4 +191,4 @@ class Sink:
         self.empty += row.empty
 
     def flush(self) -> None:
-        """Take note that what was written up to here could be gone on with."""
+        """Note that a later run could resume from what was written so far."""

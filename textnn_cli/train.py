@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import option_errors, reading_options
+from textnn_cli.checks import READING_OPTIONS, option_errors, reading_options
 from textnn_cli.common import (
     INTERRUPTED,
     Delimiter,
@@ -22,6 +23,7 @@ from textnn_cli.common import (
     InputFormat,
     LabelColumn,
     LabelSeparator,
+    Limit,
     OnError,
     Quiet,
     Quoting,
@@ -94,9 +96,7 @@ def train(
     quoting: Quoting = None,
     header: Header = None,
     on_error: OnError = "stop",
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Read the first N texts only.")
-    ] = None,
+    limit: Limit = None,
     tokenizer: Annotated[
         str,
         _option(
@@ -215,7 +215,16 @@ def train(
 
     A validation split of the texts measures how good the model is and, with
     --patience, finds the best epoch; --validation names a file to use
-    instead. Columns are found by their names, the encoding by the bytes.
+    instead.
+
+    FILE has a text and its label in each row. Name the columns text (or
+    review, content, comment, sentence, message, tweet, body, 文本, 评论) and
+    label (or sentiment, class, category, target, rating, stars, score, 标签),
+    or give --text-column and --label-column: names, or numbers from 0 where
+    there is no header. Two columns with a tab between them need neither, nor
+    do lines such as "__label__good I like it". The first line of output says
+    how FILE was read. predict and evaluate need the same options again.
+
     With --label-separator, or lists as labels in JSONL, a text may have any
     number of labels.
 
@@ -226,7 +235,7 @@ def train(
     [bold]Examples[/]
 
       textnn train reviews.csv --output model/
-      textnn train reviews.jsonl -o model/ --text-column comment
+      textnn train reviews.jsonl -o model/ --text-column feedback
       textnn train a.tsv -o model/ --validation b.tsv --architecture bilstm
       textnn train reviews.csv -o model/ --resume
       textnn train topics.csv -o model/ --label-separator ";" --threshold auto
@@ -237,6 +246,7 @@ def train(
     from textnn.bundle.files import CONFIG
     from textnn.classifier import SentimentClassifier
     from textnn.data.inputs import check_device
+    from textnn.data.suspects import LabelWarning
     from textnn.fitting import OPTIONS
     from textnn.models.options import check_option
     from textnn.pretrained import check as check_vectors
@@ -286,7 +296,9 @@ def train(
             verbose=0 if quiet else 1,
             **parameters,
         )
-        with _saying_how_to_go_on(checkpoint, group), option_errors(vectors="--vectors"):
+        names = {"X": file, "y": file, "min_count": "--min-count", "vectors": "--vectors"}
+        warnings.simplefilter("ignore", LabelWarning)  # told of each file
+        with _saying_how_to_go_on(checkpoint, group), option_errors(**names):
             classifier.fit(data.texts, data.labels, data.validation, distributed, checkpoint=checkpoint)
             if group.rank == 0:
                 with _ended_in_order() if distributed else nullcontext():
@@ -301,6 +313,20 @@ def train(
             if classifier.thresholds_ is not None and threshold == "auto":
                 stream.write(threshold_line(classifier.classes_.tolist(), classifier.thresholds_.tolist()) + "\n\n")
         stream.write(f'saved: {directory}\nnext:  textnn predict {directory} --text "..."\n')
+        if words := _to_repeat(columns):
+            stream.write(f"       textnn predict {shlex.quote(str(directory))} FILE {shlex.join(words)}\n")
+
+
+def _to_repeat(columns: dict[str, Any]) -> list[str]:
+    """Return the options of how a file is read that other files of the same kind need, too."""
+    words = []
+    for argument in ("text", "format", "encoding", "delimiter", "quoting", "header"):
+        option, value = READING_OPTIONS[argument], columns.get(argument)
+        if isinstance(value, bool):
+            words.append(option if value else option.replace("--", "--no-", 1))
+        elif value is not None:
+            words += [option, "tab" if value == "\t" else str(value)]
+    return words
 
 
 def _save(classifier: SentimentClassifier, directory: Path) -> None:

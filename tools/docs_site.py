@@ -1,11 +1,13 @@
 """What `make docs` does to pages and docstrings: links that leave docs/ become names, Sphinx's roles become code.
 
+mkdocs -> on_startup           warnings count, so that `strict: true` ends a quiet build as well
 mkdocs -> on_page_markdown     [README](../README.md) -> README (`README.md`); tests/test_docs.py checks these links
 griffe -> on_instance          :func:`textnn.functional.lstm` -> `textnn.functional.lstm`
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -13,6 +15,11 @@ import griffe
 
 OUTSIDE = re.compile(r"(?<!!)\[([^\]]+)\]\(\.\./([^)#]+)(?:#[^)]*)?\)")
 ROLE = re.compile(r":(?:py:)?[a-z]+:`~?([^`]+)`")
+
+
+def on_startup(**_: Any) -> None:
+    """Let warnings through: --quiet drops them before strict mode could count them, and a broken link would pass."""
+    logging.getLogger("mkdocs").setLevel(min(logging.WARNING, logging.getLogger("mkdocs").level))
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

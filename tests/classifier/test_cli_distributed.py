@@ -108,6 +108,7 @@ def test_two_processes_train_the_model_of_one(tmp_path: Path) -> None:
     assert two.score(fresh, fresh_labels) > 0.9
 
 
+@pytest.mark.slow
 def test_more_processes_than_texts_in_a_batch_and_other_options(tmp_path: Path) -> None:
     data, more = write_csv(tmp_path / "reviews.csv", 25), write_csv(tmp_path / "more.csv", 2, seed=1)
     options = ["--batch-size", "2", "--validation", more, "--limit", "23", "-a", "lecture-lstm", "--hidden-size", "8"]
@@ -117,6 +118,7 @@ def test_more_processes_than_texts_in_a_batch_and_other_options(tmp_path: Path) 
     assert SentimentClassifier.load(tmp_path / "model").n_texts_ == 23
 
 
+@pytest.mark.slow
 def test_two_processes_train_on_several_labels_a_text(tmp_path: Path) -> None:
     texts, labels = make_reviews(120)
     labels[1::2] = [""] * 60  # all that process 1 has
@@ -137,8 +139,14 @@ def test_two_processes_train_on_several_labels_a_text(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("label,review\na,x y\nb,z\nb,too,many\na,x\n", "reviews.csv, line 4: expected 2 fields"),
-        ("label,review\na,x\na,y\na,z\n", "expected at least two different labels in column 'label', got only 'a'"),
-        (None, "reviews.csv: expected a file, but there is none of this name"),
+        pytest.param(
+            "label,review\na,x\na,y\na,z\n",
+            "expected at least two different labels in column 'label', got only 'a'",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            None, "reviews.csv: expected a file, but there is none of this name", marks=pytest.mark.slow, id="no file"
+        ),
     ],
 )
 def test_a_bad_file_is_told_once_and_ends_all(content: str | None, message: str, tmp_path: Path) -> None:
@@ -152,12 +160,14 @@ def test_a_bad_file_is_told_once_and_ends_all(content: str | None, message: str,
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_told_once_and_ends_all(tmp_path: Path) -> None:
     code, _, err = run(write_csv(tmp_path / "a.csv"), "-o", tmp_path / "m", *QUICK, "--learning-rate", "1e30")
     assert code != 0
     assert err.count("error: the loss became") == 1, err
 
 
+@pytest.mark.slow
 def test_standard_input_cannot_be_shared(tmp_path: Path) -> None:
     code, _, err = run("-", "-o", tmp_path / "model", *QUICK)
     assert code != 0
@@ -177,7 +187,7 @@ def test_ctrl_c_ends_all_and_leaves_no_model(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} <= {"reviews.csv", ".model.checkpoint"}
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_process_that_dies_ends_all(number: int, tmp_path: Path) -> None:
     with torchrun(write_csv(tmp_path / "reviews.csv", 200), "-o", tmp_path / "model", *FOREVER) as process:
         read_until(process, "epoch 1/")

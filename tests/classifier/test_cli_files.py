@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from commands import ENVIRONMENT, QUICK, run, write_csv
 
-from textnn.text import iter_records
+from textnn.text import LABEL_NAMES, TEXT_NAMES, iter_records
 
 CASES = Path(__file__).parent.parent / "cases"
 
@@ -224,7 +225,12 @@ def test_evaluate_says_which_labels_may_be_meant(tmp_path: Path) -> None:
     assert run("train", data, "-o", tmp_path / "m", *QUICK).exit_code == 0
     result = run("evaluate", tmp_path / "m", other)
     assert result.exit_code == 0
-    assert "do they stand for labels of the model: '1.0' for '1'?" in result.stderr
+    assert "labels are read in the model's spelling: '1.0' as '1'" in result.stderr
+    assert "accuracy 1.0000" in result.stdout
+    again = run("train", data, "-o", tmp_path / "n", *QUICK, "--validation", other)
+    assert f"{other}: labels are read in the spelling of the training texts: '1.0' as '1'" in again.stderr, again.output
+    other.write_text("text,label\n" + "good x,1.0\ngood x,1\nbad y,0\n" * 5)
+    assert "do they stand for labels of the model: '1.0' for '1'?" in run("evaluate", tmp_path / "m", other).stderr
 
 
 def test_explaining_nothing_is_refused(model: Path) -> None:
@@ -236,3 +242,33 @@ def test_explaining_nothing_is_refused(model: Path) -> None:
 def test_texts_in_which_nothing_can_be_seen_have_no_prediction(model: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run("predict", model, "-t", "\u200b", "-t", "好").stdout)))
     assert [bool(row["prediction"]) for row in rows] == [False, True]
+
+
+def test_options_that_other_files_need_too_are_told_after_the_training(tmp_path: Path) -> None:
+    data = tmp_path / "a.txt"
+    data.write_text("".join(f"{n}\tcafé good {n}\tgood\n{n}\tcafé bad\tbad\n" for n in range(20)), encoding="cp1252")
+    options = ["--encoding", "cp1252", "--text-column", 1, "--no-header"]
+    trained = run("train", data, "-o", tmp_path / "m", *QUICK, *options, "--label-column", 2)
+    assert trained.exit_code == 0, trained.output
+    words = "--text-column 1 --encoding cp1252 --no-header"
+    assert trained.stdout.endswith(f"       textnn predict {tmp_path / 'm'} FILE {words}\n")
+    again = run("predict", tmp_path / "m", data, *words.split())
+    assert (again.exit_code, again.stdout.count("\n")) == (0, 41), again.output
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_another_column_that_may_hold_the_texts_is_told(command: str, model: Path, tmp_path: Path) -> None:
+    data = tmp_path / "a.csv"
+    data.write_text("content,review\nx,很 好\n", encoding="utf-8")
+    message = f"warning: {data}: column 'review' is read as the text, not 'content'; --text-column"
+    assert message in run(command, model, data).stderr
+    assert "warning" not in run(command, model, data, "--text-column", "content").stderr
+
+
+def test_the_names_that_the_help_lists_are_those_that_are_found() -> None:
+    help_of_train = " ".join(run("train", "--help").output.split())
+    for place, known in (("Name the columns ", TEXT_NAMES), (" and label ", LABEL_NAMES)):
+        listed = help_of_train.partition(place)[2].partition(")")[0]
+        names = re.findall(r"[^\s,()]+", listed.replace("(or ", ""))
+        assert len(names) > 4, listed
+        assert set(names) <= {*known, "label"}, names

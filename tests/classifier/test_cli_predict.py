@@ -124,7 +124,7 @@ def test_predict_reads_files_and_pipes_and_writes_csv_and_jsonl(
 
 def test_output_file_has_the_format_of_its_suffix(model: Path, tmp_path: Path) -> None:
     data = write_csv(tmp_path / "new.csv", 5)
-    for name, first in (("out.csv", "line,text"), ("out.jsonl", '{"line": 2'), ("out.txt", "line,text")):
+    for name, first in (("out.csv", "line,text"), ("out.jsonl", '{"line": 2'), ("out", "line,text")):
         result = run("predict", model, data, "--output", tmp_path / name)
         assert (result.exit_code, result.stdout) == (0, ""), result.output
         assert (tmp_path / name).read_text(encoding="utf-8").startswith(first), name
@@ -291,3 +291,32 @@ def test_progress_is_shown_on_a_terminal(
         show(12288)
     assert ("12,288 texts, " in stream.getvalue() and " texts/s" in stream.getvalue()) == seen
     assert seen or not stream.getvalue()
+
+
+def test_the_first_texts_of_a_file_are_enough_if_asked(model: Path, tmp_path: Path) -> None:
+    data, out = write_csv(tmp_path / "a.csv", 30), tmp_path / "out.csv"
+    assert run("predict", model, data, "-o", out).exit_code == 0
+    whole = out.read_text(encoding="utf-8").splitlines()
+    some = run("predict", model, data, "-o", out, "--limit", 7)
+    assert some.exit_code == 0, some.output
+    assert f"{out}: 7 texts" in some.stderr
+    assert out.read_text(encoding="utf-8").splitlines() == whole[:8]
+    refused = run("predict", model, "--text", "x", "--limit", 1)
+    assert (refused.exit_code, "it is of a FILE, got --text" in refused.stderr) == (2, True)
+    report = run("evaluate", model, data, "--limit", 7, "--json")
+    assert json.loads(report.stdout)["texts"] == 7
+
+
+@pytest.mark.parametrize("name", ["out.txt", "out.TXT", "out.dat", "out.json"])
+def test_a_name_of_another_kind_of_file_needs_a_format(name: str, model: Path, tmp_path: Path) -> None:
+    result = run("predict", model, "--text", "x", "-o", tmp_path / name)
+    assert result.exit_code == 2
+    assert f"--output: expected a name in .csv, .tsv or .jsonl, got {tmp_path / name}, or --format" in result.stderr
+    assert run("predict", model, "--text", "x", "-o", tmp_path / name, "-f", "csv").exit_code == 0
+
+
+def test_texts_that_are_words_for_a_missing_value_are_told(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nNULL,good\n很 好,good\n#N/A,bad\n", encoding="utf-8")
+    for command in ("predict", "evaluate"):
+        told = run(command, model, tmp_path / "a.csv").stderr
+        assert "warning: texts: 2 of 3 look like missing values: '#N/A' (1), 'NULL' (1)" in told

@@ -1,16 +1,18 @@
-"""What ``textnn train`` and ``evaluate`` say of the labels of a file: counts, thresholds, what looks like a mistake."""
+"""What ``textnn train`` and ``evaluate`` say of the labels of a file: counts, thresholds, what looks like a mistake.
+
+test_suspects.py has what looks like one.
+"""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from commands import QUICK, run
 
 from textnn.classifier import SentimentClassifier
-from textnn_cli.labels import count_line, quote, remarks, threshold_line
+from textnn_cli.labels import count_line, quote, threshold_line
 
 
 def test_counts_stand_with_the_most_frequent_label_first_and_end_after_twenty() -> None:
@@ -26,45 +28,6 @@ def test_a_label_that_is_no_plain_word_stands_in_quotes(label: str) -> None:
     assert count_line({label: 7}) == f"labels: {label!r} 7"
     assert quote([label]) == repr(label)
     assert threshold_line([label], [0.25]) == f"thresholds: {label!r} 0.2500"
-
-
-@pytest.mark.parametrize(
-    ("counts", "expected"),
-    [
-        (
-            {"positive": 800, "negative": 799, "positve": 1},
-            "labels of fewer than 5 texts, where 'positive' has 800: 'positve' (1); are they mistyped?",
-        ),
-        (
-            {"a": 80, "b": 4, "c": 1},
-            "labels of fewer than 5 texts, where 'a' has 80: 'b' (4), 'c' (1); are they mistyped?",
-        ),
-        ({"a": 79, "b": 4}, None),
-        ({"a": 800, "b": 5}, None),
-        ({"a": 1, "b": 2, "c": 3}, None),
-    ],
-)
-@pytest.mark.parametrize("several", [False, True])
-def test_a_label_of_few_texts_is_warned_of_where_another_has_far_more(
-    counts: dict[str, int], expected: str | None, several: bool
-) -> None:
-    assert list(remarks(Counter(counts), several)) == ([] if expected is None else [expected])
-
-
-@pytest.mark.parametrize("separator", [";", "|", ",", "、"])
-def test_labels_made_of_labels_look_like_several(separator: str) -> None:
-    counts = Counter({"price": 90, "quality": 5, f"price{separator} quality": 2, f"quality{separator}price": 1})
-    label = f"price{separator} quality"
-    expected = f'labels such as {label!r} look like several; --label-separator "{separator}" splits them'
-    assert list(remarks(counts, several=False)) == [expected]
-    assert all("look like" not in remark for remark in remarks(counts, several=True))
-
-
-@pytest.mark.parametrize(
-    "labels", [["good, but dear", "good"], ["a;", "a"], ["a;a", "a"], [";", "a"], ["a b", "a", "b"]]
-)
-def test_labels_with_other_parts_do_not_look_like_several(labels: list[str]) -> None:
-    assert list(remarks(Counter(labels), several=False)) == []
 
 
 def test_train_tells_counts_and_warns_of_a_mistyped_label_and_of_cells_with_several(tmp_path: Path) -> None:

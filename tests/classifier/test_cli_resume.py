@@ -98,7 +98,7 @@ def assert_same_model(one: Path, other: Path) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_killed_again_and_again_it_saves_the_model_of_an_uninterrupted_run(architecture: str, tmp_path: Path) -> None:
     data, options = write_csv(tmp_path / "reviews.csv", 300), ARCHITECTURES[architecture]
-    finish(data, "-o", tmp_path / "whole", *options)
+    assert run(data, "-o", tmp_path / "whole", *options).exit_code == 0
     checkpoint = Checkpoint(tmp_path / ".model.checkpoint")
     source, reached = random.Random(architecture), tmp_path / "reached"
     for _ in range(6):
@@ -108,12 +108,14 @@ def test_killed_again_and_again_it_saves_the_model_of_an_uninterrupted_run(archi
         assert process.kill()
         assert checkpoint.exists()
         reached.unlink()
-    _, err = finish(data, "-o", tmp_path / "model", *options, "--resume")
-    assert "resumed after " in err
+    result = run(data, "-o", tmp_path / "model", *options, "--resume")
+    assert result.exit_code == 0, result.output
+    assert "resumed after " in result.stderr
     assert_same_model(tmp_path / "model", tmp_path / "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "reviews.csv", "whole"]
 
 
+@pytest.mark.slow
 def test_several_processes_killed_go_on_to_the_same_model(tmp_path: Path) -> None:
     data, options = write_csv(tmp_path / "reviews.csv", 120), [*ARCHITECTURES["wide-textcnn"], "--distributed"]
     finish(data, "-o", tmp_path / "whole", *options, processes=2)

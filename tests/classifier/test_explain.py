@@ -387,9 +387,9 @@ def test_what_makes_no_sense_is_refused(classifiers: Any) -> None:
     classifier = classifiers["lstm"]
     with pytest.raises(TypeError, match="text: expected a string, got list"):
         classifier.explain(["很 好"])
-    with pytest.raises(TypeError, match="texts: expected a list of strings, got one string"):
+    with pytest.raises(TypeError, match="X: expected a list of strings, got one string"):
         classifier.explain_many("很 好")
-    with pytest.raises(TypeError, match=r"texts\[1\]: expected a string, got float"):
+    with pytest.raises(TypeError, match=r"X\[1\]: expected a string, got float"):
         classifier.explain_many(["很 好", float("nan")])
     with pytest.raises(ValueError, match="label: expected one of 'bad', 'good', got 'ugly'"):
         classifier.explain("很 好", "ugly")

@@ -121,13 +121,13 @@ def test_the_model_that_was_saved_predicts_what_both_hold(folder: Path, ranks: l
         ("options", ["the parameters: expected the same in every process, got embedding_dim 9 in process 1"] * 2),
         ("words", ["the parameters: expected the same in every process, got checksum of its words"] * 2),
         ("vectors", ["the parameters: expected the same in every process, got vectors False in process 1"] * 2),
-        ("classes", ["labels: expected at least two classes, got only one class, 'same'"] * 2),
+        ("classes", ["y: expected at least two classes, got only one class, 'same'"] * 2),
         ("validation", ["process 1 of 2: validation_data labels[0]", "validation_data labels[0]: expected one of"]),
         ("files", ["expected the same in every process, got checksum"] * 2),
         ("loss", ["the loss became nan in epoch 1, batch 2"] * 2),
         ("weights", ["the parameters: expected the same in every process, got class_weight {'good': 2.0}"] * 2),
-        ("kinds", ["labels: expected the same in every process, got one label a text and a list of labels"] * 2),
-        ("shares", ["process 1 of 2: labels: expected one for each of 59 texts, got 60", "labels: expected one"]),
+        ("kinds", ["y: expected the same in every process, got one label a text and a list of labels"] * 2),
+        ("shares", ["process 1 of 2: y: expected one for each of 59 texts, got 60", "y: expected one"]),
     ],
 )
 def test_an_error_in_one_process_ends_all(name: str, messages: list[str], ranks: list[dict[str, Any]]) -> None:

@@ -58,7 +58,7 @@ def test_options_of_the_training_may_change_in_between(make_classifier: Any, rev
             "expected the classes that the classifier was fitted with, 'bad', 'good', got 'new' as",
         ),
         (["good", "good", "good"], "expected the classes .* 'bad', 'good', got no 'bad'"),
-        ([["good"], ["bad"], []], "labels: expected one label a text, as the classifier was fitted with, got another"),
+        ([["good"], ["bad"], []], "y: expected one label a text, as the classifier was fitted with, got another"),
     ],
 )
 def test_the_classes_of_a_warm_start_have_to_be_the_same(
@@ -181,8 +181,8 @@ def test_labels_of_later_parts_have_to_be_known(
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (["a"], "labels: expected at least two classes, got only one class, 'a'"),
-        (["a", "c"], r"labels\[1\]: expected one of the classes 'a', 'c', got 'b'"),
+        (["a"], "classes: expected at least two classes, got only one class, 'a'"),
+        (["a", "c"], r"y\[1\]: expected one of the classes 'a', 'c', got 'b'"),
         ("ab", "classes: expected a list of labels, got str"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 
 import pytest
 from commands import ENVIRONMENT, QUICK, run, write_csv
+from saved_models import FILES
 
-from textnn.bundle import BundleError
+from textnn.bundle import BundleError, check_target
 from textnn.classifier import SentimentClassifier
 from textnn.files import must_stay
 
@@ -119,6 +121,35 @@ def test_a_volume_in_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "fixed" / "volume.bound" / "config.json").exists()
     assert not list((tmp_path / "fixed" / "volume.bound").glob(".textnn-*"))
+
+
+@pytest.mark.parametrize("moved", [0, 1, 4, 6, 7])
+@pytest.mark.parametrize("there", [True, False], ids=["replaced", "new"])
+def test_a_model_whose_replacement_was_killed_is_read_and_the_next_one_to_write_finishes_it(
+    moved: int, there: bool, model: Path, fitted: SentimentClassifier, reviews: Any, make_classifier: Any
+) -> None:
+    """Of the new model some files have taken their places, in the order in which they were written."""
+    ready = model / ".textnn-ready"
+    make_classifier(random_state=9).fit(*reviews).save(model.parent / "other")
+    expected = SentimentClassifier.load(model.parent / "other").predict_proba(["很 好"])
+    assert (expected != fitted.predict_proba(["很 好"])).any()
+    if not there:
+        for file in model.iterdir():
+            file.unlink()
+    (model.parent / "other").rename(ready)
+    for file in sorted(ready.iterdir(), key=lambda file: file.stat().st_mtime_ns)[:moved]:
+        shutil.copy2(file, model / file.name)
+    before = sorted(path.name for path in model.iterdir())
+    if moved >= 6 or (there and not moved):  # all but the card, or nothing
+        found = SentimentClassifier.load(model).predict_proba(["很 好"])
+        assert (found == (expected if moved else fitted.predict_proba(["很 好"]))).all()
+    else:
+        with pytest.warns(UserWarning, match=r"model: the process .* the new one is read from \.textnn-ready in it\."):
+            assert (SentimentClassifier.load(model).predict_proba(["很 好"]) == expected).all()
+    assert sorted(path.name for path in model.iterdir()) == before, "a reader writes nothing"
+    assert check_target(model) == model
+    assert {path.name for path in model.iterdir()} == FILES
+    assert (SentimentClassifier.load(model).predict_proba(["很 好"]) == expected).all()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to this user")

@@ -190,7 +190,7 @@ def test_evaluation(several: SentimentClassifier) -> None:
     assert report.accuracy == several.score(texts, labels)
     assert several.evaluate(texts, to_matrix(labels)).to_dict() == report.to_dict()
     assert several.validation_report_.texts == len(set(make_texts(400)[0])) // 10
-    with pytest.raises(ValueError, match="texts: expected at least one text to evaluate, got none"):
+    with pytest.raises(ValueError, match="X: expected at least one text to evaluate, got none"):
         several.evaluate([], [])
 
 
@@ -256,19 +256,19 @@ def test_a_tampered_configuration_is_refused(
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([["a"], "b", ["a"]], r"labels\[1\]: expected a list of labels as other texts have, got str"),
-        ([["a"], ["b", None], []], r"labels\[1\]\[1\]: expected a label, got a missing value, None"),
-        ([["a"], ["b", "b"], []], r"labels\[1\]: expected different labels, got 'b' twice; a matrix of 0 and 1 has to"),
-        ([["a"], [["b"]], []], r"labels\[1\]\[0\]: expected one hashable label a text .*, got list"),
-        ([["a"], []], "labels: expected one list for each of 3 texts, got 2"),
-        ([[], [], []], "labels: expected at least one class, got none"),
-        (np.zeros((2, 2)), r"labels: expected one row for each of 3 texts, got the shape \(2, 2\)"),
-        (np.zeros((3, 0)), "labels: expected at least one class, got none"),
-        (np.full((3, 2), 2), r"labels\[0, 0\]: expected a matrix of 0 and 1 or one label a text, got .*2"),
-        (np.array([[0, 1], [1, np.nan], [0, 0]]), r"labels\[1, 1\]: expected a matrix of 0 and 1 .*, got .*nan"),
-        (np.array([["a", "b"]] * 3), r"labels\[0, 0\]: expected a matrix of 0 and 1 or one label a text, got .*'a'"),
-        (np.zeros((3, 2, 2)), r"labels: expected a vector with one label a text, got the shape \(3, 2, 2\)"),
-        ({"a": 1}, "labels: expected one for each of 3 texts, got 1"),
+        ([["a"], "b", ["a"]], r"y\[1\]: expected a list of labels as other texts have, got str"),
+        ([["a"], ["b", None], []], r"y\[1\]\[1\]: expected a label, got a missing value, None"),
+        ([["a"], ["b", "b"], []], r"y\[1\]: expected different labels, got 'b' twice; a matrix of 0 and 1 has to"),
+        ([["a"], [["b"]], []], r"y\[1\]\[0\]: expected one hashable label a text .*, got list"),
+        ([["a"], []], "y: expected one list for each of 3 texts, got 2"),
+        ([[], [], []], "y: expected at least one class, got none"),
+        (np.zeros((2, 2)), r"y: expected one row for each of 3 texts, got the shape \(2, 2\)"),
+        (np.zeros((3, 0)), "y: expected at least one class, got none"),
+        (np.full((3, 2), 2), r"y\[0, 0\]: expected a matrix of 0 and 1 or one label a text, got .*2"),
+        (np.array([[0, 1], [1, np.nan], [0, 0]]), r"y\[1, 1\]: expected a matrix of 0 and 1 .*, got .*nan"),
+        (np.array([["a", "b"]] * 3), r"y\[0, 0\]: expected a matrix of 0 and 1 or one label a text, got .*'a'"),
+        (np.zeros((3, 2, 2)), r"y: expected a vector with one label a text, got the shape \(3, 2, 2\)"),
+        ({"a": 1}, "y: expected one for each of 3 texts, got 1"),
     ],
 )
 def test_bad_labels_are_an_error(labels: Any, message: str, make_classifier: Any) -> None:
@@ -277,13 +277,11 @@ def test_bad_labels_are_an_error(labels: Any, message: str, make_classifier: Any
 
 
 def test_labels_have_to_be_of_the_kind_of_the_fit(several: SentimentClassifier, fitted: SentimentClassifier) -> None:
-    with pytest.raises(
-        ValueError, match="labels: expected a list of labels for each text, as the classifier was fitted"
-    ):
+    with pytest.raises(ValueError, match="y: expected a list of labels for each text, as the classifier was fitted"):
         several.score(["x"], ["price"])
-    with pytest.raises(ValueError, match="labels: expected a matrix of 3 columns, got 2"):
+    with pytest.raises(ValueError, match="y: expected a matrix of 3 columns, got 2"):
         several.evaluate(["x"], np.array([[0, 1]]))
-    with pytest.raises(ValueError, match="labels: expected one label a text, as the classifier was fitted with"):
+    with pytest.raises(ValueError, match="y: expected one label a text, as the classifier was fitted with"):
         fitted.score(["x"], [["good"]])
 
 

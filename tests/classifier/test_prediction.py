@@ -98,9 +98,9 @@ def test_many_texts_have_the_probabilities_of_each_alone(
 
 
 def test_a_stream_takes_strings_only_and_needs_a_fit(fitted: SentimentClassifier) -> None:
-    with pytest.raises(TypeError, match="texts: expected strings, got one string"):
+    with pytest.raises(TypeError, match="X: expected strings, got one string"):
         fitted.stream_proba("很 好")
-    with pytest.raises(TypeError, match=r"texts\[1\]: expected a string, got float nan"):
+    with pytest.raises(TypeError, match=r"X\[1\]: expected a string, got float nan"):
         list(fitted.stream_proba(["很 好", float("nan")]))  # type: ignore[list-item]
     with pytest.raises(NotFittedError):
         SentimentClassifier().stream_proba(["很 好"])

@@ -85,6 +85,10 @@ def test_arguments_have_the_names_of_scikit_learn(make_classifier: Any, reviews:
         "fit": ["X", "y"],
         "partial_fit": ["X", "y"],
         "score": ["X", "y"],
+        "evaluate": ["X", "y"],
+        "explain": ["X"],
+        "explain_many": ["X"],
+        "stream_proba": ["X"],
         "predict": ["X"],
         "predict_proba": ["X"],
     }.items():
@@ -147,8 +151,8 @@ def test_the_share_of_long_texts_is_said(
 @pytest.mark.parametrize(
     ("texts", "parameters", "message"),
     [
-        (["", " "] * 4, {}, "texts: expected at least one token, got none from any text"),
-        (["的 的", "的"] * 4, {"stop_words": ["的"]}, "texts: expected at least one token, got none from any text"),
+        (["", " "] * 4, {}, "X: expected at least one token, got none from any text"),
+        (["的 的", "的"] * 4, {"stop_words": ["的"]}, "X: expected at least one token, got none from any text"),
         (["a b", "c"] * 4, {"min_count": 100}, "min_count: expected words that occur so often, but none does"),
     ],
 )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from cuda_emulator import build
 from numpy.typing import NDArray
+from waiting import HANG
 
 Array = NDArray[Any]
 KERNELS = [build.HERE / name for name in ("demo_kernels.cu", "demo_matrices.cu", "demo_bugs.cu")]
@@ -108,4 +109,4 @@ def under_the_sanitizers(code: str) -> subprocess.CompletedProcess[str]:
     }
     begin = "import numpy as np\nfrom cuda_emulator.demo import Demo, KernelError\ndemo = Demo('asan')\n"
     command = [sys.executable, "-c", begin + code]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=HANG)

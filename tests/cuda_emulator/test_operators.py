@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cuda_emulator import build, checks, mutation, operators, report
+from waiting import HANG
 
 pytestmark = pytest.mark.skipif(build.missing() is not None, reason=str(build.missing()))
 
@@ -20,7 +21,7 @@ def compiled(flavour: str) -> Path:
 
 
 def check(flavour: str, order: str) -> None:
-    result = checks.run(flavour, order, library=compiled(flavour), timeout=600)
+    result = checks.run(flavour, order, library=compiled(flavour), timeout=10 * HANG)
     assert {case: wrong for case, wrong in result["cases"].items() if wrong} == {}
     kernels = {kernel.split(".")[1] for kernel in checks.kernels_in_sources()}
     assert kernels - set(result["kernels"]) == set(), "kernels that no case launches"

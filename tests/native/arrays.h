@@ -1,7 +1,6 @@
 // The arguments of a kernel by name, as module.cpp takes them from a Python dictionary of numpy arrays and numbers:
 //
-//   {"h0": array, "H": 17, ...}  ->  Arguments  ->  cpu::LstmForward<T>{..., a.size("H"), a.array<const T>("h0", B *
-//   H), ...}
+//   {"h0": array, "H": 17, ...}  ->  Arguments  ->  a.size("H"), a.array<const T>("h0", B * H), ...
 //
 // No header of Python here: what only hands arguments on compiles in a second.
 #pragma once
@@ -66,9 +65,19 @@ struct Arguments {
 
 using Kernel = void(const cpu::ThreadPool&, const Arguments&);
 Kernel adam_rows, adam_exact_rows, adam_catch_up, embedding, embedding_backward;
-Kernel lstm_forward, lstm_backward, lstm_cell, lstm_cell_backward, quantized_lstm;
+Kernel lstm_cell, lstm_cell_backward, quantized_lstm;
 Kernel text_conv_forward, embedding_text_conv_forward, text_conv_backward;
 Kernel frozen_text_conv, quantize_products;
 Kernel max_mean_pool, max_mean_pool_backward;
+
+// For each cell of csrc/math/cells.h; the last two run both directions.
+template <class Cell>
+void recurrent_forward(const cpu::ThreadPool&, const Arguments&);
+template <class Cell>
+void recurrent_backward(const cpu::ThreadPool&, const Arguments&);
+template <class Cell>
+void bidirectional_forward(const cpu::ThreadPool&, const Arguments& ahead, const Arguments& reverse);
+template <class Cell>
+void bidirectional_backward(const cpu::ThreadPool&, const Arguments& ahead, const Arguments& reverse);
 
 }  // namespace textnn::native

@@ -43,8 +43,8 @@ FLAVOURS = {
 }
 WARNINGS = ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes"]
 # No code under test, compiled once for both flavours.
-BINDINGS = ["module", "lstm", "quantized_lstm", "text_conv", "frozen_text_conv", "tables", "pools"]
-SLOW_FIRST = ["lstm", "text_conv", "frozen_text_conv"]  # the longest compilations start first
+BINDINGS = ["module", "recurrent", "quantized_lstm", "text_conv", "frozen_text_conv", "tables", "pools"]
+SLOW_FIRST = ["cells", "text_conv", "frozen_text_conv"]  # the longest compilations, of a file or a folder, start first
 _background: list[subprocess.Popen[bytes]] = []
 
 
@@ -122,7 +122,10 @@ def _ninja_file() -> str:
         lines.extend([f"  extra = {' '.join(extra)}", f"  flavour = {flavour}"])
         return escape(out)
 
-    kernels = sorted((ROOT / "csrc" / "cpu").glob("*.cpp"), key=lambda path: (path.stem not in SLOW_FIRST, path.stem))
+    def slow_first(path: Path) -> tuple[bool, Path]:
+        return not {path.stem, path.parent.name} & set(SLOW_FIRST), path
+
+    kernels = sorted((ROOT / "csrc" / "cpu").rglob("*.cpp"), key=slow_first)
     common = [add(HERE / f"{name}.cpp", "common", ["-O0"]) for name in BINDINGS]
     common.append(add(HERE / "vector_math.cpp", "common", FLAVOURS["plain"]))
     targets: dict[str, list[str]] = {}

@@ -8,6 +8,7 @@
 #include "../../csrc/cpu/capability.h"
 #include "../../csrc/cpu/distinct.h"
 #include "../../csrc/cpu/workspace.h"
+#include "../../csrc/math/cells.h"
 #include "arrays.h"
 #include "pools.h"
 #include "probes.h"
@@ -41,6 +42,24 @@ void def_kernel(py::module_& m, const char* name, Kernel* kernel) {
   });
 }
 
+// Those of a cell, by names that begin with its own.
+template <class Cell>
+void def_cell(py::module_& m) {
+  const auto name = [](const char* of) { return std::string(Cell::kName) + of; };
+  def_kernel(m, name("_forward").c_str(), &recurrent_forward<Cell>);
+  def_kernel(m, name("_backward").c_str(), &recurrent_backward<Cell>);
+  const auto def_pair = [&](const std::string& called, auto* kernel) {
+    m.def(called.c_str(),
+          [kernel](const std::string& pool, int threads, const py::dict& first, const py::dict& second) {
+            const Arguments a = arguments(first), b = arguments(second);
+            const py::gil_scoped_release release;
+            kernel(make_pool(pool, threads), a, b);
+          });
+  };
+  def_pair(name("_bidirectional_forward"), &bidirectional_forward<Cell>);
+  def_pair(name("_bidirectional_backward"), &bidirectional_backward<Cell>);
+}
+
 int64_t find_distinct(const py::dict& values) {
   const Arguments a = arguments(values);
   const int64_t N = a.count("ids"), V = a.size("V");
@@ -64,9 +83,8 @@ void def_probes(py::module_& m) {
     Counts counts = units(kind, threads, n, &flushed);
     return std::make_pair(counts, flushed);
   });
-  m.def("set_team_patience", [](double seconds) {
-    cpu::team_patience = std::chrono::microseconds(int64_t(1e6 * seconds));
-  });
+  m.def("set_team_patience",
+        [](double seconds) { cpu::team_patience = std::chrono::microseconds(int64_t(1e6 * seconds)); });
   m.def("team", [](const std::string& kind, int threads, int64_t steps) {
     const py::gil_scoped_release release;
     const TeamReport r = team(kind, threads, steps);
@@ -106,8 +124,8 @@ PYBIND11_MODULE(textnn_native, m) {
         std::pair("adam_catch_up", &native::adam_catch_up), std::pair("embedding", &native::embedding),
         std::pair("embedding_backward", &native::embedding_backward)})
     native::def_kernel(m, name, kernel);
-  native::def_kernel(m, "lstm_forward", &native::lstm_forward);
-  native::def_kernel(m, "lstm_backward", &native::lstm_backward);
+#define TEXTNN_DEF(Cell) native::def_cell<math::Cell>(m);
+  TEXTNN_FOR_EACH_CELL(TEXTNN_DEF)
   native::def_kernel(m, "lstm_cell", &native::lstm_cell);
   native::def_kernel(m, "lstm_cell_backward", &native::lstm_cell_backward);
   native::def_kernel(m, "quantized_lstm", &native::quantized_lstm);

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import lstm_oracle as oracle
 import numpy as np
 import pytest
+import recurrent_oracle as oracle
 from harness import ONE, UNEVEN, WELL_BEHAVED, Array, Memory, Pool, assert_same_bits, exact
-from lstm_oracle import LAYOUTS, Case, Schedule
+from recurrent_oracle import LAYOUTS, Case, Schedule
 
 RAGGED = (5, 0, 9, 1, 3, 3, 0, 7, 2, 9, 4, 1, 6)
 CASES = [

@@ -9,23 +9,23 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import lstm_oracle
 import numpy as np
 import pytest
+import recurrent_oracle
 import text_conv_oracle
 from conftest import FLAVOUR
 from harness import DIFFICULT, ONE, POOLS, Array, Memory, Pool, assert_same_bits
 
 HANG = 600.0  # seconds after which a thread or process will not come any more, on the busiest machine
 FLUSH_BITS = 0x8040  # flush-to-zero and denormals-are-zero in MXCSR
-LSTM = lstm_oracle.Case((60, 47, 0, 60, 25), 33, 40, 36)
+LSTM = recurrent_oracle.Case((60, 47, 0, 60, 25), 33, 40, 36)
 CONV = text_conv_oracle.Case((30, 0, 17, 9), 40, 50, whole=False, V=60)
 ALL_POOLS = [*POOLS, Pool("threads", 3), Pool("merged", 2), Pool("late", 8)]
 
 
 def run_kernels(native: Any, memory: Memory, pool: Pool) -> dict[str, Array]:
     """Every kernel that works with several threads, once."""
-    lstm = lstm_oracle.Call(native, memory, LSTM, np.float32, lstm_oracle.inputs(LSTM, np.float32))
+    lstm = recurrent_oracle.Call(native, memory, LSTM, np.float32, recurrent_oracle.inputs(LSTM, np.float32))
     conv = text_conv_oracle.Call(native, memory, CONV, np.float32, text_conv_oracle.inputs(CONV, np.float32))
     kept, maxima = lstm.forward(pool), conv.forward("ids", pool)
     results = {"lstm": kept, "lstm backward": lstm.backward(kept, pool)}
@@ -221,15 +221,15 @@ def test_kernels_take_subnormal_numbers_for_zero(
     native: Any, memory: Memory, instruction_set: str, dtype: Any, pool: Pool
 ) -> None:
     small = np.finfo(dtype).tiny / 4
-    case = lstm_oracle.Case((3, 2), 3, 5, biases="", layouts=("flat", "flat"))
-    given = lstm_oracle.inputs(case, dtype)
+    case = recurrent_oracle.Case((3, 2), 3, 5, biases="", layouts=("flat", "flat"))
+    given = recurrent_oracle.inputs(case, dtype)
     zero = {k: [np.zeros_like(a) for a in v] if isinstance(v, list) else np.zeros_like(v) for k, v in given.items()}
     cells = {**zero, "c0": np.full_like(given["c0"], small)}
-    kept = lstm_oracle.Call(native, memory, case, dtype, cells).forward(pool)
+    kept = recurrent_oracle.Call(native, memory, case, dtype, cells).forward(pool)
     assert not kept["c_n"].any()
     assert not kept["y"].any()
     gradients = {**given, "dy": zero["dy"], "dh_n": zero["dh_n"], "dc_n": np.full_like(given["dc_n"], small)}
-    call = lstm_oracle.Call(native, memory, case, dtype, gradients)
+    call = recurrent_oracle.Call(native, memory, case, dtype, gradients)
     for name, gradient in call.backward(call.forward(pool), pool).items():
         assert not gradient.any(), name
 

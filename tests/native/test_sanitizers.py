@@ -19,7 +19,7 @@ import build
 
 TESTS = (
     "test_distinct.py",
-    "test_kernels_lstm.py",
+    "test_kernels_recurrent.py",
     "test_kernels_pool.py",
     "test_kernels_quantized_lstm.py",
     "test_kernels_tables.py",
@@ -84,15 +84,15 @@ def test_kernels_under_the_sanitizers() -> None:
 TOO_SHORT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import build, harness, lstm_oracle, numpy as np
+import build, harness, recurrent_oracle, numpy as np
 
 class Short(harness.Memory):
     def empty(self, name, shape, dtype):
         return np.zeros(int(np.prod(shape)) - (name == "y"), dtype)
 
 native = build.load(build.module_path("sanitized"))
-case = lstm_oracle.Case((300,), 3, 5, layouts=("flat", "flat"))
-call = lstm_oracle.Call(native, Short(), case, np.float32, lstm_oracle.inputs(case, np.float32))
+case = recurrent_oracle.Case((300,), 3, 5, layouts=("flat", "flat"))
+call = recurrent_oracle.Call(native, Short(), case, np.float32, recurrent_oracle.inputs(case, np.float32))
 call.forward()
 print("nothing was noticed")
 """
@@ -104,4 +104,4 @@ def test_the_sanitizers_notice_one_value_too_many() -> None:
     command = [sys.executable, "-c", TOO_SHORT, str(build.HERE)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert "heap-buffer-overflow" in done.stderr, f"{done.stdout}{report(done.stderr)}"
-    assert "LstmForwardKernel" in done.stderr, report(done.stderr)
+    assert "RecurrentForwardKernel" in done.stderr, report(done.stderr)

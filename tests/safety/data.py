@@ -1,4 +1,4 @@
-"""Every way that a data file can be bad: corpora, word vectors, word lists, checkpoints, outputs to go on with."""
+"""Every way that a data file can be bad: corpora, word vectors, word lists, checkpoints, outputs to resume."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ CHECKPOINTS: list[Case] = [
 
 
 def output(change: Callable[[Path, Path], object], **settings: Any) -> Callable[[Path], object]:
-    """Go on with an output that was broken off; ``change`` gets the paths of its rows and of its state."""
+    """Resume an interrupted output; ``change`` gets the paths of its rows and of its state."""
 
     def go_on(folder: Path) -> None:
         from textnn_cli.partial import open_partial
@@ -215,9 +215,9 @@ OUTPUTS: list[Case] = [
     ("the rows are a link", output(lambda rows, state: _replace(rows, lambda file: file.symlink_to("/etc/passwd")))),
     ("the rows are a pipe", output(lambda rows, state: _replace(rows, os.mkfifo))),
     ("another process is at work", output(_held)),
-    ("begun with another model", output(lambda rows, state: None, **{"the model": "b"})),
+    ("started with another model", output(lambda rows, state: None, **{"the model": "b"})),
     (
-        "begun with settings that are none",
+        "started with invalid settings",
         output(
             lambda rows, state: state.write_text(
                 state.read_text().replace('"the model": "a"', '"\\u001b[2J": 1, "the model": "a"')

@@ -160,6 +160,7 @@ def test_no_text_is_in_the_log(model: Path) -> None:
         assert "confidential" not in process.log()
 
 
+@pytest.mark.slow
 def test_the_client_behind_a_proxy_is_believed_only_if_the_proxy_is_trusted(model: Path) -> None:
     for options, expected in (((), 429), (("--forwarded-allow-ips", "127.0.0.1"), 200)):
         with ServerProcess(model, "--rate-limit", "1/year", *options) as process:
@@ -308,6 +309,7 @@ def test_a_client_that_is_slow_gets_all_of_its_answer() -> None:
     asyncio.run(test())
 
 
+@pytest.mark.slow
 def test_clients_that_take_nothing_do_not_hold_up_the_end(model: Path) -> None:
     with ServerProcess(model, *PATIENT) as process:
         stuck = []
@@ -327,6 +329,7 @@ def test_clients_that_take_nothing_do_not_hold_up_the_end(model: Path) -> None:
             client.close()
 
 
+@pytest.mark.slow
 def test_connections_beyond_the_limit_are_told_so_and_the_next_are_closed(model: Path) -> None:
     with ServerProcess(model, "--max-connections", "2", *PATIENT) as process:
         with contextlib.ExitStack() as stack:

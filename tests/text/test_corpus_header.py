@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from typing import Any
 
@@ -145,3 +146,32 @@ def test_what_cannot_be_told_says_how_to_tell_it(
 @pytest.mark.parametrize("name", ["star", "stars", "rating", "score", "Star"])
 def test_what_shops_call_their_ratings_is_a_label(write: Any, name: str) -> None:
     assert read_corpus(write(f"id,review,{name}\n0,好,5\n")).labels == ["5"]
+
+
+@pytest.mark.parametrize(
+    ("header", "asked", "expected"),
+    [
+        (
+            "review,category,rating",
+            {},
+            "column 'category' is read as the label, not 'rating'; --label-column (argument",
+        ),
+        ("评论,类别,评分,标签", {}, "column '标签' is read as the label, not '类别'; --label-column"),
+        (
+            "Content,Review,label",
+            {},
+            "column 'Review' is read as the text, not 'Content'; --text-column (argument text)",
+        ),
+        ("review,category,rating", {"label": "rating"}, None),
+        ("review,category,rating", {"label": 1}, None),
+        ("review,label,id", {}, None),
+    ],
+)
+def test_other_columns_with_usual_names_are_told(header: str, asked: dict[str, Any], expected: str | None) -> None:
+    file = io.BytesIO(f"{header}\n{','.join('x' for _ in header.split(','))}\n".encode())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        read_corpus(file, format="csv", header=True, **asked)
+    told = [str(warning.message) for warning in caught]
+    assert len(told) == (expected is not None), told
+    assert expected is None or expected in told[0]

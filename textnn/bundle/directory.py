@@ -10,7 +10,7 @@
     README.md            a card for people; nothing reads it
 
     save: files -> hidden directory beside the target -> flushed to the disk -> exchanged with the target; or within
-          the target, where it is a mount point, and then file by file
+          the target, where it is a mount point, and then file by file (``textnn.files``)
     load: config.json and its own sum -> each file once, with size and sum -> shapes -> weights
 
 There is no pickle and no code in it. Nothing is allocated by the word of a file: shapes follow from the options, which
@@ -22,6 +22,7 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,16 @@ from textnn.bundle.tokenizer import Request, check_request, load_tokenizer
 from textnn.data.labels import labels_from_json, labels_to_json
 from textnn.evaluation.calibration import Calibration
 from textnn.evaluation.judging import Report, report_from_counts
-from textnn.files import INTERIM, foreign_names, must_stay, replacing, sync_directory, sync_file
+from textnn.files import (
+    CHECKPOINT,
+    READY,
+    finish_replacing,
+    foreign_names,
+    must_stay,
+    replacing,
+    sync_directory,
+    sync_file,
+)
 from textnn.fitted import is_multilabel, restore_prediction
 from textnn.models import build_model, resolve_options
 from textnn.reading import escape_controls, parse_json
@@ -83,7 +93,8 @@ def save(classifier: SentimentClassifier, path: str | os.PathLike[str], report: 
         The directory; its parents are made. An existing model is replaced in one step: whoever reads the directory
         finds the old model or the new one, also after a crash. Files of others that come into it meanwhile are kept
         beside it, with a warning. In a mount point, such as a container's volume, each file is replaced for itself,
-        after all of the new model are whole; a reader refuses a mixture of both.
+        after all of the new model are whole; if the process is killed meanwhile, :func:`load` reads the new model from
+        a directory within, with a warning, and the next one to save or train finishes the replacement.
     report
         An evaluation to show in the model card.
 
@@ -129,6 +140,11 @@ def load(
         training is not here and none is given.
     TypeError, ValueError
         If ``tokenizer`` is nothing of that kind, or its library is not installed.
+
+    Warns
+    -----
+    UserWarning
+        If the process that was replacing the model in a mount point was killed; the new model is read, nothing written.
     """
     check_request(tokenizer)
     if kind is None:
@@ -141,8 +157,20 @@ def load(
                 return _load(directory, tokenizer, device, kind)
             except BundleError:
                 # A model that takes the place of the one that is being read takes its files away.
-                if attempt == _ATTEMPTS - 1 or not directory.is_replaced():
+                if attempt < _ATTEMPTS - 1 and directory.is_replaced():
+                    continue
+                ready = Path(path, READY)
+                if not ready.is_dir():
                     raise
+        with opened(ready) as directory:
+            classifier = _load(directory, tokenizer, device, kind)
+        warnings.warn(
+            f"{path}: the process that was replacing this model was ended; the new one is read from {READY} in it. "
+            "Saving or training a model there puts it into its place first",
+            UserWarning,
+            stacklevel=3,
+        )
+        return classifier
     raise AssertionError  # the last attempt returns or raises
 
 
@@ -237,6 +265,8 @@ def check_target(path: str | os.PathLike[str]) -> Path:
             if not parent.is_dir() or not os.access(parent, os.W_OK):
                 raise BundleError(f"{target}: expected a place where a directory can be made, but {parent} is none")
             return target
+        if os.access(target, os.W_OK):
+            finish_replacing(target, FILES)
         foreign = foreign_names(target, FILES)
         names = {*foreign, *(entry.name for entry in target.iterdir() if entry.name in FILES)}
         if must_stay(target) and not os.access(target, os.W_OK):
@@ -257,7 +287,7 @@ def check_target(path: str | os.PathLike[str]) -> Path:
 
 def checkpoint_directory(target: Path) -> Path:
     """Return where the state of a training is kept: beside the model's directory, or in it if that is a mount point."""
-    return target / INTERIM[2] if must_stay(target) else target.with_name(f".{target.name}.checkpoint")
+    return target / CHECKPOINT if must_stay(target) else target.with_name(f".{target.name}.checkpoint")
 
 
 def _write(classifier: SentimentClassifier, directory: Path, report: Report | None) -> None:

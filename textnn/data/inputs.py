@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from textnn.data.labels import Classes, check_labels
-from textnn.data.targets import Targets, as_array, read_targets
+from textnn.data.targets import Targets, as_array, column_hint, read_targets
+from textnn.text.records import TEXT_NAMES
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -66,7 +67,10 @@ def check_texts(texts: Any, argument: str = "texts") -> list[str]:
         raise TypeError(f"{argument}: expected a list of strings, got {type(texts).__name__}")
     shape = getattr(texts, "shape", None)
     if shape is not None and len(shape) != 1:
-        raise ValueError(f"{argument}: expected a vector of strings, got the shape {tuple(shape)}")
+        hint = column_hint(texts, argument, TEXT_NAMES)
+        if not hint and len(shape) == 2:
+            hint = f"; pass one column: {argument}[:, 0]"
+        raise ValueError(f"{argument}: expected a vector of strings, got the shape {tuple(shape)}{hint}")
     return list(_strings(texts, argument))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ import numpy as np
 
 from textnn.data.audit import find_duplicates
 from textnn.data.inputs import check_validation
+from textnn.data.labels import labels_to_json
 from textnn.data.splitting import Part, Shares, split, text_keys
+from textnn.data.suspects import LabelWarning, missing_words, suspect_labels, suspect_texts
 from textnn.data.targets import Targets, check_kind, no_codes
 from textnn.distributed import Group
 from textnn.text import is_blank
@@ -87,7 +90,7 @@ def make_corpus(
     if validation_data is not None:
         more_texts, more = check_validation(validation_data, empty=group.size > 1)
         check_kind(more, kind, "validation_data labels")
-    parts = [targets.encode(classes, counted=weights > 0) if texts else no_codes(kind, classes)]
+    parts = [targets.encode(classes, "y", weights > 0) if texts else no_codes(kind, classes)]
     parts += [more.encode(classes, "validation_data labels") if more_texts else no_codes(kind, classes)]
     return LabelledTexts(
         kind,
@@ -156,6 +159,34 @@ def warn_of_duplicates(corpus: LabelledTexts, training: Part, held_out: Part, gr
             warnings.warn(message, UserWarning, stacklevel=5)
 
 
+def warn_of_labels(targets: Targets, weights: Array, classes: Array, whole: bool, group: Group) -> None:
+    """Warn, in process 0, of labels that look like a mistake, and of those with which no model can be saved.
+
+    Parameters
+    ----------
+    targets, weights
+        The labels of this process, and how much their texts count.
+    classes
+        Of all processes.
+    whole
+        Whether these are all the labels that there will be.
+    """
+    values = [targets.values[row] for row in np.flatnonzero(weights > 0)]
+    names = itertools.chain.from_iterable(values) if targets.several else values
+    sizes = {len(labels) for labels in values} if targets.several else set()
+    found = group.gather((Counter(names), sizes))
+    if group.rank:
+        return
+    counts: Counter[Any] = sum((counts for counts, _ in found), Counter())
+    sizes = set[int]().union(*(sizes for _, sizes in found))
+    for message in suspect_labels(counts, targets.several, sizes=sizes, whole=whole):
+        warnings.warn(message, LabelWarning, stacklevel=5)
+    try:
+        labels_to_json(classes)
+    except ValueError as error:
+        warnings.warn(f"{error}; this classifier predicts, but cannot be saved", LabelWarning, stacklevel=5)
+
+
 def tell_of_texts(
     texts: list[str],
     streams: Sequence[Sequence[Sequence[str]]],
@@ -178,6 +209,7 @@ def tell_of_texts(
     ]
     found = group.gather(np.array([len(texts), sum(map(is_blank, texts)), *long]))
     total, blank, *long = np.sum(found, axis=0).tolist()
+    missing: Counter[str] = sum(group.gather(missing_words(texts)), Counter())
     for name, count, limit in zip(("max_length", "max_characters"), long, limits, strict=False):
         if count:
             what = f"{limit:,} {'tokens' if name == 'max_length' else 'characters'}"
@@ -185,6 +217,8 @@ def tell_of_texts(
             reporter.note(f"{share} have more than {what} and are cut ({name})")
     if blank and group.rank == 0:
         warnings.warn(f"texts: {blank:,} of {total:,} have nothing that can be seen", UserWarning, stacklevel=5)
+    for message in suspect_texts(missing, total) if group.rank == 0 else ():
+        warnings.warn(message, UserWarning, stacklevel=5)
 
 
 def check_vocabularies(vocabularies: Sequence[Sized], streams: Sequence[Sequence[Sequence[str]]], group: Group) -> None:
@@ -203,5 +237,5 @@ def check_vocabularies(vocabularies: Sequence[Sized], streams: Sequence[Sequence
     tokens = sum(group.gather(sum(map(len, itertools.chain.from_iterable(streams)))))
     if all(len(vocabulary) <= 2 for vocabulary in vocabularies):
         if not tokens:
-            raise group.fail(ValueError("texts: expected at least one token, got none from any text"))
+            raise group.fail(ValueError("X: expected at least one token, got none from any text"))
         raise group.fail(ValueError("min_count: expected words that occur so often, but none does; take a smaller one"))

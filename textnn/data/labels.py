@@ -73,7 +73,7 @@ def _is_missing(value: Any) -> bool:
         return type(value).__name__ == "NAType"
 
 
-def find_classes(labels: Sequence[Hashable], fewest: int = 2) -> Classes:
+def find_classes(labels: Sequence[Hashable], fewest: int = 2, argument: str = "labels") -> Classes:
     """Return the different labels, as an array of the narrowest type that keeps each as it is.
 
     Strings and numbers are sorted by value, other and mixed labels by type and text.
@@ -87,7 +87,7 @@ def find_classes(labels: Sequence[Hashable], fewest: int = 2) -> Classes:
     if len(different) < fewest:
         found = f"only one class, {different[0]!r}" if different else "none"
         least = "two classes" if fewest == 2 else "one class"
-        raise ValueError(f"labels: expected at least {least}, got {found}")
+        raise ValueError(f"{argument}: expected at least {least}, got {found}")
     if all(isinstance(label, str) for label in different) or all(
         isinstance(label, bool | int | float) for label in different
     ):

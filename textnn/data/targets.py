@@ -10,7 +10,7 @@ A tuple is hashable, and so a single label, as any other hashable value is.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -117,15 +117,16 @@ def read_targets(labels: Any, texts: int | None = None, argument: str = "labels"
     TypeError
         If it is no such collection.
     ValueError
-        If a label is missing (None or NaN) or stands twice in its list, a matrix has other values than 0 and 1, or
-        there are not as many as texts.
+        If a label is missing (None or NaN) or stands twice in its list, lists look like rows of a matrix, a matrix has
+        other values than 0 and 1, or there are not as many as texts.
     """
     labels = as_array(labels)
     shape = getattr(labels, "shape", None)
     if shape is not None and len(shape) == 2:
+        hint = column_hint(labels, argument)
         matrix = np.asarray(labels.toarray() if hasattr(labels, "toarray") else labels)
         if shape[1] != 1:
-            return _from_matrix(matrix, texts, argument)
+            return _from_matrix(matrix, texts, argument, hint)
         from sklearn.exceptions import DataConversionWarning
 
         warnings.warn(
@@ -141,7 +142,16 @@ def read_targets(labels: Any, texts: int | None = None, argument: str = "labels"
         return Targets(LABEL, check_labels(values, texts, argument))
     if texts is not None and len(values) != texts:
         raise ValueError(f"{argument}: expected one list for each of {texts:,} texts, got {len(values):,}")
-    return Targets(LISTS, [_label_list(value, f"{argument}[{row}]") for row, value in enumerate(values)])
+    found = [_label_list(value, f"{argument}[{row}]") for row, value in enumerate(values)]
+    if found and not any(
+        isinstance(value, set) or {*labels} != {0, 1} for value, labels in zip(values, found, strict=True)
+    ):
+        # With three columns or more a label stands twice in a list.
+        raise ValueError(
+            f"{argument}: expected a label for each text, got lists in each of which both 0 and 1 stand; a matrix of "
+            "0 and 1 has to be a numpy array, lists of the labels 0 and 1 have to be sets"
+        )
+    return Targets(LISTS, found)
 
 
 Offer = tuple[str, int, int, list[Hashable]]
@@ -153,6 +163,15 @@ def as_array(values: Any) -> Any:
     if isinstance(values, torch.Tensor):
         return values.detach().cpu().numpy()
     return np.asarray(values) if hasattr(values, "__array__") and not isinstance(values, Iterable) else values
+
+
+def column_hint(table: Any, argument: str, usual: Collection[str] = ()) -> str:
+    """Return how to pass one column of a data frame, "" of anything else; best one with one of the ``usual`` names."""
+    names = list(getattr(table, "columns", ()))
+    if not names:
+        return ""
+    best = next((name for name in names if str(name).casefold() in usual), names[0])
+    return f"; pass one column, such as {argument}[{best!r}]"
 
 
 def find_joint_classes(offers: Sequence[Offer], given: Any = None) -> tuple[str, Classes]:
@@ -174,21 +193,19 @@ def find_joint_classes(offers: Sequence[Offer], given: Any = None) -> tuple[str,
     kinds = sorted({kind for kind, size, _, _ in offers if size})
     columns = sorted({columns for kind, size, columns, _ in offers if size and kind == MATRIX})
     if len(kinds) > 1:
-        raise ValueError(
-            f"labels: expected the same in every process, got {' and '.join(_NAMES[kind] for kind in kinds)}"
-        )
+        raise ValueError(f"y: expected the same in every process, got {' and '.join(_NAMES[kind] for kind in kinds)}")
     if len(columns) > 1:
-        raise ValueError(f"labels: expected a matrix of as many columns in every process, got {columns}")
+        raise ValueError(f"y: expected a matrix of as many columns in every process, got {columns}")
     kind = kinds[0] if kinds else LABEL
     names = list(chain.from_iterable(names for own, size, _, names in offers if size))
     if kinds and not names and kind == LABEL:
         raise ValueError("sample_weight: expected a number above 0 for at least one text, got zeros only")
     fewest = 2 if kind == LABEL else 1
     if given is None:
-        return kind, find_classes(names, fewest)
-    classes = find_classes(check_labels(given, argument="classes"), fewest)
+        return kind, find_classes(names, fewest, "y")
+    classes = find_classes(check_labels(given, argument="classes"), fewest, "classes")
     if kind != MATRIX:
-        encode_labels(names, classes)
+        encode_labels(names, classes, "y")
     return kind, classes
 
 
@@ -210,14 +227,14 @@ def check_joint_classes(offers: Sequence[Offer], kind: str, classes: Classes, al
         If not.
     """
     for own, size, columns, _ in offers:
-        check_kind(Targets(own, [()] * size, columns), kind)
+        check_kind(Targets(own, [()] * size, columns), kind, "y")
     known, names = classes.tolist(), set(chain.from_iterable(names for own, _, _, names in offers if own != MATRIX))
     unknown = [label for label in names if label not in known]
     missing = [label for label in known if label not in names] if all_of_them and kind == LABEL else []
     if unknown or missing:
         found = f"{unknown[0]!r} as well" if unknown else f"no {missing[0]!r}"
         some = ", ".join(map(repr, known[:20]))
-        raise ValueError(f"labels: expected the classes that the classifier was fitted with, {some}, got {found}")
+        raise ValueError(f"y: expected the classes that the classifier was fitted with, {some}, got {found}")
 
 
 def no_codes(kind: str, classes: Classes) -> Array:
@@ -259,7 +276,7 @@ def _label_list(value: Any, argument: str) -> tuple[Hashable, ...]:
     return labels
 
 
-def _from_matrix(matrix: Array, texts: int | None, argument: str) -> Targets:
+def _from_matrix(matrix: Array, texts: int | None, argument: str, hint: str) -> Targets:
     if texts is not None and len(matrix) != texts:
         raise ValueError(f"{argument}: expected one row for each of {texts:,} texts, got the shape {matrix.shape}")
     # Of object arrays as well, as a table of mixed columns comes.
@@ -268,7 +285,7 @@ def _from_matrix(matrix: Array, texts: int | None, argument: str) -> Targets:
         row, column = other[0].tolist() if len(other) else (0, 0)
         found = matrix[row, column] if matrix.size else matrix.dtype
         raise ValueError(
-            f"{argument}[{row}, {column}]: expected a matrix of 0 and 1 or one label a text, got {found!r}"
+            f"{argument}[{row}, {column}]: expected a matrix of 0 and 1 or one label a text, got {found!r}{hint}"
         )
     return Targets(MATRIX, [tuple(np.flatnonzero(row).tolist()) for row in matrix], matrix.shape[1])
 

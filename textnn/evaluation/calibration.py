@@ -31,12 +31,18 @@ class Calibration:
 
     Attributes
     ----------
-    temperature
-        What logits are divided by; above 1 where the network was too sure.
-    loss, calibrated_loss
+    temperature : float
+        What logits are divided by; above 1 where the network was overconfident.
+    loss, calibrated_loss : float
         Mean negative log likelihood of the labels without it and with it.
-    texts
-        How many texts that was fitted on.
+    texts : int
+        How many texts it was fitted on.
+
+    Examples
+    --------
+    >>> found = Calibration(temperature=1.3, loss=0.47, calibrated_loss=0.43, texts=100)
+    >>> found.calibrated_loss < found.loss
+    True
     """
 
     temperature: float

@@ -35,16 +35,21 @@ class WrongPrediction:
 
     Attributes
     ----------
-    row
+    row : int
         Position among the texts, from 0: ``texts[row]``.
-    text, label, predicted
+    text, label, predicted : str, hashable, hashable
         The text, its true class and the class it was given.
-    probability
+    probability : float
         The probability of the class that it was given.
-    probabilities
+    probabilities : list of float
         Those of all classes that the classifier knows, in their order.
-    line
+    line : int or None, default=None
         Where the texts come from a file, the line on which it begins, from 1; else None.
+
+    Examples
+    --------
+    >>> WrongPrediction(16, "so-so", "good", "bad", 0.7, [0.7, 0.3], line=18).predicted
+    'bad'
     """
 
     row: int

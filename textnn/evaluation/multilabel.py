@@ -36,23 +36,32 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, eq=False)
 class MultilabelReport(ScoredReport):
-    """What an evaluation found; ``print`` it, or take its parts. Where a figure is 0/0 it is given as 0.
+    """What a multi-label evaluation found; ``print`` it, or take its parts. A metric that is 0/0 is given as 0.
 
     Attributes
     ----------
-    classes
+    classes : list
         The labels: those of the classifier, then those that it does not know.
-    counts
+    counts : ndarray
         True positives, false positives and false negatives of each, int64 [classes, 3].
-    texts
+    texts : int
         The number of texts.
-    exact
+    exact : int
         The number of texts whose labels are all right.
-    worst_errors
-        The texts with the surest wrong yes or no, the surest first; ``label`` and ``predicted`` are tuples of labels.
-    scores
-        Probabilities, true labels and lengths of the texts, which the pictures and some figures are made of; None in a
-        report that was made of counts, where those figures are None.
+    worst_errors : list of WrongPrediction
+        The texts with the most confident wrong yes or no, the most confident first; ``label`` and ``predicted`` are
+        tuples of labels.
+    scores : Scores or None, default=None
+        Probabilities, true labels and lengths of the texts, from which the plots and some metrics are made; None in a
+        report that was made from counts, where those metrics are None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> counts = np.array([[8, 2, 1], [5, 0, 5]])
+    >>> report = MultilabelReport(["price", "service"], counts, texts=20, exact=14, worst_errors=[])
+    >>> report.accuracy, [round(one.recall, 3) for one in report.per_class]
+    (0.7, [0.889, 0.5])
     """
 
     classes: list[Hashable]

@@ -47,18 +47,27 @@ class EvaluationReport(ScoredReport):
 
     Attributes
     ----------
-    classes
+    classes : list
         The classes in the order of the matrix: those of the classifier, then labels that it does not know.
-    confusion
+    confusion : ndarray or csr_array
         Texts by true class (row) and predicted class (column), int64 [classes, classes]; of more than 2,000 classes a
         sparse matrix of scipy's, ``csr_array``.
-    per_class
-        The figures of each class.
-    worst_errors
-        The wrong predictions of the highest probability, the surest first.
-    scores
-        Probabilities, true classes and lengths of the texts, which the pictures and some figures are made of; None in a
-        report that was made of a confusion matrix, where those figures are None.
+    per_class : list of ClassMetrics
+        The metrics of each class.
+    worst_errors : list of WrongPrediction
+        The wrong predictions of the highest probability, the most confident first.
+    scores : Scores or None
+        Probabilities, true classes and lengths of the texts, from which the plots and some metrics are made; None in a
+        report that was made from a confusion matrix, where those metrics are None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    >>> labels, texts = ["bad", "good", "good"], ["dirty", "clean", "so-so"]
+    >>> report = EvaluationReport.from_predictions(["bad", "good"], labels, probabilities, texts)
+    >>> round(report.accuracy, 3), report.confusion.tolist(), report.worst_errors[0].text
+    (0.667, [[1, 0], [1, 1]], 'so-so')
     """
 
     classes: list[Hashable]

@@ -30,12 +30,17 @@ class TokenContribution:
 
     Attributes
     ----------
-    token
+    token : str
         As the tokenizer gave it.
-    start, end
+    start, end : int
         Where it stands: characters ``text[start:end]``. Equal for a token that is not in the text as it is.
-    contribution
+    contribution : float
         In log-odds towards the label; below 0 it speaks against it.
+
+    Examples
+    --------
+    >>> TokenContribution("clean", 4, 9, 1.5).contribution
+    1.5
     """
 
     token: str
@@ -50,14 +55,19 @@ class NgramContribution:
 
     Attributes
     ----------
-    text
+    text : str
         What stands there.
-    start, end
+    start, end : int
         Where: characters ``text[start:end]`` of the whole.
-    contribution
+    contribution : float
         In log-odds towards the label.
-    source
+    source : str
         ``"words"`` or ``"characters"``: what it is an n-gram of.
+
+    Examples
+    --------
+    >>> NgramContribution("not clean", 0, 9, -2.0, "words").source
+    'words'
     """
 
     text: str
@@ -73,20 +83,27 @@ class Explanation:
 
     Attributes
     ----------
-    text
+    text : str
         The text.
-    label
+    label : hashable
         The class that is explained.
-    classes, probabilities
+    classes, probabilities : list, list of float
         All classes, and the probability of each.
-    method
+    method : str
         ``"exact"``, ``"integrated gradients"`` or ``"occlusion"``.
-    base
+    base : float
         The score before any token: in log-odds, as contributions are.
-    tokens
+    tokens : list of TokenContribution
         All tokens in the order of the text, with what each adds.
-    ngrams
+    ngrams : list of NgramContribution
         The n-grams that add most, for or against, the largest first; only by the method "exact".
+
+    Examples
+    --------
+    >>> tokens = [TokenContribution("not", 0, 3, -1.2), TokenContribution("clean", 4, 9, 0.4)]
+    >>> one = Explanation("not clean", "bad", ["bad", "good"], [0.8, 0.2], "occlusion", 0.6, tokens)
+    >>> one.probability, max(one.tokens, key=lambda token: token.contribution).token
+    (0.8, 'clean')
     """
 
     text: str

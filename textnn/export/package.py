@@ -30,7 +30,7 @@ from textnn.data.targets import LABEL
 from textnn.export import onnx, program
 from textnn.export.networks import ExportedNetwork
 from textnn.export.readme import write_readme
-from textnn.files import BYTECODE, foreign_names, replacing, sync_directory, sync_file
+from textnn.files import BYTECODE, finish_replacing, foreign_names, replacing, sync_directory, sync_file
 from textnn.models import CHARACTERS, WORDS
 from textnn.text import CallableTokenizer, Vocabulary
 from textnn.text.tokenizers.dictionary import parse_entry
@@ -123,6 +123,8 @@ def check_target(path: str | os.PathLike[str]) -> Path:
         return target
     if not target.is_dir():
         raise ValueError(f"path: expected a directory to export to, got the file {target}")
+    if os.access(target, os.W_OK):
+        finish_replacing(target, _REPLACED)
     foreign = foreign_names(target, _REPLACED)
     names = {*foreign, *(entry.name for entry in target.iterdir() if entry.name in _REPLACED)}
     if names and not _is_export(target / SETTINGS):

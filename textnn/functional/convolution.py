@@ -198,7 +198,7 @@ def embedding_text_conv(
     ids : Tensor int64 [B, L], or [N] with ``offsets``
     table : Tensor [V, D]
         The embeddings.
-    weight, bias, lengths, offsets, padding, activation
+    weight, bias, lengths, offsets, padding, activation : Tensors, Tensors, Tensor, Tensor, str, str
         As in :func:`text_conv`.
     padding_idx : int, optional
         The row of the table that gets no gradient, as in ``torch.nn.functional.embedding``. It says nothing about
@@ -258,7 +258,9 @@ def frozen_text_conv(
     padding: str = "valid",
     activation: str = "relu",
 ) -> Tensor:
-    """Convolve tokens whose products with the kernels stand in a table: :func:`embedding_text_conv` for inference.
+    """Convolve tokens by a table of their products: ``text_conv(F.embedding(ids, ...), ...)``, for inference.
+
+    The table holds the products of each embedding with the kernels, which were made once.
 
     Parameters
     ----------
@@ -279,7 +281,7 @@ def frozen_text_conv(
         Embeddings that stand behind the R rows of the table: their products are computed once for each batch.
     weight : Tensor [D, sum of K, width], optional
         The kernels, for ``rest``.
-    lengths, offsets, padding, activation
+    lengths, offsets, padding, activation : Tensor, Tensor, str, str
         As in :func:`text_conv`.
 
     Returns

@@ -27,7 +27,7 @@ def hash_ngrams(
     offsets: Sizes | None = None,
     distinct: bool = False,
 ) -> Tensor:
-    """Number the n-grams of each sentence by a hash of their tokens, for features that need no vocabulary.
+    """Number the n-grams of each sentence: ``ids.unfold(0, n, 1)``, each window hashed to one of the buckets.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    params
+    params : iterable of Tensor, of (str, Tensor) or of dict
         Parameters, named parameters or groups of them, as for every optimizer of torch.
     lr : float or Tensor, default=1e-3
         Learning rate.

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .recurrent import Sizes, numbers
+
 _ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "identity": lambda z: z}
 
 
@@ -21,8 +23,8 @@ def hash_ngrams(
     sizes: Sequence[int],
     buckets: int,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     distinct: bool = False,
 ) -> Tensor:
     """Number n-grams by a hash; see :func:`textnn.functional.hash_ngrams`."""
@@ -55,7 +57,7 @@ def _upper_half(h: Tensor) -> Tensor:
     return (h >> 32) & 0xFFFFFFFF
 
 
-def max_mean_pool(x: Tensor, *, lengths: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+def max_mean_pool(x: Tensor, *, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
     """Take maximum and mean over time; see :func:`textnn.functional.max_mean_pool`."""
     pooled = []
     for vectors in _sentences(x, lengths, offsets):
@@ -71,8 +73,8 @@ def text_conv(
     weight: Sequence[Tensor],
     bias: Sequence[Tensor] | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding: str = "valid",
     activation: str = "relu",
 ) -> Tensor:
@@ -98,8 +100,8 @@ def embedding_text_conv(
     weight: Sequence[Tensor],
     bias: Sequence[Tensor] | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding: str = "valid",
     activation: str = "relu",
     padding_idx: int | None = None,
@@ -120,8 +122,8 @@ def frozen_text_conv(
     row: Tensor | None = None,
     rest: Tensor | None = None,
     weight: Tensor | None = None,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding: str = "valid",
     activation: str = "relu",
 ) -> Tensor:
@@ -152,8 +154,9 @@ def frozen_text_conv(
     return (torch.stack(rows) if rows else products.new_zeros(0, S * C)).to(bias.dtype)
 
 
-def _sentences(x: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> list[Tensor]:
+def _sentences(x: Tensor, lengths: Sizes | None, offsets: Sizes | None) -> list[Tensor]:
     if offsets is not None:
-        ends = [*offsets.tolist()[1:], x.shape[0]]
-        return [x[begin:end] for begin, end in zip(offsets.tolist(), ends, strict=True)] if len(offsets) else []
+        starts = numbers(offsets)
+        ends = [*starts[1:], x.shape[0]] if starts else []
+        return [x[begin:end] for begin, end in zip(starts, ends, strict=True)]
     return [x[b] if lengths is None else x[b, : int(lengths[b])] for b in range(x.shape[0])]

@@ -9,7 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Sizes = Tensor | Sequence[int]
 States = tuple[Tensor, ...]
+
+
+def numbers(sizes: Sizes) -> list[int]:
+    """Return lengths or offsets as a list."""
+    return [int(size) for size in (sizes.tolist() if isinstance(sizes, Tensor) else sizes)]
 
 
 def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,8 +63,8 @@ def recurrent(
     directions: Sequence[Sequence[Tensor | None]],
     *,
     table: Tensor | None = None,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     padding_idx: int | None = None,
@@ -84,8 +90,8 @@ def _direction(
     states: States,
     weights: Sequence[Tensor | None],
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,
@@ -120,8 +126,8 @@ def lstm(
     b_hh: Tensor | None = None,
     w_hr: Tensor | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,
@@ -142,8 +148,8 @@ def gru(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,
@@ -165,8 +171,8 @@ def rnn(
     b_hh: Tensor | None = None,
     *,
     nonlinearity: str = "tanh",
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,
@@ -186,8 +192,8 @@ def bilstm(
     ahead: Sequence[Tensor | None],
     reverse: Sequence[Tensor | None],
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     outputs: bool = True,
@@ -206,8 +212,8 @@ def embedding_lstm(
     ahead: Sequence[Tensor | None],
     reverse: Sequence[Tensor | None] | None = None,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     padding_idx: int | None = None,
     sparse: bool = False,
     outputs: bool = True,
@@ -228,8 +234,8 @@ def quantized_lstm(
     sum: Tensor,  # noqa: A002
     bias: Tensor,
     *,
-    lengths: Tensor | None = None,
-    offsets: Tensor | None = None,
+    lengths: Sizes | None = None,
+    offsets: Sizes | None = None,
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,
@@ -269,15 +275,15 @@ def quantized_lstm(
 def _rows_of_sequence(
     b: int,
     x: Tensor,
-    lengths: Tensor | None,
-    offsets: Tensor | None,
+    lengths: Sizes | None,
+    offsets: Sizes | None,
     batch_sizes: Tensor | None,
     batch_first: bool,
 ) -> list[int]:
     """Where the steps of sequence b stand among the rows of x."""
     if offsets is not None:
-        ends = [*offsets.tolist()[1:], x.shape[0]]
-        return list(range(int(offsets[b]), ends[b]))
+        starts = numbers(offsets)
+        return list(range(starts[b], [*starts[1:], x.shape[0]][b]))
     if batch_sizes is not None:
         sizes = batch_sizes.tolist()
         return [sum(sizes[:t]) + b for t in range(len(sizes)) if sizes[t] > b]

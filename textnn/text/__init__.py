@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from textnn.text.batches import RaggedBatch, RaggedDataset
 from textnn.text.charset import is_blank
-from textnn.text.corpus import Corpus, read_corpus
+from textnn.text.corpus import Corpus, other_columns, read_corpus
 from textnn.text.encoding import (
     CHARACTER_FORMS,
     CharacterTable,
@@ -20,8 +20,8 @@ from textnn.text.encoding import (
     split_characters,
     tokenize,
 )
-from textnn.text.layout import FORMATS, Column, Layout
-from textnn.text.records import LABEL_NAMES, TEXT_NAMES, CorpusReport, Record, iter_records
+from textnn.text.layout import FORMATS, LABEL_NAMES, TEXT_NAMES, Column, CorpusReport, Layout
+from textnn.text.records import Record, iter_records
 from textnn.text.sampler import LengthBucketSampler
 from textnn.text.scripts import Scripts
 from textnn.text.sources import CorpusError
@@ -75,6 +75,7 @@ __all__ = [
     "iter_records",
     "load_words",
     "make_tokenizer",
+    "other_columns",
     "parse_words",
     "read_corpus",
     "read_vectors",

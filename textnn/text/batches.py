@@ -35,18 +35,24 @@ class RaggedBatch:
 
     Attributes
     ----------
-    ids
+    ids : Tensor
         Token ids of all sentences, int64 [N].
-    offsets
+    offsets : Tensor
         Where each sentence begins in ``ids``, int64 [B].
-    labels
+    labels : Tensor or None
         Class of each sentence, int64 [B]; or for each class whether a sentence has it, float32 [B, classes]; or None.
-    index
+    index : Tensor
         Row of each sentence in the dataset, int64 [B]: ``result[batch.index] = output`` undoes the sampler's order.
-    weights
+    weights : Tensor or None, default=None
         How much each sentence counts, float32 [B], or None where all count the same.
-    others
+    others : tuple of (Tensor, Tensor), default=()
         Ids and offsets of the same sentences in other forms.
+
+    Examples
+    --------
+    >>> batch = RaggedDataset([[17, 4, 9], [3], [8, 8]]).batch([2, 0])
+    >>> batch.ids.tolist(), batch.offsets.tolist(), batch.lengths.tolist()
+    ([8, 8, 17, 4, 9], [0, 2], [2, 3])
     """
 
     ids: Tensor
@@ -87,26 +93,26 @@ class RaggedDataset:
 
     Parameters
     ----------
-    sequences
+    sequences : iterable of sequence of int
         The ids of each sentence; read once, so a generator will do. An empty sentence becomes a single ``[PAD]``, so
         that every row has a token.
-    labels
-        Class of each sentence, integers from 0; or for each class whether a sentence has it, [rows, classes] of floats;
-        or None.
-    weights
-        How much each sentence counts, or None.
-    others
-        The same sentences in other forms, datasets of as many rows; their labels and weights are of no interest.
+    labels : sequence of int or Tensor, optional
+        Class of each sentence, integers from 0 [rows]; or for each class whether a sentence has it, floats
+        [rows, classes].
+    weights : sequence of float or Tensor, optional
+        How much each sentence counts, [rows].
+    others : sequence of RaggedDataset, default=()
+        The same sentences in other forms, datasets of as many rows; their labels and weights are ignored.
 
     Attributes
     ----------
-    lengths
+    lengths : Tensor
         Tokens of each row, int64 [rows].
-    labels
+    labels : Tensor or None
         int64 [rows], float32 [rows, classes] or None.
-    weights
+    weights : Tensor or None
         float32 [rows] or None.
-    others
+    others : tuple of RaggedDataset
         As given.
 
     Raises
@@ -116,6 +122,14 @@ class RaggedDataset:
     ValueError
         If an id is negative or above the 32-bit range, or the number of labels, of weights or of rows of another form
         is not that of the sentences.
+
+    Examples
+    --------
+    >>> dataset = RaggedDataset([[17, 4, 9], [], [8, 8]], labels=[1, 0, 1])
+    >>> len(dataset), dataset.lengths.tolist()
+    (3, [3, 1, 2])
+    >>> dataset.whole().ids.tolist()
+    [17, 4, 9, 0, 8, 8]
     """
 
     def __init__(

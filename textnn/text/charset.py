@@ -12,7 +12,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # The 500 most frequent characters of jieba's dictionary and some of everyday speech; then their traditional forms.
 _CHINESE = (
@@ -41,25 +41,21 @@ _KOREAN = (
 _LATIN = "éèêëàâäáãåæçíìîïñóòôöõøœßúùûüýÿÉÀÄÅÇÑÖÜØ’‘“”…–—€£§°«»¿¡·®©™½º²\xa0"
 _CYRILLIC = "оеаинтсрвлкмдпуяыьгзбчйхжшю"
 
-# Encodings that are read once they are recognised, and those that are only named.
-_READ = {"gb18030": _CHINESE, "cp950": _CHINESE}
-_NAMED = {
-    **{
-        "cp932": _JAPANESE,
-        "euc_jp": _JAPANESE,
-        "cp949": _KOREAN,
-        "cp1252": _LATIN,
-        "mac_roman": _LATIN,
-    },
-    **{"cp1251": _CYRILLIC, "koi8_r": _CYRILLIC},
+# Encodings, what they are called, and their common characters. The first two are read once they are recognised.
+_READ = ("gb18030", "cp950")
+_ENCODINGS = {
+    "gb18030": ("Simplified Chinese", _CHINESE),
+    "cp950": ("Traditional Chinese, Big5", _CHINESE),
+    "cp932": ("Japanese, Shift-JIS", _JAPANESE),
+    "euc_jp": ("Japanese", _JAPANESE),
+    "cp949": ("Korean, EUC-KR", _KOREAN),
+    "cp1252": ("Western, Windows", _LATIN),
+    "mac_roman": ("Western, Mac", _LATIN),
+    "cp1251": ("Russian, Windows", _CYRILLIC),
+    "koi8_r": ("Russian", _CYRILLIC),
+    "iso2022_jp": ("Japanese, of mails", ""),  # ASCII with escapes
 }
 _WESTERN = ("cp1252", "mac_roman")
-_WHAT = {
-    **{"gb18030": "Simplified Chinese", "cp950": "Traditional Chinese, Big5", "cp932": "Japanese, Shift-JIS"},
-    **{"euc_jp": "Japanese", "cp949": "Korean, EUC-KR", "cp1252": "Western, Windows", "mac_roman": "Western, Mac"},
-    **{"cp1251": "Russian, Windows", "koi8_r": "Russian"},
-    **{"iso2022_jp": "Japanese, of mails"},
-}
 # Punctuation of East Asia stands in texts of all its languages; half-width kana are what other bytes come out as.
 _NEUTRAL = frozenset(
     map(chr, [*range(0x3000, 0x3041), *range(0xFF01, 0xFF5F), 0x2014, 0x2018, 0x2019, 0x201C, 0x201D, 0x2026])
@@ -69,27 +65,28 @@ _NEUTRAL = frozenset(
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f\u034f\u180e")
 
 _PLAUSIBLE, _GUESS = 0.3, 0.5
-_HIGH = bytes(range(128, 256))
 _RUN = re.compile(rb"[\x80-\xff]+")
-_MARKS = (
-    *((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
-    *((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")),
-)
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",  # after UTF-32, whose mark begins with it
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What some bytes are in: an encoding to read them with, or None and one that they seem to be in."""
 
     encoding: str | None
-    guess: str | None = None
+    guess: str = ""
 
     def refusal(self) -> str:
         """Return what to say where it was not found."""
-        found = f"what looks like {self.guess} ({_WHAT[str(self.guess)]})"
         return (
-            f"expected UTF-8, UTF-16, GB18030 or Big5 text, got {found}; if it is, name it (option --encoding "
-            f"{self.guess}), else save the file as UTF-8"
+            f"expected UTF-8, UTF-16, GB18030 or Big5 text, got what looks like {self.guess} "
+            f"({_ENCODINGS[self.guess][0]}); if it is, name it (option --encoding {self.guess}), "
+            "else save the file as UTF-8"
         )
 
 
@@ -108,7 +105,7 @@ def recognise(sample: bytes, ended: bool) -> Found:
     Found
         UTF-8 for ASCII, and for bytes that are no text in any of the encodings, so that reading finds the bad one.
     """
-    for mark, encoding in _MARKS:
+    for mark, encoding in _MARKS.items():
         if sample.startswith(mark):
             return Found(encoding)
     if b"\0" in sample:
@@ -120,18 +117,19 @@ def recognise(sample: bytes, ended: bool) -> Found:
         return Found("utf-8")
     except UnicodeDecodeError:
         pass
-    shares = {encoding: _share(sample, encoding, common) for encoding, common in {**_READ, **_NAMED}.items()}
     runs = _RUN.findall(sample)
-    if sum(map(len, runs)) > 1.5 * len(runs):  # in Western texts such letters stand alone
-        shares = {encoding: share for encoding, share in shares.items() if encoding not in _WESTERN}
-    best = max(shares, key=lambda encoding: shares[encoding])
-    damaged = _utf8_share(sample)
+    size = sum(map(len, runs))
+    # In Western texts such letters stand alone.
+    others = () if size <= 1.5 * len(runs) else _WESTERN
+    tried = {name: common for name, (_, common) in _ENCODINGS.items() if common and name not in others}
+    shares = {name: _share(sample, name, common) for name, common in tried.items()}
+    best = max(shares, key=shares.__getitem__)
+    damaged = _utf8_size(sample) / size
     if damaged > 0.5 and damaged >= shares[best]:
         return Found("utf-8")
     if best in _READ and shares[best] >= _PLAUSIBLE:
         return Found(best)
-    certain = shares[best] >= _GUESS and (len(sample) - len(sample.translate(None, _HIGH)) > 3 or best in _WESTERN)
-    return Found(None, best) if certain else Found("utf-8")
+    return Found(None, best) if shares[best] >= _GUESS and (size > 3 or best in _WESTERN) else Found("utf-8")
 
 
 def _wide(sample: bytes) -> str | None:
@@ -147,18 +145,17 @@ def _wide(sample: bytes) -> str | None:
 
 
 def _share(sample: bytes, encoding: str, common: str) -> float:
-    """Return the share of common characters among those beyond ASCII, or 0 where many bytes do not fit."""
+    """Return the share of common characters among those beyond ASCII."""
     text = sample.decode(encoding, "replace")
     known = frozenset(common)
     found = [character for character in text if not character.isascii() and character not in _NEUTRAL - known]
     return sum(character in known for character in found) / max(len(found), 1)
 
 
-def _utf8_share(sample: bytes) -> float:
-    """Return the share of the bytes beyond ASCII that are whole characters of three bytes or more in UTF-8."""
+def _utf8_size(sample: bytes) -> int:
+    """Return how many bytes are whole characters of three bytes or more in UTF-8."""
     text = sample.decode("utf-8", "surrogateescape")
-    whole = sum(3 for character in text if "\u0800" <= character <= "\ud7ff" or character >= "\ue000")
-    return whole / max(sum(byte > 127 for byte in sample), 1)
+    return sum(3 for character in text if "\u0800" <= character <= "\ud7ff" or character >= "\ue000")
 
 
 def is_blank(text: str) -> bool:

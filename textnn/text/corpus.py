@@ -12,11 +12,12 @@ import itertools
 import warnings
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from textnn.text.layout import Column
-from textnn.text.records import CorpusReport, Record, iter_records
+from textnn.text.layout import LABEL_NAMES, TEXT_NAMES, Column, CorpusReport, Layout
+from textnn.text.records import Record, iter_records
 from textnn.text.sources import CorpusError, Source
 
 
@@ -26,14 +27,21 @@ class Corpus:
 
     Attributes
     ----------
-    texts, labels
+    texts, labels : list of str, list of str or of list of str
         One of each a record; where a text may have several labels, a list of them.
-    lines
+    lines : list of int
         The line of the file, from 1, where each record begins.
-    report
+    report : CorpusReport
         What was read and what was left out, of the whole file also where the corpus is a share of it.
-    checksum
+    checksum : int
         Of all texts and labels of the file, where the corpus is a share of it; else 0.
+
+    Examples
+    --------
+    >>> import io
+    >>> corpus = read_corpus(io.BytesIO(b"label,review\\ngood,I like it\\ngood,Lovely\\n"), format="csv")
+    >>> len(corpus), corpus.several, corpus.label_counts()
+    (2, False, {'good': 2})
     """
 
     texts: list[str] = field(default_factory=list)
@@ -71,14 +79,14 @@ def read_corpus(
 
     Parameters
     ----------
-    path, text, label, format, encoding
-        As in :func:`textnn.text.iter_records`.
-    limit
+    path, text, label, format, encoding : path or binary file, str or int, str or int, str, str
+        As in :func:`textnn.text.iter_records`; all but ``path`` are optional.
+    limit : int, optional
         Read this many records at most, from the start of the file.
-    share
+    share : tuple of (int, int), default=(0, 1)
         ``(r, W)``: keep the records r, r + W, r + 2 W, ..., counted from 0. The file is read to its end, since only who
         has read what stands before knows whether a line break is within quotes; all that is kept is the share.
-    label_separator, options
+    label_separator, options : str, optional, and others
         As in :func:`textnn.text.iter_records`: ``delimiter``, ``quoting``, ``header``, ``encoding_errors``,
         ``on_error``.
 
@@ -91,7 +99,8 @@ def read_corpus(
     Warns
     -----
     UserWarning
-        If the first row was read as a text, but its label makes it look like a header.
+        If the first row was read as a text, but its label makes it look like a header; if other columns than those
+        that were found have usual names, too.
 
     Raises
     ------
@@ -129,6 +138,9 @@ def read_corpus(
     counts: Counter[str] = Counter()
     for number, record in enumerate(itertools.islice(records, limit)):
         assert record.label is not None
+        if number == rank == 0:
+            for message in other_columns(record, report.layout, text is None, label is None):
+                warnings.warn(f"{report.source}: {message}", stacklevel=2)
         several = several or (isinstance(record.label, list) and len(record.label) > 1)
         if report.layout.header is False:
             first = record if report.rows == 1 else first
@@ -154,6 +166,43 @@ def read_corpus(
             stacklevel=2,
         )
     return corpus
+
+
+def other_columns(record: Record, layout: Layout, text: bool = True, label: bool = True) -> Iterator[str]:
+    """Yield a sentence if other columns than the one that was found by its usual name have such a name, too.
+
+    Parameters
+    ----------
+    record : Record
+        The first one of a file.
+    layout : Layout
+        How the file is laid out.
+    text, label : bool, default=True
+        Which columns were found by their names, and not asked for.
+
+    Yields
+    ------
+    str
+
+    Examples
+    --------
+    >>> import io
+    >>> report = CorpusReport()
+    >>> record = next(iter_records(io.BytesIO(b"text,label,stars\\ngood,a,1\\n"), format="csv", report=report))
+    >>> [sentence.split(";")[0] for sentence in other_columns(record, report.layout)]
+    ["column 'label' is read as the label, not 'stars'"]
+    """
+    taken = layout.text, layout.label
+    for looked, what, column, usual in (
+        (text, "text", layout.text, TEXT_NAMES),
+        (label, "label", layout.label, LABEL_NAMES),
+    ):
+        names = record.row if looked and column is not None and isinstance(record.row, dict) else ()
+        if others := [repr(name) for name in names if name not in taken and name.casefold() in usual]:
+            yield (
+                f"column {column!r} is read as the {what}, not {' or '.join(others)}; "
+                f"--{what}-column (argument {what}) chooses another"
+            )
 
 
 def _all_labels(record: Record) -> list[str]:

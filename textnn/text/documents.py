@@ -11,28 +11,34 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from textnn.text.layout import Row
+from textnn.text.layout import USUAL_NAMES
 
 if TYPE_CHECKING:
-    from textnn.text.sources import Reading
+    from textnn.text.sources import Reading, Row
 
 LARGEST_DOCUMENT = 1 << 28
 """Characters of an object that holds a table, which is read into memory whole."""
 LARGEST_ELEMENT = 1 << 25
 """Characters of an element of an array."""
 
-_SPACE = re.compile(r"[ \t\r\n]*")
+_BETWEEN = re.compile(r"[ \t\r\n]*([\],]?)[ \t\r\n]*")
 _LINES = "write it as JSON lines, such as with to_json(path, orient='records', lines=True)"
+_KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
-def json_lines(lines: Iterator[str], reading: Reading, names: Collection[str]) -> Iterator[Row]:
+def json_kind(value: Any) -> str:
+    """Return what a value of JSON is, for a message."""
+    return _KINDS.get(type(value), "a number")
+
+
+def json_lines(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
     """Yield the object of each line."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
-            reading.blank_lines += 1
+            reading.report.blank_lines += 1
             continue
         try:
             value = _loads(line)
@@ -45,21 +51,11 @@ def json_lines(lines: Iterator[str], reading: Reading, names: Collection[str]) -
             reading.refuse(number, f'expected a JSON object such as {{"text": ...}}, got {json_kind(value)}')
 
 
-def json_rows(lines: Iterator[str], reading: Reading, names: Collection[str]) -> Iterator[Row]:
-    """Yield the rows of a file of any of these forms."""
-    start = next((line.lstrip() for line in reading.head if line.strip()), "")
-    if not start.startswith("["):
-        try:
-            value = _loads(start)
-            alone = isinstance(value, dict) and _table_of(value, names) is None
-        except ValueError:
-            alone = start.rstrip().endswith("}")
-        if alone or not start.startswith("{"):
-            reading.layout.format = "jsonl"
-            yield from json_lines(lines, reading, names)
-            return
+def json_rows(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
+    """Yield the rows of an array, or of an object that holds a table; a row may also be a list."""
     reading.unit = "row"
-    rows = _elements(lines, reading) if start.startswith("[") else _document(lines, reading, names)
+    text = next((line for line in lines if line.strip()), "")
+    rows = (_elements if text.lstrip().startswith("[") else _document)(text, lines, reading)
     for number, value in enumerate(rows, 1):
         if isinstance(value, dict):
             yield number, value
@@ -70,57 +66,68 @@ def json_rows(lines: Iterator[str], reading: Reading, names: Collection[str]) ->
             reading.refuse(number, f'expected a JSON object such as {{"text": ...}}, got {json_kind(value)}')
 
 
-def _elements(lines: Iterator[str], reading: Reading) -> Iterator[Any]:
+def is_table(line: str) -> bool:
+    """Whether the first line of a file of JSON begins an array or an object with a table, and is no row by itself."""
+    start = line.strip()
+    if not start.startswith("{"):
+        return start.startswith("[")
+    try:
+        return _table_of(_loads(start)) is not None
+    except ValueError:
+        return not start.endswith("}")
+
+
+def _elements(text: str, lines: Iterator[str], reading: Reading) -> Iterator[Any]:
     """Yield the elements of an array, of which as little as possible is in memory."""
-    decoder = json.JSONDecoder(object_pairs_hook=_unique)
-    text, place, number, state = "", 0, 0, "start"
+    text = text.lstrip()[1:]
+    place, number = 0, 0
+    expected: str | None = ""  # before the next element: nothing, then commas; None behind the last one
 
     def more() -> bool:
         nonlocal text, place
         # As much again as there is: an element of many lines is not tried once a line.
-        parts, size, wanted = [text[place:]], 0, len(text) - place
+        parts, wanted = [text[place:]], len(text) - place
         for line in lines:
             parts.append(line)
-            size += len(line)
-            if size >= wanted:
+            wanted -= len(line)
+            if wanted <= 0:
                 break
         text, place = "".join(parts), 0
-        return size > 0
+        return len(parts) > 1
 
     while True:
-        found = _SPACE.match(text, place)
-        place = place if found is None else found.end()
-        if place == len(text):
-            if not more():
-                if state != "done":
-                    raise reading.error(number + 1, "expected the end of the JSON array, ], got the end of the file")
-                return
-        elif state == "start":
-            place, state = place + 1, "first"
-        elif text[place] == "]" and state in ("first", "after"):
-            place, state = place + 1, "done"
-        elif text[place] == "," and state == "after":
-            place, state = place + 1, "next"
-        elif state in ("first", "next"):
+        between: Any = _BETWEEN.match(text, place)
+        found, after = between[1], between.end()
+        ended = after == len(text)
+        if ended and more():
+            continue
+        if expected is None and ended and not found:
+            return
+        if expected is not None and found == "]":
+            place, expected = after, None
+        elif expected is not None and ended:
+            raise reading.error(number + 1, "expected the end of the JSON array, ], got the end of the file")
+        elif found != expected:
+            what = "nothing behind the JSON array" if expected is None else "a comma or ] behind a row"
+            raise reading.error(max(number, 1), f"expected {what}, got {text[place:].lstrip()[:20]!r}")
+        else:
             try:
-                value, place = decoder.raw_decode(text, place)
+                value, place = _DECODER.raw_decode(text, after)
             except json.JSONDecodeError as error:
-                where = f"{error.msg} at character {error.pos - place + 1} of the row"
-                if len(text) - place <= LARGEST_ELEMENT and more():
+                if len(text) - after <= LARGEST_ELEMENT and more():
                     continue
+                where = f"{error.msg} at character {error.pos - after + 1} of the row"
                 raise reading.error(number + 1, f"expected a JSON object, got: {where}") from error
             except (ValueError, RecursionError) as error:
                 raise reading.error(number + 1, f"expected a plain JSON object, got{_reason(error)}") from None
-            number, state = number + 1, "after"
+            number, expected = number + 1, ","
             yield value
-        else:
-            what = "a comma or ] behind a row" if state == "after" else "nothing behind the JSON array"
-            raise reading.error(number, f"expected {what}, got {text[place : place + 20]!r}")
 
 
-def _document(lines: Iterator[str], reading: Reading, names: Collection[str]) -> Iterator[Any]:
+def _document(text: str, lines: Iterator[str], reading: Reading) -> Iterator[Any]:
+    """Yield the rows of an object that holds a table."""
     parts, size = [], 0
-    for line in lines:
+    for line in itertools.chain([text], lines):
         parts.append(line)
         size += len(line)
         if size > LARGEST_DOCUMENT:
@@ -129,37 +136,41 @@ def _document(lines: Iterator[str], reading: Reading, names: Collection[str]) ->
         value = _loads("".join(parts))
     except ValueError as error:
         raise reading.error(1, str(error)) from None
-    table = _table_of(value, names)
+    table = _table_of(value)
     if table is None:
         shown = ", ".join(repr(name[:40]) for name in itertools.islice(value, 10))
         raise reading.error(1, f"expected JSON rows or columns, got one object with {shown or 'nothing'}; {_LINES}")
     yield from table
 
 
-def _table_of(value: dict[str, Any], names: Collection[str]) -> list[Any] | None:
+def _table_of(value: dict[str, Any]) -> list[Any] | None:
     """Return the rows of an object that holds a table, None for another object."""
-    data, columns = value.get("data"), value.get("columns")
+    data, columns, parts = value.get("data"), value.get("columns"), list(value.values())
     if isinstance(data, list) and isinstance(columns, list):  # pandas' "split"
         same = all(isinstance(row, list) and len(row) == len(columns) for row in data)
         return [dict(zip(map(str, columns), row, strict=True)) for row in data] if same else None
-    parts = list(value.values())
-    rows = [part for part in parts if isinstance(part, list) and part and all(isinstance(row, dict) for row in part)]
-    if isinstance(data, list) or (len(rows) == 1 and len(parts) == 1):  # pandas' "table", and what servers answer
-        return data if isinstance(data, list) else rows[0]
-    if parts and all(isinstance(part, list) for part in parts):
-        same = len({len(part) for part in parts}) == 1 and any(name.casefold() in names for name in value)
-        return [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)] if same else None
-    if not parts or not all(isinstance(part, dict) for part in parts):
+    if isinstance(data, list):  # pandas' "table"
+        return data
+    if len(parts) == 1 and _all(dict, parts[0]):  # what servers answer
+        return list(parts[0])
+    if not any(name.casefold() in USUAL_NAMES for name in value):  # pandas' "index"
+        return parts if _all(dict, parts) else None
+    if _all(list, parts) and len(set(map(len, parts))) == 1:
+        parts = [dict(enumerate(part)) for part in parts]
+    if not _all(dict, parts):
         return None
-    if any(name.casefold() in names for name in value):  # pandas' default, by columns
-        keys = list(dict.fromkeys(itertools.chain.from_iterable(parts)))
-        return [{name: part.get(key) for name, part in value.items()} for key in keys]
-    return parts  # pandas' "index"
+    keys = dict.fromkeys(itertools.chain.from_iterable(parts))  # pandas' default, by columns
+    return [{name: part.get(key) for name, part in zip(value, parts, strict=True)} for key in keys]
+
+
+def _all(kind: type, values: Any) -> bool:
+    """Whether something is a list of such values, and not empty."""
+    return isinstance(values, list) and bool(values) and all(isinstance(value, kind) for value in values)
 
 
 def _loads(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         alone = text.find("\n") in (-1, len(text) - 1)
         where = f"character {error.pos + 1}" if alone else f"line {error.lineno}, character {error.colno}"
@@ -179,7 +190,4 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def json_kind(value: Any) -> str:
-    """Return what a value of JSON is, for a message."""
-    kinds = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
-    return kinds.get(type(value), "a number")
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)

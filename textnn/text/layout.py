@@ -1,59 +1,85 @@
-"""How a file is laid out: the format, what separates its cells, whether there is a header, where text and label stand.
+"""How a file is laid out, and the report of what was read of it.
 
-    what the user asks for (None where it is to be found) + ending of the name + first lines -> Layout, filled in
-
-Whatever is found can be given instead, and what was found is shown.
+Layout as asked for (None: to be found) -> ``sources`` finds the rest in the first lines -> Layout in the report
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
+import io
 import re
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 Column = str | int
 """A column's name, or its number from 0; strings of digits are numbers unless all that are asked for name columns."""
 
-Row = tuple[int, list[str] | dict[str, Any]]
-"""The line where a row begins, from 1, and its cells as they stand there; by name where JSON names them."""
+# fmt: off
+TEXT_NAMES = (
+    "text", "review", "content", "sentence", "comment", "reviews", "comments", "review_text", "message", "tweet",
+    "body", "document", "texts", "sentences",
+    "文本", "评论", "内容", "句子", "评价", "评论内容", "評論", "內容", "文字",
+)
+LABEL_NAMES = (
+    "label", "sentiment", "class", "category", "target", "polarity", "labels", "rating", "stars", "star", "score",
+    "标签", "情感", "类别", "分类", "情感倾向", "標籤", "類別", "情緒",
+)
+# fmt: on
+USUAL_NAMES = frozenset((*TEXT_NAMES, *LABEL_NAMES))
 
 FORMATS = ("csv", "tsv", "jsonl", "json", "lecture", "fasttext", "lines")
-ERRORS, ON_ERROR = ("strict", "replace"), ("stop", "skip")
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|"}
 LABEL_PREFIX = "__label__"
 
 ONE_COLUMN = "\x1f"
 """Stands for the delimiter of a table that has none."""
 
+_CHOICES = {"format": FORMATS, "encoding_errors": ("strict", "replace"), "on_error": ("stop", "skip")}
+_USUAL_DELIMITERS = {"csv": (",", ONE_COLUMN), "tsv": ("\t",), "lecture": ("\t",)}
+
+_FOREIGN_TABLES = {
+    re.compile(r"\s*<(!doctype\s+html|html|table|\?xml)\b", re.IGNORECASE): "a web page: save the table as CSV",
+    re.compile(
+        r"\s*(-- (MySQL|MariaDB|PostgreSQL|SQLite)|/\*!\d|(insert\s+into|create\s+table)\s)", re.IGNORECASE
+    ): "an SQL dump: export the table as CSV",
+}
+_SEP = re.compile(r'"?sep=(.)"?\s*?(?=[\r\n]|$)')  # how a file tells Excel its delimiter
+
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|"}
-_SEP = re.compile(r"\"?sep=(.)\"?\s*")  # how a file tells Excel its delimiter
-_PAGE = re.compile(r"\s*<(!doctype\s+html|html|table|\?xml)\b", re.IGNORECASE)
-_DUMP = re.compile(r"\s*(-- (MySQL|MariaDB|PostgreSQL|SQLite)|/\*!\d|(insert\s+into|create\s+table)\s)", re.IGNORECASE)
+_BEGINNINGS = {
+    re.compile(r"\s*(\[\s*[\[{]|\{)"): "json",
+    re.compile(r"\s*" + LABEL_PREFIX): "fasttext",
+    **dict.fromkeys((*_FOREIGN_TABLES, _SEP), "csv"),
+}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Layout:
-    """How a file is laid out: what the user asks for, None where it is to be found; and then what was found.
+    """How a file is laid out: what the user asks for, None where it is to be found; or what was found.
 
     Attributes
     ----------
-    format, encoding
-        Names.
+    format
+        ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"json"``, ``"lecture"``, ``"fasttext"`` or ``"lines"``; see
+        ``textnn.text.sources``. It is found by the file's suffix and, for others than these, by its first lines.
+    encoding
+        UTF-8, UTF-16, GB18030 and Big5 are found, others are refused with a guess.
     delimiter
-        What separates the cells of a table, or in fastText's format a label from the text; "" where nothing does.
+        What separates the cells of a table, or in fastText's format what else ends a label; None where nothing does.
     quoting
         Whether cells of a table may be in quotes.
     header
         Whether the first row has the columns' names; None where a format has no such row.
     text, label
-        The columns; in fastText's format the label's is its prefix.
+        The columns, by name or by number from 0; found by usual names: ``text``, ``review``, ``content``, ... and
+        ``label``, ``sentiment``, ``class``, ... In fastText's format the label's is its prefix.
     label_separator
-        What stands between the labels of a text that may have several.
+        What stands between the labels of a text, which may then have any number. Spaces around a label and empty ones
+        do not count, a label that stands twice counts once; an empty cell is no label, and not a missing one. In JSON
+        a list of labels needs none. In fastText's format the labels of a text are always a list and never split; there
+        a separator, whichever, says that a text without a label is not one whose label is missing.
     encoding_errors
-        ``"strict"`` refuses a byte that does not fit the encoding, ``"replace"`` reads it as U+FFFD.
+        ``"strict"`` refuses a byte that does not fit the encoding, ``"replace"`` reads it as U+FFFD and counts it.
     """
 
     format: str | None = None
@@ -66,60 +92,21 @@ class Layout:
     label_separator: str | None = None
     encoding_errors: str = "strict"
 
-    def check(self) -> None:
-        """Refuse what has no meaning.
-
-        Raises
-        ------
-        TypeError, ValueError
-            Naming the argument.
-        """
-        for argument, column in (("text", self.text), ("label", self.label)):
-            if isinstance(column, bool) or not isinstance(column, str | int | None):
-                raise TypeError(f"{argument}: expected a column's name or number, got {type(column).__name__}")
-            if isinstance(column, int) and column < 0:
-                raise ValueError(f"{argument}: expected a column number from 0, got {column}")
-        if self.format is not None and self.format not in FORMATS:
-            raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {self.format!r}")
-        if self.encoding_errors not in ERRORS:
-            raise ValueError(f"encoding_errors: expected one of {', '.join(ERRORS)}, got {self.encoding_errors!r}")
-        if not isinstance(self.label_separator, str | None):
-            raise TypeError(f"label_separator: expected a string, got {type(self.label_separator).__name__}")
-        if self.label_separator == "":
-            raise ValueError("label_separator: expected at least one character, got ''")
-        delimiter = self.delimiter
-        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-            raise ValueError(f"delimiter: expected one character that is no quote or line break, got {delimiter!r}")
-        if self.encoding is not None:
-            try:
-                # _is_text_encoding is what open() itself asks; "hex" and the like are codecs but not of text.
-                known = cast(Any, codecs.lookup(self.encoding))._is_text_encoding
-            except (LookupError, ValueError):
-                known = False
-            if not known:
-                raise ValueError(f"encoding: expected a text encoding such as 'utf-8', got {self.encoding!r}")
-
     def describe(self, several: bool = False) -> str:
         """Return what was found, in a line; ``several`` is whether a text may have several labels."""
-        if self.format in ("jsonl", "json", "lines"):
-            facts = [str(self.format)]
-        else:
-            plain = {"csv": ",", "tsv": "\t", "lecture": "\t"}.get(str(self.format), "")
-            by = _DELIMITERS.get(str(self.delimiter), repr(self.delimiter))
-            plain = ONE_COLUMN if self.delimiter == ONE_COLUMN else plain
-            facts = [f"{self.format}" + (f" separated by {by}" if self.delimiter not in (plain, None, "") else "")]
-        facts.append(str(self.encoding))
-        if self.format in ("csv", "tsv"):
-            facts += ["no quotes"] if self.quoting is False else []
+        facts = [str(self.format), str(self.encoding)]
+        if self.delimiter not in (None, *_USUAL_DELIMITERS.get(facts[0], ())):
+            facts[0] += f" separated by {DELIMITERS.get(str(self.delimiter), repr(self.delimiter))}"
+        if self.quoting is False and self.format != "lecture":
+            facts.append("no quotes")
         if self.header is not None:
             facts.append("header row" if self.header else "no header row")
-        label = "labels" if several else "label"
-        for what, column in (("text", self.text), (label, self.label)):
-            facts += [] if column is None else [f"{what} in column {column!r}"]
+        columns = {"text": self.text, "labels" if several else "label": self.label}
+        facts += [f"{what} in column {column!r}" for what, column in columns.items() if column is not None]
         return ", ".join(facts)
 
 
-def check_layout(on_error: str = "stop", **asked: Any) -> Layout:
+def check_layout(on_error: str = "stop", **asked: object) -> Layout:
     """Return a layout of what the user asks for, checked; ``on_error`` says what is done about bad rows.
 
     Raises
@@ -127,111 +114,157 @@ def check_layout(on_error: str = "stop", **asked: Any) -> Layout:
     TypeError, ValueError
         Naming the argument that has no meaning.
     """
-    layout = Layout(**asked)
-    layout.check()
-    if on_error not in ON_ERROR:
-        raise ValueError(f"on_error: expected one of {', '.join(ON_ERROR)}, got {on_error!r}")
+    layout = Layout(**asked)  # type: ignore[arg-type]
+    for argument in ("text", "label"):
+        column = getattr(layout, argument)
+        if isinstance(column, bool) or not isinstance(column, str | int | None):
+            raise TypeError(f"{argument}: expected a column's name or number, got {type(column).__name__}")
+        if isinstance(column, int) and column < 0:
+            raise ValueError(f"{argument}: expected a column number from 0, got {column}")
+    for argument, known in _CHOICES.items():
+        value = on_error if argument == "on_error" else getattr(layout, argument)
+        if value not in known and (argument, value) != ("format", None):
+            raise ValueError(f"{argument}: expected one of {', '.join(known)}, got {value!r}")
+    if not isinstance(layout.label_separator, str | None):
+        raise TypeError(f"label_separator: expected a string, got {type(layout.label_separator).__name__}")
+    if layout.label_separator == "":
+        raise ValueError("label_separator: expected at least one character, got ''")
+    delimiter = layout.delimiter
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise ValueError(f"delimiter: expected one character that is no quote or line break, got {delimiter!r}")
+    if layout.encoding is not None:
+        try:
+            io.TextIOWrapper(io.BytesIO(), layout.encoding)  # refuses codecs that are not of text, such as "hex"
+        except (LookupError, ValueError):
+            expected = "expected a text encoding such as 'utf-8'"
+            raise ValueError(f"encoding: {expected}, got {layout.encoding!r}") from None
     return layout
 
 
-def split_line(line: str, delimiter: str) -> list[str]:
+@dataclass
+class CorpusReport:
+    """What was read of a corpus and what was left out; filled while it is read.
+
+    Attributes
+    ----------
+    source
+        The file's name.
+    layout
+        How the file is laid out, as given or as found.
+    several
+        Whether a text may have several labels; None before the first label, and where none is needed.
+    rows, kept
+        Rows of the file without its header, and but in the format "lines" without its blank lines; those handed on.
+    blank_lines, empty_texts, missing_labels, bad_rows
+        What was left out, by its reason. A row without text and label counts as an empty text.
+    problems
+        The messages of the first bad rows that were left out.
+    replaced
+        Bytes that did not fit the encoding and were replaced.
+    """
+
+    source: str = ""
+    layout: Layout = field(default_factory=Layout)
+    several: bool | None = None
+    rows: int = 0
+    kept: int = 0
+    blank_lines: int = 0
+    empty_texts: int = 0
+    missing_labels: int = 0
+    bad_rows: int = 0
+    problems: list[str] = field(default_factory=list)
+    replaced: int = 0
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """What was left out and why, without the reasons that did not occur."""
+        reasons = ("blank lines", "empty texts", "missing labels", "bad rows")
+        counts = {reason: getattr(self, reason.replace(" ", "_")) for reason in reasons}
+        return {reason: count for reason, count in counts.items() if count}
+
+    def __str__(self) -> str:
+        skipped = ", ".join(f"{reason}: {count:,}" for reason, count in self.skipped.items())
+        replaced = f"; bytes replaced by U+FFFD: {self.replaced:,}" if self.replaced else ""
+        about = self.layout.describe(bool(self.several))
+        return f"{self.source}: {self.kept:,} texts ({about}); left out: {skipped or 'nothing'}{replaced}"
+
+
+def find_layout(
+    asked: Layout, head: list[str], suffix: str, labelled: bool, fail: Callable[[int, str], Exception]
+) -> Layout:
+    """Return the layout of a file: as asked for, and where nothing is, as its ending and its first lines have it.
+
+    ``fail`` makes the error of a line's number and a message, if it cannot be told or the file has no texts.
+    """
+    columns = [column for column in (asked.text, asked.label) if column is not None]
+    number, line = next(((number, line) for number, line in enumerate(head, 1) if line.strip()), (1, ""))
+    # By these the first line has a column that is asked for, or with a usual name.
+    named = [each for each in DELIMITERS if len(names := _split(line, each)) > 1 and _are_known(names, columns)]
+    found = asked.format or _SUFFIXES.get(suffix) or _find_format(line, head[number - 1 :], columns, named)
+    if asked.format is None and asked.delimiter is not None and found in (None, "lecture"):
+        found = "csv"  # who names a delimiter has a table
+    if found is None and labelled:
+        tables = "text<TAB>label, a table with usual column names, JSON or __label__..."
+        raise fail(number, f"expected {tables}, got none of these")
+    if found == "csv":
+        for pattern, what in _FOREIGN_TABLES.items():
+            if pattern.match(line):
+                raise fail(number, f"expected a table, got {what}")
+    layout = replace(asked, format=found or "lines")
+    if found == "fasttext":
+        return replace(layout, quoting=None)
+    if found not in ("csv", "tsv", "lecture"):
+        return replace(layout, delimiter=None, quoting=None)
+    if found == "lecture":
+        layout = replace(layout, header=bool(asked.header))
+        if asked.format is None and _label_is_first(head):
+            layout = replace(layout, text=1, label=0)
+    delimiter = asked.delimiter or (_find_delimiter(head, line, columns, named) if found == "csv" else "\t")
+    quoting = asked.quoting
+    if quoting is None:
+        quoting = found != "lecture" and (delimiter != "\t" or _is_quoted(head))
+    return replace(layout, delimiter=delimiter, quoting=quoting)
+
+
+def _split(line: str, delimiter: str) -> list[str]:
     """Split a table's first line without regard for what is quoted: enough to know names by."""
     return [cell.strip().strip('"').strip() for cell in line.split(delimiter, 1 << 16)]
-
-
-def find_format(
-    layout: Layout,
-    head: list[str],
-    suffix: str,
-    names: Collection[str],
-    labelled: bool,
-    fail: Callable[[int, str], Exception],
-) -> None:
-    """Fill in format and delimiter.
-
-    Parameters
-    ----------
-    layout
-        What the user asks for; is filled in.
-    head, suffix
-        The first lines, and the ending of the file's name.
-    names
-        The names of columns that show a header, in lower case.
-    labelled
-        Whether labels are needed.
-    fail
-        Makes an error of a line's number and a message.
-
-    Raises
-    ------
-    Exception
-        What ``fail`` makes, if it cannot be told, or the file is none with texts.
-    """
-    asked = [column for column in (layout.text, layout.label) if column is not None]
-    number, line = next(((number, line) for number, line in enumerate(head, 1) if line.strip()), (1, ""))
-
-    def named(delimiter: str) -> bool:
-        cells = split_line(line, delimiter)
-        return len(cells) > 1 and any(cell.casefold() in names or cell in asked for cell in cells)
-
-    if layout.format is None:
-        layout.format = _SUFFIXES.get(suffix) or _format_of(line, head, named, bool(asked), names)
-        if layout.delimiter is not None and layout.format in (None, "lecture"):
-            layout.format = "csv"  # who names a delimiter has a table
-        if layout.format is None:
-            if labelled:
-                tables = "text<TAB>label, a table with usual column names, JSON or __label__..."
-                raise fail(number, f"expected {tables}, got none of these")
-            layout.format = "lines"
-        elif layout.format == "lecture" and _label_is_first(head):
-            layout.text, layout.label = 1, 0
-    if layout.format == "csv" and (found := _PAGE.match(line) or _DUMP.match(line)):
-        what = "an SQL dump: export the table as CSV" if _DUMP.match(found[0]) else "a web page: save the table as CSV"
-        raise fail(number, f"expected a table, got {what}")
-    if layout.format in ("tsv", "lecture"):
-        layout.delimiter = layout.delimiter or "\t"
-        if layout.format == "lecture":
-            layout.header = bool(layout.header)
-    elif layout.format == "csv" and layout.delimiter is None:
-        numbers = [int(column) for column in asked if is_number(column)]
-        marked = _SEP.fullmatch(line)
-        enough = [each for each in _DELIMITERS if len(split_line(line, each)) > max(numbers, default=0) > 0]
-        layout.delimiter = marked[1] if marked else next(filter(named, _DELIMITERS), next(iter(enough), None))
-        if layout.delimiter is None and split_line(line, ",")[0].casefold() in names:
-            layout.delimiter = ONE_COLUMN  # commas are a part of its texts
-        layout.delimiter = layout.delimiter or _steady(head) or ","
-
-
-def _format_of(
-    line: str, head: list[str], named: Callable[[str], bool], asked: bool, names: Collection[str]
-) -> str | None:
-    start = "".join(head[:3]).lstrip()
-    if re.match(r"\[\s*[\[{]", start) or start.startswith("{"):
-        return "json"
-    if start.startswith(LABEL_PREFIX):
-        return "fasttext"
-    if _PAGE.match(line) or _DUMP.match(line) or _SEP.fullmatch(line):
-        return "csv"
-    if "\t" in line:
-        return "tsv" if asked or named("\t") or line.count("\t") > 1 else "lecture"
-    if any(named(delimiter) or (asked and delimiter in line) for delimiter in ",;|"):
-        return "csv"
-    # One column, and its name.
-    return "csv" if len(head) > 1 and split_line(line, ",")[0].casefold() in names else None
-
-
-def _steady(head: list[str]) -> str | None:
-    """Return the delimiter that stands equally often in each of the first lines, if there is one."""
-    rows = [line for line in head if line.strip()]
-    for delimiter in _DELIMITERS:
-        if len(rows) > 1 and len(counts := {row.count(delimiter) for row in rows}) == 1 and max(counts):
-            return delimiter
-    return None
 
 
 def is_number(column: Column) -> bool:
     """Whether a column is asked for by number, which may be typed as a string."""
     return isinstance(column, int) or (column.isascii() and column.isdecimal())
+
+
+def _are_known(names: list[str], asked: list[Column]) -> bool:
+    return any(name.casefold() in USUAL_NAMES or name in asked for name in names)
+
+
+def _find_format(line: str, head: list[str], columns: list[Column], named: list[str]) -> str | None:
+    for pattern, found in _BEGINNINGS.items():
+        if pattern.match("".join(head[:3])):
+            return found
+    if "\t" in line:
+        return "tsv" if columns or "\t" in named or line.count("\t") > 1 else "lecture"
+    if named or (columns and any(delimiter in line for delimiter in DELIMITERS)):
+        return "csv"
+    # One column, and its name.
+    return "csv" if len(head) > 1 and _are_known(_split(line, ",")[:1], []) else None
+
+
+def _find_delimiter(head: list[str], line: str, columns: list[Column], named: list[str]) -> str:
+    if marked := _SEP.match(line):
+        return marked[1]
+    last = max((int(column) for column in columns if is_number(column)), default=0)
+    found = named + [each for each in DELIMITERS if len(_split(line, each)) > last > 0]
+    if not found and _are_known(_split(line, ",")[:1], []):
+        return ONE_COLUMN  # commas are a part of its texts
+    rows = [row for row in head if row.strip()]
+    for each in DELIMITERS:
+        counts = {row.count(each) for row in rows}
+        if len(rows) > 1 and len(counts) == 1 and max(counts):  # the same in each line
+            found.append(each)
+    return (*found, ",")[0]
 
 
 def _label_is_first(head: list[str]) -> bool:
@@ -245,7 +278,7 @@ def _label_is_first(head: list[str]) -> bool:
     return 2 * labels <= len(rows) and texts >= 2 * labels and length < longer
 
 
-def is_quoted(head: list[str]) -> bool:
+def _is_quoted(head: list[str]) -> bool:
     """Whether the quotes in the first lines of a table with tabs are marks around cells, and not a part of texts."""
     lines = [line for line in head if line.strip()]
     # Where each line has all cells, no quote holds a line break.

@@ -23,19 +23,25 @@ class LengthBucketSampler:
 
     Parameters
     ----------
-    lengths
+    lengths : Tensor or sequence of int
         Tokens of each row, [rows].
-    batch_size
+    batch_size : int
         Rows of a batch; one batch has what remains.
-    shuffle
+    shuffle : bool, default=True
         Whether the order is random, and new in each pass.
-    generator
+    generator : torch.Generator, optional
         Source of the random order, on the CPU; torch's global one if None. The same state gives the same passes.
 
     Raises
     ------
     ValueError
         If ``batch_size`` is below 1 or ``lengths`` is no vector.
+
+    Examples
+    --------
+    >>> sampler = LengthBucketSampler([3, 9, 1, 8], batch_size=2, shuffle=False)
+    >>> [rows.tolist() for rows in sampler]
+    [[1, 3], [0, 2]]
     """
 
     def __init__(

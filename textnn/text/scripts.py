@@ -38,14 +38,22 @@ class Scripts:
 
     Attributes
     ----------
-    han
+    han : int, default=0
         Chinese characters, also those of Japanese.
-    kana
+    kana : int, default=0
         Hiragana and katakana.
-    unspaced
+    unspaced : int, default=0
         Letters of other scripts without spaces between words, such as Thai.
-    spaced
+    spaced : int, default=0
         All other letters: Latin, Cyrillic, Arabic, Hangul, ...
+
+    Examples
+    --------
+    >>> scripts = Scripts.of(["房间很干净", "OK"])
+    >>> scripts
+    Scripts(han=5, kana=0, unspaced=0, spaced=2)
+    >>> scripts.tokenizer, scripts.is_spaced
+    ('mixed', False)
     """
 
     han: int = 0
@@ -55,13 +63,7 @@ class Scripts:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Scripts:
-        """Count the letters of texts, of each its first 1,000 characters.
-
-        Examples
-        --------
-        >>> Scripts.of(["房间很干净", "OK"])
-        Scripts(han=5, kana=0, unspaced=0, spaced=2)
-        """
+        """Count the letters of texts, of each its first 1,000 characters."""
         counts = np.zeros(0x110000, dtype=np.int64)
         stream = iter(texts)
         while chunk := list(islice(stream, _AT_ONCE)):

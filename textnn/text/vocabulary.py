@@ -23,10 +23,18 @@ class TokenCounts:
 
     Attributes
     ----------
-    counts
+    counts : Counter of str
         Occurrences of each token, in the order of first appearance.
-    first
+    first : array of int
         Number of the text where each token, in this order, appears first.
+
+    Examples
+    --------
+    >>> counts = TokenCounts()
+    >>> counts.add(0, ["很", "好"])
+    >>> counts.add(1, ["很", "差"])
+    >>> dict(counts.counts), counts.first.tolist()
+    ({'很': 2, '好': 1, '差': 1}, [0, 0, 1])
     """
 
     def __init__(self) -> None:
@@ -71,7 +79,7 @@ class Vocabulary:
 
     Parameters
     ----------
-    tokens
+    tokens : sequence of str
         All tokens in the order of their ids, each once; the first two are ``"[PAD]"`` and ``"[UNK]"``.
 
     Raises
@@ -117,12 +125,17 @@ class Vocabulary:
 
         Parameters
         ----------
-        token_lists
+        token_lists : iterable of iterable of str
             The tokens of each text; read once, so a generator will do.
-        min_count
+        min_count : int, default=1
             Tokens that occur less often are left out.
-        max_size
+        max_size : int, optional
             Size of the vocabulary at most, ``[PAD]`` and ``[UNK]`` included. None is no limit.
+
+        Returns
+        -------
+        Vocabulary
+            Of these tokens.
 
         Raises
         ------
@@ -226,10 +239,15 @@ class Vocabulary:
 
         Parameters
         ----------
-        data
+        data : bytes
             The file's content.
-        path
+        path : path
             Its name, for messages.
+
+        Returns
+        -------
+        Vocabulary
+            The one that was saved.
 
         Raises
         ------

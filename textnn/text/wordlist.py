@@ -60,10 +60,24 @@ def save_words(words: Iterable[str], path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    words
+    words : iterable of str
         Any strings, the empty one included.
-    path
+    path : path
         The file to write; an existing one is replaced.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_words(["好", "two\\nlines"], Path(folder, "words.txt"))
+    ...     Path(folder, "words.txt").read_bytes().decode("utf-8").splitlines()
+    ['好', 'two\\\\nlines']
     """
     target = Path(path)
     # The name is new, so that two processes which save side by side do not write into each other's file.
@@ -82,6 +96,16 @@ def save_words(words: Iterable[str], path: str | os.PathLike[str]) -> None:
 def load_words(path: str | os.PathLike[str]) -> list[str]:
     """Read the strings that :func:`save_words` wrote.
 
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    list of str
+        The strings, in the order of the lines.
+
     Raises
     ------
     ValueError
@@ -89,6 +113,15 @@ def load_words(path: str | os.PathLike[str]) -> list[str]:
         within a line or holds a wrong escape.
     OSError
         If the file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_words(["好", "two\\nlines"], Path(folder, "words.txt"))
+    ...     load_words(Path(folder, "words.txt"))
+    ['好', 'two\\nlines']
     """
     try:
         data = read_regular(path, LARGEST_FILE, follow=True)
@@ -102,15 +135,25 @@ def parse_words(data: bytes, path: str | os.PathLike[str]) -> list[str]:
 
     Parameters
     ----------
-    data
+    data : bytes
         Its content.
-    path
+    path : path
         Its name, for messages.
+
+    Returns
+    -------
+    list of str
+        The strings, in the order of the lines.
 
     Raises
     ------
     ValueError
         As :func:`load_words` does.
+
+    Examples
+    --------
+    >>> parse_words(b"one\\ntwo\\n", "words.txt")
+    ['one', 'two']
     """
     count = data.count(b"\n")
     if count > LONGEST_LIST:

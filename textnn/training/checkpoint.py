@@ -58,19 +58,30 @@ class Checkpoint:
 
     Parameters
     ----------
-    directory
+    directory : path
         Made if it is not there; its parents too. It holds nothing else.
-    resume
-        Whether to go on from the state that is there. It has to be one of the same training: the same texts, labels
+    resume : bool, default=False
+        Whether to resume from the state that is there. It has to be one of the same training: the same texts, labels
         and parameters, and the same number of processes. If there is none, the training begins. If False, the first
         state that is written replaces what is there.
-    seconds
+    seconds : float, default=60.0
         Time between two states within an epoch; after each epoch there is one in any case.
 
     Raises
     ------
     TypeError, ValueError
         If an argument makes no sense.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from textnn import SentimentClassifier
+    >>> clf = SentimentClassifier("textcnn", tokenizer="whitespace", epochs=1, random_state=0, verbose=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoint = Checkpoint(f"{folder}/model.checkpoint", resume=True)
+    ...     _ = clf.fit(["好", "差"] * 10, ["good", "bad"] * 10, checkpoint=checkpoint)
+    ...     clf.save(f"{folder}/model")
+    ...     checkpoint.remove()
     """
 
     directory: str | os.PathLike[str]

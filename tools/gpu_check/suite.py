@@ -54,18 +54,8 @@ def run_share(share: str, names: Sequence[str], setting: Setting, programs: Prog
     caches = {"TORCHINDUCTOR_CACHE_DIR": str(setting.folder / f"cache-{number}"), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
     command = [
         *("-m", "pytest", "-p", "tools.gpu_check.recorder", "--record", record, "--share", share),
-        *(
-            "--test-limit",
-            TEST_LIMIT,
-            "--device",
-            setting.device,
-            "-q",
-            "--tb=short",
-            "-p",
-            "no:cacheprovider",
-            "-m",
-            "",
-        ),
+        *("--test-limit", TEST_LIMIT, "--device", setting.device, "-m", ""),
+        *("-q", "--tb=short", "-p", "no:cacheprovider"),
         *(f"tests/{name}.py" for name in names),
     ]
     while True:

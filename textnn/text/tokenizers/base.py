@@ -12,8 +12,23 @@ class Tokenizer(ABC):
 
     Parameters
     ----------
-    stop_words
+    stop_words : iterable of str, optional
         Tokens to leave out.
+
+    Raises
+    ------
+    TypeError
+        If a stop word is not a string.
+
+    Examples
+    --------
+    >>> class Sentences(Tokenizer):
+    ...     name = "sentences"
+    ...
+    ...     def split(self, text):
+    ...         return text.split("。")
+    >>> Sentences(stop_words=[""])("房间干净。服务好。")
+    ['房间干净', '服务好']
     """
 
     name: ClassVar[str]

@@ -18,18 +18,23 @@ class JiebaTokenizer(DictionaryTokenizer):
 
     Parameters
     ----------
-    user_dictionary
+    user_dictionary : iterable of str, optional
         Lines ``word``, ``word count``, ``word tag`` or ``word count tag``. Without a count jieba takes one that keeps
         the word in one piece.
-    stop_words
+    stop_words : iterable of str, optional
         Tokens to leave out.
-    hmm
+    hmm : bool, default=True
         Whether jieba guesses words that its dictionary does not hold.
 
     Raises
     ------
     TypeError, ValueError
         If an entry is not a string, or is not a line of that form.
+
+    Examples
+    --------
+    >>> JiebaTokenizer(stop_words=["，"])("物流很快，包装完好")
+    ['物流', '很快', '包装', '完好']
     """
 
     name = "jieba"

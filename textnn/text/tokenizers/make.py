@@ -43,17 +43,22 @@ def make_tokenizer(
 
     Parameters
     ----------
-    tokenizer
+    tokenizer : str, callable or Tokenizer
         ``"auto"``, ``"jieba"``, ``"rjieba"``, ``"unicode"``, ``"mixed"``, ``"char"``, ``"whitespace"``, a function from
         a text to a list of tokens, or a tokenizer, which is returned as it is.
-    user_dictionary
+    user_dictionary : path or iterable of str, optional
         For jieba, rjieba and mixed: path of a UTF-8 text file, or its lines. A string is a path.
-    stop_words
+    stop_words : path or iterable of str, optional
         Path of a UTF-8 text file with one word a line, or the words. A string is a path. Words from a file are
         stripped of surrounding white space; words given directly are taken exactly.
-    scripts
+    scripts : Scripts, optional
         Those of the texts, by which ``"auto"`` chooses: jieba for Chinese (rjieba where it is installed), unicode for
         scripts with spaces, mixed for both, char for others. None counts as Chinese.
+
+    Returns
+    -------
+    Tokenizer
+        A new one, or the one that was given.
 
     Raises
     ------
@@ -62,6 +67,13 @@ def make_tokenizer(
         option does not go with the tokenizer.
     TypeError
         If ``tokenizer`` is none of these, or an entry is not a string.
+
+    Examples
+    --------
+    >>> make_tokenizer("unicode", stop_words=["the"])("The room was clean")
+    ['room', 'was', 'clean']
+    >>> make_tokenizer(str.split)("The room")
+    ['The', 'room']
     """
     if isinstance(tokenizer, Tokenizer):
         if user_dictionary is not None or stop_words is not None:
@@ -106,11 +118,31 @@ def tokenizer_from_config(
 ) -> Tokenizer:
     """Make the tokenizer again that gave ``config()``, ``user_dictionary`` and ``stop_words``.
 
+    Parameters
+    ----------
+    config : dict
+        What :meth:`Tokenizer.config` returned.
+    user_dictionary : sequence of str, default=()
+        The tokenizer's ``user_dictionary``.
+    stop_words : sequence of str, default=()
+        The tokenizer's ``stop_words``.
+
+    Returns
+    -------
+    Tokenizer
+        One that gives the same tokens.
+
     Raises
     ------
     ValueError
         If the configuration is of a function, which no file holds, of an unknown kind, or has unknown options, or the
         package that it needs is not installed.
+
+    Examples
+    --------
+    >>> tokenizer = make_tokenizer("whitespace", stop_words=["很"])
+    >>> tokenizer_from_config(tokenizer.config(), stop_words=tokenizer.stop_words)("很 好")
+    ['好']
     """
     kind = config.get("kind")
     if kind == CallableTokenizer.name:

@@ -9,7 +9,23 @@ from textnn.text.tokenizers.base import Tokenizer
 
 
 class CharTokenizer(Tokenizer):
-    """Each character is a token; white space is left out."""
+    """Each character is a token; white space is left out.
+
+    Parameters
+    ----------
+    stop_words : iterable of str, optional
+        Tokens to leave out.
+
+    Raises
+    ------
+    TypeError
+        If a stop word is not a string.
+
+    Examples
+    --------
+    >>> CharTokenizer()("很 好")
+    ['很', '好']
+    """
 
     name = "char"
 
@@ -19,7 +35,23 @@ class CharTokenizer(Tokenizer):
 
 
 class WhitespaceTokenizer(Tokenizer):
-    """Tokens are what stands between white space."""
+    """Tokens are what stands between white space.
+
+    Parameters
+    ----------
+    stop_words : iterable of str, optional
+        Tokens to leave out.
+
+    Raises
+    ------
+    TypeError
+        If a stop word is not a string.
+
+    Examples
+    --------
+    >>> WhitespaceTokenizer(stop_words=["很"])("很 好")
+    ['好']
+    """
 
     name = "whitespace"
 
@@ -33,15 +65,20 @@ class CallableTokenizer(Tokenizer):
 
     Parameters
     ----------
-    function
-        Called with each text.
-    stop_words
+    function : callable
+        Called with each text, returns its tokens, a list of str.
+    stop_words : iterable of str, optional
         Tokens to leave out of what it returns.
 
     Raises
     ------
     TypeError
         If ``function`` cannot be called; when used, if it returns something else than a list of strings.
+
+    Examples
+    --------
+    >>> CallableTokenizer(lambda text: text.lower().split("-"))("State-of-the-art")
+    ['state', 'of', 'the', 'art']
     """
 
     name = "callable"

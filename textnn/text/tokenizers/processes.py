@@ -28,12 +28,17 @@ def split_in_processes(tokenizer: Tokenizer, texts: Sequence[str], processes: in
 
     Parameters
     ----------
-    tokenizer
+    tokenizer : Tokenizer
         Any tokenizer.
-    texts
+    texts : sequence of str
         The texts.
-    processes
-        How many; 1 makes none.
+    processes : int
+        How many; with 1 none are started.
+
+    Returns
+    -------
+    list of list of str
+        The tokens of each text, in the order of the texts.
 
     Raises
     ------
@@ -41,6 +46,12 @@ def split_in_processes(tokenizer: Tokenizer, texts: Sequence[str], processes: in
         If ``processes`` is no positive integer, ``texts`` are no strings, or as the tokenizer does.
     concurrent.futures.process.BrokenProcessPool
         If a process is killed.
+
+    Examples
+    --------
+    >>> from textnn.text import CharTokenizer
+    >>> split_in_processes(CharTokenizer(), ["很好", "OK"], processes=1)
+    [['很', '好'], ['O', 'K']]
     """
     if not isinstance(processes, int) or isinstance(processes, bool):
         raise TypeError(f"processes: expected an integer, got {type(processes).__name__}")

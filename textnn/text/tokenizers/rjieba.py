@@ -43,18 +43,23 @@ class RJiebaTokenizer(DictionaryTokenizer):
 
     Parameters
     ----------
-    user_dictionary
+    user_dictionary : iterable of str, optional
         Lines ``word``, ``word count``, ``word tag`` or ``word count tag``. A word without a count takes that of jieba,
         which keeps it in one piece.
-    stop_words
+    stop_words : iterable of str, optional
         Tokens to leave out.
-    hmm
+    hmm : bool, default=True
         Whether to guess words that the dictionary does not hold.
 
     Raises
     ------
     TypeError, ValueError
         If an entry is not a string, or is not a line of that form; if rjieba is not installed.
+
+    Examples
+    --------
+    >>> RJiebaTokenizer(user_dictionary=["很快"])("物流很快，包装完好")
+    ['物流', '很快', '，', '包装', '完好']
     """
 
     name = "rjieba"

@@ -55,14 +55,19 @@ def read_vectors(
 
     Parameters
     ----------
-    path
+    path : path
         The file.
-    vocabulary
+    vocabulary : Vocabulary
         The words to look for.
-    dim
+    dim : int, optional
         The D that is expected. None takes the file's own.
-    progress
+    progress : callable, optional
         Called now and then with the number of bytes of the file done since its last call; the sum is the file's size.
+
+    Returns
+    -------
+    Vectors
+        Those of the words that the file has.
 
     Raises
     ------
@@ -80,6 +85,17 @@ def read_vectors(
     ----------
     Mikolov et al., "Efficient Estimation of Word Representations in Vector Space", 2013; Grave et al., "Learning Word
     Vectors for 157 Languages", 2018.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "好", "差"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "words.vec").write_text("2 3\\n好 1 0 0.5\\n人 0 1 0\\n", encoding="utf-8")
+    ...     vectors = read_vectors(Path(folder, "words.vec"), vocabulary)
+    >>> vectors.rows.tolist(), vectors.values.tolist(), vectors.coverage
+    ([2], [[1.0, 0.0, 0.5]], 0.5)
     """
     vectors = scan(path, vocabulary, dim, progress)
     if shortfall := missing(path, vectors):

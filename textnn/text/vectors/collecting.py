@@ -26,20 +26,27 @@ class Vectors:
 
     Attributes
     ----------
-    rows
+    rows : Tensor
         Ids of the words that were found, int64 [n], in the order of the file, each once.
-    values
+    values : Tensor
         Their vectors, float32 [n, D].
-    lines
+    lines : int
         The number of vectors in the file.
-    wanted
+    wanted : int
         The number of words that were looked for: those of the vocabulary without its two special tokens.
-    duplicates
+    duplicates : int
         Vectors that were left out because their word, a wanted one, had been found before.
-    undecodable
+    undecodable : int
         Vectors that were left out because their word is not UTF-8, as where a tool cut a word within a character.
-    promised
+    promised : int or None
         The number of vectors that the header tells of; None without one.
+
+    Examples
+    --------
+    >>> rows, values = torch.tensor([2]), torch.zeros(1, 300)
+    >>> found = Vectors(rows, values, lines=10, wanted=4, duplicates=0, undecodable=0, promised=10)
+    >>> found.dim, found.coverage
+    (300, 0.25)
     """
 
     rows: Tensor

@@ -2,5 +2,4 @@
 
 namespace textnn::cpu {
 TEXTNN_RECURRENT_CELL(math::RnnTanh)
-TEXTNN_RECURRENT_CELL(math::RnnRelu)
 }  // namespace textnn::cpu

@@ -1,9 +1,9 @@
-"""The LSTM over ragged batches in numpy's float64, one sequence, one step after the other; and its inputs.
+"""Recurrent layers over ragged batches in numpy's float64, one sequence, one step after the other; and their inputs.
 
 Case  ->  inputs()  ->  forward(), backward()                      the oracle: lists with an array for each sequence
                     ->  Call.forward(), Call.backward()            the kernels, on arrays in some layout
 
-Gate order i, f, g, o and the equations of torch.nn.LSTM; w_hr projects the output state (Sak et al. 2014).
+Equations and order of the blocks in the weights as in torch.nn; w_hr projects the output state (Sak et al. 2014).
 """
 
 from __future__ import annotations
@@ -16,6 +16,99 @@ import numpy as np
 from harness import ONE, Array, Memory, Pool, exact, uniform
 
 LAYOUTS = ("time_major", "batch_major", "flat", "packed", "wide")
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+class Lstm:
+    """torch.nn.LSTM: i, f, g, o. Both products add to the same sums."""
+
+    blocks, values_kept, has_c = 4, 4, True
+
+    @staticmethod
+    def forward(of_x: Array, of_h: Array, h: Array, c: Array) -> tuple[Array, Array, Array]:
+        """The two products with their biases and the state before the step -> what is kept, the state after it."""
+        i, f, g, o = (of_x + of_h).reshape(4, -1)
+        i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
+        c = f * c + i * g
+        return np.concatenate([i, f, g, o]), o * np.tanh(c), c
+
+    @staticmethod
+    def backward(
+        kept: Array, h_prev: Array, c_prev: Array, c: Array, dh: Array, dc: Array
+    ) -> tuple[Array, Array, Array, Array]:
+        """Gradients of x's product and of h's, that of h_prev beside the product, that of c_prev."""
+        i, f, g, o = kept.reshape(4, -1)
+        tanh_c = np.tanh(c)
+        dc = dc + dh * o * (1 - tanh_c**2)
+        parts = [dc * g * i * (1 - i), dc * c_prev * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)]
+        d = np.concatenate(parts)
+        return d, d, np.zeros_like(h_prev), dc * f
+
+
+class Gru:
+    """torch.nn.GRU: r, z, n, with the reset gate behind h's product. Kept are n, r, z and n's part of that product."""
+
+    blocks, values_kept, has_c = 3, 4, False
+
+    @staticmethod
+    def forward(of_x: Array, of_h: Array, h: Array, c: Array) -> tuple[Array, Array, Array]:
+        (r_x, z_x, n_x), (r_h, z_h, n_h) = of_x.reshape(3, -1), of_h.reshape(3, -1)
+        r, z = _sigmoid(r_x + r_h), _sigmoid(z_x + z_h)
+        n = np.tanh(n_x + r * n_h)
+        return np.concatenate([n, r, z, n_h]), (1 - z) * n + z * h, c
+
+    @staticmethod
+    def backward(
+        kept: Array, h_prev: Array, c_prev: Array, c: Array, dh: Array, dc: Array
+    ) -> tuple[Array, Array, Array, Array]:
+        n, r, z, n_h = kept.reshape(4, -1)
+        dn = dh * (1 - z) * (1 - n**2)
+        dr, dz = dn * n_h * r * (1 - r), dh * (h_prev - n) * z * (1 - z)
+        return np.concatenate([dr, dz, dn]), np.concatenate([dr, dz, dn * r]), dh * z, dc
+
+
+class RnnTanh:
+    """torch.nn.RNN. What is kept is h itself."""
+
+    blocks, values_kept, has_c = 1, 1, False
+
+    @classmethod
+    def forward(cls, of_x: Array, of_h: Array, h: Array, c: Array) -> tuple[Array, Array, Array]:
+        h = cls.activation(of_x + of_h)
+        return h, h, c
+
+    @classmethod
+    def backward(
+        cls, kept: Array, h_prev: Array, c_prev: Array, c: Array, dh: Array, dc: Array
+    ) -> tuple[Array, Array, Array, Array]:
+        d = dh * cls.slope(kept)
+        return d, d, np.zeros_like(h_prev), dc
+
+    @staticmethod
+    def activation(x: Array) -> Array:
+        return np.tanh(x)
+
+    @staticmethod
+    def slope(h: Array) -> Array:
+        return 1 - h**2
+
+
+class RnnRelu(RnnTanh):
+    """torch.nn.RNN with nonlinearity="relu"."""
+
+    @staticmethod
+    def activation(x: Array) -> Array:
+        return np.maximum(x, 0)
+
+    @staticmethod
+    def slope(h: Array) -> Array:
+        return (h > 0).astype(float)
+
+
+CELLS: dict[str, type[Lstm | Gru | RnnTanh]] = {"lstm": Lstm, "gru": Gru, "rnn_tanh": RnnTanh, "rnn_relu": RnnRelu}
 
 
 @dataclass(frozen=True)
@@ -31,6 +124,16 @@ class Case:
     layouts: tuple[str, str] = ("time_major", "batch_major")  # of x and dx; of y and dy
     gradients: str = "dy dh_n dc_n"  # which of them there are
     need_dx: bool = True
+    cell: str = "lstm"
+
+    @property
+    def equations(self) -> type[Lstm | Gru | RnnTanh]:
+        return CELLS[self.cell]
+
+    @property
+    def rows(self) -> int:
+        """Of the weights."""
+        return self.equations.blocks * self.H
 
     @property
     def P(self) -> int:  # noqa: N802
@@ -42,7 +145,7 @@ class Case:
 
     def __str__(self) -> str:
         lengths = ",".join(map(str, self.lengths)) if self.B < 10 else f"{self.B} sequences of 0 to {max(self.lengths)}"
-        text = f"lengths [{lengths}] I={self.I} H={self.H}"
+        text = f"{self.cell} lengths [{lengths}] I={self.I} H={self.H}"
         text += f" P={self.projection}" * (self.projection is not None) + " reverse" * self.reverse
         return text + f" {self.layouts[0]}" + f" biases {self.biases!r}" * (self.biases != "ih hh")
 
@@ -108,13 +211,13 @@ class Schedule:
 def inputs(case: Case, dtype: Any) -> dict[str, Any]:
     """Weights, states, input vectors and incoming gradients; the last two are lists of arrays, one for a sequence."""
     rng = np.random.default_rng([case.B, case.I, case.H, case.P, sum(case.lengths)])
-    B, I, H, P = case.B, case.I, case.H, case.P  # noqa: E741
+    B, I, H, P, rows = case.B, case.I, case.H, case.P, case.rows  # noqa: E741
     made: dict[str, Any] = {
         "x": [uniform(rng, (n, I), dtype) for n in case.lengths],
         "h0": uniform(rng, (B, P), dtype),
         "c0": uniform(rng, (B, H), dtype, 2),
-        "w_ih": uniform(rng, (4 * H, I), dtype, 1 / I**0.5),
-        "w_hh": uniform(rng, (4 * H, P), dtype, 1 / P**0.5),
+        "w_ih": uniform(rng, (rows, I), dtype, 1 / I**0.5),
+        "w_hh": uniform(rng, (rows, P), dtype, 1 / P**0.5),
         "w_hr": uniform(rng, (P, H), dtype, 1 / H**0.5),
         "dy": [uniform(rng, (n, P), dtype) for n in case.lengths],
         "dh_n": uniform(rng, (B, P), dtype),
@@ -122,13 +225,11 @@ def inputs(case: Case, dtype: Any) -> dict[str, Any]:
     }
     if case.projection is None:
         del made["w_hr"]
+    if not case.equations.has_c:
+        del made["c0"], made["dc_n"]
     for name in case.biases.split():
-        made[f"b_{name}"] = uniform(rng, (4 * H,), dtype)
+        made[f"b_{name}"] = uniform(rng, (rows,), dtype)
     return {name: value for name, value in made.items() if name not in ("dy", "dh_n", "dc_n") or name in case.gradients}
-
-
-def _sigmoid(x: Array) -> Array:
-    return 1 / (1 + np.exp(-x))
 
 
 def _wide(given: dict[str, Any]) -> dict[str, Any]:
@@ -147,69 +248,63 @@ def from_blocks(kept: Array, H: int) -> Array:
 
 def forward(case: Case, given: dict[str, Any]) -> dict[str, Any]:
     """y, h_n, c_n; and for each sequence what the backward pass needs."""
-    g = _wide(given)
+    g, H, P = _wide(given), case.H, case.P
     w_ih, w_hh, w_hr = g["w_ih"], g["w_hh"], g.get("w_hr")
-    bias = sum((g[name] for name in ("b_ih", "b_hh") if name in g), np.zeros(4 * case.H))
-    out: dict[str, Any] = {name: [] for name in ("y", "h_n", "c_n", "gates", "cells", "h_prev", "unprojected")}
-    for x, h, c in zip(g["x"], g["h0"], g["c0"], strict=True):
-        n = len(x)
-        kept = {
-            name: np.zeros((n, width))
-            for name, width in (
-                ("gates", 4 * case.H),
-                ("cells", case.H),
-                ("h_prev", case.P),
-                ("unprojected", case.H),
-                ("y", case.P),
-            )
-        }
-        for t in _steps(case, n):
-            kept["h_prev"][t] = h
-            i, f, z, o = np.split(w_ih @ x[t] + w_hh @ h + bias, 4)
-            i, f, z, o = _sigmoid(i), _sigmoid(f), np.tanh(z), _sigmoid(o)
-            c = f * c + i * z
-            m = o * np.tanh(c)
+    b_ih, b_hh = (g.get(name, np.zeros(case.rows)) for name in ("b_ih", "b_hh"))
+    out: dict[str, Any] = {name: [] for name in ("y", "h_n", "c_n", "kept", "cells", "h_prev", "unprojected")}
+    for x, h, c in zip(g["x"], g["h0"], g.get("c0", np.zeros((case.B, H))), strict=True):
+        of_x = x @ w_ih.T + b_ih
+        steps: dict[str, Any] = {name: [None] * len(x) for name in ("kept", "cells", "h_prev", "unprojected", "y")}
+        for t in _steps(case, len(x)):
+            steps["h_prev"][t] = h
+            kept, m, c = case.equations.forward(of_x[t], w_hh @ h + b_hh, h, c)
             h = m if w_hr is None else w_hr @ m
-            kept["gates"][t], kept["cells"][t] = np.concatenate([i, f, z, o]), c
-            kept["unprojected"][t], kept["y"][t] = m, h
-        for name, value in {**kept, "h_n": h, "c_n": c}.items():
-            out[name].append(value)
-    out["h_n"] = np.array(out["h_n"]).reshape(case.B, case.P)
-    out["c_n"] = np.array(out["c_n"]).reshape(case.B, case.H)
+            for name, value in (("kept", kept), ("cells", c), ("unprojected", m), ("y", h)):
+                steps[name][t] = value
+        widths = {"kept": case.equations.values_kept * H, "cells": H, "h_prev": P, "unprojected": H, "y": P}
+        for name, values in steps.items():
+            out[name].append(np.array(values).reshape(len(x), widths[name]))
+        out["h_n"].append(h)
+        out["c_n"].append(c)
+    out["h_n"] = np.array(out["h_n"]).reshape(case.B, P)
+    out["c_n"] = np.array(out["c_n"]).reshape(case.B, H)
     return out
 
 
-def backward(case: Case, given: dict[str, Any]) -> dict[str, Any]:
-    """The gradients of sum(dy * y) + sum(dh_n * h_n) + sum(dc_n * c_n), a missing one of these counting as zero."""
-    g, kept = _wide(given), forward(case, given)
+def backward(case: Case, given: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+    """The gradients of sum(dy * y) + sum(dh_n * h_n) + sum(dc_n * c_n), a missing one of these counting as zero.
+
+    kept: what forward() returned.
+    """
+    g, H, P = _wide(given), case.H, case.P
     w_hr = g.get("w_hr")
-    out: dict[str, Any] = {"dx": [], "dh0": np.zeros((case.B, case.P)), "dc0": np.zeros((case.B, case.H))}
-    out |= {"dw_ih": np.zeros_like(g["w_ih"]), "dw_hh": np.zeros_like(g["w_hh"]), "db": np.zeros(4 * case.H)}
+    out: dict[str, Any] = {"dx": [], "dh0": np.zeros((case.B, P)), "dc0": np.zeros((case.B, H))}
+    out |= {"dw_ih": np.zeros_like(g["w_ih"]), "dw_hh": np.zeros_like(g["w_hh"])}
+    out |= {"db_ih": np.zeros(case.rows), "db_hh": np.zeros(case.rows)}
     if w_hr is not None:
         out["dw_hr"] = np.zeros_like(w_hr)
+    c0 = g.get("c0", np.zeros((case.B, H)))
     for b, x in enumerate(g["x"]):
-        dh = g["dh_n"][b].copy() if "dh_n" in g else np.zeros(case.P)
-        dc = g["dc_n"][b].copy() if "dc_n" in g else np.zeros(case.H)
-        dx, steps = np.zeros_like(x), _steps(case, len(x))
+        dh = g["dh_n"][b].copy() if "dh_n" in g else np.zeros(P)
+        dc = g["dc_n"][b].copy() if "dc_n" in g else np.zeros(H)
+        d_x, d_h, steps = np.zeros((len(x), case.rows)), np.zeros((len(x), case.rows)), _steps(case, len(x))
         for s in range(len(steps) - 1, -1, -1):
             t = steps[s]
             if "dy" in g:
                 dh = dh + g["dy"][b][t]
-            i, f, z, o = np.split(kept["gates"][b][t], 4)
-            c_prev = kept["cells"][b][steps[s - 1]] if s else g["c0"][b]
-            tanh_c = np.tanh(kept["cells"][b][t])
+            c_prev = kept["cells"][b][steps[s - 1]] if s else c0[b]
             dm = dh if w_hr is None else dh @ w_hr
-            dc = dc + dm * o * (1 - tanh_c**2)
-            d = np.concatenate(
-                [dc * z * i * (1 - i), dc * c_prev * f * (1 - f), dc * i * (1 - z**2), dm * tanh_c * o * (1 - o)]
-            )
             if w_hr is not None:
                 out["dw_hr"] += np.outer(dh, kept["unprojected"][b][t])
-            out["dw_ih"] += np.outer(d, x[t])
-            out["dw_hh"] += np.outer(d, kept["h_prev"][b][t])
-            out["db"] += d
-            dx[t], dh, dc = d @ g["w_ih"], d @ g["w_hh"], dc * f
-        out["dx"].append(dx)
+            h_prev = kept["h_prev"][b][t]
+            d_x[t], d_h[t], direct, dc = case.equations.backward(
+                kept["kept"][b][t], h_prev, c_prev, kept["cells"][b][t], dm, dc
+            )
+            dh = d_h[t] @ g["w_hh"] + direct
+        for name, d, a in (("ih", d_x, x), ("hh", d_h, kept["h_prev"][b])):
+            out[f"dw_{name}"] += d.T @ a
+            out[f"db_{name}"] += d.sum(axis=0)
+        out["dx"].append(d_x @ g["w_ih"])
         out["dh0"][b], out["dc0"][b] = dh, dc
     return out
 
@@ -249,31 +344,48 @@ class Call:
         else:
             a[name] = self.schedule.lay_out(vectors, kind, width, self.dtype)
 
-    def forward(self, pool: Pool = ONE, training: bool = True) -> dict[str, Array]:
-        """y (in its layout), h_n, c_n, and in training h_prev, unprojected in packed order; gates, cells in blocks."""
+    def forward_arguments(self, training: bool = True) -> tuple[dict[str, Any], list[str]]:
+        """Everything that the forward kernel wants, and which of it are results."""
         case, N = self.case, self.schedule.N
-        results = {"h_n": (case.B, case.P), "c_n": (case.B, case.H)}
+        results: dict[str, tuple[int, ...]] = {"h_n": (case.B, case.P)}
+        if case.equations.has_c:
+            results["c_n"] = (case.B, case.H)
         if training:
             units = 64 // np.dtype(self.dtype).itemsize
             blocks = -(-case.H // units)
-            results |= {"gates": (blocks, N, 4, units), "cells": (blocks, N, 1, units), "h_prev": (N, case.P)}
+            results |= {"kept": (blocks, N, case.equations.values_kept, units), "h_prev": (N, case.P)}
+            results |= {"cells": (blocks, N, 1, units)} if case.equations.has_c else {}
             results |= {"unprojected": (N, case.H)} if case.projection else {}
         a = self._arguments()
         self._lay_out(a, "y", None)
         a |= {name: self.memory.empty(name, shape, self.dtype) for name, shape in results.items()}
-        self.native.lstm_forward(pool.kind, pool.threads, a)
-        return {name: a[name] for name in ("y", *results)}
+        return a, ["y", *results]
 
-    def backward(self, kept: dict[str, Array], pool: Pool = ONE) -> dict[str, Array]:
-        """The gradients; dx in its layout where the case needs it. kept: what forward() returned."""
+    def forward(self, pool: Pool = ONE, training: bool = True) -> dict[str, Array]:
+        """y (in its layout), h_n, c_n, and in training h_prev, unprojected in packed order; kept, cells in blocks."""
+        a, names = self.forward_arguments(training)
+        getattr(self.native, f"{self.case.cell}_forward")(pool.kind, pool.threads, a)
+        return {name: a[name] for name in names}
+
+    def backward_arguments(self, kept: dict[str, Array]) -> tuple[dict[str, Any], list[str]]:
+        """Everything that the backward kernel wants, and which of it are results."""
         case = self.case
-        results = {"dh0": (case.B, case.P), "dc0": (case.B, case.H), "db": (4 * case.H,)}
-        results |= {"dw_ih": (4 * case.H, case.I), "dw_hh": (4 * case.H, case.P)}
+        results: dict[str, tuple[int, ...]] = {"dh0": (case.B, case.P), "db_ih": (case.rows,)}
+        results |= {"dw_ih": (case.rows, case.I), "dw_hh": (case.rows, case.P)}
+        if case.equations.has_c:
+            results["dc0"] = (case.B, case.H)
+        if case.cell == "gru":  # elsewhere both biases have the same gradient
+            results["db_hh"] = (case.rows,)
         if case.projection:
             results["dw_hr"] = (case.P, case.H)
         a = self._arguments() | {name: exact(value.shape, self.dtype, value) for name, value in kept.items()}
         if case.need_dx:
             self._lay_out(a, "dx", None)
         a |= {name: self.memory.empty(name, shape, self.dtype) for name, shape in results.items()}
-        self.native.lstm_backward(pool.kind, pool.threads, a)
-        return {name: a[name] for name in ((*results, "dx") if case.need_dx else results)}
+        return a, ([*results, "dx"] if case.need_dx else list(results))
+
+    def backward(self, kept: dict[str, Array], pool: Pool = ONE) -> dict[str, Array]:
+        """The gradients; dx in its layout where the case needs it. kept: what forward() returned."""
+        a, names = self.backward_arguments(kept)
+        getattr(self.native, f"{self.case.cell}_backward")(pool.kind, pool.threads, a)
+        return {name: a[name] for name in names}
