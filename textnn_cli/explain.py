@@ -161,7 +161,8 @@ def _read(
     quiet: bool,
 ) -> list[Record]:
     """Return the texts to explain, at least one, and say what of the file is not among them."""
-    from textnn.text import CorpusError, CorpusReport, Record, is_blank, iter_records, other_columns
+    from textnn.text import CorpusError, CorpusReport, Record, is_blank, iter_records
+    from textnn.text.corpus import other_columns
 
     if texts:
         for text in filter(is_blank, texts):

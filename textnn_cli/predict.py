@@ -164,7 +164,8 @@ def predict(
             param_hint="--resume",
         )
     from textnn.data.suspects import is_missing_word, suspect_texts
-    from textnn.text import CorpusReport, Record, iter_records, other_columns
+    from textnn.text import CorpusReport, Record, iter_records
+    from textnn.text.corpus import other_columns
 
     set_threads(threads)
     report = CorpusReport()

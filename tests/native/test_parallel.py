@@ -80,14 +80,14 @@ def test_a_team_is_complete_when_everybody_comes_in_time(native: Any) -> None:
 
 @pytest.mark.usefixtures("patient")
 def test_barriers_hold_with_more_threads_than_cores(native: Any) -> None:
-    for _ in range(5):
-        sizes, errors, _ = native.team("threads", 8, 100)
+    for _ in range(3):
+        sizes, errors, _ = native.team("threads", 8, 30)
         assert (sizes, errors) == ([8] * 8, 0)
 
 
 @pytest.mark.usefixtures("patient")
 def test_barriers_hold_over_many_steps(native: Any) -> None:
-    sizes, errors, _ = native.team("threads", 2, 20_000)
+    sizes, errors, _ = native.team("threads", 2, 2000)
     assert (sizes, errors) == ([2, 2], 0)
 
 

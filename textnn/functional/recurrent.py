@@ -52,7 +52,7 @@ def recurrent(
     Parameters
     ----------
     cell : {"lstm", "gru", "rnn_tanh", "rnn_relu"}
-    x : Tensor
+    x : Tensor [T, B, I], [B, T, I] or [N, I]
         The input, as in :func:`lstm`; or token ids, int64 [B, T] or [N], with ``table``.
     h0 : Tensor [directions, B, P]
         The initial output states.
@@ -63,9 +63,9 @@ def recurrent(
         one.
     table : Tensor [V, I], optional
         The embeddings of token ids, as in :func:`embedding_lstm`.
-    lengths, offsets, batch_sizes, batch_first, outputs
+    lengths, offsets, batch_sizes, batch_first, outputs : Tensor, Tensor, Tensor, bool, bool
         As in :func:`lstm`. Padded token ids are [B, T].
-    padding_idx, sparse
+    padding_idx, sparse : int, bool
         Of the table, as in :func:`embedding_lstm`.
 
     Returns

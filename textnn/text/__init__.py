@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from textnn.text.batches import RaggedBatch, RaggedDataset
 from textnn.text.charset import is_blank
-from textnn.text.corpus import Corpus, other_columns, read_corpus
+from textnn.text.corpus import Corpus, read_corpus
 from textnn.text.encoding import (
     CHARACTER_FORMS,
     CharacterTable,
@@ -75,7 +75,6 @@ __all__ = [
     "iter_records",
     "load_words",
     "make_tokenizer",
-    "other_columns",
     "parse_words",
     "read_corpus",
     "read_vectors",
