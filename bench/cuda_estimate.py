@@ -2,7 +2,7 @@
 
     python -m bench.cuda_estimate [--page]        --page writes the table into docs/cuda.md
 
-Layouts and the cost of a step are those of csrc/cuda/lstm_choice.h, whose constants are read from there; the bound
+Layouts and the cost of a step are those of csrc/cuda/recurrent_choice.h, whose constants are read from there; the bound
 beside them is the roofline: the recurrence's arithmetic at the device's peak, or its bytes at the memory's, and for the
 persistent form one barrier of the grid a step.
 """
@@ -43,7 +43,7 @@ SLICE, TILE_MOST = 32, 32  # columns of a block; sequences of a tile at most
 
 def constants() -> dict[str, float]:
     """Of the cost of a step, in cycles, from the source that chooses by them."""
-    text = (ROOT / "csrc/cuda/lstm_choice.h").read_text()
+    text = (ROOT / "csrc/cuda/recurrent_choice.h").read_text()
     return {name: float(value) for name, value in re.findall(r"\b(k\w+) = (\d+)", text)}
 
 

@@ -4,7 +4,7 @@
     pytest --device cuda            the CUDA kernels on a GPU
     pytest --device cuda-emulated   the CUDA kernels on the CPU, by the emulator in tests/cuda_emulator
 
-On both CUDA devices the tests of the operators and layers alone are run, each with both forms of the LSTM.
+On both CUDA devices the tests of the operators and layers alone are run, each with both forms of the recurrence.
 What is marked as slow is left out (pyproject.toml); ``-m slow`` runs it, ``-m ""`` everything.
 """
 
@@ -65,15 +65,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "capability" in metafunc.fixturenames:
         cpu = metafunc.config.getoption("--device") == "cpu"
         recurrent = any(word in metafunc.module.__name__ for word in ("lstm", "recurrent"))
-        forms = [form for form in backends.LSTM_FORMS if form != "auto"] if recurrent else ["auto"]
+        forms = [form for form in backends.RECURRENT_FORMS if form != "auto"] if recurrent else ["auto"]
         metafunc.parametrize("capability", backends.supported_cpu_capabilities() if cpu else forms, indirect=True)
 
 
 @pytest.fixture
 def capability(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run the test once with each instruction set that this CPU has; on CUDA with each form of the LSTM."""
+    """Run the test once with each instruction set that this CPU has; on CUDA with each form of the recurrence."""
     name = request.param
-    with backends.use_cuda_lstm(name) if name in backends.LSTM_FORMS else backends.use_cpu_capability(name):
+    with backends.use_cuda_recurrence(name) if name in backends.RECURRENT_FORMS else backends.use_cpu_capability(name):
         yield name
 
 

@@ -29,14 +29,14 @@ def limits_wait_for(condition: Callable[[], Any], monkeypatch: pytest.MonkeyPatc
 MEMCHECK = """========= COMPUTE-SANITIZER
 case: lstm persistent H=20 float32
 ========= Invalid __global__ read of size 4 bytes
-=========     at void textnn::cuda::forward_kernel<float>(textnn::cuda::Arguments)+0x2b0 in lstm_slice.cuh:156
+=========     at void textnn::cuda::forward_kernel<float>(textnn::cuda::Arguments)+0x2b0 in recurrent_slice.cuh:156
 =========     by thread (3,0,0) in block (1,0,0)
 =========     Address 0x7f0a is out of bounds
 =========     Saved host backtrace up to driver entry point at kernel launch time
 =========         Host Frame: main in python
 =========
 ========= Invalid __global__ read of size 4 bytes
-=========     at void textnn::cuda::forward_kernel<float>(textnn::cuda::Arguments)+0x2b0 in lstm_slice.cuh:156
+=========     at void textnn::cuda::forward_kernel<float>(textnn::cuda::Arguments)+0x2b0 in recurrent_slice.cuh:156
 =========     by thread (4,0,0) in block (1,0,0)
 =========     Address 0x7f0e is out of bounds
 =========

@@ -89,7 +89,7 @@ def test_an_lstm_with_sizes_on_the_device_needs_no_look_at_them(
     states = [torch.randn(batch.B, n, dtype=torch.float64) for n in (P, 10)]
     w = [t if t is None else t.double() for t in cuda_cases.lstm_weights(6, 10, P, torch.float64)]
     library.textnn_emulate(None, 1)
-    with backends.use_cuda_lstm(form):
+    with backends.use_cuda_recurrence(form):
         cuda_cases.agree(
             lambda *a: fast.lstm(*a, **batch.sizes),
             lambda *a: slow.lstm(*a, **batch.sizes),
@@ -106,7 +106,7 @@ def test_an_lstm_with_sizes_on_the_device_needs_no_look_at_them(
 def test_lengths_may_be_on_either_side(request: pytest.FixtureRequest, name: str, lengths: list[int]) -> None:
     emulator = getattr(request.config, "emulated", None)
     sizes = {"lengths": torch.tensor(lengths)} | ({"batch_first": True} if name == "lstm" else {})
-    with backends.use_cuda_lstm("steps"):
+    with backends.use_cuda_recurrence("steps"):
         results = []
         for on_device in (0, 1):
             if emulator:
@@ -179,6 +179,7 @@ def test_every_launch_is_on_the_current_stream(library: ctypes.CDLL) -> None:
         library.cuemu_log_clear()
         for name in (
             "lstm steps H=20 float64",
+            "gru steps H=20 float64",
             "embedding_lstm float32",
             "text_conv float32",
             "frozen_text_conv",
@@ -215,7 +216,7 @@ def test_a_training_step_can_be_captured_into_a_cuda_graph(form: str) -> None:
         y = fast.lstm(*arguments, lengths=lengths)[0]
         return [y, *torch.autograd.grad(y.square().sum(), [a for a in arguments if a is not None])]
 
-    with backends.use_cuda_lstm(form):
+    with backends.use_cuda_recurrence(form):
         want = [t.clone() for t in step()]
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
@@ -237,15 +238,15 @@ def test_tensors_of_another_device_than_the_current_one() -> None:
     torch.testing.assert_close(y, slow.lstm(*arguments)[0], **TOLERANCE[torch.float32])
 
 
-# --- the two forms of the LSTM ---
+# --- the two forms of the recurrence ---
 
 
 @emulated
 def test_a_device_that_is_too_small_for_the_persistent_form_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUEMU_SMS", "1")
     arguments = lstm_arguments(2, 200)
-    words = "too small for the persistent form of the LSTM with H = 200: it needs 25 blocks at the same time"
-    with backends.use_cuda_lstm("persistent"), pytest.raises(RuntimeError, match=words):
+    words = "too small for the persistent form of lstm with H = 200: it needs 25 blocks at the same time"
+    with backends.use_cuda_recurrence("persistent"), pytest.raises(RuntimeError, match=words):
         fast.lstm(*arguments)
     torch.testing.assert_close(fast.lstm(*arguments), slow.lstm(*arguments), **TOLERANCE[torch.float32])
 
@@ -268,24 +269,41 @@ def test_what_a_device_cannot_do_is_done_in_steps(
 
 @emulated
 @pytest.mark.parametrize(
-    ("B", "H", "persistent"), [(4, 32, True), (4, 128, True), (1000, 40, True), (3, 600, False), (4, 1100, False)]
+    ("cell", "B", "H", "persistent"),
+    [
+        ("lstm", 4, 32, True),
+        ("lstm", 4, 128, True),
+        ("lstm", 1000, 40, True),
+        ("lstm", 3, 600, False),
+        ("rnn_relu", 3, 600, True),
+        ("lstm", 4, 1100, False),
+    ],
 )
 def test_the_form_is_chosen_by_its_cost(
-    library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch, B: int, H: int, persistent: bool
+    library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch, cell: str, B: int, H: int, persistent: bool
 ) -> None:
     """A small layer is bound by launches, which one cooperative launch avoids; a large one by its product."""
     monkeypatch.setenv("CUEMU_SMS", "108" if H < 600 and B < 100 else "8")
+    h0, w = torch.zeros(1, B, H), cuda_cases.weights_of(cell, 4, H, H, torch.float32)[:4]
     with torch.inference_mode():
-        fast.lstm(*lstm_arguments(B, H, T=1))
+        fast.recurrent(cell, torch.randn(1, B, 4), h0, torch.zeros(1, B, H) if cell == "lstm" else None, [w])
     assert any(launch["cooperative"] for launch in launches(library)) == persistent
 
 
 @emulated
-def test_groups_of_blocks_share_the_sequences(library: ctypes.CDLL) -> None:
-    with backends.use_cuda_lstm("persistent"):
-        fast.lstm(*lstm_arguments(50, 20))
-    (grid,) = (launch["grid"] for launch in launches(library) if launch["cooperative"])
-    assert grid == (3, 7, 1), "3 slices of 8 units, 7 groups of 8 sequences"
+@pytest.mark.parametrize(
+    ("cell", "H", "slices", "back"),
+    [("lstm", 20, 3, 1), ("lstm", 40, 5, 2), ("gru", 21, 3, 1), ("gru", 40, 4, 2), ("rnn_tanh", 40, 2, 2)],
+)
+def test_groups_of_blocks_share_the_sequences(library: ctypes.CDLL, cell: str, H: int, slices: int, back: int) -> None:
+    """Forwards a slice has 8 units of an LSTM, 10 of a GRU, 32 of an RNN, backwards 32; a group has 8 sequences."""
+    x, h0 = torch.randn(3, 50, 4, requires_grad=True), torch.zeros(1, 50, H)
+    c0 = torch.zeros(1, 50, H) if cell == "lstm" else None
+    w = cuda_cases.weights_of(cell, 4, H, H, torch.float32)[:4]
+    with backends.use_cuda_recurrence("persistent"), cuda_cases.multiprocessors(24):
+        fast.recurrent(cell, x, h0, c0, [w])[0].sum().backward()
+    grids = [launch["grid"] for launch in launches(library) if launch["cooperative"]]
+    assert grids == [(slices, 7, 1), (back, 7, 1)]
 
 
 @emulated
@@ -300,7 +318,7 @@ def test_steps_of_flat_vectors_with_offsets_on_the_device_are_not_all_made(
         monkeypatch.setenv("CUEMU_CAPTURING", capturing)
         library.textnn_emulate(None, 1)
         library.cuemu_log_clear()
-        with backends.use_cuda_lstm("steps"):
+        with backends.use_cuda_recurrence("steps"):
             results.append(fast.lstm(x, *states, *w, offsets=offsets)[0])
         counts.append(sum("step_kernel" in launch["name"] for launch in launches(library)))
     assert counts == [4, 40]
@@ -333,7 +351,7 @@ def test_tf32_follows_torch() -> None:
     """With torch's own setting, and only then, float32 products may be made in TF32."""
     arguments = lstm_arguments(5, 64)
     results = []
-    with backends.use_cuda_lstm("persistent"):
+    with backends.use_cuda_recurrence("persistent"):
         for precision in ("highest", "high", "highest"):
             with cuda_cases.asked_of_torch(precision):
                 results.append(fast.lstm(*arguments)[0])
@@ -342,9 +360,16 @@ def test_tf32_follows_torch() -> None:
     assert 0 < difference < 1e-2, difference
 
 
+@emulated
+def test_the_old_name_of_the_choice_still_works(library: ctypes.CDLL) -> None:
+    with backends.use_cuda_lstm("steps"):
+        fast.lstm(*lstm_arguments(2, 8))
+    assert not any(launch["cooperative"] for launch in launches(library))
+
+
 def test_an_unknown_form_is_refused() -> None:
     with pytest.raises(ValueError, match="form must be 'auto', 'steps' or 'persistent', got 'fast'"):
-        backends.use_cuda_lstm("fast").__enter__()
+        backends.use_cuda_recurrence("fast").__enter__()
 
 
 # --- precision and determinism ---
@@ -385,6 +410,6 @@ def test_a_deterministic_gradient_has_the_same_bits_in_every_order(
 @pytest.mark.parametrize("order", ["reverse", "random:3"])
 def test_the_order_of_threads_does_not_matter(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
     monkeypatch.setenv("CUEMU_ORDER", order)
-    for name in ("lstm persistent H=70 float32", "bilstm persistent float16", "text_conv float64", "adam"):
+    for name in ("lstm persistent H=70 float32", "gru persistent H=24 float16", "text_conv float64", "adam"):
         torch.manual_seed(0)
         cuda_cases.CASES[name]()

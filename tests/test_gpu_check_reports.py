@@ -25,7 +25,7 @@ from tools.gpu_check.setting import CUT, FAILED, PASSED, Outcome, Setting
             2,
             {
                 "Invalid __global__ read of size 4 bytes at void textnn::cuda::forward_kernel<float>"
-                "(textnn::cuda::Arguments)+0x2b0 in lstm_slice.cuh:156": 2,
+                "(textnn::cuda::Arguments)+0x2b0 in recurrent_slice.cuh:156": 2,
             },
         ),
         (

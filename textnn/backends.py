@@ -12,7 +12,7 @@ from . import _C  # noqa: F401  # registers the operators
 __all__ = [
     "CPU_CAPABILITIES",
     "CUDA_DEVICES",
-    "LSTM_FORMS",
+    "RECURRENT_FORMS",
     "cpu_capability",
     "cuda_architectures",
     "cuda_built",
@@ -22,13 +22,13 @@ __all__ = [
     "runs_cuda",
     "supported_cpu_capabilities",
     "use_cpu_capability",
-    "use_cuda_lstm",
+    "use_cuda_recurrence",
 ]
 
 CPU_CAPABILITIES = ("base", "avx2", "avx512")
-LSTM_FORMS = ("auto", "steps", "persistent")
+RECURRENT_FORMS = LSTM_FORMS = ("auto", "steps", "persistent")
 CUDA_DEVICES = {"cuda"}  # types of devices whose operators are the CUDA ones
-_lstm_form = "auto"
+_recurrent_form = "auto"
 _told: tuple[bool, bool, str] | None = None
 
 
@@ -207,15 +207,15 @@ def follow_torch() -> None:
             "this build of textnn has no CUDA kernels: install it with TEXTNN_CUDA=1, or move tensors to the CPU"
         )
     tf32 = torch.backends.cuda.matmul.fp32_precision == "tf32"
-    wanted = (torch.are_deterministic_algorithms_enabled(), tf32, _lstm_form)
+    wanted = (torch.are_deterministic_algorithms_enabled(), tf32, _recurrent_form)
     if wanted != _told:
         torch.ops.textnn.set_cuda_options(*wanted)
         _told = wanted
 
 
 @contextmanager
-def use_cuda_lstm(form: str) -> Iterator[None]:
-    """Run the LSTM's recurrence on CUDA in one form inside a ``with`` block; meant for tests and benchmarks.
+def use_cuda_recurrence(form: str) -> Iterator[None]:
+    """Run recurrent layers on CUDA in one form inside a ``with`` block; meant for tests and benchmarks.
 
     Parameters
     ----------
@@ -235,17 +235,20 @@ def use_cuda_lstm(form: str) -> Iterator[None]:
 
     Examples
     --------
-    >>> with textnn.backends.use_cuda_lstm("steps"):
+    >>> with textnn.backends.use_cuda_recurrence("steps"):
     ...     output, _ = textnn.LSTM(4, 3)(torch.zeros(2, 1, 4))
     """
-    global _lstm_form
-    if form not in LSTM_FORMS:
+    global _recurrent_form
+    if form not in RECURRENT_FORMS:
         raise ValueError(f"form must be 'auto', 'steps' or 'persistent', got {form!r}")
-    before, _lstm_form = _lstm_form, form
+    before, _recurrent_form = _recurrent_form, form
     try:
         yield
     finally:
-        _lstm_form = before
+        _recurrent_form = before
+
+
+use_cuda_lstm = use_cuda_recurrence  # its name while the LSTM was the only cell
 
 
 def release_workspaces() -> None:

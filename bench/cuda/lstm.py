@@ -120,7 +120,7 @@ def forced(call: Call, form: str) -> Call:
     """Return the call with one form of the LSTM."""
 
     def run() -> Sequence[torch.Tensor]:
-        with backends.use_cuda_lstm(form):
+        with backends.use_cuda_recurrence(form):
             return call()
 
     return run

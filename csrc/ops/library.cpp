@@ -90,8 +90,8 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("has_dot_products() -> bool");
   m.def("set_cpu_capability(str name) -> ()");
   m.def("cuda_built() -> bool");
-  m.def("cuda_architectures() -> str");                                      // "7.5 8.0+PTX"
-  m.def("set_cuda_options(bool deterministic, bool tf32, str lstm) -> ()");  // implemented where the CUDA kernels are
+  m.def("cuda_architectures() -> str");                                           // "7.5 8.0+PTX"
+  m.def("set_cuda_options(bool deterministic, bool tf32, str recurrent) -> ()");  // where the CUDA kernels are
   m.def("release_workspaces() -> ()");
 }
 

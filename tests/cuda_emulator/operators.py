@@ -39,7 +39,8 @@ def kernels() -> list[Path]:
 
 def sources() -> list[Path]:
     """The operators on CUDA tensors, and what they share with those on the CPU."""
-    return [*sorted((ROOT / "csrc/ops/cuda").glob("*.cpp")), ROOT / "csrc/ops/ragged.cpp"]
+    shared = [ROOT / "csrc/ops" / name for name in ("ragged.cpp", "recurrent_arguments.cpp")]
+    return [*sorted((ROOT / "csrc/ops/cuda").glob("*.cpp")), *shared]
 
 
 def compile_operators(flavour: str = FLAVOUR, name: str = NAME, changed: Sequence[Path] = ()) -> Path:
@@ -68,7 +69,7 @@ def load(path: Path | None = None) -> ctypes.CDLL:
     from textnn._registration import AUTOCAST, common
 
     global loaded
-    os.environ.setdefault("CUEMU_SMS", "12")  # what the persistent LSTM needs for the widest layers of the tests
+    os.environ.setdefault("CUEMU_SMS", "12")  # what the persistent recurrence needs for the widest layers of the tests
     path = path or compile_operators()
     torch.ops.load_library(path)
     backends.CUDA_DEVICES.add("cpu")

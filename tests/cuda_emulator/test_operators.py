@@ -52,7 +52,7 @@ def test_nothing_for_the_sanitizers_to_report() -> None:
     [
         ("pool.cu", "__syncthreads()", "pool.cu"),
         ("product.cu", "__syncwarp()", "product.cu"),
-        ("lstm_persistent.cuh", "this_grid().sync()", "lstm_persistent_forward.cu"),
+        ("recurrent_persistent.cuh", "this_grid().sync()", "recurrent_persistent_forward.cu"),
     ],
 )
 def test_a_barrier_that_is_gone_is_missed(file: str, barrier: str, unit: str) -> None:

@@ -23,7 +23,7 @@ COUNTERS = {
     "smsp__average_warps_issue_stalled_short_scoreboard_per_issue_active.ratio": "stalled on shared memory",
     "smsp__average_warps_issue_stalled_math_pipe_throttle_per_issue_active.ratio": "stalled on arithmetic",
 }
-KERNELS = r"regex:^(forward|backward)_kernel$"  # of csrc/cuda/lstm_persistent_*.cu
+KERNELS = r"regex:^(forward|backward)_kernel$"  # of csrc/cuda/recurrent_persistent_*.cu
 
 
 def command(program: str, skip: int, count: int) -> list[str]:

@@ -24,7 +24,7 @@ def main() -> None:
 
     dtype = torch.float16 if device == "cuda" else torch.float32  # the CPU's kernels have no halves
     layer = textnn.LSTM(H, H, device=device, dtype=dtype)
-    with backends.use_cuda_lstm("persistent"):
+    with backends.use_cuda_recurrence("persistent"):
         for _ in range(2):
             x = torch.randn(T, B, H, device=device, dtype=dtype, requires_grad=True)
             layer(x)[0].float().square().mean().backward()

@@ -14,13 +14,13 @@ Options& options() {
 }
 
 namespace {
-void set_cuda_options(bool deterministic, bool tf32, std::string lstm) {
-  STD_TORCH_CHECK(lstm == "auto" || lstm == "steps" || lstm == "persistent",
-                  "textnn: lstm must be auto, steps or persistent, got ", lstm);
+void set_cuda_options(bool deterministic, bool tf32, std::string recurrent) {
+  STD_TORCH_CHECK(recurrent == "auto" || recurrent == "steps" || recurrent == "persistent",
+                  "textnn: recurrent must be auto, steps or persistent, got ", recurrent);
   options() = {deterministic, tf32,
-               lstm == "steps"        ? LstmForm::kSteps
-               : lstm == "persistent" ? LstmForm::kPersistent
-                                      : LstmForm::kAuto};
+               recurrent == "steps"        ? RecurrentForm::kSteps
+               : recurrent == "persistent" ? RecurrentForm::kPersistent
+                                           : RecurrentForm::kAuto};
 }
 }  // namespace
 }  // namespace textnn::ops::cuda

@@ -3,13 +3,13 @@
 
 namespace textnn::ops::cuda {
 
-// The form of the LSTM's recurrence (cuda/lstm.h).
-enum class LstmForm { kAuto, kSteps, kPersistent };
+// The form of the recurrence (cuda/recurrent.h).
+enum class RecurrentForm { kAuto, kSteps, kPersistent };
 
 struct Options {
-  bool deterministic = false;  // torch.use_deterministic_algorithms
-  bool tf32 = false;           // whether products of float32 may be made in TF32
-  LstmForm lstm = LstmForm::kAuto;
+  bool deterministic = false;                 // torch.use_deterministic_algorithms
+  bool tf32 = false;                          // whether products of float32 may be made in TF32
+  RecurrentForm form = RecurrentForm::kAuto;  // of a layer over time
 };
 Options& options();
 

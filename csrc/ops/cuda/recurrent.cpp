@@ -1,11 +1,10 @@
-// textnn::lstm, bilstm, embedding_lstm and their backward operators on CUDA. Products over all steps at once are left
-// to cuBLAS; the recurrence is in cuda/lstm.h. Vectors are brought into packed order first, where they are not in it:
-// one pass over them, after which no product sees padding.
-#include "../../cuda/lstm.h"
-#include "../../cuda/lstm_choice.h"
+// textnn::recurrent and its backward operator on CUDA. Products over all steps at once are left to cuBLAS; the
+// recurrence is in cuda/recurrent.h. Vectors are brought into packed order first, where they are not in it: one pass
+// over them, after which no product sees padding.
+#include "../recurrent.h"
 #include "../../cuda/product.h"
+#include "../../cuda/recurrent.h"
 #include "../../cuda/rows.h"
-#include "../lstm_operators.h"
 #include "check_device.h"
 #include "distinct.h"
 #include "embedding.h"
@@ -18,26 +17,33 @@ namespace {
 
 using textnn::cuda::Compute;
 
-void check_devices(const LstmInput& input, const Tensor& c0, const LstmDirections& directions) {
-  check_device("ids", input.positions, input.x);
-  check_device("c0", c0, input.x);
-  for (const LstmDirection& d : directions) {
-    for (const Tensor* t : {&d.w_ih, &d.w_hh}) check_device("every tensor", *t, input.x);
-    for (const OptionalTensor* t : {&d.b_ih, &d.b_hh, &d.w_hr}) check_device("every tensor", *t, input.x);
+void check_devices(const Recurrent& r) {
+  check_device("ids", r.positions, r.x);
+  check_device("h0", r.h0, r.x);
+  check_device("c0", r.c0, r.x);
+  for (const Direction& d : r.directions) {
+    for (const Tensor* t : {&d.w_ih, &d.w_hh}) check_device("every weight", *t, r.x);
+    for (const OptionalTensor* t : {&d.b_ih, &d.b_hh, &d.w_hr}) check_device("every weight", *t, r.x);
   }
 }
 
+void check_devices(const Recurrent& r, const OutputGradients& given, const Kept& kept) {
+  check_devices(r);
+  for (const OptionalTensor* t : {&given.dy, &given.dh_n, &given.dc_n}) check_device("every gradient", *t, r.x);
+  for (const Tensor* t : {&kept.kept, &kept.cells, &kept.h_prev, &kept.unprojected})
+    check_device("every kept tensor", *t, r.x);
+}
+
 // The input's vectors [rows, I] in packed order.
-Tensor packed(const Device& device, const LstmInput& input, const DeviceSchedule& ragged) {
-  const Tensor& x = input.x;
-  const int64_t I = input.I();
-  if (!input.tokens && ragged.is_packed(x)) return torch::stable::view(x, {ragged.rows(), I});
-  Tensor to = empty(x, {ragged.rows(), I});
+Tensor packed(const Device& device, const Recurrent& r, const DeviceSchedule& ragged) {
+  const Tensor& x = r.x;
+  if (!r.tokens && ragged.is_packed(x)) return torch::stable::view(x, {ragged.rows(), r.I});
+  Tensor to = empty(x, {ragged.rows(), r.I});
   dispatch(x, [&](auto zero) {
     using E = decltype(zero);
     textnn::cuda::pack_rows<E>(device.stream,
-                               {ragged.schedule(), ragged.layout(input.positions), I, data<E>(x),
-                                input.tokens ? data<int64_t>(input.positions) : nullptr, x.size(0), writable<E>(to)});
+                               {ragged.schedule(), ragged.layout(r.positions), r.I, data<E>(x),
+                                r.tokens ? data<int64_t>(r.positions) : nullptr, x.size(0), writable<E>(to)});
   });
   return to;
 }
@@ -45,21 +51,21 @@ Tensor packed(const Device& device, const LstmInput& input, const DeviceSchedule
 // Products of the input with W_ih, for each row or for each distinct token.
 class Products {
  public:
-  Products(const Device& device, const LstmInput& input, const DeviceSchedule& ragged) : device_(device) {
-    if (!input.tokens) {
-      x_ = packed(device, input, ragged);
+  Products(const Device& device, const Recurrent& r, const DeviceSchedule& ragged) : device_(device) {
+    if (!r.tokens) {
+      x_ = packed(device, r, ragged);
       return;
     }
-    x_ = input.x;
-    distinct_.emplace(device, input.positions, input.x.size(0));
-    token_ = empty(input.x, {ragged.rows()}, ScalarType::Int);
+    x_ = r.x;
+    distinct_.emplace(device, r.positions, r.x.size(0));
+    token_ = empty(r.x, {ragged.rows()}, ScalarType::Int);
     textnn::cuda::pack_rows<int32_t>(
-        device.stream, {ragged.schedule(), ragged.layout(input.positions), 1, data<int32_t>(distinct_->token), nullptr,
-                        0, writable<int32_t>(*token_)});
+        device.stream, {ragged.schedule(), ragged.layout(r.positions), 1, data<int32_t>(distinct_->token), nullptr, 0,
+                        writable<int32_t>(*token_)});
   }
   const int32_t* token() const { return data<int32_t>(token_); }
 
-  // [rows or distinct tokens, 4H] in what is computed in.
+  // [rows or distinct tokens, GH] in what is computed in.
   Tensor with(const Tensor& w_ih) const {
     const Tensor& x = *x_;
     const int64_t M = distinct_ ? distinct_->most : x.size(0), N = w_ih.size(0);
@@ -85,44 +91,38 @@ class Products {
 };
 
 struct OnCuda {
-  static LstmForwardResult forward(const LstmInput& input, const Tensor& h0_, const Tensor& c0_,
-                                   const LstmDirections& directions, const OptionalTensor& sizes,
-                                   const std::string& layout, bool outputs, bool save) {
-    const Device device(input.x);
-    const LstmSizes n = check_lstm(input, h0_, c0_, directions, layout);
-    check_devices(input, c0_, directions);
-    check_device("h0", h0_, input.x);
-    const Tensor &x = input.x, h0 = compact(h0_), c0 = compact(c0_);
-    const DeviceSchedule ragged(device, input.positions, sizes, layout, n.B);
-    const int64_t D = int64_t(directions.size()), each = input.rows(), rows = save ? D * each : 0;
-    const int64_t padded = padded_units(x, n.H);
-    const bool projected = directions[0].w_hr.has_value();
-
-    Tensor y = empty(x, outputs ? input.leading(D * n.P) : std::vector<int64_t>{0});
+  static ForwardResult forward(const Recurrent& r, bool outputs, bool save) {
+    const Device device(r.x);
+    check_devices(r);
+    const DeviceSchedule ragged(device, r.positions, r.sizes, r.layout, r.B);
+    const int64_t each = r.rows(), padded = r.padded_units();
+    Tensor y = empty(r.x, outputs ? r.leading(r.D * r.P) : std::vector<int64_t>{0});
     if (outputs && ragged.has_padding()) torch::stable::zero_(y);
-    Tensor h_n = torch::stable::empty_like(h0), c_n = torch::stable::empty_like(c0);
-    LstmKept kept{empty(x, {rows, 4 * padded}), empty(x, {rows, padded}), empty(x, {rows, n.P}),
-                  empty(x, {projected ? rows : 0, n.H})};
-    if (padded != n.H)  // what no unit writes: results must not depend on what memory held
-      for (const Tensor& k : {torch::stable::view(kept.gates, {rows * 4, padded}), kept.cells}) zero_behind(k, n.H);
+    Tensor h_n = torch::stable::empty_like(r.h0);
+    Tensor c_n = r.c0 ? torch::stable::empty_like(*r.c0) : empty(r.x, {0});
+    Tensors kept;
+    for (const auto& shape : Kept::shapes(r, save ? r.D * each : 0)) kept.push_back(empty(r.x, shape));
+    if (padded != r.H)  // what no unit writes: results must not depend on what memory held
+      for (const Tensor& k : {torch::stable::view(kept[0], {kept[0].size(0) * r.cell.kept, padded}), kept[1]})
+        zero_behind(k, r.H);
     // Rows behind the last one take part in the products of the backward pass, with gradients of zero.
     if (!ragged.exact())
-      for (Tensor* k : {&kept.h_prev, &kept.unprojected}) torch::stable::zero_(*k);
+      for (Tensor* k : {&kept[2], &kept[3]}) torch::stable::zero_(*k);
 
-    const Products products(device, input, ragged);
+    const Products products(device, r, ragged);
     Tensors product;
-    for (const LstmDirection& w : directions) product.push_back(products.with(w.w_ih));
-    dispatch(x, [&](auto zero) {
+    for (const Direction& w : r.directions) product.push_back(products.with(w.w_ih));
+    dispatch(r.x, [&](auto zero) {
       using E = decltype(zero);
-      textnn::cuda::LstmForward<E> a{};
+      textnn::cuda::RecurrentForward<E> a{};
       a.schedule = ragged.schedule();
-      a.H = n.H;
-      a.P = n.P;
+      a.H = r.H;
+      a.P = r.P;
       a.padded = padded;
-      a.directions = int(D);
+      a.directions = int(r.D);
       if (outputs) a.y_layout = ragged.layout(y);
-      for (int64_t d = 0; d < D; ++d) {
-        const LstmDirection& w = directions[size_t(d)];
+      for (int64_t d = 0; d < r.D; ++d) {
+        const Direction& w = r.directions[size_t(d)];
         auto& to = a.direction[d];
         to.reverse = w.reverse;
         to.products = data<Compute<E>>(product[size_t(d)]);
@@ -130,87 +130,81 @@ struct OnCuda {
         to.w_hh = data<E>(w.w_hh);
         to.b_ih = data<E>(w.b_ih);
         to.b_hh = data<E>(w.b_hh);
-        to.h0 = at(data<E>(h0), d * n.B * n.P);
-        to.c0 = at(data<E>(c0), d * n.B * n.H);
-        to.y = at(writable<E>(y), d * n.P);
-        to.h_n = at(writable<E>(h_n), d * n.B * n.P);
-        to.c_n = at(writable<E>(c_n), d * n.B * n.H);
-        to.gates = at(writable<E>(kept.gates), d * each * 4 * padded);
-        to.cells = at(writable<E>(kept.cells), d * each * padded);
-        to.h_prev = at(writable<E>(kept.h_prev), d * each * n.P);
-        to.unprojected = at(writable<E>(kept.unprojected), d * each * n.H);
+        to.h0 = at(data<E>(r.h0), d * r.B * r.P);
+        to.c0 = at(data<E>(r.c0), d * r.B * r.H);
+        to.y = at(writable<E>(y), d * r.P);
+        to.h_n = at(writable<E>(h_n), d * r.B * r.P);
+        to.c_n = at(writable<E>(c_n), d * r.B * r.H);
+        to.kept = at(writable<E>(kept[0]), d * each * r.cell.kept * padded);
+        to.cells = at(writable<E>(kept[1]), d * each * padded);
+        to.h_prev = at(writable<E>(kept[2]), d * each * r.P);
+        to.unprojected = at(writable<E>(kept[3]), d * each * r.H);
       }
-      run_forward<E>(device, ragged, x, directions, a);
+      run_forward<E>(device, ragged, r, a);
     });
-    return {y, h_n, c_n, kept.gates, kept.cells, kept.h_prev, kept.unprojected};
+    return {y, h_n, c_n, kept[0], kept[1], kept[2], kept[3]};
   }
 
-  static LstmGradients backward(const OptionalTensor& dy_, const OptionalTensor& dh_n_, const OptionalTensor& dc_n_,
-                                const LstmInput& input, const Tensor& c0_, const LstmDirections& directions,
-                                const OptionalTensor& sizes, const std::string& layout, const LstmKept& kept,
-                                bool need_dx, const TableOptions& table) {
-    const Device device(input.x);
-    check_devices(input, c0_, directions);
-    const Tensor &x = input.x, c0 = compact(c0_);
-    const OptionalTensor dy = dy_ ? OptionalTensor(with_contiguous_vectors(*dy_)) : std::nullopt;
-    const OptionalTensor dh_n = compact(dh_n_), dc_n = compact(dc_n_);
-    const int64_t D = int64_t(directions.size()), each = input.rows(), P = directions[0].w_hh.size(1);
-    const int64_t B = c0.size(c0.dim() - 2), H = c0.size(c0.dim() - 1), padded = padded_units(x, H);
-    STD_TORCH_CHECK(kept.gates.size(0) == D * each, "textnn: the backward pass needs what was kept with save=True");
-    const DeviceSchedule ragged(device, input.positions, sizes, layout, B);
-    const int64_t N = ragged.rows();
-    const bool projected = directions[0].w_hr.has_value();
-
-    std::vector<int64_t> h_shape{B, P};
-    if (c0.dim() == 3) h_shape.insert(h_shape.begin(), D);
-    LstmGradients out{empty(x, {0}),
-                      empty(input.positions, {0}, ScalarType::Long),
-                      empty(x, h_shape),
-                      torch::stable::empty_like(c0),
-                      {}};
-    Tensor dgates = empty(x, {D * N, 4 * H}), dprojected = empty(x, {projected ? D * N : 0, P});
+  static BackwardResult backward(const Recurrent& r, const OutputGradients& given, const Kept& kept, bool need_dx,
+                                 const TableOptions& table) {
+    const Device device(r.x);
+    check_devices(r, given, kept);
+    const DeviceSchedule ragged(device, r.positions, r.sizes, r.layout, r.B);
+    const int64_t each = r.rows(), N = ragged.rows(), padded = r.padded_units(), GH = r.cell.blocks * r.H;
+    Tensor dh0 = torch::stable::empty_like(r.h0);
+    Tensor dc0 = r.c0 ? torch::stable::empty_like(*r.c0) : empty(r.x, {0});
+    const bool two = r.cell.sums != r.cell.blocks;  // whether the products add to different sums
+    Tensor dstate = empty(r.x, {r.D * N, GH}), dinput = two ? empty(r.x, {r.D * N, GH}) : dstate;
+    Tensor dprojected = empty(r.x, {r.projected() ? r.D * N : 0, r.P});
     if (!ragged.exact())
-      for (Tensor* g : {&dgates, &dprojected}) torch::stable::zero_(*g);
-    dispatch(x, [&](auto zero) {
+      for (Tensor* g : {&dstate, &dprojected}) torch::stable::zero_(*g);
+    if (!ragged.exact() && two) torch::stable::zero_(dinput);
+    dispatch(r.x, [&](auto zero) {
       using E = decltype(zero);
-      textnn::cuda::LstmBackward<E> a{};
+      textnn::cuda::RecurrentBackward<E> a{};
       a.schedule = ragged.schedule();
-      a.H = H;
-      a.P = P;
+      a.H = r.H;
+      a.P = r.P;
       a.padded = padded;
-      a.directions = int(D);
-      if (dy) a.dy_layout = ragged.layout(*dy);
-      for (int64_t d = 0; d < D; ++d) {
+      a.directions = int(r.D);
+      if (given.dy) a.dy_layout = ragged.layout(*given.dy);
+      for (int64_t d = 0; d < r.D; ++d) {
         auto& to = a.direction[d];
-        to.reverse = directions[size_t(d)].reverse;
-        to.dy = at(data<E>(dy), d * P);
-        to.dh_n = at(data<E>(dh_n), d * B * P);
-        to.dc_n = at(data<E>(dc_n), d * B * H);
-        to.c0 = at(data<E>(c0), d * B * H);
-        to.w_hh = data<E>(directions[size_t(d)].w_hh);
-        to.gates = at(data<E>(kept.gates), d * each * 4 * padded);
+        to.reverse = r.directions[size_t(d)].reverse;
+        to.dy = at(data<E>(given.dy), d * r.P);
+        to.dh_n = at(data<E>(given.dh_n), d * r.B * r.P);
+        to.dc_n = at(data<E>(given.dc_n), d * r.B * r.H);
+        to.c0 = at(data<E>(r.c0), d * r.B * r.H);
+        to.w_hh = data<E>(r.directions[size_t(d)].w_hh);
+        to.kept = at(data<E>(kept.kept), d * each * r.cell.kept * padded);
         to.cells = at(data<E>(kept.cells), d * each * padded);
-        to.dgates = at(writable<E>(dgates), d * N * 4 * H);
-        to.dprojected = at(writable<E>(dprojected), d * N * P);
-        to.dh0 = at(writable<E>(out.dh0), d * B * P);
-        to.dc0 = at(writable<E>(out.dc0), d * B * H);
+        to.h_prev = at(data<E>(kept.h_prev), d * each * r.P);
+        to.dinput = at(writable<E>(dinput), d * N * GH);
+        to.dstate = at(writable<E>(dstate), d * N * GH);
+        to.dprojected = at(writable<E>(dprojected), d * N * r.P);
+        to.dh0 = at(writable<E>(dh0), d * r.B * r.P);
+        to.dc0 = at(writable<E>(dc0), d * r.B * r.H);
       }
-      run_backward<E>(device, ragged, x, directions, a);
+      run_backward<E>(device, ragged, r, a);
     });
 
-    const Tensor vectors = packed(device, input, ragged);
-    Tensors dx;
-    for (int64_t d = 0; d < D; ++d) {
-      const LstmDirection& w = directions[size_t(d)];
-      const Tensor g = rows(dgates, d * N, N);
-      out.dw.push_back(
-          {mm(t(g), vectors), mm(t(g), rows(kept.h_prev, d * each, N)), sum_rows(g),
-           projected ? mm(t(rows(dprojected, d * N, N)), rows(kept.unprojected, d * each, N)) : empty(x, {0, 0})});
-      if (need_dx) dx.push_back(mm(g, w.w_ih));
+    const Tensor vectors = packed(device, r, ragged);
+    Tensors dw = weight_gradients(r), parts;
+    for (int64_t d = 0; d < r.D; ++d) {
+      const Tensor input = rows(dinput, d * N, N), state = rows(dstate, d * N, N);
+      Tensor* gradient = &dw[size_t(d) * kWeights];
+      mm_out(gradient[0], t(input), vectors);
+      mm_out(gradient[1], t(state), rows(kept.h_prev, d * each, N));
+      if (r.projected()) mm_out(gradient[4], t(rows(dprojected, d * N, N)), rows(kept.unprojected, d * each, N));
+      bias_gradients(gradient[2], input, gradient[3], state, !two);
+      if (need_dx) parts.push_back(mm(input, r.directions[size_t(d)].w_ih));
     }
-    if (need_dx) out.dx = input_gradient(device, input, ragged, dx);
-    if (input.tokens) to_table(device, input, need_dx, table, out);
-    return out;
+    Tensor dx = need_dx ? input_gradient(device, r, ragged, parts) : empty(r.x, {0});
+    if (!r.tokens) return {dx, empty(r.x, {0}), dh0, dc0, dw};
+    if (!need_dx) return {empty(r.x, {0, r.I}), empty(r.positions, {0}), dh0, dc0, dw};
+    const TableGradient g = table_gradient(device, torch::stable::view(dx, {each, r.I}), r.positions, r.x.size(0),
+                                           table.padding, table.sparse);
+    return {g.dtable, g.distinct, dh0, dc0, dw};
   }
 
  private:
@@ -220,47 +214,38 @@ struct OnCuda {
     torch::stable::zero_(behind);
   }
 
+  // Empty ones are not wanted. same: whether both have the same gradient.
+  static void bias_gradients(Tensor& db_ih, const Tensor& dinput, Tensor& db_hh, const Tensor& dstate, bool same) {
+    const bool ih = db_ih.numel() > 0, hh = db_hh.numel() > 0;
+    if (ih) sum_rows_out(db_ih, dinput);
+    if (hh && ih && same)
+      torch::stable::copy_(db_hh, db_ih);
+    else if (hh)
+      sum_rows_out(db_hh, dstate);
+  }
+
   // The sum of both directions' gradients [N, I] where the input's vectors stand.
-  static Tensor input_gradient(const Device& device, const LstmInput& input, const DeviceSchedule& ragged,
+  static Tensor input_gradient(const Device& device, const Recurrent& r, const DeviceSchedule& ragged,
                                const Tensors& parts) {
-    const std::vector<int64_t> shape = input.leading(input.I());
-    const bool in_place = input.tokens ? ragged.is_packed(input.positions) : ragged.is_packed(input.x);
+    const std::vector<int64_t> shape = r.leading(r.I);
+    const bool in_place = ragged.is_packed(r.positions);
     if (in_place && parts.size() == 1) return torch::stable::view(parts[0], shape);
-    Tensor dx = empty(input.x, shape);
+    Tensor dx = empty(r.x, shape);
     if (ragged.has_padding()) torch::stable::zero_(dx);
     dispatch(dx, [&](auto zero) {
       using E = decltype(zero);
-      textnn::cuda::unpack_rows<E>(device.stream, {ragged.schedule(), ragged.layout(dx), input.I(), data<E>(parts[0]),
+      textnn::cuda::unpack_rows<E>(device.stream, {ragged.schedule(), ragged.layout(dx), r.I, data<E>(parts[0]),
                                                    parts.size() > 1 ? data<E>(parts[1]) : nullptr, writable<E>(dx)});
     });
     return dx;
   }
-
-  // The gradient of the table from that of the positions, which is in out.dx.
-  static void to_table(const Device& device, const LstmInput& input, bool need, const TableOptions& options,
-                       LstmGradients& out) {
-    const int64_t V = input.x.size(0), I = input.I();
-    if (!need) {
-      out.dx = empty(input.x, {0, I});
-      return;
-    }
-    const Tensor positions = torch::stable::view(out.dx, {input.rows(), I});
-    const TableGradient g = table_gradient(device, positions, input.positions, V, options.padding, options.sparse);
-    out.dx = g.dtable;
-    out.distinct = g.distinct;
-  }
 };
-
-using Lstm = LstmOperators<OnCuda>;
 
 }  // namespace
 }  // namespace textnn::ops::cuda
 
 STABLE_TORCH_LIBRARY_IMPL(textnn, TEXTNN_CUDA_KEY, m) {
-  m.impl("lstm", TORCH_BOX(&textnn::ops::cuda::Lstm::lstm));
-  m.impl("lstm_backward", TORCH_BOX(&textnn::ops::cuda::Lstm::lstm_backward));
-  m.impl("bilstm", TORCH_BOX(&textnn::ops::cuda::Lstm::bilstm));
-  m.impl("bilstm_backward", TORCH_BOX(&textnn::ops::cuda::Lstm::bilstm_backward));
-  m.impl("embedding_lstm", TORCH_BOX(&textnn::ops::cuda::Lstm::embedding_lstm));
-  m.impl("embedding_lstm_backward", TORCH_BOX(&textnn::ops::cuda::Lstm::embedding_lstm_backward));
+  using textnn::ops::RecurrentOperators, textnn::ops::cuda::OnCuda;
+  m.impl("recurrent", TORCH_BOX(&RecurrentOperators<OnCuda>::forward));
+  m.impl("recurrent_backward", TORCH_BOX(&RecurrentOperators<OnCuda>::backward));
 }

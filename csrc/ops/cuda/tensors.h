@@ -132,11 +132,7 @@ inline Sorted sort(const Tensor& a, bool descending) {
   return {r[0], r[1]};
 }
 inline Tensor t(const Tensor& a) { return torch::stable::transpose(a, 0, 1); }
-inline Tensor sum_rows(const Tensor& a) {
-  Tensor out = empty(a, {a.size(1)});
-  torch::stable::sum_out(out, a, std::vector<int64_t>{0});
-  return out;
-}
+inline void sum_rows_out(Tensor& out, const Tensor& a) { torch::stable::sum_out(out, a, std::vector<int64_t>{0}); }
 // Rows begin .. begin + count.
 inline Tensor rows(const Tensor& a, int64_t begin, int64_t count) {
   Tensor view = a;

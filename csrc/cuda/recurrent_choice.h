@@ -3,13 +3,14 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
-#include "lstm.h"
+#include "recurrent.h"
 
 namespace textnn::cuda {
 
 struct RecurrentCost {
   int64_t multiprocessors;
   int64_t B, H, P;
+  int64_t blocks;  // of H rows in a weight
   int64_t element_size;
   bool tensor_cores;
   int directions;
@@ -27,8 +28,8 @@ struct RecurrentCost {
   // A matrix product and a kernel, each launched anew, and the weights read from the second-level cache.
   double steps() const {
     const double product =
-        double(B) * 4 * double(H) * double(P) / (multiply_adds_per_cycle() * double(multiprocessors));
-    const double weights = 4.0 * double(H * P * element_size) / (kCacheBytesPerCycle * double(multiprocessors));
+        double(B) * double(blocks) * double(H) * double(P) / (multiply_adds_per_cycle() * double(multiprocessors));
+    const double weights = double(blocks * H * P * element_size) / (kCacheBytesPerCycle * double(multiprocessors));
     return directions * (2 * kLaunchCycles + std::max(product, weights));
   }
 

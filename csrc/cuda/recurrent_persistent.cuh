@@ -1,29 +1,35 @@
 // The persistent form (Diamos et al. 2016): one cooperative launch for the whole sequence. A block (slice, group,
-// direction) keeps 32 columns of its direction's W_hh in registers (lstm_slice.cuh), and for every step multiplies them
-// with the states of its group's sequences: tiles group, group + groups, ... of those that are active, so that groups
-// stay equal as sequences end. States, or the gradients of gates, are exchanged through global memory in two buffers
-// that take turns; grid.sync() after every step is what lets a block read what the others wrote. They are read by plain
-// loads: the read-only path (__ldg, __restrict__) may return what it had before the barrier.
+// direction) keeps 32 columns of its direction's W_hh in registers (recurrent_slice.cuh), and for every step multiplies
+// them with the states of its group's sequences: tiles group, group + groups, ... of those that are active, so that
+// groups stay equal as sequences end. States, or the gradients of sums, are exchanged through global memory in two
+// buffers that take turns; grid.sync() after every step is what lets a block read what the others wrote. They are read
+// by plain loads: the read-only path (__ldg, __restrict__) may return what it had before the barrier.
 //
 // Every block runs the same number of steps, the greatest length, which it reads from the device.
 #pragma once
-#include "lstm_slice.cuh"
-#include "lstm_unit.cuh"
+#include "recurrent_slice.cuh"
+#include "recurrent_unit.cuh"
 
 namespace textnn::cuda {
 
-template <class Slice, class E>
-__device__ void persistent_forward(const LstmForward<E>& a, int rows_at_once) {
+// Units of which a block has all columns forwards: 8 of an LSTM, 10 of a GRU, with two columns to spare, 32 of Elman's.
+template <class Cell>
+constexpr int slice_units() {
+  return kSliceColumns / Cell::kState.size;
+}
+
+template <class Cell, class Slice, class E>
+__device__ void persistent_forward(const RecurrentForward<E>& a, int rows_at_once) {
   using C = Compute<E>;
-  constexpr int kUnits = kSliceColumns / 4;
+  constexpr int G = Cell::kState.size, kUnits = slice_units<Cell>();
   CUDA_DYNAMIC_SHARED(unsigned char, shared);
-  const LstmForwardDirection<E>& d = a.direction[blockIdx.z];
+  const RecurrentForwardDirection<E>& d = a.direction[blockIdx.z];
   const int first = int(blockIdx.x) * kUnits;
   Slice slice;
   const int H = int(a.H);  // at most 1024: addresses of 32 bits leave registers for the weights
   slice.load_weights(shared, rows_at_once, [&](int column, int k) {
-    const int j = first + column / 4;
-    return j < H && k < H ? load(d.w_hh + (column % 4 * H + j) * H + k) : C(0);
+    const int unit = column / G, j = first + unit;
+    return unit < kUnits && j < H && k < H ? load(d.w_hh + (Cell::state_block(column % G) * H + j) * H + k) : C(0);
   });
   const int T = int(a.schedule.length[0]);
   const int64_t state = a.batch_rows * a.state_width;
@@ -39,12 +45,13 @@ __device__ void persistent_forward(const LstmForward<E>& a, int rows_at_once) {
         const int r = i / kUnits, unit = i % kUnits;
         const int b = begin + r, j = first + unit;
         if (j >= a.H) continue;
-        C sum[4];
+        C sum[G];
 #pragma unroll
-        for (int g = 0; g < 4; ++g) sum[g] = slice.sum(r, unit * 4 + g);
-        keep_state(a, d, b, s, j, h[b * a.state_width + j]);
+        for (int g = 0; g < G; ++g) sum[g] = slice.sum(r, unit * G + g);
+        const E before = h[b * a.state_width + j];
+        keep_state(a, d, b, s, j, before);
         E m;
-        store(&m, forward_unit(a, d, b, s, j, sum));
+        store(&m, forward_unit<Cell>(a, d, b, s, j, sum, load(&before)));
         next[b * a.state_width + j] = m;
         emit_state(a, d, b, s, j, m);
       }
@@ -54,17 +61,17 @@ __device__ void persistent_forward(const LstmForward<E>& a, int rows_at_once) {
   }
 }
 
-template <class Slice, class E>
-__device__ void persistent_backward(const LstmBackward<E>& a, int rows_at_once) {
+template <class Cell, class Slice, class E>
+__device__ void persistent_backward(const RecurrentBackward<E>& a, int rows_at_once) {
   using C = Compute<E>;
   CUDA_DYNAMIC_SHARED(unsigned char, shared);
-  const LstmBackwardDirection<E>& d = a.direction[blockIdx.z];
+  const RecurrentBackwardDirection<E>& d = a.direction[blockIdx.z];
   const int first = int(blockIdx.x) * kSliceColumns;
   Slice slice;
   const int H = int(a.H);  // at most 1024: addresses of 32 bits leave registers for the weights
   slice.load_weights(shared, rows_at_once, [&](int column, int k) {
     const int j = first + column;
-    return j < H && k < 4 * H ? load(d.w_hh + k * H + j) : C(0);
+    return j < H && k < Cell::kState.size * H ? load(d.w_hh + k * H + j) : C(0);
   });
   const int T = int(a.schedule.length[0]);
   const int64_t state = a.batch_rows * a.state_width;
@@ -81,11 +88,11 @@ __device__ void persistent_backward(const LstmBackward<E>& a, int rows_at_once) 
         const int r = i / kSliceColumns, column = i % kSliceColumns;
         const int b = begin + r, j = first + column;
         if (j >= a.H) continue;
-        const C sum = b < ahead ? slice.sum(r, column) : C(0);
+        const C sum = b < ahead ? later_gradient<Cell>(a, d, b, j, slice.sum(r, column)) : C(0);
         if (s < 0)
           store(d.dh0 + a.schedule.sequence[b] * a.H + j, sum);
         else
-          backward_unit(a, d, b, s, j, sum + state_gradient(a, d, b, s, j));
+          backward_unit<Cell>(a, d, b, s, j, sum + state_gradient(a, d, b, s, j));
       }
       __syncthreads();
     }

@@ -1,5 +1,6 @@
 // A block's slice of the recurrent weights, kept in registers for the whole sequence, and its product with the states
-// of a tile of sequences. 32 columns of K values: forwards 4 gates of 8 units, backwards 32 units.
+// of a tile of sequences. 32 columns of K values: forwards all blocks of some units (of an LSTM 4 of 8), backwards 32
+// units.
 //
 //   RegisterSlice   (Diamos et al. 2016, Persistent RNNs) a warp has 4 columns, of which lane l holds the values
 //                   k = l, 32 + l, 64 + l, ...; states lie in shared memory. A lane multiplies 8 states with its part

@@ -1,7 +1,7 @@
 // The instances of a persistent kernel, by the type of elements and how many values of k a column has at most; and how
 // their blocks are laid over a device.
 #pragma once
-#include "lstm_persistent.cuh"
+#include "recurrent_persistent.cuh"
 
 namespace textnn::cuda {
 
@@ -46,11 +46,11 @@ inline int device_attribute(cudaDeviceAttr attribute) {
 }
 
 template <class E, class Slice, class Kernel>
-PersistentGrid lay_out(Kernel kernel, int64_t columns, int64_t B, int directions) {
+PersistentGrid lay_out(Kernel kernel, int64_t slices, int64_t B, int directions) {
   constexpr bool fragments = Slice::kFragments;
   PersistentGrid g{};
   g.capacity = Slice::kWidth;
-  g.slices = int((columns + kSliceColumns - 1) / kSliceColumns);
+  g.slices = int(slices);
   g.blocks = int64_t(g.slices) * directions;
   if (!device_attribute(cudaDevAttrCooperativeLaunch) || (fragments && !has_fragments<E>())) return g;
   // Tiles of at most 32 sequences, in the 48 KB of shared memory that every device gives without being asked.
