@@ -137,7 +137,7 @@ void recurrent_persistent_backward(Stream stream, const PersistentGrid& grid, bo
 // Every cell with every type of elements, for explicit instantiations.
 #define TEXTNN_WITH_CELL(f, Cell) \
   f(Cell, float) f(Cell, double) f(Cell, ::textnn::cuda::Float16) f(Cell, ::textnn::cuda::BFloat16)
-#define TEXTNN_FOR_EACH_CELL_AND_ELEMENT(f)                                             \
-  TEXTNN_WITH_CELL(f, ::textnn::math::Lstm)                                             \
-  TEXTNN_WITH_CELL(f, ::textnn::math::Gru) TEXTNN_WITH_CELL(f, ::textnn::math::RnnTanh) \
-      TEXTNN_WITH_CELL(f, ::textnn::math::RnnRelu)
+#define TEXTNN_FOR_EACH_CELL_AND_ELEMENT(f) \
+  TEXTNN_WITH_CELL(f, ::textnn::math::Lstm) \
+  TEXTNN_WITH_CELL(f, ::textnn::math::Gru)  \
+  TEXTNN_WITH_CELL(f, ::textnn::math::RnnTanh) TEXTNN_WITH_CELL(f, ::textnn::math::RnnRelu)
