@@ -83,6 +83,8 @@ def models() -> list[Files]:
         ("lstm", {**recurrent, "tokenizer": "char", "output": "sigmoid"}, [False, True, True, False] * 6),
         ("lecture-lstm", {**recurrent, "tokenizer": "whitespace"}, [("a", 1), ("b", 2), b"c", "\ud800"] * 6),
         ("bilstm", {**recurrent, "tokenizer": "whitespace", "class_weight": "balanced"}, several),
+        ("gru", {**recurrent, "tokenizer": "whitespace"}, [0, 1, 1, 0] * 6),
+        ("mlp", {**recurrent, "tokenizer": "whitespace", "num_layers": 2}, ["neg", "pos", "pos", "neg"] * 6),
         ("textcnn", {**convolution, "tokenizer": "rjieba", "user_dictionary": ["很好 10", "退货 n"]}, [1.5, 2.5] * 12),
     ]
     found = []

@@ -43,6 +43,8 @@ def test_both_sides_compute_the_same():
     assert [line.case for line in lines] == [
         "LSTM inference",
         "LSTM training",
+        "GRU inference",
+        "GRU training",
         "TextCNN inference",
         "TextCNN training",
     ]
@@ -52,7 +54,7 @@ def test_both_sides_compute_the_same():
 
 
 def test_gradients_agree_on_each_instruction_set(capability):
-    assert benchmark.check_gradients() == {"LSTM": True, "TextCNN": True}, capability
+    assert benchmark.check_gradients() == {"LSTM": True, "GRU": True, "TextCNN": True}, capability
 
 
 def test_command():
@@ -62,7 +64,7 @@ def test_command():
     finally:
         torch.set_num_threads(before)
     assert done.exit_code == 0, done.output
-    for part in ("1 threads", "LSTM training", "TextCNN inference", "LSTM agrees, TextCNN agrees"):
+    for part in ("1 threads", "LSTM training", "TextCNN inference", "LSTM agrees, GRU agrees, TextCNN agrees"):
         assert part in done.output, done.output
 
 

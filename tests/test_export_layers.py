@@ -33,7 +33,21 @@ class Sentences(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Any:
         result = self.parts["layer"](x, lengths=lengths)
-        return result if isinstance(result, Tensor) else (result[0], result[1][0])
+        if isinstance(result, Tensor):
+            return result
+        y, states = result  # the states of an LSTM are h and c
+        return y, states if isinstance(states, Tensor) else states[0]
+
+
+class Steps(nn.Module):
+    """A cell, one step with a state and one without."""
+
+    def __init__(self, cell: nn.Module) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Tensor) -> Any:
+        return self.cell(x[:, 0], self.cell(x[:, -1]))
 
 
 LAYERS = {
@@ -46,10 +60,16 @@ LAYERS = {
         for layers_, both, first in itertools.product((1, 2), (False, True), (False, True))
     },
     "LSTM without bias": lambda: textnn.LSTM(6, 5, bias=False, batch_first=True),
+    "GRU, 2 layers, both ways": lambda: textnn.GRU(6, 5, 2, bidirectional=True, batch_first=True),
+    "GRU without bias, time first": lambda: textnn.GRU(6, 5, bias=False),
+    "RNN, 2 layers, both ways, time first": lambda: textnn.RNN(6, 5, 2, "relu", bidirectional=True),
+    "RNN": lambda: textnn.RNN(6, 5, batch_first=True),
     "TextConv": lambda: textnn.TextConv(6, 4, (1, 3, 5)),
     "TextConv, same": lambda: textnn.TextConv(6, 4, (2, 4), padding="same", activation="tanh", bias=False),
     "EmbeddingTextConv": lambda: textnn.EmbeddingTextConv(20, 6, 4, (2, 3), activation="identity", padding_idx=None),
     "EmbeddingLSTM": lambda: textnn.EmbeddingLSTM(20, 6, 5, 2, bidirectional=True),
+    "EmbeddingGRU": lambda: textnn.EmbeddingGRU(20, 6, 5, bidirectional=True, weight_dropout=0.5),
+    "EmbeddingRNN": lambda: textnn.EmbeddingRNN(20, 6, 5, 2, variational=True, dropout=0.5),
     "FrozenTextConv": lambda: frozen((3, 2), "relu"),
     "FrozenTextConv, same": lambda: frozen((1, 4, 2), "tanh", padding="same"),
     "FrozenTextConv, float64": lambda: frozen((5,), "identity", bias=False, dtype=torch.float64),
@@ -98,6 +118,13 @@ def dynamic(name: str) -> Any:
 
 def assert_same(found: Any, expected: Any) -> None:
     torch.testing.assert_close(tuple(found) if isinstance(found, list) else found, expected, **TOLERANCE)
+
+
+CELLS = {
+    "LSTMCell": lambda: textnn.LSTMCell(6, 5),
+    "GRUCell": lambda: textnn.GRUCell(6, 5),
+    "RNNCell": lambda: textnn.RNNCell(6, 5, nonlinearity="relu"),
+}
 
 
 @torch.no_grad()
@@ -166,14 +193,28 @@ def test_a_table_of_a_layer_in_half_precision_has_its_results_dtype() -> None:
 
 
 def test_it_undoes_accelerate() -> None:
-    model = nn.Sequential(nn.LSTM(3, 4, 2, dropout=0.5), nn.Linear(4, 4)).eval()
-    cell = nn.LSTMCell(3, 4)
     x = torch.randn(5, 2, 3)
-    expected = model[0](x)
-    plain = to_torch_nn(textnn.accelerate(model))
-    assert isinstance(plain[0], nn.LSTM)
-    torch.testing.assert_close(plain[0](x), expected)
-    assert type(to_torch_nn(textnn.accelerate(cell))) is nn.LSTMCell
+    for kind in (nn.LSTM, nn.GRU, nn.RNN):
+        model = nn.Sequential(kind(3, 4, 2, dropout=0.5), nn.Linear(4, 4)).eval()
+        expected = model[0](x)
+        plain = to_torch_nn(textnn.accelerate(model))
+        assert isinstance(plain[0], kind)
+        torch.testing.assert_close(plain[0](x), expected)
+    for kind in (nn.LSTMCell, nn.GRUCell, nn.RNNCell):
+        assert type(to_torch_nn(textnn.accelerate(kind(3, 4)))) is kind
+
+
+@pytest.mark.parametrize("name", CELLS)
+@torch.no_grad()
+def test_cells_are_exported(name: str) -> None:
+    torch.manual_seed(0)
+    model = Steps(CELLS[name]()).eval()
+    plain, x = to_torch_nn(model), torch.randn(3, 2, 6)
+    program = export_program(plain, (x,), dynamic_shapes=({0: B},))
+    assert "textnn" not in program.graph_module.code
+    for batch in (x, torch.randn(5, 2, 6)):
+        assert_same(plain(batch), model(batch))
+        assert_same(program.module()(batch), model(batch))
 
 
 def test_the_model_stays_as_it_is() -> None:
@@ -191,6 +232,8 @@ def test_initial_states_projection_and_packed_or_unbatched_input_work_as_in_torc
     torch.testing.assert_close(plain(x[:, 0]), layer(x[:, 0]), **TOLERANCE)
     packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([7, 2, 1]), enforce_sorted=False)
     torch.testing.assert_close(plain(packed)[0].data, layer(packed)[0].data, **TOLERANCE)
+    gru = textnn.GRU(6, 5, 2, bidirectional=True)
+    torch.testing.assert_close(to_torch_nn(gru)(x, hx[1], lengths=lengths), gru(x, hx[1], lengths=lengths), **TOLERANCE)
     with torch.no_grad():
         shapes = ({0: L, 1: B}, {1: B}, {1: B})
         program = export_program(_States(plain), (x, *hx), dynamic_shapes=shapes)
@@ -223,12 +266,24 @@ def test_the_hash_is_the_references() -> None:
         textnn.EmbeddingTextConv(9, 3, 2).freeze(),
         textnn.EmbeddingLSTM(9, 3, 2),
         textnn.LSTM(3, 2),
+        textnn.EmbeddingGRU(9, 3, 2),
+        textnn.RNN(3, 2),
     ],
 )
 def test_flat_batches_are_refused(layer: nn.Module) -> None:
     x = torch.zeros(4, dtype=torch.int64) if hasattr(layer, "num_embeddings") else torch.zeros(4, 3)
     with pytest.raises(ValueError, match="offsets: expected None, as flat batches cannot be exported"):
         to_torch_nn(layer)(x, offsets=torch.tensor([0, 2]))
+
+
+@pytest.mark.parametrize("name", ["GRU", "EmbeddingGRU"])
+def test_nested_tensors_are_refused(name: str) -> None:
+    layer, x = (
+        (textnn.GRU(3, 2), torch.zeros(4, 3)) if name == "GRU" else (textnn.EmbeddingGRU(9, 3, 2), torch.zeros(4))
+    )
+    nested = torch.nested.nested_tensor([x, x[:2]], dtype=None if name == "GRU" else torch.int64, layout=torch.jagged)
+    with pytest.raises(ValueError, match="nested tensors cannot be exported; give padded input and lengths"):
+        to_torch_nn(layer)(nested)
 
 
 def test_what_cannot_be_replaced_is_refused() -> None:

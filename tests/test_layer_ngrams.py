@@ -21,7 +21,7 @@ def bag_by_hand(layer, ids, **batch):
     """The definition, sentence by sentence; what is dropped is not."""
     rows = slow.hash_ngrams(ids, layer.sizes, layer.num_embeddings, **batch)
     sums = []
-    for sentence in slow._sentences(rows, batch.get("lengths"), batch.get("offsets")):
+    for sentence in slow.convolution._sentences(rows, batch.get("lengths"), batch.get("offsets")):
         found = sentence[sentence > 0]
         sums.append(layer.weight[found].sum(dim=0) / max(1, found.numel()) ** 0.5)
     return torch.stack(sums) if sums else layer.weight[:0]
@@ -31,7 +31,7 @@ def weighted_by_hand(layer, ids, **batch):
     """The definition of a weighted bag: TF-IDF vectors of length 1, with importance in the place of frequencies."""
     rows = slow.hash_ngrams(ids, layer.sizes, layer.num_embeddings, **batch)
     sums = []
-    for sentence in slow._sentences(rows, batch.get("lengths"), batch.get("offsets")):
+    for sentence in slow.convolution._sentences(rows, batch.get("lengths"), batch.get("offsets")):
         found = sentence[sentence > 0].unique()
         importance = layer.importance[found]
         norm = importance.square().sum().sqrt() if len(found) else importance.new_ones(())

@@ -10,11 +10,24 @@ import torch
 from torch import nn
 
 import textnn.reference as reference
-from textnn import EmbeddingTextConv, TextConv
+from textnn import EmbeddingTextConv, NgramBag, TextConv
 
 
 def kernels(layer):
     return [c.weight for c in layer.convs], [c.bias for c in layer.convs] if layer.convs[0].bias is not None else None
+
+
+def test_a_jagged_nested_tensor_is_a_flat_batch():
+    parts = [torch.randint(0, 11, (n,)) for n in (3, 1, 4)]
+    ids, nested = torch.cat(parts), torch.nested.nested_tensor(parts, layout=torch.jagged)
+    table = torch.randn(11, 5)
+    vectors = torch.nested.nested_tensor([table[part] for part in parts], layout=torch.jagged)
+    conv = EmbeddingTextConv(11, 5, 4)
+    cases = (TextConv(5, 4), vectors, table[ids]), (conv, nested, ids), (NgramBag(50, 3), nested, ids)
+    for layer, batch, flat in (*cases, (conv.freeze(), nested, ids)):
+        assert torch.equal(layer(batch), layer(flat, offsets=[0, 3, 4]))
+        with pytest.raises(ValueError, match="a nested tensor has its own lengths"):
+            layer(batch, offsets=[0, 3, 4])
 
 
 @pytest.mark.parametrize("bias", [True, False])

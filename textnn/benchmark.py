@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from . import functional
-from .layers import LSTM, EmbeddingTextConv
+from .layers import GRU, LSTM, EmbeddingTextConv
 
 Call = Callable[[], Sequence[Tensor]]
 # The batch: B sequences of at most L tokens of V words; D, H and C are the same.
@@ -85,16 +85,21 @@ def frequent_tokens(number: int, random: torch.Generator) -> Tensor:
 
 
 def comparisons(seconds: float) -> Iterator[Comparison]:
-    """Compare textnn's LSTM and TextCNN with ``torch.nn``, inference and training, in about ``seconds`` seconds."""
+    """Compare textnn's LSTM, GRU and TextCNN with ``torch.nn``, inference and training, in some ``seconds``."""
     random = torch.Generator().manual_seed(0)
     lengths = review_lengths(B, random, SIZES[-1], L)
     ids = frequent_tokens(B * int(lengths.max()), random).view(B, -1)
     ids = ids * (torch.arange(ids.shape[1]) < lengths[:, None])
     x = torch.randn(B, ids.shape[1], D, generator=random)
-    for name, tokens, modules in (("LSTM", x, _lstms(lengths)), ("TextCNN", ids, _text_convs(lengths))):
+    sides = (
+        ("LSTM", x, _recurrent("LSTM", nn.LSTM, LSTM, lengths)),
+        ("GRU", x, _recurrent("GRU", nn.GRU, GRU, lengths)),
+        ("TextCNN", ids, _text_convs(lengths)),
+    )
+    for name, tokens, modules in sides:
         for train in (False, True):
             calls = {side: _call(module, tokens, train) for side, module in modules.items()}
-            times, results = interleave(calls, seconds / 4, least=3)
+            times, results = interleave(calls, seconds / (2 * len(sides)), least=3)
             medians = {side: statistics.median(t) for side, t in times.items()}
             peer = min((side for side in calls if side != "textnn"), key=medians.__getitem__)
             pairs = zip(results["textnn"], results[peer], strict=True)
@@ -117,6 +122,7 @@ def check_gradients() -> dict[str, bool]:
 
     lengths = torch.tensor([5, 1, 3])
     states = draw(5, 3, 4), draw(3, 6), draw(3, 6), draw(24, 4), draw(24, 6), draw(24), draw(24)
+    state = draw(5, 3, 4), draw(3, 6), draw(18, 4), draw(18, 6), draw(18), draw(18)
     ids = torch.randint(0, 9, (3, 5), generator=random)
     table = draw(9, 4), draw(6, 4, 2), draw(6, 4, 3), draw(6), draw(6)
 
@@ -125,6 +131,7 @@ def check_gradients() -> dict[str, bool]:
 
     checks: dict[str, tuple[Callable[..., Tensor | Sequence[Tensor]], tuple[Tensor, ...]]] = {
         "LSTM": (lambda *tensors: functional.lstm(*tensors, lengths=lengths), states),
+        "GRU": (lambda *tensors: functional.gru(*tensors, lengths=lengths), state),
         "TextCNN": (text_conv, table),
     }
     return {
@@ -134,14 +141,14 @@ def check_gradients() -> dict[str, bool]:
 
 
 class _Padded(nn.Module):
-    """An nn.LSTM on padded input [B, L, D]; outputs at padding are set to zero."""
+    """An nn.LSTM or nn.GRU on padded input [B, L, D]; outputs at padding are set to zero."""
 
-    def __init__(self, lstm: nn.LSTM, lengths: Tensor) -> None:
+    def __init__(self, layer: nn.RNNBase, lengths: Tensor) -> None:
         super().__init__()
-        self.lstm, self.lengths = lstm, lengths
+        self.layer, self.lengths = layer, lengths
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.lstm(x)[0]
+        y: Tensor = self.layer(x)[0]
         return y * (torch.arange(x.shape[1]) < self.lengths[:, None]).unsqueeze(2)
 
 
@@ -150,7 +157,7 @@ class _Packed(_Padded):
 
     def forward(self, x: Tensor) -> Tensor:
         packed = pack_padded_sequence(x, self.lengths, batch_first=True, enforce_sorted=False)
-        y: Tensor = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+        y: Tensor = pad_packed_sequence(self.layer(packed)[0], batch_first=True, total_length=x.shape[1])[0]
         return y
 
 
@@ -188,14 +195,15 @@ class _Conv1d(nn.Module):
         return torch.cat(pooled, dim=1)
 
 
-def _lstms(lengths: Tensor) -> dict[str, nn.Module]:
-    theirs = nn.LSTM(D, D, batch_first=True)
-    ours = LSTM(D, D, batch_first=True)
+def _recurrent(
+    name: str, torchs: Callable[..., nn.RNNBase], textnns: Callable[..., nn.RNNBase], lengths: Tensor
+) -> dict[str, nn.Module]:
+    theirs, ours = torchs(D, D, batch_first=True), textnns(D, D, batch_first=True)
     ours.load_state_dict(theirs.state_dict())
     return {
         "textnn": _Ours(ours, lengths),
-        "LSTM, packed": _Packed(theirs, lengths),
-        "LSTM, padded": _Padded(theirs, lengths),
+        f"{name}, packed": _Packed(theirs, lengths),
+        f"{name}, padded": _Padded(theirs, lengths),
     }
 
 

@@ -37,8 +37,8 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     architecture : str, default="tfidf-textcnn"
-        ``"tfidf-textcnn"``, ``"wide-textcnn"``, ``"textcnn"``, ``"bilstm"``, ``"lstm"`` or ``"lecture-lstm"``;
-        docs/accuracy.md compares them.
+        ``"tfidf-textcnn"``, ``"wide-textcnn"``, ``"textcnn"``, ``"bilstm"``, ``"lstm"``, ``"bigru"``, ``"gru"``,
+        ``"rnn"``, ``"mlp"`` or ``"lecture-lstm"``; docs/accuracy.md compares them.
     tokenizer : str, callable or Tokenizer, default="auto"
         ``"auto"`` looks at the scripts of the training texts: jieba's words for Chinese (by rjieba where it is
         installed), words by Unicode's rules with case folded where there are spaces between words, both where texts

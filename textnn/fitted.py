@@ -288,8 +288,8 @@ class FittedMixin:
         A network is frozen by itself at its first prediction, in the dtype of its weights and with tables of 256 MB at
         most. For ``"textcnn"`` and ``"wide-textcnn"`` a table of the products of tokens and kernels takes the place of
         a convolution; see :meth:`textnn.EmbeddingTextConv.freeze`. The LSTMs can be frozen in ``"int8"``
-        (:meth:`textnn.LSTM.freeze`); in ``"float32"`` they predict as before, with a warning. ``model_`` stays, and is
-        what :meth:`save` writes.
+        (:meth:`textnn.LSTM.freeze`); in ``"float32"`` they predict as before, with a warning, as GRUs, RNNs and
+        ``"mlp"`` do in any dtype. ``model_`` stays, and is what :meth:`save` writes.
 
         Parameters
         ----------

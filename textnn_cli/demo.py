@@ -21,7 +21,7 @@ def demo(
             "--architecture",
             "-a",
             metavar="NAME",
-            help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm or lecture-lstm.",
+            help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm, bigru, gru, rnn, mlp or lecture-lstm.",
         ),
     ] = "tfidf-textcnn",
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,

@@ -66,7 +66,7 @@ def train(
             "--architecture",
             "-a",
             metavar="NAME",
-            help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm, lecture-lstm.",
+            help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm, bigru, gru, rnn, mlp, lecture-lstm.",
         ),
     ] = "tfidf-textcnn",
     validation: Annotated[
@@ -123,8 +123,10 @@ def train(
         Path | None,
         _option("--vectors", NETWORK, "Start from these word vectors (word2vec or fastText format).", metavar="FILE"),
     ] = None,
-    hidden_size: Annotated[int | None, _option("--hidden-size", NETWORK, "Hidden units of an LSTM.")] = None,
-    num_layers: Annotated[int | None, _option("--num-layers", NETWORK, "Layers of an LSTM.")] = None,
+    hidden_size: Annotated[
+        int | None, _option("--hidden-size", NETWORK, "Hidden units of an LSTM, GRU, RNN or MLP.")
+    ] = None,
+    num_layers: Annotated[int | None, _option("--num-layers", NETWORK, "Layers of an LSTM, GRU, RNN or MLP.")] = None,
     channels: Annotated[int | None, _option("--channels", NETWORK, "Channels of each kernel size.")] = None,
     kernel_sizes: Annotated[
         str | None, _option("--kernel-sizes", NETWORK, "Kernel sizes over words, such as 1,2,3.", metavar="N,N,...")

@@ -265,7 +265,7 @@ class RecurrentBackwardKernel {
 
   // Vectors of units j.. of the gradient of the output state, as far as it comes from the next step: [count][vectors],
   // or null for zeros.
-  [[gnu::noinline]] void accept(const Row* rows, int count, int64_t j, int vectors, const V* dh) const {
+  [[gnu::noinline, gnu::flatten]] void accept(const Row* rows, int count, int64_t j, int vectors, const V* dh) const {
     for (int r = 0; r < count; ++r) {
       const Row& row = rows[r];
       for (int v = 0; v < vectors; ++v) {
@@ -293,7 +293,7 @@ class RecurrentBackwardKernel {
       }
   }
 
-  [[gnu::noinline]] void cells(const Row* rows, int count, int64_t j, int vectors, const V* dm) const {
+  [[gnu::noinline, gnu::flatten]] void cells(const Row* rows, int count, int64_t j, int vectors, const V* dm) const {
     for (int r = 0; r < count; ++r)
       for (int v = 0; v < vectors; ++v) cell(rows[r], j + v * L, dm[r * vectors + v]);
   }

@@ -284,9 +284,10 @@ class RecurrentForwardKernel {
   }
 
   // From the sums of some sequences and N vectors of units to everything that is stored. A loop in a function of its
-  // own: unrolled into every tile the code would not fit the caches of instructions.
+  // own: unrolled into every tile the code would not fit the caches of instructions. Flattened, as a call of sigmoid or
+  // tanh spills all vectors, which costs as much as the function.
   template <int N>
-  [[gnu::noinline]] void finish(const Row* rows, int count, int64_t vector, const V (*acc)[S * N]) const {
+  [[gnu::noinline, gnu::flatten]] void finish(const Row* rows, int count, int64_t vector, const V (*acc)[S * N]) const {
     for (int r = 0; r < count; ++r) {
       const Row& row = rows[r];
       for (int v = 0; v < N; ++v) {

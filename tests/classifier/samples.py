@@ -14,6 +14,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "wide-textcnn": {"embedding_dim": 8, "channels": 8, "ngram_buckets": 1024},
     "lstm": {"embedding_dim": 8, "hidden_size": 8},
     "bilstm": {"embedding_dim": 8, "hidden_size": 8},
+    "rnn": {"embedding_dim": 8, "hidden_size": 8},
+    "gru": {"embedding_dim": 8, "hidden_size": 8},
+    "bigru": {"embedding_dim": 8, "hidden_size": 8},
+    "mlp": {"embedding_dim": 8, "hidden_size": 8},
     "lecture-lstm": {"embedding_dim": 8, "hidden_size": 8},
 }
 

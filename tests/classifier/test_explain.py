@@ -31,6 +31,7 @@ TEXTS = [
 ]
 EXACT = ["textcnn", "wide-textcnn", "tfidf-textcnn", "ensemble"]
 RECURRENT = ["lstm", "bilstm", "lecture-lstm"]
+OTHERS = ["rnn", "bigru", "mlp"]
 
 
 def make(make_classifier: Any, name: str, classes: int = 2, **parameters: Any) -> SentimentClassifier:
@@ -46,7 +47,7 @@ def make(make_classifier: Any, name: str, classes: int = 2, **parameters: Any) -
 @pytest.fixture(scope="module")
 def classifiers(make_classifier: Any) -> dict[str, SentimentClassifier]:
     """One of each architecture, two classes; not to be changed."""
-    return {name: make(make_classifier, name) for name in [*EXACT, *RECURRENT]}
+    return {name: make(make_classifier, name) for name in [*EXACT, *RECURRENT, *OTHERS]}
 
 
 def total(explanation: Explanation) -> float:
@@ -376,6 +377,9 @@ def test_auto_takes_what_was_found_to_be_the_most_faithful(classifiers: Any) -> 
         "lstm": "integrated gradients",
         "bilstm": "integrated gradients",
         "lecture-lstm": "occlusion",
+        "rnn": "integrated gradients",
+        "bigru": "integrated gradients",
+        "mlp": "integrated gradients",
     }
 
 

@@ -44,7 +44,8 @@ def inputs_of(name: str, texts: list[list[int]]) -> tuple[Tensor, ...]:
 
 
 def test_the_registry_has_the_public_architectures() -> None:
-    assert set(NAMES) == {"lecture-lstm", "lstm", "bilstm", "textcnn", "wide-textcnn", "tfidf-textcnn"}
+    recurrent = {"lecture-lstm", "rnn", "gru", "bigru", "lstm", "bilstm"}
+    assert set(NAMES) == recurrent | {"mlp", "textcnn", "wide-textcnn", "tfidf-textcnn"}
 
 
 def test_the_page_on_the_classifier_lists_all_defaults() -> None:
@@ -101,17 +102,38 @@ def test_a_text_has_the_same_logits_alone_and_in_any_company(name: str) -> None:
         torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-4, atol=1e-6, msg=f"{name}, text {text}")
 
 
-@pytest.mark.parametrize("name", ["lstm", "bilstm"])
-def test_pooled_lstms_equal_torch_on_each_text(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("rnn", nn.RNN), ("gru", nn.GRU), ("bigru", nn.GRU), ("lstm", nn.LSTM), ("bilstm", nn.LSTM)],
+)
+def test_pooled_recurrent_networks_equal_torch_on_each_text(name: str, kind: type[nn.RNNBase]) -> None:
     model = small_model(name).eval()
     encoder = model.encoder
-    plain = nn.LSTM(8, 8, bidirectional=name == "bilstm", batch_first=True)
-    plain.load_state_dict(encoder.lstm.state_dict())
+    plain = kind(8, 8, bidirectional=name.startswith("bi"), batch_first=True)
+    plain.load_state_dict(getattr(encoder, kind.__name__.lower()).state_dict())
     logits = model(*ragged(TEXTS))
     for row, text in enumerate(TEXTS):
         steps = plain(encoder.weight[torch.tensor([text])])[0][0]
         expected = model.output(torch.cat([steps.amax(0), steps.mean(0)]))
         torch.testing.assert_close(logits[row], expected, rtol=1e-4, atol=1e-6, msg=f"{name}, text {text}")
+
+
+def test_the_mlp_equals_torch_on_each_text() -> None:
+    model = small_model("mlp", num_layers=2).eval()
+    first, second = model.hidden[0], model.hidden[3]
+    logits = model(*ragged(TEXTS))
+    for row, text in enumerate(TEXTS):
+        mean = model.encoder.weight[torch.tensor(text)].mean(0)
+        expected = model.output(second(first(mean).relu()).relu())
+        torch.testing.assert_close(logits[row], expected, rtol=1e-4, atol=1e-6, msg=f"text {text}")
+
+
+def test_weights_of_saved_lstms_keep_their_names() -> None:
+    lstm = [f"encoder.lstm.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    assert list(small_model("lstm").state_dict()) == ["encoder.weight", *lstm, "output.weight", "output.bias"]
+    reverse = [f"{name}_reverse" for name in lstm]
+    weights = ["encoder.weight", *lstm, *reverse, "output.weight", "output.bias"]
+    assert list(small_model("bilstm").state_dict()) == weights
 
 
 def test_lecture_recipe_is_the_plain_pytorch_one() -> None:

@@ -85,7 +85,7 @@ def test_a_class_with_one_text_is_trained_on() -> None:
 
 
 @pytest.mark.parametrize("bucket", [True, False])
-@pytest.mark.parametrize("name", ["textcnn", "lstm", "bilstm", "lecture-lstm"])
+@pytest.mark.parametrize("name", ["textcnn", "rnn", "bigru", "mlp", "lstm", "bilstm", "lecture-lstm"])
 def test_training_learns_and_tells_each_epoch(name: str, bucket: bool) -> None:
     model = make_model(name)
     # What tells the classes apart is the first word, nine steps away from what the lecture's classifier reads.
@@ -133,7 +133,7 @@ def test_without_patience_the_last_weights_are_kept() -> None:
     assert same(with_validation, without)
 
 
-@pytest.mark.parametrize("name", ["textcnn", "lstm", "bilstm", "lecture-lstm"])
+@pytest.mark.parametrize("name", ["textcnn", "rnn", "bigru", "mlp", "lstm", "bilstm", "lecture-lstm"])
 def test_weights_follow_from_the_seed_to_the_bit(name: str) -> None:
     one, two, other = make_model(name), make_model(name), make_model(name, seed=1)
     fit(one)

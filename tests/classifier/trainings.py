@@ -32,6 +32,9 @@ OPTIONS = TrainingOptions(
 SIZES = {
     "textcnn": {"embedding_dim": 4, "channels": 4, "kernel_sizes": (1, 2)},
     "bilstm": {"embedding_dim": 4, "hidden_size": 4},
+    "rnn": {"embedding_dim": 4, "hidden_size": 4},
+    "bigru": {"embedding_dim": 4, "hidden_size": 4},
+    "mlp": {"embedding_dim": 4, "hidden_size": 4},
     "lecture-lstm": {"embedding_dim": 4, "hidden_size": 4},
 }
 

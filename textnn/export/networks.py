@@ -22,7 +22,8 @@ from textnn.layers.ngrams import joint
 from textnn.layers.text_conv import kernel_weights
 from textnn.models import PAD, Ensemble, TextModel
 from textnn.models.convolution import TextCNN
-from textnn.models.recurrent import LectureLSTM, PooledBiLSTM, PooledLSTM
+from textnn.models.mlp import MLP
+from textnn.models.recurrent import LectureLSTM, PooledBiGRU, PooledBiLSTM, PooledGRU, PooledLSTM, PooledRNN
 from textnn.models.streams import TwoStreamCNN
 from textnn.models.tfidf import SHARE, TfidfTextCNN
 from textnn.models.wide import PACE, WideTextCNN
@@ -40,9 +41,16 @@ def _lecture_lstm(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
     return logits
 
 
-def _pooled_lstm(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
+def _pooled(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
     steps, _ = net.encoder(ids, lengths=lengths)
     logits: Tensor = net.output(max_mean_pool(steps, lengths))
+    return logits
+
+
+def _mlp(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
+    words = F.embedding(ids, net.encoder.weight)
+    mean = max_mean_pool(words, lengths)[:, net.encoder.embedding_dim :]
+    logits: Tensor = net.output(net.hidden(mean))
     return logits
 
 
@@ -76,8 +84,12 @@ def _tfidf_textcnn(net: Any, ids: Tensor, lengths: Tensor, characters: Tensor, c
 
 _FORWARD: dict[type[TextModel], Callable[..., Tensor]] = {
     LectureLSTM: _lecture_lstm,
-    PooledLSTM: _pooled_lstm,
-    PooledBiLSTM: _pooled_lstm,
+    MLP: _mlp,
+    PooledRNN: _pooled,
+    PooledGRU: _pooled,
+    PooledBiGRU: _pooled,
+    PooledLSTM: _pooled,
+    PooledBiLSTM: _pooled,
     TextCNN: _textcnn,
     WideTextCNN: _wide_textcnn,
     TfidfTextCNN: _tfidf_textcnn,

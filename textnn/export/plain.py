@@ -1,7 +1,7 @@
 """textnn's layers by torch.nn alone, on padded batches: what exporters understand, and machines without textnn.
 
     ids [B, L], lengths [B] -> Embedding -> Conv1d, activation, maximum of the windows inside    (EmbeddingTextConv)
-                                         -> nn.LSTM, each sequence to its own end                (EmbeddingLSTM)
+                                         -> nn.LSTM, GRU or RNN, each sequence to its own end    (EmbeddingLSTM, ..)
                             -> rows of a table, added up to windows -> maximum, activation       (FrozenTextConv)
                             -> hash by int64 arithmetic -> rows of a table, added up             (NgramBag)
 
@@ -23,8 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textnn import layers
-from textnn.export.recurrence import States, run_lstm
+from textnn.export.recurrence import run_layer
 from textnn.functional.sizes import Sizes, size_tensors
+from textnn.layers.embedding_recurrent import EmbeddingRecurrent
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -33,21 +34,21 @@ _ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "identity": lambda x: x}
 _INT64, _UINT64 = 7, 13  # as ONNX numbers its types
 
 
-class LSTM(nn.LSTM):
-    """``torch.nn.LSTM`` that also takes the lengths of a padded batch, as :class:`textnn.LSTM` does.
+class _Recurrent(nn.RNNBase):
+    """A recurrent layer of torch.nn's that also takes the lengths of a padded batch, as those of textnn do.
 
     It can be exported with any number of sequences and steps: by :func:`torch.onnx.export`, and by
     :func:`textnn.export.export_program`.
     """
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
-        input: Any,  # noqa: A002  # torch.nn.LSTM's name
-        hx: States | None = None,
+        input: Any,  # noqa: A002  # torch.nn's name
+        hx: Any = None,
         lengths: Sizes | None = None,
         offsets: Sizes | None = None,
         outputs: bool = True,
-    ) -> tuple[Any, tuple[Tensor, Tensor | None]]:
+    ) -> tuple[Any, Any]:
         """Run all layers and directions; see :meth:`textnn.LSTM.forward`.
 
         Where a program of torch's is exported with ``lengths``, there is None in the place of ``c_n``: torch.nn has
@@ -56,14 +57,26 @@ class LSTM(nn.LSTM):
         Raises
         ------
         ValueError
-            If ``offsets`` are given.
+            If ``offsets`` are given, or a nested tensor.
         RuntimeError, ValueError
-            As ``torch.nn.LSTM`` does.
+            As torch.nn's layers do.
         """
         lengths, offsets = size_tensors(lengths, offsets)
-        _check_padded(offsets)
-        y, states = run_lstm(self, super().forward, input, hx, lengths)
+        _check_padded(offsets, input)
+        y, states = run_layer(self, super().forward, input, hx, lengths)
         return (y if outputs else y.new_zeros(0)), states
+
+
+class LSTM(_Recurrent, nn.LSTM):
+    """``torch.nn.LSTM`` with lengths."""
+
+
+class GRU(_Recurrent, nn.GRU):
+    """``torch.nn.GRU`` with lengths."""
+
+
+class RNN(_Recurrent, nn.RNN):
+    """``torch.nn.RNN`` with lengths."""
 
 
 class TextConv(layers.TextConv):
@@ -148,19 +161,32 @@ class FrozenTextConv(nn.Module):
         return F.embedding_bag(bags.flatten(0, 1), self.table, mode="sum").view(*bags.shape[:2], -1)
 
 
-class EmbeddingLSTM(layers.EmbeddingLSTM):
-    """:class:`textnn.EmbeddingLSTM` by ``F.embedding`` and ``nn.LSTM``."""
+class _EmbeddingRecurrent(EmbeddingRecurrent):
+    """``F.embedding``, and a recurrent layer of torch.nn's."""
 
     def forward(
         self,
         ids: Tensor,
-        hx: States | None = None,
+        hx: Any = None,
         lengths: Sizes | None = None,
         offsets: Sizes | None = None,
         outputs: bool = True,
     ) -> Any:
         """Look up and run ids [B, L]; see :class:`LSTM` for what comes back, and for the errors raised."""
-        return self.lstm(F.embedding(ids, self.weight), hx, lengths, offsets, outputs)
+        _check_padded(None, ids)
+        return self._layer()(F.embedding(ids, self.weight), hx, lengths, offsets, outputs)
+
+
+class EmbeddingLSTM(_EmbeddingRecurrent, layers.EmbeddingLSTM):
+    """:class:`textnn.EmbeddingLSTM` by ``F.embedding`` and ``nn.LSTM``."""
+
+
+class EmbeddingGRU(_EmbeddingRecurrent, layers.EmbeddingGRU):
+    """:class:`textnn.EmbeddingGRU` by ``F.embedding`` and ``nn.GRU``."""
+
+
+class EmbeddingRNN(_EmbeddingRecurrent, layers.EmbeddingRNN):
+    """:class:`textnn.EmbeddingRNN` by ``F.embedding`` and ``nn.RNN``."""
 
 
 class NgramBag(layers.NgramBag):
@@ -267,17 +293,25 @@ def max_mean_pool(x: Tensor, lengths: Tensor) -> Tensor:
     return torch.cat([top, mean], dim=1)
 
 
-def _check_padded(offsets: Tensor | None) -> None:
+def _check_padded(offsets: Tensor | None, x: Any = None) -> None:
     if offsets is not None:
         raise ValueError("offsets: expected None, as flat batches cannot be exported; give padded input and lengths")
+    if isinstance(x, Tensor) and x.is_nested:
+        raise ValueError("input: nested tensors cannot be exported; give padded input and lengths")
 
 
 _PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     layers.LSTM: LSTM,
+    layers.GRU: GRU,
+    layers.RNN: RNN,
     layers.LSTMCell: nn.LSTMCell,
+    layers.GRUCell: nn.GRUCell,
+    layers.RNNCell: nn.RNNCell,
     layers.TextConv: TextConv,
     layers.EmbeddingTextConv: EmbeddingTextConv,
     layers.EmbeddingLSTM: EmbeddingLSTM,
+    layers.EmbeddingGRU: EmbeddingGRU,
+    layers.EmbeddingRNN: EmbeddingRNN,
     layers.NgramBag: NgramBag,
 }
 
@@ -285,9 +319,11 @@ _PLAIN: dict[type[nn.Module], type[nn.Module]] = {
 def to_torch_nn(module: M) -> M:
     """Return a model in which torch.nn's operators do the work of textnn's layers; the reverse of ``accelerate``.
 
-    Every ``LSTM``, ``LSTMCell``, ``TextConv``, ``EmbeddingTextConv``, ``EmbeddingLSTM`` and ``NgramBag`` inside becomes
-    one with the same arguments and results, and no operator of textnn's, so that the model can be exported to where
-    textnn is not. Flat batches (``offsets``) have no such form: the model has to give ``lengths`` in their place.
+    Every ``LSTM``, ``GRU``, ``RNN``, cell of theirs, ``TextConv``, ``NgramBag``, ``EmbeddingLSTM``, ``EmbeddingGRU``,
+    ``EmbeddingRNN`` and ``EmbeddingTextConv`` inside becomes one with the same arguments and results, and no operator
+    of textnn's, so that the model can be exported to where textnn is not. Flat batches (``offsets``) and nested tensors
+    have no such form: the model has to give ``lengths`` in their place. Nor have ``weight_dropout`` and ``variational``
+    dropout, which count in training only: the results in evaluation mode are the same.
 
     So does what ``EmbeddingTextConv.freeze()`` returned. Sums of rows of its table take the place of the convolution:
     a program that is larger, and several times as quick.

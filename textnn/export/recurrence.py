@@ -1,11 +1,12 @@
-"""nn.LSTM in a form that exporters understand, whatever the number of steps, and that stops at each sequence's own end.
+"""nn.LSTM, GRU and RNN as exporters understand them, for any number of steps, each sequence to its own end.
 
-    called by a user        nn.LSTM itself; with lengths, on a PackedSequence
-    torch.onnx.export       the LSTM of ONNX, which takes lengths and both directions
-    export_program          aten.lstm for each layer and direction; backwards from each sequence's own end
+    called by a user        the layer itself; with lengths, on a PackedSequence
+    torch.onnx.export       the LSTM, GRU or RNN of ONNX, which takes lengths and both directions
+    export_program          aten.lstm, .. for each layer and direction; backwards from each sequence's own end
 
-torch.export would run an nn.LSTM on tensors without values, step by step, and so fix the number of steps. In its stead
-it meets an operator of the same arguments that is defined here; in the finished program, aten.lstm takes its place.
+torch.export would run such a layer on tensors without values, step by step, and so fix the number of steps. In its
+stead it meets an operator of the same arguments that is defined here; in the finished program, torch's own takes its
+place.
 """
 
 from __future__ import annotations
@@ -13,40 +14,70 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-States = tuple[Tensor, Tensor]
-Results = tuple[Tensor, tuple[Tensor, Tensor | None]]
-Layer = tuple[Tensor, Tensor, Tensor | None]
-"""Outputs [T, B, directions * P], final states [directions, B, P] and [directions, B, H]."""
+States = tuple[Tensor, ...]
+"""h, or h and c of an LSTM, each [layers * directions, B, ..]."""
+
+Results = tuple[Tensor, tuple[Tensor | None, ...]]
+"""Outputs [T, B, directions * P], and final states; None in the place of cell states that torch's operator hides."""
+
+
+class Kind(NamedTuple):
+    """How torch and ONNX name a kind of layer.
+
+    Attributes
+    ----------
+    operator
+        Of torch's, for all layers and directions.
+    onnx
+        The operator of ONNX.
+    order
+        The blocks of H rows in torch's weights, in the order of ONNX.
+    activation
+        Name of the activation, for an operator of ONNX that leaves the choice.
+    """
+
+    operator: Any
+    onnx: str
+    order: tuple[int, ...] = (0,)
+    activation: str | None = None
+
+
+# torch has the gates of an LSTM as i, f, g, o, of a GRU as r, z, n; ONNX as i, o, f, g, and as z, r, n.
+KINDS = {
+    "LSTM": Kind(torch.ops.aten.lstm.input, "LSTM", (0, 3, 1, 2)),
+    "GRU": Kind(torch.ops.aten.gru.input, "GRU", (1, 0, 2)),
+    "RNN_TANH": Kind(torch.ops.aten.rnn_tanh.input, "RNN", activation="Tanh"),
+    "RNN_RELU": Kind(torch.ops.aten.rnn_relu.input, "RNN", activation="Relu"),
+}
+"""By the ``mode`` of a layer."""
 
 _exporting: ContextVar[bool] = ContextVar("_exporting", default=False)
 
 
-def run_lstm(
-    lstm: nn.LSTM, forward: Callable[..., Any], x: Any, hx: States | None, lengths: Tensor | None
-) -> tuple[Any, tuple[Tensor, Tensor | None]]:
+def run_layer(layer: nn.RNNBase, forward: Callable[..., Any], x: Any, hx: Any, lengths: Tensor | None) -> Any:
     """Run all layers and directions.
 
     Parameters
     ----------
-    lstm
+    layer
         Its weights and sizes count.
     forward
         Its forward pass by torch.
     x, hx
-        As for ``torch.nn.LSTM``.
+        As for ``torch.nn.LSTM``, ``GRU`` or ``RNN``.
     lengths : Tensor int64 [B] or None
         Steps of each sequence; None where all count.
 
     Returns
     -------
-    As ``torch.nn.LSTM``, zero at padding; None in the place of ``c_n`` for a program of torch's with ``lengths``.
+    As torch.nn's layer, zero at padding; None in the place of ``c_n`` for a program of torch's with ``lengths``.
     """
     if isinstance(x, PackedSequence):
         if lengths is not None:
@@ -54,11 +85,17 @@ def run_lstm(
         return forward(x, hx)
     if lengths is not None and x.dim() != 3:
         raise ValueError(f"lengths: expected None beside unbatched input [T, I], got input of {x.dim()} dimensions")
+    has_cell = layer.mode == "LSTM"
+    states = None if hx is None else tuple(hx) if has_cell else (hx,)
     if torch.onnx.is_in_onnx_export():
-        return _by_layers(lstm, x, hx, lengths, _onnx_layer)
-    if _exporting.get():
-        return _by_layers(lstm, x, hx, lengths, _torch_layer)
-    return forward(x, hx) if lengths is None else _packed(lstm, forward, x, hx, lengths)
+        y, final = _by_layers(layer, x, states, lengths, _onnx_layer)
+    elif _exporting.get():
+        y, final = _by_layers(layer, x, states, lengths, _torch_layer)
+    elif lengths is None:
+        return forward(x, hx)
+    else:
+        y, final = _packed(layer, forward, x, states, lengths)
+    return y, final if has_cell else final[0]
 
 
 def export_program(
@@ -70,8 +107,8 @@ def export_program(
 ) -> torch.export.ExportedProgram:
     """Return a model as a program for inference that torch loads and runs by itself.
 
-    :func:`torch.export.export` for models that :func:`textnn.export.to_torch_nn` gave: an LSTM in it takes any number
-    of steps, while torch alone would fix that of the example.
+    :func:`torch.export.export` for models that :func:`textnn.export.to_torch_nn` gave: an LSTM, GRU or RNN in it takes
+    any number of steps, while torch alone would fix that of the example.
 
     Parameters
     ----------
@@ -83,7 +120,7 @@ def export_program(
     torch.export.ExportedProgram
         To be saved by :func:`torch.export.save`.
     """
-    operator = _stand_in()
+    torchs = {_stand_in(mode): kind.operator for mode, kind in KINDS.items()}
     token = _exporting.set(True)
     try:
         with torch.no_grad():
@@ -92,97 +129,113 @@ def export_program(
     finally:
         _exporting.reset(token)
     for node in program.graph.nodes:
-        if node.target is operator:
-            node.target = torch.ops.aten.lstm.input
+        node.target = torchs.get(node.target, node.target)
     program.graph_module.recompile()
     return program
 
 
-def _packed(lstm: nn.LSTM, forward: Callable[..., Any], x: Tensor, hx: States | None, lengths: Tensor) -> Results:
-    T = x.shape[1 if lstm.batch_first else 0]
-    packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), lstm.batch_first, enforce_sorted=False)
-    y, (h, c) = forward(packed, hx)
-    y, _ = pad_packed_sequence(y, lstm.batch_first, total_length=T)
+def _packed(layer: nn.RNNBase, forward: Callable[..., Any], x: Tensor, hx: States | None, lengths: Tensor) -> Results:
+    has_cell = layer.mode == "LSTM"
+    T = x.shape[1 if layer.batch_first else 0]
+    packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), layer.batch_first, enforce_sorted=False)
+    y, final = forward(packed, hx if hx is None or has_cell else hx[0])
+    final = final if has_cell else (final,)
+    y, _ = pad_packed_sequence(y, layer.batch_first, total_length=T)
     empty = lengths.to(x.device) == 0  # torch packs no sequence without a step
-    h0, c0 = (torch.zeros_like(h), torch.zeros_like(c)) if hx is None else hx
-    h, c = torch.where(empty[:, None], h0, h), torch.where(empty[:, None], c0, c)
-    return y.masked_fill(empty[:, None, None] if lstm.batch_first else empty[:, None], 0.0), (h, c)
+    first = tuple(map(torch.zeros_like, final)) if hx is None else hx
+    final = tuple(torch.where(empty[:, None], *states) for states in zip(first, final, strict=True))
+    return y.masked_fill(empty[:, None, None] if layer.batch_first else empty[:, None], 0.0), final
 
 
 def _by_layers(
-    lstm: nn.LSTM, x: Tensor, hx: States | None, lengths: Tensor | None, run: Callable[..., Layer]
+    layer: nn.RNNBase, x: Tensor, hx: States | None, lengths: Tensor | None, run: Callable[..., Results]
 ) -> Results:
     batched = x.dim() == 3
     if not batched:
-        x, hx = x.unsqueeze(1), None if hx is None else (hx[0].unsqueeze(1), hx[1].unsqueeze(1))
-    elif lstm.batch_first:
+        x, hx = x.unsqueeze(1), None if hx is None else tuple(state.unsqueeze(1) for state in hx)
+    elif layer.batch_first:
         x = x.transpose(0, 1)
-    directions = 2 if lstm.bidirectional else 1
+    directions = 2 if layer.bidirectional else 1
     if hx is None:
-        count, B = lstm.num_layers * directions, x.shape[1]
-        hx = x.new_zeros(count, B, lstm.proj_size or lstm.hidden_size), x.new_zeros(count, B, lstm.hidden_size)
-    h_n, c_n = [], []
-    for layer in range(lstm.num_layers):
-        if layer:
-            x = F.dropout(x, lstm.dropout, lstm.training)
-        rows = slice(layer * directions, (layer + 1) * directions)
-        weights = lstm.all_weights[rows]
-        x, h, c = run(lstm, weights, x, hx[0][rows], hx[1][rows], lengths)
-        h_n.append(h)
-        c_n.append(c)
-    h, c = torch.cat(h_n), None if c_n[0] is None else torch.cat([state for state in c_n if state is not None])
+        sizes = [layer.proj_size or layer.hidden_size, layer.hidden_size][: 1 + (layer.mode == "LSTM")]
+        hx = tuple(x.new_zeros(layer.num_layers * directions, x.shape[1], size) for size in sizes)
+    finals = []
+    for number in range(layer.num_layers):
+        if number:
+            x = F.dropout(x, layer.dropout, layer.training)
+        rows = slice(number * directions, (number + 1) * directions)
+        x, final = run(layer, layer.all_weights[rows], x, tuple(state[rows] for state in hx), lengths)
+        finals.append(final)
+    states = [_join(torch.cat, list(of_layers)) for of_layers in zip(*finals, strict=True)]
     if not batched:
-        return x.squeeze(1), (h.squeeze(1), None if c is None else c.squeeze(1))
-    return x.transpose(0, 1) if lstm.batch_first else x, (h, c)
+        return x.squeeze(1), tuple(state if state is None else state.squeeze(1) for state in states)
+    return x.transpose(0, 1) if layer.batch_first else x, tuple(states)
+
+
+def _join(how: Callable[[list[Tensor]], Tensor], states: list[Tensor | None]) -> Tensor | None:
+    """Put one state of all layers or directions together, where it is known."""
+    known = [state for state in states if state is not None]
+    return how(known) if known else None
 
 
 def _onnx_layer(
-    lstm: nn.LSTM, weights: list[list[Tensor]], x: Tensor, h0: Tensor, c0: Tensor, lengths: Tensor | None
-) -> Layer:
-    if lstm.proj_size:
+    layer: nn.RNNBase, weights: list[list[Tensor]], x: Tensor, hx: States, lengths: Tensor | None
+) -> Results:
+    if layer.proj_size:
         raise ValueError("proj_size: the LSTM of ONNX has no projection, expected 0")
-    (T, B, _), D, H = x.shape, len(weights), lstm.hidden_size
-    stacked = [torch.stack([_onnx_order(own[i]) for own in weights]) for i in range(len(weights[0]))]
-    bias = torch.cat(stacked[2:], dim=1) if lstm.bias else None  # [directions, 8 H]
-    y, h, c = torch.onnx.ops.symbolic_multi_out(
-        "LSTM",
-        [x, *stacked[:2], bias, None if lengths is None else lengths.to(torch.int32), h0, c0],
-        {"hidden_size": H, "direction": "forward" if D == 1 else "bidirectional"},
-        dtypes=[x.dtype] * 3,
-        shapes=[(T, D, B, H), (D, B, H), (D, B, H)],
+    kind = KINDS[layer.mode]
+    (T, B, _), D, H = x.shape, len(weights), layer.hidden_size
+    stacked = [torch.stack([_onnx_order(own[i], kind.order) for own in weights]) for i in range(len(weights[0]))]
+    bias = torch.cat(stacked[2:], dim=1) if layer.bias else None  # [directions, 2 * blocks * H]
+    attributes: dict[str, Any] = {"hidden_size": H, "direction": "forward" if D == 1 else "bidirectional"}
+    if kind.activation is not None:
+        attributes["activations"] = [kind.activation] * D
+    if kind.onnx == "GRU":
+        attributes["linear_before_reset"] = 1  # the reset gate after the product, as in torch
+    y, *final = torch.onnx.ops.symbolic_multi_out(
+        kind.onnx,
+        [x, *stacked[:2], bias, None if lengths is None else lengths.to(torch.int32), *hx],
+        attributes,
+        dtypes=[x.dtype] * (1 + len(hx)),
+        shapes=[(T, D, B, H), *[(D, B, H)] * len(hx)],
     )
-    return y.transpose(1, 2).flatten(2), h, c
+    return y.transpose(1, 2).flatten(2), tuple(final)
 
 
-def _onnx_order(weight: Tensor) -> Tensor:
-    """From torch's order of gates (input, forget, cell, output) to that of ONNX (input, output, forget, cell)."""
-    H = weight.shape[0] // 4
-    return torch.cat([weight[gate * H : (gate + 1) * H] for gate in (0, 3, 1, 2)])
+def _onnx_order(weight: Tensor, order: tuple[int, ...]) -> Tensor:
+    """From torch's order of gates to that of ONNX."""
+    blocks = weight.chunk(len(order))
+    return torch.cat([blocks[block] for block in order])
 
 
 def _torch_layer(
-    lstm: nn.LSTM, weights: list[list[Tensor]], x: Tensor, h0: Tensor, c0: Tensor, lengths: Tensor | None
-) -> Layer:
+    layer: nn.RNNBase, weights: list[list[Tensor]], x: Tensor, hx: States, lengths: Tensor | None
+) -> Results:
     results = [
-        _one_direction(lstm.bias, own, x, h0[d], c0[d], lengths, backwards=d == 1) for d, own in enumerate(weights)
+        _one_direction(layer, own, x, tuple(state[d] for state in hx), lengths, backwards=d == 1)
+        for d, own in enumerate(weights)
     ]
-    ys, hs, cs = zip(*results, strict=True)
-    y = torch.cat(ys, dim=2)
-    if lengths is None:
-        return y, torch.stack(hs), torch.stack(cs)
-    outside = torch.arange(y.shape[0], device=y.device)[:, None] >= lengths
-    return y.masked_fill(outside[:, :, None], 0.0), torch.stack(hs), None
+    y = torch.cat([y for y, _ in results], dim=2)
+    final = [_join(torch.stack, list(both)) for both in zip(*(states for _, states in results), strict=True)]
+    if lengths is not None:
+        outside = torch.arange(y.shape[0], device=y.device)[:, None] >= lengths
+        y = y.masked_fill(outside[:, :, None], 0.0)
+    return y, tuple(final)
 
 
 def _one_direction(
-    bias: bool, weights: list[Tensor], x: Tensor, h0: Tensor, c0: Tensor, lengths: Tensor | None, backwards: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+    layer: nn.RNNBase, weights: list[Tensor], x: Tensor, hx: States, lengths: Tensor | None, backwards: bool
+) -> Results:
     x = _reverse(x, lengths) if backwards else x
-    y, h, c = _stand_in()(x, [h0[None], c0[None]], weights, bias, 1, 0.0, False, False, False)
+    given = [state[None] for state in hx]
+    options = (weights, layer.bias, 1, 0.0, False, False, False)
+    y, *final = _stand_in(layer.mode)(x, given if layer.mode == "LSTM" else given[0], *options)
+    states: list[Tensor | None] = [state[0] for state in final]
     if lengths is not None:
         last = (lengths - 1).clamp(min=0)
-        h = torch.where((lengths == 0)[:, None], h0, y[last, torch.arange(y.shape[1], device=y.device)])[None]
-    return _reverse(y, lengths) if backwards else y, h[0], c[0]
+        h = torch.where((lengths == 0)[:, None], hx[0], y[last, torch.arange(y.shape[1], device=y.device)])
+        states = [h, *[None] * (len(hx) - 1)]
+    return _reverse(y, lengths) if backwards else y, tuple(states)
 
 
 def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -196,19 +249,22 @@ def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 @functools.cache
-def _stand_in() -> Any:
-    """The operator with the arguments of ``aten.lstm.input``, of which torch.export knows the shapes only."""
+def _stand_in(mode: str) -> Any:
+    """The operator with the arguments of torch's own, of which torch.export knows the shapes only."""
+    several = mode == "LSTM"
     schema = (
-        "(Tensor input, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, "
-        "bool bidirectional, bool batch_first) -> (Tensor, Tensor, Tensor)"
+        f"(Tensor input, Tensor{'[]' if several else ''} hx, Tensor[] params, bool has_biases, int num_layers, "
+        "float dropout, bool train, bool bidirectional, bool batch_first) -> "
+        f"(Tensor, Tensor{', Tensor' if several else ''})"
     )
+    name = mode.lower()
     operator = torch.library.custom_op(
-        "textnn_export::lstm", torch.ops.aten.lstm.input, mutates_args=(), schema=schema, device_types=None
+        f"textnn_export::{name}", KINDS[mode].operator, mutates_args=(), schema=schema, device_types=None
     )
 
-    def shapes(x: Tensor, hx: list[Tensor], *_: Any) -> tuple[Tensor, Tensor, Tensor]:
-        h, c = hx
-        return x.new_empty(x.shape[0], x.shape[1], h.shape[2]), torch.empty_like(h), torch.empty_like(c)
+    def shapes(x: Tensor, hx: Any, *_: Any) -> tuple[Tensor, ...]:
+        states = hx if several else [hx]
+        return x.new_empty(x.shape[0], x.shape[1], states[0].shape[2]), *map(torch.empty_like, states)
 
     operator.register_fake(shapes)
-    return torch.ops.textnn_export.lstm.default
+    return getattr(torch.ops.textnn_export, name).default

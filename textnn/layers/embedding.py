@@ -12,6 +12,7 @@ from .. import functional
 from ..functional.sizes import Sizes
 from .base import Layer
 from .frozen import DTYPES, FrozenTextConv
+from .sequences import as_flat
 from .text_conv import kernel_weights, make_kernels
 
 
@@ -93,7 +94,7 @@ class EmbeddingTextConv(TableModule):
 
         Parameters
         ----------
-        ids : Tensor int64 [B, L], or [N] with ``offsets``
+        ids : Tensor int64 [B, L], [N] with ``offsets``, or a jagged nested tensor
         lengths, offsets : Tensor int64 [B] or sequence of int, optional
             Tokens of each sentence, or where each begins in a flat batch. Without either, all L tokens count.
 
@@ -102,6 +103,7 @@ class EmbeddingTextConv(TableModule):
         Tensor [B, C * len(kernel_sizes)]
             See :func:`textnn.functional.embedding_text_conv`, also for the errors raised.
         """
+        ids, lengths, offsets = as_flat(ids, lengths, offsets)
         weight, bias = kernel_weights(self.convs)
         return functional.embedding_text_conv(
             ids,

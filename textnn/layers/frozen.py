@@ -20,6 +20,7 @@ from .. import functional
 from .._checks import check_padding, frozen_width
 from ..functional.sizes import Sizes
 from .base import Layer
+from .sequences import as_flat
 from .text_conv import kernel_weights
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class FrozenTextConv(Layer):
 
         Parameters
         ----------
-        ids : Tensor int64 [B, L], or [N] with ``offsets``
+        ids : Tensor int64 [B, L], [N] with ``offsets``, or a jagged nested tensor
         lengths, offsets : Tensor int64 [B] or sequence of int, optional
             Tokens of each sentence, or where each begins in a flat batch. Without either, all L tokens count.
 
@@ -192,6 +193,7 @@ class FrozenTextConv(Layer):
         Tensor [B, C * len(kernel_sizes)]
             See :func:`textnn.functional.frozen_text_conv`, also for the errors raised.
         """
+        ids, lengths, offsets = as_flat(ids, lengths, offsets)
         return functional.frozen_text_conv(
             ids,
             self.table,

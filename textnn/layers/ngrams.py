@@ -17,6 +17,7 @@ from .. import functional
 from ..functional.ngrams import check_ngrams, sum_rows
 from ..functional.sizes import Sizes, size_tensors
 from .embedding import TableModule
+from .sequences import as_flat
 
 
 class NgramBag(TableModule):
@@ -122,6 +123,7 @@ class NgramBag(TableModule):
             sentences do not outweigh short ones and still say more; 0 for a sentence that has none. For errors see
             :func:`textnn.functional.hash_ngrams`.
         """
+        ids, lengths, offsets = as_flat(ids, lengths, offsets)
         return joint([self.sums(ids, lengths, offsets)])
 
     def sums(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> tuple[Tensor, Tensor]:

@@ -136,12 +136,11 @@ def take_ids(
     RuntimeError
         If the states have another size.
     """
-    lengths, offsets = size_tensors(lengths, offsets)
     restore = _as_it_is(layer)
     if ids.is_nested:
-        _refuse_sizes("a nested tensor", lengths, offsets)
-        nested, (ids, offsets) = ids, take_nested(ids)
-        restore = _as_nested(layer, nested, outputs)
+        restore = _as_nested(layer, ids, outputs)
+        ids, lengths, offsets = as_flat(ids, lengths, offsets)
+    lengths, offsets = size_tensors(lengths, offsets)
     if ids.dim() != (2 if offsets is None else 1):
         raise ValueError(f"ids must have shape [B, L], or [N] with offsets, got {list(ids.shape)}")
     states = check_states(layer, hx, ids.shape[0] if offsets is None else offsets.shape[0], like)
@@ -205,6 +204,16 @@ def _as_nested(layer: RecurrentSizes, nested: Tensor, outputs: bool) -> Callable
         return _as_it_is(layer)(result, final)
 
     return restore
+
+
+def as_flat(x: Tensor, lengths: Sizes | None, offsets: Sizes | None) -> tuple[Tensor, Sizes | None, Sizes | None]:
+    """Return a batch with its lengths and offsets; of a jagged nested tensor as a flat one."""
+    if not x.is_nested:
+        return x, lengths, offsets
+    if lengths is not None or offsets is not None:
+        raise ValueError("a nested tensor has its own lengths: lengths and offsets must be None")
+    values, starts = take_nested(x)
+    return values, None, starts
 
 
 def take_nested(nested: Tensor) -> tuple[Tensor, Tensor]:

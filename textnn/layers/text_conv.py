@@ -11,6 +11,7 @@ from .. import functional
 from .._checks import check_padding
 from ..functional.sizes import Sizes
 from .base import Layer
+from .sequences import as_flat
 
 
 def make_kernels(
@@ -91,7 +92,7 @@ class TextConv(Layer):
 
         Parameters
         ----------
-        x : Tensor [B, L, D], or [N, D] with ``offsets``
+        x : Tensor [B, L, D], [N, D] with ``offsets``, or a jagged nested tensor
         lengths, offsets : Tensor int64 [B] or sequence of int, optional
             Tokens of each sentence, or where each begins in a flat batch. Without either, all L tokens count.
 
@@ -100,6 +101,7 @@ class TextConv(Layer):
         Tensor [B, C * len(kernel_sizes)]
             See :func:`textnn.functional.text_conv`, also for the errors raised.
         """
+        x, lengths, offsets = as_flat(x, lengths, offsets)
         weight, bias = kernel_weights(self.convs)
         return functional.text_conv(
             x, weight, bias, lengths=lengths, offsets=offsets, padding=self.padding, activation=self.activation

@@ -1,6 +1,6 @@
 """Architectures: from a ragged batch of texts to one row of logits a text.
 
-    ids [N], offsets [B] -> (word dropout) -> embedding + LSTM or convolution -> features [B, F] -> logits [B, K]
+    ids [N], offsets [B] -> (word dropout) -> embedding + recurrence or convolution -> features [B, F] -> logits [B, K]
 
 Every architecture is a class with a name in the registry ``ARCHITECTURES``. What suits it best (sizes, dropout,
 learning rate, epochs) is written beside it in ``defaults``; a classifier changes an option by naming it and leaves all
@@ -11,7 +11,8 @@ error.
     registry       names, options, fresh networks
     ensemble       several networks of one kind as one
     decomposition  what each n-gram adds to the logits of a network that is a sum over n-grams
-    recurrent      LSTMs
+    mlp            the mean of the words' vectors, and hidden layers
+    recurrent      RNN, GRU, LSTM
     convolution    TextCNN
     streams        convolutions over words and characters, which the next two have in common
     wide           these and n-grams, trained together
@@ -20,7 +21,7 @@ error.
 
 from __future__ import annotations
 
-from textnn.models import convolution, recurrent, tfidf, wide  # noqa: F401  # they enter themselves into the registry
+from textnn.models import convolution, mlp, recurrent, tfidf, wide  # noqa: F401  # they enter themselves into the registry
 from textnn.models.base import (
     CHARACTERS,
     PAD,

@@ -1,4 +1,4 @@
-"""LSTMs over words."""
+"""RNN, GRU and LSTM over words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from textnn import functional
-from textnn.layers import EmbeddingLSTM
+from textnn.layers import EmbeddingGRU, EmbeddingLSTM, EmbeddingRNN
 from textnn.models.base import COMMON, TextModel, cut_or_pad, drop_words, scale_embedding
 from textnn.models.registry import register
 
@@ -75,11 +75,21 @@ class LectureLSTM(TextModel):
         return logits
 
 
-class _PooledLSTM(TextModel):
-    """LSTM over each text's own length; maximum and mean of its outputs go to a linear layer."""
+class _Pooled(TextModel):
+    """A recurrent layer over each text's own length; maximum and mean of its outputs go to a linear layer."""
 
     embedding = "encoder.weight"
-    bidirectional: ClassVar[bool]
+    layer: ClassVar[type[EmbeddingLSTM | EmbeddingGRU | EmbeddingRNN]]
+    bidirectional: ClassVar[bool] = False
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **COMMON,
+        "embedding_dim": 128,
+        "hidden_size": 128,
+        "num_layers": 1,
+        "dropout": 0.5,
+        "word_dropout": 0.2,
+        "label_smoothing": 0.05,
+    }
 
     def __init__(
         self,
@@ -95,7 +105,7 @@ class _PooledLSTM(TextModel):
     ) -> None:
         super().__init__()
         self.word_dropout = word_dropout
-        self.encoder = EmbeddingLSTM(
+        self.encoder = self.layer(
             vocabulary_size,
             embedding_dim,
             hidden_size,
@@ -118,26 +128,42 @@ class _PooledLSTM(TextModel):
 
 
 @register
-class PooledLSTM(_PooledLSTM):
-    """Reads each text forwards."""
+class PooledRNN(_Pooled):
+    """A plain (Elman) RNN with tanh; reads each text forwards."""
 
-    name = "lstm"
-    bidirectional = False
-    defaults: ClassVar[Mapping[str, Any]] = {
-        **COMMON,
-        "embedding_dim": 128,
-        "hidden_size": 128,
-        "num_layers": 1,
-        "dropout": 0.5,
-        "word_dropout": 0.2,
-        "label_smoothing": 0.05,
-    }
+    name = "rnn"
+    layer = EmbeddingRNN
 
 
 @register
-class PooledBiLSTM(_PooledLSTM):
+class PooledGRU(_Pooled):
+    """Reads each text forwards."""
+
+    name = "gru"
+    layer = EmbeddingGRU
+
+
+@register
+class PooledBiGRU(_Pooled):
+    """Reads each text forwards and backwards."""
+
+    name = "bigru"
+    layer = EmbeddingGRU
+    bidirectional = True
+
+
+@register
+class PooledLSTM(_Pooled):
+    """Reads each text forwards."""
+
+    name = "lstm"
+    layer = EmbeddingLSTM
+
+
+@register
+class PooledBiLSTM(_Pooled):
     """Reads each text forwards and backwards."""
 
     name = "bilstm"
+    layer = EmbeddingLSTM
     bidirectional = True
-    defaults: ClassVar[Mapping[str, Any]] = {**PooledLSTM.defaults}
