@@ -385,7 +385,7 @@ def test_auto_takes_what_was_found_to_be_the_most_faithful(classifiers: Any) -> 
 
 def test_what_makes_no_sense_is_refused(classifiers: Any) -> None:
     classifier = classifiers["lstm"]
-    with pytest.raises(TypeError, match="text: expected a string, got list"):
+    with pytest.raises(TypeError, match="X: expected a string, got list"):
         classifier.explain(["很 好"])
     with pytest.raises(TypeError, match="X: expected a list of strings, got one string"):
         classifier.explain_many("很 好")
