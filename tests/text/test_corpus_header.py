@@ -124,9 +124,10 @@ def test_texts_with_semicolons_of_which_only_the_first_column_is_asked_for_stay_
         (
             "a,b\n1,x\n",
             {},
-            r"the text; give its name or its number from 0 \(argument text, option --text-column\): 'a'",
+            r"the text; give its name or its number, the first is 0 \(argument text, option --text-column\); "
+            r"no header row was recognised, the first row is: 'a', 'b'$",
         ),
-        ("text,b\n", {}, r"the label; give its name .* \(argument label, option --label-column\): 'text', 'b'$"),
+        ("text,b\n", {}, r"the label; give its name .* option --label-column\); the columns: 'text', 'b'$"),
         ("a;b\n1;x\n", {}, r"which column holds the text; .*: 'a', 'b'$"),
         ("a\tb\n1\tx\n", {}, r"which column holds the text; .*: 'a', 'b'$"),
         ("a;b\n1;x\n", {"text": "c"}, "a column 'c' for the text, got the columns 'a', 'b'$"),
@@ -156,7 +157,7 @@ def test_what_shops_call_their_ratings_is_a_label(write: Any, name: str) -> None
             {},
             "column 'category' is read as the label, not 'rating'; --label-column (argument",
         ),
-        ("评论,类别,评分,标签", {}, "column '标签' is read as the label, not '类别'; --label-column"),
+        ("评论,类别,评分,标签", {}, "column '标签' is read as the label, not '类别' or '评分'; --label-column"),
         (
             "Content,Review,label",
             {},

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from textnn.text.layout import LABEL_NAMES, TEXT_NAMES, Column, CorpusReport, Layout
+from textnn.text.layout import LABEL_NAMES, TEXT_NAMES, Column, CorpusReport, Layout, fold
 from textnn.text.records import Record, iter_records
 from textnn.text.sources import CorpusError, Source
 
@@ -197,8 +197,9 @@ def other_columns(record: Record, layout: Layout, text: bool = True, label: bool
         (text, "text", layout.text, TEXT_NAMES),
         (label, "label", layout.label, LABEL_NAMES),
     ):
+        known = frozenset(map(fold, usual))
         names = record.row if looked and column is not None and isinstance(record.row, dict) else ()
-        if others := [repr(name) for name in names if name not in taken and name.casefold() in usual]:
+        if others := [repr(name) for name in names if name not in taken and fold(name) in known]:
             yield (
                 f"column {column!r} is read as the {what}, not {' or '.join(others)}; "
                 f"--{what}-column (argument {what}) chooses another"

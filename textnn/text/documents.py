@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from textnn.text.layout import USUAL_NAMES
+from textnn.text.layout import USUAL_NAMES, fold
 
 if TYPE_CHECKING:
     from textnn.text.sources import Reading, Row
@@ -153,7 +153,7 @@ def _table_of(value: dict[str, Any]) -> list[Any] | None:
         return data
     if len(parts) == 1 and _all(dict, parts[0]):  # what servers answer
         return list(parts[0])
-    if not any(name.casefold() in USUAL_NAMES for name in value):  # pandas' "index"
+    if not any(fold(name) in USUAL_NAMES for name in value):  # pandas' "index"
         return parts if _all(dict, parts) else None
     if _all(list, parts) and len(set(map(len, parts))) == 1:
         parts = [dict(enumerate(part)) for part in parts]

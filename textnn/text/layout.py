@@ -12,20 +12,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 Column = str | int
-"""A column's name, or its number from 0; strings of digits are numbers unless all that are asked for name columns."""
+"""A column's name, or its number from 0. A string of digits is a number too, but in an object of JSON a name."""
 
 # fmt: off
 TEXT_NAMES = (
-    "text", "review", "content", "sentence", "comment", "reviews", "comments", "review_text", "message", "tweet",
-    "body", "document", "texts", "sentences",
-    "文本", "评论", "内容", "句子", "评价", "评论内容", "評論", "內容", "文字",
+    "text", "review", "content", "sentence", "comment", "reviews", "comments", "review_text", "review_body",
+    "comment_text", "message", "tweet", "body", "document", "texts", "sentences", "text_a", "phrase", "feedback",
+    "文本", "评论", "内容", "句子", "评价", "评论内容", "評論", "內容", "文字", "description",
 )
 LABEL_NAMES = (
     "label", "sentiment", "class", "category", "target", "polarity", "labels", "rating", "stars", "star", "score",
-    "标签", "情感", "类别", "分类", "情感倾向", "標籤", "類別", "情緒",
+    "overall", "topic", "class_index", "airline_sentiment", "is_spam",
+    "标签", "情感", "类别", "分类", "情感倾向", "標籤", "類別", "情緒", "类型", "评分", "星级",
 )
 # fmt: on
-USUAL_NAMES = frozenset((*TEXT_NAMES, *LABEL_NAMES))
+
+
+def fold(name: str) -> str:
+    """Return a column's name as names are compared: without case, spaces, ``_`` and ``-``."""
+    return re.sub(r"[\s_-]", "", name.casefold())
+
+
+USUAL_NAMES = frozenset(map(fold, (*TEXT_NAMES, *LABEL_NAMES)))
+_USUAL_TEXTS = frozenset(map(fold, TEXT_NAMES))
 
 FORMATS = ("csv", "tsv", "jsonl", "json", "lecture", "fasttext", "lines")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|"}
@@ -237,7 +246,8 @@ def is_number(column: Column) -> bool:
 
 
 def _are_known(names: list[str], asked: list[Column]) -> bool:
-    return any(name.casefold() in USUAL_NAMES or name in asked for name in names)
+    # Names of labels alone do not count: a text may begin "Overall, ".
+    return any(fold(name) in _USUAL_TEXTS or (name in asked and not is_number(name)) for name in names)
 
 
 def _find_format(line: str, head: list[str], columns: list[Column], named: list[str]) -> str | None:

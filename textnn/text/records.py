@@ -28,6 +28,7 @@ from textnn.text.layout import (
     CorpusReport,
     Layout,
     check_layout,
+    fold,
     is_number,
 )
 from textnn.text.sources import Cells, Reading, Source, open_rows
@@ -198,17 +199,17 @@ def _find_columns(
     ``named`` says that it surely has: the names in an object of JSON.
     """
     asked = [layout.text, layout.label]
-    digits = {column for column in asked if isinstance(column, str) and is_number(column)}
-    # Digits are numbers, unless all of them are names: one alone may be the label of a first text.
-    if not named and not digits <= set(names):
-        asked = [int(str(column)) if column in digits else column for column in asked]
-    folded = [name.casefold() for name in names]
+    if not named:
+        asked = [int(column) if column is not None and is_number(column) else column for column in asked]
+    folded = list(map(fold, names))
     usual = [
-        next((folded.index(name) for name in known if name in folded), None) for known in (TEXT_NAMES, LABEL_NAMES)
+        next((folded.index(fold(name)) for name in known if fold(name) in folded), None)
+        for known in (TEXT_NAMES, LABEL_NAMES)
     ]
     is_header = layout.header
     if named or is_header is None:
         is_header = named or usual != [None, None] or any(isinstance(column, str) for column in asked)
+        is_header = is_header or names == list(map(str, range(max(2, len(names)))))  # as pandas numbers columns
     listing = ", ".join(repr(name[:40]) for name in names[:30]) + (", ..." if len(names) > 30 else "")
 
     def find(argument: str, column: Column | None, place: int | None, needed: bool) -> int | None:
@@ -226,15 +227,14 @@ def _find_columns(
             place = names.index(column)
         if place is None or not is_header:
             if needed:
-                raise fail(
-                    f"cannot tell which column holds the {argument}; give its name or its number from 0 "
-                    f"(argument {argument}, option --{argument}-column): {listing}"
-                )
+                way = f"give its name or its number, the first is 0 (argument {argument}, option --{argument}-column)"
+                what = "the columns" if is_header else "no header row was recognised, the first row is"
+                raise fail(f"cannot tell which column holds the {argument}; {way}; {what}: {listing}")
             return None
         if names.count(names[place]) > 1:
             raise fail(
                 f"expected one column {names[place][:40]!r} for the {argument}, got several; "
-                f"give its number from 0 (the columns: {listing})"
+                f"give its number, the first is 0 (the columns: {listing})"
             )
         return place
 
