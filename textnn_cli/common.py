@@ -118,6 +118,14 @@ Quoting = Annotated[
         help="Whether quotes enclose cells, or are part of the texts (default: detected).",
     ),
 ]
+Escape = Annotated[
+    bool | None,
+    typer.Option(
+        "--escape/--no-escape",
+        rich_help_panel=COLUMNS,
+        help="Whether a backslash escapes what follows it, as in the tables that databases dump (default: no).",
+    ),
+]
 Header = Annotated[
     bool | None,
     typer.Option(

@@ -100,7 +100,7 @@ def read_corpus(
     -----
     UserWarning
         If the first row was read as a text, but its label makes it look like a header; if other columns than those
-        that were found have usual names, too.
+        that were found have usual names, too; and for each of the report's ``doubts``.
 
     Raises
     ------
@@ -154,6 +154,8 @@ def read_corpus(
         corpus.labels.append(record.label)
         corpus.lines.append(record.line)
     records.close()
+    for message in report.doubts if rank == 0 else ():
+        warnings.warn(f"{report.source}: {message}", stacklevel=2)
     if not report.kept:
         raise CorpusError(f"{report.source}: expected rows with a text and a label, got {_nothing(report)}")
     if report.layout.format == "fasttext" and label_separator is None and not several:
@@ -221,4 +223,6 @@ def _nothing(report: CorpusReport) -> str:
     if report.rows:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in report.skipped.items())
         return f"{report.rows:,} rows of which none is complete ({reasons})"
+    if report.bad_rows:
+        return f"only bad rows: {report.bad_rows:,}"
     return "no row below the header" if report.layout.header else "only blank lines"

@@ -89,6 +89,9 @@ class Layout:
         a separator, whichever, says that a text without a label is not one whose label is missing.
     encoding_errors
         ``"strict"`` refuses a byte that does not fit the encoding, ``"replace"`` reads it as U+FFFD and counts it.
+    escape
+        Whether a backslash in a table says how the character behind it is read, as databases dump tables: ``\\n``,
+        ``\\t`` and ``\\r`` are white space, others stand for themselves: quotes, delimiters, line breaks.
     """
 
     format: str | None = None
@@ -100,6 +103,7 @@ class Layout:
     label: Column | None = None
     label_separator: str | None = None
     encoding_errors: str = "strict"
+    escape: bool | None = None
 
     def describe(self, several: bool = False) -> str:
         """Return what was found, in a line; ``several`` is whether a text may have several labels."""
@@ -108,6 +112,8 @@ class Layout:
             facts[0] += f" separated by {DELIMITERS.get(str(self.delimiter), repr(self.delimiter))}"
         if self.quoting is False and self.format != "lecture":
             facts.append("no quotes")
+        if self.escape:
+            facts.append("backslashes undone")
         if self.header is not None:
             facts.append("header row" if self.header else "no header row")
         columns = {"text": self.text, "labels" if several else "label": self.label}
@@ -166,10 +172,14 @@ class CorpusReport:
         Rows of the file without its header, and but in the format "lines" without its blank lines; those handed on.
     blank_lines, empty_texts, missing_labels, bad_rows
         What was left out, by its reason. A row without text and label counts as an empty text.
+    repeated_headers
+        Rows below the header that are the same as it; they are left out and not counted as rows.
     problems
         The messages of the first bad rows that were left out.
     replaced
         Bytes that did not fit the encoding and were replaced.
+    doubts
+        Sentences about what looks like a mistake, complete once the file has been read.
     """
 
     source: str = ""
@@ -180,14 +190,16 @@ class CorpusReport:
     blank_lines: int = 0
     empty_texts: int = 0
     missing_labels: int = 0
+    repeated_headers: int = 0
     bad_rows: int = 0
     problems: list[str] = field(default_factory=list)
     replaced: int = 0
+    doubts: list[str] = field(default_factory=list)
 
     @property
     def skipped(self) -> dict[str, int]:
         """What was left out and why, without the reasons that did not occur."""
-        reasons = ("blank lines", "empty texts", "missing labels", "bad rows")
+        reasons = ("blank lines", "empty texts", "missing labels", "repeated headers", "bad rows")
         counts = {reason: getattr(self, reason.replace(" ", "_")) for reason in reasons}
         return {reason: count for reason, count in counts.items() if count}
 

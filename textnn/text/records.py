@@ -14,12 +14,13 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from textnn.text.charset import is_blank
 from textnn.text.documents import json_kind
+from textnn.text.doubts import Watch
 from textnn.text.layout import (
     LABEL_NAMES,
     LABEL_PREFIX,
@@ -31,10 +32,12 @@ from textnn.text.layout import (
     fold,
     is_number,
 )
-from textnn.text.sources import Cells, Reading, Source, open_rows
+from textnn.text.sources import Cells, CorpusError, Reading, Row, Source, open_rows
 
 MAX_COLUMNS = 1 << 16
 """Columns of a table at most."""
+TITLE_ROWS = 5
+"""So many rows at most may be looked at for the header."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MISSING = r"\N"  # how dumps of MySQL and PostgreSQL write NULL
@@ -123,29 +126,69 @@ def _records(
     path: Source, asked: Layout, skip: bool, need_label: bool, keep_empty: bool, report: CorpusReport
 ) -> Generator[Record, None, None]:
     with open_rows(path, asked, skip, need_label, report) as reading:
-        convert: Converter | None = None
-        for number, cells in reading.rows:
-            if convert is None:
-                convert = _find_converter(number, cells, reading, need_label)
-                if isinstance(cells, list) and report.layout.header and report.layout.text is not None:
-                    continue
-            record = convert(number, cells)
-            if skip and not isinstance(record, str):
-                record = reading.bad_text("\n".join(map(str, cells))) or record
-            if isinstance(record, str):
-                reading.refuse(number, record)
+        try:
+            yield from _records_of(reading, skip, need_label, keep_empty, report)
+        finally:
+            report.doubts += reading.watch.sentences()
+
+
+def _records_of(
+    reading: Reading, skip: bool, need_label: bool, keep_empty: bool, report: CorpusReport
+) -> Generator[Record, None, None]:
+    convert: Converter | None = None
+    header: Cells | None = None
+    for number, cells in _below_title(reading, need_label):
+        if convert is None:
+            convert = _find_converter(number, cells, reading, need_label)
+            if isinstance(cells, list) and report.layout.header and report.layout.text is not None:
+                header = cells
                 continue
-            report.rows += 1
-            label = record.label
-            if need_label and label is not None and isinstance(label, list) is not report.several:
-                _check_kind(number, isinstance(label, list), reading)
-            if not keep_empty and is_blank(record.text):
-                report.empty_texts += 1
-            elif need_label and label is None:
-                report.missing_labels += 1
-            else:
-                report.kept += 1
-                yield record
+        if cells == header:
+            report.repeated_headers += 1
+            continue
+        record = convert(number, cells)
+        if skip and not isinstance(record, str):
+            record = reading.bad_text("\n".join(map(str, cells))) or record
+        if isinstance(record, str):
+            reading.refuse(number, record)
+            continue
+        report.rows += 1
+        reading.watch.see(number, cells, record.text)
+        label = record.label
+        if need_label and label is not None and isinstance(label, list) is not report.several:
+            _check_kind(number, isinstance(label, list), reading)
+        if not keep_empty and is_blank(record.text):
+            report.empty_texts += 1
+        elif need_label and label is None:
+            report.missing_labels += 1
+        else:
+            report.kept += 1
+            yield record
+
+
+def _below_title(reading: Reading, need_label: bool) -> Iterator[Row]:
+    """Yield the rows from the header on, where a title or an empty row stands above it: a few rows are looked at.
+
+    That is only where the columns are not found in the first row, and are by their names in another one.
+    """
+    asked, first = reading.report.layout, list(itertools.islice(reading.rows, 1))
+    if asked.format in ("csv", "tsv") and asked.header is not False:
+        for place in range(TITLE_ROWS):
+            try:
+                if place < len(first):
+                    _find_converter(*first[place], reading, need_label)
+                    if place and not reading.report.layout.header:
+                        continue
+                    if place:
+                        found = f"{reading.unit} {first[place][0]} is read as the header; the rows above are left out"
+                        reading.report.doubts.append(found)
+                    del first[:place]
+                    break
+            except CorpusError:
+                first += itertools.islice(reading.rows, 1)
+            finally:
+                reading.report.layout = asked
+    yield from itertools.chain(first, reading.rows)
 
 
 def _check_kind(number: int, several: bool, reading: Reading) -> None:
@@ -188,6 +231,8 @@ def _find_converter(number: int, cells: Cells, reading: Reading, need_label: boo
     layout = reading.report.layout = replace(layout, **found, header=None if named else is_header)
     if named:
         return functools.partial(_from_object, layout=layout)
+    delimiter = layout.delimiter if layout.quoting and not layout.escape else None
+    reading.watch = Watch(delimiter, len(names), label, bool(layout.escape))
     return _cells_converter(layout, _unique(names) if is_header else None, len(names), text, label, need_label)
 
 
@@ -263,12 +308,18 @@ def _cells_converter(
     layout: Layout, header: list[str] | None, width: int, text: int, label: int | None, need_label: bool
 ) -> Converter:
     lecture, separator = layout.format == "lecture", layout.label_separator
+    # Cells may be missing at the end of a row, if those of text and label are there.
+    needed = max(text, -1 if label is None else label)
 
     def convert(number: int, cells: Any) -> Record | str:
         size = len(cells)
         if isinstance(cells, dict):
             return "expected a list as in the first row, got another"
-        if size != width and not (lecture and size == 1 and not need_label):
+        if size > width and not any(map(str.strip, cells[width:])):
+            cells = cells[:width]
+        elif needed < size < width:
+            cells = [*cells, *[""] * (width - size)]
+        elif size != width and not (lecture and size == 1 and not need_label):
             if lecture:
                 return f"expected text<TAB>label, got {size - 1} tabs"
             return f"expected {width} fields as in the first row, got {size}"
@@ -327,7 +378,15 @@ def _read_label(cell: str, separator: str | None) -> Label | None:
     """Return the label of a cell, None for an empty one; or all those between separators, if there is one."""
     if cell == _MISSING:
         return None
-    return cell.strip() or None if separator is None else _different(cell.split(separator))
+    if separator is None:
+        return cell.strip() or None
+    if cell.lstrip().startswith("["):
+        try:
+            labels = json.loads(cell)
+            return _different(map(str, labels)) if all(isinstance(each, str | int) for each in labels) else [cell]
+        except (ValueError, RecursionError):
+            pass
+    return _different(cell.split(separator))
 
 
 def _different(labels: Iterable[str]) -> list[str]:
