@@ -40,7 +40,9 @@ class Watch:
             if len(self.labels) < _MOST_LABELS:
                 self.labels.add(cells[self.label].strip())
             return
-        for line in self.delimiter.join(cells).splitlines():
+        # The label of the row itself does not count.
+        others = ["" if place == self.label and "\n" not in cell else cell for place, cell in enumerate(cells)]
+        for line in self.delimiter.join(others).splitlines():
             parts = line.split(self.delimiter)
             if len(parts) == self.width and len(self.inner) < _MOST_LABELS:
                 label = parts[self.label].strip().strip('"')
@@ -49,7 +51,7 @@ class Watch:
 
     def sentences(self) -> Iterator[str]:
         """Yield what there is to say."""
-        swallowed = {label: count for label, count in self.inner.items() if label in self.labels}
+        swallowed = {label: count for label, count in self.inner.items() if label and label in self.labels}
         if swallowed:
             count, first = sum(swallowed.values()), min(self.first[label] for label in swallowed)
             yield (

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from textnn.text.foreign import advise, find_foreign
+
 Column = str | int
 """A column's name, or its number from 0. A string of digits is a number too, but in an object of JSON a name."""
 
@@ -46,19 +48,15 @@ ONE_COLUMN = "\x1f"
 _CHOICES = {"format": FORMATS, "encoding_errors": ("strict", "replace"), "on_error": ("stop", "skip")}
 _USUAL_DELIMITERS = {"csv": (",", ONE_COLUMN), "tsv": ("\t",), "lecture": ("\t",)}
 
-_FOREIGN_TABLES = {
-    re.compile(r"\s*<(!doctype\s+html|html|table|\?xml)\b", re.IGNORECASE): "a web page: save the table as CSV",
-    re.compile(
-        r"\s*(-- (MySQL|MariaDB|PostgreSQL|SQLite)|/\*!\d|(insert\s+into|create\s+table)\s)", re.IGNORECASE
-    ): "an SQL dump: export the table as CSV",
-}
 _SEP = re.compile(r'"?sep=(.)"?\s*?(?=[\r\n]|$)')  # how a file tells Excel its delimiter
+
+_LABELLED = re.compile(rf"(?:^|\s){LABEL_PREFIX}\S")
 
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 _BEGINNINGS = {
     re.compile(r"\s*(\[\s*[\[{]|\{)"): "json",
     re.compile(r"\s*" + LABEL_PREFIX): "fasttext",
-    **dict.fromkeys((*_FOREIGN_TABLES, _SEP), "csv"),
+    _SEP: "csv",
 }
 
 
@@ -222,15 +220,20 @@ def find_layout(
     # By these the first line has a column that is asked for, or with a usual name.
     named = [each for each in DELIMITERS if len(names := _split(line, each)) > 1 and _are_known(names, columns)]
     found = asked.format or _SUFFIXES.get(suffix) or _find_format(line, head[number - 1 :], columns, named)
+    if asked.format in (None, "csv") and (what := find_foreign(head[number - 1 :])):
+        raise fail(number, f"expected a table, got {what}")
     if asked.format is None and asked.delimiter is not None and found in (None, "lecture"):
         found = "csv"  # who names a delimiter has a table
     if found is None and labelled:
         tables = "text<TAB>label, a table with usual column names, JSON or __label__..."
-        raise fail(number, f"expected {tables}, got none of these")
-    if found == "csv":
-        for pattern, what in _FOREIGN_TABLES.items():
-            if pattern.match(line):
-                raise fail(number, f"expected a table, got {what}")
+        raise fail(number, f"expected {tables}, got none of these{advise(head)}")
+    place = None
+    if asked == replace(asked, format=None, delimiter=None, quoting=None, header=None, text=None, label=None):
+        place = _label_place(head)
+        if place is not None and found in ("csv", "tsv") and _is_row(line, place, head):
+            found = "lecture"
+        if place is None and found == "lecture" and _is_numbered(head):
+            raise fail(number, "expected text<TAB>label, got numbers first; say where the texts are: --text-column 1")
     layout = replace(asked, format=found or "lines")
     if found == "fasttext":
         return replace(layout, quoting=None)
@@ -238,7 +241,7 @@ def find_layout(
         return replace(layout, delimiter=None, quoting=None)
     if found == "lecture":
         layout = replace(layout, header=bool(asked.header))
-        if asked.format is None and _label_is_first(head):
+        if place == 0:
             layout = replace(layout, text=1, label=0)
     delimiter = asked.delimiter or (_find_delimiter(head, line, columns, named) if found == "csv" else "\t")
     quoting = asked.quoting
@@ -266,6 +269,8 @@ def _find_format(line: str, head: list[str], columns: list[Column], named: list[
     for pattern, found in _BEGINNINGS.items():
         if pattern.match("".join(head[:3])):
             return found
+    if line and not columns and all(map(_LABELLED.search, filter(str.strip, head[:3]))):
+        return "fasttext"
     if "\t" in line:
         return "tsv" if columns or "\t" in named or line.count("\t") > 1 else "lecture"
     if named or (columns and any(delimiter in line for delimiter in DELIMITERS)):
@@ -289,15 +294,33 @@ def _find_delimiter(head: list[str], line: str, columns: list[Column], named: li
     return (*found, ",")[0]
 
 
-def _label_is_first(head: list[str]) -> bool:
-    """Whether of two columns the first holds few different values, the second at least twice as many, and longer."""
+def _pairs(head: list[str]) -> list[list[str]]:
+    """Return the first rows of two cells with a tab between them, none if they are too few to tell anything."""
     rows = [cells for line in head if len(cells := line.rstrip("\r\n").split("\t")) == 2]
-    if len(rows) < 5:
-        return False
-    (labels, length), (texts, longer) = (
-        (len(set(column)), sum(map(len, column))) for column in zip(*rows, strict=True)
-    )
-    return 2 * labels <= len(rows) and texts >= 2 * labels and length < longer
+    return rows if len(rows) >= 5 else []
+
+
+def _label_place(head: list[str]) -> int | None:
+    """Which of two columns holds few different values, the other one at least twice as many, and longer."""
+    columns = list(zip(*_pairs(head), strict=True))
+    for place, (labels, texts) in enumerate((columns, columns[::-1]) if columns else ()):
+        few = len(set(labels))
+        if 2 * few <= min(len(labels), len(set(texts))) and sum(map(len, labels)) < sum(map(len, texts)):
+            return place
+    return None
+
+
+def _is_row(line: str, place: int, head: list[str]) -> bool:
+    """Whether the first line is a row and no header: another row has its label, which stands at ``place``."""
+    cells, rows = line.rstrip("\r\n").split("\t"), _pairs(head)
+    known = any(fold(cell) in USUAL_NAMES for cell in cells)
+    return cells == rows[0] and not known and sum(row[place] == cells[place] for row in rows) > 1
+
+
+def _is_numbered(head: list[str]) -> bool:
+    """Whether the first of two columns has numbers, all different."""
+    numbers = [cells[0] for cells in _pairs(head)]
+    return bool(numbers) and len(set(numbers)) == len(numbers) and all(map(str.isdecimal, numbers))
 
 
 def _is_quoted(head: list[str]) -> bool:

@@ -363,8 +363,9 @@ def _from_line(number: int, cells: Any) -> Record:
 
 
 def _fasttext_converter(layout: Layout) -> Converter:
-    space, ends = re.escape(_SPACE), re.escape(_SPACE + (layout.delimiter or ""))
-    prefixed = re.compile(f"(?<![^{space}]){LABEL_PREFIX}([^{ends}]*)[{ends}]*")
+    space, ends = re.escape(_SPACE), re.escape(_SPACE + "\u3000" + (layout.delimiter or ""))
+    # In "__label__good , I like it", as some corpora have it, the comma belongs to the label.
+    prefixed = re.compile(f"(?<![^{space}]){LABEL_PREFIX}([^{ends}]*)[{ends}]*(?:,[{space}]+)?")
 
     def convert(number: int, cells: Any) -> Record:
         labels = _different(prefixed.findall(cells[0]))

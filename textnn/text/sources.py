@@ -157,6 +157,9 @@ def open_rows(source: Source, asked: Layout, skip: bool, labelled: bool, report:
         report.layout = find_layout(report.layout, head, suffix, labelled, reading.error)
         if report.layout.format == "json" and not is_table(next(filter(str.strip, head), "")):
             report.layout = replace(report.layout, format="jsonl")
+        alone = len(head) == 1 and re.fullmatch(r"\s*\{.*\}\s*", head[0])  # an object that may be a table
+        if (asked.format, report.layout.format) == (None, "jsonl") and alone and is_table(head[0]):
+            report.layout = replace(report.layout, format="json")
         reading.rows = _READERS[str(report.layout.format)](itertools.chain(head, lines), reading)
         yield reading
 
@@ -166,7 +169,10 @@ def open_rows(source: Source, asked: Layout, skip: bool, labelled: bool, report:
 
 def _open_file(path: Path, name: str) -> IO[bytes]:
     if path.is_dir():
-        raise CorpusError(f"{name}: expected a file, got a directory")
+        way = (
+            'if it has a folder for each class, write a file of lines such as {"text": ..., "label": "FOLDER"}, .jsonl'
+        )
+        raise CorpusError(f"{name}: expected a file, got a directory; {way}")
     try:
         return path.open("rb")
     except FileNotFoundError:
@@ -294,6 +300,13 @@ def _table(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
     if layout.escape:
         lines = _hide_escapes(lines)
     parse = functools.partial(csv.reader, delimiter=str(layout.delimiter), strict=True, quoting=quoting)
+    start_of = list(itertools.islice(lines, 3))
+    lines = itertools.chain(start_of, lines)
+    if layout.quoting and all(f'{layout.delimiter} "' in line for line in start_of[1:]):
+        # Blanks before a cell in quotes, as in a, "b, c".
+        cells_of = csv.reader(start_of[1:], delimiter=str(layout.delimiter))
+        spaced = [any(cell.startswith(' "') for cell in cells) for cells in cells_of]
+        parse = functools.partial(parse, skipinitialspace=bool(spaced) and all(spaced))
 
     def feed() -> Iterator[str]:
         size = 0
