@@ -159,12 +159,19 @@ def recognise(sample: bytes, ended: bool) -> Found:
     if best not in _ONE_BYTE and shares[best] >= _GUESS and size > 3:
         return Found(None, best)
     # Letters beyond ASCII stand alone in Latin script.
-    return _one_byte(sample, latin=not others)
+    return _one_byte(sample, latin=not others, others=size > 3)
 
 
-def _one_byte(sample: bytes, latin: bool) -> Found:
-    """Guess an encoding of one byte a character, and show what the likely ones make of a word; UTF-8 if none is."""
-    tried = {name: common for name, (_, common) in _ONE_BYTE.items() if latin or not common.startswith(_LATIN)}
+def _one_byte(sample: bytes, latin: bool, others: bool) -> Found:
+    """Guess an encoding of one byte a character, and show what the likely ones make of a word; UTF-8 if none is.
+
+    ``latin`` and ``others`` are whether it may be one of Latin script, or of another.
+    """
+    tried = {
+        name: common for name, (_, common) in _ONE_BYTE.items() if (latin if common.startswith(_LATIN) else others)
+    }
+    if not tried:
+        return Found("utf-8")
     shares = {name: _share(sample, name, common, letters=True) for name, common in tried.items()}
     order = sorted(shares, key=shares.__getitem__, reverse=True)
     if shares[order[0]] < _CLEAR:
@@ -215,7 +222,27 @@ def _utf8_size(sample: bytes) -> int:
 
 
 def is_blank(text: str) -> bool:
-    """Return whether nothing of a text can be seen: white space, control and format characters are all that it has."""
+    """Return whether nothing of a text can be seen: white space, control and format characters are all that it has.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    TypeError
+        If it is no string.
+
+    Examples
+    --------
+    >>> is_blank(" \\u200b"), is_blank("a")
+    (True, False)
+    """
     return not any(
         (each.isprintable() and not each.isspace() and each not in _UNSEEN)
         # Pictures of a font, and characters that are younger than this Python.
