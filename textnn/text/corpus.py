@@ -186,6 +186,11 @@ def other_columns(record: Record, layout: Layout, text: bool = True, label: bool
     ------
     str
 
+    Raises
+    ------
+    AttributeError
+        If it is given no record.
+
     Examples
     --------
     >>> import io

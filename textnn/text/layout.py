@@ -66,30 +66,35 @@ class Layout:
 
     Attributes
     ----------
-    format
+    format : str, optional
         ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"json"``, ``"lecture"``, ``"fasttext"`` or ``"lines"``; see
         ``textnn.text.sources``. It is found by the file's suffix and, for others than these, by its first lines.
-    encoding
+    encoding : str, optional
         UTF-8, UTF-16, GB18030 and Big5 are found, others are refused with a guess.
-    delimiter
+    delimiter : str, optional
         What separates the cells of a table, or in fastText's format what else ends a label; None where nothing does.
-    quoting
+    quoting : bool, optional
         Whether cells of a table may be in quotes.
-    header
+    header : bool, optional
         Whether the first row has the columns' names; None where a format has no such row.
-    text, label
+    text, label : str or int, str or int
         The columns, by name or by number from 0; found by usual names: ``text``, ``review``, ``content``, ... and
         ``label``, ``sentiment``, ``class``, ... In fastText's format the label's is its prefix.
-    label_separator
+    label_separator : str, optional
         What stands between the labels of a text, which may then have any number. Spaces around a label and empty ones
         do not count, a label that stands twice counts once; an empty cell is no label, and not a missing one. In JSON
         a list of labels needs none. In fastText's format the labels of a text are always a list and never split; there
         a separator, whichever, says that a text without a label is not one whose label is missing.
-    encoding_errors
+    encoding_errors : {"strict", "replace"}, default="strict"
         ``"strict"`` refuses a byte that does not fit the encoding, ``"replace"`` reads it as U+FFFD and counts it.
-    escape
+    escape : bool, optional
         Whether a backslash in a table says how the character behind it is read, as databases dump tables: ``\\n``,
         ``\\t`` and ``\\r`` are white space, others stand for themselves: quotes, delimiters, line breaks.
+
+    Examples
+    --------
+    >>> Layout("csv", "utf-8", header=True, text="review", label="stars").describe()
+    "csv, utf-8, header row, text in column 'review', label in column 'stars'"
     """
 
     format: str | None = None
@@ -160,24 +165,29 @@ class CorpusReport:
 
     Attributes
     ----------
-    source
+    source : str
         The file's name.
-    layout
+    layout : Layout
         How the file is laid out, as given or as found.
-    several
+    several : bool, optional
         Whether a text may have several labels; None before the first label, and where none is needed.
-    rows, kept
+    rows, kept : int, int
         Rows of the file without its header, and but in the format "lines" without its blank lines; those handed on.
-    blank_lines, empty_texts, missing_labels, bad_rows
+    blank_lines, empty_texts, missing_labels, bad_rows : int, int, int, int
         What was left out, by its reason. A row without text and label counts as an empty text.
-    repeated_headers
+    repeated_headers : int
         Rows below the header that are the same as it; they are left out and not counted as rows.
-    problems
+    problems : list of str
         The messages of the first bad rows that were left out.
-    replaced
+    replaced : int
         Bytes that did not fit the encoding and were replaced.
-    doubts
+    doubts : list of str
         Sentences about what looks like a mistake, complete once the file has been read.
+
+    Examples
+    --------
+    >>> print(CorpusReport("a.csv", Layout("csv", "utf-8"), kept=9, bad_rows=1))
+    a.csv: 9 texts (csv, utf-8); left out: bad rows: 1
     """
 
     source: str = ""

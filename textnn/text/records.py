@@ -51,15 +51,21 @@ class Record(NamedTuple):
 
     Attributes
     ----------
-    line
+    line : int
         Number of the line, from 1, where the record begins; in a JSON array the number of the row.
-    text
+    text : str
         The text as it stands there.
-    label
+    label : str or list of str, optional
         The label, without surrounding white space; None if there is none. Where a text may have several: the list of
         its different labels, which may be empty.
-    row
+    row : dict or list of str
         The whole row: by names if the file has them, else the list of cells.
+
+    Examples
+    --------
+    >>> import io
+    >>> next(iter_records(io.BytesIO(b"text,label\\ngood,1\\n"), format="csv"))
+    Record(line=2, text='good', label='1', row={'text': 'good', 'label': '1'})
     """
 
     line: int
@@ -89,19 +95,19 @@ def iter_records(
 
     Parameters
     ----------
-    path
+    path : path or file
         A path, ``"-"`` for standard input, or an open stream.
-    text, label, format, encoding, layout
+    text, label, format, encoding, layout : str or int, str or int, str, str, and others
         How the file is laid out: see :class:`Layout`, of which ``delimiter``, ``quoting``, ``header``,
-        ``label_separator`` and ``encoding_errors`` are further arguments. What is None is found out.
-    on_error
+        ``label_separator``, ``encoding_errors`` and ``escape`` are further arguments. What is None is found out.
+    on_error : {"stop", "skip"}, default="stop"
         ``"stop"`` raises for a bad row, ``"skip"`` leaves it out and counts it.
-    need_label
+    need_label : bool, default=False
         Whether records without a label are left out, and counted; the others then all have one, or all a list.
-    keep_empty
+    keep_empty : bool, default=False
         Whether records without a text are handed on too; else they are left out, and counted. In the format "lines"
         a blank line is such a record.
-    report
+    report : CorpusReport, optional
         A report to fill on the way.
 
     Yields
@@ -114,6 +120,12 @@ def iter_records(
         With file and line, for anything in the file that is not as expected.
     TypeError, ValueError
         If an argument has no meaning.
+
+    Examples
+    --------
+    >>> import io
+    >>> [record.text for record in iter_records(io.BytesIO(b"text,label\\ngood,1\\nbad,0\\n"), format="csv")]
+    ['good', 'bad']
     """
     asked = check_layout(on_error, text=text, label=label, format=format, encoding=encoding, **layout)
     if need_label and format == "lines":

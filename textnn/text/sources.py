@@ -86,7 +86,16 @@ _FOREIGN = {
 
 
 class CorpusError(ValueError):
-    """A corpus that cannot be read: the message is "FILE, line N: expected ..., got ..."."""
+    """A corpus that cannot be read: the message is "FILE, line N: expected ..., got ...".
+
+    Examples
+    --------
+    >>> import io
+    >>> from textnn.text import read_corpus
+    >>> read_corpus(io.BytesIO(b"text,label\\ngood,1,2\\n"), format="csv")
+    Traceback (most recent call last):
+    textnn.text.sources.CorpusError: stream, line 2: expected 2 fields as in the first row, got 3
+    """
 
 
 class Reading:
