@@ -67,6 +67,11 @@ def test_backslashes_are_undone_on_request_and_told_otherwise(
     assert doubts(write("text\tlabel\n" + "no\tb\n" * 300 + 'say \\"so\\"\ta\n', "a.tsv"))[1] == []
 
 
+def test_lines_that_all_end_in_backslashes_are_read_in_time_that_grows_with_them(write: Write) -> None:
+    path = write("text\tlabel\n" + "good \\\n" * 100_000 + "bad\ta\n", "a.tsv")
+    assert len(read_corpus(path, escape=True, quoting=False, on_error="skip").texts[0]) > 500_000
+
+
 @pytest.mark.parametrize("above", ["客户评论汇总表,,\n", ",,\n", "\n,,\n", "Report,,\n2024,,\n"])
 def test_a_title_above_the_header_is_left_out_and_told(write: Write, above: str) -> None:
     path = write(f"{above}编号,评论,标签\n1,好,a\n2,差,b\n")

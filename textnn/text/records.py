@@ -284,7 +284,8 @@ def _find_columns(
             place = names.index(column)
         if place is None or not is_header:
             if needed:
-                way = f"give its name or its number, the first is 0 (argument {argument}, option --{argument}-column)"
+                way = "give its name" + ("" if named else " or its number, the first is 0")
+                way += f" (argument {argument}, option --{argument}-column)"
                 what = "the columns" if is_header else "no header row was recognised, the first row is"
                 raise fail(f"cannot tell which column holds the {argument}; {way}; {what}: {listing}")
             return None

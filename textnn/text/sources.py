@@ -39,6 +39,7 @@ from textnn.reading import printable
 from textnn.text.charset import recognise
 from textnn.text.documents import is_table, json_lines, json_rows
 from textnn.text.doubts import Watch
+from textnn.text.escapes import HIDDEN_BREAK, hide_escapes, show_escapes
 from textnn.text.layout import CorpusReport, Layout, find_layout
 
 Source = str | os.PathLike[str] | IO[Any]
@@ -57,14 +58,6 @@ MAX_FIELD = 1 << 24
 """Characters in one cell of a table at most."""
 MAX_LINES = 100_000
 """Lines of a row of a table at most. A quote that is never closed would else swallow a file of any size."""
-
-# What a backslash makes of a character, which stands in a plane of private use meanwhile. NULL stays as it is.
-_PLANE = 0xF0000
-_HIDDEN = re.compile(f"[{chr(_PLANE)}-{chr(_PLANE + 0xFFFF)}]")
-_HIDDEN_BREAK = chr(_PLANE + 0x0A)
-_ESCAPE = re.compile(r"\\([^\r\n\U00010000-\U0010ffff])")
-_BROKEN = re.compile(r"(?<!\\)((?:\\\\)*)\\\r?\n\Z")
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "N": r"\N"}
 
 _BAD_BYTE = re.compile("[\udc80-\udcff]")
 _EXCEL = "an Excel workbook: save it as CSV UTF-8"
@@ -307,7 +300,7 @@ def _table(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD))
     quoting: Any = csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE
     if layout.escape:
-        lines = _hide_escapes(lines)
+        lines = hide_escapes(lines)
     parse = functools.partial(csv.reader, delimiter=str(layout.delimiter), strict=True, quoting=quoting)
     start_of = list(itertools.islice(lines, 3))
     lines = itertools.chain(start_of, lines)
@@ -335,8 +328,8 @@ def _table(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
             for cells in parse(source):
                 start, number = number + 1, number + len(taken)
                 if layout.escape:
-                    number += sum(line.count(_HIDDEN_BREAK) for line in taken)
-                    cells = [_HIDDEN.sub(_show_escaped, cell) for cell in cells]
+                    number += sum(line.count(HIDDEN_BREAK) for line in taken)
+                    cells = list(map(show_escapes, cells))
                 taken.clear()
                 if not cells or (len(cells) == 1 and not cells[0].strip()):
                     reading.report.blank_lines += 1
@@ -353,19 +346,6 @@ def _table(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
             alone = max(alone - 1, len(taken) - 2, 0)
             again.extend(taken[1:])
             taken.clear()
-
-
-def _hide_escapes(lines: Iterator[str]) -> Iterator[str]:
-    """Put characters behind a backslash out of the table's sight; a line break there joins two lines."""
-    for line in lines:
-        while _BROKEN.search(line) and (more := next(lines, "")):
-            line = _BROKEN.sub(r"\1", line) + _HIDDEN_BREAK + more
-        yield _ESCAPE.sub(lambda found: chr(_PLANE + ord(found[1])), line)
-
-
-def _show_escaped(found: re.Match[str]) -> str:
-    character = chr(ord(found[0]) - _PLANE)
-    return _ESCAPES.get(character, character)
 
 
 def _explain(error: csv.Error, delimiter: str) -> str:
