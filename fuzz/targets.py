@@ -200,7 +200,7 @@ def read_corpus(data: bytes) -> None:
     options["label_separator"] = entropy.choice([None, None, ";", ","])
     options |= {"encoding_errors": entropy.choice(["strict", "replace"]), "on_error": entropy.choice(["stop", "skip"])}
     options |= {"delimiter": entropy.choice([None, None, None, ";", "\t", "x"])}
-    options |= {name: entropy.choice([None, None, True, False]) for name in ("quoting", "header")}
+    options |= {name: entropy.choice([None, None, True, False]) for name in ("quoting", "header", "escape")}
     content = _damaged(entropy, seeds.CORPORA)
     source: Any = io.BytesIO(content)
     if entropy.below(4) == 0:

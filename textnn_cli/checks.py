@@ -42,7 +42,7 @@ def option_errors(**options: str) -> Iterator[None]:
 
 _READING = {
     **{"text_column": "text", "label_column": "label", "input_format": "format", "label_separator": "label_separator"},
-    **{name: name for name in ("encoding", "encoding_errors", "delimiter", "quoting", "header", "on_error")},
+    **{name: name for name in ("encoding", "encoding_errors", "delimiter", "quoting", "escape", "header", "on_error")},
 }
 
 

@@ -34,7 +34,8 @@ TextColumn = Annotated[
         "--text-column",
         metavar="NAME|N",
         rich_help_panel=COLUMNS,
-        help="Column of the texts, by name or number from 0 (default: found by its usual names, text, review, ...).",
+        help="Column of the texts; a number counts columns from 0 (default: found by its usual names, text, review, "
+        "...).",
     ),
 ]
 LabelColumn = Annotated[
@@ -43,7 +44,8 @@ LabelColumn = Annotated[
         "--label-column",
         metavar="NAME|N",
         rich_help_panel=COLUMNS,
-        help="Column of the labels, by name or number from 0 (default: found by its usual names, label, class, ...).",
+        help="Column of the labels; a number counts columns from 0 (default: found by its usual names, label, class, "
+        "...).",
     ),
 ]
 
@@ -114,6 +116,14 @@ Quoting = Annotated[
         "--quoting/--no-quoting",
         rich_help_panel=COLUMNS,
         help="Whether quotes enclose cells, or are part of the texts (default: detected).",
+    ),
+]
+Escape = Annotated[
+    bool | None,
+    typer.Option(
+        "--escape/--no-escape",
+        rich_help_panel=COLUMNS,
+        help="Whether a backslash escapes what follows it, as in the tables that databases dump (default: no).",
     ),
 ]
 Header = Annotated[

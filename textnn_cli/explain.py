@@ -18,6 +18,7 @@ from textnn_cli.common import (
     Delimiter,
     Encoding,
     EncodingErrors,
+    Escape,
     Header,
     InputFormat,
     OnError,
@@ -90,6 +91,7 @@ def explain(
     encoding_errors: EncodingErrors = "strict",
     delimiter: Delimiter = None,
     quoting: Quoting = None,
+    escape: Escape = None,
     header: Header = None,
     on_error: OnError = "stop",
 ) -> None:
@@ -176,7 +178,7 @@ def _read(
     about = str(report)
     more = next(stream, None) is not None  # and the report is then one ahead
     note(about if more else str(report), quiet)
-    tell_problems(report)
+    tell_problems(report, doubts=True)
     for message in other_columns(records[0], report.layout, reading["text"] is None, label=False):
         note(f"warning: {report.source}: {message}")
     if more and not given:

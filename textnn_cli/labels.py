@@ -91,8 +91,10 @@ def may_mean(unknown: Sequence[str], classes: Sequence[Hashable]) -> str:
     return f"; do they stand for labels of the model: {pairs(meant, 'for')}?" if meant else ""
 
 
-def tell_problems(report: CorpusReport) -> None:
-    """Warn of bad rows that were left out, and of bytes that were replaced."""
+def tell_problems(report: CorpusReport, doubts: bool = False) -> None:
+    """Warn of bad rows that were left out, of bytes that were replaced, and on request of the report's doubts."""
+    for message in report.doubts if doubts else ():
+        note(f"warning: {report.source}: {message}")
     for message in report.problems:
         note(f"warning: left out: {message}")
     if report.bad_rows > len(report.problems):

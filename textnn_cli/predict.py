@@ -27,6 +27,7 @@ from textnn_cli.common import (
     Delimiter,
     Encoding,
     EncodingErrors,
+    Escape,
     Header,
     InputFormat,
     Limit,
@@ -113,6 +114,7 @@ def predict(
     encoding_errors: EncodingErrors = "strict",
     delimiter: Delimiter = None,
     quoting: Quoting = None,
+    escape: Escape = None,
     header: Header = None,
     on_error: OnError = "stop",
     limit: Limit = None,
@@ -219,7 +221,9 @@ def predict(
         note(f"{sink.empty:,} of {sink.texts:,} texts are empty and have no prediction", quiet)
     if report.blank_lines:
         note(f"{report.blank_lines:,} blank lines were left out", quiet)
-    tell_problems(report)
+    if not text:
+        stream.close()
+    tell_problems(report, doubts=True)
     for message in suspect_texts(missing, sink.texts):
         note(f"warning: {message}")
     if output not in (None, "-"):

@@ -157,8 +157,9 @@ def _jsonl_writer(output: Output, stream: IO[str], classes: list[Any], header: b
         if output.probabilities:
             all_of_them = row.probabilities
             values["probabilities"] = all_of_them and dict(zip(map(str, classes), all_of_them, strict=True))
-        if output.kept:
-            values["columns"] = row.kept
+        # As in a table, so that what was written is read as what was.
+        others = {f"{name} of the input" if name in values else name: value for name, value in row.kept.items()}
+        values |= others if output.kept else {}
         stream.write(json.dumps(values, ensure_ascii=False).translate(_BREAKS) + "\n")
 
     return write

@@ -19,6 +19,7 @@ from textnn_cli.common import (
     Delimiter,
     Encoding,
     EncodingErrors,
+    Escape,
     Header,
     InputFormat,
     LabelColumn,
@@ -94,6 +95,7 @@ def train(
     encoding_errors: EncodingErrors = "strict",
     delimiter: Delimiter = None,
     quoting: Quoting = None,
+    escape: Escape = None,
     header: Header = None,
     on_error: OnError = "stop",
     limit: Limit = None,
@@ -320,7 +322,7 @@ def train(
 def _to_repeat(columns: dict[str, Any]) -> list[str]:
     """Return the options of how a file is read that other files of the same kind need, too."""
     words = []
-    for argument in ("text", "format", "encoding", "delimiter", "quoting", "header"):
+    for argument in ("text", "format", "encoding", "delimiter", "quoting", "escape", "header"):
         option, value = READING_OPTIONS[argument], columns.get(argument)
         if isinstance(value, bool):
             words.append(option if value else option.replace("--", "--no-", 1))

@@ -52,7 +52,7 @@ def test_format_and_columns_are_found(write, name, content, columns):
         ("a,b,c\n1,x,好\n", "c", 0),
         ("1,x,好\n", 2, 0),
         ("1,x,好\n", "2", "0"),
-        ("2,1,0\n好,x,1\n", "2", "0"),
+        ("0,1,2\n1,x,好\n", "2", "0"),
         ("label,x,review\n1,x,好\n", 2, 0),
     ],
 )

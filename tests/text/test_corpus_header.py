@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from textnn.text import CorpusError, iter_records, read_corpus
+from textnn.text import Corpus, CorpusError, iter_records, read_corpus
 
 ROWS = [("好", "pos"), ("差", "neg")] * 6
 
@@ -124,9 +124,10 @@ def test_texts_with_semicolons_of_which_only_the_first_column_is_asked_for_stay_
         (
             "a,b\n1,x\n",
             {},
-            r"the text; give its name or its number from 0 \(argument text, option --text-column\): 'a'",
+            r"the text; give its name or its number, the first is 0 \(argument text, option --text-column\); "
+            r"no header row was recognised, the first row is: 'a', 'b'$",
         ),
-        ("text,b\n", {}, r"the label; give its name .* \(argument label, option --label-column\): 'text', 'b'$"),
+        ("text,b\n", {}, r"the label; give its name .* option --label-column\); the columns: 'text', 'b'$"),
         ("a;b\n1;x\n", {}, r"which column holds the text; .*: 'a', 'b'$"),
         ("a\tb\n1\tx\n", {}, r"which column holds the text; .*: 'a', 'b'$"),
         ("a;b\n1;x\n", {"text": "c"}, "a column 'c' for the text, got the columns 'a', 'b'$"),
@@ -156,7 +157,7 @@ def test_what_shops_call_their_ratings_is_a_label(write: Any, name: str) -> None
             {},
             "column 'category' is read as the label, not 'rating'; --label-column (argument",
         ),
-        ("评论,类别,评分,标签", {}, "column '标签' is read as the label, not '类别'; --label-column"),
+        ("评论,类别,评分,标签", {}, "column '标签' is read as the label, not '类别' or '评分'; --label-column"),
         (
             "Content,Review,label",
             {},
@@ -175,3 +176,34 @@ def test_other_columns_with_usual_names_are_told(header: str, asked: dict[str, A
     told = [str(warning.message) for warning in caught]
     assert len(told) == (expected is not None), told
     assert expected is None or expected in told[0]
+
+
+# ---- numbers and spellings ------------------------------------------------------------------------------------------
+
+
+def pairs(corpus: Corpus) -> list[tuple[str, str]]:
+    return list(zip(corpus.texts, corpus.labels, strict=True))
+
+
+@pytest.mark.parametrize("header", [None, False])
+def test_digits_are_a_number_also_where_the_first_row_has_the_same_cell(write: Any, header: bool | None) -> None:
+    path = write('"1","cold food"\n"2","very good"\n"1","never again"\n')
+    corpus = read_corpus(path, text="1", label="0", header=header)
+    assert pairs(corpus) == [("cold food", "1"), ("very good", "2"), ("never again", "1")]
+    assert pairs(read_corpus(write("1,2\ngood,1\n"), text="0", label="1", header=True)) == [("good", "1")]
+    assert pairs(read_corpus(write("0,1\ngood,1\n"), text="0", label="1")) == [("good", "1")]
+    twice = write("1,1\ngood,1\nbad,2\n")
+    assert [record.text for record in iter_records(twice, text="0")] == ["1", "good", "bad"]
+    assert read_corpus(write('{"0": "good", "1": "a"}\n', "a.jsonl"), text="0", label="1").texts == ["good"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["reviewText,overall", "Review Text,Airline-Sentiment", "text_a,is_spam", "description,星级", "Phrase,类型"],
+)
+def test_names_are_compared_without_case_spaces_and_hyphens(write: Any, names: str) -> None:
+    assert pairs(read_corpus(write(f"id,{names}\n1,good,a\n"))) == [("good", "a")]
+
+
+def test_a_text_that_begins_with_a_name_of_labels_is_no_header(write: Any) -> None:
+    assert len(list(iter_records(write("Overall, a good film\nBad\n", "a.txt")))) == 2

@@ -133,6 +133,14 @@ def test_these_are_recognised(
         ("euc_kr", ["정말 좋은 제품입니다", "다시는 사지 않습니다"], "cp949"),
         ("cp1251", ["Очень хороший товар", "плохое качество"], "cp1251"),
         ("koi8_r", ["Очень хороший товар", "плохое качество"], "koi8_r"),
+        ("cp866", ["Очень хороший товар", "плохое качество"], "cp866"),
+        ("cp850", ["Très bonne qualité", "déçu par l'hôtel"], "cp850"),
+        ("cp1250", ["Bardzo dobra jakość, polecam", "zła obsługa, długo"], "cp1250"),
+        ("cp1253", ["Πολύ καλή ποιότητα", "κακή εξυπηρέτηση"], "cp1253"),
+        ("cp1254", ["Çok güzel, teşekkürler", "kötü, şikayetçiyim, bağırdı"], "cp1254"),
+        ("cp1255", ["איכות טובה מאוד", "שירות גרוע"], "cp1255"),
+        ("cp1256", ["جودة ممتازة وسريعة", "خدمة سيئة جدا"], "cp1256"),
+        ("cp874", ["สินค้าดีมาก", "บริการแย่มาก"], "cp874"),
     ],
 )
 def test_others_are_never_read_in_silence_but_refused_with_a_guess(
@@ -145,6 +153,13 @@ def test_others_are_never_read_in_silence_but_refused_with_a_guess(
     head = b"text,label\n" + b"plain,0\n" * 20_000
     with pytest.raises(CorpusError, match=rf"looks like {guess} "):
         read_corpus(write(head + content.partition(b"\n")[2]))
+
+
+def test_a_guess_shows_what_other_encodings_make_of_a_word(write: Write) -> None:
+    with pytest.raises(
+        CorpusError, match=r"may read 'качество' \(cp1251\), .*\(cp1255\).*; name the encoding that reads"
+    ):
+        read_corpus(write(table([("хорошее качество", "1"), ("плохой товар", "0")]).encode("cp1251")))
 
 
 @pytest.mark.parametrize("tail", [b"\xe5", b"\xe5\xa5", b"\xe5\xa5\xbd\xe5\xa5"])

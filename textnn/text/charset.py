@@ -10,6 +10,7 @@ characters that nobody writes. The share of common characters tells them apart, 
 from __future__ import annotations
 
 import codecs
+import itertools
 import re
 import unicodedata
 from typing import NamedTuple
@@ -40,6 +41,10 @@ _KOREAN = (
 )
 _LATIN = "éèêëàâäáãåæçíìîïñóòôöõøœßúùûüýÿÉÀÄÅÇÑÖÜØ’‘“”…–—€£§°«»¿¡·®©™½º²\xa0"
 _CYRILLIC = "оеаинтсрвлкмдпуяыьгзбчйхжшю"
+_GREEK = "αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώ"
+_HEBREW = "אבגדהוזחטיךכלםמןנסעףפץצקרשת"
+_ARABIC = "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىي،"
+_THAI = "".join(map(chr, [*range(0xE01, 0xE3B), *range(0xE40, 0xE4F)]))
 
 # Encodings, what they are called, and their common characters. The first two are read once they are recognised.
 _READ = ("gb18030", "cp950")
@@ -56,6 +61,21 @@ _ENCODINGS = {
     "iso2022_jp": ("Japanese, of mails", ""),  # ASCII with escapes
 }
 _WESTERN = ("cp1252", "mac_roman")
+# Of one byte a character: any of them reads most bytes, so that a guess shows what others make of a word.
+_ONE_BYTE = {
+    "cp1252": ("Western, Windows", _LATIN),
+    "cp1251": ("Russian, Windows", _CYRILLIC),
+    "mac_roman": ("Western, Mac", _LATIN),
+    "koi8_r": ("Russian", _CYRILLIC),
+    "cp850": ("Western, DOS", _LATIN),
+    "cp866": ("Russian, DOS", _CYRILLIC),
+    "cp1250": ("Central European", _LATIN + "ąćęłńśźżčďěňřšťůžőűŁŚŻČŠŽ"),
+    "cp1253": ("Greek", _GREEK),
+    "cp1254": ("Turkish", _LATIN + "ğışİĞŞ"),
+    "cp1255": ("Hebrew", _HEBREW),
+    "cp1256": ("Arabic", _ARABIC),
+    "cp874": ("Thai", _THAI),
+}
 # Punctuation of East Asia stands in texts of all its languages; half-width kana are what other bytes come out as.
 _NEUTRAL = frozenset(
     map(chr, [*range(0x3000, 0x3041), *range(0xFF01, 0xFF5F), 0x2014, 0x2018, 0x2019, 0x201C, 0x201D, 0x2026])
@@ -64,8 +84,11 @@ _NEUTRAL = frozenset(
 # Characters that are shown as nothing, though Unicode calls them letters, marks or symbols.
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f\u034f\u180e")
 
-_PLAUSIBLE, _GUESS = 0.3, 0.5
+_PLAUSIBLE, _GUESS, _CLEAR = 0.3, 0.5, 0.75
+_MOST_READINGS = 4
 _RUN = re.compile(rb"[\x80-\xff]+")
+_WORD = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
+_STRANGE = re.compile("[A-Za-z][\u0370-\u0e7f]|[\u0370-\u0e7f][A-Za-z]")
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -80,13 +103,17 @@ class Found(NamedTuple):
 
     encoding: str | None
     guess: str = ""
+    readings: str = ""
 
     def refusal(self) -> str:
         """Return what to say where it was not found."""
+        language = {**_ENCODINGS, **_ONE_BYTE}[self.guess][0]
+        readings = "; if it is, name it"
+        if self.readings:
+            readings = f"; one of its words may read {self.readings}; name the encoding that reads well"
         return (
-            f"expected UTF-8, UTF-16, GB18030 or Big5 text, got what looks like {self.guess} "
-            f"({_ENCODINGS[self.guess][0]}); if it is, name it (option --encoding {self.guess}), "
-            "else save the file as UTF-8"
+            f"expected UTF-8, UTF-16, GB18030 or Big5 text, got what looks like {self.guess} ({language}){readings} "
+            f"(option --encoding {self.guess}), else save the file as UTF-8"
         )
 
 
@@ -129,7 +156,34 @@ def recognise(sample: bytes, ended: bool) -> Found:
         return Found("utf-8")
     if best in _READ and shares[best] >= _PLAUSIBLE:
         return Found(best)
-    return Found(None, best) if shares[best] >= _GUESS and (size > 3 or best in _WESTERN) else Found("utf-8")
+    if best not in _ONE_BYTE and shares[best] >= _GUESS and size > 3:
+        return Found(None, best)
+    # Letters beyond ASCII stand alone in Latin script.
+    return _one_byte(sample, latin=not others, others=size > 3)
+
+
+def _one_byte(sample: bytes, latin: bool, others: bool) -> Found:
+    """Guess an encoding of one byte a character, and show what the likely ones make of a word; UTF-8 if none is.
+
+    ``latin`` and ``others`` are whether it may be one of Latin script, or of another.
+    """
+    tried = {
+        name: common for name, (_, common) in _ONE_BYTE.items() if (latin if common.startswith(_LATIN) else others)
+    }
+    if not tried:
+        return Found("utf-8")
+    shares = {name: _share(sample, name, common, letters=True) for name, common in tried.items()}
+    order = sorted(shares, key=shares.__getitem__, reverse=True)
+    if shares[order[0]] < _CLEAR:
+        return Found("utf-8")
+    word = max(_WORD.findall(sample), key=len)[:20]
+    readings: dict[str, str] = {}
+    for name in order:
+        reading = word.decode(name, "replace")
+        if shares[name] >= _CLEAR and reading.isprintable():
+            readings.setdefault(reading, name)
+    shown = ", ".join(f"{reading!r} ({name})" for reading, name in list(readings.items())[:_MOST_READINGS])
+    return Found(None, order[0], shown if len(readings) > 1 else "")
 
 
 def _wide(sample: bytes) -> str | None:
@@ -144,12 +198,21 @@ def _wide(sample: bytes) -> str | None:
     return encoding if max(even, odd) > 4 * min(even, odd) and strange * 50 < len(text) else None
 
 
-def _share(sample: bytes, encoding: str, common: str) -> float:
-    """Return the share of common characters among those beyond ASCII."""
+def _share(sample: bytes, encoding: str, common: str, letters: bool = False) -> float:
+    """Return the share of common characters among those beyond ASCII.
+
+    With ``letters``, those do not count that no word has there: a capital behind a small letter, two scripts in a word.
+    """
     text = sample.decode(encoding, "replace")
     known = frozenset(common)
     found = [character for character in text if not character.isascii() and character not in _NEUTRAL - known]
-    return sum(character in known for character in found) / max(len(found), 1)
+    strange = (
+        len(_STRANGE.findall(text))
+        + sum(not each.isascii() and each.isupper() and before.islower() for before, each in itertools.pairwise(text))
+        if letters
+        else 0
+    )
+    return (sum(character in known for character in found) - strange) / max(len(found), 1)
 
 
 def _utf8_size(sample: bytes) -> int:
@@ -159,7 +222,27 @@ def _utf8_size(sample: bytes) -> int:
 
 
 def is_blank(text: str) -> bool:
-    """Return whether nothing of a text can be seen: white space, control and format characters are all that it has."""
+    """Return whether nothing of a text can be seen: white space, control and format characters are all that it has.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    TypeError
+        If it is no string.
+
+    Examples
+    --------
+    >>> is_blank(" \\u200b"), is_blank("a")
+    (True, False)
+    """
     return not any(
         (each.isprintable() and not each.isspace() and each not in _UNSEEN)
         # Pictures of a font, and characters that are younger than this Python.

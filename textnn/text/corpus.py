@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from textnn.text.layout import LABEL_NAMES, TEXT_NAMES, Column, CorpusReport, Layout
+from textnn.text.layout import LABEL_NAMES, TEXT_NAMES, Column, CorpusReport, Layout, fold
 from textnn.text.records import Record, iter_records
 from textnn.text.sources import CorpusError, Source
 
@@ -100,7 +100,7 @@ def read_corpus(
     -----
     UserWarning
         If the first row was read as a text, but its label makes it look like a header; if other columns than those
-        that were found have usual names, too.
+        that were found have usual names, too; and for each of the report's ``doubts``.
 
     Raises
     ------
@@ -154,6 +154,8 @@ def read_corpus(
         corpus.labels.append(record.label)
         corpus.lines.append(record.line)
     records.close()
+    for message in report.doubts if rank == 0 else ():
+        warnings.warn(f"{report.source}: {message}", stacklevel=2)
     if not report.kept:
         raise CorpusError(f"{report.source}: expected rows with a text and a label, got {_nothing(report)}")
     if report.layout.format == "fasttext" and label_separator is None and not several:
@@ -184,6 +186,11 @@ def other_columns(record: Record, layout: Layout, text: bool = True, label: bool
     ------
     str
 
+    Raises
+    ------
+    AttributeError
+        If it is given no record.
+
     Examples
     --------
     >>> import io
@@ -197,8 +204,9 @@ def other_columns(record: Record, layout: Layout, text: bool = True, label: bool
         (text, "text", layout.text, TEXT_NAMES),
         (label, "label", layout.label, LABEL_NAMES),
     ):
+        known = frozenset(map(fold, usual))
         names = record.row if looked and column is not None and isinstance(record.row, dict) else ()
-        if others := [repr(name) for name in names if name not in taken and name.casefold() in usual]:
+        if others := [repr(name) for name in names if name not in taken and fold(name) in known]:
             yield (
                 f"column {column!r} is read as the {what}, not {' or '.join(others)}; "
                 f"--{what}-column (argument {what}) chooses another"
@@ -220,4 +228,6 @@ def _nothing(report: CorpusReport) -> str:
     if report.rows:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in report.skipped.items())
         return f"{report.rows:,} rows of which none is complete ({reasons})"
+    if report.bad_rows:
+        return f"only bad rows: {report.bad_rows:,}"
     return "no row below the header" if report.layout.header else "only blank lines"

@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from textnn.text.layout import USUAL_NAMES
+from textnn.text.foreign import explain_json
+from textnn.text.layout import USUAL_NAMES, fold
 
 if TYPE_CHECKING:
     from textnn.text.sources import Reading, Row
@@ -31,7 +32,7 @@ _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or fal
 
 def json_kind(value: Any) -> str:
     """Return what a value of JSON is, for a message."""
-    return _KINDS.get(type(value), "a number")
+    return _KINDS.get(type(value), "NaN; write null for a missing value" if value != value else "a number")
 
 
 def json_lines(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
@@ -117,6 +118,7 @@ def _elements(text: str, lines: Iterator[str], reading: Reading) -> Iterator[Any
                 if len(text) - after <= LARGEST_ELEMENT and more():
                     continue
                 where = f"{error.msg} at character {error.pos - after + 1} of the row"
+                where += explain_json(text[after : after + 100])
                 raise reading.error(number + 1, f"expected a JSON object, got: {where}") from error
             except (ValueError, RecursionError) as error:
                 raise reading.error(number + 1, f"expected a plain JSON object, got{_reason(error)}") from None
@@ -153,7 +155,7 @@ def _table_of(value: dict[str, Any]) -> list[Any] | None:
         return data
     if len(parts) == 1 and _all(dict, parts[0]):  # what servers answer
         return list(parts[0])
-    if not any(name.casefold() in USUAL_NAMES for name in value):  # pandas' "index"
+    if not any(fold(name) in USUAL_NAMES for name in value):  # pandas' "index"
         return parts if _all(dict, parts) else None
     if _all(list, parts) and len(set(map(len, parts))) == 1:
         parts = [dict(enumerate(part)) for part in parts]
@@ -174,7 +176,7 @@ def _loads(text: str) -> Any:
     except json.JSONDecodeError as error:
         alone = text.find("\n") in (-1, len(text) - 1)
         where = f"character {error.pos + 1}" if alone else f"line {error.lineno}, character {error.colno}"
-        raise ValueError(f"expected a JSON object, got: {error.msg} at {where}") from error
+        raise ValueError(f"expected a JSON object, got: {error.msg} at {where}{explain_json(text)}") from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"expected a plain JSON object, got{_reason(error)}") from None
 

@@ -35,17 +35,26 @@ def tokenize(
 
     Parameters
     ----------
-    texts
+    texts : iterable of str
         The texts.
-    tokenizer
+    tokenizer : callable
         From a text to its tokens.
-    progress
+    progress : callable, optional
         Called now and then with the number of texts done since its last call.
+
+    Yields
+    ------
+    list of str
 
     Raises
     ------
     TypeError
         If a text is not a string.
+
+    Examples
+    --------
+    >>> list(tokenize(["so it is", "so be it"], str.split))
+    [['so', 'it', 'is'], ['so', 'be', 'it']]
     """
     if isinstance(texts, str):
         raise TypeError("texts: expected a sequence of strings, got one string")
@@ -79,19 +88,29 @@ def encode_tokens(
 
     Parameters
     ----------
-    token_lists
+    token_lists : iterable of sequences of str
         The tokens of each text.
-    vocabulary
+    vocabulary : Vocabulary
         Gives the ids.
-    max_length
+    max_length : int, optional
         Tokens after this many are cut off; None keeps all.
-    labels
-        Class of each text, integers from 0, or None.
+    labels : sequence of int or Tensor, optional
+        Class of each text, integers from 0.
+
+    Returns
+    -------
+    RaggedDataset
 
     Raises
     ------
     ValueError
         If ``max_length`` is below 1, or the number of labels is not that of the texts.
+
+    Examples
+    --------
+    >>> lists = [["so", "it", "is"], ["so", "be", "it"]]
+    >>> len(encode_tokens(lists, Vocabulary.build(lists), labels=[0, 1]))
+    2
     """
     if max_length is not None and max_length < 1:
         raise ValueError(f"max_length: expected at least 1, got {max_length}")
@@ -108,12 +127,29 @@ def encode(
 ) -> RaggedDataset:
     """Make a dataset of raw texts: :func:`tokenize`, then :func:`encode_tokens`.
 
+    Parameters
+    ----------
+    texts, tokenizer, progress : iterable of str, callable, callable
+        As in :func:`tokenize`; ``progress`` is optional.
+    vocabulary, max_length, labels : Vocabulary, int, sequence of int or Tensor
+        As in :func:`encode_tokens`; the last two are optional.
+
+    Returns
+    -------
+    RaggedDataset
+
     Raises
     ------
     TypeError
         If a text is not a string.
     ValueError
         If ``max_length`` is below 1, or the number of labels is not that of the texts.
+
+    Examples
+    --------
+    >>> vocabulary = Vocabulary.build([["so", "it", "is"]])
+    >>> len(encode(["so it is", "so be it"], str.split, vocabulary))
+    2
     """
     return encode_tokens(tokenize(texts, tokenizer, progress), vocabulary, max_length, labels)
 
@@ -124,6 +160,22 @@ CHARACTER_FORMS = ("text", "words")
 
 def split_characters(text: str, form: str = "text") -> list[str]:
     """Return the characters of a text in one of the :data:`CHARACTER_FORMS`.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    form : {"text", "words"}, default="text"
+        All but white space; or all, case folded, with a blank around each word.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    TypeError
+        If the text is not a string.
 
     Examples
     --------
@@ -138,7 +190,29 @@ def split_characters(text: str, form: str = "text") -> list[str]:
 
 
 def character_places(text: str, form: str = "text") -> list[tuple[int, int]]:
-    """Return where in the text each of its :func:`split_characters` comes from, as (start, end)."""
+    """Return where in the text each of its :func:`split_characters` comes from, as (start, end).
+
+    Parameters
+    ----------
+    text, form : str, str
+        As in :func:`split_characters`.
+
+    Returns
+    -------
+    list of tuple of (int, int)
+
+    Raises
+    ------
+    TypeError
+        If the text is not a string.
+
+    Examples
+    --------
+    >>> character_places("a  b")
+    [(0, 1), (3, 4)]
+    >>> character_places("a  b", "words")
+    [(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)]
+    """
     places = [(place, place + 1) for place, character in enumerate(text) if not character.isspace()]
     if form == "text" or not places:
         return places
@@ -162,10 +236,16 @@ class CharacterTable:
 
     Parameters
     ----------
-    vocabulary
+    vocabulary : Vocabulary
         Of characters; longer tokens are of no effect.
-    form
+    form : {"text", "words"}, default="text"
         One of the :data:`CHARACTER_FORMS`.
+
+    Examples
+    --------
+    >>> table = CharacterTable(Vocabulary.build([["s", "o"]]))
+    >>> len(table.encode(["so it is", "so"]))
+    2
     """
 
     _SPACE = -1
@@ -219,12 +299,18 @@ class Encoder:
 
     Attributes
     ----------
-    tokenizer, vocabulary
+    tokenizer, vocabulary : Tokenizer, Vocabulary
         Give the ids of words.
-    characters
-        Gives those of characters, or None for a network that does not read them.
-    max_length, max_characters
-        Words and characters of a text after this many are cut off; None keeps all.
+    characters : CharacterTable, optional
+        Gives those of characters; None for a network that does not read them.
+    max_length, max_characters : int, int
+        Words and characters of a text after this many are cut off; None, the default, keeps all.
+
+    Examples
+    --------
+    >>> encoder = Encoder(make_tokenizer("whitespace"), Vocabulary.build([["so", "it", "is"]]))
+    >>> len(encoder(["so it is", "so be it"]))
+    2
     """
 
     tokenizer: Tokenizer

@@ -11,21 +11,32 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from textnn.text.foreign import advise, find_foreign
+
 Column = str | int
-"""A column's name, or its number from 0; strings of digits are numbers unless all that are asked for name columns."""
+"""A column's name, or its number from 0. A string of digits is a number too, but in an object of JSON a name."""
 
 # fmt: off
 TEXT_NAMES = (
-    "text", "review", "content", "sentence", "comment", "reviews", "comments", "review_text", "message", "tweet",
-    "body", "document", "texts", "sentences",
-    "文本", "评论", "内容", "句子", "评价", "评论内容", "評論", "內容", "文字",
+    "text", "review", "content", "sentence", "comment", "reviews", "comments", "review_text", "review_body",
+    "comment_text", "message", "tweet", "body", "document", "texts", "sentences", "text_a", "phrase", "feedback",
+    "文本", "评论", "内容", "句子", "评价", "评论内容", "評論", "內容", "文字", "description",
 )
 LABEL_NAMES = (
     "label", "sentiment", "class", "category", "target", "polarity", "labels", "rating", "stars", "star", "score",
-    "标签", "情感", "类别", "分类", "情感倾向", "標籤", "類別", "情緒",
+    "overall", "topic", "class_index", "airline_sentiment", "is_spam",
+    "标签", "情感", "类别", "分类", "情感倾向", "標籤", "類別", "情緒", "类型", "评分", "星级",
 )
 # fmt: on
-USUAL_NAMES = frozenset((*TEXT_NAMES, *LABEL_NAMES))
+
+
+def fold(name: str) -> str:
+    """Return a column's name as names are compared: without case, spaces, ``_`` and ``-``."""
+    return re.sub(r"[\s_-]", "", name.casefold())
+
+
+USUAL_NAMES = frozenset(map(fold, (*TEXT_NAMES, *LABEL_NAMES)))
+_USUAL_TEXTS = frozenset(map(fold, TEXT_NAMES))
 
 FORMATS = ("csv", "tsv", "jsonl", "json", "lecture", "fasttext", "lines")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|"}
@@ -37,19 +48,15 @@ ONE_COLUMN = "\x1f"
 _CHOICES = {"format": FORMATS, "encoding_errors": ("strict", "replace"), "on_error": ("stop", "skip")}
 _USUAL_DELIMITERS = {"csv": (",", ONE_COLUMN), "tsv": ("\t",), "lecture": ("\t",)}
 
-_FOREIGN_TABLES = {
-    re.compile(r"\s*<(!doctype\s+html|html|table|\?xml)\b", re.IGNORECASE): "a web page: save the table as CSV",
-    re.compile(
-        r"\s*(-- (MySQL|MariaDB|PostgreSQL|SQLite)|/\*!\d|(insert\s+into|create\s+table)\s)", re.IGNORECASE
-    ): "an SQL dump: export the table as CSV",
-}
 _SEP = re.compile(r'"?sep=(.)"?\s*?(?=[\r\n]|$)')  # how a file tells Excel its delimiter
+
+_LABELLED = re.compile(rf"(?:^|\s){LABEL_PREFIX}\S")
 
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 _BEGINNINGS = {
     re.compile(r"\s*(\[\s*[\[{]|\{)"): "json",
     re.compile(r"\s*" + LABEL_PREFIX): "fasttext",
-    **dict.fromkeys((*_FOREIGN_TABLES, _SEP), "csv"),
+    _SEP: "csv",
 }
 
 
@@ -59,27 +66,35 @@ class Layout:
 
     Attributes
     ----------
-    format
+    format : str, optional
         ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"json"``, ``"lecture"``, ``"fasttext"`` or ``"lines"``; see
         ``textnn.text.sources``. It is found by the file's suffix and, for others than these, by its first lines.
-    encoding
+    encoding : str, optional
         UTF-8, UTF-16, GB18030 and Big5 are found, others are refused with a guess.
-    delimiter
+    delimiter : str, optional
         What separates the cells of a table, or in fastText's format what else ends a label; None where nothing does.
-    quoting
+    quoting : bool, optional
         Whether cells of a table may be in quotes.
-    header
+    header : bool, optional
         Whether the first row has the columns' names; None where a format has no such row.
-    text, label
+    text, label : str or int, str or int
         The columns, by name or by number from 0; found by usual names: ``text``, ``review``, ``content``, ... and
         ``label``, ``sentiment``, ``class``, ... In fastText's format the label's is its prefix.
-    label_separator
+    label_separator : str, optional
         What stands between the labels of a text, which may then have any number. Spaces around a label and empty ones
         do not count, a label that stands twice counts once; an empty cell is no label, and not a missing one. In JSON
         a list of labels needs none. In fastText's format the labels of a text are always a list and never split; there
         a separator, whichever, says that a text without a label is not one whose label is missing.
-    encoding_errors
+    encoding_errors : {"strict", "replace"}, default="strict"
         ``"strict"`` refuses a byte that does not fit the encoding, ``"replace"`` reads it as U+FFFD and counts it.
+    escape : bool, optional
+        Whether a backslash in a table says how the character behind it is read, as databases dump tables: ``\\n``,
+        ``\\t`` and ``\\r`` are white space, others stand for themselves: quotes, delimiters, line breaks.
+
+    Examples
+    --------
+    >>> Layout("csv", "utf-8", header=True, text="review", label="stars").describe()
+    "csv, utf-8, header row, text in column 'review', label in column 'stars'"
     """
 
     format: str | None = None
@@ -91,6 +106,7 @@ class Layout:
     label: Column | None = None
     label_separator: str | None = None
     encoding_errors: str = "strict"
+    escape: bool | None = None
 
     def describe(self, several: bool = False) -> str:
         """Return what was found, in a line; ``several`` is whether a text may have several labels."""
@@ -99,6 +115,8 @@ class Layout:
             facts[0] += f" separated by {DELIMITERS.get(str(self.delimiter), repr(self.delimiter))}"
         if self.quoting is False and self.format != "lecture":
             facts.append("no quotes")
+        if self.escape:
+            facts.append("backslashes undone")
         if self.header is not None:
             facts.append("header row" if self.header else "no header row")
         columns = {"text": self.text, "labels" if several else "label": self.label}
@@ -147,20 +165,29 @@ class CorpusReport:
 
     Attributes
     ----------
-    source
+    source : str
         The file's name.
-    layout
+    layout : Layout
         How the file is laid out, as given or as found.
-    several
+    several : bool, optional
         Whether a text may have several labels; None before the first label, and where none is needed.
-    rows, kept
+    rows, kept : int, int
         Rows of the file without its header, and but in the format "lines" without its blank lines; those handed on.
-    blank_lines, empty_texts, missing_labels, bad_rows
+    blank_lines, empty_texts, missing_labels, bad_rows : int, int, int, int
         What was left out, by its reason. A row without text and label counts as an empty text.
-    problems
+    repeated_headers : int
+        Rows below the header that are the same as it; they are left out and not counted as rows.
+    problems : list of str
         The messages of the first bad rows that were left out.
-    replaced
+    replaced : int
         Bytes that did not fit the encoding and were replaced.
+    doubts : list of str
+        Sentences about what looks like a mistake, complete once the file has been read.
+
+    Examples
+    --------
+    >>> print(CorpusReport("a.csv", Layout("csv", "utf-8"), kept=9, bad_rows=1))
+    a.csv: 9 texts (csv, utf-8); left out: bad rows: 1
     """
 
     source: str = ""
@@ -171,14 +198,16 @@ class CorpusReport:
     blank_lines: int = 0
     empty_texts: int = 0
     missing_labels: int = 0
+    repeated_headers: int = 0
     bad_rows: int = 0
     problems: list[str] = field(default_factory=list)
     replaced: int = 0
+    doubts: list[str] = field(default_factory=list)
 
     @property
     def skipped(self) -> dict[str, int]:
         """What was left out and why, without the reasons that did not occur."""
-        reasons = ("blank lines", "empty texts", "missing labels", "bad rows")
+        reasons = ("blank lines", "empty texts", "missing labels", "repeated headers", "bad rows")
         counts = {reason: getattr(self, reason.replace(" ", "_")) for reason in reasons}
         return {reason: count for reason, count in counts.items() if count}
 
@@ -201,15 +230,20 @@ def find_layout(
     # By these the first line has a column that is asked for, or with a usual name.
     named = [each for each in DELIMITERS if len(names := _split(line, each)) > 1 and _are_known(names, columns)]
     found = asked.format or _SUFFIXES.get(suffix) or _find_format(line, head[number - 1 :], columns, named)
+    if asked.format in (None, "csv") and (what := find_foreign(head[number - 1 :])):
+        raise fail(number, f"expected a table, got {what}")
     if asked.format is None and asked.delimiter is not None and found in (None, "lecture"):
         found = "csv"  # who names a delimiter has a table
     if found is None and labelled:
         tables = "text<TAB>label, a table with usual column names, JSON or __label__..."
-        raise fail(number, f"expected {tables}, got none of these")
-    if found == "csv":
-        for pattern, what in _FOREIGN_TABLES.items():
-            if pattern.match(line):
-                raise fail(number, f"expected a table, got {what}")
+        raise fail(number, f"expected {tables}, got none of these{advise(head)}")
+    place = None
+    if asked == replace(asked, format=None, delimiter=None, quoting=None, header=None, text=None, label=None):
+        place = _label_place(head)
+        if place is not None and found in ("csv", "tsv") and _is_row(line, place, head):
+            found = "lecture"
+        if place is None and found == "lecture" and _is_numbered(head):
+            raise fail(number, "expected text<TAB>label, got numbers first; say where the texts are: --text-column 1")
     layout = replace(asked, format=found or "lines")
     if found == "fasttext":
         return replace(layout, quoting=None)
@@ -217,7 +251,7 @@ def find_layout(
         return replace(layout, delimiter=None, quoting=None)
     if found == "lecture":
         layout = replace(layout, header=bool(asked.header))
-        if asked.format is None and _label_is_first(head):
+        if place == 0:
             layout = replace(layout, text=1, label=0)
     delimiter = asked.delimiter or (_find_delimiter(head, line, columns, named) if found == "csv" else "\t")
     quoting = asked.quoting
@@ -237,13 +271,16 @@ def is_number(column: Column) -> bool:
 
 
 def _are_known(names: list[str], asked: list[Column]) -> bool:
-    return any(name.casefold() in USUAL_NAMES or name in asked for name in names)
+    # Names of labels alone do not count: a text may begin "Overall, ".
+    return any(fold(name) in _USUAL_TEXTS or (name in asked and not is_number(name)) for name in names)
 
 
 def _find_format(line: str, head: list[str], columns: list[Column], named: list[str]) -> str | None:
     for pattern, found in _BEGINNINGS.items():
         if pattern.match("".join(head[:3])):
             return found
+    if line and not columns and all(map(_LABELLED.search, filter(str.strip, head[:3]))):
+        return "fasttext"
     if "\t" in line:
         return "tsv" if columns or "\t" in named or line.count("\t") > 1 else "lecture"
     if named or (columns and any(delimiter in line for delimiter in DELIMITERS)):
@@ -267,15 +304,33 @@ def _find_delimiter(head: list[str], line: str, columns: list[Column], named: li
     return (*found, ",")[0]
 
 
-def _label_is_first(head: list[str]) -> bool:
-    """Whether of two columns the first holds few different values, the second at least twice as many, and longer."""
+def _pairs(head: list[str]) -> list[list[str]]:
+    """Return the first rows of two cells with a tab between them, none if they are too few to tell anything."""
     rows = [cells for line in head if len(cells := line.rstrip("\r\n").split("\t")) == 2]
-    if len(rows) < 5:
-        return False
-    (labels, length), (texts, longer) = (
-        (len(set(column)), sum(map(len, column))) for column in zip(*rows, strict=True)
-    )
-    return 2 * labels <= len(rows) and texts >= 2 * labels and length < longer
+    return rows if len(rows) >= 5 else []
+
+
+def _label_place(head: list[str]) -> int | None:
+    """Which of two columns holds few different values, the other one at least twice as many, and longer."""
+    columns = list(zip(*_pairs(head), strict=True))
+    for place, (labels, texts) in enumerate((columns, columns[::-1]) if columns else ()):
+        few = len(set(labels))
+        if 2 * few <= min(len(labels), len(set(texts))) and sum(map(len, labels)) < sum(map(len, texts)):
+            return place
+    return None
+
+
+def _is_row(line: str, place: int, head: list[str]) -> bool:
+    """Whether the first line is a row and no header: another row has its label, which stands at ``place``."""
+    cells, rows = line.rstrip("\r\n").split("\t"), _pairs(head)
+    known = any(fold(cell) in USUAL_NAMES for cell in cells)
+    return cells == rows[0] and not known and sum(row[place] == cells[place] for row in rows) > 1
+
+
+def _is_numbered(head: list[str]) -> bool:
+    """Whether the first of two columns has numbers, all different."""
+    numbers = [cells[0] for cells in _pairs(head)]
+    return bool(numbers) and len(set(numbers)) == len(numbers) and all(map(str.isdecimal, numbers))
 
 
 def _is_quoted(head: list[str]) -> bool:

@@ -14,12 +14,13 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from textnn.text.charset import is_blank
 from textnn.text.documents import json_kind
+from textnn.text.doubts import Watch
 from textnn.text.layout import (
     LABEL_NAMES,
     LABEL_PREFIX,
@@ -28,12 +29,15 @@ from textnn.text.layout import (
     CorpusReport,
     Layout,
     check_layout,
+    fold,
     is_number,
 )
-from textnn.text.sources import Cells, Reading, Source, open_rows
+from textnn.text.sources import Cells, CorpusError, Reading, Row, Source, open_rows
 
 MAX_COLUMNS = 1 << 16
 """Columns of a table at most."""
+TITLE_ROWS = 5
+"""So many rows at most may be looked at for the header."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MISSING = r"\N"  # how dumps of MySQL and PostgreSQL write NULL
@@ -47,15 +51,21 @@ class Record(NamedTuple):
 
     Attributes
     ----------
-    line
+    line : int
         Number of the line, from 1, where the record begins; in a JSON array the number of the row.
-    text
+    text : str
         The text as it stands there.
-    label
+    label : str or list of str, optional
         The label, without surrounding white space; None if there is none. Where a text may have several: the list of
         its different labels, which may be empty.
-    row
+    row : dict or list of str
         The whole row: by names if the file has them, else the list of cells.
+
+    Examples
+    --------
+    >>> import io
+    >>> next(iter_records(io.BytesIO(b"text,label\\ngood,1\\n"), format="csv"))
+    Record(line=2, text='good', label='1', row={'text': 'good', 'label': '1'})
     """
 
     line: int
@@ -85,19 +95,19 @@ def iter_records(
 
     Parameters
     ----------
-    path
+    path : path or file
         A path, ``"-"`` for standard input, or an open stream.
-    text, label, format, encoding, layout
+    text, label, format, encoding, layout : str or int, str or int, str, str, and others
         How the file is laid out: see :class:`Layout`, of which ``delimiter``, ``quoting``, ``header``,
-        ``label_separator`` and ``encoding_errors`` are further arguments. What is None is found out.
-    on_error
+        ``label_separator``, ``encoding_errors`` and ``escape`` are further arguments. What is None is found out.
+    on_error : {"stop", "skip"}, default="stop"
         ``"stop"`` raises for a bad row, ``"skip"`` leaves it out and counts it.
-    need_label
+    need_label : bool, default=False
         Whether records without a label are left out, and counted; the others then all have one, or all a list.
-    keep_empty
+    keep_empty : bool, default=False
         Whether records without a text are handed on too; else they are left out, and counted. In the format "lines"
         a blank line is such a record.
-    report
+    report : CorpusReport, optional
         A report to fill on the way.
 
     Yields
@@ -110,6 +120,12 @@ def iter_records(
         With file and line, for anything in the file that is not as expected.
     TypeError, ValueError
         If an argument has no meaning.
+
+    Examples
+    --------
+    >>> import io
+    >>> [record.text for record in iter_records(io.BytesIO(b"text,label\\ngood,1\\nbad,0\\n"), format="csv")]
+    ['good', 'bad']
     """
     asked = check_layout(on_error, text=text, label=label, format=format, encoding=encoding, **layout)
     if need_label and format == "lines":
@@ -122,29 +138,69 @@ def _records(
     path: Source, asked: Layout, skip: bool, need_label: bool, keep_empty: bool, report: CorpusReport
 ) -> Generator[Record, None, None]:
     with open_rows(path, asked, skip, need_label, report) as reading:
-        convert: Converter | None = None
-        for number, cells in reading.rows:
-            if convert is None:
-                convert = _find_converter(number, cells, reading, need_label)
-                if isinstance(cells, list) and report.layout.header and report.layout.text is not None:
-                    continue
-            record = convert(number, cells)
-            if skip and not isinstance(record, str):
-                record = reading.bad_text("\n".join(map(str, cells))) or record
-            if isinstance(record, str):
-                reading.refuse(number, record)
+        try:
+            yield from _records_of(reading, skip, need_label, keep_empty, report)
+        finally:
+            report.doubts += reading.watch.sentences()
+
+
+def _records_of(
+    reading: Reading, skip: bool, need_label: bool, keep_empty: bool, report: CorpusReport
+) -> Generator[Record, None, None]:
+    convert: Converter | None = None
+    header: Cells | None = None
+    for number, cells in _below_title(reading, need_label):
+        if convert is None:
+            convert = _find_converter(number, cells, reading, need_label)
+            if isinstance(cells, list) and report.layout.header and report.layout.text is not None:
+                header = cells
                 continue
-            report.rows += 1
-            label = record.label
-            if need_label and label is not None and isinstance(label, list) is not report.several:
-                _check_kind(number, isinstance(label, list), reading)
-            if not keep_empty and is_blank(record.text):
-                report.empty_texts += 1
-            elif need_label and label is None:
-                report.missing_labels += 1
-            else:
-                report.kept += 1
-                yield record
+        if cells == header:
+            report.repeated_headers += 1
+            continue
+        record = convert(number, cells)
+        if skip and not isinstance(record, str):
+            record = reading.bad_text("\n".join(map(str, cells))) or record
+        if isinstance(record, str):
+            reading.refuse(number, record)
+            continue
+        report.rows += 1
+        reading.watch.see(number, cells, record.text)
+        label = record.label
+        if need_label and label is not None and isinstance(label, list) is not report.several:
+            _check_kind(number, isinstance(label, list), reading)
+        if not keep_empty and is_blank(record.text):
+            report.empty_texts += 1
+        elif need_label and label is None:
+            report.missing_labels += 1
+        else:
+            report.kept += 1
+            yield record
+
+
+def _below_title(reading: Reading, need_label: bool) -> Iterator[Row]:
+    """Yield the rows from the header on, where a title or an empty row stands above it: a few rows are looked at.
+
+    That is only where the columns are not found in the first row, and are by their names in another one.
+    """
+    asked, first = reading.report.layout, list(itertools.islice(reading.rows, 1))
+    if asked.format in ("csv", "tsv") and asked.header is not False:
+        for place in range(TITLE_ROWS):
+            try:
+                if place < len(first):
+                    _find_converter(*first[place], reading, need_label)
+                    if place and not reading.report.layout.header:
+                        continue
+                    if place:
+                        found = f"{reading.unit} {first[place][0]} is read as the header; the rows above are left out"
+                        reading.report.doubts.append(found)
+                    del first[:place]
+                    break
+            except CorpusError:
+                first += itertools.islice(reading.rows, 1)
+            finally:
+                reading.report.layout = asked
+    yield from itertools.chain(first, reading.rows)
 
 
 def _check_kind(number: int, several: bool, reading: Reading) -> None:
@@ -187,6 +243,8 @@ def _find_converter(number: int, cells: Cells, reading: Reading, need_label: boo
     layout = reading.report.layout = replace(layout, **found, header=None if named else is_header)
     if named:
         return functools.partial(_from_object, layout=layout)
+    delimiter = layout.delimiter if layout.quoting and not layout.escape else None
+    reading.watch = Watch(delimiter, len(names), label, bool(layout.escape))
     return _cells_converter(layout, _unique(names) if is_header else None, len(names), text, label, need_label)
 
 
@@ -198,17 +256,17 @@ def _find_columns(
     ``named`` says that it surely has: the names in an object of JSON.
     """
     asked = [layout.text, layout.label]
-    digits = {column for column in asked if isinstance(column, str) and is_number(column)}
-    # Digits are numbers, unless all of them are names: one alone may be the label of a first text.
-    if not named and not digits <= set(names):
-        asked = [int(str(column)) if column in digits else column for column in asked]
-    folded = [name.casefold() for name in names]
+    if not named:
+        asked = [int(column) if column is not None and is_number(column) else column for column in asked]
+    folded = list(map(fold, names))
     usual = [
-        next((folded.index(name) for name in known if name in folded), None) for known in (TEXT_NAMES, LABEL_NAMES)
+        next((folded.index(fold(name)) for name in known if fold(name) in folded), None)
+        for known in (TEXT_NAMES, LABEL_NAMES)
     ]
     is_header = layout.header
     if named or is_header is None:
         is_header = named or usual != [None, None] or any(isinstance(column, str) for column in asked)
+        is_header = is_header or names == list(map(str, range(max(2, len(names)))))  # as pandas numbers columns
     listing = ", ".join(repr(name[:40]) for name in names[:30]) + (", ..." if len(names) > 30 else "")
 
     def find(argument: str, column: Column | None, place: int | None, needed: bool) -> int | None:
@@ -226,15 +284,15 @@ def _find_columns(
             place = names.index(column)
         if place is None or not is_header:
             if needed:
-                raise fail(
-                    f"cannot tell which column holds the {argument}; give its name or its number from 0 "
-                    f"(argument {argument}, option --{argument}-column): {listing}"
-                )
+                way = "give its name" + ("" if named else " or its number, the first is 0")
+                way += f" (argument {argument}, option --{argument}-column)"
+                what = "the columns" if is_header else "no header row was recognised, the first row is"
+                raise fail(f"cannot tell which column holds the {argument}; {way}; {what}: {listing}")
             return None
         if names.count(names[place]) > 1:
             raise fail(
                 f"expected one column {names[place][:40]!r} for the {argument}, got several; "
-                f"give its number from 0 (the columns: {listing})"
+                f"give its number, the first is 0 (the columns: {listing})"
             )
         return place
 
@@ -263,12 +321,18 @@ def _cells_converter(
     layout: Layout, header: list[str] | None, width: int, text: int, label: int | None, need_label: bool
 ) -> Converter:
     lecture, separator = layout.format == "lecture", layout.label_separator
+    # Cells may be missing at the end of a row, if those of text and label are there.
+    needed = max(text, -1 if label is None else label)
 
     def convert(number: int, cells: Any) -> Record | str:
         size = len(cells)
         if isinstance(cells, dict):
             return "expected a list as in the first row, got another"
-        if size != width and not (lecture and size == 1 and not need_label):
+        if size > width and not any(map(str.strip, cells[width:])):
+            cells = cells[:width]
+        elif needed < size < width:
+            cells = [*cells, *[""] * (width - size)]
+        elif size != width and not (lecture and size == 1 and not need_label):
             if lecture:
                 return f"expected text<TAB>label, got {size - 1} tabs"
             return f"expected {width} fields as in the first row, got {size}"
@@ -312,8 +376,9 @@ def _from_line(number: int, cells: Any) -> Record:
 
 
 def _fasttext_converter(layout: Layout) -> Converter:
-    space, ends = re.escape(_SPACE), re.escape(_SPACE + (layout.delimiter or ""))
-    prefixed = re.compile(f"(?<![^{space}]){LABEL_PREFIX}([^{ends}]*)[{ends}]*")
+    space, ends = re.escape(_SPACE), re.escape(_SPACE + "\u3000" + (layout.delimiter or ""))
+    # In "__label__good , I like it", as some corpora have it, the comma belongs to the label.
+    prefixed = re.compile(f"(?<![^{space}]){LABEL_PREFIX}([^{ends}]*)[{ends}]*(?:,[{space}]+)?")
 
     def convert(number: int, cells: Any) -> Record:
         labels = _different(prefixed.findall(cells[0]))
@@ -327,7 +392,15 @@ def _read_label(cell: str, separator: str | None) -> Label | None:
     """Return the label of a cell, None for an empty one; or all those between separators, if there is one."""
     if cell == _MISSING:
         return None
-    return cell.strip() or None if separator is None else _different(cell.split(separator))
+    if separator is None:
+        return cell.strip() or None
+    if cell.lstrip().startswith("["):
+        try:
+            labels = json.loads(cell)
+            return _different(map(str, labels)) if all(isinstance(each, str | int) for each in labels) else [cell]
+        except (ValueError, RecursionError):
+            pass
+    return _different(cell.split(separator))
 
 
 def _different(labels: Iterable[str]) -> list[str]:

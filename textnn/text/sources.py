@@ -38,6 +38,8 @@ from typing import IO, Any, cast
 from textnn.reading import printable
 from textnn.text.charset import recognise
 from textnn.text.documents import is_table, json_lines, json_rows
+from textnn.text.doubts import Watch
+from textnn.text.escapes import HIDDEN_BREAK, hide_escapes, show_escapes
 from textnn.text.layout import CorpusReport, Layout, find_layout
 
 Source = str | os.PathLike[str] | IO[Any]
@@ -77,7 +79,16 @@ _FOREIGN = {
 
 
 class CorpusError(ValueError):
-    """A corpus that cannot be read: the message is "FILE, line N: expected ..., got ..."."""
+    """A corpus that cannot be read: the message is "FILE, line N: expected ..., got ...".
+
+    Examples
+    --------
+    >>> import io
+    >>> from textnn.text import read_corpus
+    >>> read_corpus(io.BytesIO(b"text,label\\ngood,1,2\\n"), format="csv")
+    Traceback (most recent call last):
+    textnn.text.sources.CorpusError: stream, line 2: expected 2 fields as in the first row, got 3
+    """
 
 
 class Reading:
@@ -90,6 +101,7 @@ class Reading:
         self.report, self.skips = report, skips
         self.unit, self.expected, self.advice = "line", "text", ""
         self.rows: Iterator[Row] = iter(())
+        self.watch = Watch(None, 0, None, bool(report.layout.escape))
 
     def error(self, line: int, message: str) -> CorpusError:
         """Make the error for a line, counted from 1; what the message quotes of the file is cut and made printable."""
@@ -147,6 +159,9 @@ def open_rows(source: Source, asked: Layout, skip: bool, labelled: bool, report:
         report.layout = find_layout(report.layout, head, suffix, labelled, reading.error)
         if report.layout.format == "json" and not is_table(next(filter(str.strip, head), "")):
             report.layout = replace(report.layout, format="jsonl")
+        alone = len(head) == 1 and re.fullmatch(r"\s*\{.*\}\s*", head[0])  # an object that may be a table
+        if (asked.format, report.layout.format) == (None, "jsonl") and alone and is_table(head[0]):
+            report.layout = replace(report.layout, format="json")
         reading.rows = _READERS[str(report.layout.format)](itertools.chain(head, lines), reading)
         yield reading
 
@@ -156,7 +171,10 @@ def open_rows(source: Source, asked: Layout, skip: bool, labelled: bool, report:
 
 def _open_file(path: Path, name: str) -> IO[bytes]:
     if path.is_dir():
-        raise CorpusError(f"{name}: expected a file, got a directory")
+        way = (
+            'if it has a folder for each class, write a file of lines such as {"text": ..., "label": "FOLDER"}, .jsonl'
+        )
+        raise CorpusError(f"{name}: expected a file, got a directory; {way}")
     try:
         return path.open("rb")
     except FileNotFoundError:
@@ -281,7 +299,16 @@ def _table(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
     # The limit belongs to the whole process: it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD))
     quoting: Any = csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE
+    if layout.escape:
+        lines = hide_escapes(lines)
     parse = functools.partial(csv.reader, delimiter=str(layout.delimiter), strict=True, quoting=quoting)
+    start_of = list(itertools.islice(lines, 3))
+    lines = itertools.chain(start_of, lines)
+    if layout.quoting and all(f'{layout.delimiter} "' in line for line in start_of[1:]):
+        # Blanks before a cell in quotes, as in a, "b, c".
+        cells_of = csv.reader(start_of[1:], delimiter=str(layout.delimiter))
+        spaced = [any(cell.startswith(' "') for cell in cells) for cells in cells_of]
+        parse = functools.partial(parse, skipinitialspace=bool(spaced) and all(spaced))
 
     def feed() -> Iterator[str]:
         size = 0
@@ -300,6 +327,9 @@ def _table(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
         try:
             for cells in parse(source):
                 start, number = number + 1, number + len(taken)
+                if layout.escape:
+                    number += sum(line.count(HIDDEN_BREAK) for line in taken)
+                    cells = list(map(show_escapes, cells))
                 taken.clear()
                 if not cells or (len(cells) == 1 and not cells[0].strip()):
                     reading.report.blank_lines += 1
