@@ -4,8 +4,8 @@
 //   x rows as bytes  ------>  sums of the input, float  ------>  + sums of the state  ------>  gates, c, h
 //   h rows as bytes  ------------------------------------------->        (registers)           h also as bytes
 //
-// The order of the work is that of recurrent_forward.h: members of a team share out the hidden units, or the sequences where
-// the weights fit a core's cache, which at a byte a weight they do four times as often.
+// The order of the work is that of recurrent_forward.h: members of a team share out the hidden units, or the sequences
+// where the weights fit a core's cache, which at a byte a weight they do four times as often.
 #include "simd.h"
 
 namespace TEXTNN_ISA {
