@@ -347,6 +347,12 @@ def test_a_jagged_nested_tensor_is_a_flat_batch(layer):
         made(torch.nested.nested_tensor([part.float() for part in parts]))
 
 
+def test_a_nested_tensor_whose_offsets_end_early_is_refused():
+    nested = torch.nested.nested_tensor_from_jagged(torch.randn(8, 5), torch.tensor([0, 3, 6]))
+    with pytest.raises(ValueError, match="the offsets of a nested tensor must end with its 8 rows, got 6"):
+        textnn.GRU(5, 6)(nested)
+
+
 def test_gradients_flow_through_a_jagged_nested_tensor():
     layer, flat = textnn.GRU(5, 6), torch.randn(8, 5, requires_grad=True)
     nested = torch.nested.nested_tensor_from_jagged(flat, torch.tensor([0, 3, 4, 8]))

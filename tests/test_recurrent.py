@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ragged import TOLERANCE, compare, ragged_batch
 
+import textnn
 import textnn.functional as fast
 import textnn.reference as slow
 from textnn import backends
@@ -177,6 +178,35 @@ def test_gradcheck(capability, cell, form, directions):
 
     # The emulator takes seconds for a few hundred evaluations; along random directions there are two for each argument.
     assert torch.autograd.gradcheck(function, tensors, fast_mode=backends.runs_cuda(x))
+
+
+@pytest.mark.cpu
+@each_cell
+@pytest.mark.parametrize(("form", "directions"), [("flat", 2), ("batch_first", 1)])
+def test_second_derivatives(cell, form, directions):
+    batch = ragged_batch(form, [2, 3], 2, torch.float64)
+    x, h0, c0, *w = arguments(cell, batch, 2, 3, torch.float64, directions)
+    x, h0, w = x.nan_to_num().requires_grad_(), h0.requires_grad_(), [[t.requires_grad_() for t in d] for d in w]
+
+    def function(x, w_hh):
+        changed = [[w[0][0], w_hh, *w[0][2:]], *w[1:]]
+        return run(fast, cell, **batch.sizes)(x, h0, c0, *changed)[:2]
+
+    assert torch.autograd.gradgradcheck(function, (x, w[0][1]))
+    theirs, ours = (run(functions, cell, **batch.sizes)(x, h0, c0, *w)[0].square().sum() for functions in (slow, fast))
+    for a, b in zip(*(torch.autograd.grad(y, [x, h0], create_graph=True) for y in (ours, theirs)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.cpu
+def test_second_derivatives_from_token_ids_leave_the_padding_row_alone():
+    layer = textnn.EmbeddingGRU(9, 3, 4, dtype=torch.float64)
+    y, _ = layer(torch.tensor([3, 0, 5, 3]), offsets=[0, 3])
+    (gradient,) = torch.autograd.grad(y.square().sum(), layer.weight, create_graph=True)
+    (second,) = torch.autograd.grad(gradient.square().sum(), layer.weight)
+    assert gradient[3].any()
+    assert second[3].any()
+    assert not gradient[0].any()
 
 
 @each_cell

@@ -1,9 +1,9 @@
 // Compiles one kernel source for every instruction set, each into a namespace of its own.
 //
-//   #define TEXTNN_KERNEL "lstm_kernel.h"
+//   #define TEXTNN_KERNEL "recurrent_kernels.h"
 //   #include "foreach_isa.h"
 //
-// leaves base::f, avx2::f and avx512::f for each f of lstm_kernel.h; TEXTNN_PICK(f) is the one to call now. The kernel
+// leaves base::f, avx2::f and avx512::f for each f of recurrent_kernels.h; TEXTNN_PICK(f) is the one to call now. The kernel
 // source has no include guard and includes nothing but other per-set headers: standard headers come before, outside the
 // target pragmas. TEXTNN_VECTOR_BYTES is the width of a vector, TEXTNN_REGISTERS the number of vector registers.
 

@@ -69,7 +69,7 @@ struct RecurrentBackward {
   T* dw_ih;     // [GH, I]
   T* dw_hh;     // [GH, P]
   T* db_ih;     // [GH]
-  T* db_hh;     // [GH], where it is another one: where both products add to the same sums it is not written
+  T* db_hh;     // [GH], only where it differs from db_ih; otherwise not written
   T* dw_hr;     // [P, H] or null
 };
 

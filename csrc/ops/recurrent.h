@@ -18,7 +18,7 @@ auto with_cell(const std::string& name, F&& f) {
   return f(math::Lstm{});
 }
 
-// What is to be known of a cell at run time (math/cell.h).
+// Run-time description of a cell (math/cell.h).
 struct CellShape {
   int64_t blocks;  // of H rows in a weight
   int64_t sums, kept;

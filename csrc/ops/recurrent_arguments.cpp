@@ -8,8 +8,9 @@ std::vector<Direction> directions_of(const Weights& weights, bool reverse) {
   const bool both = weights[kWeights].has_value();
   STD_TORCH_CHECK(both == weights[kWeights + 1].has_value(),
                   "textnn: the reverse direction must have both w_ih and w_hh");
+  STD_TORCH_CHECK(!(both && reverse), "textnn: reverse is of one direction, got weights of both");
   for (size_t i = kWeights + 2; i < weights.size(); ++i)
-    STD_TORCH_CHECK(both || !weights[i], "textnn: the reverse direction has no w_ih and w_hh, but other weights");
+    STD_TORCH_CHECK(both || !weights[i], "textnn: w_ih and w_hh of the reverse direction are missing");
   std::vector<Direction> directions;
   for (size_t d = 0; d < (both ? 2 : 1); ++d) {
     const OptionalTensor* w = &weights[d * kWeights];
@@ -42,7 +43,7 @@ Recurrent::Recurrent(const std::string& name_, const Tensor& input, const Option
   STD_TORCH_CHECK(h0.dim() == 2 || h0.dim() == 3, "textnn: h0 must have 2 or 3 dimensions, got shape ", shape_of(h0));
   const int64_t state = h0.dim();
   D = int64_t(directions.size());
-  STD_TORCH_CHECK(state == 3 ? h0.size(0) == D : D == 1, "textnn: h0 must be of ", D, " directions, got shape ",
+  STD_TORCH_CHECK(state == 3 ? h0.size(0) == D : D == 1, "textnn: h0 must have ", D, " directions, got shape ",
                   shape_of(h0));
   B = h0.size(state - 2);
   P = h0.size(state - 1);
@@ -91,6 +92,7 @@ OutputGradients::OutputGradients(const Recurrent& r, const OptionalTensor& dy_, 
       dc_n(r.cell.cell ? compact(dc_n_) : std::nullopt) {
   if (dy) check_shape("dy", *dy, r.leading(r.D * r.P));
   if (dh_n) check_shape("dh_n", *dh_n, r.state_shape(r.P));
+  STD_TORCH_CHECK(r.cell.cell || !dc_n_, "textnn: dc_n must not be given for ", r.name);
   if (dc_n) check_shape("dc_n", *dc_n, r.state_shape(r.H));
   for (const OptionalTensor* t : {&dy, &dh_n, &dc_n})
     if (*t) check_dtype("every gradient", **t, r.x);

@@ -75,6 +75,7 @@ def test_users_hear_of_duplicates_once(make_classifier: Any) -> None:
         make_classifier().fit(*mixed, validation_data=([texts[3], "全新"], [labels[3], "good"]))
     messages = [str(warning.message) for warning in seen]
     assert messages == [
+        "labels of fewer than 5 texts, where 'bad' has 65: 'third' (1); are they mistyped?",
         "validation: 1 of 2 texts is in the training texts too; the accuracy there is too good",
         f"labels: 1 text occurs with different labels, such as {texts[2]!r} with {labels[2]!r} and 'third'",
     ]

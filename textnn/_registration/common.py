@@ -32,23 +32,22 @@ def register_gradient(name: str, backward: Callable[..., tuple[Any, ...]], setup
         with torch._C._AutoDispatchBelowAutograd():
             return op.redispatch(keyset & torch._C._after_autograd_keyset, *arguments)
 
-    class Gradient(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, *arguments: Any) -> Any:
-            *inputs, keyset = arguments
-            output = call(tuple(inputs), keyset)
-            setup_context(ctx, tuple(inputs), output)
-            return output
+    def forward(ctx: Any, *arguments: Any) -> Any:
+        *inputs, keyset = arguments
+        output = call(tuple(inputs), keyset)
+        setup_context(ctx, tuple(inputs), output)
+        return output
 
-        @staticmethod
-        def backward(ctx: Any, *gradients: Any) -> Any:
-            return *backward(ctx, *gradients), None
+    def backward_of_all(ctx: Any, *gradients: Any) -> Any:
+        return *backward(ctx, *gradients), None
+
+    functions = {"forward": staticmethod(forward), "backward": staticmethod(backward_of_all)}
+    gradient: Any = type(f"{name}_gradient", (torch.autograd.Function,), functions)
 
     def run(keyset: Any, *arguments: Any) -> Any:
         wanted = torch.is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in arguments)
-        return Gradient.apply(*arguments, keyset) if wanted else call(arguments, keyset)
+        return gradient.apply(*arguments, keyset) if wanted else call(arguments, keyset)
 
-    Gradient.__name__ = f"{name}_gradient"
     _library.impl(name, run, "Autograd", with_keyset=True)
 
 

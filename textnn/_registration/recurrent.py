@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.library import register_fake
 
+from ..reference.recurrent import run_reference
 from .common import Maybe, dense, once, register_gradient, rows_gradient
 
 _ops = torch.ops.textnn
@@ -98,9 +100,12 @@ def _recurrent_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ..
 
 
 def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe) -> tuple[Any, ...]:
+    inputs, kept = ctx.saved_tensors[:15], ctx.saved_tensors[15:]
+    dc_n = None if inputs[3] is None else dc_n  # of cells without one the result is empty, and so is its gradient
     if dy is None and dh_n is None and dc_n is None:
         return (None,) * 22
-    inputs, kept = ctx.saved_tensors[:15], ctx.saved_tensors[15:]
+    if torch.is_grad_enabled():  # create_graph: the gradients have to be differentiable
+        return _differentiable_gradients(ctx, inputs, (dy, dh_n, dc_n))
     table = inputs[1]
     need = ctx.needs_input_grad[1 if table is None else 2]
     gradients = _ops.recurrent_backward(
@@ -112,6 +117,31 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe
     of_input = (dinput if need else None, None) if table is None else (None, dinput if need else None)
     of_rest = (g if given is not None else None for g, given in zip(rest, inputs[2:14], strict=True))
     return None, *of_input, *of_rest, *(None,) * 7
+
+
+def _differentiable_gradients(ctx: Any, inputs: tuple[Any, ...], gradients: tuple[Maybe, ...]) -> tuple[Any, ...]:
+    """The gradients of all inputs by autograd through the reference: slow, step by step, and as often as is wanted."""
+    x, table, h0, c0, *weights, sizes = inputs
+    layout, reverse = ctx.batch
+    batch: dict[str, Any] = {"lengths": sizes} if layout.endswith("major") else {}
+    batch |= {"flat": {"offsets": sizes}, "packed": {"batch_sizes": sizes}}.get(layout, {})
+    batch["batch_first"] = layout == "batch_major"
+    if table is not None:
+        x = F.embedding(x, table, padding_idx=ctx.padding_idx if ctx.padding_idx >= 0 else None)
+    results = run_reference(ctx.cell, x, h0, c0, weights, reverse, **batch)
+    given = [(result, g) for result, g in zip(results, gradients, strict=False) if g is not None]
+    tensors = [(place, t) for place, t in enumerate(inputs[:-1]) if t is not None and t.requires_grad]
+    found = torch.autograd.grad(
+        [result for result, _ in given],
+        [t for _, t in tensors],
+        [g for _, g in given],
+        create_graph=True,
+        allow_unused=True,
+    )
+    all_of_them: list[Maybe] = [None] * 14
+    for (place, _), gradient in zip(tensors, found, strict=True):
+        all_of_them[place] = gradient
+    return None, *all_of_them, *(None,) * 7
 
 
 register_gradient("recurrent", _recurrent_backward, _recurrent_setup)

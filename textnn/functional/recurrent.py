@@ -126,8 +126,9 @@ def run(
         raise ValueError(f"c0 must be {'a tensor' if c0 is None else 'None'} for the cell {cell!r}")
     rows, row = x, -1
     if table is not None:
-        if x.dim() != (2 if batch[1] is None else 1):
-            want = "[B, T]" if batch[1] is None else "[N] with offsets"
+        padded = batch[1] is None and batch[2] is None
+        if x.dim() != (2 if padded else 1):
+            want = "[B, T]" if padded else "[N] with offsets or batch_sizes" if batch[1] is None else "[N] with offsets"
             raise ValueError(f"ids must have shape {want}, got {list(x.shape)}")
         row = check_table(table, padding_idx)
         x = check_ids(x, table.shape[0])
@@ -161,6 +162,9 @@ def _check_directions(
         if not 2 <= len(weights) <= most:
             optional = ", ".join(_NAMES[2:most])
             raise ValueError(f"{prefix[:-1]} must hold w_ih, w_hh and at most {optional}, got {len(weights)} tensors")
+        for name, weight in zip(_NAMES[:2], weights, strict=False):
+            if weight is None:
+                raise ValueError(f"{prefix}{name} must be a tensor, got None")
         given = dict(zip((prefix + name for name in _NAMES), [*weights, None, None, None], strict=False))
         _check_weights(blocks, x, h0, c0, given, prefix)
         tensors |= given

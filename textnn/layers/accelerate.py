@@ -29,7 +29,9 @@ def accelerate(module: M) -> M:
     The same module objects stay: parameters, buffers, hooks, optimizers and names keep what they refer to, because only
     the class changes, which ``print(model)`` shows: ``textnn.LSTM(128, 128)``. All options are supported, ``proj_size``
     and ``bidirectional`` among them. Subclasses of the six are left alone, since they may rely on the code they
-    override; so are all other modules.
+    override; so are all other modules. A cell of a GRU or an RNN keeps torch's own kernels and changes its name only.
+    The layers need kernels for the device: CPU, or CUDA where the package was built with it (``textnn info``).
+    :func:`textnn.export.to_torch_nn` undoes it.
 
     Parameters
     ----------

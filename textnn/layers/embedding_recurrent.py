@@ -15,7 +15,7 @@ from .sequences import take_ids
 
 
 class EmbeddingRecurrent(TableModule):
-    """What the recurrent layers on token ids have in common."""
+    """Base class of the recurrent layers on token ids."""
 
     def _layer(self) -> Recurrent:
         """What runs on the vectors."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Recurrent(Layer, nn.RNNBase):
-    """What the recurrent layers have in common."""
+    """Base class of the recurrent layers."""
 
     has_cell: ClassVar[bool] = False
     # Of layers that were torch.nn's before accelerate(), too.
@@ -129,7 +129,8 @@ class Recurrent(Layer, nn.RNNBase):
             return F.dropout(x, self.dropout)
         mask = F.dropout(x.new_ones(B, x.shape[-1]), self.dropout)
         if (offsets := sizes.get("offsets")) is not None:
-            lengths = torch.diff(offsets, append=offsets.new_tensor([x.shape[0]])).to(x.device)
+            ends = torch.cat([offsets, offsets.new_full((1,), x.shape[0])])[1:]
+            lengths = (ends - offsets).to(x.device)
             return x * mask.repeat_interleave(lengths, dim=0, output_size=x.shape[0])
         if (batch_sizes := sizes.get("batch_sizes")) is not None:
             starts = (batch_sizes.cumsum(0) - batch_sizes).repeat_interleave(batch_sizes, output_size=x.shape[0])
@@ -160,11 +161,17 @@ class LSTM(Recurrent):
     proj_size : int, default=0
         If positive, the output state is projected to this size P.
     weight_dropout : float, default=0.0, by keyword
-        Share of W_hh that is left out in training, a new one at each call (Merity et al. 2018, DropConnect).
+        Probability with which each weight of W_hh is dropped in training, drawn anew at each call; the others are
+        scaled by 1 / (1 - p) (Merity et al. 2018, DropConnect).
     variational : bool, default=False, by keyword
         Whether the dropout between layers leaves out the same units at all steps of a sequence (Gal and Ghahramani
         2016).
     device, dtype : optional
+
+    Raises
+    ------
+    ValueError, TypeError
+        As ``torch.nn.LSTM`` does; ValueError for a ``weight_dropout`` outside of 0 to 1.
 
     Notes
     -----
@@ -182,6 +189,10 @@ class LSTM(Recurrent):
     """
 
     has_cell = True
+    # Of nn.LSTM, for programs that call them.
+    get_expected_cell_size: Any = nn.LSTM.get_expected_cell_size
+    check_forward_args: Any = nn.LSTM.check_forward_args
+    permute_hidden: Any = nn.LSTM.permute_hidden
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
@@ -230,7 +241,8 @@ class GRU(Recurrent):
         Between layers, in training.
     bidirectional : bool, default=False
     weight_dropout : float, default=0.0, by keyword
-        Share of W_hh that is left out in training, a new one at each call (Merity et al. 2018, DropConnect).
+        Probability with which each weight of W_hh is dropped in training, drawn anew at each call; the others are
+        scaled by 1 / (1 - p) (Merity et al. 2018, DropConnect).
     variational : bool, default=False, by keyword
         Whether the dropout between layers leaves out the same units at all steps of a sequence (Gal and Ghahramani
         2016).
@@ -238,8 +250,8 @@ class GRU(Recurrent):
 
     Raises
     ------
-    ValueError
-        For a ``proj_size``, which is an LSTM's.
+    ValueError, TypeError
+        As ``torch.nn.GRU`` does; ValueError for a ``weight_dropout`` outside of 0 to 1.
 
     Notes
     -----
@@ -278,7 +290,8 @@ class RNN(Recurrent):
         Between layers, in training.
     bidirectional : bool, default=False
     weight_dropout : float, default=0.0, by keyword
-        Share of W_hh that is left out in training, a new one at each call (Merity et al. 2018, DropConnect).
+        Probability with which each weight of W_hh is dropped in training, drawn anew at each call; the others are
+        scaled by 1 / (1 - p) (Merity et al. 2018, DropConnect).
     variational : bool, default=False, by keyword
         Whether the dropout between layers leaves out the same units at all steps of a sequence (Gal and Ghahramani
         2016).
@@ -286,8 +299,8 @@ class RNN(Recurrent):
 
     Raises
     ------
-    ValueError
-        For another nonlinearity, or a ``proj_size``, which is an LSTM's.
+    ValueError, TypeError
+        As ``torch.nn.RNN`` does; ValueError for a ``weight_dropout`` outside of 0 to 1.
 
     Notes
     -----

@@ -231,7 +231,11 @@ def take_nested(nested: Tensor) -> tuple[Tensor, Tensor]:
         )
     if nested._ragged_idx != 1 or nested.lengths() is not None:  # type: ignore[attr-defined]
         raise ValueError("a nested tensor must be ragged in its second dimension and without gaps: nested.contiguous()")
-    return nested.values(), cast(Any, nested).offsets()[:-1]
+    values, offsets = nested.values(), cast(Any, nested).offsets()
+    # Torch does not check the end; the last sequence would get whatever stands behind it.
+    if offsets.device.type == "cpu" and not torch.compiler.is_compiling() and int(offsets[-1]) != values.shape[0]:
+        raise ValueError(f"the offsets of a nested tensor must end with its {values.shape[0]} rows, got {offsets[-1]}")
+    return values, offsets[:-1]
 
 
 def _flat(layer: RecurrentSizes, x: Tensor, hx: Any, offsets: Tensor, dtype: torch.dtype | None) -> Sequences:
