@@ -3,9 +3,10 @@
 //   #define TEXTNN_KERNEL "recurrent_kernels.h"
 //   #include "foreach_isa.h"
 //
-// leaves base::f, avx2::f and avx512::f for each f of recurrent_kernels.h; TEXTNN_PICK(f) is the one to call now. The kernel
-// source has no include guard and includes nothing but other per-set headers: standard headers come before, outside the
-// target pragmas. TEXTNN_VECTOR_BYTES is the width of a vector, TEXTNN_REGISTERS the number of vector registers.
+// leaves base::f, avx2::f and avx512::f for each f of recurrent_kernels.h; TEXTNN_PICK(f) is the one to call now. The
+// kernel source has no include guard and includes nothing but other per-set headers: standard headers come before,
+// outside the target pragmas. TEXTNN_VECTOR_BYTES is the width of a vector, TEXTNN_REGISTERS the number of vector
+// registers.
 
 #define TEXTNN_ISA base
 #define TEXTNN_VECTOR_BYTES 16
