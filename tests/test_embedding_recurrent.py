@@ -73,6 +73,12 @@ def test_equals_the_reference_for_odd_sizes(capability, cell, shape, dtype):
         assert_equal(cell, inputs, dtype, case, sparse=sparse, outputs=outputs, **sizes)
 
 
+@each_cell
+def test_packed_ids_equal_the_reference(cell):
+    inputs, _ = make(cell, "flat", [3, 2, 1], 4, 6, 10, 10, 2, torch.float64)
+    assert_equal(cell, inputs, torch.float64, "packed", batch_sizes=torch.tensor([3, 2, 1]))
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("threads", [1, 2, 4])
 @pytest.mark.parametrize("lengths", [[7] * 5, [9, 4] * 24, [150], [40, 33, 60]], ids=["few", "many", "one", "long"])

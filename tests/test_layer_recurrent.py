@@ -402,3 +402,20 @@ def test_weight_dropout_is_of_w_hh_and_in_training_only(kind):
     assert "weight_dropout=0.5" in repr(layer)
     with pytest.raises(ValueError, match=r"weight_dropout must lie between 0 and 1, got 1\.5"):
         getattr(textnn, kind)(5, 9, weight_dropout=1.5)
+
+
+def test_the_methods_of_torchs_layer_stay():
+    ours, theirs = textnn.LSTM(5, 9), nn.LSTM(5, 9)
+    hx, order, x = (torch.randn(1, 3, 9), torch.randn(1, 3, 9)), torch.tensor([2, 0, 1]), torch.randn(4, 3, 5)
+    assert ours.get_expected_cell_size(x, None) == theirs.get_expected_cell_size(x, None)
+    for a, b in zip(ours.permute_hidden(hx, order), theirs.permute_hidden(hx, order), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_variational_and_weight_dropout_compile_to_one_graph():
+    layer = textnn.GRU(5, 9, 2, dropout=0.5, variational=True, weight_dropout=0.3)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend="aot_eager")
+    for sizes in ([3, 1], [2, 4, 1]):
+        lengths = torch.tensor(sizes)
+        y, _ = compiled(torch.randn(sum(sizes), 5), offsets=lengths.cumsum(0) - lengths)
+        assert y.shape == (sum(sizes), 9)

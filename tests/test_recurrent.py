@@ -360,6 +360,8 @@ GOOD = {
         ({"h0": torch.zeros(1, 2, 5)}, ValueError, r"h0 must have shape \[2, B, H\], got \[1, 2, 5\]"),
         ({"h0": torch.zeros(2, 2, 0)}, ValueError, r"h0 must have at least one column, got \[2, 2, 0\]"),
         ({"h0": torch.zeros(2, 2, 4)}, ValueError, r"ahead.w_ih must have shape \[3H, I\] = \[12, 3\], got \[15, 3\]"),
+        ({"directions": [[None, torch.randn(15, 5)]] * 2}, ValueError, "ahead.w_ih must be a tensor, got None"),
+        ({"directions": [GOOD["directions"][0], [None, None]]}, ValueError, "reverse.w_ih must be a tensor, got None"),
         ({"directions": []}, ValueError, "directions must hold the weights of one direction or two, got 0"),
         ({"directions": [GOOD["directions"][0], [torch.randn(15, 3)]]}, ValueError, "reverse must hold w_ih, w_hh and"),
         ({"directions": [[*GOOD["directions"][0], *[torch.randn(15)] * 3]] * 2}, ValueError, "b_ih, b_hh, got 5"),
@@ -389,6 +391,11 @@ def test_the_raw_operators_refuse_what_does_not_fit():
             ops.recurrent("gru", x, None, h0, None, *operands(directions), *rest)
     with pytest.raises(RuntimeError, match="the reverse direction must have both w_ih and w_hh"):
         ops.recurrent("gru", x, None, h0, None, *w[:5], good[0], *w[6:], *rest)
+    both, turned = torch.zeros(2, 2, 5), (None, "time_major", True, -1, False, True, True)
+    with pytest.raises(RuntimeError, match="reverse is of one direction, got weights of both"):
+        ops.recurrent("gru", x, None, both, None, *operands([good, good]), *turned)
+    with pytest.raises(RuntimeError, match="dc_n must not be given for gru"):
+        ops.recurrent_backward("gru", y, h, h, x, None, h0, None, *w, *rest[:3], *kept, -1, False, True)
     with pytest.raises(RuntimeError, match="cell must be one of lstm, gru, rnn_tanh, rnn_relu, got tree"):
         ops.recurrent("tree", x, None, h0, None, *w, *rest)
     for place in range(4):

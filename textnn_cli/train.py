@@ -222,10 +222,11 @@ def train(
     FILE has a text and its label in each row. Name the columns text (or
     review, content, comment, sentence, message, tweet, body, 文本, 评论) and
     label (or sentiment, class, category, target, rating, stars, score, 标签),
-    or give --text-column and --label-column: names, or numbers from 0 where
-    there is no header. Two columns with a tab between them need neither, nor
-    do lines such as "__label__good I like it". The first line of output says
-    how FILE was read. predict and evaluate need the same options again.
+    or give --text-column and --label-column: names, or numbers from 0. Two
+    columns with a tab between them need neither, nor do lines such as
+    "__label__good I like it". The first line of output says how FILE was
+    read. evaluate needs the same options again, and predict all of them but
+    --label-column.
 
     With --label-separator, or lists as labels in JSONL, a text may have any
     number of labels.
