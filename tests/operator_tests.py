@@ -4,11 +4,13 @@ tools/gpu_check, which has to know them without importing torch."""
 OPERATOR_TESTS = (
     "test_adam_operators",
     "test_compile",
+    "test_crf",
     "test_cuda",
     "test_embedding",
     "test_embedding_recurrent",
     "test_freeze_text_conv",
     "test_frozen_text_conv",
+    "test_layer_crf",
     "test_layer_recurrent",
     "test_layer_ngrams",
     "test_layer_text_conv",

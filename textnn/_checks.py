@@ -35,7 +35,7 @@ def check_dtypes(tensors: Mapping[str, Tensor | None]) -> torch.dtype:
     for name, t in given.items():
         if not t.is_floating_point():
             raise TypeError(f"{name} must have a floating-point dtype, got {t.dtype}")
-    if not torch.is_autocast_enabled(like.device.type):
+    if not autocasts(like):
         for name, t in others:
             if t.dtype != like.dtype:
                 raise TypeError(f"{name} must have the dtype of {first}, {like.dtype}, got {t.dtype}")
@@ -43,6 +43,12 @@ def check_dtypes(tensors: Mapping[str, Tensor | None]) -> torch.dtype:
         if t.device != like.device:
             raise ValueError(f"{name} must be on the device of {first}, {like.device}, got {t.device}")
     return like.dtype
+
+
+def autocasts(t: Tensor) -> bool:
+    """Whether autocast is on for the device of a tensor; some devices do not know it."""
+    device = t.device.type
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def widen(dtype: torch.dtype, *tensors: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:

@@ -10,13 +10,19 @@ from __future__ import annotations
 import torch
 from torch.library import register_autocast, register_fake
 
-from . import convolution, recurrent  # noqa: F401
+from . import convolution, crf, recurrent  # noqa: F401
 from .common import follow_autocast
 
 # --- adam: what is changed in place comes first, and nothing is returned ---
 
 for _name in ("adam_rows", "adam_exact_rows", "adam_catch_up"):
     register_fake(f"textnn::{_name}", lambda *_: None)
+
+# Sums over sequences, for which 16 bits are too few.
+CRF = ("crf_log_likelihood", "crf_marginals", "crf_decode")
+for _name in CRF:
+    for _device in ("cpu", "cuda"):
+        register_autocast(f"textnn::{_name}", _device, torch.float32)
 
 AUTOCAST = (
     "lstm_cell",
