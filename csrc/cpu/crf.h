@@ -45,10 +45,10 @@ struct CrfForward {
 template <class T>
 struct CrfBackward {
   Crf<T> crf;
-  const T* dy;                      // [B]; null: the marginals are wanted, and dx is the only result
+  const T* dy;                      // [B]
   const T* alphas;                  // null: they are made here
-  T *dx;                            // rows as x; zero at padding
-  T *dstart, *dend, *dtransitions;  // [K], [K], [K, K]
+  T* dx;                            // rows as x; zero at padding
+  T *dstart, *dend, *dtransitions;  // [K], [K], [K, K]; null: dx becomes the marginals
 };
 
 template <class T>

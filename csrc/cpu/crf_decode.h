@@ -109,7 +109,8 @@ void best_paths(const CrfDecode<T>& a, int64_t b, T* scores, int32_t* from, int3
       for (int64_t i = 0; i < K * n; ++i) score[i] -= top;
   }
   math::merge_best<T>(
-      K, n, score, [&](int64_t i) { return crf.end[i]; }, head, [&](int64_t rank, T value, int64_t at) {
+      K, n, score, [&](int64_t i) { return crf.end[i]; }, head,
+      [&](int64_t rank, T value, int64_t at) {
         int64_t* tags = a.tags + rank * a.rows + first;
         a.scores[rank * crf.sentences.B + b] = value;  // whether there is one
         for (int64_t t = length - 1; t >= 0; --t) {

@@ -105,7 +105,7 @@ void sequence_gradient(const CrfBackward<T>& a, const Shared<T>& shared, int64_t
   const Scaled<T>& s = *shared.scaled;
   const int64_t K = crf.K, first = crf.sentences.start[b];
   const Rows<T> rows = rows_of(crf, b);
-  const T g = a.dy ? a.dy[b] : T(-1);
+  const T g = sums ? a.dy[b] : T(-1);
   T* dx = a.dx + first * K;
   const T* kept = a.alphas ? a.alphas + first * K : alphas;
   const int64_t kept_stride = a.alphas ? rows.stride : K;
@@ -122,11 +122,11 @@ void sequence_gradient(const CrfBackward<T>& a, const Shared<T>& shared, int64_t
     if (!shared.wide) return;  // bounded scores, and no path: the emissions forbid all tags
     Workspace more(WideSequence::bytes(K, rows.length));
     WideSequence sequence(more, *shared.wide, rows, sizeof(T) == 4);
-    const bool any_path = sequence.backward(
-        [&](int64_t t, int64_t j, double p) { dx[t * rows.stride + j] = T(-double(g) * p); },
-        [&](int64_t i, int64_t j, double p) {
-          if (sums) sums->direct[i * K + j] += T(-double(g) * p);
-        });
+    const bool any_path =
+        sequence.backward([&](int64_t t, int64_t j, double p) { dx[t * rows.stride + j] = T(-double(g) * p); },
+                          [&](int64_t i, int64_t j, double p) {
+                            if (sums) sums->direct[i * K + j] += T(-double(g) * p);
+                          });
     if (!any_path) return;
   }
   if (crf.tags)
@@ -150,11 +150,12 @@ void crf_backward(const ThreadPool& pool, const CrfBackward<T>& a) {
   const Scaled<T>& s = *shared.scaled;
   // Few runs of many tags, whose sums would fill the memory.
   const int64_t most = std::clamp<int64_t>((int64_t(1) << 22) / (K * s.Kp), 2, kForwardRuns);
-  const SequenceRuns runs(crf.sentences, a.dy ? most : kForwardRuns);
-  const size_t one = a.dy ? RunSums<T>::bytes(K, s.Kp) : 0;
+  const bool gradients = a.dtransitions != nullptr;
+  const SequenceRuns runs(crf.sentences, gradients ? most : kForwardRuns);
+  const size_t one = gradients ? RunSums<T>::bytes(K, s.Kp) : 0;
   Workspace memory(one * size_t(runs.count()));
   std::vector<RunSums<T>> sums;
-  for (int64_t run = 0; a.dy && run < runs.count(); ++run) sums.emplace_back(memory, K, s.Kp);
+  for (int64_t run = 0; gradients && run < runs.count(); ++run) sums.emplace_back(memory, K, s.Kp);
   for_units(threads_for(pool, runs.steps, K), runs.count(), [&](int64_t run) {
     const int64_t longest = runs.longest(crf.sentences, run);
     Workspace scratch(Workspace::bytes<T>(3 * s.Kp) + Workspace::bytes<T>(longest * s.Kp) +
@@ -163,12 +164,11 @@ void crf_backward(const ThreadPool& pool, const CrfBackward<T>& a) {
     T* alphas = a.alphas ? nullptr : scratch.take<T>(longest * K);
     for (int64_t b = runs.begin[run]; b < runs.begin[run + 1]; ++b) {
       const int64_t first = crf.sentences.start[b], length = crf.sentences.length[b];
-      if (length) sequence_gradient(a, shared, b, work, w, alphas, a.dy ? &sums[size_t(run)] : nullptr);
-      for (int64_t t = length; t < crf.longest; ++t)
-        std::fill_n(a.dx + (first + t * crf.step) * K, K, T(0));
+      if (length) sequence_gradient(a, shared, b, work, w, alphas, gradients ? &sums[size_t(run)] : nullptr);
+      for (int64_t t = length; t < crf.longest; ++t) std::fill_n(a.dx + (first + t * crf.step) * K, K, T(0));
     }
   });
-  if (!a.dy) return;
+  if (!gradients) return;
   std::fill_n(a.dstart, K, T(0));
   std::fill_n(a.dend, K, T(0));
   std::fill_n(a.dtransitions, K * K, T(0));

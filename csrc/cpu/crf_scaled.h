@@ -8,25 +8,48 @@ int64_t padded_tags(int64_t K) {
   return (K + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
 }
 
-template <class T, class F>
-[[gnu::always_inline]] inline T across(const Vec<T>& v, F&& f) {
-  T lane[kLanes<T>];
-  store(lane, v);
-  for (int64_t width = kLanes<T> / 2; width > 0; width /= 2)
-    for (int64_t i = 0; i < width; ++i) lane[i] = f(lane[i], lane[i + width]);
-  return lane[0];
+// One number from all lanes: f on halves, quarters, ...
+template <class T, class V, class F>
+[[gnu::always_inline]] inline T across(const V& v, F&& f) {
+  if constexpr (sizeof(V) == 2 * sizeof(T)) {
+    return f(v[0], v[1]);
+  } else {
+    typedef T half __attribute__((vector_size(sizeof(V) / 2)));
+    half low, high;
+    __builtin_memcpy(&low, &v, sizeof low);
+    __builtin_memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
+    return across<T>(half(f(low, high)), f);
+  }
 }
+struct Add {
+  template <class V>
+  [[gnu::always_inline]] inline V operator()(const V& a, const V& b) const {
+    return a + b;
+  }
+};
+struct Max {
+  template <class V>
+  [[gnu::always_inline]] inline V operator()(const V& a, const V& b) const {
+    return a > b ? a : b;
+  }
+};
+struct Min {
+  template <class V>
+  [[gnu::always_inline]] inline V operator()(const V& a, const V& b) const {
+    return a < b ? a : b;
+  }
+};
 template <class T>
 [[gnu::always_inline]] inline T sum_across(const Vec<T>& v) {
-  return across<T>(v, [](T a, T b) { return a + b; });
+  return across<T>(v, Add());
 }
 template <class T>
 [[gnu::always_inline]] inline T max_across(const Vec<T>& v) {
-  return across<T>(v, [](T a, T b) { return a > b ? a : b; });
+  return across<T>(v, Max());
 }
 template <class T>
 [[gnu::always_inline]] inline T min_across(const Vec<T>& v) {
-  return across<T>(v, [](T a, T b) { return a < b ? a : b; });
+  return across<T>(v, Min());
 }
 
 // e^v; 0 below the smallest number.
@@ -74,11 +97,11 @@ template <class T, class Put>
 template <class T>
 struct Scaled {
   int64_t K, Kp;
-  T *m, *mt;         // [K, Kp] exp(transitions - top), and transposed
-  T *start, *end;    // [Kp] start scores; exp(end - end_top)
-  T top, end_top;    // 0 where there is no finite score
+  T *m, *mt;           // [K, Kp] exp(transitions - top), and transposed
+  T *start, *end;      // [Kp] start scores; exp(end - end_top)
+  T top, end_top;      // 0 where there is no finite score
   T least, end_least;  // the smallest number of m and of end that stands for a finite score; 0 where one is lost
-  bool bounded;      // nothing that is lost can matter
+  bool bounded;        // nothing that is lost can matter
 
   static size_t bytes(int64_t K) {
     const int64_t Kp = padded_tags<T>(K);
@@ -192,8 +215,8 @@ bool scaled_forward(const Scaled<T>& s, const Rows<T>& rows, T* alphas, int64_t 
   T least = 1;  // of alpha
   for (int64_t t = 0; t < rows.length; ++t) {
     T row_least = 1;
-    const T top =
-        exponentials_of_row(rows.x + t * rows.stride, t == 0 ? s.start : nullptr, K, Kp, p, track ? &row_least : nullptr);
+    const T top = exponentials_of_row(rows.x + t * rows.stride, t == 0 ? s.start : nullptr, K, Kp, p,
+                                      track ? &row_least : nullptr);
     if (top == -std::numeric_limits<T>::infinity()) {
       log_z = -std::numeric_limits<double>::infinity();
       return true;

@@ -36,6 +36,16 @@ __device__ inline E log_sum(int64_t n, F&& f) {
   return log_sum<E>(n, f, top);
 }
 
+// The greatest of the emissions of a step. It is taken off first: differences of large scores are exact, and what is
+// added to them then is small.
+template <class E>
+__device__ inline E greatest(const E* x, int64_t K) {
+  E top = x[0];
+  for (int64_t i = 1; i < K; ++i)
+    if (x[i] > top) top = x[i];
+  return none(top) ? E(0) : top;
+}
+
 // A sequence of the batch.
 template <class E>
 struct Sequence {
@@ -77,27 +87,19 @@ __global__ void __launch_bounds__(kMostThreads, 1) crf_forward_kernel(CrfForward
   for (int64_t t = 0; t < s.length; ++t) {
     const E *x = crf.x + s.row(crf, t) * K, *before = shared + (t + 1) % 2 * K;
     E* alpha = shared + t % 2 * K;
-    E top = 0;
-    if (t > 0) {
-      top = before[0];
-      for (int64_t i = 1; i < K; ++i)
-        if (before[i] > top) top = before[i];
-      if (none(top)) top = 0;
-      offset += double(top);
-    }
+    const E high = greatest(x, K), top = t > 0 ? greatest(before, K) : E(0);
+    offset += double(high) + double(top);
     for (int64_t j = threadIdx.x; j < K; j += blockDim.x) {
-      const E sum = t == 0 ? crf.start[j] : log_sum<E>(K, [&](int64_t i) {
-        return before[i] + crf.transitions[i * K + j];
-      });
-      alpha[j] = x[j] + sum - top;
+      const E sum = t == 0 ? crf.start[j]
+                           : log_sum<E>(K, [&](int64_t i) { return before[i] - top + crf.transitions[i * K + j]; });
+      alpha[j] = x[j] - high + sum;
       if (a.alphas) a.alphas[s.row(crf, t) * K + j] = alpha[j];
     }
     __syncthreads();
   }
   if (threadIdx.x > 0 || !a.y) return;
   const E* last = shared + (s.length + 1) % 2 * K;
-  const double log_z =
-      s.length ? offset + double(log_sum<E>(K, [&](int64_t j) { return last[j] + crf.end[j]; })) : 0;
+  const double log_z = s.length ? offset + double(log_sum<E>(K, [&](int64_t j) { return last[j] + crf.end[j]; })) : 0;
   a.y[s.b] = none(log_z) ? E(-INFINITY) : E((crf.tags ? path_score(crf, s) : 0) - log_z);
 }
 
@@ -107,13 +109,13 @@ __global__ void __launch_bounds__(kMostThreads, 1) crf_backward_kernel(CrfBackwa
   const Crf<E>& crf = a.crf;
   const int64_t K = crf.K;
   E* beta = shared + 2 * K;
-  E* pairs = a.dy ? a.sums + blockIdx.x * (K * K + 2 * K) : nullptr;  // then start [K], end [K]
+  E* pairs = a.dtransitions ? a.sums + blockIdx.x * (K * K + 2 * K) : nullptr;  // then start [K], end [K]
   for (int64_t j = threadIdx.x; pairs && j < K; j += blockDim.x)
     for (int64_t i = 0; i < K + 2; ++i) pairs[i * K + j] = 0;
   int turn = 0;  // of the two rows that hold emissions and betas
   for (int64_t b = blockIdx.x; b < crf.sentences.B; b += gridDim.x) {
     const Sequence<E> s(crf, b);
-    const E g = a.dy ? a.dy[b] : E(-1);
+    const E g = pairs ? a.dy[b] : E(-1);
     for (int64_t t = s.length; t < crf.longest; ++t)
       for (int64_t j = threadIdx.x; j < K; j += blockDim.x) a.dx[s.row(crf, t) * K + j] = 0;
     for (int64_t t = s.length - 1; t >= 0; --t) {
@@ -126,17 +128,20 @@ __global__ void __launch_bounds__(kMostThreads, 1) crf_backward_kernel(CrfBackwa
         __syncthreads();
       }
       const E* from = last ? crf.end : beta;
+      const E* x = crf.x + s.row(crf, t) * K;
+      const E high = greatest(x, K);
       const E norm = log_sum<E>(K, [&](int64_t j) { return alpha[j] + from[j]; });
       const bool no_path = last && none(norm);
       // Not at the first step: threads may still read here when others have gone on to the next sequence.
       if (t > 0) turn = 1 - turn;
       E* emission_and_beta = shared + turn * K;
-      const int64_t tag = crf.tags && !no_path ? s.tag(crf, t) : -1, following = tag < 0 || last ? -1 : s.tag(crf, t + 1);
+      const int64_t tag = crf.tags && !no_path ? s.tag(crf, t) : -1,
+                    following = tag < 0 || last ? -1 : s.tag(crf, t + 1);
       for (int64_t j = threadIdx.x; j < K; j += blockDim.x) {
         const E p = no_path ? E(0) : ScalarMath<E>::exp(alpha[j] + from[j] - norm);
         const E d = (j == tag ? g : E(0)) - g * p;
         a.dx[s.row(crf, t) * K + j] = d;
-        if (t > 0) emission_and_beta[j] = crf.x[s.row(crf, t) * K + j] + from[j] - norm;
+        if (t > 0) emission_and_beta[j] = x[j] - high + (from[j] - norm);
         if (!pairs) continue;
         if (t == 0) pairs[K * K + j] += d;
         if (last) pairs[K * K + K + j] += d;
@@ -254,7 +259,7 @@ void crf_backward(Stream stream, const CrfBackward<E>& a) {
   if (a.runs > 0)
     check(CUDA_LAUNCH(crf_backward_kernel<E>, unsigned(a.runs), threads_for(K), shared, native(stream), a),
           "crf_backward");
-  if (a.dy)
+  if (a.dtransitions)
     check(CUDA_LAUNCH(crf_sum_kernel<E>, blocks_for(K * K + 2 * K, kMostThreads), kMostThreads, 0, native(stream), a),
           "crf_backward");
 }

@@ -21,17 +21,17 @@ template <class E>
 struct CrfForward {
   Crf<E> crf;
   E* y;       // [B] or null
-  E* alphas;  // rows as x, or null: log-sum-exp of the paths to a tag, less the greatest of the step before
+  E* alphas;  // rows as x, or null: log-sum-exp of the paths to a tag, less the greatest terms of its step
 };
 
 template <class E>
 struct CrfBackward {
   Crf<E> crf;
-  const E* dy;                      // [B]; null: the marginals are wanted, and dx is the only result
-  const E* alphas;                  // of the forward pass
-  E *dx, *dstart, *dend, *dtransitions;
-  int64_t runs;  // blocks, each with every so-manieth sequence
-  E* sums;       // [runs, K * K + 2 * K] scratch
+  const E* dy;                           // [B]
+  const E* alphas;                       // of the forward pass
+  E *dx, *dstart, *dend, *dtransitions;  // all but dx null: it becomes the marginals
+  int64_t runs;                          // blocks, each with every so-manieth sequence
+  E* sums;                               // [runs, K * K + 2 * K] scratch
 };
 
 template <class E>

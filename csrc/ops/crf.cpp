@@ -30,14 +30,10 @@ struct CrfCall {
 
   template <class T>
   cpu::Crf<T> crf() const {
-    return {bounds.sentences(),
-            shape.step,
-            shape.longest,
-            shape.K,
-            x.const_data_ptr<T>(),
-            start.const_data_ptr<T>(),
-            end.const_data_ptr<T>(),
-            transitions.const_data_ptr<T>(),
+    return {bounds.sentences(),      shape.step,
+            shape.longest,           shape.K,
+            x.const_data_ptr<T>(),   start.const_data_ptr<T>(),
+            end.const_data_ptr<T>(), transitions.const_data_ptr<T>(),
             pointer<int64_t>(tags)};
   }
 
@@ -79,11 +75,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> crf_log_likelihood_backward(const Ten
          dtransitions = empty(x, {K, K});
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
-    // Of an empty batch, whose pointers may be null and then would stand for something else.
-    const T none[1] = {};
-    cpu::crf_backward<T>(torch_threads(), {call.crf<T>(), call.B() ? dy.const_data_ptr<T>() : none,
-                                           alphas.numel() ? alphas.const_data_ptr<T>() : none, writable<T>(dx),
-                                           writable<T>(dstart), writable<T>(dend), writable<T>(dtransitions)});
+    cpu::crf_backward<T>(torch_threads(),
+                         {call.crf<T>(), dy.const_data_ptr<T>(), alphas.const_data_ptr<T>(), writable<T>(dx),
+                          writable<T>(dstart), writable<T>(dend), writable<T>(dtransitions)});
   });
   return {dx, dstart, dend, dtransitions};
 }
@@ -94,8 +88,7 @@ Tensor crf_marginals(const Tensor& x, const Tensor& start, const Tensor& end, co
   Tensor y = pooled(call.x, leading(call.x, call.shape.K));
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
-    cpu::crf_backward<T>(torch_threads(),
-                         {call.crf<T>(), nullptr, nullptr, writable<T>(y), nullptr, nullptr, nullptr});
+    cpu::crf_backward<T>(torch_threads(), {call.crf<T>(), nullptr, nullptr, writable<T>(y), nullptr, nullptr, nullptr});
   });
   return y;
 }

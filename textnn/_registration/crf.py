@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.library import register_autograd, register_fake
 
 from ..reference import crf as reference
-from .common import Maybe, _library, dense, once
+from .common import Maybe, _library, dense, once, register_gradient
 
 _ops = torch.ops.textnn
 
@@ -110,11 +110,11 @@ def _backward(ctx: Any, dy: Maybe, _: Maybe) -> tuple[Any, ...]:
     return dx, None, *rest, None, None, None
 
 
-register_autograd("textnn::crf_log_likelihood", _backward, setup_context=_setup)
+register_gradient("crf_log_likelihood", _backward, _setup)
 once("crf_log_likelihood_backward")
 
 
-# --- crf_marginals: the kernel of their gradient is the reference, behind an operator that torch.compile does not trace ---
+# --- crf_marginals: their gradient comes from the reference, in an operator that torch.compile does not look into ---
 
 _library.define(
     "crf_marginals_backward(Tensor dy, Tensor x, Tensor start, Tensor end, Tensor transitions, Tensor? sizes, "
@@ -134,9 +134,7 @@ def _marginals_gradient(dy: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     batch = _batch(sizes, layout)
     leaves = tuple(t.detach() for t in tensors)
     found = _through_reference(lambda *scores: reference.crf_marginals(*scores, **batch), leaves, dy)
-    return tuple(
-        dense(t).zero_() if g is None else g.contiguous() for t, g in zip(tensors, found, strict=True)
-    )
+    return tuple(dense(t).zero_() if g is None else g.contiguous() for t, g in zip(tensors, found, strict=True))
 
 
 _library.impl("crf_marginals_backward", _marginals_gradient, "CompositeExplicitAutograd")

@@ -202,10 +202,10 @@ class CRF(Layer):
         ValueError, TypeError
             As :meth:`forward`.
         """
-        batch = self._take(emissions, mask, lengths, offsets)
-        tags, scores = functional.crf_decode(batch.emissions, *self.scores(), n_best=n_best or 1, **batch.sizes)
         if n_best is not None and n_best < 1:
             raise ValueError(f"n_best must be at least 1, got {n_best}")
+        batch = self._take(emissions, mask, lengths, offsets)
+        tags, scores = functional.crf_decode(batch.emissions, *self.scores(), n_best=n_best or 1, **batch.sizes)
         found = [_by_sequence(ranked, batch.sizes) for ranked in tags]
         order = range(len(found[0])) if batch.order is None else batch.order
         if n_best is None:

@@ -57,9 +57,7 @@ def crf_log_partition(
 ) -> Tensor:
     """Sum over all paths; see :func:`textnn.functional.crf_log_partition`."""
     sequences = split_sequences(emissions, lengths, offsets, batch_first)
-    results = [
-        _forward(x, start, end, transitions)[1] if x.shape[0] else emissions.new_zeros(()) for x in sequences
-    ]
+    results = [_forward(x, start, end, transitions)[1] if x.shape[0] else emissions.new_zeros(()) for x in sequences]
     return torch.stack(results) if results else emissions.new_zeros(0)
 
 

@@ -82,12 +82,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> crf_log_likelihood_backward(const Ten
   // So many blocks, whatever the device: sums are always made in the same order.
   const int64_t runs = std::min<int64_t>(B, std::max<int64_t>(8, std::min<int64_t>(256, (1 << 22) / (K * K))));
   Tensor sums = empty(x, {std::max<int64_t>(1, runs) * (K * K + 2 * K)});
-  Tensor none = empty(x, {1});  // stands for gradients of no sequence
   dispatch_wide(x, [&](auto zero) {
     using E = decltype(zero);
-    textnn::cuda::crf_backward<E>(
-        device.stream, {call.crf<E>(), B ? data<E>(dy) : data<E>(none), data<E>(alphas), writable<E>(dx),
-                        writable<E>(dstart), writable<E>(dend), writable<E>(dtransitions), runs, writable<E>(sums)});
+    textnn::cuda::crf_backward<E>(device.stream,
+                                  {call.crf<E>(), data<E>(dy), data<E>(alphas), writable<E>(dx), writable<E>(dstart),
+                                   writable<E>(dend), writable<E>(dtransitions), runs, writable<E>(sums)});
   });
   return {dx, dstart, dend, dtransitions};
 }
