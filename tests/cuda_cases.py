@@ -439,7 +439,7 @@ for _dtype in (torch.float32, torch.float64):
             if forbidden:
                 scores[2][:, ::3] = float("-inf")
             known = torch.ones(*tags.shape, K, dtype=torch.bool)
-            known[:, 1, 1:] = False
+            known[:, 1, 2:] = False
             for labels in (known,) if forbidden else (tags, known):
                 agree(
                     lambda *a, y=labels: f_crf(fast, a, y, lengths),

@@ -177,16 +177,25 @@ struct Tracked {
 
 // p [Kp] = exp(x + plus - their maximum), and the maximum; plus may be null. least: of p where scores are finite.
 template <class T>
-[[gnu::always_inline]] inline T exponentials_of_row(const T* x, const T* plus, int64_t K, int64_t Kp, T* p, T* least) {
+[[gnu::always_inline]] inline double exponentials_of_row(const T* x, const T* plus, int64_t K, int64_t Kp, T* p,
+                                                         T* least) {
   constexpr int64_t L = kLanes<T>;
-  Vec<T> high = broadcast<T>(-std::numeric_limits<T>::infinity());
-  for (int64_t j = 0; j < Kp; j += L) {
-    Vec<T> v = load_scores(x + j, K - j);
-    if (plus) v += load(plus + j);
-    store(p + j, v);
-    high = (v > high) | (v != v) ? v : high;
+  const auto highest = [&](auto&& score) {
+    Vec<T> high = broadcast<T>(-std::numeric_limits<T>::infinity());
+    for (int64_t j = 0; j < Kp; j += L) {
+      const Vec<T> v = score(j);
+      store(p + j, v);
+      high = (v > high) | (v != v) ? v : high;
+    }
+    return max_across<T>(high);
+  };
+  T top = highest([&](int64_t j) { return load_scores(x + j, K - j); });
+  double sum = top;
+  if (plus && sum > -std::numeric_limits<double>::infinity()) {  // small numbers are added to differences
+    const T first = top;
+    top = highest([&](int64_t j) { return load(p + j) - first + load(plus + j); });
+    sum += top;
   }
-  const T top = max_across<T>(high);
   Tracked<T> tracked;
   for (int64_t j = 0; j < Kp; j += L) {
     const Vec<T> v = load(p + j), e = exp_or_zero<T>(v - top);
@@ -194,7 +203,7 @@ template <class T>
     store(p + j, e);
   }
   if (least) *least = tracked.least();
-  return top;
+  return sum;
 }
 
 // One sequence: its rows of x and of whatever goes with them.
@@ -215,10 +224,10 @@ bool scaled_forward(const Scaled<T>& s, const Rows<T>& rows, T* alphas, int64_t 
   T least = 1;  // of alpha
   for (int64_t t = 0; t < rows.length; ++t) {
     T row_least = 1;
-    const T top = exponentials_of_row(rows.x + t * rows.stride, t == 0 ? s.start : nullptr, K, Kp, p,
-                                      track ? &row_least : nullptr);
-    if (top == -std::numeric_limits<T>::infinity()) {
-      log_z = -std::numeric_limits<double>::infinity();
+    const double top = exponentials_of_row<T>(rows.x + t * rows.stride, t == 0 ? s.start : nullptr, K, Kp, p,
+                                              track ? &row_least : nullptr);
+    if (top == -std::numeric_limits<double>::infinity()) {
+      log_z = top;
       return true;
     }
     if (track && !(least * (t == 0 ? T(1) : s.least) * row_least >= Tracked<T>::floor(K))) return false;
