@@ -38,7 +38,7 @@ Arguments direction_arguments(const Recurrent& r, int64_t d, const Ragged& ragge
 }
 
 struct OnCpu {
-  static ForwardResult forward(const Recurrent& r, bool outputs, bool save) {
+  static ForwardResult forward(const Recurrent& r, bool outputs, bool save, bool exact) {
     const Ragged ragged(r.positions, r.sizes, r.layout, r.B);
     const std::optional<Distinct> distinct = distinct_of(r);
     const int64_t N = ragged.steps(), padded = r.padded_units();
@@ -46,7 +46,7 @@ struct OnCpu {
     if (outputs && ragged.has_padding()) torch::stable::zero_(y);
     Tensor h_n = torch::stable::empty_like(r.h0);
     Tensor c_n = r.c0 ? torch::stable::empty_like(*r.c0) : empty(r.x, {0});
-    const auto shapes = Kept::shapes(r, save ? r.D * r.rows() : 0);
+    const auto shapes = Kept::shapes(r, save ? r.D * (exact ? N : r.rows()) : 0);
     Tensors kept;
     for (const auto& shape : shapes) kept.push_back(pooled(r.x, shape, r.D * N));
     const auto x_offsets = ragged.offsets(r.positions);
@@ -85,6 +85,7 @@ struct OnCpu {
     const Ragged ragged(r.positions, r.sizes, r.layout, r.B);
     const std::optional<Distinct> distinct = distinct_of(r);
     const int64_t N = ragged.steps(), padded = r.padded_units(), rows = r.cell.blocks * r.H;
+    kept.rows(r, N);
     const bool in_place = need_dx && !r.tokens;
     const std::vector<int64_t> dx_shape = r.tokens ? std::vector<int64_t>{distinct->U, r.I} : r.leading(r.I);
     Tensor dx = pooled(r.x, need_dx ? dx_shape : std::vector<int64_t>{0});

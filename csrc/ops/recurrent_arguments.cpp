@@ -75,7 +75,10 @@ Recurrent::Recurrent(const std::string& name_, const Tensor& input, const Option
 }
 
 void Kept::check(const Recurrent& r) const {
-  const auto want = shapes(r, r.D * r.rows());
+  const int64_t rows = h_prev.dim() == 2 ? h_prev.size(0) : -1;
+  STD_TORCH_CHECK(rows >= 0 && rows % r.D == 0 && rows <= r.D * r.rows(), "textnn: h_prev, which the forward pass ",
+                  "makes with save=True, must have shape [", r.D, " * steps, ", r.P, "], got ", shape_of(h_prev));
+  const auto want = shapes(r, rows);
   const Tensor* given[] = {&kept, &cells, &h_prev, &unprojected};
   const char* names[] = {"kept", "cells", "h_prev", "unprojected"};
   for (size_t i = 0; i < want.size(); ++i) {

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.library import register_fake
 
 from ..reference.recurrent import run_reference
@@ -52,17 +53,25 @@ def _shape_of_cell(name: str) -> tuple[int, bool]:
 
 
 # The operator's arguments are cell, input, table, h0, c0, the weights w_ih, w_hh, b_ih, b_hh, w_hr of both directions,
-# sizes, layout, reverse, padding_idx, sparse, outputs, save; those of the backward operator stand around the same ones.
+# sizes, layout, reverse, padding_idx, sparse, outputs, save, exact; those of the backward operator stand around the same ones.
 _WEIGHTS = slice(5, 15)
+
+
+def _steps(x: Tensor, most: int) -> int:
+    """The sum of lengths that nobody knows yet; where there are no symbols for sizes, on meta tensors, its bound."""
+    if not isinstance(x, FakeTensor) or x.fake_mode.shape_env is None:
+        return most
+    return torch.library.get_ctx().new_dynamic_size()
 
 
 @register_fake("textnn::recurrent")
 def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any) -> tuple[Tensor, ...]:  # noqa: A002
-    weights, outputs, save = rest[:10], *rest[-2:]
+    weights, sizes, layout, (outputs, save, exact) = rest[:10], *rest[10:12], rest[-3:]
     x = input if table is None else table
     places = input.shape[:-1] if table is None else input.shape
     D, P, H = 1 if weights[5] is None else 2, h0.shape[-1], h0.shape[-1] if c0 is None else c0.shape[-1]
-    rows = D * math.prod(places) if save else 0
+    ragged = exact and sizes is not None and layout.endswith("major")  # elsewhere every position is a step
+    rows = D * (_steps(x, math.prod(places)) if ragged else math.prod(places)) if save else 0
     unit = 64 // x.element_size()
     padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
     kept, private = _shape_of_cell(cell)
@@ -92,7 +101,7 @@ def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *rest: Any) -> tuple[Tenso
 
 def _recurrent_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.cell, input, table, h0, c0 = inputs[:5]  # noqa: A001
-    sizes, *ctx.batch, ctx.padding_idx, ctx.sparse, outputs, _ = inputs[_WEIGHTS.stop :]
+    sizes, *ctx.batch, ctx.padding_idx, ctx.sparse, outputs, _, _ = inputs[_WEIGHTS.stop :]
     ctx.set_materialize_grads(False)
     if not outputs:
         ctx.mark_non_differentiable(output[0])
@@ -103,7 +112,7 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe
     inputs, kept = ctx.saved_tensors[:15], ctx.saved_tensors[15:]
     dc_n = None if inputs[3] is None else dc_n  # of cells without one the result is empty, and so is its gradient
     if dy is None and dh_n is None and dc_n is None:
-        return (None,) * 22
+        return (None,) * 23
     if torch.is_grad_enabled():  # create_graph: the gradients have to be differentiable
         return _differentiable_gradients(ctx, inputs, (dy, dh_n, dc_n))
     table = inputs[1]
@@ -116,7 +125,7 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe
         dinput = rows_gradient(distinct, dinput, table.shape)
     of_input = (dinput if need else None, None) if table is None else (None, dinput if need else None)
     of_rest = (g if given is not None else None for g, given in zip(rest, inputs[2:14], strict=True))
-    return None, *of_input, *of_rest, *(None,) * 7
+    return None, *of_input, *of_rest, *(None,) * 8
 
 
 def _differentiable_gradients(ctx: Any, inputs: tuple[Any, ...], gradients: tuple[Maybe, ...]) -> tuple[Any, ...]:
@@ -141,7 +150,7 @@ def _differentiable_gradients(ctx: Any, inputs: tuple[Any, ...], gradients: tupl
     all_of_them: list[Maybe] = [None] * 14
     for (place, _), gradient in zip(tensors, found, strict=True):
         all_of_them[place] = gradient
-    return None, *all_of_them, *(None,) * 7
+    return None, *all_of_them, *(None,) * 8
 
 
 register_gradient("recurrent", _recurrent_backward, _recurrent_setup)

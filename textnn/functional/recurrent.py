@@ -141,7 +141,9 @@ def run(
     save = needs_gradient(first, h0, c0, *tensors)
     source = (first, None) if table is None else (x, first)
     tensors += [None] * (2 * len(_NAMES) - len(tensors))
-    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, outputs, save)
+    # What is kept follows the tokens, unless a compiler has to know its size (csrc/ops/recurrent.h).
+    exact = not torch.compiler.is_compiling() or torch._dynamo.config.capture_dynamic_output_shape_ops
+    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, outputs, save, exact)
     y, h_n, c_n = narrow(result[:3])
     return y, h_n, None if c0 is None else c_n
 

@@ -91,11 +91,11 @@ class Products {
 };
 
 struct OnCuda {
-  static ForwardResult forward(const Recurrent& r, bool outputs, bool save) {
+  static ForwardResult forward(const Recurrent& r, bool outputs, bool save, bool exact) {
     const Device device(r.x);
     check_devices(r);
     const DeviceSchedule ragged(device, r.positions, r.sizes, r.layout, r.B);
-    const int64_t each = r.rows(), padded = r.padded_units();
+    const int64_t each = exact ? ragged.rows() : r.rows(), padded = r.padded_units();
     Tensor y = empty(r.x, outputs ? r.leading(r.D * r.P) : std::vector<int64_t>{0});
     if (outputs && ragged.has_padding()) torch::stable::zero_(y);
     Tensor h_n = torch::stable::empty_like(r.h0);
@@ -150,7 +150,7 @@ struct OnCuda {
     const Device device(r.x);
     check_devices(r, given, kept);
     const DeviceSchedule ragged(device, r.positions, r.sizes, r.layout, r.B);
-    const int64_t each = r.rows(), N = ragged.rows(), padded = r.padded_units(), GH = r.cell.blocks * r.H;
+    const int64_t N = ragged.rows(), each = kept.rows(r, N), padded = r.padded_units(), GH = r.cell.blocks * r.H;
     Tensor dh0 = torch::stable::empty_like(r.h0);
     Tensor dc0 = r.c0 ? torch::stable::empty_like(*r.c0) : empty(r.x, {0});
     const bool two = r.cell.sums != r.cell.blocks;  // whether the products add to different sums
@@ -202,7 +202,7 @@ struct OnCuda {
     Tensor dx = need_dx ? input_gradient(device, r, ragged, parts) : empty(r.x, {0});
     if (!r.tokens) return {dx, empty(r.x, {0}), dh0, dc0, dw};
     if (!need_dx) return {empty(r.x, {0, r.I}), empty(r.positions, {0}), dh0, dc0, dw};
-    const TableGradient g = table_gradient(device, torch::stable::view(dx, {each, r.I}), r.positions, r.x.size(0),
+    const TableGradient g = table_gradient(device, torch::stable::view(dx, {r.rows(), r.I}), r.positions, r.x.size(0),
                                            table.padding, table.sparse);
     return {g.dtable, g.distinct, dh0, dc0, dw};
   }
