@@ -89,15 +89,19 @@ void Kept::check(const Recurrent& r) const {
 }
 
 OutputGradients::OutputGradients(const Recurrent& r, const OptionalTensor& dy_, const OptionalTensor& dh_n_,
-                                 const OptionalTensor& dc_n_)
+                                 const OptionalTensor& dc_n_,
+                                 const OptionalTensor& dc_)
     : dy(dy_ ? OptionalTensor(with_contiguous_vectors(*dy_)) : std::nullopt),
       dh_n(compact(dh_n_)),
-      dc_n(r.cell.cell ? compact(dc_n_) : std::nullopt) {
+      dc_n(r.cell.cell ? compact(dc_n_) : std::nullopt),
+      dc(dc_ ? OptionalTensor(with_contiguous_vectors(*dc_)) : std::nullopt) {
   if (dy) check_shape("dy", *dy, r.leading(r.D * r.P));
   if (dh_n) check_shape("dh_n", *dh_n, r.state_shape(r.P));
   STD_TORCH_CHECK(r.cell.cell || !dc_n_, "textnn: dc_n must not be given for ", r.name);
   if (dc_n) check_shape("dc_n", *dc_n, r.state_shape(r.H));
-  for (const OptionalTensor* t : {&dy, &dh_n, &dc_n})
+  STD_TORCH_CHECK(r.cell.cell || !dc, "textnn: dc must not be given for ", r.name);
+  if (dc) check_shape("dc", *dc, r.leading(r.D * r.H));
+  for (const OptionalTensor* t : {&dy, &dh_n, &dc_n, &dc})
     if (*t) check_dtype("every gradient", **t, r.x);
 }
 

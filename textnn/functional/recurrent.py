@@ -46,7 +46,8 @@ def recurrent(
     padding_idx: int | None = None,
     sparse: bool = False,
     outputs: bool = True,
-) -> tuple[Tensor, Tensor, Tensor | None]:
+    cells: bool = False,
+) -> tuple[Any, ...]:
     """Run one layer of any cell: ``torch.nn.LSTM``, ``GRU`` or ``RNN``, in one direction or both, or from token ids.
 
     Parameters
@@ -67,6 +68,8 @@ def recurrent(
         As in :func:`lstm`. Padded token ids are [B, T].
     padding_idx, sparse : int, bool
         Of the table, as in :func:`embedding_lstm`.
+    cells : bool, default=False
+        Whether the cell states of all steps are wanted, of an LSTM.
 
     Returns
     -------
@@ -74,13 +77,16 @@ def recurrent(
         The outputs; zero at padding. [0] without ``outputs``.
     h_n, c_n : Tensor [directions, B, P] and [directions, B, H]
         The states after each sequence's own last step; ``c_n`` is None for cells without a cell state.
+    c : Tensor, as x but with directions * H in the place of I
+        With ``cells`` alone: the cell state after each step, of both directions side by side; zero at padding.
 
     Raises
     ------
     IndexError
         If an id lies outside the table.
     ValueError
-        If shapes do not fit each other, a length or offset is out of range, or for another cell.
+        If shapes do not fit each other, a length or offset is out of range, for another cell, or for ``cells`` of one
+        that has no cell state.
     RuntimeError
         If ``batch_sizes`` do not fall or do not sum to N.
     TypeError
@@ -98,7 +104,7 @@ def recurrent(
         raise ValueError(f"directions must hold the weights of one direction or two, got {len(directions)}")
     weights = dict(zip(("ahead.", "reverse."), directions, strict=False))
     batch = (lengths, offsets, batch_sizes, batch_first or table is not None)
-    options: dict[str, Any] = {"padding_idx": padding_idx, "sparse": sparse, "outputs": outputs}
+    options: dict[str, Any] = {"padding_idx": padding_idx, "sparse": sparse, "outputs": outputs, "cells": cells}
     return run(cell, x, table, h0, c0, weights, batch, **options)
 
 
@@ -115,6 +121,7 @@ def run(
     sparse: bool = False,
     reverse: bool = False,
     outputs: bool = True,
+    cells: bool = False,
 ) -> Any:
     """Check all arguments, and call the operator.
 
@@ -124,6 +131,8 @@ def run(
         raise ValueError(f"cell must be one of {', '.join(map(repr, CELLS))}, got {cell!r}")
     if (c0 is None) is (cell == "lstm"):
         raise ValueError(f"c0 must be {'a tensor' if c0 is None else 'None'} for the cell {cell!r}")
+    if cells and c0 is None:
+        raise ValueError(f"cells must be False for the cell {cell!r}, which has no cell state")
     rows, row = x, -1
     if table is not None:
         padded = batch[1] is None and batch[2] is None
@@ -143,9 +152,10 @@ def run(
     tensors += [None] * (2 * len(_NAMES) - len(tensors))
     # What is kept follows the tokens, unless a compiler has to know its size (csrc/ops/recurrent.h).
     exact = not torch.compiler.is_compiling() or torch._dynamo.config.capture_dynamic_output_shape_ops
-    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, outputs, save, exact)
-    y, h_n, c_n = narrow(result[:3])
-    return y, h_n, None if c0 is None else c_n
+    wanted = (outputs, cells, save, exact)
+    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, *wanted)
+    y, h_n, c_n, *c = narrow(result[: 4 if cells else 3])
+    return y, h_n, None if c0 is None else c_n, *c
 
 
 def _check_directions(
