@@ -91,12 +91,12 @@ struct Recurrent {
 };
 
 // What the forward pass has kept, of all directions one behind the other, in the kernels' own order (cpu/recurrent.h).
-// Each direction has a row for each step of each sequence: what is kept follows the tokens, not the padding. A size that
-// depends on the values of lengths is one that few compilers take: torch.compile breaks its graph there unless it may
-// not (fullgraph) or is told otherwise, and older releases refuse. So the caller says whether the number of rows is
+// Each direction has a row for each step of each sequence: what is kept follows the tokens, not the padding. A size
+// that depends on the values of lengths is one that few compilers take: torch.compile breaks its graph there unless it
+// may not (fullgraph) or is told otherwise, and older releases refuse. So the caller says whether the number of rows is
 // `exact`: in eager mode it is, at no cost, since the operator counts the steps in any case. A graph that is being
-// traced gets a row for each position, a number that it knows (textnn/_registration/recurrent.py); so does a batch whose
-// sizes are on a CUDA device, which nobody waits for. Rows behind the last step are not touched.
+// traced gets a row for each position, a number that it knows (textnn/_registration/recurrent.py); so does a batch
+// whose sizes are on a CUDA device, which nobody waits for. Rows behind the last step are not touched.
 struct Kept {
   Tensor kept, cells, h_prev, unprojected;
 
@@ -176,17 +176,18 @@ struct RecurrentOperators {
   static std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor,
                     Tensor, Tensor>
   backward(std::string cell, Optional dy, Optional dh_n, Optional dc_n, Optional dc, const Tensor& input,
-           Optional table, const Tensor& h0, Optional c0, const Tensor& w_ih, const Tensor& w_hh, Optional b_ih, Optional b_hh,
-           Optional w_hr, Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse, Optional b_hh_reverse,
-           Optional w_hr_reverse, Optional sizes, std::string layout, bool reverse, const Tensor& kept,
-           const Tensor& cells, const Tensor& h_prev, const Tensor& unprojected, int64_t padding_idx, bool sparse,
-           bool need_dx) {
+           Optional table, const Tensor& h0, Optional c0, const Tensor& w_ih, const Tensor& w_hh, Optional b_ih,
+           Optional b_hh, Optional w_hr, Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse,
+           Optional b_hh_reverse, Optional w_hr_reverse, Optional sizes, std::string layout, bool reverse,
+           const Tensor& kept, const Tensor& cells, const Tensor& h_prev, const Tensor& unprojected,
+           int64_t padding_idx, bool sparse, bool need_dx) {
     const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
                           w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
     const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse);
     const Kept all{kept, cells, h_prev, unprojected};
     all.check(r);
-    auto [dx, distinct, dh0, dc0, dw] = OnDevice::backward(r, {r, dy, dh_n, dc_n, dc}, all, need_dx, {padding_idx, sparse});
+    auto [dx, distinct, dh0, dc0, dw] =
+        OnDevice::backward(r, {r, dy, dh_n, dc_n, dc}, all, need_dx, {padding_idx, sparse});
     while (dw.size() < 2 * kWeights) dw.push_back(empty(r.x, {0}));
     return {dx, distinct, dh0, dc0, dw[0], dw[1], dw[2], dw[3], dw[4], dw[5], dw[6], dw[7], dw[8], dw[9]};
   }

@@ -89,8 +89,7 @@ void Kept::check(const Recurrent& r) const {
 }
 
 OutputGradients::OutputGradients(const Recurrent& r, const OptionalTensor& dy_, const OptionalTensor& dh_n_,
-                                 const OptionalTensor& dc_n_,
-                                 const OptionalTensor& dc_)
+                                 const OptionalTensor& dc_n_, const OptionalTensor& dc_)
     : dy(dy_ ? OptionalTensor(with_contiguous_vectors(*dy_)) : std::nullopt),
       dh_n(compact(dh_n_)),
       dc_n(r.cell.cell ? compact(dc_n_) : std::nullopt),
