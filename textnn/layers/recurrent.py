@@ -78,8 +78,7 @@ class Recurrent(Layer, nn.RNNBase):
         ValueError, RuntimeError
             As torch.nn's layers do; ValueError for lengths or offsets that do not fit.
         """
-        weight = cast(Tensor, self.weight_ih_l0)
-        batch = take_apart(self, input, hx, lengths, offsets, outputs, weight.dtype)
+        batch = take_apart(self, input, hx, lengths, offsets, outputs, cast(Tensor, self.weight_ih_l0))
         return batch.restore(*self.run(batch.data, batch.states, outputs, **batch.sizes))
 
     def run(
