@@ -85,7 +85,7 @@ def _check_index(name: str, t: Tensor, count: int | None) -> Tensor:
         raise TypeError(f"{name} must be int64, got {t.dtype}")
     if t.dim() != 1 or (count is not None and t.shape[0] != count):
         raise ValueError(f"{name} must have shape [B]{'' if count is None else f' = [{count}]'}, got {list(t.shape)}")
-    # A copy where a backward pass will read it: who refills an array of NumPy, whose memory this may be, is not noticed.
+    # A backward pass reads a copy: this may be the memory of an array of NumPy, and nobody notices if that is refilled.
     keep = t.device.type == "cpu" and torch.is_grad_enabled() and not torch.compiler.is_compiling()
     return t.to(torch.int64, copy=keep)
 
@@ -219,9 +219,7 @@ def check_table(table: Tensor, padding_idx: int | None) -> int:
     return row
 
 
-def check_sentences(
-    tokens: Tensor, lengths: Tensor | None, offsets: Tensor | None, name: str = "ids"
-) -> Tensor | None:
+def check_sentences(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | None, name: str = "ids") -> Tensor | None:
     """Return the lengths or the offsets of a batch of sentences, checked; None where all tokens count."""
     if lengths is not None and offsets is not None:
         raise ValueError("at most one of lengths and offsets may be given, got both")

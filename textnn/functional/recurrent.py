@@ -22,6 +22,7 @@ from .._checks import (
     needs_gradient,
     widen,
 )
+from .elsewhere import look_up, substitute
 from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
@@ -138,11 +139,17 @@ def run(
     weights = _check_directions(CELLS[cell], rows, h0, c0, directions)
     floats: dict[str, Tensor | None] = {"x": x} if table is None else {"table": table}
     floats |= {"h0": h0, "c0": c0, **weights}
-    (first, h0, c0, *tensors), narrow = widen(check_dtypes(floats), *floats.values())
+    dtype, instead = check_dtypes(floats), substitute(x)
+    tensors: list[Any] = list(floats.values())
+    (first, h0, c0, *tensors), narrow = widen(dtype, *tensors) if instead is None else (tensors, tuple)
     # A trace is run with and without gradients, whichever it was made with.
     save = needs_gradient(first, h0, c0, *tensors) or torch.jit.is_tracing()
     source = (first, None) if table is None else (x, first)
     tensors += [None] * (2 * len(_NAMES) - len(tensors))
+    if instead is not None:
+        first = first if table is None else look_up(x, first, row)
+        y, *states = narrow(instead(cell, first, h0, c0, tensors, sizes, layout, reverse))
+        return (y if outputs else y.new_zeros(0)), states[0], None if c0 is None else states[1]
     result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, outputs, save)
     y, h_n, c_n = narrow(result[:3])
     return y, h_n, None if c0 is None else c_n

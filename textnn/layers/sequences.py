@@ -185,9 +185,7 @@ def _check_device(name: str, t: Tensor, like: Tensor, whose: str) -> None:
         raise RuntimeError(f"{name} must be on the device of {whose}, {like.device}, got {t.device}")
 
 
-def _packed(
-    layer: RecurrentSizes, packed: PackedSequence, hx: Any, outputs: bool, weight: Tensor | None
-) -> Sequences:
+def _packed(layer: RecurrentSizes, packed: PackedSequence, hx: Any, outputs: bool, weight: Tensor | None) -> Sequences:
     data, batch_sizes, order, back = packed
     check_input(layer, data, 2, weight)
     # Of B sequences, not of so many tokens.
