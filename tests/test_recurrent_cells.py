@@ -13,6 +13,8 @@ import textnn.functional as fast
 import textnn.reference as slow
 from textnn import backends
 from textnn.export import to_torch_nn
+from textnn.functional import elsewhere
+from textnn.layers import plain
 
 
 def assert_equal(inputs, dtype, case, **options):
@@ -268,3 +270,29 @@ def test_layers_compile_and_export():
     torch.testing.assert_close(
         program.module()(x, lengths=lengths, return_cells=True), layer(x, lengths=lengths, return_cells=True)
     )
+
+
+@pytest.mark.filterwarnings("ignore:textnn has no kernels")
+def test_on_a_device_without_kernels(monkeypatch):
+    layer, x, lengths = layer_and_batch(batch_first=True)
+    want = [layer(x, **sizes, return_cells=True) for sizes in ({}, {"lengths": lengths})]
+    for module in (elsewhere, plain):
+        monkeypatch.setattr(module, "has_kernels", lambda device: False)
+    got = [layer(x, **sizes, return_cells=True) for sizes in ({}, {"lengths": lengths})]
+    torch.testing.assert_close(got, want)
+
+
+def test_torchs_tools_take_them_or_say_why_not(monkeypatch):
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = textnn.LSTM(4, 5)
+
+        def forward(self, x):
+            return self.lstm(x, return_cells=True)[2][0]
+
+    model, x = Model(), torch.randn(3, 2, 4)
+    torch.testing.assert_close(torch.fx.symbolic_trace(model)(x), model(x))
+    monkeypatch.setattr(elsewhere, "in_onnx_export", lambda: True)
+    with pytest.raises(ValueError, match="the LSTM of ONNX has final cell states alone; leave return_cells out"):
+        model(x)

@@ -47,7 +47,7 @@ def _rnn_step(activation: Callable[[Tensor], Tensor]) -> Callable[..., States]:
     return step
 
 
-_STEPS = {
+STEPS = {
     "lstm": _lstm_step,
     "gru": _gru_step,
     "rnn_tanh": _rnn_step(torch.tanh),
@@ -122,7 +122,7 @@ def _direction(
     reverse: bool = False,
 ) -> tuple[States, States]:
     """States of all steps, zero at padding, and final states of one direction."""
-    step, (w_ih, w_hh, b_ih, b_hh, w_hr) = _STEPS[cell], [*weights, None, None, None][:5]
+    step, (w_ih, w_hh, b_ih, b_hh, w_hr) = STEPS[cell], [*weights, None, None, None][:5]
     rows = x.reshape(-1, x.shape[-1])
     after: list[States | None] = [None] * rows.shape[0]
     finals = []
