@@ -64,7 +64,8 @@ def through(
     """The gradients of all inputs by autograd through the reference, themselves differentiable."""
     # Aliases: an input that was computed from another one must not lead on to it.
     own = tuple(None if t is None else t.view_as(t) for t in inputs)
-    given = [(result, g) for result, g in zip(reference(*own), gradients, strict=False) if g is not None]
+    pairs = zip(reference(*own), gradients, strict=False)
+    given = [(result, g) for result, g in pairs if result is not None and g is not None]
     tensors = [(place, t) for place, t in enumerate(own) if t is not None and t.requires_grad]
     found = torch.autograd.grad(
         [result for result, _ in given],

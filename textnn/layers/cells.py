@@ -20,10 +20,6 @@ class _Cell(Layer):
 
     input_size: int
     hidden_size: int
-    weight_ih: Tensor
-    weight_hh: Tensor
-    bias_ih: Tensor | None
-    bias_hh: Tensor | None
 
     def _take_step(self, cell: str, input: Tensor, states: tuple[Tensor, ...]) -> Any:  # noqa: A002
         """h, or h and c of an LSTM, after the step. states: h, and c of an LSTM; empty for zeros."""
@@ -39,6 +35,7 @@ class _Cell(Layer):
             return tuple([state.squeeze(0) for state in after]) if cell == "lstm" else after.squeeze(0)
         h = states[0] if states else input.new_zeros(want)
         c = None if cell != "lstm" else states[1] if states else h
+        weights: Any
         try:  # an attribute takes half a microsecond
             own = self._parameters
             weights = own["weight_ih"], own["weight_hh"], own["bias_ih"], own["bias_hh"]
