@@ -165,10 +165,65 @@ def test_meta_tensors(layer):
 @each_layer
 def test_a_device_without_kernels(layer, monkeypatch):
     ours, theirs = pair(layer, 7, 9)
-    monkeypatch.setattr(cell_step, "_DEVICES", set())
+    monkeypatch.setattr(cell_step, "has_kernels", lambda device: False)
     monkeypatch.setattr(cell_step, "_forward", None)
     x = torch.randn(3, 7)
     torch.testing.assert_close(ours(x), theirs(x))
+
+
+class Steps(nn.Module):
+    """Two steps; the kind of hx is part of the graph."""
+
+    def __init__(self, cell: nn.Module) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Tensor) -> Tensor:
+        after = self.cell(x, self.cell(x))
+        return after[0] if isinstance(after, tuple) else after
+
+
+@each_layer
+def test_script_takes_the_cell_of_torch(layer):
+    ours, theirs = pair(layer, 7, 9)
+    x, hx = torch.randn(3, 7), states_of(layer, 3, 9)
+    if layer == "RNNCell":  # it is torch's but for its name
+        scripted = torch.jit.script(ours)
+    else:
+        with pytest.warns(UserWarning, match=rf"takes torch.nn.{layer} with the same parameters instead"):
+            scripted = torch.jit.script(ours)
+    torch.testing.assert_close(scripted(x, hx), theirs(x, hx))
+
+
+@pytest.mark.parametrize("layer", ["LSTMCell", "GRUCell"])
+def test_a_symbolic_trace_has_the_cell_in_it(layer):
+    ours, _ = pair(layer, 7, 9)
+
+    class Step(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = ours
+
+        def forward(self, x: Tensor, h: Tensor, c: Tensor) -> Any:
+            return self.cell(x), self.cell(x, (h, c) if layer == "LSTMCell" else h)
+
+    traced = torch.fx.symbolic_trace(Step())
+    assert [node.op for node in traced.graph.nodes].count("call_module") == 2
+    x, h, c = torch.randn(3, 7), torch.randn(3, 9), torch.randn(3, 9)
+    torch.testing.assert_close(traced(x, h, c), Step()(x, h, c))
+
+
+@pytest.mark.cpu
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dynamo", [True, False])
+@pytest.mark.parametrize("layer", ["LSTMCell", "GRUCell"])
+def test_onnx_has_operators_of_its_own(layer, dynamo, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    model, x, path = Steps(pair(layer, 7, 9)[0]).eval(), torch.randn(3, 7), tmp_path / "cell.onnx"
+    torch.onnx.export(model, (x,), path, dynamo=dynamo, input_names=["x"], verbose=False)
+    (got,) = onnxruntime.InferenceSession(path).run(None, {"x": x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(got), model(x).detach())
 
 
 @pytest.mark.parametrize("cell", CELLS)

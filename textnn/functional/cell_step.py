@@ -18,14 +18,14 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from .._registration.recurrent import through
-from ..backends import runs_cuda
+from ..backends import has_kernels, runs_cuda
 from ..reference.recurrent import recurrent_cell as reference_cell
+from .elsewhere import in_onnx_export
 
 Maybe = Tensor | None
 _forward = torch.ops.textnn.recurrent_cell.default
 _backward = torch.ops.textnn.recurrent_cell_backward.default
 _EXACT = (torch.float32, torch.float64)
-_DEVICES = {"cpu", "cuda", "meta"}  # where the operator has kernels
 
 
 def step(cell: str, x: Tensor, h: Tensor, c: Maybe, w_ih: Tensor, w_hh: Tensor, b_ih: Maybe, b_hh: Maybe) -> Any:
@@ -42,7 +42,7 @@ def step(cell: str, x: Tensor, h: Tensor, c: Maybe, w_ih: Tensor, w_hh: Tensor, 
 
 
 def _has_kernel(x: Tensor) -> bool:
-    return x.device.type in _DEVICES and (x.dtype in _EXACT or x.is_cuda)
+    return (x.dtype in _EXACT or x.is_cuda) and has_kernels(x.device)
 
 
 def _is_plain() -> bool:
@@ -106,7 +106,7 @@ def _mixed(cell: str, input_gates: Tensor, hidden_gates: Tensor, h: Tensor, c: M
     """The kernel on tensors whose dtypes may differ, as under autocast, with results in the dtypes of torch's cells."""
     dtype, device = input_gates.dtype, h.device.type
     state = {"lstm": c, "gru": h}.get(cell)
-    if device not in _DEVICES:
+    if in_onnx_export() or not has_kernels(h.device):
         return reference_cell(cell, input_gates, hidden_gates, h, c)  # type: ignore[return-value]
     cuda = runs_cuda(h)
     if state is None or (h.is_cuda and torch.is_autocast_enabled(device)):

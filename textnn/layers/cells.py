@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from ..functional.cell_step import step
 from .base import Layer
+from .plain import cell_for_script
 
 States = tuple[Tensor, Tensor]
 
@@ -23,6 +25,10 @@ class _Cell(Layer):
 
     def _take_step(self, cell: str, input: Tensor, states: tuple[Tensor, ...]) -> Any:  # noqa: A002
         """h, or h and c of an LSTM, after the step. states: h, and c of an LSTM; empty for zeros."""
+        if isinstance(input, Proxy):  # torch.fx.symbolic_trace: a call of the cell, which stays whole as torch.nn's do
+            path = input.tracer.path_of_module(self)
+            given = (input, *([states] if cell == "lstm" else states)) if states else (input,)
+            return input.tracer.create_proxy("call_module", path, given, {})
         shape = input.shape
         want = (*shape[:-1], self.hidden_size)
         fits = len(shape) in (1, 2) and shape[-1] == self.input_size
@@ -112,6 +118,9 @@ class LSTMCell(_Cell, nn.LSTMCell):
             self._explain_pair(hx)
         return self._take_step("lstm", input, hx)
 
+    def __prepare_scriptable__(self) -> nn.Module:
+        return cell_for_script(self, nn.LSTMCell)
+
     def _explain_pair(self, hx: Any) -> None:
         """Raise an error unless hx is a pair of another type."""
         tensor = isinstance(hx, Tensor)
@@ -163,6 +172,9 @@ class GRUCell(_Cell, nn.GRUCell):
         if isinstance(hx, (tuple, list)):
             raise TypeError(f"{type(self).__name__}: hx must be a tensor, got {type(hx).__name__}")
         return self._take_step("gru", input, () if hx is None else (hx,))
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        return cell_for_script(self, nn.GRUCell)
 
 
 class RNNCell(Layer, nn.RNNCell):

@@ -45,7 +45,9 @@ def recurrent_cell(
     return {"rnn_tanh": torch.tanh, "rnn_relu": torch.relu}[cell](gates), None
 
 
-def _step(cell: str, x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, w_hr: Any) -> States:
+def take_step(
+    cell: str, x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, w_hr: Any
+) -> States:
     h, *c = states
     h, c_next = recurrent_cell(cell, F.linear(x, w_ih, b_ih), F.linear(h, w_hh, b_hh), h, *c)
     return (h,) if c_next is None else (h if w_hr is None else F.linear(h, w_hr), c_next)
@@ -120,7 +122,7 @@ def _direction(
         steps = _rows_of_sequence(b, x, lengths, offsets, batch_sizes, batch_first)
         now: States = tuple(state[b : b + 1] for state in states)
         for row in reversed(steps) if reverse else steps:
-            now = _step(cell, rows[row : row + 1], now, w_ih, w_hh, b_ih, b_hh, w_hr)  # type: ignore[arg-type]
+            now = take_step(cell, rows[row : row + 1], now, w_ih, w_hh, b_ih, b_hh, w_hr)  # type: ignore[arg-type]
             y[row] = now[0][0]
         finals.append(now)
     zero = x.new_zeros(P)
