@@ -45,9 +45,10 @@ inline std::string shape_of(const Tensor& t) {
 inline void check_shape(const char* name, const Tensor& t, const std::vector<int64_t>& want) {
   bool same = t.dim() == int64_t(want.size());
   for (size_t i = 0; same && i < want.size(); ++i) same = want[i] < 0 || t.size(int64_t(i)) == want[i];
+  if (same) return;
   std::string text;
   for (const int64_t n : want) text += (text.empty() ? "" : ", ") + (n < 0 ? std::string("*") : std::to_string(n));
-  STD_TORCH_CHECK(same, "textnn: ", name, " must have shape [", text, "], got ", shape_of(t));
+  STD_TORCH_CHECK(false, "textnn: ", name, " must have shape [", text, "], got ", shape_of(t));
 }
 
 inline void check_dtype(const char* name, const Tensor& t, const Tensor& like) {
