@@ -1,6 +1,7 @@
 // What every operator needs of torch: the stable ABI's tensors, a torch-free thread pool on torch's threads, checks.
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,16 +52,62 @@ inline void check_shape(const char* name, const Tensor& t, const std::vector<int
 }
 
 inline void check_dtype(const char* name, const Tensor& t, const Tensor& like) {
-  STD_TORCH_CHECK(t.scalar_type() == like.scalar_type(), "textnn: ", name, " must have the dtype of the input");
+  STD_TORCH_CHECK(t.scalar_type() == like.scalar_type(), "textnn: ", name, " must have the dtype of the input, ",
+                  torch::headeronly::toString(like.scalar_type()), ", got ",
+                  torch::headeronly::toString(t.scalar_type()));
+}
+
+inline void check_dtype(const char* name, const Tensor& t, ScalarType type) {
+  STD_TORCH_CHECK(t.scalar_type() == type, "textnn: ", name, " must have the dtype ", torch::headeronly::toString(type),
+                  ", got ", torch::headeronly::toString(t.scalar_type()));
+}
+
+// What kernels and results count in 32 bits.
+constexpr int64_t kMostCounted = std::numeric_limits<int32_t>::max();
+
+// The product of sizes; an error where one is negative, or the product is above `most`.
+inline int64_t product(const char* of_what, const std::vector<int64_t>& sizes,
+                       int64_t most = std::numeric_limits<int64_t>::max()) {
+  int64_t n = 1;
+  bool fits = true, zero = false;
+  for (const int64_t size : sizes) fits &= size >= 0, zero |= size == 0;
+  for (const int64_t size : sizes) fits = fits && (zero || (!__builtin_mul_overflow(n, size, &n) && n <= most));
+  std::string text;
+  if (!fits)
+    for (const int64_t size : sizes) text += (text.empty() ? "" : " x ") + std::to_string(size);
+  STD_TORCH_CHECK(fits, "textnn: ", of_what, " must not exceed ", most, ", got ", text);
+  return zero ? 0 : n;
+}
+
+// The memory of a tensor holds all of its elements: it does not where somebody has given it back (resize_).
+inline void check_memory(const Tensor& t) {
+  if (t.numel() == 0) return;
+  int64_t bytes;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_storage_size(t.get(), &bytes));
+  int64_t last = t.storage_offset();
+  const auto sizes = t.sizes(), strides = t.strides();
+  for (size_t i = 0; i < sizes.size(); ++i) last += (sizes[i] - 1) * strides[i];
+  STD_TORCH_CHECK(last < bytes / int64_t(t.element_size()), "textnn: a tensor of shape ", shape_of(t), " needs ",
+                  last + 1, " elements in memory, got ", bytes / int64_t(t.element_size()));
+}
+
+// -1 stands for no padding.
+inline void check_padding_idx(int64_t padding_idx, int64_t V) {
+  STD_TORCH_CHECK(padding_idx >= -1 && padding_idx < V, "textnn: padding_idx must be -1 or lie in [0, ", V, "), got ",
+                  padding_idx);
 }
 
 // Not by torch::stable::contiguous alone: the call costs a microsecond even where there is nothing to do.
-inline Tensor compact(const Tensor& t) { return t.is_contiguous() ? t : torch::stable::contiguous(t); }
+inline Tensor compact(const Tensor& t) {
+  check_memory(t);
+  return t.is_contiguous() ? t : torch::stable::contiguous(t);
+}
 inline OptionalTensor compact(const OptionalTensor& t) { return t ? OptionalTensor(compact(*t)) : std::nullopt; }
 
 // x with contiguous vectors; the dimensions before may have any strides.
 inline Tensor with_contiguous_vectors(const Tensor& x) {
-  return x.size(x.dim() - 1) <= 1 || x.stride(x.dim() - 1) == 1 ? x : compact(x);
+  check_memory(x);
+  return x.dim() == 0 || x.size(x.dim() - 1) <= 1 || x.stride(x.dim() - 1) == 1 ? x : compact(x);
 }
 
 // The leading dimensions of x and `last`.
@@ -108,10 +155,13 @@ inline Tensor on_buffer(const cpu::Buffer& buffer, const Tensor& like, const std
 // their memory back, and pays for the pages.
 inline Tensor pooled(const Tensor& like, const std::vector<int64_t>& size, int64_t used = -1) {
   constexpr int64_t kLeast = 1 << 20;
+  std::vector<int64_t> all(size);
+  all.push_back(int64_t(like.element_size()));
+  const int64_t bytes = product("the bytes of a result", all);
   int64_t n = 1;
   std::vector<int64_t> stride(size.size());
-  for (size_t i = size.size(); i-- > 0; n *= size[i]) stride[i] = n;
-  const int64_t bytes = n * int64_t(like.element_size());
+  if (bytes >= kLeast)
+    for (size_t i = size.size(); i-- > 0; n *= size[i]) stride[i] = n;
   if (bytes < kLeast || !torch_from_blob) return empty(like, size);
   return on_buffer(cpu::take_buffer(size_t(bytes), size_t(used < 0 ? bytes : bytes / size[0] * used)), like, size,
                    stride);

@@ -18,6 +18,7 @@ from .._checks import (
     check_offsets,
     check_shape,
     check_table,
+    check_tensors,
     needs_gradient,
     widen,
 )
@@ -120,6 +121,7 @@ def run(
 
     Directions go by the prefix of their weights' names; "" is a single one, whose states are [B, ..].
     """
+    check_tensors(**{"x" if table is None else "ids": x}, h0=h0, **({} if c0 is None else {"c0": c0}))
     if cell not in CELLS:
         raise ValueError(f"cell must be one of {', '.join(map(repr, CELLS))}, got {cell!r}")
     if (c0 is None) is (cell == "lstm"):
@@ -205,6 +207,7 @@ def check_batch(
     if offsets is not None:
         return check_offsets(offsets, x.shape[0], B), "flat"
     if batch_sizes is not None:
+        check_tensors(batch_sizes=batch_sizes)
         if batch_sizes.dtype != torch.int64:
             raise TypeError(f"batch_sizes must be int64, got {batch_sizes.dtype}")
         check_shape("batch_sizes", batch_sizes, ("T",), (None,))
