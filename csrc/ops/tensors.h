@@ -12,7 +12,6 @@
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/Dispatch_v2.h>
 #pragma GCC diagnostic pop
 #include "../cpu/parallel.h"
 #include "../cpu/workspace.h"
@@ -33,7 +32,11 @@ inline cpu::ThreadPool torch_threads() { return {int(torch::stable::get_num_thre
 // f(T{}) with the tensor's floating-point type.
 template <class F>
 void dispatch(const Tensor& t, F&& f) {
-  THO_DISPATCH_V2(t.scalar_type(), "textnn", AT_WRAP([&] { f(scalar_t{}); }), AT_EXPAND(AT_FLOATING_TYPES));
+  const ScalarType type = t.scalar_type();
+  if (type == ScalarType::Float) return f(float{});
+  STD_TORCH_CHECK(type == ScalarType::Double, "textnn: vectors and weights must be float32 or float64, got ",
+                  torch::headeronly::toString(type));
+  f(double{});
 }
 
 inline std::string shape_of(const Tensor& t) {

@@ -10,7 +10,9 @@ from fuzz.operators.driver import Setting, run
 
 def main() -> int:
     """Run the command; 1 if there are findings."""
-    parser = argparse.ArgumentParser(prog="python -m fuzz.operators", description="Calls operators with wrong arguments.")
+    parser = argparse.ArgumentParser(
+        prog="python -m fuzz.operators", description="Calls operators with wrong arguments."
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="operators, or functional.NAME; else all")
     parser.add_argument("--runs", type=int, default=200, metavar="N", help="calls of each (200)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random numbers (0)")
@@ -27,10 +29,9 @@ def main() -> int:
         from fuzz.operators.recording import valid_calls
 
         figures = run(options.only or list(valid_calls()), options.runs, setting)
-    print("\n".join(figures.findings))
     for message, times in figures.messages.most_common(options.messages):
         print(f"{times:6d} {message[:200]}")
-    print(f"{figures.calls} calls, {figures.errors} errors, {figures.crashes} crashes, {len(figures.findings)} findings")
+    print(figures)
     return bool(figures.findings)
 
 

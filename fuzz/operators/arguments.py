@@ -1,6 +1,6 @@
 """Makes arguments of a valid call wrong: shapes, dtypes, strides, kinds of tensors, values, numbers, words.
 
-    valid call, generator of random numbers -> up to three places among the arguments -> a wrong value for each -> call
+valid call, generator of random numbers -> up to three places among the arguments -> a wrong value for each -> call
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Runs workers, and another where one has ended; figures of all calls, and the findings with the calls that they need.
 
-    names, runs -> worker -> dies -> the call that it was at is a finding -> a worker from the next call on -> Figures
+names, runs -> worker -> dies -> the call that it was at is a finding -> a worker from the next call on -> Figures
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ class Figures:
     findings: list[str] = field(default_factory=list)
     messages: Counter[str] = field(default_factory=Counter)
 
+    def __str__(self) -> str:
+        found = f"{self.crashes} crashes, {len(self.findings)} findings"
+        return "\n".join([*self.findings, f"{self.calls} calls, {self.errors} errors, {found}"])
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -69,7 +73,8 @@ class Setting:
 
 def report_of(stderr: str) -> str:
     """What a sanitizer or the system said, in a line."""
-    found = re.search(r"^.*(runtime error:|ERROR: AddressSanitizer|Fatal|terminate|takes more).*$", stderr, re.MULTILINE)
+    words = "runtime error:|ERROR: AddressSanitizer|Fatal|terminate|takes more"
+    found = re.search(rf"^.*({words}).*$", stderr, re.MULTILINE)
     where = re.findall(r"#\d+ 0x\w+ in (?!.*(?:interceptor|_asan|libc|operator new))(\S+)", stderr)
     return (found[0].strip()[:300] if found else stderr.strip()[-300:]) + (f" in {where[0]}" if where else "")
 

@@ -1,7 +1,7 @@
 """Valid calls of every operator and public function: what the examples of the docstrings, and some layers, call.
 
-    examples, CASES -> run under Recorder -> forward calls -> each again with gradients -> calls of backward operators
-    operators that nothing calls          -> arguments made from the schema
+examples, CASES -> run under Recorder -> forward calls -> each again with gradients -> calls of backward operators
+operators that nothing calls          -> arguments made from the schema
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ def load_extension(path: str) -> None:
     import torch  # noqa: F401  # its libraries
 
     spec = spec_from_file_location("textnn._C", path)
-    assert spec is not None and spec.loader is not None, path
+    assert spec is not None, path
+    assert spec.loader is not None, path
     sys.modules["textnn._C"] = module_from_spec(spec)
     spec.loader.exec_module(sys.modules["textnn._C"])
 

@@ -19,7 +19,7 @@ from torch.utils import cpp_extension
 import build
 
 sys.path.insert(0, str(build.ROOT))
-from tools.torch_floor import target_define  # noqa: E402
+from tools.torch_floor import target_define
 
 FOLDER = build.BUILD / "extension-sanitized"
 PATH = FOLDER / "_C.abi3.so"
@@ -28,7 +28,8 @@ PATH = FOLDER / "_C.abi3.so"
 def _ninja_file() -> str:
     includes = [*cpp_extension.include_paths(), sysconfig.get_path("include")]
     flags = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-pthread", *build.WARNINGS, target_define()]
-    flags += [*build.FLAVOURS["sanitized"], *(f"-isystem {path}" for path in includes)]
+    sanitizers = build.FLAVOURS["sanitized"]
+    flags += [*sanitizers, *(f"-isystem {path}" for path in includes)]
     folders = cpp_extension.library_paths()
     libraries = [f"-L{folder} -Wl,-rpath,{folder}" for folder in folders] + ["-ltorch", "-ltorch_cpu", "-lc10"]
     lines = [
@@ -39,7 +40,7 @@ def _ninja_file() -> str:
         "  deps = gcc",
         "  description = compiling $in (sanitized)",
         "rule link",
-        f"  command = $cxx -shared -pthread -Wl,-Bsymbolic-functions {' '.join(build.FLAVOURS['sanitized'])} $in {' '.join(libraries)} -o $out",
+        f"  command = $cxx -shared -pthread -Wl,-Bsymbolic-functions $in {' '.join([*sanitizers, *libraries])} -o $out",
         "  description = linking $out",
     ]
     objects = []

@@ -12,6 +12,7 @@ from torch.library import register_fake
 
 from ..reference.recurrent import run_reference
 from .common import Maybe, dense, once, register_gradient, rows_gradient
+from .fake_checks import check_dims, check_recurrent
 
 _ops = torch.ops.textnn
 
@@ -21,6 +22,8 @@ _ops = torch.ops.textnn
 
 @register_fake("textnn::lstm_cell")
 def _(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    check_dims("gates", gates, 2)
+    check_dims("c", c, 2)
     return dense(c), dense(c)
 
 
@@ -58,6 +61,7 @@ _WEIGHTS = slice(5, 15)
 
 @register_fake("textnn::recurrent")
 def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any) -> tuple[Tensor, ...]:  # noqa: A002
+    check_recurrent(cell, input, table, h0, c0, *rest)
     weights, outputs, save = rest[:10], *rest[-2:]
     x = input if table is None else table
     places = input.shape[:-1] if table is None else input.shape
@@ -80,6 +84,7 @@ def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any)
 @register_fake("textnn::recurrent_backward")
 def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *rest: Any) -> tuple[Tensor, ...]:
     input, table, h0, c0 = rest[:4]  # noqa: A001
+    check_recurrent(cell, input, table, h0, c0, *rest[4:])
     sparse, need_dinput = rest[-2:]
     states = dense(h0), h0.new_empty(0) if c0 is None else dense(c0)
     weights = (h0.new_empty(0) if w is None else dense(w) for w in rest[4:14])
@@ -153,5 +158,7 @@ once("recurrent_backward")
 
 @register_fake("textnn::quantized_lstm")
 def _(x: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    check_dims("h0", h0, 2)
+    check_dims("c0", c0, 2)
     y = x.new_empty(*x.shape[:-1], h0.shape[1]) if rest[-1] else x.new_empty(0)
     return y, dense(h0), dense(c0)
