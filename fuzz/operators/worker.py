@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import resource
 import sys
@@ -40,16 +39,10 @@ def load_extension(path: str) -> None:
 
 def emulate(path: str) -> None:
     """Put the CUDA kernels of a library for the emulator in the place of the CPU's."""
-    import torch
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+    from cuda_emulator import operators
 
-    from textnn import backends
-    from textnn._registration import AUTOCAST, common
-
-    os.environ.setdefault("CUEMU_SMS", "12")
-    torch.ops.load_library(path)
-    backends.CUDA_DEVICES.add("cpu")
-    for name in set(AUTOCAST) - {"embedding"}:
-        common.follow_autocast(name, "cpu")
+    operators.load(Path(path))
 
 
 def _is_plain(t: Any) -> bool:
