@@ -71,7 +71,7 @@ class _Writing(Call):
     def function(self) -> Any:
         def write(t: torch.Tensor) -> None:
             address = t.storage_offset() + self.place
-            t.new_empty(0).set_(t.untyped_storage(), address, (1,)).fill_(7)
+            t.new_empty(0).set_(t.untyped_storage(), address, (1,)).fill_(1.1)  # all of whose bytes change
 
         return write
 

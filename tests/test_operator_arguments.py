@@ -57,12 +57,18 @@ def rows_in_the_parameter() -> Any:
 CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "window behind the sentence": (
         lambda: convolve_backward(window(5)),
-        r"window must lie in \[0, 5\) for sentence 0 and kernel 0, got 5",
+        r"window must lie in \[0, 5\) for sentence 0, got 5",
     ),
     "window before it": (lambda: convolve_backward(window(-1)), r"window must lie in \[0, 5\) .* got -1"),
     "window of an empty sentence": (
         lambda: convolve_backward(window(1), sizes=torch.tensor([0])),
         r"window must lie in \[0, 1\) .* got 4",
+    ),
+    "maximum behind the sentence": (
+        lambda: ops.max_mean_pool_backward(
+            torch.zeros(2, 2), torch.tensor([[1], [3]], dtype=torch.int32), torch.ones(2, 3, 1), None, False
+        ),
+        r"at must lie in \[0, 3\) for sentence 1, got 3",
     ),
     "no window at all": (
         lambda: convolve_backward(torch.zeros(0, 4, dtype=torch.int32)),

@@ -100,6 +100,18 @@ inline void check_padding_idx(int64_t padding_idx, int64_t V) {
                   padding_idx);
 }
 
+// Positions that a forward pass has kept, of a sentence's features: all in [0, positions). One pass of vectors where
+// they are, as backward passes are given the kept ones of every batch.
+inline void check_kept_positions(const char* name, const int32_t* kept, int64_t features, int64_t positions,
+                                 int64_t sentence) {
+  uint32_t most = 0;
+  for (int64_t f = 0; f < features; ++f) most = most < uint32_t(kept[f]) ? uint32_t(kept[f]) : most;
+  if (most < uint64_t(positions)) return;
+  for (int64_t f = 0; f < features; ++f)
+    STD_TORCH_CHECK(kept[f] >= 0 && kept[f] < positions, "textnn: ", name, " must lie in [0, ", positions,
+                    ") for sentence ", sentence, ", got ", kept[f]);
+}
+
 // Not by torch::stable::contiguous alone: the call costs a microsecond even where there is nothing to do.
 inline Tensor compact(const Tensor& t) {
   check_memory(t);

@@ -168,6 +168,8 @@ def out_of_order(rng: random.Random, t: Tensor, _: list[Tensor]) -> Tensor:
 def another(rng: random.Random, t: Tensor, others: list[Tensor]) -> Tensor:
     """Another of the call's tensors, or the memory of one with this one's dtype and shape."""
     other = rng.choice(others) if others else t
+    if _is_freed(other):
+        return other
     if rng.random() < 0.5 or other.is_sparse or other.is_meta or not other.is_contiguous():
         return other
     flat = other.reshape(-1).view(torch.uint8)
@@ -196,11 +198,18 @@ TENSORS: list[Callable[[random.Random, Tensor, list[Tensor]], Any]] = [
 # --- everything ---
 
 
+def _is_freed(t: Tensor) -> bool:
+    """Whether the tensor's memory was given back: torch's own functions crash on it."""
+    return t.layout == torch.strided and t.device.type == "cpu" and t.numel() > 0 and t.untyped_storage().nbytes() == 0
+
+
 def wrong(rng: random.Random, value: Any, others: list[Tensor]) -> Any:
     """Something else in the place of a value."""
     if rng.random() < 0.03:
         return rng.choice([None, "x", 1, 1.5, [], torch.zeros(2), object()])
     if isinstance(value, Tensor):
+        if _is_freed(value):
+            return value
         if value.numel() > 1 << 20:  # made wrong already
             return value[:0] if value.dim() else value
         try:
@@ -231,7 +240,7 @@ def _wrong_list(rng: random.Random, values: list[Any], others: list[Tensor]) -> 
     if kind == 2 and values:
         return values[: rng.randrange(len(values))]
     if kind == 3:
-        return [*values, rng.choice(others) if others and isinstance(values[:1], Tensor) else 1]
+        return [*values, rng.choice(others) if others and isinstance((values or [1])[0], Tensor) else 1]
     for _ in range(rng.choice([1, 1, 2])):
         if values:
             place = rng.randrange(len(values))
