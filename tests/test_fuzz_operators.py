@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 import torch
+from native import extension, sanitizers
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "native")]
+sys.path.insert(0, str(ROOT))
 
 import textnn.functional  # noqa: E402
 from fuzz.operators import driver, worker  # noqa: E402
@@ -43,10 +44,7 @@ def test_wrong_arguments_are_refused_or_harmless() -> None:
 
 @pytest.mark.slow
 def test_wrong_arguments_under_the_sanitizers() -> None:
-    import extension
-    from test_sanitizers import sanitized_environment
-
-    environment = sanitized_environment()
+    environment = sanitizers.sanitized_environment()
     environment["ASAN_OPTIONS"] += ":allocator_may_return_null=1:max_allocation_size_mb=1024:alloc_dealloc_mismatch=0"
     library = extension.build_extension()
     setting = driver.Setting(seed=1, library=library, environment=environment, sanitized=True)

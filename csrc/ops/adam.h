@@ -27,8 +27,8 @@ inline void check_apart(const std::vector<Tensor>& written, const char* name, co
 inline void check_rates(double step_size, double floor, double beta1, double beta2) {
   STD_TORCH_CHECK(std::isfinite(step_size), "textnn: step_size must be finite, got ", step_size);
   STD_TORCH_CHECK(floor >= 0, "textnn: floor must be at least 0, got ", floor);
-  STD_TORCH_CHECK(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1, "textnn: beta1 and beta2 must lie in [0, 1), got ",
-                  beta1, " and ", beta2);
+  STD_TORCH_CHECK(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1,
+                  "textnn: beta1 and beta2 must lie in [0, 1), got ", beta1, " and ", beta2);
 }
 
 inline void check_table(const Tensor& param, const Tensor& exp_avg, const Tensor& exp_avg_sq) {

@@ -34,8 +34,8 @@ Tensor max_mean_pool_backward(const Tensor& dy_, const Tensor& at_, const Tensor
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     cpu::max_mean_pool_backward<T>(
-        torch_threads(), {bounds.sentences(), F, bounds.positions, at.const_data_ptr<int32_t>(),
-                          dy.const_data_ptr<T>(), writable<T>(dx)});
+        torch_threads(), {bounds.sentences(), F, bounds.positions, at.const_data_ptr<int32_t>(), dy.const_data_ptr<T>(),
+                          writable<T>(dx)});
   });
   return dx;
 }

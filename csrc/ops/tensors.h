@@ -1,6 +1,7 @@
 // What every operator needs of torch: the stable ABI's tensors, a torch-free thread pool on torch's threads, checks.
 #pragma once
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -49,6 +50,7 @@ inline std::string shape_of(const Tensor& t) {
 inline void check_shape(const char* name, const Tensor& t, const std::vector<int64_t>& want) {
   bool same = t.dim() == int64_t(want.size());
   for (size_t i = 0; same && i < want.size(); ++i) same = want[i] < 0 || t.size(int64_t(i)) == want[i];
+  if (same) return;
   std::string text;
   for (const int64_t n : want) text += (text.empty() ? "" : ", ") + (n < 0 ? std::string("*") : std::to_string(n));
   STD_TORCH_CHECK(same, "textnn: ", name, " must have shape [", text, "], got ", shape_of(t));
@@ -69,7 +71,7 @@ inline void check_dtype(const char* name, const Tensor& t, ScalarType type) {
 constexpr int64_t kMostCounted = std::numeric_limits<int32_t>::max();
 
 // The product of sizes; an error where one is negative, or the product is above `most`.
-inline int64_t product(const char* of_what, const std::vector<int64_t>& sizes,
+inline int64_t product(const char* of_what, std::initializer_list<int64_t> sizes,
                        int64_t most = std::numeric_limits<int64_t>::max()) {
   int64_t n = 1;
   bool fits = true, zero = false;
@@ -170,9 +172,8 @@ inline Tensor on_buffer(const cpu::Buffer& buffer, const Tensor& like, const std
 // their memory back, and pays for the pages.
 inline Tensor pooled(const Tensor& like, const std::vector<int64_t>& size, int64_t used = -1) {
   constexpr int64_t kLeast = 1 << 20;
-  std::vector<int64_t> all(size);
-  all.push_back(int64_t(like.element_size()));
-  const int64_t bytes = product("the bytes of a result", all);
+  int64_t bytes = int64_t(like.element_size());
+  for (const int64_t part : size) bytes = product("the bytes of a result", {bytes, part});
   int64_t n = 1;
   std::vector<int64_t> stride(size.size());
   if (bytes >= kLeast)

@@ -16,10 +16,12 @@ from pathlib import Path
 
 from torch.utils import cpp_extension
 
-import build
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent)]
 
-sys.path.insert(0, str(build.ROOT))
-from tools.torch_floor import target_define
+from native import build  # noqa: E402
+
+from tools.torch_floor import target_define  # noqa: E402
 
 FOLDER = build.BUILD / "extension-sanitized"
 PATH = FOLDER / "_C.abi3.so"
@@ -44,7 +46,7 @@ def _ninja_file() -> str:
         "  description = linking $out",
     ]
     objects = []
-    for source in [*sorted((build.ROOT / "csrc/ops").glob("*.cpp")), build.HERE / "allocation.cpp"]:
+    for source in [*sorted((build.ROOT / "csrc/ops").glob("*.cpp")), HERE / "allocation.cpp"]:
         objects.append(build.escape(FOLDER / f"{source.stem}.o"))
         lines.append(f"build {objects[-1]}: compile {build.escape(source)}")
     kernels = build.BUILD / "native-sanitized"
