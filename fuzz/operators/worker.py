@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 GUARD = 80  # bytes: a multiple of the largest element, not of a vector
-ADDRESSES = 3 << 30  # beyond what the process has when it begins
+ADDRESSES = 1 << 30  # beyond what the process has when it begins
 ERRORS = (RuntimeError, TypeError, ValueError, IndexError, OverflowError, MemoryError)
 MEANINGLESS = ("INTERNAL ASSERT", "report a bug", "Unknown exception", "vector::", "basic_string")
 
