@@ -15,6 +15,7 @@ from torch.library import register_fake
 from ..reference.recurrent import recurrent_cell as reference_cell
 from ..reference.recurrent import run_reference
 from .common import Maybe, dense, once, register_gradient, rows_gradient
+from .fake_checks import check_cell, check_recurrent
 
 _ops = torch.ops.textnn
 
@@ -24,6 +25,7 @@ _ops = torch.ops.textnn
 
 @register_fake("textnn::recurrent_cell")
 def _(cell: str, input_gates: Tensor, hidden_gates: Maybe, h: Maybe, c: Maybe) -> tuple[Tensor, Tensor]:
+    check_cell(cell, input_gates, hidden_gates, h, c)
     state = input_gates if h is None else h
     return dense(state if c is None else c), _dense_or_empty(c, input_gates)
 
@@ -108,6 +110,7 @@ def _steps(x: Tensor, most: int) -> Any:
 
 @register_fake("textnn::recurrent")
 def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any) -> tuple[Tensor, ...]:  # noqa: A002
+    check_recurrent(cell, input, table, h0, c0, *rest)
     weights, sizes, layout, (outputs, cells, save, exact) = rest[:10], *rest[10:12], rest[-4:]
     x = input if table is None else table
     places = input.shape[:-1] if table is None else input.shape
@@ -132,6 +135,7 @@ def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any)
 @register_fake("textnn::recurrent_backward")
 def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe, *rest: Any) -> tuple[Tensor, ...]:
     input, table, h0, c0 = rest[:4]  # noqa: A001
+    check_recurrent(cell, input, table, h0, c0, *rest[4:])
     sparse, need_dinput = rest[-2:]
     states = dense(h0), h0.new_empty(0) if c0 is None else dense(c0)
     weights = (h0.new_empty(0) if w is None else dense(w) for w in rest[4:14])
@@ -195,5 +199,7 @@ once("recurrent_backward")
 
 @register_fake("textnn::quantized_lstm")
 def _(x: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    check_dims("h0", h0, 2)
+    check_dims("c0", c0, 2)
     y = x.new_empty(*x.shape[:-1], h0.shape[1]) if rest[-1] else x.new_empty(0)
     return y, dense(h0), dense(c0)
