@@ -30,6 +30,7 @@ class RecurrentBackwardKernel {
     T* dx;                                // of the next step, null if not wanted
     T* dh0;                               // before the first step, where dh goes; else null
     const T *dy, *dh_n;                   // what is added to dh, or null
+    const T* dc;                          // what is added to the carry, or null
     const T *kept, *h_prev, *c, *c_prev;  // of the forward pass
     int64_t c_prev_block;                 // from one block of units to the next
     T *carry, *dh, *dsums;                // dh null unless there is a projection
@@ -54,7 +55,8 @@ class RecurrentBackwardKernel {
  private:
   void through_time(const ThreadPool& pool) {
     const int64_t I = a_.dx && !a_.tokens.token ? a_.I : 0, weights = (a_.P * kState.size + I * kIn.size) * a_.H;
-    const int threads = int(std::min<int64_t>(pool.threads, double(s_.N) * weights / kRecurrentWorkPerThread + 1));
+    const double work = double(s_.N) * weights;  // multiply-adds
+    const int threads = int(std::min<int64_t>(pool.threads, work / kRecurrentWorkPerThread + 1));
     const bool share_rows =
         threads > 1 && weights * int64_t(sizeof(T)) <= kRecurrentCacheBytes && s_.B >= 2 * kMaxRows * threads;
     const Panels state(a_.P, L, threads), input(I, L, threads), hidden(a_.w_hr ? a_.H : 0, L, threads);
@@ -66,7 +68,7 @@ class RecurrentBackwardKernel {
     w_hr_ = workspace.take<T>(hidden.vectors * a_.P * L);
     Row* tables = workspace.take<Row>((s_.B + kSliceRows) * threads);
 
-    Team::run(pool, threads, [&](Team& team, int member, int size) {
+    Team::run(pool, threads, work, [&](Team& team, int member, int size) {
       Share states(state.count, member, size), inputs(input.count, member, size), cells(hidden.count, member, size);
       pack<kState.size>(w_hh_, a_.w_hh, a_.H, a_.P, Cell::state_block, state, states);
       pack<kIn.size>(w_ih_, a_.w_ih, a_.H, I, Cell::input_block, input, inputs);
@@ -240,6 +242,7 @@ class RecurrentBackwardKernel {
       r.c = a_.cells + n * U;
       r.c_prev = s > 0 ? a_.cells + s_.row(b, s - 1) * U : c0_ + b * U;
       r.c_prev_block = (s > 0 ? s_.N : s_.B) * U;
+      if (a_.dc) r.dc = a_.dc + a_.dc_layout.sequence_offset[b] + a_.dc_layout.step_offset[s_.time(b, s)];
     }
     if (a_.w_hr) r.dh = dh_ + n * a_.P;
     r.dsums = dsums_ + n * S * a_.H;
@@ -326,7 +329,10 @@ class RecurrentBackwardKernel {
       c_prev = load(row.c_prev + block * row.c_prev_block + at);
       c = load(row.c + block * s_.N * U + at);
     }
-    if constexpr (Cell::kCarry == math::Carry::kCell) carry = load(carry_at);
+    if constexpr (Cell::kCarry == math::Carry::kCell) {
+      carry = load(carry_at);
+      if (row.dc) carry += load(row.dc + j, n);
+    }
     Cell::template backward<VectorMath<T>>(kept, h_prev, c_prev, c, dh, carry, dsum);
     if constexpr (Cell::kCarry != math::Carry::kNone) store(carry_at, carry);
     for (int i = 0; i < S; ++i) store(row.dsums + i * H + j, dsum[i], n);

@@ -25,7 +25,7 @@ for _name in CRF:
         register_autocast(f"textnn::{_name}", _device, torch.float32)
 
 AUTOCAST = (
-    "lstm_cell",
+    "recurrent_cell",
     "recurrent",
     "max_mean_pool",
     "text_conv",

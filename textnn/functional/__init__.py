@@ -16,7 +16,7 @@ Ragged batches come in one of these forms, never with a mask:
 from __future__ import annotations
 
 from .. import _C, _registration  # noqa: F401  # the operators, and their fake kernels, autograd and autocast rules
-from .cells import bilstm, embedding_lstm, gru, lstm, lstm_cell, rnn
+from .cells import bilstm, embedding_lstm, gru, lstm, lstm_cell, recurrent_cell, rnn
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, max_mean_pool, text_conv
 from .crf import crf_decode, crf_log_likelihood, crf_log_partition, crf_marginals
 from .ngrams import hash_ngrams
@@ -40,6 +40,7 @@ __all__ = [
     "max_mean_pool",
     "quantized_lstm",
     "recurrent",
+    "recurrent_cell",
     "rnn",
     "text_conv",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._checks import autocasts, check_dtypes, check_lengths, check_offsets, needs_gradient
+from .._checks import _autocast, check_dtypes, check_lengths, check_offsets, needs_gradient
 from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
@@ -265,7 +265,7 @@ def _check_scores(emissions: Tensor, start: Tensor, end: Tensor, transitions: Te
             raise ValueError(f"{name} must have shape {shape} for emissions of {K} tags, got {list(t.shape)}")
     named = {"emissions": emissions, "start": start, "end": end, "transitions": transitions}
     dtype = check_dtypes(named)
-    return torch.float32 if autocasts(emissions) and dtype != torch.float64 else dtype
+    return torch.float32 if _autocast(emissions.device.type) and dtype != torch.float64 else dtype
 
 
 def _check_batch(

@@ -17,10 +17,13 @@ from .._checks import (
     check_lengths,
     check_offsets,
     check_shape,
+    check_sizes_device,
     check_table,
+    check_tensors,
     needs_gradient,
     widen,
 )
+from .elsewhere import look_up, substitute
 from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
@@ -46,7 +49,8 @@ def recurrent(
     padding_idx: int | None = None,
     sparse: bool = False,
     outputs: bool = True,
-) -> tuple[Tensor, Tensor, Tensor | None]:
+    cells: bool = False,
+) -> tuple[Any, ...]:
     """Run one layer of any cell: ``torch.nn.LSTM``, ``GRU`` or ``RNN``, in one direction or both, or from token ids.
 
     Parameters
@@ -67,6 +71,8 @@ def recurrent(
         As in :func:`lstm`. Padded token ids are [B, T].
     padding_idx, sparse : int, bool
         Of the table, as in :func:`embedding_lstm`.
+    cells : bool, default=False
+        Whether the cell states of all steps are wanted, of an LSTM.
 
     Returns
     -------
@@ -74,13 +80,16 @@ def recurrent(
         The outputs; zero at padding. [0] without ``outputs``.
     h_n, c_n : Tensor [directions, B, P] and [directions, B, H]
         The states after each sequence's own last step; ``c_n`` is None for cells without a cell state.
+    c : Tensor, as x but with directions * H in the place of I
+        With ``cells`` alone: the cell state after each step, of both directions side by side; zero at padding.
 
     Raises
     ------
     IndexError
         If an id lies outside the table.
     ValueError
-        If shapes do not fit each other, a length or offset is out of range, or for another cell.
+        If shapes do not fit each other, a length or offset is out of range, for another cell, or for ``cells`` of one
+        that has no cell state.
     RuntimeError
         If ``batch_sizes`` do not fall or do not sum to N.
     TypeError
@@ -98,7 +107,7 @@ def recurrent(
         raise ValueError(f"directions must hold the weights of one direction or two, got {len(directions)}")
     weights = dict(zip(("ahead.", "reverse."), directions, strict=False))
     batch = (lengths, offsets, batch_sizes, batch_first or table is not None)
-    options: dict[str, Any] = {"padding_idx": padding_idx, "sparse": sparse, "outputs": outputs}
+    options: dict[str, Any] = {"padding_idx": padding_idx, "sparse": sparse, "outputs": outputs, "cells": cells}
     return run(cell, x, table, h0, c0, weights, batch, **options)
 
 
@@ -115,15 +124,19 @@ def run(
     sparse: bool = False,
     reverse: bool = False,
     outputs: bool = True,
+    cells: bool = False,
 ) -> Any:
     """Check all arguments, and call the operator.
 
     Directions go by the prefix of their weights' names; "" is a single one, whose states are [B, ..].
     """
+    check_tensors(**{"x" if table is None else "ids": x}, h0=h0, **({} if c0 is None else {"c0": c0}))
     if cell not in CELLS:
         raise ValueError(f"cell must be one of {', '.join(map(repr, CELLS))}, got {cell!r}")
     if (c0 is None) is (cell == "lstm"):
         raise ValueError(f"c0 must be {'a tensor' if c0 is None else 'None'} for the cell {cell!r}")
+    if cells and c0 is None:
+        raise ValueError(f"cells must be False for the cell {cell!r}, which has no cell state")
     rows, row = x, -1
     if table is not None:
         padded = batch[1] is None and batch[2] is None
@@ -131,19 +144,30 @@ def run(
             want = "[B, T]" if padded else "[N] with offsets or batch_sizes" if batch[1] is None else "[N] with offsets"
             raise ValueError(f"ids must have shape {want}, got {list(x.shape)}")
         row = check_table(table, padding_idx)
-        x = check_ids(x, table.shape[0])
+        x = check_ids(x, table.shape[0], table)
         rows = x.unsqueeze(-1).expand(*x.shape, table.shape[1])  # of the shape that vectors would have
-    sizes, layout = check_batch(rows, h0, c0, 2 if "" in directions else 3, *batch)
+    sizes, layout = check_batch(rows, h0, c0, 2 if "" in directions else 3, *batch, ids=table is not None)
     weights = _check_directions(CELLS[cell], rows, h0, c0, directions)
     floats: dict[str, Tensor | None] = {"x": x} if table is None else {"table": table}
     floats |= {"h0": h0, "c0": c0, **weights}
-    (first, h0, c0, *tensors), narrow = widen(check_dtypes(floats), *floats.values())
-    save = needs_gradient(first, h0, c0, *tensors)
+    dtype, instead = check_dtypes(floats), substitute(x, cells)
+    tensors: list[Any] = list(floats.values())
+    (first, h0, c0, *tensors), narrow = widen(dtype, *tensors) if instead is None else (tensors, tuple)
+    # A trace is run with and without gradients, whichever it was made with.
+    save = needs_gradient(first, h0, c0, *tensors) or torch.jit.is_tracing()
     source = (first, None) if table is None else (x, first)
     tensors += [None] * (2 * len(_NAMES) - len(tensors))
-    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, outputs, save)
-    y, h_n, c_n = narrow(result[:3])
-    return y, h_n, None if c0 is None else c_n
+    if instead is not None:
+        first = first if table is None else look_up(x, first, row)
+        y, *states = narrow(instead(cell, first, h0, c0, tensors, sizes, layout, reverse))
+        y = y if outputs else y.new_zeros(0)
+        return y, states[0], None if c0 is None else states[1], *states[2 : 3 if cells else 2]
+    # What is kept follows the tokens, unless a compiler has to know its size (csrc/ops/recurrent.h).
+    exact = not torch.compiler.is_compiling() or torch._dynamo.config.capture_dynamic_output_shape_ops
+    wanted = (outputs, cells, save, exact)
+    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, *wanted)
+    y, h_n, c_n, *c = narrow(result[: 4 if cells else 3])
+    return y, h_n, None if c0 is None else c_n, *c
 
 
 def _check_directions(
@@ -182,8 +206,10 @@ def check_batch(
     offsets: Sizes | None,
     batch_sizes: Tensor | None,
     batch_first: bool,
+    ids: bool = False,
 ) -> tuple[Tensor | None, str]:
-    """Check the batch; its sizes and its layout for the operator."""
+    """Check the batch; its sizes and its layout for the operator. With ``ids``, x [.., I] stands for token ids [..]."""
+    name = "ids" if ids else "x"
     lengths, offsets = size_tensors(lengths, offsets)
     given = [
         name for name, v in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)) if v is not None
@@ -202,6 +228,11 @@ def check_batch(
         want = f"[{leading}B, P] and [{leading}B, H]"
         raise ValueError(f"h0 and c0 must have shapes {want}, got {list(h0.shape)} and {list(c0.shape)}")
     B = h0.shape[-2]
+    if batch_sizes is not None:
+        check_tensors(batch_sizes=batch_sizes)
+    for kind, given_sizes in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)):
+        if given_sizes is not None:
+            check_sizes_device(kind, given_sizes, name, x)
     if offsets is not None:
         return check_offsets(offsets, x.shape[0], B), "flat"
     if batch_sizes is not None:
@@ -209,6 +240,8 @@ def check_batch(
             raise TypeError(f"batch_sizes must be int64, got {batch_sizes.dtype}")
         check_shape("batch_sizes", batch_sizes, ("T",), (None,))
         return batch_sizes, "packed"
+    if ids and x.shape[0] != B:
+        raise ValueError(f"ids must have shape [B, T] = [{B}, *], got {list(x.shape[:2])}")
     names, shape = (("B", "T", "I"), (B, None)) if batch_first else (("T", "B", "I"), (None, B))
     check_shape("x", x, names, shape)
     sizes = None if lengths is None else check_lengths(lengths, B, x.shape[1 if batch_first else 0])

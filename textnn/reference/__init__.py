@@ -6,7 +6,7 @@ as one would write them on a blackboard, and autograd derives every gradient.
 
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, hash_ngrams, max_mean_pool, text_conv
 from .crf import crf_decode, crf_log_likelihood, crf_log_partition, crf_marginals
-from .recurrent import bilstm, embedding_lstm, gru, lstm, lstm_cell, quantized_lstm, recurrent, rnn
+from .recurrent import bilstm, embedding_lstm, gru, lstm, lstm_cell, quantized_lstm, recurrent, recurrent_cell, rnn
 
 __all__ = [
     "bilstm",
@@ -25,6 +25,7 @@ __all__ = [
     "max_mean_pool",
     "quantized_lstm",
     "recurrent",
+    "recurrent_cell",
     "rnn",
     "text_conv",
 ]
