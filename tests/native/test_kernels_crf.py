@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from harness import ONE, POOLS, Array, Memory, Pool, assert_close, assert_same_bits, exact
 
-LENGTHS = [(), (0,), (1,), (5, 0, 9, 1, 3), (2,) * 70]
+LENGTHS = [(), (0,), (1,), (5, 0, 9, 1, 3), (6,) * 70]  # the last with 70 tags for several threads
 NONE = -np.inf
 
 

@@ -147,8 +147,8 @@ def crf_log_partition(
     Examples
     --------
     >>> zeros = torch.zeros(2)
-    >>> textnn.functional.crf_log_partition(torch.zeros(3, 1, 2), zeros, zeros, torch.zeros(2, 2)).exp()
-    tensor([8.0000])
+    >>> textnn.functional.crf_log_partition(torch.zeros(3, 1, 2), zeros, zeros, torch.zeros(2, 2)).exp().round()
+    tensor([8.])
     """
     dtype = _check_scores(emissions, start, end, transitions)
     sizes, layout = _check_batch(emissions, lengths, offsets, batch_first)
@@ -168,7 +168,7 @@ def crf_marginals(
     offsets: Sizes | None = None,
     batch_first: bool = False,
 ) -> Tensor:
-    """Compute the probability of each tag at each step: the gradient of log Z with respect to the emissions.
+    """Compute the probability of each tag at each step: ``torch.autograd.grad(log_z.sum(), emissions)``.
 
     Parameters
     ----------

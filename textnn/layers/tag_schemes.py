@@ -37,6 +37,11 @@ class AllowedTransitions(NamedTuple):
         The tags that may be the first, and the last.
     transitions : Tensor [K, K]
         Whether tag j may follow tag i.
+
+    Examples
+    --------
+    >>> textnn.layers.allowed_transitions(["B", "M", "E", "S"], "BMES").end
+    tensor([False, False,  True,  True])
     """
 
     start: Tensor
