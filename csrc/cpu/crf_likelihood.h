@@ -4,9 +4,9 @@
 
 namespace TEXTNN_ISA {
 
-// To wake threads costs as much as some thousand steps of few tags.
+// To wake threads costs as much as some hundred steps of few tags.
 inline ThreadPool threads_for(const ThreadPool& pool, int64_t steps, int64_t K) {
-  return steps * (K * K + 512) < 2500000 ? ThreadPool{1, pool.run} : pool;
+  return steps * (K * K + 512) < 400000 ? ThreadPool{1, pool.run} : pool;
 }
 
 template <class T>

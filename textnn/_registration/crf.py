@@ -13,6 +13,7 @@ from ..reference import crf as reference
 from .common import Maybe, _library, dense, once, register_gradient
 
 _ops = torch.ops.textnn
+_gradients = _ops.crf_log_likelihood_backward.default
 
 
 def _count(x: Tensor, sizes: Maybe, layout: str) -> Any:
@@ -106,7 +107,8 @@ def _backward(ctx: Any, dy: Maybe, _: Maybe) -> tuple[Any, ...]:
 
         dx, *rest = _through_reference(function, (x, start, end, transitions), dy)
     else:
-        dx, *rest = _ops.crf_log_likelihood_backward(dy, x, tags, start, end, transitions, sizes, ctx.layout, alphas)
+        with torch._C._AutoDispatchBelowAutograd():  # saves the detour through once()
+            dx, *rest = _gradients(dy, x, tags, start, end, transitions, sizes, ctx.layout, alphas)
     return dx, None, *rest, None, None, None
 
 
