@@ -53,7 +53,7 @@ inline void check_shape(const char* name, const Tensor& t, const std::vector<int
   if (same) return;
   std::string text;
   for (const int64_t n : want) text += (text.empty() ? "" : ", ") + (n < 0 ? std::string("*") : std::to_string(n));
-  STD_TORCH_CHECK(same, "textnn: ", name, " must have shape [", text, "], got ", shape_of(t));
+  STD_TORCH_CHECK(false, "textnn: ", name, " must have shape [", text, "], got ", shape_of(t));
 }
 
 inline void check_dtype(const char* name, const Tensor& t, const Tensor& like) {

@@ -25,6 +25,16 @@ def check_dims(name: str, t: Tensor, dims: int) -> None:
     _expect(t.dim() == dims, name, f"have {dims} dimensions", f"shape {list(t.shape)}")
 
 
+def check_cell(cell: str, input_gates: Tensor, hidden_gates: Tensor | None, h: Tensor | None, c: Tensor | None) -> None:
+    """Of one step of a cell."""
+    _expect(cell in CELLS, "cell", f"be one of {', '.join(CELLS)}", cell)
+    given = "none" if c is None else "a tensor"
+    _expect((c is not None) == CELLS[cell], "c", f"{'' if CELLS[cell] else 'not '}be given for {cell}", given)
+    for name, t in (("input_gates", input_gates), ("hidden_gates", hidden_gates), ("h", h), ("c", c)):
+        if t is not None:
+            check_dims(name, t, 2)
+
+
 def check_recurrent(
     cell: str, x: Tensor, table: Tensor | None, h0: Tensor, c0: Tensor | None, *weights_to_layout: object
 ) -> None:
