@@ -76,6 +76,7 @@ def hash_ngrams(
         index, rows = _check_batch(ids, lengths, offsets)
         return _hash_ngrams(index, sizes, buckets, rows, flat, distinct)
     # The operator checks everything once more anyway, and a call takes as long as the checks in Python.
+    check_tensors(ids=ids)
     index = ids.long() if ids.dtype == torch.int32 else ids
     rows = lengths if offsets is None else offsets
     rows = rows if rows is None or rows.dtype != torch.int32 else rows.long()
