@@ -18,5 +18,7 @@ OPERATOR_TESTS = (
     "test_ngrams",
     "test_pool",
     "test_recurrent",
+    "test_recurrent_cells",
+    "test_recurrent_memory",
     "test_text_conv",
 )

@@ -40,6 +40,8 @@ cpu::RecurrentForward<T> forward_arguments(const Arguments& a) {
   args.b_hh = a.optional<const T>("b_hh", rows);
   args.y = a.optional<T>("y");
   if (a.has("y")) args.y_layout = layout(a, "y");
+  args.c = a.optional<T>("c");
+  if (a.has("c")) args.c_layout = layout(a, "c");
   args.h_n = a.array<T>("h_n", B * P);
   if (Cell::kCell) args.c_n = a.array<T>("c_n", B * H);
   args.kept = a.optional<T>("kept", N * Cell::kKept * U);
@@ -56,6 +58,8 @@ cpu::RecurrentBackward<T> backward_arguments(const Arguments& a) {
   const int64_t U = cpu::unit_blocks<T>(H) * cpu::kUnits<T>;
   args.dy = a.optional<const T>("dy");
   if (a.has("dy")) args.dy_layout = layout(a, "dy");
+  args.dc = a.optional<const T>("dc");
+  if (a.has("dc")) args.dc_layout = layout(a, "dc");
   args.dh_n = a.optional<const T>("dh_n", B * P);
   args.dc_n = a.optional<const T>("dc_n", B * H);
   args.kept = a.array<const T>("kept", N * Cell::kKept * U);

@@ -45,6 +45,8 @@ SHAPES = [
 VARIANTS = [
     *[Case(RAGGED, 3, 17, biases=biases) for biases in ("", "ih", "hh")],
     *[Case(RAGGED, 3, 17, 5, gradients=gradients) for gradients in ("", "dy", "dh_n", "dc_n", "dh_n dc_n")],
+    *[Case(RAGGED, 3, 17, P, gradients="dc", reverse=P is None, layouts=("flat", "wide")) for P in (5, None)],
+    *[Case(RAGGED, 3, 18, gradients="dy dh_n dc_n dc", layouts=(layout, layout)) for layout in LAYOUTS],
     *[Case(RAGGED, 17, 5, need_dx=False, reverse=reverse) for reverse in (False, True)],
     *[Case(RAGGED, 5, 17, layouts=(layout, layout), reverse=True) for layout in LAYOUTS],
     *[Case(RAGGED, 17, 18, 5, layouts=(x, y)) for x, y in pairwise(LAYOUTS)],
@@ -95,6 +97,7 @@ SHARED = [
     # Few sequences for a long time: input products in slices, input gradients put off, more than once.
     Case((130,), 21, 18),
     Case((0, 70, 101, 30), 21, 18, 5, reverse=True),
+    Case(LENGTHS, 33, 40, gradients="dy dc"),
     *of("gru", Case((60, 47, 0, 60, 25), 33, 40), Case(LENGTHS, 33, 40, reverse=True), Case((70, 30), 21, 18)),
     *of("rnn_tanh", Case((60, 47, 0, 60, 25), 41, 70), Case(LENGTHS, 41, 70, reverse=True), Case((70, 30), 21, 70)),
 ]
@@ -121,7 +124,7 @@ def packed(case: Case, vectors: list[Array]) -> Array:
 
 
 def check_vectors(call: Call, name: str, tensor: Array, want: list[Array], what: str) -> None:
-    kind, width = call.case.layouts[name == "y"], call.case.P if name == "y" else call.case.I
+    kind, width = oracle.place(call.case, name)
     for q, (got, vectors) in enumerate(zip(call.schedule.read(tensor, kind, width), want, strict=True)):
         assert_close(got, vectors, f"{what}: {name} of sequence {q}")
 
@@ -134,6 +137,8 @@ def check(call: Call, got: dict[str, Array], gradients: dict[str, Array], what: 
             assert_close(value, forward[name], f"{what}: {name}")
         elif name == "y":
             check_vectors(call, "y", value, forward["y"], what)
+        elif name == "c":
+            check_vectors(call, "c", value, forward["cells"], what)
         elif case.lengths:
             if name in ("kept", "cells"):
                 value = oracle.from_blocks(value, case.H)

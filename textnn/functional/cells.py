@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._checks import check_dtypes, check_shape, widen
+from .._checks import check_dtypes, check_shape, check_tensors, widen
 from .recurrent import CELLS, run
 from .sizes import Sizes
 
@@ -46,6 +46,7 @@ def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     >>> torch.allclose(h, o.sigmoid() * (i.sigmoid() * g.tanh()).tanh(), atol=1e-6)
     True
     """
+    check_tensors(c=c)
     if c.dim() != 2:
         raise ValueError(f"c must have shape [B, H], got {list(c.shape)}")
     check_shape("gates", gates, ("B", "4H"), (c.shape[0], 4 * c.shape[1]))
@@ -94,6 +95,7 @@ def recurrent_cell(
     """
     if cell not in CELLS:
         raise ValueError(f"cell must be one of {', '.join(map(repr, CELLS))}, got {cell!r}")
+    check_tensors(input_gates=input_gates)
     G = CELLS[cell]
     rows = f"{G}H" if G > 1 else "H"
     if input_gates.dim() != 2 or input_gates.shape[1] % G:

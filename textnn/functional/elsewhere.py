@@ -20,7 +20,7 @@ from ..backends import has_kernels
 from ..reference.recurrent import run_reference, take_step
 
 Results = tuple[Tensor, ...]
-"""Outputs, final states and, of an LSTM, final cell states."""
+"""Outputs, final states and, of an LSTM, final cell states; of the reference those of all steps, too."""
 
 
 class OnnxLayer(NamedTuple):
@@ -57,9 +57,11 @@ def in_onnx_export() -> bool:
     return (torch.compiler.is_compiling() or torch.jit.is_tracing()) and torch.onnx.is_in_onnx_export()
 
 
-def substitute(x: Tensor) -> Callable[..., Results] | None:
+def substitute(x: Tensor, cells: bool) -> Callable[..., Results] | None:
     """Return what runs in the place of the operator, with the same arguments as :func:`run_steps`, or None."""
     if in_onnx_export():
+        if cells:
+            raise ValueError("torch.onnx.export: the LSTM of ONNX has final cell states alone; leave return_cells out")
         return run_steps if torch.jit.is_tracing() else run_onnx
     if has_kernels(x.device):
         return None

@@ -42,7 +42,8 @@ def run_instead(layer: Any, forward: Any, input: Any, hx: Any, **options: Any) -
     if isinstance(input, Proxy):
         if type(layer).forward is not forward:  # a subclass, whose own code torch.fx is in the middle of
             return None
-        given = {name: value for name, value in options.items() if value is not (True if name == "outputs" else None)}
+        usual = {"outputs": True, "return_cells": False}
+        given = {name: value for name, value in options.items() if value is not usual.get(name)}
         path = input.tracer.path_of_module(layer)  # type: ignore[attr-defined]
         return input.tracer.create_proxy("call_module", path, (input, hx) if hx is not None else (input,), given)
     packed = isinstance(input, PackedSequence)
@@ -51,7 +52,7 @@ def run_instead(layer: Any, forward: Any, input: Any, hx: Any, **options: Any) -
         return None
     random = layer.training and (layer.variational or layer.weight_dropout > 0)
     sizes = options.get("lengths"), options.get("offsets")
-    if random or sizes != (None, None) or (not packed and input.is_nested):
+    if random or options.get("return_cells") or sizes != (None, None) or (not packed and input.is_nested):
         return None  # torch.nn has no such thing: functional.elsewhere
     if not has_kernels(device):
         warn_of_device(device)
