@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.library import register_fake
 
-from ..reference.recurrent import run_reference
-from .common import Maybe, dense, once, register_gradient, rows_gradient
+from ..reference import masked
+from ..reference.recurrent import lstm_cell as plain_lstm_cell
+from .common import Maybe, dense, rows_gradient
+from .gradients import dense_gradients, differentiate, register_gradient
 
 _ops = torch.ops.textnn
 
@@ -39,8 +42,16 @@ def _lstm_cell_backward(ctx: Any, dh: Tensor, dc_next: Tensor) -> tuple[Tensor, 
     return dgates, dc
 
 
-register_gradient("lstm_cell", _lstm_cell_backward, _lstm_cell_setup)
-once("lstm_cell_backward")
+def _plain_cell(inputs: Sequence[Any], _: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return plain_lstm_cell(*inputs)
+
+
+def _plain_cell_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Any]:
+    return differentiate(lambda own: plain_lstm_cell(*own), inputs[2:], (0, 1), inputs[:2])
+
+
+register_gradient("lstm_cell", _plain_cell, _lstm_cell_backward, _lstm_cell_setup)
+register_gradient("lstm_cell_backward", _plain_cell_backward)
 
 
 # --- recurrent ---
@@ -104,48 +115,71 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe
     dc_n = None if inputs[3] is None else dc_n  # of cells without one the result is empty, and so is its gradient
     if dy is None and dh_n is None and dc_n is None:
         return (None,) * 22
-    if torch.is_grad_enabled():  # create_graph: the gradients have to be differentiable
-        return _differentiable_gradients(ctx, inputs, (dy, dh_n, dc_n))
     table = inputs[1]
-    need = ctx.needs_input_grad[1 if table is None else 2]
+    need, sparse = ctx.needs_input_grad[1 if table is None else 2], ctx.sparse and not dense_gradients()
     gradients = _ops.recurrent_backward(
-        ctx.cell, dy, dh_n, dc_n, *inputs, *ctx.batch, *kept, ctx.padding_idx, ctx.sparse, need
+        ctx.cell, dy, dh_n, dc_n, *inputs, *ctx.batch, *kept, ctx.padding_idx, sparse, need
     )
     dinput, distinct, *rest = gradients
-    if table is not None and ctx.sparse and need:
+    if table is not None and sparse and need:
         dinput = rows_gradient(distinct, dinput, table.shape)
     of_input = (dinput if need else None, None) if table is None else (None, dinput if need else None)
     of_rest = (g if given is not None else None for g, given in zip(rest, inputs[2:14], strict=True))
     return None, *of_input, *of_rest, *(None,) * 7
 
 
-def _differentiable_gradients(ctx: Any, inputs: tuple[Any, ...], gradients: tuple[Maybe, ...]) -> tuple[Any, ...]:
-    """The gradients of all inputs by autograd through the reference: slow, step by step, and as often as is wanted."""
-    x, table, h0, c0, *weights, sizes = inputs
-    layout, reverse = ctx.batch
-    batch: dict[str, Any] = {"lengths": sizes} if layout.endswith("major") else {}
-    batch |= {"flat": {"offsets": sizes}, "packed": {"batch_sizes": sizes}}.get(layout, {})
-    batch["batch_first"] = layout == "batch_major"
+def _plain(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
+    cell, x, table, h0, c0 = inputs[:5]
+    sizes, layout, reverse, padding_idx, _, outputs, _ = inputs[_WEIGHTS.stop :]
     if table is not None:
-        x = F.embedding(x, table, padding_idx=ctx.padding_idx if ctx.padding_idx >= 0 else None)
-    results = run_reference(ctx.cell, x, h0, c0, weights, reverse, **batch)
-    given = [(result, g) for result, g in zip(results, gradients, strict=False) if g is not None]
-    tensors = [(place, t) for place, t in enumerate(inputs[:-1]) if t is not None and t.requires_grad]
-    found = torch.autograd.grad(
-        [result for result, _ in given],
-        [t for _, t in tensors],
-        [g for _, g in given],
-        create_graph=True,
-        allow_unused=True,
-    )
-    all_of_them: list[Maybe] = [None] * 14
-    for (place, _), gradient in zip(tensors, found, strict=True):
-        all_of_them[place] = gradient
-    return None, *all_of_them, *(None,) * 7
+        x = F.embedding(x, table, padding_idx=padding_idx if padding_idx >= 0 else None)
+    y, h_n, *c_n = masked.recurrent(cell, x, h0, c0, inputs[_WEIGHTS], sizes, layout, reverse)
+    return [y if outputs else None, h_n, c_n[0] if c_n else None, *[None] * 4]
 
 
-register_gradient("recurrent", _recurrent_backward, _recurrent_setup)
-once("recurrent_backward")
+def _plain_backward(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> list[Maybe]:
+    cell, dy, dh_n, dc_n, *given = inputs[
+        :21
+    ]  # up to the way of the batch; given: input, table, h0, c0, weights, sizes
+    padding_idx, sparse, need = inputs[-3:]
+    table, dc_n = given[1], None if given[3] is None else dc_n
+    tensors = [place for place, t in enumerate(given[:14]) if t is not None and t.is_floating_point()]
+    batch = (*given[14:], padding_idx, sparse, dy is not None, False)
+    found = differentiate(lambda own: _plain([cell, *own, *batch], ()), given[:14], tensors, (dy, dh_n, dc_n))
+    gradients: list[Maybe] = [None] * 14
+    for place, gradient in zip(tensors, found, strict=True):
+        gradients[place] = gradient
+    of_input = gradients[0] if table is None else gradients[1]
+    if sparse and table is not None and of_input is not None:
+        of_input = of_input[outputs[1]]
+    return [of_input if need else None, None, *gradients[2:]]
+
+
+register_gradient("recurrent", _plain, _recurrent_backward, _recurrent_setup)
+register_gradient("recurrent_backward", _plain_backward)
+
+
+def autocast_dtypes(
+    dtype: torch.dtype,
+    cell: str,
+    input: Tensor,  # noqa: A002
+    table: Maybe,
+    h0: Tensor,
+    c0: Maybe,
+    *rest: Any,
+) -> list[torch.dtype]:
+    """Dtypes that torch's layers give y, h_n and c_n under autocast on the CPU.
+
+    oneDNN's LSTM, for padded batches, computes and returns all in autocast's dtype. Elsewhere the products have it, and
+    what is added to a state has the wider of both.
+    """
+    if c0 is None:
+        return [dtype if cell.startswith("rnn") else torch.promote_types(dtype, h0.dtype)] * 2
+    w_hr, layout, x = rest[4], rest[11], input if table is None else table
+    if w_hr is None and layout != "packed" and x.dtype in (torch.float32, torch.bfloat16):
+        return [dtype] * 3
+    of_state = torch.promote_types(dtype, c0.dtype)
+    return [of_state if w_hr is None else dtype] * 2 + [of_state]
 
 
 # --- quantized_lstm: no gradients, which textnn.functional says before the operator is called ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -67,7 +68,8 @@ class LSTMCell(Layer, nn.modules.rnn.RNNCellBase):
             zeros = input.new_zeros(input.shape[0], self.hidden_size)
             hx = (zeros, zeros)
         gates = F.linear(input, self.weight_ih, self.bias_ih) + F.linear(hx[0], self.weight_hh, self.bias_hh)
-        return functional.lstm_cell(gates, hx[1].to(gates.dtype))
+        c = hx[1] if torch.is_autocast_enabled(input.device.type) else hx[1].to(gates.dtype)
+        return functional.lstm_cell(gates, c)
 
 
 class GRUCell(Layer, nn.GRUCell):
