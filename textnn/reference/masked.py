@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .convolution import _ACTIVATIONS
-from .recurrent import _STEPS, States
+from .recurrent import STEPS, States
 
 
 def recurrent(
@@ -64,7 +64,7 @@ def _direction(
     T = x.shape[1]
     now, y = tuple(state.clone() for state in states), list[Any]([None] * T)
     for t in reversed(range(T)) if reverse else range(T):
-        new, inside = _STEPS[cell](x[:, t], now, *weights), None if mask is None else mask[:, t]
+        new, inside = STEPS[cell](x[:, t], now, *weights), None if mask is None else mask[:, t]
         now = new if inside is None else tuple(map(torch.where, [inside[:, None]] * len(new), new, now))
         y[t] = _only(inside, now[0])
     return torch.stack(y) if y else x.new_zeros(0, *now[0].shape), now

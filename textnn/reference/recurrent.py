@@ -47,7 +47,7 @@ def _rnn_step(activation: Callable[[Tensor], Tensor]) -> Callable[..., States]:
     return step
 
 
-_STEPS = {
+STEPS = {
     "lstm": _lstm_step,
     "gru": _gru_step,
     "rnn_tanh": _rnn_step(torch.tanh),
@@ -84,6 +84,25 @@ def recurrent(
     return torch.cat(y, dim=-1) if outputs else x.new_empty(0), h_n, c_n[0] if c_n else None
 
 
+def run_reference(
+    cell: str, x: Tensor, h0: Tensor, c0: Tensor | None, weights: Any, reverse: bool, **batch: Any
+) -> tuple[Tensor, ...]:
+    """Run what the operator runs, with its arguments: five weights of each direction, states with or without D.
+
+    Returns outputs, final states and, of cells that have one, final cell states.
+    """
+    both, single = weights[5] is not None, h0.dim() == 2
+    states = (h0,) if c0 is None else (h0, c0)
+    results = []
+    for d in range(2 if both else 1):
+        own = states if single else tuple(state[d] for state in states)
+        turned = d == 1 if both else reverse
+        results.append(_direction(cell, x, own, weights[5 * d : 5 * d + 5], reverse=turned, **batch))
+    y, finals = zip(*results, strict=True)
+    last = (state[0] if single else torch.stack(state) for state in zip(*finals, strict=True))
+    return torch.cat(y, dim=-1), *last
+
+
 def _direction(
     cell: str,
     x: Tensor,
@@ -97,7 +116,7 @@ def _direction(
     reverse: bool = False,
 ) -> tuple[Tensor, States]:
     """Outputs and final states of one direction."""
-    step, (w_ih, w_hh, b_ih, b_hh, w_hr) = _STEPS[cell], [*weights, None, None, None][:5]
+    step, (w_ih, w_hh, b_ih, b_hh, w_hr) = STEPS[cell], [*weights, None, None, None][:5]
     (B, P), rows = states[0].shape, x.reshape(-1, x.shape[-1])
     y: list[Tensor | None] = [None] * rows.shape[0]
     finals = []
