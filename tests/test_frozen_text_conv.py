@@ -22,7 +22,7 @@ from ragged import LENGTHS
 
 import textnn.functional as fast
 import textnn.reference as slow
-from textnn import EmbeddingTextConv, backends
+from textnn import EmbeddingTextConv
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
