@@ -58,7 +58,8 @@ AUTOCAST: dict[str, Callable[..., Sequence[torch.dtype]]] = {
     "embedding_text_conv": lambda dtype, *rest: [dtype],
     "embedding": lambda _, ids, table, *rest: [table.dtype],
 }
+CUDA_AUTOCAST = set(AUTOCAST) - {"max_mean_pool", "embedding"}  # torch does those in the dtype of what comes in
 for _name, _results in AUTOCAST.items():
     follow_autocast(_name, "cpu", _results)
-    if _name not in ("max_mean_pool", "embedding"):  # torch pools and looks up in the dtype of what comes in
-        follow_autocast(_name, "cuda")
+for _name in CUDA_AUTOCAST:
+    follow_autocast(_name, "cuda")
