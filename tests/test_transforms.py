@@ -37,7 +37,9 @@ def real(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64)
 
 
-def recurrent(cell: str, form: str, directions: int = 1, projection: int = 0, table: bool = False) -> Case:
+def recurrent(
+    cell: str, form: str, directions: int = 1, projection: int = 0, table: bool = False, cells: bool = False
+) -> Case:
     batch = ragged_batch(form, [2, 3], H, torch.float64)
     blocks, P = {"lstm": 4, "gru": 3}.get(cell, 1), projection or H
     names = ["w_ih", "w_hh", "b_ih", "b_hh"] + ["w_hr"] * bool(projection)
@@ -52,8 +54,9 @@ def recurrent(cell: str, form: str, directions: int = 1, projection: int = 0, ta
 
     def call(functions: Any, p: Parameters, x: Tensor) -> Any:
         weights = [[p[f"{name}{d}"] for name in names] for d in range(directions)]
-        y, h_n, c_n = functions.recurrent(cell, x, p["h0"], p.get("c0"), weights, table=p.get("table"), **options)
-        return (y, h_n) if c_n is None else (y, h_n, c_n)
+        own = {"table": p.get("table"), "cells": cells, **options}
+        results = functions.recurrent(cell, x, p["h0"], p.get("c0"), weights, **own)
+        return tuple(r for r in results if r is not None)
 
     return Case(call, p, x)
 
@@ -113,11 +116,21 @@ def lstm_cell_layer() -> Case:
     return layer(textnn.LSTMCell(H, H, dtype=torch.float64), real(3, H), plain)
 
 
+def gru_cell_layer() -> Case:
+    def plain(p: Parameters, x: Tensor) -> Any:
+        zeros = torch.zeros(len(x), H, dtype=x.dtype)
+        products = x @ p["weight_ih"].t() + p["bias_ih"], zeros @ p["weight_hh"].t() + p["bias_hh"]
+        return slow.recurrent_cell("gru", *products, zeros)[0]
+
+    return layer(textnn.GRUCell(H, H, dtype=torch.float64), real(3, H), plain)
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "lstm": lambda: recurrent("lstm", "dense"),
     "lstm, flat": lambda: recurrent("lstm", "flat"),
     "lstm, both directions, projection": lambda: recurrent("lstm", "batch_first", 2, 1),
     "lstm, packed": lambda: recurrent("lstm", "packed"),
+    "lstm, cell states of all steps": lambda: recurrent("lstm", "padded", 2, 1, cells=True),
     "lstm, token ids": lambda: recurrent("lstm", "flat", 2, table=True),
     "gru": lambda: recurrent("gru", "padded"),
     "gru, packed, both directions": lambda: recurrent("gru", "packed", 2),
@@ -129,7 +142,18 @@ CASES: dict[str, Callable[[], Case]] = {
         {"gates": real(2, 8), "c": real(2, 2)},
         real(8),
     ),
+    "recurrent_cell, gru": lambda: Case(
+        lambda functions, p, x: functions.recurrent_cell("gru", p["input"] + x, p["hidden"], p["h"])[0],
+        {"input": real(2, 6), "hidden": real(2, 6), "h": real(2, 2)},
+        real(6),
+    ),
+    "recurrent_cell, rnn": lambda: Case(
+        lambda functions, p, x: functions.recurrent_cell("rnn_tanh", p["input"] + x, p["hidden"])[0],
+        {"input": real(2, 2), "hidden": real(2, 2)},
+        real(2),
+    ),
     "LSTMCell": lstm_cell_layer,
+    "GRUCell": gru_cell_layer,
     "text_conv": lambda: convolution("padded", "tanh"),
     "text_conv, flat": lambda: convolution("flat", "relu", padding="same"),
     "embedding_text_conv": lambda: convolution("flat", "tanh", table=True),

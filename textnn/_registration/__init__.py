@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
 from torch.library import register_fake
 
 from . import convolution, recurrent  # noqa: F401
@@ -25,8 +24,8 @@ for _name in ("adam_rows", "adam_exact_rows", "adam_catch_up"):
 # --- vmap ---
 
 for _name in (
-    "lstm_cell",
-    "lstm_cell_backward",
+    "recurrent_cell",
+    "recurrent_cell_backward",
     "recurrent",
     "recurrent_backward",
     "quantized_lstm",
@@ -45,13 +44,8 @@ for _name in (
 
 # --- autocast: dtypes of the results on the CPU, those of torch's own layers there ---
 
-
-def _lstm_cell(_: torch.dtype, gates: Tensor, c: Tensor) -> list[torch.dtype]:
-    return [torch.promote_types(gates.dtype, c.dtype)] * 2
-
-
 AUTOCAST: dict[str, Callable[..., Sequence[torch.dtype]]] = {
-    "lstm_cell": _lstm_cell,
+    "recurrent_cell": recurrent.autocast_dtypes_of_cell,
     "recurrent": recurrent.autocast_dtypes,
     "max_mean_pool": lambda _, x, *rest: [x.dtype],
     "text_conv": lambda dtype, *rest: [dtype],

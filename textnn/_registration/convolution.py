@@ -13,6 +13,7 @@ from torch.library import register_fake
 from .._checks import ACTIVATIONS
 from ..reference import masked
 from .common import Maybe, dense, rows_gradient
+from .fake_checks import check_dims, check_text_conv
 from .gradients import dense_gradients, differentiate, register_gradient
 
 _ops = torch.ops.textnn
@@ -23,6 +24,7 @@ _ops = torch.ops.textnn
 
 @register_fake("textnn::max_mean_pool")
 def _(x: Tensor, sizes: Maybe, flat: bool, save: bool) -> tuple[Tensor, Tensor]:
+    check_dims("x", x, 2 if flat else 3)
     B, F = sizes.shape[0] if flat and sizes is not None else x.shape[0], x.shape[-1]
     return x.new_empty(B, 2 * F), x.new_empty(B if save else 0, F, dtype=torch.int32)
 
@@ -62,11 +64,13 @@ register_gradient("max_mean_pool_backward", _plain_pool_backward)
 
 @register_fake("textnn::embedding")
 def _(ids: Tensor, table: Tensor, padding_idx: int, sparse: bool) -> Tensor:
+    check_dims("table", table, 2)
     return table.new_empty(*ids.shape, table.shape[1])
 
 
 @register_fake("textnn::embedding_backward")
 def _(dy: Tensor, ids: Tensor, rows: int, padding_idx: int, sparse: bool) -> tuple[Tensor, Tensor]:
+    check_dims("the gradient", dy, ids.dim() + 1)
     distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
     return dy.new_empty(distinct if sparse else rows, dy.shape[-1]), ids.new_empty(distinct)
 
@@ -108,6 +112,7 @@ register_gradient("embedding_backward", _plain_embedding_backward)
 
 @register_fake("textnn::hash_ngrams")
 def _(ids: Tensor, ngrams: list[int], buckets: int, sizes: Maybe, flat: bool, distinct: bool = False) -> Tensor:
+    check_dims("ids", ids, 1 if flat else 2)
     return ids.new_empty(*ids.shape, len(ngrams))
 
 
@@ -161,6 +166,7 @@ def _(
     activation: int,
     save: bool,
 ) -> tuple[Tensor, Tensor]:
+    check_text_conv("x", x, 2 if flat else 3, weight)
     return _conv_output(x, sizes.shape[0] if flat and sizes is not None else x.shape[0], weight, save)
 
 
@@ -177,6 +183,7 @@ def _(
     window: Tensor,
     need_dx: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    check_text_conv("x", x, 2 if flat else 3, weight)
     return (dense(x) if need_dx else x.new_empty(0), *_weight_gradients(x, weight))
 
 
@@ -230,6 +237,8 @@ def _(
     sparse: bool,
     save: bool,
 ) -> tuple[Tensor, Tensor]:
+    check_text_conv("ids", ids, 1 if flat else 2, weight)
+    check_dims("table", table, 2)
     return _conv_output(table, sizes.shape[0] if flat and sizes is not None else ids.shape[0], weight, save)
 
 
@@ -249,6 +258,8 @@ def _(
     sparse: bool,
     need_dtable: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    check_text_conv("ids", ids, 1 if flat else 2, weight)
+    check_dims("table", table, 2)
     distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
     rows = (distinct if sparse else table.shape[0]) if need_dtable else 0
     return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *_weight_gradients(table, weight))
@@ -318,5 +329,7 @@ def _(
     same: bool,
     activation: int,
 ) -> Tensor:
+    check_dims("ids", ids, 1 if flat else 2)
+    check_dims("bias", bias, 2)
     B = sizes.shape[0] if flat and sizes is not None else ids.shape[0]
     return bias.new_empty(B, bias.shape[0] * bias.shape[1])

@@ -171,6 +171,15 @@ def differentiate(
         return list(torch.autograd.grad(results, starts, ends, create_graph=again, allow_unused=True))
 
 
+def through(function: Callable[..., Sequence[Any]], inputs: Sequence[Any], gradients: Sequence[Any]) -> tuple[Any, ...]:
+    """Return gradients of ``function(*inputs)`` for all inputs, None for those that need none."""
+    places = [i for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.requires_grad]
+    found: list[Any] = [None] * len(inputs)
+    for place, g in zip(places, differentiate(lambda own: function(*own), inputs, places, gradients), strict=True):
+        found[place] = g
+    return tuple(found)
+
+
 def _beginning(t: Tensor) -> Tensor:
     """Return t as where a graph begins: what is made from it does not lead back to what t was made from."""
     own = t.view_as(t)

@@ -9,49 +9,84 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.library import register_fake
 
 from ..reference import masked
-from ..reference.recurrent import lstm_cell as plain_lstm_cell
+from ..reference.recurrent import recurrent_cell as reference_cell
 from .common import Maybe, dense, rows_gradient
+from .fake_checks import check_cell, check_dims, check_recurrent
 from .gradients import dense_gradients, differentiate, register_gradient
 
 _ops = torch.ops.textnn
 
 
-# --- lstm_cell ---
+# --- recurrent_cell ---
 
 
-@register_fake("textnn::lstm_cell")
-def _(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    return dense(c), dense(c)
+@register_fake("textnn::recurrent_cell")
+def _(cell: str, input_gates: Tensor, hidden_gates: Maybe, h: Maybe, c: Maybe) -> tuple[Tensor, Tensor]:
+    check_cell(cell, input_gates, hidden_gates, h, c)
+    state = input_gates if h is None else h
+    return dense(state if c is None else c), _dense_or_empty(c, input_gates)
 
 
-@register_fake("textnn::lstm_cell_backward")
-def _(dh: Tensor, dc_next: Tensor, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    return dense(gates), dense(c)
+@register_fake("textnn::recurrent_cell_backward")
+def _(
+    cell: str, dh: Maybe, dc: Maybe, input_gates: Tensor, hidden_gates: Maybe, h: Maybe, c: Maybe
+) -> tuple[Tensor, ...]:
+    apart = None if h is None else hidden_gates
+    return dense(input_gates), *(_dense_or_empty(t, input_gates) for t in (apart, h, c))
 
 
-def _lstm_cell_setup(ctx: Any, inputs: tuple[Tensor, Tensor], output: Any) -> None:
-    ctx.save_for_backward(*inputs)
+def _dense_or_empty(t: Maybe, like: Tensor) -> Tensor:
+    return like.new_empty(0) if t is None else dense(t)
 
 
-def _lstm_cell_backward(ctx: Any, dh: Tensor, dc_next: Tensor) -> tuple[Tensor, Tensor]:
-    gates, c = ctx.saved_tensors
-    dgates, dc = _ops.lstm_cell_backward(dh, dc_next, gates, c)
-    return dgates, dc
+def _cell_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.cell = inputs[0]
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*inputs[1:])
 
 
-def _plain_cell(inputs: Sequence[Any], _: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return plain_lstm_cell(*inputs)
+def _cell_backward(ctx: Any, dh: Maybe, dc: Maybe) -> tuple[Maybe, ...]:
+    input_gates, hidden_gates, h, c = ctx.saved_tensors
+    dc = None if c is None else dc  # of cells without one the result is empty, and so is its gradient
+    if dh is None and dc is None:
+        return (None,) * 5
+    of_input, of_hidden, dh, dc = _ops.recurrent_cell_backward(ctx.cell, dh, dc, input_gates, hidden_gates, h, c)
+    if h is None:  # both products add to the same sums
+        of_hidden, dh = None if hidden_gates is None else of_input.clone(), None
+    return None, of_input, of_hidden, dh, None if c is None else dc
 
 
-def _plain_cell_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Any]:
-    return differentiate(lambda own: plain_lstm_cell(*own), inputs[2:], (0, 1), inputs[:2])
+def _plain_cell(inputs: Sequence[Any], _: Sequence[Tensor]) -> tuple[Maybe, ...]:
+    return reference_cell(*inputs)
 
 
-register_gradient("lstm_cell", _plain_cell, _lstm_cell_backward, _lstm_cell_setup)
-register_gradient("lstm_cell_backward", _plain_cell_backward)
+def _plain_cell_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
+    cell, dh, dc, *tensors = inputs
+    h, c = tensors[2:]
+    places = [place for place, t in enumerate(tensors) if t is not None]
+    gradients: list[Maybe] = [None] * 4
+    found = differentiate(lambda own: reference_cell(cell, *own), tensors, places, (dh, None if c is None else dc))
+    for place, gradient in zip(places, found, strict=True):
+        gradients[place] = gradient
+    if h is None:  # both products add to the same sums
+        gradients[1] = None
+    return gradients
+
+
+register_gradient("recurrent_cell", _plain_cell, _cell_backward, _cell_setup)
+register_gradient("recurrent_cell_backward", _plain_cell_backward)
+
+
+def autocast_dtypes_of_cell(
+    _: torch.dtype, cell: str, input_gates: Tensor, hidden_gates: Maybe, h: Maybe, c: Maybe
+) -> list[torch.dtype]:
+    """Dtypes of torch's cells: that of the products, or of the state that they are added to if it is wider."""
+    state = {"lstm": c, "gru": h}.get(cell)
+    return [input_gates.dtype if state is None else torch.promote_types(input_gates.dtype, state.dtype)] * 2
 
 
 # --- recurrent ---
@@ -63,17 +98,27 @@ def _shape_of_cell(name: str) -> tuple[int, bool]:
 
 
 # The operator's arguments are cell, input, table, h0, c0, the weights w_ih, w_hh, b_ih, b_hh, w_hr of both directions,
-# sizes, layout, reverse, padding_idx, sparse, outputs, save; those of the backward operator stand around the same ones.
+# sizes, layout, reverse, padding_idx, sparse, outputs, cells, save, exact; those of the backward operator stand around
+# the same ones.
 _WEIGHTS = slice(5, 15)
+
+
+def _steps(x: Tensor, most: int) -> Any:
+    """The sum of lengths that nobody knows yet; where there are no symbols for sizes, on meta tensors, its bound."""
+    if not isinstance(x, FakeTensor) or x.fake_mode.shape_env is None:
+        return most
+    return torch.library.get_ctx().new_dynamic_size()
 
 
 @register_fake("textnn::recurrent")
 def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any) -> tuple[Tensor, ...]:  # noqa: A002
-    weights, outputs, save = rest[:10], *rest[-2:]
+    check_recurrent(cell, input, table, h0, c0, *rest)
+    weights, sizes, layout, (outputs, cells, save, exact) = rest[:10], *rest[10:12], rest[-4:]
     x = input if table is None else table
     places = input.shape[:-1] if table is None else input.shape
     D, P, H = 1 if weights[5] is None else 2, h0.shape[-1], h0.shape[-1] if c0 is None else c0.shape[-1]
-    rows = D * math.prod(places) if save else 0
+    ragged = exact and sizes is not None and layout.endswith("major")  # elsewhere every position is a step
+    rows = D * (_steps(x, math.prod(places)) if ragged else math.prod(places)) if save else 0
     unit = 64 // x.element_size()
     padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
     kept, private = _shape_of_cell(cell)
@@ -81,6 +126,7 @@ def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any)
         x.new_empty(*places, D * P) if outputs else x.new_empty(0),
         dense(h0),
         x.new_empty(0) if c0 is None else dense(c0),
+        x.new_empty(*places, D * H) if cells else x.new_empty(0),
         x.new_empty(rows, kept * padded),
         x.new_empty(rows if private else 0, padded),
         x.new_empty(rows, P),
@@ -89,8 +135,9 @@ def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any)
 
 
 @register_fake("textnn::recurrent_backward")
-def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *rest: Any) -> tuple[Tensor, ...]:
+def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe, *rest: Any) -> tuple[Tensor, ...]:
     input, table, h0, c0 = rest[:4]  # noqa: A001
+    check_recurrent(cell, input, table, h0, c0, *rest[4:])
     sparse, need_dinput = rest[-2:]
     states = dense(h0), h0.new_empty(0) if c0 is None else dense(c0)
     weights = (h0.new_empty(0) if w is None else dense(w) for w in rest[4:14])
@@ -103,49 +150,47 @@ def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *rest: Any) -> tuple[Tenso
 
 def _recurrent_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.cell, input, table, h0, c0 = inputs[:5]  # noqa: A001
-    sizes, *ctx.batch, ctx.padding_idx, ctx.sparse, outputs, _ = inputs[_WEIGHTS.stop :]
+    sizes, *ctx.batch, ctx.padding_idx, ctx.sparse, outputs, ctx.cells, _, _ = inputs[_WEIGHTS.stop :]
     ctx.set_materialize_grads(False)
     if not outputs:
         ctx.mark_non_differentiable(output[0])
-    ctx.save_for_backward(input, table, h0, c0, *inputs[_WEIGHTS], sizes, *output[3:])
+    ctx.save_for_backward(input, table, h0, c0, *inputs[_WEIGHTS], sizes, *output[4:])
 
 
-def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe) -> tuple[Any, ...]:
+def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe, *_: Maybe) -> tuple[Any, ...]:
     inputs, kept = ctx.saved_tensors[:15], ctx.saved_tensors[15:]
     dc_n = None if inputs[3] is None else dc_n  # of cells without one the result is empty, and so is its gradient
-    if dy is None and dh_n is None and dc_n is None:
-        return (None,) * 22
+    given = (dy, dh_n, dc_n, dc if ctx.cells else None)
+    if all(gradient is None for gradient in given):
+        return (None,) * 24
     table = inputs[1]
     need, sparse = ctx.needs_input_grad[1 if table is None else 2], ctx.sparse and not dense_gradients()
-    gradients = _ops.recurrent_backward(
-        ctx.cell, dy, dh_n, dc_n, *inputs, *ctx.batch, *kept, ctx.padding_idx, sparse, need
-    )
+    gradients = _ops.recurrent_backward(ctx.cell, *given, *inputs, *ctx.batch, *kept, ctx.padding_idx, sparse, need)
     dinput, distinct, *rest = gradients
     if table is not None and sparse and need:
         dinput = rows_gradient(distinct, dinput, table.shape)
     of_input = (dinput if need else None, None) if table is None else (None, dinput if need else None)
     of_rest = (g if given is not None else None for g, given in zip(rest, inputs[2:14], strict=True))
-    return None, *of_input, *of_rest, *(None,) * 7
+    return None, *of_input, *of_rest, *(None,) * 9
 
 
 def _plain(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
     cell, x, table, h0, c0 = inputs[:5]
-    sizes, layout, reverse, padding_idx, _, outputs, _ = inputs[_WEIGHTS.stop :]
+    sizes, layout, reverse, padding_idx, _, outputs, cells, _, _ = inputs[_WEIGHTS.stop :]
     if table is not None:
         x = F.embedding(x, table, padding_idx=padding_idx if padding_idx >= 0 else None)
-    y, h_n, *c_n = masked.recurrent(cell, x, h0, c0, inputs[_WEIGHTS], sizes, layout, reverse)
-    return [y if outputs else None, h_n, c_n[0] if c_n else None, *[None] * 4]
+    y, h_n, *private = masked.recurrent(cell, x, h0, c0, inputs[_WEIGHTS], sizes, layout, reverse)
+    c_n, c = private or (None, None)
+    return [y if outputs else None, h_n, c_n, c if cells else None, *[None] * 4]
 
 
 def _plain_backward(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> list[Maybe]:
-    cell, dy, dh_n, dc_n, *given = inputs[
-        :21
-    ]  # up to the way of the batch; given: input, table, h0, c0, weights, sizes
+    cell, dy, dh_n, dc_n, dc, *given = inputs[:22]  # input, table, h0, c0, weights, sizes, layout, reverse
     padding_idx, sparse, need = inputs[-3:]
     table, dc_n = given[1], None if given[3] is None else dc_n
     tensors = [place for place, t in enumerate(given[:14]) if t is not None and t.is_floating_point()]
-    batch = (*given[14:], padding_idx, sparse, dy is not None, False)
-    found = differentiate(lambda own: _plain([cell, *own, *batch], ()), given[:14], tensors, (dy, dh_n, dc_n))
+    batch = (*given[14:], padding_idx, sparse, dy is not None, dc is not None, False, False)
+    found = differentiate(lambda own: _plain([cell, *own, *batch], ()), given[:14], tensors, (dy, dh_n, dc_n, dc))
     gradients: list[Maybe] = [None] * 14
     for place, gradient in zip(tensors, found, strict=True):
         gradients[place] = gradient
@@ -168,7 +213,7 @@ def autocast_dtypes(
     c0: Maybe,
     *rest: Any,
 ) -> list[torch.dtype]:
-    """Dtypes that torch's layers give y, h_n and c_n under autocast on the CPU.
+    """Dtypes that torch's layers give y, h_n, c_n and the cell states of all steps under autocast on the CPU.
 
     oneDNN's LSTM, for padded batches, computes and returns all in autocast's dtype. Elsewhere the products have it, and
     what is added to a state has the wider of both.
@@ -177,9 +222,9 @@ def autocast_dtypes(
         return [dtype if cell.startswith("rnn") else torch.promote_types(dtype, h0.dtype)] * 2
     w_hr, layout, x = rest[4], rest[11], input if table is None else table
     if w_hr is None and layout != "packed" and x.dtype in (torch.float32, torch.bfloat16):
-        return [dtype] * 3
+        return [dtype] * 4
     of_state = torch.promote_types(dtype, c0.dtype)
-    return [of_state if w_hr is None else dtype] * 2 + [of_state]
+    return [of_state if w_hr is None else dtype] * 2 + [of_state] * 2
 
 
 # --- quantized_lstm: no gradients, which textnn.functional says before the operator is called ---
@@ -187,5 +232,7 @@ def autocast_dtypes(
 
 @register_fake("textnn::quantized_lstm")
 def _(x: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    check_dims("h0", h0, 2)
+    check_dims("c0", c0, 2)
     y = x.new_empty(*x.shape[:-1], h0.shape[1]) if rest[-1] else x.new_empty(0)
     return y, dense(h0), dense(c0)

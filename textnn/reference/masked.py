@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .convolution import _ACTIVATIONS
-from .recurrent import STEPS, States
+from .recurrent import States, take_step
 
 
 def recurrent(
@@ -28,7 +28,7 @@ def recurrent(
     layout: str,
     reverse: bool,
 ) -> tuple[Tensor, ...]:
-    """Run one layer; outputs, final states and, of cells that have one, final cell states.
+    """Run one layer; outputs, final states and, of cells that have one, final cell states and those of all steps.
 
     weights: five of each direction, None for those that are not there. States have a dimension of directions, or none.
     """
@@ -47,27 +47,30 @@ def recurrent(
         own = states if single else tuple(state[d] for state in states)
         turned = d == 1 if both else reverse
         results.append(_direction(cell, steps, own, weights[5 * d : 5 * d + 5], mask, turned))
-    outputs, finals = zip(*results, strict=True)
-    y = torch.cat(outputs, dim=-1)  # [T, B, D * P]
+    every, finals = zip(*results, strict=True)
+    last = (state[0] if single else torch.stack(state) for state in zip(*finals, strict=True))
+    all_steps = [torch.cat(state, dim=-1) for state in zip(*every, strict=True)]  # [T, B, D * P]
     if layout == "batch_major":
-        y = y.transpose(0, 1).contiguous()
+        all_steps = [state.transpose(0, 1).contiguous() for state in all_steps]
     elif rows is not None and mask is not None:
-        N = x.shape[0]
-        y = y.new_zeros(N + 1, y.shape[-1]).index_put((torch.where(mask, rows, N),), y.transpose(0, 1))[:N]
-    return y, *(state[0] if single else torch.stack(state) for state in zip(*finals, strict=True))
+        N, at = x.shape[0], torch.where(mask, rows, x.shape[0])
+        all_steps = [s.new_zeros(N + 1, s.shape[-1]).index_put((at,), s.transpose(0, 1))[:N] for s in all_steps]
+    return all_steps[0], *last, *all_steps[1:]
 
 
 def _direction(
     cell: str, x: Tensor, states: States, weights: Sequence[Any], mask: Tensor | None, reverse: bool
-) -> tuple[Tensor, States]:
-    """Outputs [T, B, P] and final states of one direction. A step outside of a sequence leaves its states alone."""
+) -> tuple[States, States]:
+    """States [T, B, ..] after each step and the final ones. A step outside of a sequence leaves its states alone."""
     T = x.shape[1]
-    now, y = tuple(state.clone() for state in states), list[Any]([None] * T)
+    now, after = tuple(state.clone() for state in states), list[Any]([None] * T)
     for t in reversed(range(T)) if reverse else range(T):
-        new, inside = STEPS[cell](x[:, t], now, *weights), None if mask is None else mask[:, t]
+        new, inside = take_step(cell, x[:, t], now, *weights), None if mask is None else mask[:, t]
         now = new if inside is None else tuple(map(torch.where, [inside[:, None]] * len(new), new, now))
-        y[t] = _only(inside, now[0])
-    return torch.stack(y) if y else x.new_zeros(0, *now[0].shape), now
+        after[t] = tuple(_only(inside, state) for state in now)
+    if T == 0:
+        return tuple(state.new_zeros(0, *state.shape) for state in now), now
+    return tuple(torch.stack(state) for state in zip(*after, strict=True)), now
 
 
 def text_conv(
