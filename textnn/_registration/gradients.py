@@ -101,11 +101,14 @@ def register_gradient(
 
 
 def register_vmap(name: str) -> None:
-    """Make ``torch.func.vmap`` call an operator once for each element."""
+    """Make ``torch.func.vmap`` call an operator once for each element, all with results of one size (not ``exact``)."""
     op = getattr(torch.ops.textnn, name).default
+    exact = [argument.name == "exact" for argument in op._schema.arguments]
 
     def rule(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Any, Any]:
         empty = info.batch_size == 0
+        if any(exact):
+            arguments = tuple(False if sizes else a for a, sizes in zip(arguments, exact, strict=True))
         results = [op(*_element(arguments, in_dims, None if empty else i)) for i in range(max(1, info.batch_size))]
         if isinstance(results[0], Tensor):
             return _stack(results, empty), 0
