@@ -74,12 +74,12 @@ def check_sizes_device(name: str, sizes: Tensor, other: str, like: Tensor) -> No
 def widen(dtype: torch.dtype, *tensors: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:
     """On the CPU, float16 and bfloat16 tensors are computed in float32; the second result casts outputs back.
 
-    CUDA kernels take them as they are, and are told here what torch is asked for.
+    Autocast does that by itself. CUDA kernels take them as they are, and are told here what torch is asked for.
     """
     cuda = tensors[0] is not None and runs_cuda(tensors[0])
     if cuda and not torch.compiler.is_compiling():
         follow_torch()
-    if cuda or dtype not in (torch.float16, torch.bfloat16):
+    if cuda or dtype not in (torch.float16, torch.bfloat16) or torch.is_autocast_enabled("cpu"):
         return list(tensors), tuple
     wide = [None if t is None else t.float() for t in tensors]
     return wide, lambda results: tuple(t.to(dtype) for t in results)
@@ -100,8 +100,14 @@ def _check_index(name: str, t: Tensor, count: int | None) -> Tensor:
 
 
 def _can_look(t: Tensor) -> bool:
-    """Whether values can be looked at without waiting for a device, whose kernels check them otherwise."""
-    return t.device.type == "cpu" and not torch.compiler.is_compiling() and not torch.jit.is_tracing()
+    """Whether values can be looked at: not on a device that has to be waited for, nor where ``torch.func.vmap`` hides
+    them. Kernels check them otherwise."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or t.device.type != "cpu":
+        return False
+    functorch = torch._C._functorch
+    while functorch.is_gradtrackingtensor(t):
+        t = functorch.get_unwrapped(t)
+    return not functorch.is_batchedtensor(t)
 
 
 def check_lengths(lengths: Tensor, B: int, longest: int) -> Tensor:

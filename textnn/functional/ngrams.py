@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from .._checks import check_sentences, check_tensors, widen
 from .._registration.common import rows_gradient
@@ -125,10 +126,22 @@ def sum_rows(
 
     keep [.., S]: what each row is multiplied with. Row 0 has to be zero, and has no gradient.
     """
+    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        return _sum_rows(weight, rows, starts, lengths, keep)
     if not (torch.is_grad_enabled() and weight.requires_grad):  # the detour costs more than the sums of a sentence
         return _SumRows.forward(weight, rows, starts, lengths, keep, sparse)
     total: Tensor = _SumRows.apply(weight, rows, starts, lengths, keep, sparse)
     return total
+
+
+def _sum_rows(weight: Tensor, rows: Tensor, starts: Tensor, lengths: Tensor, keep: Tensor | None) -> Tensor:
+    """The same in operations that every transform knows: each token's rows, then those of each sentence."""
+    factors = (rows != 0).to(weight.dtype)
+    each = weight[rows] * (factors if keep is None else factors * keep)[..., None]  # [.., S, D]
+    tokens = each.sum(-2).reshape(-1, weight.shape[1])
+    steps = torch.arange(tokens.shape[0], device=rows.device)
+    own = (steps >= starts[:, None]) & (steps < (starts + lengths)[:, None])  # [B, N]
+    return torch.where(own[..., None], tokens, tokens.new_zeros(())).sum(1)
 
 
 class _SumRows(torch.autograd.Function):
@@ -152,7 +165,6 @@ class _SumRows(torch.autograd.Function):
         ctx.shape = weight.shape
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
         rows, lengths, keep = ctx.saved_tensors
         N, S = rows.numel() // rows.shape[-1], rows.shape[-1]
