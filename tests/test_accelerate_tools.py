@@ -32,9 +32,12 @@ class Model(nn.Module):
 
 def both(kind="LSTM", change=lambda model: None, **options):
     """A model of torch.nn's, and the same accelerated; both changed before that."""
-    theirs = Model(kind, **options)
-    change(theirs)
-    ours = accelerate(copy.deepcopy(theirs))
+    theirs, ours = Model(kind, **options), Model(kind, **options)
+    ours.load_state_dict(theirs.state_dict())
+    for model in (theirs, ours):
+        torch.manual_seed(1)
+        change(model)
+    accelerate(ours)
     assert isinstance(ours.recurrent, getattr(textnn, kind))
     return theirs, ours
 
@@ -116,7 +119,6 @@ def test_a_parametrized_subclass_is_left_alone():
 @pytest.mark.parametrize("first", [False, True], ids=["accelerated first", "pruned first"])
 def test_pruned_layers(kind, first):
     def cut(model):
-        torch.manual_seed(1)
         prune.l1_unstructured(model.recurrent, "weight_hh_l0", 0.5)
 
     theirs, ours = both(kind, cut if first else lambda _: None)
@@ -178,7 +180,7 @@ def saved(value, **options):
 @each_kind
 @pytest.mark.parametrize("assign", [False, True])
 def test_states_load_both_ways(kind, assign):
-    theirs, ours = both(kind)
+    _, ours = both(kind)
     fresh = Model(kind)
     fresh.load_state_dict(saved(ours.state_dict(), weights_only=True), assign=assign)
     assert_same(fresh, ours)
@@ -205,17 +207,16 @@ def test_its_memory_is_shared_between_processes():
 @each_kind
 @pytest.mark.parametrize("swap", [False, True])
 def test_conversions(kind, swap):
+    theirs, ours = both(kind)
     before = torch.__future__.get_swap_module_params_on_conversion()
     torch.__future__.set_swap_module_params_on_conversion(swap)
     try:
-        theirs, ours = both(kind)
         parameters = list(ours.parameters())
         assert_same(theirs.double(), ours.double())
         assert all(a is b for a, b in zip(parameters, ours.parameters(), strict=True))
         assert_same(theirs.float(), ours.float())
         ours.recurrent.flatten_parameters()
         assert_same(theirs, ours.to("cpu"))
-        ours.load_state_dict(theirs.state_dict())
     finally:
         torch.__future__.set_swap_module_params_on_conversion(before)
 

@@ -55,11 +55,14 @@ def check_device(name: str, t: Tensor, other: str, like: Tensor) -> None:
         raise ValueError(f"{name} must be on the device of {other}, {like.device}, got {t.device}")
 
 
-def check_sizes_device(name: str, sizes: Tensor, other: str, like: Tensor) -> None:
-    """Lengths and offsets may be on the CPU beside a batch that is not."""
-    if sizes.device.type != "cpu" and sizes.device != like.device:
-        places = "the CPU" if like.device.type == "cpu" else f"the CPU or the device of {other}, {like.device}"
-        raise ValueError(f"{name} must be on {places}, got {sizes.device}")
+def check_sizes_device(
+    name: str, like: Tensor, lengths: Tensor | None, offsets: Tensor | None, batch_sizes: Tensor | None = None
+) -> None:
+    """Check that they are on the device of the batch, or on the CPU, where they may be beside any batch."""
+    for kind, sizes in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)):
+        if sizes is not None and sizes.device.type != "cpu" and sizes.device != like.device:
+            places = "the CPU" if like.device.type == "cpu" else f"the CPU or the device of {name}, {like.device}"
+            raise ValueError(f"{kind} must be on {places}, got {sizes.device}")
 
 
 def widen(dtype: torch.dtype, *tensors: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:
@@ -223,9 +226,7 @@ def check_sentences(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | No
     """Return the lengths or the offsets of a batch of sentences, checked; None where all tokens count."""
     if lengths is not None and offsets is not None:
         raise ValueError("at most one of lengths and offsets may be given, got both")
-    for kind, sizes in (("lengths", lengths), ("offsets", offsets)):
-        if sizes is not None:
-            check_sizes_device(kind, sizes, name, tokens)
+    check_sizes_device(name, tokens, lengths, offsets)
     if offsets is not None:
         return check_offsets(offsets, tokens.shape[0], None)
     return None if lengths is None else check_lengths(lengths, tokens.shape[0], tokens.shape[1])

@@ -14,6 +14,7 @@ from .._checks import (
     check_padding,
     check_sentences,
     check_shape,
+    check_sizes_device,
     check_table,
     needs_gradient,
     widen,
@@ -311,6 +312,7 @@ def frozen_text_conv(
     if needs_gradient(table, bias, scale, rest, weight):
         raise RuntimeError("frozen_text_conv has no gradient: train the layer that was frozen, and freeze it again")
     lengths, offsets = size_tensors(lengths, offsets)
+    check_sizes_device("ids", ids, lengths, offsets)
     compute = torch.float64 if table.dtype == torch.float64 else torch.float32
     given = (scale, row, rest, weight, lengths, offsets)
     if torch.compiler.is_compiling():

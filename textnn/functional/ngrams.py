@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .._checks import check_sentences, widen
+from .._checks import check_sentences, check_sizes_device, widen
 from .._registration.common import rows_gradient
 from .sizes import Sizes, size_tensors
 
@@ -71,6 +71,7 @@ def hash_ngrams(
     """
     sizes = check_ngrams(sizes, buckets)
     lengths, offsets = size_tensors(lengths, offsets)
+    check_sizes_device("ids", ids, lengths, offsets)
     flat = offsets is not None
     if torch.compiler.is_compiling():
         index, rows = _check_batch(ids, lengths, offsets)

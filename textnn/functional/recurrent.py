@@ -213,9 +213,7 @@ def check_batch(
         want = f"[{leading}B, P] and [{leading}B, H]"
         raise ValueError(f"h0 and c0 must have shapes {want}, got {list(h0.shape)} and {list(c0.shape)}")
     B = h0.shape[-2]
-    for kind, given_sizes in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)):
-        if given_sizes is not None:
-            check_sizes_device(kind, given_sizes, name, x)
+    check_sizes_device(name, x, lengths, offsets, batch_sizes)
     if offsets is not None:
         return check_offsets(offsets, x.shape[0], B), "flat"
     if batch_sizes is not None:
