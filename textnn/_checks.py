@@ -89,8 +89,7 @@ def _check_index(name: str, t: Tensor, count: int | None) -> Tensor:
     if t.dim() != 1 or (count is not None and t.shape[0] != count):
         raise ValueError(f"{name} must have shape [B]{'' if count is None else f' = [{count}]'}, got {list(t.shape)}")
     # A backward pass reads a copy: this may be the memory of an array of NumPy, and nobody notices if that is refilled.
-    keep = t.device.type == "cpu" and torch.is_grad_enabled() and not torch.compiler.is_compiling()
-    return t.to(torch.int64, copy=keep)
+    return t.to(torch.int64, copy=torch.is_grad_enabled() and _can_look(t))
 
 
 def _can_look(t: Tensor) -> bool:
