@@ -10,6 +10,7 @@ OPERATOR_TESTS = (
     "test_freeze_text_conv",
     "test_frozen_text_conv",
     "test_layer_recurrent",
+    "test_layer_recurrent_extras",
     "test_layer_ngrams",
     "test_layer_text_conv",
     "test_lstm",
