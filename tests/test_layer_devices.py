@@ -109,6 +109,16 @@ def test_lists_are_on_the_cpu_whatever_the_default_device(sizes, form):
         torch.set_default_device(None)
 
 
+@pytest.mark.parametrize("form", ["packed", "flat"])
+def test_variational_dropout_under_another_default_device(form):
+    layer, x = make("GRU", dropout=0.5, variational=True), torch.randn(8, 5)
+    packed = pack_padded_sequence(x.view(2, 4, 5), torch.tensor([4, 4]), batch_first=True)
+    with torch.device("meta"):
+        y = layer(packed)[0].data if form == "packed" else layer(x, offsets=[0, 4])[0]
+    assert y.device.type == "cpu"
+    assert y.shape == (8, 12)
+
+
 FUNCTIONS = {
     "LSTM": lambda: (make("LSTM"), False),
     "EmbeddingGRU": lambda: (embedding("GRU"), True),

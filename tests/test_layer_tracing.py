@@ -113,6 +113,27 @@ def test_a_trace_with_lengths():
         torch.testing.assert_close(traced(*given), model(*given))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: textnn.EmbeddingTextConv(11, 5, 6, (1, 2)),
+        lambda: textnn.NgramBag(11, 5),
+        lambda: textnn.EmbeddingGRU(11, 5, 6),
+        lambda: nn.Sequential(nn.Embedding(11, 5), textnn.TextConv(5, 6, (1, 2))),
+    ],
+    ids=["EmbeddingTextConv", "NgramBag", "EmbeddingGRU", "TextConv"],
+)
+def test_a_trace_of_other_layers(make):
+    layer = make()
+    traced = torch.jit.trace(layer, torch.randint(1, 11, (3, 4)))
+    ids, found = torch.randint(1, 11, (2, 7)), []
+    for module in (traced, layer):
+        y = module(ids)
+        y = y[0] if isinstance(y, tuple) else y
+        found.append([y, *torch.autograd.grad(y.exp().sum(), list(layer.parameters()))])
+    torch.testing.assert_close(*found)
+
+
 class Packed(nn.Module):
     def __init__(self, layer):
         super().__init__()

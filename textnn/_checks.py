@@ -83,6 +83,11 @@ def needs_gradient(*tensors: Tensor | None) -> bool:
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
+def keeps(*tensors: Tensor | None) -> bool:
+    """Whether an operator keeps what its backward pass needs. A trace is run with gradients however it was made."""
+    return needs_gradient(*tensors) or torch.jit.is_tracing()
+
+
 def _check_index(name: str, t: Tensor, count: int | None) -> Tensor:
     if t.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"{name} must be int64, got {t.dtype}")

@@ -124,10 +124,20 @@ def sum_rows(
 
     keep [.., S]: what each row is multiplied with. Row 0 has to be zero, and has no gradient.
     """
+    if torch.jit.is_tracing() and weight.requires_grad:  # a trace holds operators alone
+        return _embedding_bag(weight, rows, starts, keep, padding_idx=0)
     if not (torch.is_grad_enabled() and weight.requires_grad):  # the detour costs more than the sums of a sentence
         return _SumRows.forward(weight, rows, starts, lengths, keep, sparse)
     total: Tensor = _SumRows.apply(weight, rows, starts, lengths, keep, sparse)
     return total
+
+
+def _embedding_bag(
+    weight: Tensor, rows: Tensor, starts: Tensor, keep: Tensor | None, padding_idx: int | None = None
+) -> Tensor:
+    weights = None if keep is None else keep.reshape(-1)
+    options: dict[str, Any] = {"mode": "sum", "per_sample_weights": weights, "padding_idx": padding_idx}
+    return F.embedding_bag(rows.reshape(-1), weight, starts * rows.shape[-1], **options)
 
 
 class _SumRows(torch.autograd.Function):
@@ -140,9 +150,7 @@ class _SumRows(torch.autograd.Function):
     def forward(
         weight: Tensor, rows: Tensor, starts: Tensor, lengths: Tensor, keep: Tensor | None, sparse: bool
     ) -> Tensor:
-        S = rows.shape[-1]
-        weights = None if keep is None else keep.reshape(-1)
-        return F.embedding_bag(rows.reshape(-1), weight, starts * S, mode="sum", per_sample_weights=weights)
+        return _embedding_bag(weight, rows, starts, keep)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

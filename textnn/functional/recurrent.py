@@ -19,7 +19,7 @@ from .._checks import (
     check_shape,
     check_sizes_device,
     check_table,
-    needs_gradient,
+    keeps,
     widen,
 )
 from .elsewhere import look_up, substitute
@@ -142,8 +142,7 @@ def run(
     dtype, instead = check_dtypes(floats), substitute(x)
     tensors: list[Any] = list(floats.values())
     (first, h0, c0, *tensors), narrow = widen(dtype, *tensors) if instead is None else (tensors, tuple)
-    # A trace is run with and without gradients, whichever it was made with.
-    save = needs_gradient(first, h0, c0, *tensors) or torch.jit.is_tracing()
+    save = keeps(first, h0, c0, *tensors)
     source = (first, None) if table is None else (x, first)
     tensors += [None] * (2 * len(_NAMES) - len(tensors))
     if instead is not None:
