@@ -257,6 +257,45 @@ def test_a_projection_in_onnx(runtime, lengths, tmp_path):
     torch.testing.assert_close(run(*given), want)
 
 
+class ByDynamo(nn.Module):
+    """What torch.export takes by Dynamo only, which torch.onnx.export tries in the end."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        if not torch.compiler.is_dynamo_compiling():
+            raise RuntimeError("only by Dynamo")
+        return self.layer(x)[0]
+
+
+def test_an_export_that_needs_dynamo(runtime, tmp_path):
+    layer, x = textnn.GRU(5, 6, bidirectional=True), torch.randn(4, 3, 5)
+    run, _ = export(runtime, ByDynamo(layer), (x,), tmp_path / "m.onnx")
+    torch.testing.assert_close(run(x)[0], layer(x)[0])
+
+
+class Flat(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = textnn.GRU(5, 6)
+
+    def forward(self, x, offsets):
+        return self.layer(x, offsets=offsets)[0]
+
+
+def test_flat_batches_are_refused_by_an_export(runtime, tmp_path):
+    with pytest.raises(torch.onnx.OnnxExporterError, match="the layers of ONNX take padded batches; give lengths in"):
+        export(runtime, Flat(), (torch.randn(8, 5), torch.tensor([0, 3])), tmp_path / "m.onnx")
+
+
+def test_a_projection_with_any_number_of_steps_is_refused(runtime, tmp_path):
+    layer = textnn.LSTM(5, 6, proj_size=3)
+    with pytest.raises(torch.onnx.OnnxExporterError, match="must not be dynamic, since ONNX has no LSTM with a proj"):
+        export(runtime, layer, (torch.randn(4, 3, 5),), tmp_path / "m.onnx", dynamic_shapes=({0: "T"},))
+
+
 @pytest.mark.parametrize(("layout", "name"), [("flat", "offsets"), ("packed", "a PackedSequence")])
 def test_what_onnx_has_not_is_said(layout, name):
     weights = [torch.zeros(18, 5), torch.zeros(18, 6), *[None] * 8]
