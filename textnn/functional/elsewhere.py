@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..backends import has_kernels
-from ..reference.recurrent import STEPS, run_reference
+from ..reference.recurrent import run_reference, take_step
 
 Results = tuple[Tensor, ...]
-"""Outputs, final states and, of an LSTM, final cell states."""
+"""Outputs, final states and, of an LSTM, final cell states; of the reference those of all steps, too."""
 
 
 class OnnxLayer(NamedTuple):
@@ -65,9 +65,11 @@ def _onnx_flag() -> bool:
     return bool(getattr(_flags, "_is_onnx_exporting", False))
 
 
-def substitute(x: Tensor) -> Callable[..., Results] | None:
+def substitute(x: Tensor, cells: bool) -> Callable[..., Results] | None:
     """Return what runs in the place of the operator, with the same arguments as :func:`run_steps`, or None."""
     if in_onnx_export():
+        if cells:
+            raise ValueError("torch.onnx.export: the LSTM of ONNX has final cell states alone; leave return_cells out")
         # Dynamo cannot put a node of ONNX into its graph.
         return run_steps if torch.jit.is_tracing() or torch.compiler.is_dynamo_compiling() else run_onnx
     if has_kernels(x.device):
@@ -175,7 +177,7 @@ def run_steps(
         states = tuple(given if single else (state[d] for state in given))
         backwards = reverse if weights[5] is None else d == 1
         for t in reversed(range(x.shape[0])) if backwards else range(x.shape[0]):
-            new = STEPS[cell](x[t], states, *own)
+            new = take_step(cell, x[t], states, *own)
             if sizes is not None:
                 active = (t < sizes)[:, None]
                 new = tuple(torch.where(active, *both) for both in zip(new, states, strict=True))
