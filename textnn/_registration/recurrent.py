@@ -158,7 +158,8 @@ def _recurrent_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ..
 
 
 def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe, *_: Maybe) -> tuple[Any, ...]:
-    inputs, kept = ctx.saved_tensors[:15], ctx.saved_tensors[15:]
+    saved = ctx.saved_tensors  # once: torch.utils.checkpoint computes them again at each access
+    inputs, kept = saved[:15], saved[15:]
     dc_n = None if inputs[3] is None else dc_n  # of cells without one the result is empty, and so is its gradient
     given = (dy, dh_n, dc_n, dc if ctx.cells else None)
     if all(gradient is None for gradient in given):

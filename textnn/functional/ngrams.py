@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from .._checks import check_sentences, check_tensors, widen
+from .._checks import check_sentences, check_sizes_device, check_tensors, widen
 from .._registration.common import rows_gradient
 from .sizes import Sizes, size_tensors
 
@@ -72,6 +72,7 @@ def hash_ngrams(
     """
     sizes = check_ngrams(sizes, buckets)
     lengths, offsets = size_tensors(lengths, offsets)
+    check_sizes_device("ids", ids, lengths, offsets)
     flat = offsets is not None
     if torch.compiler.is_compiling():
         index, rows = _check_batch(ids, lengths, offsets)
@@ -128,6 +129,8 @@ def sum_rows(
     """
     if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
         return _sum_rows(weight, rows, starts, lengths, keep)
+    if torch.jit.is_tracing() and weight.requires_grad:  # a trace holds operators alone
+        return _embedding_bag(weight, rows, starts, keep, padding_idx=0)
     if not (torch.is_grad_enabled() and weight.requires_grad):  # the detour costs more than the sums of a sentence
         return _SumRows.forward(weight, rows, starts, lengths, keep, sparse)
     total: Tensor = _SumRows.apply(weight, rows, starts, lengths, keep, sparse)
@@ -144,6 +147,14 @@ def _sum_rows(weight: Tensor, rows: Tensor, starts: Tensor, lengths: Tensor, kee
     return torch.where(own[..., None], tokens, tokens.new_zeros(())).sum(1)
 
 
+def _embedding_bag(
+    weight: Tensor, rows: Tensor, starts: Tensor, keep: Tensor | None, padding_idx: int | None = None
+) -> Tensor:
+    weights = None if keep is None else keep.reshape(-1)
+    options: dict[str, Any] = {"mode": "sum", "per_sample_weights": weights, "padding_idx": padding_idx}
+    return F.embedding_bag(rows.reshape(-1), weight, starts * rows.shape[-1], **options)
+
+
 class _SumRows(torch.autograd.Function):
     """``embedding_bag`` forwards, without ``padding_idx``, which makes it 10 times slower; the row is zero anyway.
 
@@ -154,9 +165,7 @@ class _SumRows(torch.autograd.Function):
     def forward(
         weight: Tensor, rows: Tensor, starts: Tensor, lengths: Tensor, keep: Tensor | None, sparse: bool
     ) -> Tensor:
-        S = rows.shape[-1]
-        weights = None if keep is None else keep.reshape(-1)
-        return F.embedding_bag(rows.reshape(-1), weight, starts * S, mode="sum", per_sample_weights=weights)
+        return _embedding_bag(weight, rows, starts, keep)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
