@@ -19,7 +19,7 @@ LONGEST = 2048
 READERS = (
     *("textnn.reading", "textnn.tensor_file", "textnn.bundle", "textnn.text", "textnn.files", "textnn.data.labels"),
     *("textnn.training.checkpoint", "textnn.training.state", "textnn.models.options", "textnn.models.registry"),
-    *("textnn.evaluation.calibration", "textnn_cli.partial", "textnn_cli.rows", "textnn.serving"),
+    *("textnn.classification.evaluation.calibration", "textnn_cli.partial", "textnn_cli.rows", "textnn.serving"),
 )
 
 

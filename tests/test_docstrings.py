@@ -12,10 +12,9 @@ import pytest
 import torch
 
 import textnn
-from textnn import backends, functional, layers, optim, reference, text
-from textnn.classifier import SentimentClassifier
-from textnn.evaluation import Calibration, EvaluationReport, MultilabelReport, WrongPrediction
-from textnn.explanation import Explanation, NgramContribution, TokenContribution
+from textnn import SentimentClassifier, backends, functional, layers, optim, reference, text
+from textnn.classification.evaluation import Calibration, EvaluationReport, MultilabelReport, WrongPrediction
+from textnn.classification.explanation import Explanation, NgramContribution, TokenContribution
 from textnn.training import Checkpoint
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference"
@@ -25,7 +24,7 @@ RESULTS = (  # what the classifier's methods give and take
     *(Explanation, NgramContribution, TokenContribution),
 )
 PUBLIC = {
-    "textnn.classifier.SentimentClassifier": SentimentClassifier,
+    "textnn.classification.estimator.SentimentClassifier": SentimentClassifier,
     **{f"{'.'.join(kind.__module__.split('.')[:2])}.{kind.__name__}": kind for kind in RESULTS},
     **{
         f"{module.__name__}.{name}": getattr(module, name)

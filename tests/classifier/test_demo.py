@@ -13,11 +13,10 @@ import pytest
 from samples import make_reviews
 from typer.testing import CliRunner
 
-from textnn import demo
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier, demo
+from textnn.classification.explanation import Explanation
+from textnn.classification.explanation.explanation import TokenContribution
 from textnn.demo import DemoError, Reviews, find_reviews, load_reviews, run_demo, split
-from textnn.explanation import Explanation
-from textnn.explanation.explanation import TokenContribution
 from textnn_cli import app
 
 

@@ -14,7 +14,7 @@ import torch
 from exports import HARD, TOLERANCE, assert_same, fit, load_script, plain
 from samples import make_reviews
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn.export import FORMATS
 from textnn.models import ARCHITECTURES
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from exports import assert_same, fit
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn.export import FORMATS, PlainNetwork, export_classifier, networks
 from textnn.export.plain import EmbeddingTextConv, FrozenTextConv
 

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from textnn.classification.objectives import Multilabel, Objective, Sigmoid
 from textnn.export.plain import FrozenTextConv, max_mean_pool, to_torch_nn
 from textnn.layers import EmbeddingTextConv
 from textnn.layers.ngrams import joint
@@ -27,7 +28,6 @@ from textnn.models.recurrent import LectureLSTM, PooledBiGRU, PooledBiLSTM, Pool
 from textnn.models.streams import TwoStreamCNN
 from textnn.models.tfidf import SHARE, TfidfTextCNN
 from textnn.models.wide import PACE, WideTextCNN
-from textnn.training.objectives import Multilabel, Objective, Sigmoid
 
 LARGEST_TABLE = 1 << 28
 """Bytes of a table that is exported without being asked for."""

@@ -24,7 +24,7 @@ class TfidfTextCNN(TextModel):
     """A linear model of weighted n-grams beside convolutions over words and over characters.
 
     The two make different errors, so each learns the labels by itself and their logits are added up: the linear model
-    is solved in one go (:mod:`textnn.training.linear`), the convolutions are trained step by step. With
+    is solved in one go (:mod:`textnn.classification.linear`), the convolutions are trained step by step. With
     few texts the first has most of the say. Trained together, a linear model that knows the training texts by heart
     would leave the convolutions nothing to learn.
 
