@@ -23,7 +23,7 @@ FLOORS = {
     "first wing": "version packages _C _checks _registration backends functional layers optim reference",
     "tools": "circumstances distributed files reading tensor_file",
     "second wing": "bundle data models text training",
-    "tasks": "classification",
+    "tasks": "classification tagging",
     "roof": "__main__ benchmark demo evaluation explanation export serving",
 }
 FACADES = {"textnn.classification.estimator", "textnn.classification.fitted"}
