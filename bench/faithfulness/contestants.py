@@ -16,8 +16,8 @@ from torch import Tensor
 
 from textnn import SentimentClassifier
 from textnn.classification.explanation import Explanation
+from textnn.classification.explanation.contributions import find_label
 from textnn.classification.explanation.explain import score_direction
-from textnn.classification.explanation.explanation import find_label
 from textnn.classification.explanation.gradients import integrate_gradients
 from textnn.classification.explanation.methods import METHODS
 from textnn.classification.explanation.tokens import TextReader, TokenizedText

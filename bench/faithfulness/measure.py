@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from textnn import SentimentClassifier
 from textnn.classification.explanation import Explanation
-from textnn.classification.explanation.explanation import find_label
+from textnn.classification.explanation.contributions import find_label
 
 from .contestants import Figures, contestants
 

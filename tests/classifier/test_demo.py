@@ -14,9 +14,8 @@ from samples import make_reviews
 from typer.testing import CliRunner
 
 from textnn import SentimentClassifier, demo
-from textnn.classification.explanation import Explanation
-from textnn.classification.explanation.explanation import TokenContribution
 from textnn.demo import DemoError, Reviews, find_reviews, load_reviews, run_demo, split
+from textnn.explanation import Explanation, TokenContribution
 from textnn_cli import app
 
 

@@ -15,8 +15,9 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 
-from textnn import SentimentClassifier, prediction
+from textnn import SentimentClassifier
 from textnn.models import ARCHITECTURES
+from textnn.models import predictor as prediction
 from textnn.models.predictor import in_chunks, ordered
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +24,10 @@ Texts = Iterable[str]
 Self = TypeVar("Self", bound="FittedMixin")
 
 
+# Of the predictor.
+_INPUTS = {"model_", "tokenizer_", "vocabulary_", "characters_", "options_"}
+
+
 class _Fitted:
     """An attribute that a fit makes: ``name_`` is the field ``name`` of ``state_``."""
 
@@ -37,7 +42,11 @@ class _Fitted:
         return getattr(classifier.state_, self._name[:-1])
 
     def __set__(self, classifier: Any, value: Any) -> None:
-        setattr(classifier.state_, self._name[:-1], value)
+        state = copy(classifier.state_)  # a copy of the classifier has the same one
+        setattr(state, self._name[:-1], value)
+        if self._name in _INPUTS:
+            state.get_ready()
+        classifier.state_ = state
 
 
 def _fitted() -> Any:

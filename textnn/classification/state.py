@@ -52,6 +52,10 @@ class State:
     predictor: Predictor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.get_ready()
+
+    def get_ready(self) -> None:
+        """Make what predictions need of the other fields."""
         characters = None
         if self.characters is not None:
             characters = CharacterTable(self.characters, self.options.get("character_form", "text"))
