@@ -173,17 +173,36 @@ def test_exports_with_a_free_batch():
     torch.testing.assert_close(program.module()(other), frozen(other), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("limit", [None, 0, 3000])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("narrow", [torch.bfloat16, torch.float16])
+def test_autocast_changes_nothing(limit, dtype, narrow):
+    layer = make_layer()
+    frozen, ids = layer.freeze(limit, dtype), torch.randint(0, V, (3, 8))
+    want = frozen(ids)
+    with torch.autocast(ids.device.type, dtype=narrow):
+        assert torch.equal(frozen(ids), want)
+        assert torch.equal(layer.freeze(limit, dtype)(ids), want)
+
+
 def test_in_autocast_and_with_gradients_enabled():
     layer = make_layer().requires_grad_()
-    frozen = layer.freeze()
     ids = torch.randint(0, V, (3, 8))
-    assert not frozen(ids).requires_grad
-    with torch.autocast(ids.device.type, dtype=torch.bfloat16):
-        got, live = frozen(ids), layer(ids).detach()
-    if backends.runs_cuda(ids):  # the layer runs in autocast's dtype there, a table of products stays what it is
-        torch.testing.assert_close(got.bfloat16(), live, rtol=0.05, atol=0.05)
-    else:
-        torch.testing.assert_close(got, live)
+    for frozen in (layer.freeze(), layer.freeze(3000)):
+        assert not frozen(ids).requires_grad
+        with torch.autocast(ids.device.type, dtype=torch.bfloat16):
+            got, live = frozen(ids), layer(ids).detach()
+        if backends.runs_cuda(ids):  # the layer runs in autocast's dtype there, a table of products stays what it is
+            torch.testing.assert_close(got.bfloat16(), live, rtol=0.05, atol=0.05)
+        else:
+            torch.testing.assert_close(got, live)
+
+
+def test_embeddings_without_dimensions():
+    layer = make_layer(D=0)
+    ids = torch.randint(0, V, (3, 8))
+    for frozen in (layer.freeze(), layer.freeze(0)):
+        torch.testing.assert_close(frozen(ids), layer(ids))
 
 
 IDS = torch.randint(0, V, (2, 6))

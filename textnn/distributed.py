@@ -13,6 +13,7 @@ a process that is gone closes its connections, which ends what the others wait f
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -187,17 +188,19 @@ class GradientSum:
             for place, count in zip(places, rows, strict=True):
                 place[self.group.rank] = float(count)
             counts = [*present, *(count for place in places for count in place)]
-            # float32 counts rows up to 2**24; what is counted here is the distinct tokens of a batch.
-            like = [*self.dense, *self.tables][0]
-            head = torch.tensor([*figures, *counts], dtype=like.dtype)
-            flat = torch.cat([head.to(like.device), *(self._flat_gradient(parameter) for parameter in self.dense)])
+            # float32 counts rows up to 2**24; what is counted here is the distinct tokens of a batch. bfloat16 would
+            # do up to 2**8, so everything is exchanged, and summed, in the widest type.
+            parameters = [*self.dense, *self.tables]
+            dtype = functools.reduce(torch.promote_types, (p.dtype for p in parameters), torch.float32)
+            head = torch.tensor([*figures, *counts], dtype=dtype, device=parameters[0].device)
+            flat = torch.cat([head, *(self._flat_gradient(parameter).to(dtype) for parameter in self.dense)])
             distributed.all_reduce(flat)
             head = flat[: len(head)].cpu()
             sums = head[len(figures) :].tolist()
             start = len(head)
             for parameter, owners in zip(self.dense, sums, strict=False):
                 end = start + parameter.numel()
-                parameter.grad = flat[start:end].view_as(parameter) if owners else None
+                parameter.grad = flat[start:end].view_as(parameter).to(parameter.dtype) if owners else None
                 start = end
             for number, table in enumerate(self.tables):
                 begin = len(self.dense) + number * self.group.size

@@ -5,9 +5,12 @@
 //
 // A barrier needs all members to run at once, and a parallel loop does not promise that: inside another parallel region
 // one thread gets the whole range, other pools run one piece after the other. So a team is made of the threads that
-// arrive: each brings its share of the places, and when all places are taken, or after a short wait, the team closes
-// with those who are there; who comes later has nothing to do. Nobody waits for a thread that will not come.
+// arrive: each brings its share of the places, and when all places are taken, or after a wait, the team closes with
+// those who are there; who comes later has nothing to do. Nobody waits for ever for a thread that will not come. The
+// wait is short against the work: a thread that the system starts late costs a long call a tenth of its time at most,
+// and is not missing for all of it.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -44,15 +47,24 @@ inline void wait_until(Condition&& done) {
   }
 }
 
-// How long a team waits for its members; a test makes it longer, to have all of them whatever else the machine does.
-inline std::chrono::microseconds team_patience{500};
+// How long a team waits for its members. A test makes it longer, to have all of them whatever else the machine does.
+struct TeamPatience {
+  double least = 500e-6, most = 1;  // seconds
+  // Of the time that the work takes on one thread, which may be far from the truth: the estimate is that of a fast one,
+  // with 50 multiply-adds in a nanosecond.
+  double share = 0.1, rate = 50e9;
+
+  double seconds(double work) const { return std::max(least, std::min(most, work * share / rate)); }
+};
+inline TeamPatience team_patience;
 
 class Team {
  public:
   // Runs body(member, size) on every member of a team of at most `threads`; barrier() may be called inside.
+  // work: multiply-adds of all members together, from which follows how long they wait for each other to come.
   template <class F>
-  static void run(const ThreadPool& pool, int threads, F&& body) {
-    Team team(threads);
+  static void run(const ThreadPool& pool, int threads, double work, F&& body) {
+    Team team(threads, team_patience.seconds(work));
     auto enter = [&](int64_t begin, int64_t end) {
       const int member = team.join(int(end - begin));
       if (member < 0) return;
@@ -78,9 +90,12 @@ class Team {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
   static constexpr uint32_t kClosed = 1u << 31, kMember = 1u << 16, kPlaces = kMember - 1;
 
-  explicit Team(int threads) : places_(uint32_t(threads)) {}
+  Team(int threads, double patience)
+      : places_(uint32_t(threads)),
+        patience_(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(patience))) {}
 
   int join(int share) {
     uint32_t seen = roll_.load(std::memory_order_acquire), next;
@@ -89,17 +104,19 @@ class Team {
       next = seen + kMember + uint32_t(share);
       if ((next & kPlaces) == places_) next |= kClosed;
     } while (!roll_.compare_exchange_weak(seen, next, std::memory_order_acq_rel));
-    const auto deadline = std::chrono::steady_clock::now() + team_patience;
-    while (!((next = roll_.load(std::memory_order_acquire)) & kClosed)) {
-      if (std::chrono::steady_clock::now() > deadline) roll_.compare_exchange_weak(next, next | kClosed);
-      pause_briefly();
-    }
+    const Clock::time_point deadline = Clock::now() + patience_;
+    wait_until([&] {
+      next = roll_.load(std::memory_order_acquire);
+      if (!(next & kClosed) && Clock::now() > deadline) roll_.compare_exchange_weak(next, next | kClosed);
+      return (next & kClosed) != 0;
+    });
     // Every member stores the same value before it reads it.
     size_.store(int((next & ~kClosed) / kMember), std::memory_order_relaxed);
     return int(seen / kMember);
   }
 
   const uint32_t places_;
+  const Clock::duration patience_;
   std::atomic<uint32_t> roll_{0};  // closed flag, members, places taken
   std::atomic<int> size_{0};
   alignas(64) std::atomic<int> waiting_{0};

@@ -33,7 +33,8 @@ class QuantizedLstmKernel {
 
   void run(const ThreadPool& pool) {
     const int64_t bytes = panels_ * (groups_x_ + groups_h_) * 4 * kUnit * kGroup;
-    const int threads = int(std::min<int64_t>(pool.threads, double(s_.N) * double(bytes) / kWorkPerThread + 1));
+    const double work = double(s_.N) * double(bytes);  // multiply-adds
+    const int threads = int(std::min<int64_t>(pool.threads, work / kWorkPerThread + 1));
     const bool share_rows = threads > 1 && bytes <= kRecurrentCacheBytes && s_.B >= 12 * threads;
     Workspace workspace(Workspace::bytes<uint8_t>(s_.N * groups_x_ * kGroup) + Workspace::bytes<float>(s_.N) +
                         Workspace::bytes<uint8_t>(2 * s_.B * groups_h_ * kGroup) +
@@ -44,7 +45,7 @@ class QuantizedLstmKernel {
     c_ = workspace.take<float>(panels_ * s_.B * kUnit);
     constants_ = workspace.take<Constants>(panels_);
 
-    Team::run(pool, threads, [&](Team& team, int member, int size) {
+    Team::run(pool, threads, work, [&](Team& team, int member, int size) {
       const Share mine(panels_, member, size);
       for (int64_t p = mine.begin; p < mine.end; ++p) prepare(p);
       for (int64_t b = member; b < s_.B; b += size) start(b);

@@ -54,7 +54,8 @@ class RecurrentBackwardKernel {
  private:
   void through_time(const ThreadPool& pool) {
     const int64_t I = a_.dx && !a_.tokens.token ? a_.I : 0, weights = (a_.P * kState.size + I * kIn.size) * a_.H;
-    const int threads = int(std::min<int64_t>(pool.threads, double(s_.N) * weights / kRecurrentWorkPerThread + 1));
+    const double work = double(s_.N) * weights;  // multiply-adds
+    const int threads = int(std::min<int64_t>(pool.threads, work / kRecurrentWorkPerThread + 1));
     const bool share_rows =
         threads > 1 && weights * int64_t(sizeof(T)) <= kRecurrentCacheBytes && s_.B >= 2 * kMaxRows * threads;
     const Panels state(a_.P, L, threads), input(I, L, threads), hidden(a_.w_hr ? a_.H : 0, L, threads);
@@ -66,7 +67,7 @@ class RecurrentBackwardKernel {
     w_hr_ = workspace.take<T>(hidden.vectors * a_.P * L);
     Row* tables = workspace.take<Row>((s_.B + kSliceRows) * threads);
 
-    Team::run(pool, threads, [&](Team& team, int member, int size) {
+    Team::run(pool, threads, work, [&](Team& team, int member, int size) {
       Share states(state.count, member, size), inputs(input.count, member, size), cells(hidden.count, member, size);
       pack<kState.size>(w_hh_, a_.w_hh, a_.H, a_.P, Cell::state_block, state, states);
       pack<kIn.size>(w_ih_, a_.w_ih, a_.H, I, Cell::input_block, input, inputs);

@@ -53,7 +53,8 @@ class RecurrentForwardKernel {
   }
 
   void run(const ThreadPool& pool) {
-    const int threads = int(std::min<int64_t>(pool.threads, double(s_.N) * weights() / kRecurrentWorkPerThread + 1));
+    const double work = double(s_.N) * weights();  // multiply-adds
+    const int threads = int(std::min<int64_t>(pool.threads, work / kRecurrentWorkPerThread + 1));
     const bool share_rows =
         threads > 1 && weights() * int64_t(sizeof(T)) <= kRecurrentCacheBytes && s_.B >= 2 * kMaxRows * threads;
     const Panels units(a_.H, L, share_rows ? 1 : threads, kWidest), projection(a_.w_hr ? a_.P : 0, L, threads);
@@ -76,7 +77,7 @@ class RecurrentForwardKernel {
     const T** slice_x = workspace.take<const T*>(kSliceRows * threads);
     Row* tables = workspace.take<Row>(s_.B * threads);
 
-    Team::run(pool, threads, [&](Team& team, int member, int size) {
+    Team::run(pool, threads, work, [&](Team& team, int member, int size) {
       const Share projected(projection.count, member, size);
       // Where the sequences are shared out there may be fewer panels than members.
       const Share mine(units.count, member, size);

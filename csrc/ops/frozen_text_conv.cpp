@@ -1,6 +1,7 @@
 // textnn::frozen_text_conv: from token ids and a table of products to features. No gradients.
 #include "frozen_text_conv.h"
 #include "../cpu/distinct.h"
+#include "dispatcher.h"
 #include "ragged.h"
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -47,7 +48,7 @@ class Rows {
     const Tensor rest = compact(rest_), weight = compact(weight_);
     Tensor x = empty(rest, {U, D});
     for (int64_t u = 0; u < U; ++u) std::copy_n(rest.const_data_ptr<T>() + distinct_[u] * D, D, writable<T>(x) + u * D);
-    products_ = torch::stable::matmul(x, torch::stable::view(weight, {D, weight.numel() / D}));
+    products_ = mm(x, torch::stable::view(weight, {D, weight.size(1) * weight.size(2)}));
     if constexpr (std::is_integral_v<E>) {
       Tensor whole = torch::stable::new_empty(*products_, {U, products_->size(1)}, Dtype<E>::value);
       cpu::quantize_products<E>(torch_threads(),

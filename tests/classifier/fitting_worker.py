@@ -179,6 +179,18 @@ def sum_gradients(rank: int) -> dict[str, Any]:
     return {"figures": figures, "dense": [p.grad for p in dense], "tables": [p.grad for p in tables]}
 
 
+def sum_narrow_gradients(rank: int) -> dict[str, Any]:
+    """Of parameters of several types, with more rows than bfloat16 can count, and figures that it cannot hold."""
+    dense = [torch.nn.Parameter(torch.zeros(3, dtype=dtype)) for dtype in (torch.bfloat16, torch.float32)]
+    table = torch.nn.Parameter(torch.zeros(1000, 2, dtype=torch.bfloat16))
+    for parameter in dense:
+        parameter.grad = torch.full_like(parameter, 1.0 + rank)
+    rows = 257 + 2 * rank
+    table.grad = torch.sparse_coo_tensor(torch.arange(rows)[None], torch.ones(rows, 2).bfloat16(), (1000, 2))
+    figures = GradientSum(Group.default(), dense, [table])([0.5, 1001.0 + rank])
+    return {"figures": figures, "dense": [p.grad for p in dense], "table": table.grad}
+
+
 def run_cases(rank: int, size: int, folder: Path) -> dict[str, Any]:
     results: dict[str, Any] = {"errors": {}, "warnings": {}}
     for name, case in CASES.items():
@@ -190,6 +202,7 @@ def run_cases(rank: int, size: int, folder: Path) -> dict[str, Any]:
         if name == "dropout" and rank == 0:
             classifier.save(folder / "model")
     results["gradients"] = sum_gradients(rank)
+    results["narrow gradients"] = sum_narrow_gradients(rank)
     for name in ERRORS:
         try:
             fail(name, rank, size, folder)

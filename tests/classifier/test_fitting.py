@@ -138,6 +138,18 @@ def test_an_error_in_one_process_ends_all(name: str, messages: list[str], ranks:
         assert shared, name
 
 
+def test_sums_of_narrow_parameters_keep_counts_figures_and_types(ranks: list[dict[str, Any]]) -> None:
+    expected = torch.zeros(1000, 2)
+    expected[:257], expected[257:259] = 2.0, 1.0
+    for results in ranks:
+        found = results["narrow gradients"]
+        assert found["figures"] == [1.0, 2003.0]
+        assert [gradient.dtype for gradient in found["dense"]] == [torch.bfloat16, torch.float32]
+        assert [gradient.tolist() for gradient in found["dense"]] == [[3.0] * 3] * 2
+        assert found["table"].dtype == torch.bfloat16
+        assert torch.equal(found["table"].to_dense().float(), expected)
+
+
 def test_gradients_are_summed_also_where_a_process_has_none(ranks: list[dict[str, Any]]) -> None:
     tables = [[[0, 0], [7, 1], [0, 0], [0, 0], [5, 1], [0, 0]], [[0, 0], [5, 0], [0, 0], [0, 0], [2, 0], [0, 0]]]
     for rank, results in enumerate(ranks):

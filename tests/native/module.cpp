@@ -83,11 +83,14 @@ void def_probes(py::module_& m) {
     Counts counts = units(kind, threads, n, &flushed);
     return std::make_pair(counts, flushed);
   });
-  m.def("set_team_patience",
-        [](double seconds) { cpu::team_patience = std::chrono::microseconds(int64_t(1e6 * seconds)); });
-  m.def("team", [](const std::string& kind, int threads, int64_t steps) {
+  m.def("team_patience", [](double work) { return cpu::team_patience.seconds(work); });
+  m.def("set_team_patience", [](double least, double most) {
+    cpu::team_patience.least = least;
+    cpu::team_patience.most = most;
+  });
+  m.def("team", [](const std::string& kind, int threads, int64_t steps, double work) {
     const py::gil_scoped_release release;
-    const TeamReport r = team(kind, threads, steps);
+    const TeamReport r = team(kind, threads, steps, work);
     return std::make_tuple(r.size, r.errors, r.flushed);
   });
   m.def("shares", [](int64_t n, int size) {

@@ -1,5 +1,6 @@
 #include "pools.h"
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <stdexcept>
 #include <thread>
@@ -19,7 +20,7 @@ void call(Body body, int64_t begin, int64_t end, void* context) {
 }
 
 // When the last thread of a pool begins.
-enum class Last { kAtOnce, kWhenTheCallerIsDone };
+enum class Last { kAtOnce, kSlowly, kWhenTheCallerIsDone };
 
 // The caller takes the first piece, [0, first), other threads one place each.
 void spread(int64_t n, int64_t first, Last last, Body body, void* context) {
@@ -29,6 +30,7 @@ void spread(int64_t n, int64_t first, Last last, Body body, void* context) {
   for (int64_t i = first; i < n; ++i)
     others.emplace_back([=] {
       if (last == Last::kWhenTheCallerIsDone && i + 1 == n) done.wait();
+      if (last == Last::kSlowly && i + 1 == n) std::this_thread::sleep_for(std::chrono::milliseconds(20));
       call(body, i, i + 1, context);
     });
   call(body, 0, first, context);
@@ -46,6 +48,7 @@ void whole(int64_t n, Body body, void* context) {
 }
 void merged(int64_t n, Body body, void* context) { spread(n, n < 2 ? n : 2, Last::kAtOnce, body, context); }
 void late(int64_t n, Body body, void* context) { spread(n, 1, Last::kWhenTheCallerIsDone, body, context); }
+void slow(int64_t n, Body body, void* context) { spread(n, 1, Last::kSlowly, body, context); }
 
 }  // namespace
 
@@ -55,6 +58,7 @@ cpu::ThreadPool make_pool(const std::string& kind, int n) {
   if (kind == "in_turn") return {n, &in_turn};
   if (kind == "whole") return {n, &whole};
   if (kind == "merged") return {n, &merged};
+  if (kind == "slow") return {n, &slow};
   if (kind == "late") return {n, &late};
   throw std::invalid_argument("no pool of threads is called '" + kind + "'");
 }

@@ -11,6 +11,7 @@ namespace textnn::native {
 // whole     another thread gets the whole range
 // merged    one thread gets two pieces, so that one thread fewer comes than was asked for
 // late      the thread of the last piece arrives after the others have lost patience
+// slow      the thread of the last piece begins some milliseconds after the call
 // Throws std::invalid_argument for another name.
 cpu::ThreadPool make_pool(const std::string& kind, int threads);
 

@@ -17,13 +17,13 @@ Counts units(const std::string& kind, int threads, int64_t n, bool* flushed) {
 }
 
 // Every member writes the number of the step to its place, and behind the barrier reads the places of all members.
-TeamReport team(const std::string& kind, int threads, int64_t steps) {
+TeamReport team(const std::string& kind, int threads, int64_t steps, double work) {
   constexpr size_t kSpread = 8;  // places share cache lines or not, both happen
   TeamReport report{Counts(size_t(std::max(1, threads)), 0)};
   std::vector<int64_t> place(report.size.size() * kSpread, 0);
   std::atomic<int64_t> errors{0};
   std::atomic<bool> all_flush{true};
-  cpu::Team::run(make_pool(kind, threads), threads, [&](cpu::Team& team, int member, int size) {
+  cpu::Team::run(make_pool(kind, threads), threads, work, [&](cpu::Team& team, int member, int size) {
     report.size[size_t(member)] += size;
     if (!flushing()) all_flush = false;
     for (int64_t step = 1; step <= steps; ++step) {

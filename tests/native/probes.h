@@ -17,7 +17,7 @@ struct TeamReport {
   int64_t errors = 0;  // values of another step that a member saw behind a barrier
   bool flushed = true;
 };
-TeamReport team(const std::string& kind, int threads, int64_t steps);
+TeamReport team(const std::string& kind, int threads, int64_t steps, double work);
 
 // Every thread opens workspaces of changing sizes, fills their parts with its own value and reads them again, while the
 // caller gives memory back. Returns the number of values that another thread, or another part, had overwritten.

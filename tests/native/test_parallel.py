@@ -17,6 +17,8 @@ from conftest import FLAVOUR
 from harness import DIFFICULT, ONE, POOLS, Array, Memory, Pool, assert_same_bits
 
 HANG = 600.0  # seconds after which a thread or process will not come any more, on the busiest machine
+PATIENCE = 500e-6, 1.0  # seconds that a team waits for its members, at least and at most
+ENDLESS = 1e15  # multiply-adds: hours
 FLUSH_BITS = 0x8040  # flush-to-zero and denormals-are-zero in MXCSR
 LSTM = recurrent_oracle.Case((60, 47, 0, 60, 25), 33, 40, 36)
 CONV = text_conv_oracle.Case((30, 0, 17, 9), 40, 50, whole=False, V=60)
@@ -53,7 +55,7 @@ def test_shares_cover_the_range_evenly(native: Any, n: int, size: int) -> None:
 
 @pytest.mark.parametrize("pool", ALL_POOLS, ids=str)
 def test_a_team_consists_of_those_who_came(native: Any, pool: Pool) -> None:
-    sizes, errors, flushed = native.team(pool.kind, pool.threads, 50)
+    sizes, errors, flushed = native.team(pool.kind, pool.threads, 50, 0)
     members = [size for size in sizes if size]
     assert errors == 0, "a member saw an old value behind a barrier"
     assert flushed
@@ -65,29 +67,55 @@ def test_a_team_consists_of_those_who_came(native: Any, pool: Pool) -> None:
 
 
 @pytest.fixture
-def patient(native: Any) -> Iterator[None]:
+def patience(native: Any) -> Iterator[Callable[[float, float], None]]:
+    """Set how long teams wait for their members, at least and at most."""
+    yield native.set_team_patience
+    native.set_team_patience(*PATIENCE)
+
+
+@pytest.fixture
+def patient(patience: Callable[[float, float], None]) -> None:
     """Teams wait for their members however long a busy machine takes to start them."""
-    native.set_team_patience(HANG)
-    yield
-    native.set_team_patience(500e-6)
+    patience(HANG, HANG)
+
+
+def test_patience_grows_with_the_work_within_bounds(native: Any) -> None:
+    least, most = PATIENCE
+    assert native.team_patience(0) == native.team_patience(1e8) == least
+    assert native.team_patience(1e10) == pytest.approx(0.02), "a tenth of 1e10 / 50e9 seconds"
+    assert native.team_patience(1e20) == native.team_patience(float("inf")) == most
+
+
+def test_a_long_call_waits_for_a_slow_thread(native: Any, patience: Callable[[float, float], None]) -> None:
+    patience(0, HANG)
+    assert native.team("slow", 2, 10, ENDLESS)[0] == [2, 2]
+    assert native.team("slow", 4, 10, ENDLESS)[0] == [4] * 4
+
+
+def test_a_long_call_does_without_a_thread_that_never_comes(
+    native: Any, patience: Callable[[float, float], None]
+) -> None:
+    patience(0, 0.02)
+    sizes, errors, _ = native.team("late", 2, 10, ENDLESS)
+    assert (sizes, errors) == ([1, 0], 0)
 
 
 @pytest.mark.usefixtures("patient")
 def test_a_team_is_complete_when_everybody_comes_in_time(native: Any) -> None:
-    assert native.team("threads", 2, 10)[0] == [2, 2]
-    assert native.team("merged", 4, 10)[0] == [3, 3, 3, 0], "two places came with one thread"
+    assert native.team("threads", 2, 10, 0)[0] == [2, 2]
+    assert native.team("merged", 4, 10, 0)[0] == [3, 3, 3, 0], "two places came with one thread"
 
 
 @pytest.mark.usefixtures("patient")
 def test_barriers_hold_with_more_threads_than_cores(native: Any) -> None:
     for _ in range(3):
-        sizes, errors, _ = native.team("threads", 8, 30)
+        sizes, errors, _ = native.team("threads", 8, 30, 0)
         assert (sizes, errors) == ([8] * 8, 0)
 
 
 @pytest.mark.usefixtures("patient")
 def test_barriers_hold_over_many_steps(native: Any) -> None:
-    sizes, errors, _ = native.team("threads", 2, 2000)
+    sizes, errors, _ = native.team("threads", 2, 2000, 0)
     assert (sizes, errors) == ([2, 2], 0)
 
 
@@ -207,7 +235,7 @@ def test_the_callers_floating_point_mode_comes_back(native: Any, memory: Memory,
         if mode:
             assert mode & FLUSH_BITS == FLUSH_BITS * on
         run_kernels(native, memory, pool)
-        native.team(pool.kind, pool.threads, 3)
+        native.team(pool.kind, pool.threads, 3, 0)
         native.units(pool.kind, pool.threads, 5)
         assert native.float_mode() & ~0x3F == mode
         assert native.flushing() == on

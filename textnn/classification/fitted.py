@@ -261,7 +261,9 @@ class FittedMixin:
         most. For ``"textcnn"`` and ``"wide-textcnn"`` a table of the products of tokens and kernels takes the place of
         a convolution; see :meth:`textnn.EmbeddingTextConv.freeze`. The LSTMs can be frozen in ``"int8"``
         (:meth:`textnn.LSTM.freeze`); in ``"float32"`` they predict as before, with a warning, as GRUs, RNNs and
-        ``"mlp"`` do in any dtype. ``model_`` stays, and is what :meth:`save` writes.
+        ``"mlp"`` do in any dtype. ``model_`` stays, and is what :meth:`save` writes. After a change of ``model_``
+        (``load_state_dict()``, ``to()``, a step of an optimizer, a change in place) the next prediction freezes it
+        once more; weights written through ``.data`` need a call of this method.
 
         Parameters
         ----------

@@ -141,7 +141,8 @@ class FrozenTextConv(Layer):
             frozen.bias = frozen.bias.to(layer.weight.dtype).zero_()
         else:
             frozen.bias = torch.stack([bias.detach() for bias in biases])
-        frozen._fill(layer, ids)
+        with torch.autocast(layer.weight.device.type, enabled=False):  # which would round the products
+            frozen._fill(layer, ids)
         return frozen.eval()
 
     def _fill(self, layer: EmbeddingTextConv, ids: Tensor | None) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from textnn.circumstances import plain_torch
 from textnn.models import TextModel
+from textnn.models.changes import Unchanged
 from textnn.text import Encoder
 
 CHUNK = 1024
@@ -35,6 +36,9 @@ Result = TypeVar("Result")
 
 class Predictor:
     """A trained network and what gives it its input; the network is frozen when it is first needed.
+
+    Predictions follow the network: where its weights have changed since it was frozen (:class:`Unchanged` says which
+    changes are seen), it is frozen once more, in the same way.
 
     Parameters
     ----------
@@ -51,21 +55,27 @@ class Predictor:
 
     def __init__(self, model: TextModel, encoder: Encoder) -> None:
         self.model, self.encoder = model, encoder
-        self.frozen: TextModel | None = None
+        self._frozen: _Frozen | None = None
         self._live = False
         self._lock = threading.Lock()
 
+    @property
+    def frozen(self) -> TextModel | None:
+        """See above."""
+        if self._frozen is None:
+            return None
+        with plain_torch():
+            return self._network()
+
     def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> None:
         """Predict from a frozen form of the network; see :meth:`TextModel.freeze`."""
-        with plain_torch():
-            frozen = self.model.freeze(memory_limit, dtype)
-        with self._lock:
-            self.frozen, self._live = frozen, False
+        with self._lock, plain_torch():
+            self._frozen, self._live = _Frozen(self.model, (memory_limit, dtype)), False
 
     def unfreeze(self) -> None:
         """Predict from the network itself."""
         with self._lock:
-            self.frozen, self._live = None, True
+            self._frozen, self._live = None, True
 
     def logits(self, texts: list[str]) -> Tensor:
         """Return the logits [texts, K] of one text or more, on the CPU."""
@@ -97,22 +107,47 @@ class Predictor:
         return next(self.model.parameters()).device
 
     def _network(self) -> TextModel:
-        frozen = self.frozen  # read once: another thread may choose another form meanwhile
-        if frozen is not None:
-            return frozen
+        frozen = self._frozen  # read once: another thread may choose another form meanwhile
+        if frozen is not None and frozen.current():
+            return frozen.network
         with self._lock:
-            if self._live or not self.model.freezable:
+            if self._live or not (self._frozen or self.model.freezable):
                 return self.model
-            if self.frozen is None:
-                self.frozen = self.model.freeze(_TABLE)
-            return self.frozen
+            if self._frozen is None:
+                self._frozen = _Frozen(self.model, (_TABLE, None))
+            elif not self._frozen.current():
+                self._frozen = _Frozen(self.model, self._frozen.options)
+            return self._frozen.network
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles make a lock of their own."""
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
+        """Copies and pickles make a lock of their own, and look for changes of their own network."""
+        state = {name: value for name, value in vars(self).items() if name not in ("_lock", "_frozen")}
+        frozen = self._frozen
+        kept = None if frozen is None else (frozen.network if frozen.current() else None, frozen.options)
+        return {**state, "frozen": kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.Lock())
+        kept = state.pop("frozen")
+        vars(self).update(state, _lock=threading.Lock(), _frozen=None)
+        if kept is not None:
+            network, options = kept
+            self._frozen = _Frozen(self.model, options, network)
+
+
+class _Frozen:
+    """A frozen form of a network, how it was made, and whether the network is still the same."""
+
+    def __init__(
+        self, model: TextModel, options: tuple[int | None, str | None], network: TextModel | None = None
+    ) -> None:
+        self.options = options
+        unchanged = Unchanged(model)  # made first, so that a change while the tables are computed is seen
+        self.network = model.freeze(*options) if network is None else network
+        self._unchanged = None if self.network is model else unchanged
+
+    def current(self) -> bool:
+        """Return whether the frozen form still is that of the network."""
+        return self._unchanged is None or self._unchanged()
 
 
 def _by_length(lengths: Tensor) -> Sequence[Tensor]:

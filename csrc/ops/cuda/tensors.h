@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <torch/csrc/stable/accelerator.h>
 #include "../../cuda/element.h"
-#include "../tensors.h"
+#include "../dispatcher.h"
 #include "stream.h"
 
 namespace textnn::ops::cuda {
@@ -107,22 +107,8 @@ std::vector<Tensor> call_for(size_t count, const char* name, const char* overloa
   for (size_t i = 0; i < count; ++i) results.push_back(torch::stable::detail::to<Tensor>(stack[i]));
   return results;
 }
-template <class... A>
-Tensor call(const char* name, const char* overload, const A&... arguments) {
-  std::array<StableIValue, sizeof...(A)> stack{torch::stable::detail::from(arguments)...};
-  STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(name, overload, stack.data(), TORCH_ABI_VERSION));
-  return torch::stable::detail::to<Tensor>(stack[0]);
-}
 }  // namespace detail
 
-// out [M, N] = a [M, K] b [K, N]; views are fine. On a GPU: cuBLAS.
-inline void mm_out(const Tensor& out, const Tensor& a, const Tensor& b) { detail::call("aten::mm", "out", a, b, out); }
-// With results made here: autocast, in which a backward pass may run, would make them halves.
-inline Tensor mm(const Tensor& a, const Tensor& b) {
-  const Tensor out = empty(a, {a.size(0), b.size(1)});
-  mm_out(out, a, b);
-  return out;
-}
 // Values and places of a vector in order; stable, so that equal ones keep theirs. On a GPU: a radix sort.
 struct Sorted {
   Tensor value, place;
