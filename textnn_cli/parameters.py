@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from textnn_cli.values import parse_class_weight, parse_sizes, parse_threshold
+from textnn_cli.values import parse_sizes
 
 
 def run_file(*parts: str) -> dict[str, Any]:
@@ -27,13 +27,13 @@ def run_file(*parts: str) -> dict[str, Any]:
     return runpy.run_path(str(Path(package.origin).parent.joinpath(*parts)))
 
 
-def table() -> dict[str, Any]:
-    """Return every parameter of the classifier that is an option, in the order in which the help shows them."""
-    options = run_file("models", "options.py")
-    own = {row.name: row for row in run_file("classification", "parameters.py")["PARAMETERS"] if row.sentence}
-    rows = {name: options["OPTIONS"][name] for name in options["CHOSEN"]}
-    first = ("tokenizer", "user_dictionary", "stop_words")
-    return {name: own.pop(name) for name in first} | rows | own
+def table(task: str) -> dict[str, Any]:
+    """Return every parameter of a task's estimator that is an option, in the order in which the help shows them."""
+    shared = run_file("models", "options.py")
+    own = [row for row in run_file(task, "parameters.py")["PARAMETERS"] if row.sentence]
+    rows = [shared["OPTIONS"][name] for name in shared["CHOSEN"]]
+    first = [row for row in own if row.panel == shared["TEXT"]]
+    return {row.name: row for row in (*first, *rows, *own)}
 
 
 def option_of(row: Any) -> str:
@@ -76,20 +76,12 @@ def _argument(row: Any) -> inspect.Parameter:
 
 
 def parse(rows: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that were typed, as the classifier takes them.
+    """Return the parameters that were typed, lists of sizes as tuples.
 
     Raises
     ------
     ValueError
-        Naming the option, if one is nothing of the kind.
+        Naming the option, if one is no list of sizes.
     """
-    values = dict(typed)
-    for name, row in rows.items():
-        if row.kind is tuple and values[name] is not None:
-            values[name] = parse_sizes(option_of(row), values[name])
-    values["class_weight"] = parse_class_weight(values["class_weight"])
-    if values["threshold"] is None:
-        del values["threshold"]
-    else:
-        values["threshold"] = parse_threshold(values["threshold"])
-    return values
+    sizes = {name for name, row in rows.items() if row.kind is tuple and typed[name] is not None}
+    return {**typed, **{name: parse_sizes(option_of(rows[name]), typed[name]) for name in sizes}}

@@ -40,13 +40,14 @@ from textnn_cli.common import (
 from textnn_cli.corpora import read_data
 from textnn_cli.labels import threshold_line
 from textnn_cli.parameters import option_of, parse, table, with_parameters
+from textnn_cli.values import parse_class_weight, parse_threshold
 
 if TYPE_CHECKING:
     from textnn import SentimentClassifier
     from textnn.distributed import Group
     from textnn.training.checkpoint import Checkpoint
 
-PARAMETERS = table()
+PARAMETERS = table("classification")
 
 
 @command_errors
@@ -153,6 +154,9 @@ def train(
         quiet = quiet or group.rank > 0
         with group.together():
             parameters = parse(PARAMETERS, typed)
+            parameters["class_weight"] = parse_class_weight(parameters["class_weight"])
+            if (threshold := parameters.pop("threshold")) is not None:
+                parameters["threshold"] = parse_threshold(threshold)
             if parameters["output"] is not None:
                 with option_errors(output=option_of(PARAMETERS["output"])):
                     check_option("output", parameters["output"])
@@ -195,7 +199,7 @@ def train(
     with open_output(None) as stream:
         if report is not None:
             stream.write(f"validation after epoch {classifier.best_epoch_}: {report.summary()}\n\n")
-            if classifier.thresholds_ is not None and classifier.threshold == "auto":
+            if classifier.thresholds_ is not None and threshold == "auto":
                 stream.write(threshold_line(classifier.classes_.tolist(), classifier.thresholds_.tolist()) + "\n\n")
         stream.write(f'saved: {directory}\nnext:  textnn predict {directory} --text "..."\n')
         if words := _to_repeat(columns):

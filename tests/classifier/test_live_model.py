@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from textnn import SentimentClassifier
 from torch import nn
 
+from textnn import SentimentClassifier
 from textnn.models.changes import Unchanged
 
 TEXTS = ["很 好", "太 差 了", "包装 很 好 ， 物流 很 快", ""]

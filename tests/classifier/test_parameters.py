@@ -37,8 +37,10 @@ def test_the_defaults_of_an_architecture_are_declared_and_make_sense(architectur
 
 def test_the_options_of_the_command_line_are_those_that_have_a_sentence() -> None:
     own = [row.name for row in PARAMETERS if row.sentence]
-    assert {*table()} == {*CHOSEN, *own}
-    assert {"architecture", "warm_start", "random_state", "device", "verbose"} == {*SIGNATURE} - {*table()}
+    assert {*table("classification")} == {*CHOSEN, *own}
+    assert {"architecture", "warm_start", "random_state", "device", "verbose"} == {*SIGNATURE} - {
+        *table("classification")
+    }
 
 
 def test_a_saved_model_keeps_what_does_not_belong_to_a_machine() -> None:

@@ -83,33 +83,12 @@ def save(
 def load(
     path: str | os.PathLike[str], tokenizer: Request, device: str, names: Collection[str]
 ) -> tuple[State, dict[str, Any]]:
-    """Load a saved classifier.
-
-    Parameters
-    ----------
-    path
-        The directory.
-    tokenizer
-        None: that of the training, which must be installed in the same version. A name (``"rjieba"``), a function or a
-        Tokenizer is used in its place, with a warning if it is not the same. A name takes over the model's options,
-        user dictionary and stop words. A model that was trained with a function needs it here.
-    device
-        Where to use the model.
-    names
-        Of the parameters that are wanted.
-
-    Returns
-    -------
-    State, dict
-        What was fitted, and the parameters that it was fitted with.
+    """Load a saved classifier, with those of its parameters that are named; see :meth:`SentimentClassifier.load`.
 
     Raises
     ------
-    BundleError
-        If the directory is none of textnn's, is damaged or of an unknown format version, or the tokenizer of the
-        training is not here and none is given.
-    TypeError, ValueError
-        If ``tokenizer`` is nothing of that kind, or its library is not installed.
+    BundleError, TypeError, ValueError
+        As there.
     """
     check_request(tokenizer)
     return read_bundle(path, partial(_load, request=tokenizer, device=device, names=names))
