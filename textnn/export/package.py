@@ -47,7 +47,7 @@ FORMAT, FORMAT_VERSION = "textnn-export", 1
 
 
 def export_classifier(
-    state: State,
+    classifier: Any,
     format: str,  # noqa: A002
     path: str | os.PathLike[str],
     tables: bool | None = None,
@@ -56,7 +56,9 @@ def export_classifier(
 
     Parameters
     ----------
-    state, format, path
+    classifier
+        The classifier, or its state.
+    format, path
         As there.
     tables : bool, optional
         Whether the program has, in the place of convolutions, tables of the products of tokens and kernels, which make
@@ -75,6 +77,7 @@ def export_classifier(
     target = check_target(path)
     if format == "onnx":
         onnx.check_packages()
+    state = State.of(classifier)
     model = state.model
     if next(model.parameters()).device.type != "cpu":
         model = copy.deepcopy(model).cpu()
