@@ -19,13 +19,14 @@ from textnn.training import Checkpoint
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference"
 MODULES = (functional, layers, optim, backends, text)
-RESULTS = (  # what the classifier's methods give and take
-    *(Calibration, EvaluationReport, MultilabelReport, WrongPrediction, Checkpoint),
-    *(Explanation, NgramContribution, TokenContribution),
-)
+RESULTS = {  # what the classifier's methods give and take
+    "textnn.evaluation": (Calibration, EvaluationReport, MultilabelReport, WrongPrediction),
+    "textnn.explanation": (Explanation, NgramContribution, TokenContribution),
+    "textnn.training": (Checkpoint,),
+}
 PUBLIC = {
     "textnn.classification.estimator.SentimentClassifier": SentimentClassifier,
-    **{f"{'.'.join(kind.__module__.split('.')[:2])}.{kind.__name__}": kind for kind in RESULTS},
+    **{f"{module}.{kind.__name__}": kind for module, kinds in RESULTS.items() for kind in kinds},
     **{
         f"{module.__name__}.{name}": getattr(module, name)
         for module in MODULES

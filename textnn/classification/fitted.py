@@ -137,7 +137,7 @@ class FittedMixin:
         Where a text may have several labels: those whose probability reaches their threshold, as a list for each text,
         or as a matrix of 0 and 1, int64 [texts, classes], if the classifier was fitted with one.
         """
-        return prediction.predict(self._state, X)
+        return prediction.choose(self._state, self.predict_proba(X))
 
     @renamed(texts="X", labels="y")
     def score(self, X: Texts, y: Any, sample_weight: Any = None) -> float:
@@ -150,7 +150,7 @@ class FittedMixin:
         TypeError, ValueError
             If an argument makes no sense.
         """
-        return prediction.score(self._state, X, y, sample_weight)
+        return prediction.score(self._state, X, y, sample_weight, self.predict)
 
     @renamed(texts="X", labels="y")
     def evaluate(self, X: Texts, y: Any, worst: int = 10) -> Report:
@@ -179,7 +179,7 @@ class FittedMixin:
         UserWarning
             If the classifier does not know a label.
         """
-        return prediction.evaluate(self._state, X, y, worst)
+        return prediction.evaluate(self._state, X, y, worst, self.predict_proba)
 
     @renamed(text="X")
     def explain(self, X: str, label: Any = None, method: str = "auto") -> Explanation:

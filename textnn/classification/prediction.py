@@ -7,7 +7,7 @@ texts -> tokens -> ids -> logits -> / temperature -> probabilities -> classes[ar
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,16 +39,17 @@ def stream_proba(state: State, texts: Iterable[str]) -> Iterator[Array]:
     return (objective.probabilities(logits, temperature) for logits in state.predictor.stream(iter_texts(texts, "X")))
 
 
-def predict(state: State, texts: Iterable[str]) -> Any:
+def choose(state: State, probabilities: Array) -> Any:
     """Return the most probable class of each text, [texts]; or its labels, as the classifier was given them."""
-    probabilities = predict_proba(state, texts)
     if state.thresholds is None:
         return state.classes[probabilities.argmax(axis=1)]
     chosen = (probabilities >= state.thresholds).astype(np.int64)
     return chosen if state.label_kind == MATRIX else decode(chosen, state.classes)
 
 
-def score(state: State, texts: Iterable[str], labels: Any, sample_weight: Any = None) -> float:
+def score(
+    state: State, texts: Iterable[str], labels: Any, sample_weight: Any, predict: Callable[[list[str]], Any]
+) -> float:
     """Return the share of texts, weighted if asked for, whose label was predicted, or all of whose labels were."""
     texts = check_texts(texts, "X")
     if not texts:
@@ -57,7 +58,7 @@ def score(state: State, texts: Iterable[str], labels: Any, sample_weight: Any = 
     weights = check_weights(sample_weight, len(texts))
     if not weights.any():
         raise ValueError("sample_weight: expected a number above 0 for at least one text, got zeros only")
-    predicted = predict(state, texts)
+    predicted = predict(texts)
     if state.label_kind == LABEL:
         right = [one == other for one, other in zip(predicted.tolist(), true, strict=True)]
     else:
@@ -66,13 +67,15 @@ def score(state: State, texts: Iterable[str], labels: Any, sample_weight: Any = 
     return float(np.average(right, weights=weights))
 
 
-def evaluate(state: State, texts: Iterable[str], labels: Any, worst: int) -> Report:
+def evaluate(
+    state: State, texts: Iterable[str], labels: Any, worst: int, predict_proba: Callable[[list[str]], Array]
+) -> Report:
     """Compare the predictions with labels; ``worst`` errors are listed."""
     texts = check_texts(texts, "X")
     if not texts:
         raise ValueError("X: expected at least one text to evaluate, got none")
     true, names = _labels(state, labels, len(texts)), state.classes.tolist()
-    probabilities = predict_proba(state, texts)
+    probabilities = predict_proba(texts)
     if state.thresholds is None:
         return EvaluationReport.from_predictions(names, true, probabilities, texts, worst)
     return MultilabelReport.from_predictions(names, true, probabilities, state.thresholds, texts, worst)

@@ -41,6 +41,7 @@ class Explanation(Contributions):
 
     Examples
     --------
+    >>> from textnn.explanation import TokenContribution
     >>> tokens = [TokenContribution("not", 0, 3, -1.2), TokenContribution("clean", 4, 9, 0.4)]
     >>> one = Explanation("not clean", "bad", ["bad", "good"], [0.8, 0.2], "occlusion", 0.6, tokens)
     >>> one.probability, max(one.tokens, key=lambda token: token.contribution).token
