@@ -178,7 +178,7 @@ def saved(value, **options):
 @each_kind
 @pytest.mark.parametrize("assign", [False, True])
 def test_states_load_both_ways(kind, assign):
-    theirs, ours = both(kind)
+    _, ours = both(kind)
     fresh = Model(kind)
     fresh.load_state_dict(saved(ours.state_dict(), weights_only=True), assign=assign)
     assert_same(fresh, ours)
