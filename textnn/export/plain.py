@@ -26,6 +26,7 @@ from textnn import layers
 from textnn.export.recurrence import run_layer
 from textnn.functional.sizes import Sizes, size_tensors
 from textnn.layers.embedding_recurrent import EmbeddingRecurrent
+from textnn.models import base
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -297,6 +298,14 @@ def max_mean_pool(x: Tensor, lengths: Tensor) -> Tensor:
     return torch.cat([top, mean], dim=1)
 
 
+class MaxMeanPool(nn.Module):
+    """Maximum and mean over time of padded batches."""
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Pool x [B, T, F] -> [B, 2 F]."""
+        return max_mean_pool(x, lengths)
+
+
 def _check_padded(offsets: Tensor | None, x: Any = None) -> None:
     if offsets is not None:
         raise ValueError("offsets: expected None, as flat batches cannot be exported; give padded input and lengths")
@@ -317,6 +326,8 @@ _PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     layers.EmbeddingGRU: EmbeddingGRU,
     layers.EmbeddingRNN: EmbeddingRNN,
     layers.NgramBag: NgramBag,
+    base.MaxMeanPool: MaxMeanPool,
+    base.Embedding: nn.Embedding,
 }
 
 

@@ -19,11 +19,11 @@ from torch.nn.utils.rnn import PackedSequence
 from .. import functional
 from ..functional.sizes import Sizes
 from .base import Unscriptable
-from .recurrent import LSTM
 from .sequences import States, take_apart, take_ids
 
 if TYPE_CHECKING:
     from .embedding_recurrent import EmbeddingLSTM
+    from .recurrent import LSTM
 
 UNITS, GROUP = 16, 4  # units of a panel, values of a row that stand together: csrc/cpu/quantized_lstm.h
 
