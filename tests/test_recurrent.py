@@ -199,6 +199,20 @@ def test_second_derivatives(cell, form, directions):
 
 
 @pytest.mark.cpu
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_differentiable_gradients_of_states_that_were_made_from_the_input(kind):
+    x = torch.randn(4, 2, 3, dtype=torch.float64, requires_grad=True)
+    h, c = x[:1].cos(), x[1:2].sin()
+    gradients = []
+    for library in (textnn, torch.nn):
+        torch.manual_seed(0)
+        layer = getattr(library, kind)(3, 3, dtype=torch.float64)
+        y, _ = layer(x, (h, c) if kind == "LSTM" else h)
+        gradients.append(torch.autograd.grad(y.square().sum(), x, create_graph=True)[0])
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.cpu
 def test_second_derivatives_from_token_ids_leave_the_padding_row_alone():
     layer = textnn.EmbeddingGRU(9, 3, 4, dtype=torch.float64)
     y, _ = layer(torch.tensor([3, 0, 5, 3]), offsets=[0, 3])

@@ -6,8 +6,16 @@
 #include "tensors.h"
 
 STABLE_TORCH_LIBRARY(textnn, m) {
-  m.def("lstm_cell(Tensor gates, Tensor c) -> (Tensor, Tensor)");
-  m.def("lstm_cell_backward(Tensor dh, Tensor dc_next, Tensor gates, Tensor c) -> (Tensor, Tensor)");
+  // One step of a cell (math/cells.h) from its products on, W_ih x + b_ih and W_hh h + b_hh. hidden_gates may be
+  // missing where the sums of both are in input_gates; h belongs to cells that read their own state (GRU), c to those
+  // with a cell state (LSTM). Results that a cell does not have are empty.
+  m.def(
+      "recurrent_cell(str cell, Tensor input_gates, Tensor? hidden_gates, Tensor? h, Tensor? c) -> (Tensor h_next, "
+      "Tensor c_next)");
+  // dhidden_gates is empty for cells whose products add to the same sums: it would equal dinput_gates.
+  m.def(
+      "recurrent_cell_backward(str cell, Tensor? dh_next, Tensor? dc_next, Tensor input_gates, Tensor? hidden_gates, "
+      "Tensor? h, Tensor? c) -> (Tensor dinput_gates, Tensor dhidden_gates, Tensor dh, Tensor dc)");
 
   // One layer of a cell (math/cells.h), in one direction or, with weights of the reverse one, both: states
   // [directions, B, ..], or [B, ..] of one. From vectors, or with a table from token ids. reverse: of one direction.

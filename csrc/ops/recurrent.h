@@ -164,11 +164,12 @@ struct RecurrentOperators {
                                const Tensor& w_ih, const Tensor& w_hh, Optional b_ih, Optional b_hh, Optional w_hr,
                                Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse,
                                Optional b_hh_reverse, Optional w_hr_reverse, Optional sizes, std::string layout,
-                               bool reverse, int64_t /*padding_idx*/, bool /*sparse*/, bool outputs, bool cells,
+                               bool reverse, int64_t padding_idx, bool /*sparse*/, bool outputs, bool cells,
                                bool save, bool exact) {
     const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
                           w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
     const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse);
+    if (table) check_padding_idx(padding_idx, table->size(0));
     STD_TORCH_CHECK(!cells || r.cell.cell, "textnn: cells must be False for ", cell, ", which has no cell state");
     return OnDevice::forward(r, {outputs, cells, save, exact});
   }
@@ -184,6 +185,7 @@ struct RecurrentOperators {
     const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
                           w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
     const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse);
+    if (table) check_padding_idx(padding_idx, table->size(0));
     const Kept all{kept, cells, h_prev, unprojected};
     all.check(r);
     auto [dx, distinct, dh0, dc0, dw] =

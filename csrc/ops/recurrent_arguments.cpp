@@ -53,6 +53,8 @@ Recurrent::Recurrent(const std::string& name_, const Tensor& input, const Option
                   c0 ? shape_of(*c0) : "");
   H = c0 ? c0->size(state - 1) : P;
   STD_TORCH_CHECK(H > 0 && P > 0, "textnn: states must have at least one column, got ", P, " and ", H);
+  product("the rows of a weight", {cell.blocks, H}, kMostCounted);
+  product("the columns of a state", {D, P}, kMostCounted);
   if (c0) check_shape("c0", *c0, state_shape(H));
   check_dtype("h0", h0, x);
   if (c0) check_dtype("c0", *c0, x);
@@ -85,6 +87,7 @@ void Kept::check(const Recurrent& r) const {
     check_shape((std::string(names[i]) + ", which the forward pass makes with save=True,").c_str(), *given[i], want[i]);
     check_dtype(names[i], *given[i], r.x);
     STD_TORCH_CHECK(given[i]->is_contiguous(), "textnn: ", names[i], " must be contiguous");
+    check_memory(*given[i]);
   }
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,37 +12,79 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.library import register_fake
 
+from ..reference.recurrent import recurrent_cell as reference_cell
 from ..reference.recurrent import run_reference
 from .common import Maybe, dense, once, register_gradient, rows_gradient
+from .fake_checks import check_cell, check_recurrent
 
 _ops = torch.ops.textnn
 
 
-# --- lstm_cell ---
+# --- recurrent_cell ---
 
 
-@register_fake("textnn::lstm_cell")
-def _(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    return dense(c), dense(c)
+@register_fake("textnn::recurrent_cell")
+def _(cell: str, input_gates: Tensor, hidden_gates: Maybe, h: Maybe, c: Maybe) -> tuple[Tensor, Tensor]:
+    check_cell(cell, input_gates, hidden_gates, h, c)
+    state = input_gates if h is None else h
+    return dense(state if c is None else c), _dense_or_empty(c, input_gates)
 
 
-@register_fake("textnn::lstm_cell_backward")
-def _(dh: Tensor, dc_next: Tensor, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    return dense(gates), dense(c)
+@register_fake("textnn::recurrent_cell_backward")
+def _(
+    cell: str, dh: Maybe, dc: Maybe, input_gates: Tensor, hidden_gates: Maybe, h: Maybe, c: Maybe
+) -> tuple[Tensor, ...]:
+    apart = None if h is None else hidden_gates
+    return dense(input_gates), *(_dense_or_empty(t, input_gates) for t in (apart, h, c))
 
 
-def _lstm_cell_setup(ctx: Any, inputs: tuple[Tensor, Tensor], output: Any) -> None:
-    ctx.save_for_backward(*inputs)
+def _dense_or_empty(t: Maybe, like: Tensor) -> Tensor:
+    return like.new_empty(0) if t is None else dense(t)
 
 
-def _lstm_cell_backward(ctx: Any, dh: Tensor, dc_next: Tensor) -> tuple[Tensor, Tensor]:
-    gates, c = ctx.saved_tensors
-    dgates, dc = _ops.lstm_cell_backward(dh, dc_next, gates, c)
-    return dgates, dc
+def _cell_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.cell = inputs[0]
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*inputs[1:])
 
 
-register_gradient("lstm_cell", _lstm_cell_backward, _lstm_cell_setup)
-once("lstm_cell_backward")
+def _cell_backward(ctx: Any, dh: Maybe, dc: Maybe) -> tuple[Maybe, ...]:
+    input_gates, hidden_gates, h, c = ctx.saved_tensors
+    dc = None if c is None else dc  # of cells without one the result is empty, and so is its gradient
+    if dh is None and dc is None:
+        return (None,) * 5
+    if torch.is_grad_enabled():  # create_graph: the gradients have to be differentiable
+        return None, *through(lambda *a: reference_cell(ctx.cell, *a), (input_gates, hidden_gates, h, c), (dh, dc))
+    of_input, of_hidden, dh, dc = _ops.recurrent_cell_backward(ctx.cell, dh, dc, input_gates, hidden_gates, h, c)
+    if h is None:  # both products add to the same sums
+        of_hidden, dh = of_input, None
+    return None, of_input, None if hidden_gates is None else of_hidden, dh, None if c is None else dc
+
+
+def through(
+    reference: Callable[..., tuple[Maybe, ...]], inputs: tuple[Maybe, ...], gradients: tuple[Maybe, ...]
+) -> tuple[Maybe, ...]:
+    """The gradients of all inputs by autograd through the reference, themselves differentiable."""
+    # Aliases: an input that was computed from another one must not lead on to it.
+    own = tuple(None if t is None else t.view_as(t) for t in inputs)
+    pairs = zip(reference(*own), gradients, strict=False)
+    given = [(result, g) for result, g in pairs if result is not None and g is not None]
+    tensors = [(place, t) for place, t in enumerate(own) if t is not None and t.requires_grad]
+    found = torch.autograd.grad(
+        [result for result, _ in given],
+        [t for _, t in tensors],
+        [g for _, g in given],
+        create_graph=True,
+        allow_unused=True,
+    )
+    all_of_them: list[Maybe] = [None] * len(own)
+    for (place, _), gradient in zip(tensors, found, strict=True):
+        all_of_them[place] = gradient
+    return tuple(all_of_them)
+
+
+register_gradient("recurrent_cell", _cell_backward, _cell_setup)
+once("recurrent_cell_backward")
 
 
 # --- recurrent ---
@@ -67,6 +110,7 @@ def _steps(x: Tensor, most: int) -> Any:
 
 @register_fake("textnn::recurrent")
 def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any) -> tuple[Tensor, ...]:  # noqa: A002
+    check_recurrent(cell, input, table, h0, c0, *rest)
     weights, sizes, layout, (outputs, cells, save, exact) = rest[:10], *rest[10:12], rest[-4:]
     x = input if table is None else table
     places = input.shape[:-1] if table is None else input.shape
@@ -91,6 +135,7 @@ def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any)
 @register_fake("textnn::recurrent_backward")
 def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe, *rest: Any) -> tuple[Tensor, ...]:
     input, table, h0, c0 = rest[:4]  # noqa: A001
+    check_recurrent(cell, input, table, h0, c0, *rest[4:])
     sparse, need_dinput = rest[-2:]
     states = dense(h0), h0.new_empty(0) if c0 is None else dense(c0)
     weights = (h0.new_empty(0) if w is None else dense(w) for w in rest[4:14])
@@ -131,27 +176,18 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe
 
 def _differentiable_gradients(ctx: Any, inputs: tuple[Any, ...], gradients: tuple[Maybe, ...]) -> tuple[Any, ...]:
     """The gradients of all inputs by autograd through the reference: slow, step by step, and as often as is wanted."""
-    x, table, h0, c0, *weights, sizes = inputs
+    *tensors, sizes = inputs
     layout, reverse = ctx.batch
     batch: dict[str, Any] = {"lengths": sizes} if layout.endswith("major") else {}
     batch |= {"flat": {"offsets": sizes}, "packed": {"batch_sizes": sizes}}.get(layout, {})
     batch["batch_first"] = layout == "batch_major"
-    if table is not None:
-        x = F.embedding(x, table, padding_idx=ctx.padding_idx if ctx.padding_idx >= 0 else None)
-    results = run_reference(ctx.cell, x, h0, c0, weights, reverse, **batch)
-    given = [(result, g) for result, g in zip(results, gradients, strict=False) if g is not None]
-    tensors = [(place, t) for place, t in enumerate(inputs[:-1]) if t is not None and t.requires_grad]
-    found = torch.autograd.grad(
-        [result for result, _ in given],
-        [t for _, t in tensors],
-        [g for _, g in given],
-        create_graph=True,
-        allow_unused=True,
-    )
-    all_of_them: list[Maybe] = [None] * 14
-    for (place, _), gradient in zip(tensors, found, strict=True):
-        all_of_them[place] = gradient
-    return None, *all_of_them, *(None,) * 9
+
+    def reference(x: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *weights: Maybe) -> tuple[Maybe, ...]:
+        if table is not None:
+            x = F.embedding(x, table, padding_idx=ctx.padding_idx if ctx.padding_idx >= 0 else None)
+        return run_reference(ctx.cell, x, h0, c0, weights, reverse, **batch)
+
+    return None, *through(reference, tuple(tensors), gradients), *(None,) * 9
 
 
 register_gradient("recurrent", _recurrent_backward, _recurrent_setup)
@@ -163,5 +199,7 @@ once("recurrent_backward")
 
 @register_fake("textnn::quantized_lstm")
 def _(x: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    check_dims("h0", h0, 2)
+    check_dims("c0", c0, 2)
     y = x.new_empty(*x.shape[:-1], h0.shape[1]) if rest[-1] else x.new_empty(0)
     return y, dense(h0), dense(c0)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..backends import has_kernels
-from ..reference.recurrent import STEPS, run_reference
+from ..reference.recurrent import run_reference, take_step
 
 Results = tuple[Tensor, ...]
 """Outputs, final states and, of an LSTM, final cell states; of the reference those of all steps, too."""
@@ -167,7 +167,7 @@ def run_steps(
         states = tuple(given if single else (state[d] for state in given))
         backwards = reverse if weights[5] is None else d == 1
         for t in reversed(range(x.shape[0])) if backwards else range(x.shape[0]):
-            new = STEPS[cell](x[t], states, *own)
+            new = take_step(cell, x[t], states, *own)
             if sizes is not None:
                 active = (t < sizes)[:, None]
                 new = tuple(torch.where(active, *both) for both in zip(new, states, strict=True))

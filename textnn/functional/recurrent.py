@@ -19,6 +19,7 @@ from .._checks import (
     check_shape,
     check_sizes_device,
     check_table,
+    check_tensors,
     needs_gradient,
     widen,
 )
@@ -129,6 +130,7 @@ def run(
 
     Directions go by the prefix of their weights' names; "" is a single one, whose states are [B, ..].
     """
+    check_tensors(**{"x" if table is None else "ids": x}, h0=h0, **({} if c0 is None else {"c0": c0}))
     if cell not in CELLS:
         raise ValueError(f"cell must be one of {', '.join(map(repr, CELLS))}, got {cell!r}")
     if (c0 is None) is (cell == "lstm"):
@@ -226,6 +228,8 @@ def check_batch(
         want = f"[{leading}B, P] and [{leading}B, H]"
         raise ValueError(f"h0 and c0 must have shapes {want}, got {list(h0.shape)} and {list(c0.shape)}")
     B = h0.shape[-2]
+    if batch_sizes is not None:
+        check_tensors(batch_sizes=batch_sizes)
     for kind, given_sizes in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)):
         if given_sizes is not None:
             check_sizes_device(kind, given_sizes, name, x)

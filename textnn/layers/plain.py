@@ -70,13 +70,25 @@ def for_script(layer: Any) -> nn.Module:
         refuse_script(name)
     if layer.variational or layer.weight_dropout:
         refuse_script(f"{name} with {'variational' if layer.variational else 'weight'} dropout")
+    return _twin(layer, TORCHS[layer.mode])
+
+
+def cell_for_script(cell: nn.Module, base: type[nn.Module]) -> nn.Module:
+    """Return torch.nn's cell with the same parameters, as :func:`for_script` does for layers."""
+    name = type(cell).__name__
+    if parametrize.is_parametrized(cell) or not type(cell).__module__.startswith("textnn.layers."):
+        refuse_script(name)
+    return _twin(cell, base)
+
+
+def _twin(module: nn.Module, base: type[nn.Module]) -> nn.Module:
     warnings.warn(
-        f"torch.jit.script cannot compile textnn.{name} and takes torch.nn.{name} with the same parameters instead, "
-        "in the model as well: accelerate(model) turns it into textnn's again",
-        stacklevel=2,
+        f"torch.jit.script cannot compile textnn.{base.__name__} and takes torch.nn.{base.__name__} with the same "
+        "parameters instead, in the model as well: accelerate(model) turns it into textnn's again",
+        stacklevel=3,
     )
-    twin = copy.copy(layer)
-    twin.__class__ = TORCHS[layer.mode]
+    twin = copy.copy(module)
+    twin.__class__ = base
     return twin
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,34 +25,32 @@ def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return torch.sigmoid(o) * torch.tanh(c_next), c_next
 
 
-def _lstm_step(x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, w_hr: Any) -> States:
-    h, c = states
-    h, c = lstm_cell(F.linear(x, w_ih, b_ih) + F.linear(h, w_hh, b_hh), c)
-    return h if w_hr is None else F.linear(h, w_hr), c
-
-
-def _gru_step(x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, _: Any) -> States:
-    (h,) = states
-    r_x, z_x, n_x = F.linear(x, w_ih, b_ih).chunk(3, dim=1)
-    r_h, z_h, n_h = F.linear(h, w_hh, b_hh).chunk(3, dim=1)
+def _gru_cell(input_gates: Tensor, hidden_gates: Tensor, h: Tensor) -> Tensor:
+    r_x, z_x, n_x = input_gates.chunk(3, dim=1)
+    r_h, z_h, n_h = hidden_gates.chunk(3, dim=1)
     r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)
     n = torch.tanh(n_x + r * n_h)
-    return ((1 - z) * n + z * h,)
+    return (1 - z) * n + z * h
 
 
-def _rnn_step(activation: Callable[[Tensor], Tensor]) -> Callable[..., States]:
-    def step(x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, _: Any) -> States:
-        return (activation(F.linear(x, w_ih, b_ih) + F.linear(states[0], w_hh, b_hh)),)
+def recurrent_cell(
+    cell: str, input_gates: Tensor, hidden_gates: Tensor | None, h: Tensor | None = None, c: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Take one step of a cell from its products on; see :func:`textnn.functional.recurrent_cell`."""
+    if cell == "gru":
+        return _gru_cell(input_gates, hidden_gates, h), None  # type: ignore[arg-type]
+    gates = input_gates if hidden_gates is None else input_gates + hidden_gates
+    if cell == "lstm":
+        return lstm_cell(gates, c)  # type: ignore[arg-type]
+    return {"rnn_tanh": torch.tanh, "rnn_relu": torch.relu}[cell](gates), None
 
-    return step
 
-
-STEPS = {
-    "lstm": _lstm_step,
-    "gru": _gru_step,
-    "rnn_tanh": _rnn_step(torch.tanh),
-    "rnn_relu": _rnn_step(torch.relu),
-}
+def take_step(
+    cell: str, x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, w_hr: Any
+) -> States:
+    h, *c = states
+    h, c_next = recurrent_cell(cell, F.linear(x, w_ih, b_ih), F.linear(h, w_hh, b_hh), h, *c)
+    return (h,) if c_next is None else (h if w_hr is None else F.linear(h, w_hr), c_next)
 
 
 def recurrent(
@@ -122,7 +120,7 @@ def _direction(
     reverse: bool = False,
 ) -> tuple[States, States]:
     """States of all steps, zero at padding, and final states of one direction."""
-    step, (w_ih, w_hh, b_ih, b_hh, w_hr) = STEPS[cell], [*weights, None, None, None][:5]
+    w_ih, w_hh, b_ih, b_hh, w_hr = [*weights, None, None, None][:5]
     rows = x.reshape(-1, x.shape[-1])
     after: list[States | None] = [None] * rows.shape[0]
     finals = []
@@ -130,7 +128,7 @@ def _direction(
         own = _rows_of_sequence(b, x, lengths, offsets, batch_sizes, batch_first)
         now: States = tuple(state[b : b + 1] for state in states)
         for row in reversed(own) if reverse else own:
-            now = step(rows[row : row + 1], now, w_ih, w_hh, b_ih, b_hh, w_hr)  # type: ignore[arg-type]
+            now = take_step(cell, rows[row : row + 1], now, w_ih, w_hh, b_ih, b_hh, w_hr)  # type: ignore[arg-type]
             after[row] = now
         finals.append(now)
     zero = tuple(x.new_zeros(1, state.shape[-1]) for state in states)
