@@ -15,7 +15,7 @@ from torch.library import register_fake
 from ..reference.recurrent import recurrent_cell as reference_cell
 from ..reference.recurrent import run_reference
 from .common import Maybe, dense, once, register_gradient, rows_gradient
-from .fake_checks import check_cell, check_recurrent
+from .fake_checks import check_cell, check_dims, check_recurrent
 
 _ops = torch.ops.textnn
 
