@@ -116,7 +116,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         f"kernel_sizes must sum to less than {2**31 - 1}, got {2**62}",
     ),
     "memory that was given back": (
-        lambda: ops.lstm_cell(freed(torch.ones(2, 12)), torch.ones(2, 3)),
+        lambda: ops.recurrent_cell("lstm", freed(torch.ones(2, 12)), None, None, torch.ones(2, 3)),
         r"a tensor of shape \[2, 12\] needs 24 elements in memory, got 1",
     ),
     "rows in the memory of the parameter": (
