@@ -15,7 +15,9 @@ OPERATOR_TESTS = (
     "test_lstm",
     "test_lstm_cell",
     "test_ngrams",
+    "test_optim",
     "test_pool",
     "test_recurrent",
     "test_text_conv",
+    "test_text_conv_positions",
 )

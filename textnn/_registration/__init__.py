@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch.library import register_autocast, register_fake
 
-from . import convolution, recurrent  # noqa: F401
+from . import convolution, positions, recurrent  # noqa: F401
 from .common import follow_autocast
 
 # --- adam: what is changed in place comes first, and nothing is returned ---
@@ -24,6 +24,8 @@ AUTOCAST = (
     "max_mean_pool",
     "text_conv",
     "embedding_text_conv",
+    "text_conv_positions",
+    "embedding_text_conv_positions",
     "embedding",
 )
 for _name in AUTOCAST:
