@@ -35,14 +35,31 @@ def check_dtypes(tensors: Mapping[str, Tensor | None]) -> torch.dtype:
     for name, t in given.items():
         if not t.is_floating_point():
             raise TypeError(f"{name} must have a floating-point dtype, got {t.dtype}")
-    if not torch.is_autocast_enabled(like.device.type):
+    if not _autocast(like.device.type):
         for name, t in others:
             if t.dtype != like.dtype:
                 raise TypeError(f"{name} must have the dtype of {first}, {like.dtype}, got {t.dtype}")
     for name, t in others:
-        if t.device != like.device:
-            raise ValueError(f"{name} must be on the device of {first}, {like.device}, got {t.device}")
+        check_device(name, t, first, like)
     return like.dtype
+
+
+def _autocast(device: str) -> bool:
+    """Whether autocast is on for this type of device, of which there are some that it does not know."""
+    known = device in ("cpu", "cuda") or torch.amp.is_autocast_available(device)
+    return known and torch.is_autocast_enabled(device)
+
+
+def check_device(name: str, t: Tensor, other: str, like: Tensor) -> None:
+    if t.device != like.device:
+        raise ValueError(f"{name} must be on the device of {other}, {like.device}, got {t.device}")
+
+
+def check_sizes_device(name: str, sizes: Tensor, other: str, like: Tensor) -> None:
+    """Lengths and offsets may be on the CPU beside a batch that is not."""
+    if sizes.device.type != "cpu" and sizes.device != like.device:
+        places = "the CPU" if like.device.type == "cpu" else f"the CPU or the device of {other}, {like.device}"
+        raise ValueError(f"{name} must be on {places}, got {sizes.device}")
 
 
 def widen(dtype: torch.dtype, *tensors: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:
@@ -68,16 +85,18 @@ def _check_index(name: str, t: Tensor, count: int | None) -> Tensor:
         raise TypeError(f"{name} must be int64, got {t.dtype}")
     if t.dim() != 1 or (count is not None and t.shape[0] != count):
         raise ValueError(f"{name} must have shape [B]{'' if count is None else f' = [{count}]'}, got {list(t.shape)}")
-    return t.long()
+    # A backward pass reads a copy: this may be the memory of an array of NumPy, and nobody notices if that is refilled.
+    keep = t.device.type == "cpu" and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    return t.to(torch.int64, copy=keep)
 
 
 def _can_look(t: Tensor) -> bool:
     """Whether values can be looked at without waiting for a device, whose kernels check them otherwise."""
-    return t.device.type == "cpu" and not torch.compiler.is_compiling()
+    return t.device.type == "cpu" and not torch.compiler.is_compiling() and not torch.jit.is_tracing()
 
 
 def check_lengths(lengths: Tensor, B: int, longest: int) -> Tensor:
-    """Return lengths as int64, where they are."""
+    """Return lengths as int64, on the device where they are."""
     lengths = _check_index("lengths", lengths, B)
     if _can_look(lengths) and B > 0:
         low, high = (int(v) for v in lengths.aminmax())
@@ -87,7 +106,7 @@ def check_lengths(lengths: Tensor, B: int, longest: int) -> Tensor:
 
 
 def check_offsets(offsets: Tensor, N: int, B: int | None) -> Tensor:
-    """Return offsets as int64, where they are."""
+    """Return offsets as int64, on the device where they are."""
     offsets = _check_index("offsets", offsets, B)
     if not torch.compiler.is_compiling() and offsets.shape[0] == 0 and N > 0:
         raise ValueError(f"offsets must not be empty where there are tokens, got 0 offsets for {N} tokens")
@@ -100,10 +119,12 @@ def check_offsets(offsets: Tensor, N: int, B: int | None) -> Tensor:
     return offsets
 
 
-def check_ids(ids: Tensor, V: int) -> Tensor:
-    """Return ids as int64."""
+def check_ids(ids: Tensor, V: int, table: Tensor | None = None) -> Tensor:
+    """Return ids as int64; with ``table`` they have to be on its device."""
     if ids.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"ids must be int64, got {ids.dtype}")
+    if table is not None:
+        check_device("ids", ids, "table", table)
     if _can_look(ids) and ids.numel() > 0:
         low, high = (int(v) for v in ids.aminmax())
         if low < 0 or high >= V:
@@ -234,10 +255,13 @@ def check_table(table: Tensor, padding_idx: int | None) -> int:
     return row
 
 
-def check_sentences(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> Tensor | None:
+def check_sentences(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | None, name: str = "ids") -> Tensor | None:
     """Return the lengths or the offsets of a batch of sentences, checked; None where all tokens count."""
     if lengths is not None and offsets is not None:
         raise ValueError("at most one of lengths and offsets may be given, got both")
+    for kind, sizes in (("lengths", lengths), ("offsets", offsets)):
+        if sizes is not None:
+            check_sizes_device(kind, sizes, name, tokens)
     if offsets is not None:
         return check_offsets(offsets, tokens.shape[0], None)
     return None if lengths is None else check_lengths(lengths, tokens.shape[0], tokens.shape[1])

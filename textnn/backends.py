@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,7 @@ __all__ = [
     "cuda_built",
     "follow_torch",
     "has_dot_products",
+    "has_kernels",
     "release_workspaces",
     "runs_cuda",
     "supported_cpu_capabilities",
@@ -182,6 +184,33 @@ def runs_cuda(tensor: torch.Tensor) -> bool:
     False
     """
     return tensor.device.type in CUDA_DEVICES
+
+
+def has_kernels(device: torch.device) -> bool:
+    """Return whether this build has kernels of the recurrent layers for a device: the CPU, or CUDA if built with it.
+
+    Elsewhere the layers run PyTorch's own operators. The meta device counts, since shapes need no kernels.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Returns
+    -------
+    bool
+        Whether it has.
+
+    Examples
+    --------
+    >>> textnn.backends.has_kernels(torch.device("cpu")), textnn.backends.has_kernels(torch.device("mps"))
+    (True, False)
+    """
+    return device.type in ("cpu", "meta") or (device.type == "cuda" and _cuda_built())
+
+
+@functools.cache
+def _cuda_built() -> bool:
+    return cuda_built()
 
 
 def follow_torch() -> None:

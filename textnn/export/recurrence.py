@@ -14,12 +14,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from textnn.functional.elsewhere import run_onnx
 
 States = tuple[Tensor, ...]
 """h, or h and c of an LSTM, each [layers * directions, B, ..]."""
@@ -28,35 +30,13 @@ Results = tuple[Tensor, tuple[Tensor | None, ...]]
 """Outputs [T, B, directions * P], and final states; None in the place of cell states that torch's operator hides."""
 
 
-class Kind(NamedTuple):
-    """How torch and ONNX name a kind of layer.
-
-    Attributes
-    ----------
-    operator
-        Of torch's, for all layers and directions.
-    onnx
-        The operator of ONNX.
-    order
-        The blocks of H rows in torch's weights, in the order of ONNX.
-    activation
-        Name of the activation, for an operator of ONNX that leaves the choice.
-    """
-
-    operator: Any
-    onnx: str
-    order: tuple[int, ...] = (0,)
-    activation: str | None = None
-
-
-# torch has the gates of an LSTM as i, f, g, o, of a GRU as r, z, n; ONNX as i, o, f, g, and as z, r, n.
-KINDS = {
-    "LSTM": Kind(torch.ops.aten.lstm.input, "LSTM", (0, 3, 1, 2)),
-    "GRU": Kind(torch.ops.aten.gru.input, "GRU", (1, 0, 2)),
-    "RNN_TANH": Kind(torch.ops.aten.rnn_tanh.input, "RNN", activation="Tanh"),
-    "RNN_RELU": Kind(torch.ops.aten.rnn_relu.input, "RNN", activation="Relu"),
+OPERATORS = {
+    "LSTM": torch.ops.aten.lstm.input,
+    "GRU": torch.ops.aten.gru.input,
+    "RNN_TANH": torch.ops.aten.rnn_tanh.input,
+    "RNN_RELU": torch.ops.aten.rnn_relu.input,
 }
-"""By the ``mode`` of a layer."""
+"""Torch's operators for all layers and directions, by the ``mode`` of a layer."""
 
 _exporting: ContextVar[bool] = ContextVar("_exporting", default=False)
 
@@ -120,7 +100,7 @@ def export_program(
     torch.export.ExportedProgram
         To be saved by :func:`torch.export.save`.
     """
-    torchs = {_stand_in(mode): kind.operator for mode, kind in KINDS.items()}
+    torchs = {_stand_in(mode): operator for mode, operator in OPERATORS.items()}
     token = _exporting.set(True)
     try:
         with torch.no_grad():
@@ -183,29 +163,11 @@ def _onnx_layer(
 ) -> Results:
     if layer.proj_size:
         raise ValueError("proj_size: the LSTM of ONNX has no projection, expected 0")
-    kind = KINDS[layer.mode]
-    (T, B, _), D, H = x.shape, len(weights), layer.hidden_size
-    stacked = [torch.stack([_onnx_order(own[i], kind.order) for own in weights]) for i in range(len(weights[0]))]
-    bias = torch.cat(stacked[2:], dim=1) if layer.bias else None  # [directions, 2 * blocks * H]
-    attributes: dict[str, Any] = {"hidden_size": H, "direction": "forward" if D == 1 else "bidirectional"}
-    if kind.activation is not None:
-        attributes["activations"] = [kind.activation] * D
-    if kind.onnx == "GRU":
-        attributes["linear_before_reset"] = 1  # the reset gate after the product, as in torch
-    y, *final = torch.onnx.ops.symbolic_multi_out(
-        kind.onnx,
-        [x, *stacked[:2], bias, None if lengths is None else lengths.to(torch.int32), *hx],
-        attributes,
-        dtypes=[x.dtype] * (1 + len(hx)),
-        shapes=[(T, D, B, H), *[(D, B, H)] * len(hx)],
-    )
-    return y.transpose(1, 2).flatten(2), tuple(final)
-
-
-def _onnx_order(weight: Tensor, order: tuple[int, ...]) -> Tensor:
-    """From torch's order of gates to that of ONNX."""
-    blocks = weight.chunk(len(order))
-    return torch.cat([blocks[block] for block in order])
+    h0, c0 = hx[0], hx[1] if len(hx) == 2 else None
+    padded = [[*own, *[None] * (5 - len(own))] for own in [*weights, []][:2]]
+    cell = layer.mode.lower()
+    y, *final = run_onnx(cell, x, h0, c0, padded[0] + padded[1], lengths, "time_major", reverse=False)
+    return y, tuple(final)
 
 
 def _torch_layer(
@@ -259,7 +221,7 @@ def _stand_in(mode: str) -> Any:
     )
     name = mode.lower()
     operator = torch.library.custom_op(
-        f"textnn_export::{name}", KINDS[mode].operator, mutates_args=(), schema=schema, device_types=None
+        f"textnn_export::{name}", OPERATORS[mode], mutates_args=(), schema=schema, device_types=None
     )
 
     def shapes(x: Tensor, hx: Any, *_: Any) -> tuple[Tensor, ...]:

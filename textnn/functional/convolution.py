@@ -58,7 +58,7 @@ def max_mean_pool(x: Tensor, *, lengths: Sizes | None = None, offsets: Sizes | N
     flat = offsets is not None
     if x.dim() != (2 if flat else 3):
         raise ValueError(f"x must have shape {'[N, F] with offsets' if flat else '[B, T, F]'}, got {list(x.shape)}")
-    sizes = check_sentences(x, lengths, offsets)
+    sizes = check_sentences(x, lengths, offsets, "x")
     (x,), narrow = widen(check_dtypes({"x": x}), x)
     return narrow(_ops.max_mean_pool(x, sizes, flat, needs_gradient(x))[:1])[0]
 
@@ -99,7 +99,7 @@ def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, spa
     True
     """
     row = check_table(table, padding_idx)
-    ids = check_ids(ids, table.shape[0])
+    ids = check_ids(ids, table.shape[0], table)
     dtype = check_dtypes({"table": table})
     (table,), narrow = widen(dtype, table)
     return narrow((_ops.embedding(ids, table, row, sparse),))[0]
@@ -168,7 +168,7 @@ def text_conv(
         raise ValueError(f"x must have shape {'[N, D] with offsets' if flat else '[B, L, D]'}, got {list(x.shape)}")
     biases = _check_kernels(weight, bias, x.shape[-1])
     dtype = check_dtypes({"x": x, **_named("weight", weight), **_named("bias", biases)})
-    sizes = check_sentences(x, lengths, offsets)
+    sizes = check_sentences(x, lengths, offsets, "x")
     same, code = check_padding(padding, activation)
     (x, *rest), narrow = widen(dtype, x, *weight, *biases)
     kernels, biases = rest[: len(weight)], rest[len(weight) :]
@@ -231,7 +231,7 @@ def embedding_text_conv(
     if ids.dim() != (1 if flat else 2):
         raise ValueError(f"ids must have shape {'[N] with offsets' if flat else '[B, L]'}, got {list(ids.shape)}")
     row = check_table(table, padding_idx)
-    ids = check_ids(ids, table.shape[0])
+    ids = check_ids(ids, table.shape[0], table)
     biases = _check_kernels(weight, bias, table.shape[1])
     dtype = check_dtypes({"table": table, **_named("weight", weight), **_named("bias", biases)})
     sizes = check_sentences(ids, lengths, offsets)

@@ -17,10 +17,12 @@ from .._checks import (
     check_lengths,
     check_offsets,
     check_shape,
+    check_sizes_device,
     check_table,
     needs_gradient,
     widen,
 )
+from .elsewhere import look_up, substitute
 from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
@@ -131,16 +133,23 @@ def run(
             want = "[B, T]" if padded else "[N] with offsets or batch_sizes" if batch[1] is None else "[N] with offsets"
             raise ValueError(f"ids must have shape {want}, got {list(x.shape)}")
         row = check_table(table, padding_idx)
-        x = check_ids(x, table.shape[0])
+        x = check_ids(x, table.shape[0], table)
         rows = x.unsqueeze(-1).expand(*x.shape, table.shape[1])  # of the shape that vectors would have
-    sizes, layout = check_batch(rows, h0, c0, 2 if "" in directions else 3, *batch)
+    sizes, layout = check_batch(rows, h0, c0, 2 if "" in directions else 3, *batch, ids=table is not None)
     weights = _check_directions(CELLS[cell], rows, h0, c0, directions)
     floats: dict[str, Tensor | None] = {"x": x} if table is None else {"table": table}
     floats |= {"h0": h0, "c0": c0, **weights}
-    (first, h0, c0, *tensors), narrow = widen(check_dtypes(floats), *floats.values())
-    save = needs_gradient(first, h0, c0, *tensors)
+    dtype, instead = check_dtypes(floats), substitute(x)
+    tensors: list[Any] = list(floats.values())
+    (first, h0, c0, *tensors), narrow = widen(dtype, *tensors) if instead is None else (tensors, tuple)
+    # A trace is run with and without gradients, whichever it was made with.
+    save = needs_gradient(first, h0, c0, *tensors) or torch.jit.is_tracing()
     source = (first, None) if table is None else (x, first)
     tensors += [None] * (2 * len(_NAMES) - len(tensors))
+    if instead is not None:
+        first = first if table is None else look_up(x, first, row)
+        y, *states = narrow(instead(cell, first, h0, c0, tensors, sizes, layout, reverse))
+        return (y if outputs else y.new_zeros(0)), states[0], None if c0 is None else states[1]
     result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, outputs, save)
     y, h_n, c_n = narrow(result[:3])
     return y, h_n, None if c0 is None else c_n
@@ -182,8 +191,10 @@ def check_batch(
     offsets: Sizes | None,
     batch_sizes: Tensor | None,
     batch_first: bool,
+    ids: bool = False,
 ) -> tuple[Tensor | None, str]:
-    """Check the batch; its sizes and its layout for the operator."""
+    """Check the batch; its sizes and its layout for the operator. With ``ids``, x [.., I] stands for token ids [..]."""
+    name = "ids" if ids else "x"
     lengths, offsets = size_tensors(lengths, offsets)
     given = [
         name for name, v in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)) if v is not None
@@ -202,6 +213,9 @@ def check_batch(
         want = f"[{leading}B, P] and [{leading}B, H]"
         raise ValueError(f"h0 and c0 must have shapes {want}, got {list(h0.shape)} and {list(c0.shape)}")
     B = h0.shape[-2]
+    for kind, given_sizes in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)):
+        if given_sizes is not None:
+            check_sizes_device(kind, given_sizes, name, x)
     if offsets is not None:
         return check_offsets(offsets, x.shape[0], B), "flat"
     if batch_sizes is not None:
@@ -209,6 +223,8 @@ def check_batch(
             raise TypeError(f"batch_sizes must be int64, got {batch_sizes.dtype}")
         check_shape("batch_sizes", batch_sizes, ("T",), (None,))
         return batch_sizes, "packed"
+    if ids and x.shape[0] != B:
+        raise ValueError(f"ids must have shape [B, T] = [{B}, *], got {list(x.shape[:2])}")
     names, shape = (("B", "T", "I"), (B, None)) if batch_first else (("T", "B", "I"), (None, B))
     check_shape("x", x, names, shape)
     sizes = None if lengths is None else check_lengths(lengths, B, x.shape[1 if batch_first else 0])

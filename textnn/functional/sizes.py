@@ -11,7 +11,10 @@ Sizes = Tensor | Sequence[int]
 
 
 def size_tensors(lengths: Sizes | None, offsets: Sizes | None) -> tuple[Tensor | None, Tensor | None]:
-    """Return both as tensors: those given as they are, sequences of integers as int64 on the CPU.
+    """Return both as tensors: those given as they are, sequences of integers as int64 on the CPU, whatever torch's
+    default device is.
+
+    Of an array a copy is made, since whoever refills it would change what the backward pass reads.
 
     Raises
     ------
@@ -25,7 +28,8 @@ def _tensor(name: str, sizes: Sizes | None) -> Tensor | None:
     if sizes is None or isinstance(sizes, Tensor):
         return sizes
     try:
-        return torch.as_tensor(sizes, dtype=torch.int64 if len(sizes) == 0 else None)  # [] alone would be float32
+        # [] alone would be float32
+        return torch.tensor(sizes, dtype=torch.int64 if len(sizes) == 0 else None, device="cpu")
     except (TypeError, ValueError, RuntimeError) as error:
         shown = repr(sizes)
         shown = shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -6,8 +6,10 @@ import warnings
 from typing import TypeVar
 
 from torch import nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from .cells import GRUCell, LSTMCell, RNNCell
+from .plain import rebase
 from .recurrent import GRU, LSTM, RNN
 
 M = TypeVar("M", bound=nn.Module)
@@ -64,9 +66,9 @@ def accelerate(module: M) -> M:
         raise TypeError(f"module must be an nn.Module, got {type(module).__name__}")
     left, found = [], False
     for name, part in module.named_modules():
-        replacement = _REPLACEMENTS.get(type(part))
+        replacement = _REPLACEMENTS.get(type_before_parametrizations(part))
         if replacement is not None:
-            part.__class__ = replacement
+            rebase(part, replacement)
         elif isinstance(part, tuple(_REPLACEMENTS)) and not isinstance(part, tuple(_REPLACEMENTS.values())):
             left.append(f"{name or 'the module itself'} ({type(part).__name__})")
         found = found or isinstance(part, tuple(_REPLACEMENTS.values()))

@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .. import functional
 from ..functional.sizes import Sizes
 from .base import Layer
+from .plain import for_script, run_instead
 from .sequences import States, take_apart
 
 if TYPE_CHECKING:
@@ -78,8 +79,10 @@ class Recurrent(Layer, nn.RNNBase):
         ValueError, RuntimeError
             As torch.nn's layers do; ValueError for lengths or offsets that do not fit.
         """
-        weight = cast(Tensor, self.weight_ih_l0)
-        batch = take_apart(self, input, hx, lengths, offsets, outputs, weight.dtype)
+        options = {"lengths": lengths, "offsets": offsets, "outputs": outputs}
+        if (instead := run_instead(self, Recurrent.forward, input, hx, **options)) is not None:
+            return instead
+        batch = take_apart(self, input, hx, lengths, offsets, outputs, cast(Tensor, self.weight_ih_l0))
         return batch.restore(*self.run(batch.data, batch.states, outputs, **batch.sizes))
 
     def run(
@@ -136,6 +139,9 @@ class Recurrent(Layer, nn.RNNBase):
             starts = (batch_sizes.cumsum(0) - batch_sizes).repeat_interleave(batch_sizes, output_size=x.shape[0])
             return x * mask[(torch.arange(x.shape[0]) - starts).to(x.device)]
         return x * mask.unsqueeze(1 if sizes["batch_first"] else 0)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        return for_script(self)
 
     def extra_repr(self) -> str:
         added = f", weight_dropout={self.weight_dropout}" if self.weight_dropout else ""

@@ -65,7 +65,7 @@ def take_apart(
     lengths: Sizes | None,
     offsets: Sizes | None,
     outputs: bool,
-    dtype: torch.dtype | None,
+    weight: Tensor | None,
 ) -> Sequences:
     """Check an input as torch.nn's layers do, and say how it becomes a ragged batch.
 
@@ -75,8 +75,8 @@ def take_apart(
         Whose input it is.
     input, hx, lengths, offsets, outputs
         Of its ``forward``.
-    dtype
-        Of its weights, which the input has to have; None if any will do.
+    weight
+        One of its weights, whose dtype and device the input has to have; None if any will do.
 
     Raises
     ------
@@ -86,22 +86,22 @@ def take_apart(
     lengths, offsets = size_tensors(lengths, offsets)
     if isinstance(input, PackedSequence):
         _refuse_sizes("a PackedSequence", lengths, offsets)
-        return _packed(layer, input, hx, outputs, dtype)
+        return _packed(layer, input, hx, outputs, weight)
     if input.is_nested:
         _refuse_sizes("a nested tensor", lengths, offsets)
-        return _nested(layer, input, hx, outputs, dtype)
+        return _nested(layer, input, hx, outputs, weight)
     if offsets is not None:
         if lengths is not None:
             raise ValueError("at most one of lengths and offsets may be given, got both")
-        return _flat(layer, input, hx, offsets, dtype)
+        return _flat(layer, input, hx, offsets, weight)
     if input.dim() not in (2, 3):
         raise ValueError(f"{_name(layer)}: Expected input to be 2D or 3D, got {input.dim()}D instead")
     if input.dim() == 2:
         if lengths is not None:
             raise ValueError("lengths need a batch: unbatched input [T, I] has no padding")
-        return _unbatched(layer, input, hx, outputs, dtype)
+        return _unbatched(layer, input, hx, outputs, weight)
     _check_dims(layer, hx, 3)
-    check_input(layer, input, 3, dtype)
+    check_input(layer, input, 3, weight)
     time, batch = (1, 0) if layer.batch_first else (0, 1)
     states = check_states(layer, hx, input.shape[batch], input)
     if input.shape[time] == 0:
@@ -143,16 +143,17 @@ def take_ids(
     lengths, offsets = size_tensors(lengths, offsets)
     if ids.dim() != (2 if offsets is None else 1):
         raise ValueError(f"ids must have shape [B, L], or [N] with offsets, got {list(ids.shape)}")
+    _check_device("ids", ids, like, "the layer")
     states = check_states(layer, hx, ids.shape[0] if offsets is None else offsets.shape[0], like)
     return Sequences(ids, states, {"lengths": lengths, "offsets": offsets, "batch_first": True}, restore)
 
 
-def check_input(layer: RecurrentSizes, x: Tensor, dims: int, dtype: torch.dtype | None) -> None:
-    """Raise what torch.nn's layers do of an input with another dtype or shape."""
-    if dtype is not None and x.dtype != dtype and not torch._C._is_any_autocast_enabled():
+def check_input(layer: RecurrentSizes, x: Tensor, dims: int, weight: Tensor | None) -> None:
+    """Raise what torch.nn's layers do of an input with another dtype, shape or device."""
+    if weight is not None and x.dtype != weight.dtype and not torch._C._is_any_autocast_enabled():
         raise ValueError(
-            f"RNN input dtype ({x.dtype}) does not match weight dtype ({dtype}). "
-            f"Convert input: input.to({dtype}), or convert model: model.to({x.dtype})"
+            f"RNN input dtype ({x.dtype}) does not match weight dtype ({weight.dtype}). "
+            f"Convert input: input.to({weight.dtype}), or convert model: model.to({x.dtype})"
         )
     if x.dim() != dims:
         raise RuntimeError(f"input must have {dims} dimensions, got {x.dim()}")
@@ -160,6 +161,8 @@ def check_input(layer: RecurrentSizes, x: Tensor, dims: int, dtype: torch.dtype 
         raise RuntimeError(
             f"input.size(-1) must be equal to input_size. Expected {layer.input_size}, got {x.shape[-1]}"
         )
+    if weight is not None:
+        _check_device("input", x, weight, "the layer")
 
 
 def check_states(layer: RecurrentSizes, hx: Any, B: int, like: Tensor) -> States:
@@ -173,14 +176,18 @@ def check_states(layer: RecurrentSizes, hx: Any, B: int, like: Tensor) -> States
         if state.shape != size:
             name = f"hidden[{number}]" if layer.has_cell else "hidden"
             raise RuntimeError(f"Expected {name} size {size}, got {list(state.shape)}")
+        _check_device(("h0", "c0")[number] if layer.has_cell else "h0", state, like, "the input")
     return states
 
 
-def _packed(
-    layer: RecurrentSizes, packed: PackedSequence, hx: Any, outputs: bool, dtype: torch.dtype | None
-) -> Sequences:
+def _check_device(name: str, t: Tensor, like: Tensor, whose: str) -> None:
+    if t.device != like.device:
+        raise RuntimeError(f"{name} must be on the device of {whose}, {like.device}, got {t.device}")
+
+
+def _packed(layer: RecurrentSizes, packed: PackedSequence, hx: Any, outputs: bool, weight: Tensor | None) -> Sequences:
     data, batch_sizes, order, back = packed
-    check_input(layer, data, 2, dtype)
+    check_input(layer, data, 2, weight)
     # Of B sequences, not of so many tokens.
     states = check_states(layer, hx, int(batch_sizes[0]), data)
     states = _permuted(states, order) if hx is not None else states
@@ -192,9 +199,9 @@ def _packed(
     return Sequences(data, states, {"batch_sizes": batch_sizes}, restore)
 
 
-def _nested(layer: RecurrentSizes, nested: Tensor, hx: Any, outputs: bool, dtype: torch.dtype | None) -> Sequences:
+def _nested(layer: RecurrentSizes, nested: Tensor, hx: Any, outputs: bool, weight: Tensor | None) -> Sequences:
     data, starts = take_nested(nested)
-    flat = _flat(layer, data, hx, starts, dtype)
+    flat = _flat(layer, data, hx, starts, weight)
     return flat._replace(restore=_as_nested(layer, nested, outputs))
 
 
@@ -238,17 +245,17 @@ def take_nested(nested: Tensor) -> tuple[Tensor, Tensor]:
     return values, offsets[:-1]
 
 
-def _flat(layer: RecurrentSizes, x: Tensor, hx: Any, offsets: Tensor, dtype: torch.dtype | None) -> Sequences:
-    check_input(layer, x, 2, dtype)
+def _flat(layer: RecurrentSizes, x: Tensor, hx: Any, offsets: Tensor, weight: Tensor | None) -> Sequences:
+    check_input(layer, x, 2, weight)
     return Sequences(x, check_states(layer, hx, offsets.shape[0], x), {"offsets": offsets}, _as_it_is(layer))
 
 
-def _unbatched(layer: RecurrentSizes, x: Tensor, hx: Any, outputs: bool, dtype: torch.dtype | None) -> Sequences:
+def _unbatched(layer: RecurrentSizes, x: Tensor, hx: Any, outputs: bool, weight: Tensor | None) -> Sequences:
     _check_dims(layer, hx, 2)
     if hx is not None:
         hx = tuple(state.unsqueeze(1) for state in hx) if layer.has_cell else hx.unsqueeze(1)
     batch = 0 if layer.batch_first else 1
-    one = take_apart(layer, x.unsqueeze(batch), hx, None, None, outputs, dtype)
+    one = take_apart(layer, x.unsqueeze(batch), hx, None, None, outputs, weight)
 
     def restore(y: Tensor, final: States) -> tuple[Any, Any]:
         return _as_it_is(layer)(y.squeeze(batch) if outputs else y, tuple(state.squeeze(1) for state in final))

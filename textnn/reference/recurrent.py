@@ -47,7 +47,7 @@ def _rnn_step(activation: Callable[[Tensor], Tensor]) -> Callable[..., States]:
     return step
 
 
-_STEPS = {
+STEPS = {
     "lstm": _lstm_step,
     "gru": _gru_step,
     "rnn_tanh": _rnn_step(torch.tanh),
@@ -116,7 +116,7 @@ def _direction(
     reverse: bool = False,
 ) -> tuple[Tensor, States]:
     """Outputs and final states of one direction."""
-    step, (w_ih, w_hh, b_ih, b_hh, w_hr) = _STEPS[cell], [*weights, None, None, None][:5]
+    step, (w_ih, w_hh, b_ih, b_hh, w_hr) = STEPS[cell], [*weights, None, None, None][:5]
     (B, P), rows = states[0].shape, x.reshape(-1, x.shape[-1])
     y: list[Tensor | None] = [None] * rows.shape[0]
     finals = []

@@ -1,0 +1,219 @@
+"""Files of tagged sentences: every form, as users have them, and what is wrong in them."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from textnn.tagging import iter_tagged, read_tagged
+from textnn.tagging.segmented import tags_of_words, words_of_tags
+from textnn.text import CorpusError
+
+
+def read(text, format=None, **options):  # noqa: A002
+    data = text if isinstance(text, bytes) else text.encode()
+    return [(s.line, s.tokens, s.tags) for s in iter_tagged(io.BytesIO(data), format, **options)]
+
+
+ANN = [(1, ["Ann", "ran"], ["B-PER", "O"]), (4, ["Hi"], ["O"])]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann B-PER\nran O\n\nHi O\n",
+        "Ann\tB-PER\nran\tO\n\nHi\tO",  # tabs, no line break at the end
+        "Ann B-PER\r\nran O\r\n\r\nHi O\r\n",
+        "\ufeffAnn B-PER\nran O\n\nHi O\n\n\n\n",
+        "Ann\tB-PER\nran O\n \t \nHi  O\n",  # tabs and blanks, a blank line that is not empty
+        "Ann NNP I-NP B-PER\nran VBD I-VP O\n\nHi UH O O\n",
+        "  Ann B-PER\nran O\n\nHi O\n".replace("  Ann", "Ann"),
+    ],
+)
+def test_columns(text):
+    assert read(text) == ANN
+    assert read(text, "conll") == ANN
+    assert read(text.encode("utf-16"), encoding="utf-16") == ANN
+
+
+def test_columns_that_are_asked_for():
+    text = "1 Ann NNP B-PER\n2 ran VBD O\n"
+    assert read(text, token_column=1, tag_column=2) == [(1, ["Ann", "ran"], ["NNP", "VBD"])]
+    with pytest.raises(CorpusError, match="stream, line 1: expected tags in column 7, got 4 columns: '1 Ann NNP"):
+        read(text, tag_column=7)
+    with pytest.raises(CorpusError, match="expected tokens and tags in different columns, got column 3 for both"):
+        read(text, token_column=-1)
+
+
+def test_documents_of_conll_2003():
+    assert read("-DOCSTART- -X- -X- O\n\nAnn NNP I-NP I-PER\n") == [(3, ["Ann"], ["I-PER"])]
+
+
+def test_universal_dependencies():
+    rows = ["1-2\tdu\t_\t_", "1\tde\tde\tADP", "2\tle\tle\tDET", "2.1\t_\t_\t_"]
+    text = "# sent_id = 1\n# text = du\n" + "".join(row + "\t_" * 6 + "\n" for row in rows)
+    assert read(text, "conllu") == [(4, ["de", "le"], ["ADP", "DET"])]
+
+
+def test_a_token_may_be_a_blank_or_a_hash():
+    assert read("我 O\n  O\n在 O\n") == [(1, ["我", " ", "在"], ["O"] * 3)]
+    assert read("a\tO\n \tO\n") == [(1, ["a", " "], ["O", "O"])]
+    assert read("\u3000 O\n我 O\n") == [(1, ["\u3000", "我"], ["O", "O"])]
+    assert read("# O\n1 O\n", "conll") == [(1, ["#", "1"], ["O", "O"])]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Ann B-PER\nran\n\nHi O\n", "stream, line 2: expected 2 columns as in line 1, got 1: 'ran'"),
+        ("Ann B-PER\nran a O\n", "stream, line 2: expected 2 columns as in line 1, got 3: 'ran a O'"),
+        ("Ann\nran\n", r"stream, line 1: expected a token and a tag, got one column: 'Ann'; are these texts without"),
+        ("a\t\nb\tO\n", "stream, line 1: expected a tag in column 1, got nothing"),
+        ("\tO\nb\tO\n", "stream, line 1: expected a token in column 0, got nothing"),
+    ],
+)
+def test_what_is_wrong_in_columns(text, message):
+    with pytest.raises(CorpusError, match=message):
+        read(text, "conll", tag_column=1 if "\t" in text else None)
+
+
+def test_a_bad_sentence_is_left_out_whole_and_counted():
+    source = io.BytesIO(b"Ann B-PER\nran O\n\nHi\nyou O\n\nBob B-PER\n")
+    sentences, report = read_tagged(source, "conll", on_error="skip")
+    assert [s.tokens for s in sentences] == [["Ann", "ran"], ["Bob"]]
+    assert report.bad_rows == 1
+    assert report.problems == ["stream, line 4: expected 2 columns as in line 1, got 1: 'Hi'"]
+    assert "left out: 1 bad sentences" in str(report)
+
+
+def test_blank_lines_that_are_missing_are_asked_for():
+    report = read_tagged(io.BytesIO(b"a O\n" * 10_001))[1]
+    assert report.doubts == ["line 1: a sentence of 10,001 tokens; are blank lines missing between sentences?"]
+
+
+def test_illegal_sequences_are_named():
+    report = read_tagged(io.BytesIO(b"a B-X\nb I-Y\n\nc O\nd I-X\n"))[1]
+    assert report.scheme == "BIO"
+    (doubt,) = report.doubts
+    expected = "2 tags in 2 sentences are not allowed where they stand by BIO, such as 'I-Y' behind 'B-X' in"
+    assert doubt.startswith(expected)
+    (doubt,) = read_tagged(io.BytesIO(b"a PER\nb O\n"))[1].doubts
+    assert doubt == "tags have no B and I: neighbouring spans of one type count as one span"
+
+
+# --- JSON ---
+
+SPANS = [["B-PER", "I-PER", "E-PER", "O", "O", "O", "O"], list("Ann ran")]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"label": [[0, 3, "PER"]]},
+        {"labels": [[0, 3, "PER"]], "id": 7},
+        {"entities": [{"start": 0, "end": 3, "label": "PER"}]},
+        {"spans": [{"start_offset": 0, "end_offset": 3, "type": "PER", "text": "Ann"}]},
+        {"entities": [{"start_idx": 0, "end_idx": 2, "type": "PER", "entity": "Ann"}]},  # the last one's place
+        {"label": {"PER": {"Ann": [[0, 2]]}}},  # CLUENER2020
+        {"annotations": [{"start": 0, "end": 3, "labels": ["PER"], "text": "Ann"}]},
+    ],
+)
+def test_spans_of_characters(fields):
+    assert read(json.dumps({"text": "Ann ran", **fields})) == [(1, SPANS[1], SPANS[0])]
+
+
+def test_lists_of_tokens_and_tags():
+    row = json.dumps({"tokens": ["Ann", "ran"], "ner_tags": ["B-PER", "O"]})
+    assert read(row) == [(1, ["Ann", "ran"], ["B-PER", "O"])]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"text": "Ann", "label": [[0, 4, "P"]]}, r"line 1: expected a span within 3 characters .*, got \[0, 4, 'P'\]"),
+        ({"text": "Ann", "label": [[0, 1]]}, r'expected a span such as \[0, 3, "PER"\], got \[0, 1\]'),
+        ({"text": "Ann", "label": [["0", "3", "P"]]}, "expected two places and a type"),
+        ({"text": "Ann", "label": {"P": {"Bob": [[0, 2]]}}}, r"expected 'Bob' at \[0, 2, 'P'\], got 'An'"),
+        ({"text": "Ann"}, r"expected spans under one of label, .*, got none; write \[\] for a text without any"),
+        ({"tokens": ["a"], "ner_tags": [3]}, "expected tags that are strings, got 3; write the names of the tags"),
+        ({"tokens": ["a", "b"], "tags": ["O"]}, "expected a tag for each of 2 tokens, got 1"),
+        ({"body": "Ann"}, 'expected "text" with spans, or "tokens" with "tags", got \'body\''),
+    ],
+)
+def test_what_is_wrong_in_json(row, message):
+    with pytest.raises(CorpusError, match=message):
+        read(json.dumps(row))
+
+
+def test_of_spans_that_overlap_the_longest_is_kept_and_it_is_said():
+    row = {"text": "abcd", "label": [[0, 3, "X"], [1, 2, "Y"], [0, 3, "X"]]}
+    sentences, report = read_tagged(io.BytesIO(json.dumps(row).encode()))
+    assert sentences[0].tags == ["B-X", "I-X", "E-X", "O"]
+    assert report.doubts[0].startswith("1 spans were left out that overlap longer ones, the first in line 1")
+
+
+# --- words ---
+
+
+def test_words_between_spaces():
+    text = "我  来到 北京大学\n\n好\u3000的\n"
+    assert read(text) == [(1, list("我来到北京大学"), list("SBEBMME")), (3, ["好", "的"], ["S", "S"])]
+
+
+def test_words_with_their_parts_of_speech():
+    text = "我/r 来到/v 北京/ns\n"
+    assert read(text) == [(1, list("我来到北京"), ["S-r", "B-v", "E-v", "B-ns", "E-ns"])]
+    assert read(text, level="word") == [(1, ["我", "来到", "北京"], ["r", "v", "ns"])]
+    assert read(text.replace("/", "_"), "word/tag", separator="_", level="word") == [
+        (1, ["我", "来到", "北京"], ["r", "v", "ns"])
+    ]
+    assert read("//w [中央/n 电台/n]nt ［/w\n", level="word") == [
+        (1, ["/", "中央", "电台", "［"], ["w", "n", "n", "w"])
+    ]
+
+
+def test_a_word_without_its_tag():
+    with pytest.raises(CorpusError, match="stream, line 2: expected word/tag, got '来到' for word 2"):
+        read("我/r 来/v\n我/r 来到\n", "word/tag")
+
+
+def test_characters_make_words_again():
+    words = ["北京大学", "的", "学生"]
+    assert words_of_tags(*tags_of_words(words)) == words
+    assert words_of_tags(list("abcd"), list("MEEB")) == ["ab", "c", "d"]  # whatever the tags, nothing is lost
+
+
+# --- arguments, and files that are none ---
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "xml"}, "format: expected one of conll, .*, got 'xml'"),
+        ({"level": "byte"}, "level: expected 'char' or 'word', got 'byte'"),
+        ({"separator": " "}, "separator: expected at least one character that is no space"),
+        ({"scheme": "XY"}, "scheme: expected one of"),
+        ({"format": "words", "level": "word"}, "words between spaces have no tags of their own"),
+        ({"on_error": "x"}, "on_error: expected one of stop, skip, got 'x'"),
+    ],
+)
+def test_arguments(options, message):
+    with pytest.raises(ValueError, match=message):
+        iter_tagged(io.BytesIO(b""), **options)
+
+
+def test_files_that_hold_no_sentences(tmp_path):
+    with pytest.raises(CorpusError, match="but the file is empty"):
+        read_tagged(io.BytesIO(b""))
+    with pytest.raises(CorpusError, match="expected sentences, got none"):
+        read_tagged(io.BytesIO(b"\n\n"))
+    with pytest.raises(CorpusError, match="Excel workbook"):
+        read_tagged(io.BytesIO(b"PK\x03\x04[Content_Types].xml"))
+    with pytest.raises(CorpusError, match="there is none of this name"):
+        read_tagged(tmp_path / "none.txt")
+
+
+def test_the_encoding_is_found():
+    assert read("我 O\n来 O\n".encode("gb18030")) == [(1, ["我", "来"], ["O", "O"])]

@@ -1,0 +1,96 @@
+"""What torch's own tools and devices without kernels get in the place of a recurrent layer.
+
+torch.fx.symbolic_trace            a call of the layer, which stays whole as those of torch.nn do
+torch.jit.script                   torch.nn's layer, with the same parameters
+a device without kernels,          torch.nn's forward pass
+torch.onnx.export(dynamo=False)
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any, NoReturn
+
+import torch
+from torch import nn
+from torch.fx import Proxy
+from torch.nn.utils import parametrize
+from torch.nn.utils.rnn import PackedSequence
+
+from ..backends import has_kernels
+from ..functional.elsewhere import in_onnx_export, warn_of_device
+
+TORCHS: dict[str, Any] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN_TANH": nn.RNN, "RNN_RELU": nn.RNN}
+"""By the ``mode`` of a layer."""
+
+
+def run_instead(layer: Any, forward: Any, input: Any, hx: Any, **options: Any) -> Any:  # noqa: A002
+    """Return what a layer's forward pass returns where others compute it; None where the layer does itself.
+
+    Parameters
+    ----------
+    layer
+        A recurrent layer.
+    forward
+        The forward pass that asks.
+    input, hx
+        Of the forward pass.
+    options
+        Its other arguments.
+    """
+    if isinstance(input, Proxy):
+        if type(layer).forward is not forward:  # a subclass, whose own code torch.fx is in the middle of
+            return None
+        given = {name: value for name, value in options.items() if value is not (True if name == "outputs" else None)}
+        path = input.tracer.path_of_module(layer)  # type: ignore[attr-defined]
+        return input.tracer.create_proxy("call_module", path, (input, hx) if hx is not None else (input,), given)
+    packed = isinstance(input, PackedSequence)
+    device = (input.data if packed else input).device
+    if has_kernels(device) and not (torch.jit.is_tracing() and in_onnx_export()):
+        return None
+    random = layer.training and (layer.variational or layer.weight_dropout > 0)
+    sizes = options.get("lengths"), options.get("offsets")
+    if random or sizes != (None, None) or (not packed and input.is_nested):
+        return None  # torch.nn has no such thing: functional.elsewhere
+    if not has_kernels(device):
+        warn_of_device(device)
+    y, final = TORCHS[layer.mode].forward(layer, input, hx)
+    return (y if options.get("outputs", True) else y.new_zeros(0)), final
+
+
+def for_script(layer: Any) -> nn.Module:
+    """Return torch.nn's layer with the same parameters, for ``torch.jit.script``, which cannot compile this one.
+
+    torch.jit.script puts it into the model, too.
+    """
+    name = type(layer).__name__
+    if parametrize.is_parametrized(layer) or not type(layer).__module__.startswith("textnn.layers."):
+        refuse_script(name)
+    if layer.variational or layer.weight_dropout:
+        refuse_script(f"{name} with {'variational' if layer.variational else 'weight'} dropout")
+    warnings.warn(
+        f"torch.jit.script cannot compile textnn.{name} and takes torch.nn.{name} with the same parameters instead, "
+        "in the model as well: accelerate(model) turns it into textnn's again",
+        stacklevel=2,
+    )
+    twin = copy.copy(layer)
+    twin.__class__ = TORCHS[layer.mode]
+    return twin
+
+
+def refuse_script(name: str) -> NoReturn:
+    """Raise what says how else a layer gets out of Python."""
+    raise RuntimeError(
+        f"torch.jit.script cannot compile textnn.{name}: take torch.jit.trace(model, example) or "
+        "torch.export.export(model, example), or torch.onnx.export for a program without textnn"
+    )
+
+
+def rebase(module: nn.Module, base: type[nn.Module]) -> None:
+    """Give a module another class; a parametrized one keeps what torch.nn.utils.parametrize has added to its class."""
+    if not parametrize.is_parametrized(module):
+        module.__class__ = base
+        return
+    own = {name: value for name, value in vars(type(module)).items() if name not in ("__module__", "__doc__")}
+    module.__class__ = type(f"Parametrized{base.__name__}", (base,), {**own, "__module__": type(module).__module__})

@@ -1,0 +1,142 @@
+"""Sentences of JSON objects, in the forms that tools for annotation and corpora have.
+
+    {"text": "Ann ran", "label": [[0, 3, "PER"]]}                       as doccano writes; also entities, spans, ...
+    {"text": "Ann ran", "spans": [{"start": 0, "end": 3, "label": "PER"}]}     also start_offset, type, ...
+    {"text": "叶老桂认为", "label": {"name": {"叶老桂": [[0, 2]]}}}          as CLUENER2020: the last one's place
+    {"tokens": ["Ann", "ran"], "ner_tags": ["B-PER", "O"]}              lists
+
+Places count characters from 0, and the end is the place behind the last character. Where the object says what stands
+there, the end may be the last character's place as well: it is compared with the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from textnn.tagging.schemes import Span, tags_of
+from textnn.text.sources import Reading, Row
+
+_TEXT = ("text", "sentence", "content", "data")
+_TOKENS = ("tokens", "words", "chars", "characters")
+_TAGS = ("tags", "ner_tags", "labels", "label", "pos_tags", "ner", "pos")
+_SPANS = ("label", "labels", "entities", "spans", "annotations", "entity", "ner")
+_START = ("start", "start_offset", "start_idx", "start_pos", "begin", "from", "startOffset")
+_END = ("end", "end_offset", "end_idx", "end_pos", "to", "endOffset")
+_TYPE = ("label", "type", "entity_type", "entity_group", "tag", "category", "labels")
+_MENTION = ("mention", "text", "word", "entity", "value", "surface", "name")
+
+
+def sentences_of_objects(
+    rows: Iterator[Row], reading: Reading, scheme: str, doubts: list[str]
+) -> Iterator[tuple[int, list[str], list[str]]]:
+    """Yield line, tokens and tags of each object; the tokens of a text are its characters.
+
+    Of spans that overlap, which tags cannot say, the longest is kept; ``doubts`` says how many were left out.
+    """
+    dropped, first = 0, 0
+    for number, row in rows:
+        if not isinstance(row, dict):
+            reading.refuse(number, "expected a JSON object")
+            continue
+        try:
+            tokens, tags, overlaps = _sentence(row, scheme)
+        except ValueError as error:
+            reading.refuse(number, str(error))
+            continue
+        if overlaps and not dropped:
+            first = number
+        dropped += overlaps
+        if tokens:
+            yield number, tokens, tags
+    if dropped:
+        what = f"{dropped:,} spans were left out that overlap longer ones, the first in line {first}"
+        doubts.append(f"{what}: one tag a token cannot say both")
+
+
+def _sentence(row: dict[str, Any], scheme: str) -> tuple[list[str], list[str], int]:
+    tokens = _first(row, _TOKENS)
+    if isinstance(tokens, list):
+        tags = _first(row, _TAGS)
+        return _strings("tokens", tokens), _strings("tags", tags, len(tokens)), 0
+    text = _first(row, _TEXT)
+    if not isinstance(text, str):
+        names = ", ".join(map(repr, list(row)[:8]))
+        raise ValueError(f'expected "text" with spans, or "tokens" with "tags", got {names or "an empty object"}')
+    spans, overlaps = _without_overlaps(_spans(text, _first(row, _SPANS)))
+    return list(text), tags_of(len(text), spans, scheme), overlaps
+
+
+def _first(row: dict[str, Any], names: tuple[str, ...]) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def _strings(name: str, values: Any, length: int | None = None) -> list[str]:
+    if not isinstance(values, list):
+        raise ValueError(f"expected a list of {name}, got {type(values).__name__}")
+    if length is not None and len(values) != length:
+        raise ValueError(f"expected a tag for each of {length} tokens, got {len(values)}")
+    for value in values:
+        if not isinstance(value, str) or not value:
+            numbers = "; write the names of the tags, not their numbers" if isinstance(value, int) else ""
+            raise ValueError(f"expected {name} that are strings, got {value!r}{numbers}")
+    return values
+
+
+def _spans(text: str, found: Any) -> list[Span]:
+    """Return the spans that a value describes, in any of the forms."""
+    if found is None:
+        raise ValueError(f"expected spans under one of {', '.join(_SPANS)}, got none; write [] for a text without any")
+    spans = []
+    if isinstance(found, dict):
+        for kind, mentions in found.items():
+            if not isinstance(mentions, dict):
+                raise ValueError(f"expected an object of mentions and their places for {kind!r}, got {mentions!r}")
+            for mention, places in mentions.items():
+                spans += [_span(text, *_pair(place), kind, mention) for place in places]
+        return spans
+    if not isinstance(found, list):
+        raise ValueError(f"expected a list of spans, got {found!r}")
+    for each in found:
+        if isinstance(each, dict):
+            start, end, kind = (_first(each, names) for names in (_START, _END, _TYPE))
+            kind = kind[0] if isinstance(kind, list) and len(kind) == 1 else kind
+            mention = next((each[name] for name in _MENTION if isinstance(each.get(name), str)), None)
+            mention = None if mention == kind else mention
+        elif isinstance(each, list) and len(each) >= 3:
+            start, end, kind, mention = each[0], each[1], each[2], None
+        else:
+            raise ValueError(f'expected a span such as [0, 3, "PER"], got {each!r}')
+        spans.append(_span(text, start, end, kind, mention))
+    return spans
+
+
+def _pair(place: Any) -> tuple[Any, Any]:
+    if not isinstance(place, list) or len(place) != 2:
+        raise ValueError(f"expected a place such as [0, 2], got {place!r}")
+    return place[0], place[1]
+
+
+def _span(text: str, start: Any, end: Any, kind: Any, mention: str | None) -> Span:
+    shown = f"[{start!r}, {end!r}, {kind!r}]"
+    if not all(isinstance(n, int) and not isinstance(n, bool) for n in (start, end)) or not isinstance(kind, str):
+        raise ValueError(f"expected two places and a type, got {shown}")
+    if not kind.strip():
+        raise ValueError(f"expected a type that is not empty, got {shown}")
+    if mention is not None and text[start:end] != mention and text[start : end + 1] == mention:
+        end += 1  # the place of the last character
+    elif mention is not None and text[start:end] != mention:
+        raise ValueError(f"expected {mention!r} at {shown}, got {text[max(start, 0) : end]!r}")
+    if not 0 <= start < end <= len(text):
+        raise ValueError(f"expected a span within {len(text)} characters that is not empty, got {shown}")
+    return Span(start, end, kind)
+
+
+def _without_overlaps(spans: list[Span]) -> tuple[list[Span], int]:
+    """Return the longest of spans that overlap, and how many were left out; the same span twice counts once."""
+    different = sorted(set(spans), key=lambda span: (span.start - span.end, span))
+    kept: list[Span] = []
+    for span in different:
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    return kept, len(different) - len(kept)
