@@ -82,7 +82,7 @@ def text_conv_positions(
         raise ValueError(f"x must have shape {'[N, D] with offsets' if flat else '[B, L, D]'}, got {list(x.shape)}")
     biases = _check_kernels(weight, bias, x.shape[-1])
     dtype = check_dtypes({"x": x, **_named("weight", weight), **_named("bias", biases)})
-    sizes = check_sentences(x, lengths, offsets)
+    sizes = check_sentences(x, lengths, offsets, "x")
     same, pad, code = check_places(padding, stride, activation, [w.shape[2] for w in weight])
     sizes = _to_cpu(sizes, flat, same, stride)
     (x, *rest), narrow = widen(dtype, x, *weight, *biases)
@@ -143,7 +143,7 @@ def embedding_text_conv_positions(
     if ids.dim() != (1 if flat else 2):
         raise ValueError(f"ids must have shape {'[N] with offsets' if flat else '[B, L]'}, got {list(ids.shape)}")
     row = check_table(table, padding_idx)
-    ids = check_ids(ids, table.shape[0])
+    ids = check_ids(ids, table.shape[0], table)
     biases = _check_kernels(weight, bias, table.shape[1])
     dtype = check_dtypes({"table": table, **_named("weight", weight), **_named("bias", biases)})
     sizes = check_sentences(ids, lengths, offsets)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..backends import cuda_built, runs_cuda
+from .. import backends
 
 _ops = torch.ops.textnn
 
@@ -173,8 +173,7 @@ class Hook:
 
 def has_kernels(parameter: Tensor) -> bool:
     """Return whether the operators on rows take a table of this type on this device."""
-    device = parameter.device.type == "cpu" or (runs_cuda(parameter) and cuda_built())
-    return device and parameter.dtype in (torch.float32, torch.float64)
+    return backends.has_kernels(parameter.device) and parameter.dtype in (torch.float32, torch.float64)
 
 
 def find_tables(modules: Iterable[nn.Module]) -> dict[Tensor, list[nn.Module]]:
