@@ -16,7 +16,7 @@
 #   make throughput   texts a second from raw text to label: docs/throughput.md; wants an otherwise idle machine
 #   make serving      the server under load: docs/serving-load.md; wants an otherwise idle machine
 #   make fuzz         damaged models, checkpoints and data files for everything that reads them: docs/safety.md.
-#                     ARGS="--runs 20000 --target model"
+#                     ARGS="--runs 20000 --target model"; wrong arguments for operators: python -m fuzz.operators
 #   make lint         ruff, mypy, clang-format, the workflows of .github against their schema
 #   make docs         the pages of docs/ and the API reference as a site in build/site; a broken link is an error
 #   make cuda-check   compiles the CUDA kernels for every architecture: registers, shared memory, spills, occupancy, and

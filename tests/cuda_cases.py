@@ -285,17 +285,20 @@ def sizes_on_the_device() -> None:
 
 
 for _dtype in (torch.float32, torch.float64, *HALVES):
+    for _cell in BLOCKS:
 
-    @case(f"lstm_cell {str(_dtype)[6:]}", _dtype)
-    def lstm_cell(dtype: torch.dtype) -> None:
-        """Units in vectors, and one by one."""
-        for B, H in ((30, 32), (33, 17)):
-            agree(
-                fast.lstm_cell,
-                slow.lstm_cell,
-                [torch.randn(B, 4 * H).to(dtype), torch.randn(B, H).to(dtype)],
-                tolerance_of(dtype),
-            )
+        @case(f"recurrent_cell {_cell} {str(_dtype)[6:]}", _cell, _dtype)
+        def recurrent_cell(cell: str, dtype: torch.dtype) -> None:
+            """Units in vectors, and one by one."""
+            for B, H in ((30, 32), (33, 17)):
+                gates = [torch.randn(B, BLOCKS[cell] * H).to(dtype) for _ in range(2)]
+                states = [torch.randn(B, H).to(dtype) if cell == name else None for name in ("gru", "lstm")]
+                agree(
+                    lambda *a: (state for state in fast.recurrent_cell(cell, *a) if state is not None),
+                    lambda *a: (state for state in slow.recurrent_cell(cell, *a) if state is not None),
+                    [*gates, *states],
+                    tolerance_of(dtype),
+                )
 
     @case(f"embedding_lstm {str(_dtype)[6:]}", _dtype)
     def embedding_lstm(dtype: torch.dtype) -> None:

@@ -303,28 +303,6 @@ def test_a_layer_on_ids_is_an_embedding_and_a_layer(kind, sparse):
         layer(torch.tensor([[11]]))
 
 
-@each_kind
-def test_cells_as_torch(kind):
-    for options in ({}, {"bias": False}, *([{"nonlinearity": "relu"}] if kind == "RNN" else [])):
-        theirs = getattr(nn, f"{kind}Cell")(5, 9, dtype=torch.float64, **options)
-        ours = getattr(textnn, f"{kind}Cell")(5, 9, dtype=torch.float64, **options)
-        ours.load_state_dict(theirs.state_dict())
-        for shape in ((3, 5), (5,)):
-            x, h = torch.randn(shape, dtype=torch.float64), torch.randn(*shape[:-1], 9, dtype=torch.float64)
-            for hx in (None, (h, h.cos()) if kind == "LSTM" else h):
-                results = []
-                for cell in (ours, theirs):
-                    leaf = x.clone().requires_grad_()
-                    found = as_tuple(cell(leaf, hx))
-                    loss = sum(state.square().sum() for state in found)
-                    results.append([*found, *torch.autograd.grad(loss, [leaf, *cell.parameters()])])
-                for a, b in zip(*results, strict=True):
-                    torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
-        for wrong in (torch.randn(1, 2, 5, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)):
-            with pytest.raises((ValueError, RuntimeError)):
-                ours(wrong)
-
-
 @pytest.mark.parametrize("layer", ["LSTM", "GRU", "EmbeddingLSTM", "EmbeddingRNN", "FrozenLSTM", "FrozenEmbeddingLSTM"])
 def test_a_jagged_nested_tensor_is_a_flat_batch(layer):
     parts = [torch.randn(n, 5) for n in (3, 1, 4)]

@@ -199,6 +199,20 @@ def test_second_derivatives(cell, form, directions):
 
 
 @pytest.mark.cpu
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_differentiable_gradients_of_states_that_were_made_from_the_input(kind):
+    x = torch.randn(4, 2, 3, dtype=torch.float64, requires_grad=True)
+    h, c = x[:1].cos(), x[1:2].sin()
+    gradients = []
+    for library in (textnn, torch.nn):
+        torch.manual_seed(0)
+        layer = getattr(library, kind)(3, 3, dtype=torch.float64)
+        y, _ = layer(x, (h, c) if kind == "LSTM" else h)
+        gradients.append(torch.autograd.grad(y.square().sum(), x, create_graph=True)[0])
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.cpu
 def test_second_derivatives_from_token_ids_leave_the_padding_row_alone():
     layer = textnn.EmbeddingGRU(9, 3, 4, dtype=torch.float64)
     y, _ = layer(torch.tensor([3, 0, 5, 3]), offsets=[0, 3])
@@ -233,20 +247,18 @@ def test_without_outputs_the_final_states_and_their_gradients_are_the_same(capab
 @each_cell
 @pytest.mark.parametrize(("form", "directions"), list(zip(FORMS, [1, 2, 2, 1], strict=True)))
 def test_opcheck(cell, form, directions):
-    # Kept rows that stand for padding are not written, so a comparison of all that is kept wants a batch without any.
-    lengths = [4, 4, 4] if form in ("padded", "batch_first") else [3, 1, 4]
-    batch = ragged_batch(form, lengths, 5, torch.float32)
+    batch = ragged_batch(form, [3, 1, 4], 5, torch.float32)
     P = 3 if cell == "lstm" and directions == 2 else None
     x, h0, c0, *w = arguments(cell, batch, 5, 6, torch.float32, directions, P)
     x, h0, *w = (t if t is None else t.nan_to_num().requires_grad_() for t in (x, h0, *operands(w)))
     c0 = None if c0 is None else c0.requires_grad_()
     layout = {"padded": "time_major", "batch_first": "batch_major"}.get(form, form)
     sizes = next(v for k, v in batch.sizes.items() if k != "batch_first")
-    inputs = (cell, x, None, h0, c0, *w, sizes, layout, False, -1, False, True, True)
+    inputs = (cell, x, None, h0, c0, *w, sizes, layout, False, -1, False, True, False, True, True)
     torch.library.opcheck(torch.ops.textnn.recurrent.default, inputs)
-    y, h, _, *kept = (t.detach() for t in torch.ops.textnn.recurrent(*inputs))
+    y, h, _, _, *kept = (t.detach() for t in torch.ops.textnn.recurrent(*inputs))
     states = [None if t is None else t.detach() for t in (x, None, h0, c0, *w)]
-    given = cell, torch.randn_like(y), torch.randn_like(h), None
+    given = cell, torch.randn_like(y), torch.randn_like(h), None, None
     torch.library.opcheck(
         torch.ops.textnn.recurrent_backward.default,
         (*given, *states, sizes, layout, False, *kept, -1, False, True),
@@ -382,27 +394,27 @@ def test_another_nonlinearity_is_refused():
 def test_the_raw_operators_refuse_what_does_not_fit():
     """Backward operators too: none reads or writes where it must not."""
     x, h0, good = torch.randn(4, 2, 3), torch.zeros(1, 2, 5), [torch.randn(15, 3), torch.randn(15, 5)]
-    w, rest = operands([good]), (None, "time_major", False, -1, False, True, True)
+    w, rest = operands([good]), (None, "time_major", False, -1, False, True, False, True, True)
     ops = torch.ops.textnn
-    y, h, _, *kept = ops.recurrent("gru", x, None, h0, None, *w, *rest)
+    y, h, _, _, *kept = ops.recurrent("gru", x, None, h0, None, *w, *rest)
     wrong = [[good[0], torch.randn(15, 4)]], [[*good, torch.randn(4)]], [[*good, None, None, good[1]]], [good, good]
     for directions in wrong:
         with pytest.raises(RuntimeError, match="textnn: "):
             ops.recurrent("gru", x, None, h0, None, *operands(directions), *rest)
     with pytest.raises(RuntimeError, match="the reverse direction must have both w_ih and w_hh"):
         ops.recurrent("gru", x, None, h0, None, *w[:5], good[0], *w[6:], *rest)
-    both, turned = torch.zeros(2, 2, 5), (None, "time_major", True, -1, False, True, True)
+    both, turned = torch.zeros(2, 2, 5), (None, "time_major", True, -1, False, True, False, True, True)
     with pytest.raises(RuntimeError, match="reverse is of one direction, got weights of both"):
         ops.recurrent("gru", x, None, both, None, *operands([good, good]), *turned)
     with pytest.raises(RuntimeError, match="dc_n must not be given for gru"):
-        ops.recurrent_backward("gru", y, h, h, x, None, h0, None, *w, *rest[:3], *kept, -1, False, True)
+        ops.recurrent_backward("gru", y, h, h, None, x, None, h0, None, *w, *rest[:3], *kept, -1, False, True)
     with pytest.raises(RuntimeError, match="cell must be one of lstm, gru, rnn_tanh, rnn_relu, got tree"):
         ops.recurrent("tree", x, None, h0, None, *w, *rest)
     for place in range(4):
         short = list(kept)
         short[place] = torch.empty(1, 7)
         with pytest.raises(RuntimeError, match="which the forward pass makes with save=True, must have shape"):
-            ops.recurrent_backward("gru", y, h, None, x, None, h0, None, *w, *rest[:3], *short, -1, False, True)
+            ops.recurrent_backward("gru", y, h, None, None, x, None, h0, None, *w, *rest[:3], *short, -1, False, True)
     for dy, dh in ((y[:3], h), (y, h[:, :1]), (y.double(), h)):
         with pytest.raises(RuntimeError, match="textnn: "):
-            ops.recurrent_backward("gru", dy, dh, None, x, None, h0, None, *w, *rest[:3], *kept, -1, False, True)
+            ops.recurrent_backward("gru", dy, dh, None, None, x, None, h0, None, *w, *rest[:3], *kept, -1, False, True)

@@ -20,8 +20,17 @@ ACTIVATIONS = ("identity", "relu", "tanh")
 PADDINGS = ("valid", "same")
 
 
+def check_tensors(**given: Any) -> None:
+    """Raise a TypeError that names the first value that is not a tensor."""
+    for name, value in given.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
+
+
 def check_shape(name: str, t: Tensor, symbols: Sequence[str], want: Sequence[int | None]) -> None:
     """``want`` may be shorter than the shape and hold None for "any"."""
+    if not isinstance(t, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(t).__name__}")
     fits = t.dim() == len(symbols) and all(w is None or w == n for w, n in zip(want, t.shape, strict=False))
     if not fits:
         sizes = [*("*" if w is None else str(w) for w in want), *["*"] * (len(symbols) - len(want))]
@@ -121,6 +130,7 @@ def check_offsets(offsets: Tensor, N: int, B: int | None) -> Tensor:
 
 def check_ids(ids: Tensor, V: int, table: Tensor | None = None) -> Tensor:
     """Return ids as int64; with ``table`` they have to be on its device."""
+    check_tensors(ids=ids)
     if ids.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"ids must be int64, got {ids.dtype}")
     if table is not None:
@@ -196,6 +206,7 @@ def check_frozen(
     offsets: Tensor | None,
 ) -> None:
     """Raise what the arguments of ``frozen_text_conv`` deserve."""
+    check_tensors(ids=ids, table=table, bias=bias)
     if len(kernel_sizes) == 0 or any(k < 1 for k in kernel_sizes):
         raise ValueError(f"kernel_sizes must be positive and at least one, got {tuple(kernel_sizes)}")
     if lengths is not None and offsets is not None:
@@ -247,6 +258,9 @@ def check_frozen(
 
 def check_table(table: Tensor, padding_idx: int | None) -> int:
     """Check a table [V, D]; the row without gradient, or -1."""
+    check_tensors(table=table)
+    if padding_idx is not None and not isinstance(padding_idx, (int, torch.SymInt)):
+        raise TypeError(f"padding_idx must be an integer or None, got {type(padding_idx).__name__}")
     if table.dim() != 2:
         raise ValueError(f"table must have shape [V, D], got {list(table.shape)}")
     row = -1 if padding_idx is None else padding_idx + (table.shape[0] if padding_idx < 0 else 0)

@@ -33,6 +33,8 @@ struct RecurrentForward {
   const T* w_hr;  // [P, H] or null
   T* y;           // (b, t) at y_layout, P contiguous values; null if only the final states are wanted
   Layout y_layout;
+  T* c;  // (b, t) at c_layout, H contiguous values: the cell state after each step; null if not wanted
+  Layout c_layout;
   T* h_n;  // [B, P] in the caller's order: the state after each sequence's own last step
   T* c_n;  // [B, H]
   // Kept for the backward pass, rows in packed order, units in blocks of U = kUnits (schedule.h); null in inference:
@@ -51,6 +53,8 @@ struct RecurrentBackward {
   Tokens tokens;  // if any: x_layout gives the position of (b, t)
   const T* dy;    // (b, t) at dy_layout, or null
   Layout dy_layout;
+  const T* dc;  // (b, t) at dc_layout, of the cell state after each step, or null
+  Layout dc_layout;
   const T* dh_n;         // [B, P] or null
   const T* dc_n;         // [B, H] or null
   const T* c0;           // [B, H]

@@ -30,6 +30,7 @@ class RecurrentBackwardKernel {
     T* dx;                                // of the next step, null if not wanted
     T* dh0;                               // before the first step, where dh goes; else null
     const T *dy, *dh_n;                   // what is added to dh, or null
+    const T* dc;                          // what is added to the carry, or null
     const T *kept, *h_prev, *c, *c_prev;  // of the forward pass
     int64_t c_prev_block;                 // from one block of units to the next
     T *carry, *dh, *dsums;                // dh null unless there is a projection
@@ -241,6 +242,7 @@ class RecurrentBackwardKernel {
       r.c = a_.cells + n * U;
       r.c_prev = s > 0 ? a_.cells + s_.row(b, s - 1) * U : c0_ + b * U;
       r.c_prev_block = (s > 0 ? s_.N : s_.B) * U;
+      if (a_.dc) r.dc = a_.dc + a_.dc_layout.sequence_offset[b] + a_.dc_layout.step_offset[s_.time(b, s)];
     }
     if (a_.w_hr) r.dh = dh_ + n * a_.P;
     r.dsums = dsums_ + n * S * a_.H;
@@ -327,7 +329,10 @@ class RecurrentBackwardKernel {
       c_prev = load(row.c_prev + block * row.c_prev_block + at);
       c = load(row.c + block * s_.N * U + at);
     }
-    if constexpr (Cell::kCarry == math::Carry::kCell) carry = load(carry_at);
+    if constexpr (Cell::kCarry == math::Carry::kCell) {
+      carry = load(carry_at);
+      if (row.dc) carry += load(row.dc + j, n);
+    }
     Cell::template backward<VectorMath<T>>(kept, h_prev, c_prev, c, dh, carry, dsum);
     if constexpr (Cell::kCarry != math::Carry::kNone) store(carry_at, carry);
     for (int i = 0; i < S; ++i) store(row.dsums + i * H + j, dsum[i], n);

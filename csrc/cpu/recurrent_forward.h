@@ -34,6 +34,7 @@ class RecurrentForwardKernel {
     const T *x, *h, *c;
     T *y, *h_next, *c_next;         // y null if outputs are not wanted
     int64_t c_block, c_next_block;  // from one block of units to the next
+    T* c_out;                       // null if cell states are not wanted
     T* c_n;                         // null but at the sequence's last step
     T* kept;                        // null in inference
     int64_t product;                // which row of the input products, where they have been made
@@ -143,6 +144,7 @@ class RecurrentForwardKernel {
     r.x = x(b, s);
     r.product = distinct_ ? a_.tokens.token[place(b, s)] : 0;
     r.y = a_.y ? a_.y + a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t] : nullptr;
+    r.c_out = Cell::kCell && a_.c ? a_.c + a_.c_layout.sequence_offset[b] + a_.c_layout.step_offset[t] : nullptr;
     r.c_n = last && Cell::kCell ? a_.c_n + q * a_.H : nullptr;
     r.c = c_ + b * U;
     r.c_block = s_.B * U;
@@ -300,6 +302,7 @@ class RecurrentForwardKernel {
         const V h = Cell::template forward<VectorMath<T>>(sum, h_prev, c, kept);
         if constexpr (Cell::kCell) {
           store(row.c_next + block * row.c_next_block + at, c);
+          if (row.c_out) store(row.c_out + j, c, n);
           if (row.c_n) store(row.c_n + j, c, n);
         }
         if (row.kept) {

@@ -31,6 +31,7 @@ struct RecurrentForwardDirection {
   E* y;                        // (b, t) at y_layout, P contiguous values; or null
   E* h_n;                      // [B, P] in the caller's order: the state after each sequence's own last step
   E* c_n;                      // [B, H], or null as c0
+  E* steps_c;                  // [rows, H] the cell state after each step, packed order; null if not wanted
   // Kept for the backward pass, null in inference:
   E* kept;         // [rows, kKept of the cell, padded H]
   E* cells;        // [rows, padded H] the cell state after the step, of cells that have one
@@ -57,6 +58,7 @@ struct RecurrentBackwardDirection {
   const E* dy;      // (b, t) at dy_layout, P contiguous values, or null
   const E* dh_n;    // [B, P] in the caller's order, or null
   const E* dc_n;    // [B, H] or null
+  const E* dsteps;  // [rows, H] of the cell state after each step, packed order, or null
   const E* c0;      // [B, H], or null as in the forward pass
   const E* w_hh;    // [GH, P]
   const E* kept;    // as the forward pass has left them

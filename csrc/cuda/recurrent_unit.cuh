@@ -38,6 +38,8 @@ __device__ Compute<E> forward_unit(const RecurrentForward<E>& a, const Recurrent
     if constexpr (Cell::kCell) store(d.cells + row * a.padded + j, c);
   }
   if constexpr (Cell::kCell)
+    if (d.steps_c) store(d.steps_c + row * a.H + j, c);
+  if constexpr (Cell::kCell)
     if (s + 1 == a.schedule.length[b]) store(d.c_n + a.schedule.sequence[b] * a.H + j, c);
   return h;
 }
@@ -93,6 +95,7 @@ __device__ void backward_unit(const RecurrentBackward<E>& a, const RecurrentBack
   if constexpr (kCellCarries) {
     carry = d.carry[b * a.H + j];
     if (s + 1 == a.schedule.length[b]) carry = d.dc_n ? load(d.dc_n + q * a.H + j) : C(0);
+    if (d.dsteps) carry += load(d.dsteps + row * a.H + j);
   }
   if constexpr (Cell::kCell) {
     before = s == 0 ? load(d.c0 + q * a.H + j)

@@ -39,6 +39,8 @@ const int64_t* ids_of(const Tensor& ids) { return ids.numel() ? ids.const_data_p
 void adam_rows(const Tensor& param, const Tensor& exp_avg, const Tensor& exp_avg_sq, const Tensor& rows,
                const Tensor& grad_, double step_size, double floor, double beta1, double beta2) {
   check_table(param, exp_avg, exp_avg_sq);
+  check_rates(step_size, floor, beta1, beta2);
+  check_apart({param, exp_avg, exp_avg_sq}, "rows", rows);
   check_rows(rows, grad_, param);
   const Tensor grad = compact(grad_);
   dispatch(param, [&](auto zero) {
@@ -52,6 +54,9 @@ void adam_exact_rows(const Tensor& param, const Tensor& exp_avg, const Tensor& e
                      const Tensor& history_, const Tensor& rows, const Tensor& grad_, int64_t base, int64_t step,
                      double step_size, double floor, double beta1, double beta2) {
   check_table(param, exp_avg, exp_avg_sq);
+  check_rates(step_size, floor, beta1, beta2);
+  check_apart({param, exp_avg, exp_avg_sq, last, history_}, "rows", rows);
+  check_apart({param, exp_avg, exp_avg_sq, history_}, "last", last);
   check_rows(rows, grad_, param);
   cpu::AdamHistory history = before_step(check_history(last, history_, param, base, step, beta1, beta2));
   check_last(steps_of(last), ids_of(rows), rows.numel(), param.size(0), history);
@@ -71,6 +76,8 @@ void adam_catch_up(const Tensor& param, const Tensor& exp_avg, const Tensor& exp
   const cpu::AdamHistory history = check_history(last, history_, param, base, step, beta1, beta2);
   const OptionalTensor ids = compact(ids_);
   check_ids(ids);
+  check_apart({param, exp_avg, exp_avg_sq, last}, "ids", ids);
+  check_apart({param, exp_avg, exp_avg_sq}, "last", last);
   const int64_t N = ids ? ids->numel() : 0;
   if (ids && N == 0) return;
   const int64_t* id = ids ? ids_of(*ids) : nullptr;

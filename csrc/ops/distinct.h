@@ -13,7 +13,9 @@ struct Distinct {
 
   // ids: any shape, contiguous.
   Distinct(const Tensor& ids, int64_t V) : N(ids.numel()) {
-    STD_TORCH_CHECK(ids.scalar_type() == ScalarType::Long, "textnn: ids must be int64");
+    check_dtype("ids", ids, ScalarType::Long);
+    constexpr int64_t most = int64_t(1) << 62;  // of the rows of a table, whose bits are counted in words
+    STD_TORCH_CHECK(V >= 0 && V < most, "textnn: a table must have between 0 and ", most, " rows, got ", V);
     STD_TORCH_CHECK(N < (int64_t(1) << 31), "textnn: a batch may have at most 2^31 - 1 tokens, got ", N);
     id.resize(size_t(std::min(N, V)));
     token.resize(size_t(N));

@@ -6,8 +6,8 @@
 namespace textnn::ops {
 namespace {
 
-Tensor embedding(const Tensor& ids_, const Tensor& table_, int64_t /*padding_idx*/, bool /*sparse*/) {
-  check_embedding(ids_, table_);
+Tensor embedding(const Tensor& ids_, const Tensor& table_, int64_t padding_idx, bool /*sparse*/) {
+  check_embedding(ids_, table_, padding_idx);
   const Tensor ids = compact(ids_), table = compact(table_);
   const int64_t N = ids.numel(), V = table.size(0), D = table.size(1);
   const int64_t* id = N ? ids.const_data_ptr<int64_t>() : nullptr;
@@ -24,11 +24,12 @@ Tensor embedding(const Tensor& ids_, const Tensor& table_, int64_t /*padding_idx
 std::tuple<Tensor, Tensor> embedding_backward(const Tensor& dy_, const Tensor& ids_, int64_t rows, int64_t padding_idx,
                                               bool sparse) {
   const Tensor dy = compact(dy_), ids = compact(ids_);
-  const int64_t D = check_embedding_gradient(dy, ids);
+  const int64_t D = check_embedding_gradient(dy, ids, rows, padding_idx);
   const Distinct distinct(ids, rows);
   Tensor dtable = pooled(dy, {sparse ? distinct.U : rows, D});
   Tensor out = torch::stable::new_empty(ids, {sparse ? distinct.U : 0});
   if (sparse) std::copy_n(distinct.id.data(), distinct.U, writable<int64_t>(out));
+  if (dtable.numel() == 0) return {dtable, out};
   dispatch(dy, [&](auto zero) {
     using T = decltype(zero);
     cpu::embedding_backward<T>(

@@ -4,20 +4,23 @@
 
 namespace textnn::ops {
 
-inline void check_embedding(const Tensor& ids, const Tensor& table) {
+inline void check_embedding(const Tensor& ids, const Tensor& table, int64_t padding_idx) {
   STD_TORCH_CHECK(table.dim() == 2, "textnn: table must have shape [V, D], got ", shape_of(table));
-  STD_TORCH_CHECK(ids.scalar_type() == ScalarType::Long, "textnn: ids must be int64");
+  check_padding_idx(padding_idx, table.size(0));
+  check_dtype("ids", ids, ScalarType::Long);
 }
 
 // Returns D.
-inline int64_t check_embedding_gradient(const Tensor& dy, const Tensor& ids) {
+inline int64_t check_embedding_gradient(const Tensor& dy, const Tensor& ids, int64_t rows, int64_t padding_idx) {
   STD_TORCH_CHECK(dy.dim() == ids.dim() + 1, "textnn: the gradient must have one dimension more than ids, got ",
                   shape_of(dy), " and ", shape_of(ids));
-  const int64_t D = dy.size(dy.dim() - 1);
-  STD_TORCH_CHECK(dy.numel() == ids.numel() * D, "textnn: the gradient must have shape [..., D] of ids ", shape_of(ids),
-                  ", got ", shape_of(dy));
-  STD_TORCH_CHECK(ids.scalar_type() == ScalarType::Long, "textnn: ids must be int64");
-  return D;
+  for (int64_t i = 0; i < ids.dim(); ++i)
+    STD_TORCH_CHECK(dy.size(i) == ids.size(i), "textnn: the gradient must have shape [..., D] of ids ", shape_of(ids),
+                    ", got ", shape_of(dy));
+  check_dtype("ids", ids, ScalarType::Long);
+  STD_TORCH_CHECK(rows >= 0, "textnn: rows must be at least 0, got ", rows);
+  check_padding_idx(padding_idx, rows);
+  return dy.size(dy.dim() - 1);
 }
 
 // The shape of `t` with one more dimension behind.

@@ -100,6 +100,8 @@ Tensor frozen_text_conv(const Tensor& ids_, const Tensor& table_, const Optional
 // small pages cost more misses in the translation of addresses than in the caches.
 void advise_huge_pages(const Tensor& t) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
+  STD_TORCH_CHECK(t.is_contiguous(), "textnn: t must be contiguous");
+  check_memory(t);
   constexpr uintptr_t kHuge = uintptr_t(2) << 20;
   const uintptr_t data = reinterpret_cast<uintptr_t>(t.const_data_ptr());
   const uintptr_t begin = (data + kHuge - 1) / kHuge * kHuge;

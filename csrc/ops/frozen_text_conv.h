@@ -37,10 +37,6 @@ void dispatch_elements(const Tensor& table, F&& f) {
   f(int8_t{});
 }
 
-inline void check_is(const char* name, const Tensor& t, ScalarType type) {
-  STD_TORCH_CHECK(t.scalar_type() == type, "textnn: ", name, " does not have the dtype that belongs to the table's");
-}
-
 struct FrozenArguments {
   Tensor ids, table;
   OptionalTensor scale;
@@ -52,14 +48,20 @@ struct FrozenArguments {
 inline cpu::TextConvKernelSizes check_frozen_sizes(const Tensor& ids, const Tensor& bias,
                                                    const std::vector<int64_t>& kernel_sizes, bool flat, bool same,
                                                    int64_t activation) {
-  STD_TORCH_CHECK(ids.scalar_type() == ScalarType::Long, "textnn: ids must be int64");
+  check_dtype("ids", ids, ScalarType::Long);
   STD_TORCH_CHECK(ids.dim() == (flat ? 1 : 2), "textnn: ids must have ", flat ? 1 : 2, " dimensions, got shape ",
                   shape_of(ids));
   STD_TORCH_CHECK(activation >= 0 && activation <= 2, "textnn: activation must be 0, 1 or 2, got ", activation);
   const int64_t S = int64_t(kernel_sizes.size());
   STD_TORCH_CHECK(S > 0 && *std::min_element(kernel_sizes.begin(), kernel_sizes.end()) > 0,
                   "textnn: kernel_sizes must be positive and at least one");
+  int64_t taps = 0;
+  for (const int64_t K : kernel_sizes) {
+    taps += std::min(K, kMostCounted);
+    STD_TORCH_CHECK(taps < kMostCounted, "textnn: kernel_sizes must sum to less than ", kMostCounted, ", got ", K);
+  }
   check_shape("bias", bias, {S, -1});
+  product("the features of bias", {S, bias.size(1)}, kMostCounted);
   return {S, bias.size(1), 0, kernel_sizes.data(), same, math::Activation(int(activation))};
 }
 
@@ -69,22 +71,22 @@ void check_frozen_tensors(const FrozenArguments& a, const cpu::TextConvKernelSiz
   using T = typename cpu::Frozen<E>::Result;
   const int64_t taps = k.taps_before(k.S), width = cpu::frozen_width<E>(k.C);
   check_shape("table", a.table, {-1, taps, width});
-  check_is("bias", a.bias, Dtype<T>::value);
+  check_dtype("bias", a.bias, Dtype<T>::value);
   STD_TORCH_CHECK(a.scale.has_value() == std::is_integral_v<E>, "textnn: scale belongs to a table of integers");
   if (a.scale) {
     check_shape("scale", *a.scale, {k.S, k.C});
-    check_is("scale", *a.scale, Dtype<T>::value);
+    check_dtype("scale", *a.scale, Dtype<T>::value);
   }
   if (a.row) {
     check_shape("row", *a.row, {-1});
-    check_is("row", *a.row, ScalarType::Long);
+    check_dtype("row", *a.row, ScalarType::Long);
   }
   STD_TORCH_CHECK(a.rest.has_value() == a.weight.has_value(), "textnn: rest and weight belong together");
   if (a.rest) {
     check_shape("rest", *a.rest, {-1, -1});
     check_shape("weight", *a.weight, {a.rest->size(1), taps, width});
-    check_is("rest", *a.rest, Dtype<T>::value);
-    check_is("weight", *a.weight, Dtype<T>::value);
+    check_dtype("rest", *a.rest, Dtype<T>::value);
+    check_dtype("weight", *a.weight, Dtype<T>::value);
   }
 }
 

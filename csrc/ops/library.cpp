@@ -6,24 +6,35 @@
 #include "tensors.h"
 
 STABLE_TORCH_LIBRARY(textnn, m) {
-  m.def("lstm_cell(Tensor gates, Tensor c) -> (Tensor, Tensor)");
-  m.def("lstm_cell_backward(Tensor dh, Tensor dc_next, Tensor gates, Tensor c) -> (Tensor, Tensor)");
+  // One step of a cell (math/cells.h) from its products on, W_ih x + b_ih and W_hh h + b_hh. hidden_gates may be
+  // missing where the sums of both are in input_gates; h belongs to cells that read their own state (GRU), c to those
+  // with a cell state (LSTM). Results that a cell does not have are empty.
+  m.def(
+      "recurrent_cell(str cell, Tensor input_gates, Tensor? hidden_gates, Tensor? h, Tensor? c) -> (Tensor h_next, "
+      "Tensor c_next)");
+  // dhidden_gates is empty for cells whose products add to the same sums: it would equal dinput_gates.
+  m.def(
+      "recurrent_cell_backward(str cell, Tensor? dh_next, Tensor? dc_next, Tensor input_gates, Tensor? hidden_gates, "
+      "Tensor? h, Tensor? c) -> (Tensor dinput_gates, Tensor dhidden_gates, Tensor dh, Tensor dc)");
 
   // One layer of a cell (math/cells.h), in one direction or, with weights of the reverse one, both: states
   // [directions, B, ..], or [B, ..] of one. From vectors, or with a table from token ids. reverse: of one direction.
   // outputs: whether y is wanted; else it comes back empty, and only the final states are made.
+  // cells: whether c is wanted, the cell states of all steps as y has the outputs; else it comes back empty.
   // save: keep what the backward pass needs (kept, cells, h_prev, unprojected); without it these come back empty.
-  // They have as many rows as x has vectors; the rows behind the sum of the lengths are not written.
+  // For each direction they have as many rows as the sum of the lengths if `exact`, else as x has vectors, which a
+  // compiler knows without the lengths; so many on CUDA, too, where lengths are on the device. Those behind the sum are
+  // not written.
 #define TEXTNN_RECURRENT_ARGUMENTS                                                                             \
   "Tensor input, Tensor? table, Tensor h0, Tensor? c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, " \
   "Tensor? w_hr, Tensor? w_ih_reverse, Tensor? w_hh_reverse, Tensor? b_ih_reverse, Tensor? b_hh_reverse, "     \
   "Tensor? w_hr_reverse, Tensor? sizes, str layout, bool reverse, "
   m.def("recurrent(str cell, " TEXTNN_RECURRENT_ARGUMENTS
-        "int padding_idx, bool sparse, bool outputs, bool save) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor kept, "
-        "Tensor cells, Tensor h_prev, Tensor unprojected)");
+        "int padding_idx, bool sparse, bool outputs, bool cells, bool save, bool exact) -> (Tensor y, Tensor h_n, "
+        "Tensor c_n, Tensor c, Tensor kept, Tensor cells, Tensor h_prev, Tensor unprojected)");
   // dinput is the gradient of x, or of the table: [V, D], or where it is sparse [U, D] for the rows `distinct` [U], in
   // rising order. Gradients of weights that are not there are empty.
-  m.def("recurrent_backward(str cell, Tensor? dy, Tensor? dh_n, Tensor? dc_n, " TEXTNN_RECURRENT_ARGUMENTS
+  m.def("recurrent_backward(str cell, Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor? dc, " TEXTNN_RECURRENT_ARGUMENTS
         "Tensor kept, Tensor cells, Tensor h_prev, Tensor unprojected, int padding_idx, bool sparse, bool need_dinput) "
         "-> (Tensor dinput, Tensor distinct, Tensor dh0, Tensor dc0, Tensor dw_ih, Tensor dw_hh, Tensor db_ih, "
         "Tensor db_hh, Tensor dw_hr, Tensor dw_ih_reverse, Tensor dw_hh_reverse, Tensor db_ih_reverse, "

@@ -7,7 +7,7 @@ namespace textnn::ops {
 
 inline math::NgramSizes check_ngrams(const Tensor& ids, const std::vector<int64_t>& ngrams, int64_t buckets,
                                      bool flat) {
-  STD_TORCH_CHECK(ids.scalar_type() == ScalarType::Long, "textnn: ids must be int64");
+  check_dtype("ids", ids, ScalarType::Long);
   STD_TORCH_CHECK(ids.dim() == (flat ? 1 : 2), "textnn: ids must have ", flat ? 1 : 2, " dimensions, got shape ",
                   shape_of(ids));
   STD_TORCH_CHECK(buckets >= 2 && buckets <= math::kMostBuckets, "textnn: buckets must lie between 2 and ",

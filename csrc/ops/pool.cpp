@@ -27,12 +27,15 @@ Tensor max_mean_pool_backward(const Tensor& dy_, const Tensor& at_, const Tensor
   const SentenceBounds bounds(x, flat, sizes);
   const int64_t B = int64_t(bounds.start.size());
   check_pool_gradient(dy, at, x, B, F);
+  for (int64_t b = 0; F > 0 && b < B; ++b)
+    check_kept_positions("at", at.const_data_ptr<int32_t>() + b * F, F, std::max<int64_t>(1, bounds.length[size_t(b)]),
+                         b);
   Tensor dx = pooled(x, leading(x, F));
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     cpu::max_mean_pool_backward<T>(
-        torch_threads(), {bounds.sentences(), F, x.numel() / std::max<int64_t>(1, F), at.const_data_ptr<int32_t>(),
-                          dy.const_data_ptr<T>(), writable<T>(dx)});
+        torch_threads(), {bounds.sentences(), F, bounds.positions, at.const_data_ptr<int32_t>(), dy.const_data_ptr<T>(),
+                          writable<T>(dx)});
   });
   return dx;
 }

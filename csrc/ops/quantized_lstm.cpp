@@ -1,5 +1,6 @@
 // textnn::quantized_lstm, one layer and direction over a ragged batch with weights of 8 bits; inference only.
 #include "../cpu/quantized_lstm.h"
+#include <cstdlib>
 #include "ragged.h"
 
 namespace textnn::ops {
@@ -28,8 +29,12 @@ std::tuple<Tensor, Tensor, Tensor> quantized_lstm(const Tensor& x_, const Tensor
   check_shape("bias", bias, {4 * H});
   for (const Tensor* t : {&x, &h0, &c0, &scale, &bias})
     STD_TORCH_CHECK(t->scalar_type() == ScalarType::Float, "textnn: x, states, scale and bias must be float32");
-  STD_TORCH_CHECK(weight.scalar_type() == ScalarType::Char, "textnn: weight must be int8");
-  STD_TORCH_CHECK(sum.scalar_type() == ScalarType::Int, "textnn: sum must be int32");
+  check_dtype("weight", weight, ScalarType::Char);
+  check_dtype("sum", sum, ScalarType::Int);
+  constexpr int32_t kMostSum = 128 * 65536;
+  for (int64_t i = 0; i < sum.numel(); ++i)
+    STD_TORCH_CHECK(std::abs(int64_t(sum.const_data_ptr<int32_t>()[i])) <= kMostSum, "textnn: sum must lie between -",
+                    kMostSum, " and ", kMostSum, ", got ", sum.const_data_ptr<int32_t>()[i]);
   const Ragged ragged(x, sizes, layout, B);
   Tensor y = outputs ? pooled(x, leading(x, H)) : empty(x, {0});
   if (outputs && ragged.has_padding()) torch::stable::zero_(y);

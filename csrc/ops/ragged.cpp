@@ -5,6 +5,11 @@
 namespace textnn::ops {
 namespace {
 
+// Before anything is made of a size: arrays have an element for each sequence and step.
+void check_size(const char* name, int64_t size) {
+  STD_TORCH_CHECK(size <= kMostCounted, "textnn: a batch may have at most ", kMostCounted, " ", name, ", got ", size);
+}
+
 void check_lengths(const std::vector<int64_t>& lengths, int64_t B, int64_t T) {
   STD_TORCH_CHECK(int64_t(lengths.size()) == B, "textnn: lengths must have ", B, " elements, got ", lengths.size());
   for (int64_t b = 0; b < B; ++b)
@@ -18,9 +23,9 @@ std::vector<int64_t> check_offsets(const std::vector<int64_t>& offsets, int64_t 
   STD_TORCH_CHECK(B > 0 ? offsets[0] == 0 : N == 0, "textnn: offsets must begin with 0");
   std::vector<int64_t> lengths(B);
   for (int64_t b = 0; b < B; ++b) {
+    STD_TORCH_CHECK(offsets[b] >= 0 && offsets[b] <= (b + 1 < B ? offsets[b + 1] : N),
+                    "textnn: offsets must rise and stay within ", N, " tokens, got ", offsets[b], " for sequence ", b);
     lengths[b] = (b + 1 < B ? offsets[b + 1] : N) - offsets[b];
-    STD_TORCH_CHECK(lengths[b] >= 0, "textnn: offsets must rise and stay within ", N, " tokens, got ", offsets[b],
-                    " for sequence ", b);
   }
   return lengths;
 }
@@ -46,6 +51,7 @@ RaggedLayout parse_layout(const std::string& name) {
 
 Ragged::Ragged(const Tensor& x, const OptionalTensor& sizes, const std::string& layout, int64_t B)
     : layout_(parse_layout(layout)), B_(B) {
+  check_size("sequences", B);
   const bool padded = layout_ == RaggedLayout::kTimeMajor || layout_ == RaggedLayout::kBatchMajor;
   STD_TORCH_CHECK(padded || sizes.has_value(), "textnn: layout ", layout, " needs offsets or batch sizes");
   std::vector<int64_t> lengths;  // in the caller's order
@@ -54,7 +60,8 @@ Ragged::Ragged(const Tensor& x, const OptionalTensor& sizes, const std::string& 
     T_ = x.size(time_major ? 0 : 1);
     STD_TORCH_CHECK(x.size(time_major ? 1 : 0) == B, "textnn: the input has ", x.size(time_major ? 1 : 0),
                     " sequences, the initial states have ", B);
-    rows_ = B * T_;
+    check_size("steps", T_);
+    rows_ = product("the sequences times the steps of a batch", {B, T_});
     lengths = sizes ? to_vector("lengths", *sizes) : std::vector<int64_t>(B, T_);
     check_lengths(lengths, B, T_);
   } else if (layout_ == RaggedLayout::kFlat) {
@@ -110,7 +117,14 @@ Ragged::Offsets Ragged::offsets(const Tensor& t) const {
   return o;
 }
 
-SentenceBounds::SentenceBounds(const Tensor& tokens, bool flat, const OptionalTensor& sizes) {
+int64_t check_sentences(const Tensor& tokens, bool flat) {
+  check_size("sentences", flat ? 0 : tokens.size(0));
+  check_size("tokens", tokens.size(flat ? 0 : 1));
+  return flat ? tokens.size(0) : product("the tokens of a batch", {tokens.size(0), tokens.size(1)}, kMostCounted);
+}
+
+SentenceBounds::SentenceBounds(const Tensor& tokens, bool flat, const OptionalTensor& sizes)
+    : positions(check_sentences(tokens, flat)) {
   if (flat) {
     STD_TORCH_CHECK(sizes.has_value(), "textnn: flat tokens need offsets");
     start = to_vector("offsets", *sizes);

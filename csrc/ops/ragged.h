@@ -40,9 +40,13 @@ class Ragged {
   std::vector<int64_t> sequence_, length_, batch_size_, first_row_;
 };
 
+// How many positions a batch of tokens has; an error where there are too many to count them in 32 bits.
+int64_t check_sentences(const Tensor& tokens, bool flat);
+
 // Start and length of each sentence in a batch of tokens: ids or vectors [B, L, ...] with lengths, or [N, ...] with
 // offsets.
 struct SentenceBounds {
+  int64_t positions;  // B * L, or N
   std::vector<int64_t> start, length;
   SentenceBounds(const Tensor& tokens, bool flat, const OptionalTensor& sizes);
   cpu::Sentences sentences() const { return {int64_t(start.size()), start.data(), length.data()}; }

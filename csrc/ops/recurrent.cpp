@@ -38,19 +38,24 @@ Arguments direction_arguments(const Recurrent& r, int64_t d, const Ragged& ragge
 }
 
 struct OnCpu {
-  static ForwardResult forward(const Recurrent& r, bool outputs, bool save) {
+  static ForwardResult forward(const Recurrent& r, const Wanted& wanted) {
     const Ragged ragged(r.positions, r.sizes, r.layout, r.B);
     const std::optional<Distinct> distinct = distinct_of(r);
     const int64_t N = ragged.steps(), padded = r.padded_units();
-    Tensor y = outputs ? pooled(r.x, r.leading(r.D * r.P)) : empty(r.x, {0});
-    if (outputs && ragged.has_padding()) torch::stable::zero_(y);
+    const auto of_steps = [&](bool is_wanted, int64_t columns) {
+      Tensor t = is_wanted ? pooled(r.x, r.leading(r.D * columns)) : empty(r.x, {0});
+      if (is_wanted && ragged.has_padding()) torch::stable::zero_(t);
+      return t;
+    };
+    Tensor y = of_steps(wanted.outputs, r.P), c = of_steps(wanted.cells, r.H);
     Tensor h_n = torch::stable::empty_like(r.h0);
     Tensor c_n = r.c0 ? torch::stable::empty_like(*r.c0) : empty(r.x, {0});
-    const auto shapes = Kept::shapes(r, save ? r.D * r.rows() : 0);
+    const auto shapes = Kept::shapes(r, wanted.save ? r.D * (wanted.exact ? N : r.rows()) : 0);
     Tensors kept;
     for (const auto& shape : shapes) kept.push_back(pooled(r.x, shape, r.D * N));
     const auto x_offsets = ragged.offsets(r.positions);
-    const auto y_offsets = outputs ? ragged.offsets(y) : Ragged::Offsets{};
+    const auto y_offsets = wanted.outputs ? ragged.offsets(y) : Ragged::Offsets{};
+    const auto c_offsets = wanted.cells ? ragged.offsets(c) : Ragged::Offsets{};
     dispatch(r.x, [&](auto zero) {
       using T = decltype(zero);
       std::vector<cpu::RecurrentForward<T>> args;
@@ -61,6 +66,8 @@ struct OnCpu {
         a.h0 = r.h0.const_data_ptr<T>() + d * r.B * r.P;
         a.y = at(writable<T>(y), d * r.P);
         a.y_layout = y_offsets.layout();
+        a.c = at(writable<T>(c), d * r.H);
+        a.c_layout = c_offsets.layout();
         a.h_n = at(writable<T>(h_n), d * r.B * r.P);
         a.c_n = at(writable<T>(c_n), d * r.B * r.H);
         a.kept = at(writable<T>(kept[0]), d * N * r.cell.kept * padded);
@@ -77,7 +84,7 @@ struct OnCpu {
           cpu::bidirectional_forward<Cell>(torch_threads(), args[0], args[1]);
       });
     });
-    return {y, h_n, c_n, kept[0], kept[1], kept[2], kept[3]};
+    return {y, h_n, c_n, c, kept[0], kept[1], kept[2], kept[3]};
   }
 
   static BackwardResult backward(const Recurrent& r, const OutputGradients& given, const Kept& kept, bool need_dx,
@@ -85,6 +92,7 @@ struct OnCpu {
     const Ragged ragged(r.positions, r.sizes, r.layout, r.B);
     const std::optional<Distinct> distinct = distinct_of(r);
     const int64_t N = ragged.steps(), padded = r.padded_units(), rows = r.cell.blocks * r.H;
+    kept.rows(r, N);
     const bool in_place = need_dx && !r.tokens;
     const std::vector<int64_t> dx_shape = r.tokens ? std::vector<int64_t>{distinct->U, r.I} : r.leading(r.I);
     Tensor dx = pooled(r.x, need_dx ? dx_shape : std::vector<int64_t>{0});
@@ -94,6 +102,7 @@ struct OnCpu {
     Tensors dw = weight_gradients(r);
     const auto x_offsets = ragged.offsets(r.positions);
     const auto dy_offsets = given.dy ? ragged.offsets(*given.dy) : Ragged::Offsets{};
+    const auto dc_offsets = given.dc ? ragged.offsets(*given.dc) : Ragged::Offsets{};
     const auto dx_offsets = in_place ? ragged.offsets(dx) : Ragged::Offsets{};
     dispatch(r.x, [&](auto zero) {
       using T = decltype(zero);
@@ -104,6 +113,8 @@ struct OnCpu {
         const auto gradient = [&](size_t i) { return writable<T>(dw[size_t(d) * kWeights + i]); };
         a.dy = at(pointer<T>(given.dy), d * r.P);
         a.dy_layout = dy_offsets.layout();
+        a.dc = at(pointer<T>(given.dc), d * r.H);
+        a.dc_layout = dc_offsets.layout();
         a.dh_n = at(pointer<T>(given.dh_n), d * r.B * r.P);
         a.dc_n = at(pointer<T>(given.dc_n), d * r.B * r.H);
         a.kept = kept.kept.template const_data_ptr<T>() + d * N * r.cell.kept * padded;

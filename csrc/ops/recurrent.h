@@ -91,8 +91,12 @@ struct Recurrent {
 };
 
 // What the forward pass has kept, of all directions one behind the other, in the kernels' own order (cpu/recurrent.h).
-// Where something is kept there are as many rows as positions for each direction, since the sum of the lengths is not
-// known to a compiler; those behind it are not touched and cost nothing.
+// Each direction has a row for each step of each sequence: what is kept follows the tokens, not the padding. A size
+// that depends on the values of lengths is one that few compilers take: torch.compile breaks its graph there unless it
+// may not (fullgraph) or is told otherwise, and older releases refuse. So the caller says whether the number of rows is
+// `exact`: in eager mode it is, at no cost, since the operator counts the steps in any case. A graph that is being
+// traced gets a row for each position, a number that it knows (textnn/_registration/recurrent.py); so does a batch
+// whose sizes are on a CUDA device, which nobody waits for. Rows behind the last step are not touched.
 struct Kept {
   Tensor kept, cells, h_prev, unprojected;
 
@@ -105,12 +109,25 @@ struct Kept {
   }
   // Of a backward operator's arguments.
   void check(const Recurrent& r) const;
+  // Rows of each direction, which must be those of so many steps at least.
+  int64_t rows(const Recurrent& r, int64_t steps) const {
+    const int64_t each = h_prev.size(0) / r.D;
+    STD_TORCH_CHECK(each >= steps, "textnn: what the forward pass has kept must have ", r.D * steps,
+                    " rows for these sizes, got ", h_prev.size(0));
+    return each;
+  }
 };
 
-// Gradients of the output, of the final states; checked.
+// Gradients of the output, of the final states, of the cell states of all steps; checked.
 struct OutputGradients {
-  OptionalTensor dy, dh_n, dc_n;
-  OutputGradients(const Recurrent& r, const OptionalTensor& dy, const OptionalTensor& dh_n, const OptionalTensor& dc_n);
+  OptionalTensor dy, dh_n, dc_n, dc;
+  OutputGradients(const Recurrent& r, const OptionalTensor& dy, const OptionalTensor& dh_n, const OptionalTensor& dc_n,
+                  const OptionalTensor& dc);
+};
+
+// What the forward pass is to return: outputs, the cell states of all steps, what the backward pass needs (Kept).
+struct Wanted {
+  bool outputs, cells, save, exact;
 };
 
 // How the gradient of a table is made.
@@ -119,8 +136,8 @@ struct TableOptions {
   bool sparse = false;
 };
 
-// y, h_n, c_n, and what is kept.
-using ForwardResult = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
+// y, h_n, c_n, the cell states of all steps, and what is kept.
+using ForwardResult = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 // Of the input or the table, rows of a sparse gradient of the table, of h0, of c0, of the weights of all directions.
 using BackwardResult = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensors>;
 
@@ -135,7 +152,7 @@ T* at(T* p, int64_t n) {
 
 // The operators as the schemas have them (library.cpp), for a device's forward and backward:
 //
-//   static ForwardResult forward(const Recurrent&, outputs, save);
+//   static ForwardResult forward(const Recurrent&, Wanted);
 //   static BackwardResult backward(const Recurrent&, const OutputGradients&, const Kept&, need_dx, TableOptions);
 //
 // The weights are arguments of their own: torch's autograd takes 100 microseconds for a list.
@@ -147,26 +164,32 @@ struct RecurrentOperators {
                                const Tensor& w_ih, const Tensor& w_hh, Optional b_ih, Optional b_hh, Optional w_hr,
                                Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse,
                                Optional b_hh_reverse, Optional w_hr_reverse, Optional sizes, std::string layout,
-                               bool reverse, int64_t /*padding_idx*/, bool /*sparse*/, bool outputs, bool save) {
+                               bool reverse, int64_t padding_idx, bool /*sparse*/, bool outputs, bool cells,
+                               bool save, bool exact) {
     const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
                           w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
-    return OnDevice::forward({cell, input, table, h0, c0, weights, sizes, layout, reverse}, outputs, save);
+    const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse);
+    if (table) check_padding_idx(padding_idx, table->size(0));
+    STD_TORCH_CHECK(!cells || r.cell.cell, "textnn: cells must be False for ", cell, ", which has no cell state");
+    return OnDevice::forward(r, {outputs, cells, save, exact});
   }
 
   static std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor,
                     Tensor, Tensor>
-  backward(std::string cell, Optional dy, Optional dh_n, Optional dc_n, const Tensor& input, Optional table,
-           const Tensor& h0, Optional c0, const Tensor& w_ih, const Tensor& w_hh, Optional b_ih, Optional b_hh,
-           Optional w_hr, Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse, Optional b_hh_reverse,
-           Optional w_hr_reverse, Optional sizes, std::string layout, bool reverse, const Tensor& kept,
-           const Tensor& cells, const Tensor& h_prev, const Tensor& unprojected, int64_t padding_idx, bool sparse,
-           bool need_dx) {
+  backward(std::string cell, Optional dy, Optional dh_n, Optional dc_n, Optional dc, const Tensor& input,
+           Optional table, const Tensor& h0, Optional c0, const Tensor& w_ih, const Tensor& w_hh, Optional b_ih,
+           Optional b_hh, Optional w_hr, Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse,
+           Optional b_hh_reverse, Optional w_hr_reverse, Optional sizes, std::string layout, bool reverse,
+           const Tensor& kept, const Tensor& cells, const Tensor& h_prev, const Tensor& unprojected,
+           int64_t padding_idx, bool sparse, bool need_dx) {
     const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
                           w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
     const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse);
+    if (table) check_padding_idx(padding_idx, table->size(0));
     const Kept all{kept, cells, h_prev, unprojected};
     all.check(r);
-    auto [dx, distinct, dh0, dc0, dw] = OnDevice::backward(r, {r, dy, dh_n, dc_n}, all, need_dx, {padding_idx, sparse});
+    auto [dx, distinct, dh0, dc0, dw] =
+        OnDevice::backward(r, {r, dy, dh_n, dc_n, dc}, all, need_dx, {padding_idx, sparse});
     while (dw.size() < 2 * kWeights) dw.push_back(empty(r.x, {0}));
     return {dx, distinct, dh0, dc0, dw[0], dw[1], dw[2], dw[3], dw[4], dw[5], dw[6], dw[7], dw[8], dw[9]};
   }

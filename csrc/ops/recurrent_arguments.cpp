@@ -53,6 +53,8 @@ Recurrent::Recurrent(const std::string& name_, const Tensor& input, const Option
                   c0 ? shape_of(*c0) : "");
   H = c0 ? c0->size(state - 1) : P;
   STD_TORCH_CHECK(H > 0 && P > 0, "textnn: states must have at least one column, got ", P, " and ", H);
+  product("the rows of a weight", {cell.blocks, H}, kMostCounted);
+  product("the columns of a state", {D, P}, kMostCounted);
   if (c0) check_shape("c0", *c0, state_shape(H));
   check_dtype("h0", h0, x);
   if (c0) check_dtype("c0", *c0, x);
@@ -75,26 +77,33 @@ Recurrent::Recurrent(const std::string& name_, const Tensor& input, const Option
 }
 
 void Kept::check(const Recurrent& r) const {
-  const auto want = shapes(r, r.D * r.rows());
+  const int64_t rows = h_prev.dim() == 2 ? h_prev.size(0) : -1;
+  STD_TORCH_CHECK(rows >= 0 && rows % r.D == 0 && rows <= r.D * r.rows(), "textnn: h_prev, which the forward pass ",
+                  "makes with save=True, must have shape [", r.D, " * steps, ", r.P, "], got ", shape_of(h_prev));
+  const auto want = shapes(r, rows);
   const Tensor* given[] = {&kept, &cells, &h_prev, &unprojected};
   const char* names[] = {"kept", "cells", "h_prev", "unprojected"};
   for (size_t i = 0; i < want.size(); ++i) {
     check_shape((std::string(names[i]) + ", which the forward pass makes with save=True,").c_str(), *given[i], want[i]);
     check_dtype(names[i], *given[i], r.x);
     STD_TORCH_CHECK(given[i]->is_contiguous(), "textnn: ", names[i], " must be contiguous");
+    check_memory(*given[i]);
   }
 }
 
 OutputGradients::OutputGradients(const Recurrent& r, const OptionalTensor& dy_, const OptionalTensor& dh_n_,
-                                 const OptionalTensor& dc_n_)
+                                 const OptionalTensor& dc_n_, const OptionalTensor& dc_)
     : dy(dy_ ? OptionalTensor(with_contiguous_vectors(*dy_)) : std::nullopt),
       dh_n(compact(dh_n_)),
-      dc_n(r.cell.cell ? compact(dc_n_) : std::nullopt) {
+      dc_n(r.cell.cell ? compact(dc_n_) : std::nullopt),
+      dc(dc_ ? OptionalTensor(with_contiguous_vectors(*dc_)) : std::nullopt) {
   if (dy) check_shape("dy", *dy, r.leading(r.D * r.P));
   if (dh_n) check_shape("dh_n", *dh_n, r.state_shape(r.P));
   STD_TORCH_CHECK(r.cell.cell || !dc_n_, "textnn: dc_n must not be given for ", r.name);
   if (dc_n) check_shape("dc_n", *dc_n, r.state_shape(r.H));
-  for (const OptionalTensor* t : {&dy, &dh_n, &dc_n})
+  STD_TORCH_CHECK(r.cell.cell || !dc, "textnn: dc must not be given for ", r.name);
+  if (dc) check_shape("dc", *dc, r.leading(r.D * r.H));
+  for (const OptionalTensor* t : {&dy, &dh_n, &dc_n, &dc})
     if (*t) check_dtype("every gradient", **t, r.x);
 }
 

@@ -1,6 +1,8 @@
 // What every operator needs of torch: the stable ABI's tensors, a torch-free thread pool on torch's threads, checks.
 #pragma once
 #include <cstdint>
+#include <initializer_list>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,7 +13,6 @@
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/Dispatch_v2.h>
 #pragma GCC diagnostic pop
 #include "../cpu/parallel.h"
 #include "../cpu/workspace.h"
@@ -32,7 +33,11 @@ inline cpu::ThreadPool torch_threads() { return {int(torch::stable::get_num_thre
 // f(T{}) with the tensor's floating-point type.
 template <class F>
 void dispatch(const Tensor& t, F&& f) {
-  THO_DISPATCH_V2(t.scalar_type(), "textnn", AT_WRAP([&] { f(scalar_t{}); }), AT_EXPAND(AT_FLOATING_TYPES));
+  const ScalarType type = t.scalar_type();
+  if (type == ScalarType::Float) return f(float{});
+  STD_TORCH_CHECK(type == ScalarType::Double, "textnn: vectors and weights must be float32 or float64, got ",
+                  torch::headeronly::toString(type));
+  f(double{});
 }
 
 inline std::string shape_of(const Tensor& t) {
@@ -45,22 +50,81 @@ inline std::string shape_of(const Tensor& t) {
 inline void check_shape(const char* name, const Tensor& t, const std::vector<int64_t>& want) {
   bool same = t.dim() == int64_t(want.size());
   for (size_t i = 0; same && i < want.size(); ++i) same = want[i] < 0 || t.size(int64_t(i)) == want[i];
+  if (same) return;
   std::string text;
   for (const int64_t n : want) text += (text.empty() ? "" : ", ") + (n < 0 ? std::string("*") : std::to_string(n));
-  STD_TORCH_CHECK(same, "textnn: ", name, " must have shape [", text, "], got ", shape_of(t));
+  STD_TORCH_CHECK(false, "textnn: ", name, " must have shape [", text, "], got ", shape_of(t));
 }
 
 inline void check_dtype(const char* name, const Tensor& t, const Tensor& like) {
-  STD_TORCH_CHECK(t.scalar_type() == like.scalar_type(), "textnn: ", name, " must have the dtype of the input");
+  STD_TORCH_CHECK(t.scalar_type() == like.scalar_type(), "textnn: ", name, " must have the dtype of the input, ",
+                  torch::headeronly::toString(like.scalar_type()), ", got ",
+                  torch::headeronly::toString(t.scalar_type()));
+}
+
+inline void check_dtype(const char* name, const Tensor& t, ScalarType type) {
+  STD_TORCH_CHECK(t.scalar_type() == type, "textnn: ", name, " must have the dtype ", torch::headeronly::toString(type),
+                  ", got ", torch::headeronly::toString(t.scalar_type()));
+}
+
+// What kernels and results count in 32 bits.
+constexpr int64_t kMostCounted = std::numeric_limits<int32_t>::max();
+
+// The product of sizes; an error where one is negative, or the product is above `most`.
+inline int64_t product(const char* of_what, std::initializer_list<int64_t> sizes,
+                       int64_t most = std::numeric_limits<int64_t>::max()) {
+  int64_t n = 1;
+  bool fits = true, zero = false;
+  for (const int64_t size : sizes) fits &= size >= 0, zero |= size == 0;
+  for (const int64_t size : sizes) fits = fits && (zero || (!__builtin_mul_overflow(n, size, &n) && n <= most));
+  std::string text;
+  if (!fits)
+    for (const int64_t size : sizes) text += (text.empty() ? "" : " x ") + std::to_string(size);
+  STD_TORCH_CHECK(fits, "textnn: ", of_what, " must not exceed ", most, ", got ", text);
+  return zero ? 0 : n;
+}
+
+// The memory of a tensor holds all of its elements: it does not where somebody has given it back (resize_).
+inline void check_memory(const Tensor& t) {
+  if (t.numel() == 0) return;
+  int64_t bytes;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_storage_size(t.get(), &bytes));
+  int64_t last = t.storage_offset();
+  const auto sizes = t.sizes(), strides = t.strides();
+  for (size_t i = 0; i < sizes.size(); ++i) last += (sizes[i] - 1) * strides[i];
+  STD_TORCH_CHECK(last < bytes / int64_t(t.element_size()), "textnn: a tensor of shape ", shape_of(t), " needs ",
+                  last + 1, " elements in memory, got ", bytes / int64_t(t.element_size()));
+}
+
+// -1 stands for no padding.
+inline void check_padding_idx(int64_t padding_idx, int64_t V) {
+  STD_TORCH_CHECK(padding_idx >= -1 && padding_idx < V, "textnn: padding_idx must be -1 or lie in [0, ", V, "), got ",
+                  padding_idx);
+}
+
+// Positions that a forward pass has kept, of a sentence's features: all in [0, positions). One pass of vectors where
+// they are, as backward passes are given the kept ones of every batch.
+inline void check_kept_positions(const char* name, const int32_t* kept, int64_t features, int64_t positions,
+                                 int64_t sentence) {
+  uint32_t most = 0;
+  for (int64_t f = 0; f < features; ++f) most = most < uint32_t(kept[f]) ? uint32_t(kept[f]) : most;
+  if (most < uint64_t(positions)) return;
+  for (int64_t f = 0; f < features; ++f)
+    STD_TORCH_CHECK(kept[f] >= 0 && kept[f] < positions, "textnn: ", name, " must lie in [0, ", positions,
+                    ") for sentence ", sentence, ", got ", kept[f]);
 }
 
 // Not by torch::stable::contiguous alone: the call costs a microsecond even where there is nothing to do.
-inline Tensor compact(const Tensor& t) { return t.is_contiguous() ? t : torch::stable::contiguous(t); }
+inline Tensor compact(const Tensor& t) {
+  check_memory(t);
+  return t.is_contiguous() ? t : torch::stable::contiguous(t);
+}
 inline OptionalTensor compact(const OptionalTensor& t) { return t ? OptionalTensor(compact(*t)) : std::nullopt; }
 
 // x with contiguous vectors; the dimensions before may have any strides.
 inline Tensor with_contiguous_vectors(const Tensor& x) {
-  return x.size(x.dim() - 1) <= 1 || x.stride(x.dim() - 1) == 1 ? x : compact(x);
+  check_memory(x);
+  return x.dim() == 0 || x.size(x.dim() - 1) <= 1 || x.stride(x.dim() - 1) == 1 ? x : compact(x);
 }
 
 // The leading dimensions of x and `last`.
@@ -108,10 +172,12 @@ inline Tensor on_buffer(const cpu::Buffer& buffer, const Tensor& like, const std
 // their memory back, and pays for the pages.
 inline Tensor pooled(const Tensor& like, const std::vector<int64_t>& size, int64_t used = -1) {
   constexpr int64_t kLeast = 1 << 20;
+  int64_t bytes = int64_t(like.element_size());
+  for (const int64_t part : size) bytes = product("the bytes of a result", {bytes, part});
   int64_t n = 1;
   std::vector<int64_t> stride(size.size());
-  for (size_t i = size.size(); i-- > 0; n *= size[i]) stride[i] = n;
-  const int64_t bytes = n * int64_t(like.element_size());
+  if (bytes >= kLeast)
+    for (size_t i = size.size(); i-- > 0; n *= size[i]) stride[i] = n;
   if (bytes < kLeast || !torch_from_blob) return empty(like, size);
   return on_buffer(cpu::take_buffer(size_t(bytes), size_t(used < 0 ? bytes : bytes / size[0] * used)), like, size,
                    stride);

@@ -29,7 +29,7 @@ std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, co
   const Tensor x = compact(x_);
   const TextConvKernels kernels(weight, bias, x);
   const SentenceBounds bounds(x, flat, sizes);
-  TextConvOutput out(x, int64_t(bounds.start.size()), kernels.S * kernels.C, save);
+  TextConvOutput out(x, int64_t(bounds.start.size()), kernels.features, save);
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
@@ -42,15 +42,15 @@ std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, co
 
 std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                                const Tensors& bias, const OptionalTensor& sizes, bool flat, bool same,
-                                               int64_t activation, int64_t /*padding_idx*/, bool /*sparse*/,
-                                               bool save) {
+                                               int64_t activation, int64_t padding_idx, bool /*sparse*/, bool save) {
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
+  check_padding_idx(padding_idx, table_.size(0));
   const Tensor ids = compact(ids_), table = compact(table_);
   const TextConvKernels kernels(weight, bias, table);
   const SentenceBounds bounds(ids, flat, sizes);
   const Distinct distinct(ids, table.size(0));
-  TextConvOutput out(table, int64_t(bounds.start.size()), kernels.S * kernels.C, save);
+  TextConvOutput out(table, int64_t(bounds.start.size()), kernels.features, save);
   dispatch(table, [&](auto zero) {
     using T = decltype(zero);
     const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
@@ -131,6 +131,13 @@ Tensor embedding_text_conv_positions(const Tensor& ids_, const Tensor& table_, c
   return p.y;
 }
 
+// The kernels use the windows as indices.
+void check_windows(const int32_t* window, const SentenceBounds& bounds, const cpu::TextConvKernelSizes& k) {
+  for (int64_t b = 0; b < int64_t(bounds.length.size()); ++b)
+    for (int64_t i = 0; i < k.S; ++i, window += k.C)
+      check_kept_positions("window", window, k.C, k.windows(i, bounds.length[size_t(b)]), b);
+}
+
 // Both backward operators: everything but what a token is.
 struct Backward : TextConvGradient {
   using TextConvGradient::TextConvGradient;
@@ -138,12 +145,14 @@ struct Backward : TextConvGradient {
   // x: rows of vectors. distinct: which of them stand where, or null where every position has its own.
   void run(const SentenceBounds& bounds, const TextConvKernels& kernels, bool same, int64_t activation, int64_t N,
            const Tensor& x, const Distinct* distinct, bool compact_rows, int64_t padding, Tensor& dx) {
+    const cpu::TextConvKernelSizes sizes = sizes_of(kernels, same, activation);
+    check_windows(window.numel() ? window.const_data_ptr<int32_t>() : nullptr, bounds, sizes);
     dispatch(x, [&](auto zero) {
       using T = decltype(zero);
       const auto weight = weight_pointers<T>(kernels);
       cpu::TextConvBackward<T> args{};
       args.sentences = bounds.sentences();
-      args.sizes = sizes_of(kernels, same, activation);
+      args.sizes = sizes;
       args.N = N;
       args.x = x.const_data_ptr<T>();
       args.embedded = distinct != nullptr;
@@ -169,12 +178,13 @@ std::tuple<Tensor, Tensor, Tensor> text_conv_backward(const Tensor& dy, const Te
                                                       const OptionalTensor& sizes, bool flat, bool same,
                                                       int64_t activation, const Tensor& y, const Tensor& window,
                                                       bool need_dx) {
+  check_tokens("x", x_, flat ? 2 : 3);
   const Tensor x = compact(x_);
   const TextConvKernels kernels(weight, {}, x);
   const SentenceBounds bounds(x, flat, sizes);
   Backward b(dy, y, window, kernels, int64_t(bounds.start.size()), x);
   Tensor dx = need_dx ? torch::stable::empty_like(x) : empty(x, {0});
-  b.run(bounds, kernels, same, activation, x.numel() / std::max<int64_t>(1, kernels.D), x, nullptr, false, -1, dx);
+  b.run(bounds, kernels, same, activation, bounds.positions, x, nullptr, false, -1, dx);
   return {dx, b.dweight, b.dbias};
 }
 
@@ -184,6 +194,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Te
                                                                         bool same, int64_t activation, const Tensor& y,
                                                                         const Tensor& window, int64_t padding_idx,
                                                                         bool sparse, bool need_dtable) {
+  check_tokens("ids", ids_, flat ? 1 : 2);
+  check_tokens("table", table_, 2);
+  check_padding_idx(padding_idx, table_.size(0));
   const Tensor ids = compact(ids_), table = compact(table_);
   const TextConvKernels kernels(weight, {}, table);
   const SentenceBounds bounds(ids, flat, sizes);

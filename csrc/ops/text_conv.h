@@ -11,7 +11,7 @@ struct TextConvKernels {
   Tensors weight;
   std::vector<OptionalTensor> bias;  // one for each kernel
   std::vector<int64_t> taps;
-  int64_t S, C, D;
+  int64_t S, C, D, features;  // features: S * C
 
   TextConvKernels(const Tensors& w, const Tensors& b, const Tensor& x) : S(int64_t(w.size())) {
     STD_TORCH_CHECK(S > 0, "textnn: weight must hold at least one tensor");
@@ -19,13 +19,18 @@ struct TextConvKernels {
                     b.size());
     D = x.size(x.dim() - 1);
     C = w[0].dim() == 3 ? w[0].size(0) : -1;
+    int64_t all = 0;
     for (const Tensor& t : w) {
       check_shape("weight", t, {C, D, -1});
       check_dtype("weight", t, x);
       STD_TORCH_CHECK(t.size(2) > 0, "textnn: weight must have at least one tap");
+      all += product("the channels times the taps of weight", {C, t.size(2)}, kMostCounted);
       weight.push_back(compact(t));
       taps.push_back(t.size(2));
     }
+    STD_TORCH_CHECK(all <= kMostCounted, "textnn: the channels times the taps of weight must not exceed ", kMostCounted,
+                    ", got ", all);
+    features = product("the channels of all of weight", {S, C}, kMostCounted);
     for (const Tensor& t : b) {
       check_shape("bias", t, {C});
       check_dtype("bias", t, x);
@@ -110,9 +115,13 @@ struct TextConvGradient {
         dy(compact(dy_)),
         dweight(torch::stable::new_empty(like, {kernels.weights()})),
         dbias(torch::stable::new_empty(like, {kernels.S, kernels.C})) {
-    for (const Tensor* t : {&y, &window, &dy}) check_shape("the gradient", *t, {B, kernels.S * kernels.C});
-    for (const Tensor* t : {&y, &dy}) check_dtype("the gradient", *t, like);
-    STD_TORCH_CHECK(window.scalar_type() == ScalarType::Int, "textnn: window must be int32");
+    const std::vector<int64_t> shape{B, kernels.features};
+    check_shape("the gradient", dy, shape);
+    check_shape("y", y, shape);
+    check_shape("window, which the forward pass makes with save=True,", window, shape);
+    check_dtype("the gradient", dy, like);
+    check_dtype("y", y, like);
+    check_dtype("window", window, ScalarType::Int);
   }
 };
 

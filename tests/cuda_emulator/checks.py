@@ -39,6 +39,20 @@ def kernels_in_sources() -> dict[str, str]:
     return found
 
 
+def environment_of(flavour: str) -> dict[str, str]:
+    """The variables of a process that loads a library of this flavour."""
+    from cuda_emulator import build
+
+    # Torch's own threads would wait in a loop for work that is too small for them, and take the emulator's time.
+    environment = {**os.environ, "TEXTNN_CUDA_FLAVOUR": flavour, "OMP_NUM_THREADS": "1"}
+    if flavour == "asan":
+        libraries = [build.runtime(name) for name in ("libasan.so", "libubsan.so", "libstdc++.so")]
+        environment["LD_PRELOAD"] = " ".join(str(path) for path in libraries if path)
+        environment["ASAN_OPTIONS"] = "detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=0"
+        environment["UBSAN_OPTIONS"] = "halt_on_error=1:print_stacktrace=1"
+    return environment
+
+
 def run(
     flavour: str = "plain",
     order: str | None = None,
@@ -69,17 +83,9 @@ def run(
         "kernels": for every kernel the cases that launched it, and whether gradients were compared in one of them.
         "seconds": for every case.
     """
-    from cuda_emulator import build
-
-    # Torch's own threads would wait in a loop for work that is too small for them, and take the emulator's time.
-    environment = {**os.environ, "TEXTNN_CUDA_FLAVOUR": flavour, "OMP_NUM_THREADS": "1"}
+    environment = environment_of(flavour)
     if order:
         environment["CUEMU_ORDER"] = order
-    if flavour == "asan":
-        libraries = [build.runtime(name) for name in ("libasan.so", "libubsan.so", "libstdc++.so")]
-        environment["LD_PRELOAD"] = " ".join(str(path) for path in libraries if path)
-        environment["ASAN_OPTIONS"] = "detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=0"
-        environment["UBSAN_OPTIONS"] = "halt_on_error=1:print_stacktrace=1"
     result = ROOT / "build" / f"cuda-checks-{os.getpid()}.json"
     command = [sys.executable, __file__, "--json", str(result), *names]
     if library:

@@ -6,11 +6,16 @@ The usual order is for ``pytest --device cuda-emulated``, and the removal of eve
 from __future__ import annotations
 
 import functools
+import sys
 from pathlib import Path
 
 import pytest
 from cuda_emulator import build, checks, mutation, operators, report
 from waiting import HANG
+
+sys.path.insert(0, str(operators.ROOT))
+
+from fuzz.operators import driver, recording
 
 pytestmark = pytest.mark.skipif(build.missing() is not None, reason=str(build.missing()))
 
@@ -44,6 +49,21 @@ def test_no_data_races() -> None:
 )
 def test_nothing_for_the_sanitizers_to_report() -> None:
     check("asan", "forward")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    build.missing() is None and not build.runtime("libasan.so"), reason="the compiler has no address sanitizer"
+)
+def test_wrong_arguments_are_refused_or_harmless() -> None:
+    """As in tests/test_fuzz_operators.py, on the CUDA operators; the kernels have the sanitizers."""
+    environment = checks.environment_of("asan")
+    environment["ASAN_OPTIONS"] += ":allocator_may_return_null=1:max_allocation_size_mb=1024"
+    setting = driver.Setting(seed=2, emulated=compiled("asan"), environment=environment, sanitized=True)
+    names = [name for name in recording.operators() if "Tensor" in str(recording.schema_of(name))]
+    figures = driver.run(names, 25, setting)
+    assert figures.findings == [], str(figures)
+    assert figures.calls == 25 * len(names)
 
 
 @pytest.mark.slow

@@ -65,12 +65,17 @@ struct Arguments {
 
 using Kernel = void(const cpu::ThreadPool&, const Arguments&);
 Kernel adam_rows, adam_exact_rows, adam_catch_up, embedding, embedding_backward;
-Kernel lstm_cell, lstm_cell_backward, quantized_lstm;
+Kernel quantized_lstm;
 Kernel text_conv_forward, embedding_text_conv_forward, text_conv_backward;
 Kernel frozen_text_conv, quantize_products;
 Kernel max_mean_pool, max_mean_pool_backward;
 
-// For each cell of csrc/math/cells.h; the last two run both directions.
+// For each cell of csrc/math/cells.h.
+template <class Cell>
+void recurrent_cell(const cpu::ThreadPool&, const Arguments&);
+template <class Cell>
+void recurrent_cell_backward(const cpu::ThreadPool&, const Arguments&);
+// The last two run both directions.
 template <class Cell>
 void recurrent_forward(const cpu::ThreadPool&, const Arguments&);
 template <class Cell>

@@ -48,6 +48,8 @@ void def_cell(py::module_& m) {
   const auto name = [](const char* of) { return std::string(Cell::kName) + of; };
   def_kernel(m, name("_forward").c_str(), &recurrent_forward<Cell>);
   def_kernel(m, name("_backward").c_str(), &recurrent_backward<Cell>);
+  def_kernel(m, name("_cell").c_str(), &recurrent_cell<Cell>);
+  def_kernel(m, name("_cell_backward").c_str(), &recurrent_cell_backward<Cell>);
   const auto def_pair = [&](const std::string& called, auto* kernel) {
     m.def(called.c_str(),
           [kernel](const std::string& pool, int threads, const py::dict& first, const py::dict& second) {
@@ -129,8 +131,6 @@ PYBIND11_MODULE(textnn_native, m) {
     native::def_kernel(m, name, kernel);
 #define TEXTNN_DEF(Cell) native::def_cell<math::Cell>(m);
   TEXTNN_FOR_EACH_CELL(TEXTNN_DEF)
-  native::def_kernel(m, "lstm_cell", &native::lstm_cell);
-  native::def_kernel(m, "lstm_cell_backward", &native::lstm_cell_backward);
   native::def_kernel(m, "quantized_lstm", &native::quantized_lstm);
   native::def_kernel(m, "text_conv_forward", &native::text_conv_forward);
   native::def_kernel(m, "embedding_text_conv_forward", &native::embedding_text_conv_forward);

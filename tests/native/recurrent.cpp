@@ -1,6 +1,6 @@
-// csrc/cpu/recurrent.h and lstm_cell.h, called with arguments by the names that they have there.
+// csrc/cpu/recurrent.h and recurrent_cell.h, called with arguments by the names that they have there.
 #include "../../csrc/cpu/recurrent.h"
-#include "../../csrc/cpu/lstm_cell.h"
+#include "../../csrc/cpu/recurrent_cell.h"
 #include "../../csrc/math/cells.h"
 #include "arrays.h"
 #include "schedules.h"
@@ -40,6 +40,8 @@ cpu::RecurrentForward<T> forward_arguments(const Arguments& a) {
   args.b_hh = a.optional<const T>("b_hh", rows);
   args.y = a.optional<T>("y");
   if (a.has("y")) args.y_layout = layout(a, "y");
+  args.c = a.optional<T>("c");
+  if (a.has("c")) args.c_layout = layout(a, "c");
   args.h_n = a.array<T>("h_n", B * P);
   if (Cell::kCell) args.c_n = a.array<T>("c_n", B * H);
   args.kept = a.optional<T>("kept", N * Cell::kKept * U);
@@ -56,6 +58,8 @@ cpu::RecurrentBackward<T> backward_arguments(const Arguments& a) {
   const int64_t U = cpu::unit_blocks<T>(H) * cpu::kUnits<T>;
   args.dy = a.optional<const T>("dy");
   if (a.has("dy")) args.dy_layout = layout(a, "dy");
+  args.dc = a.optional<const T>("dc");
+  if (a.has("dc")) args.dc_layout = layout(a, "dc");
   args.dh_n = a.optional<const T>("dh_n", B * P);
   args.dc_n = a.optional<const T>("dc_n", B * H);
   args.kept = a.array<const T>("kept", N * Cell::kKept * U);
@@ -74,30 +78,36 @@ cpu::RecurrentBackward<T> backward_arguments(const Arguments& a) {
   return args;
 }
 
-template <class T>
-void cell(const cpu::ThreadPool& pool, const Arguments& a) {
-  const int64_t B = a.size("B"), H = a.size("H");
-  const cpu::LstmCell<T> args{B,
-                              H,
-                              a.array<const T>("gates", B * 4 * H),
-                              a.array<const T>("c", B * H),
-                              a.array<T>("h", B * H),
-                              a.array<T>("c_next", B * H)};
-  cpu::lstm_cell(pool, args);
+template <class Cell, class T>
+void step(const cpu::ThreadPool& pool, const Arguments& a) {
+  const int64_t B = a.size("B"), H = a.size("H"), gates = B * Cell::kInput.size * H;
+  cpu::RecurrentCell<T> args{};
+  args.B = B, args.H = H;
+  args.input_gates = a.array<const T>("input_gates", gates);
+  args.hidden_gates = a.optional<const T>("hidden_gates", gates);
+  if (Cell::kReadsState) args.h = a.array<const T>("h", B * H);
+  if (Cell::kCell) args.c = a.array<const T>("c", B * H);
+  args.h_next = a.array<T>("h_next", B * H);
+  if (Cell::kCell) args.c_next = a.array<T>("c_next", B * H);
+  cpu::recurrent_cell<Cell>(pool, args);
 }
 
-template <class T>
-void cell_backward(const cpu::ThreadPool& pool, const Arguments& a) {
-  const int64_t B = a.size("B"), H = a.size("H");
-  const cpu::LstmCellBackward<T> args{B,
-                                      H,
-                                      a.array<const T>("dh", B * H),
-                                      a.array<const T>("dc_next", B * H),
-                                      a.array<const T>("gates", B * 4 * H),
-                                      a.array<const T>("c", B * H),
-                                      a.array<T>("dgates", B * 4 * H),
-                                      a.array<T>("dc", B * H)};
-  cpu::lstm_cell_backward(pool, args);
+template <class Cell, class T>
+void step_backward(const cpu::ThreadPool& pool, const Arguments& a) {
+  const int64_t B = a.size("B"), H = a.size("H"), gates = B * Cell::kInput.size * H;
+  cpu::RecurrentCellBackward<T> args{};
+  args.B = B, args.H = H;
+  args.dh_next = a.optional<const T>("dh_next", B * H);
+  args.dc_next = a.optional<const T>("dc_next", B * H);
+  args.input_gates = a.array<const T>("input_gates", gates);
+  args.hidden_gates = a.optional<const T>("hidden_gates", gates);
+  if (Cell::kReadsState) args.h = a.array<const T>("h", B * H);
+  if (Cell::kCell) args.c = a.array<const T>("c", B * H);
+  args.dinput_gates = a.array<T>("dinput_gates", gates);
+  if (!(Cell::kInput == Cell::kState)) args.dhidden_gates = a.array<T>("dhidden_gates", gates);
+  if (Cell::kReadsState) args.dh = a.array<T>("dh", B * H);
+  if (Cell::kCell) args.dc = a.array<T>("dc", B * H);
+  cpu::recurrent_cell_backward<Cell>(pool, args);
 }
 
 }  // namespace
@@ -129,19 +139,23 @@ void bidirectional_backward(const cpu::ThreadPool& pool, const Arguments& ahead,
   });
 }
 
-#define TEXTNN_KERNELS(Cell)                                                                                   \
-  template void recurrent_forward<math::Cell>(const cpu::ThreadPool&, const Arguments&);                       \
-  template void recurrent_backward<math::Cell>(const cpu::ThreadPool&, const Arguments&);                      \
-  template void bidirectional_forward<math::Cell>(const cpu::ThreadPool&, const Arguments&, const Arguments&); \
-  template void bidirectional_backward<math::Cell>(const cpu::ThreadPool&, const Arguments&, const Arguments&);
+template <class Cell>
+void recurrent_cell(const cpu::ThreadPool& pool, const Arguments& a) {
+  a.dispatch("input_gates", [&](auto zero) { step<Cell, decltype(zero)>(pool, a); });
+}
+
+template <class Cell>
+void recurrent_cell_backward(const cpu::ThreadPool& pool, const Arguments& a) {
+  a.dispatch("input_gates", [&](auto zero) { step_backward<Cell, decltype(zero)>(pool, a); });
+}
+
+#define TEXTNN_KERNELS(Cell)                                                                                    \
+  template void recurrent_forward<math::Cell>(const cpu::ThreadPool&, const Arguments&);                        \
+  template void recurrent_backward<math::Cell>(const cpu::ThreadPool&, const Arguments&);                       \
+  template void bidirectional_forward<math::Cell>(const cpu::ThreadPool&, const Arguments&, const Arguments&);  \
+  template void bidirectional_backward<math::Cell>(const cpu::ThreadPool&, const Arguments&, const Arguments&); \
+  template void recurrent_cell<math::Cell>(const cpu::ThreadPool&, const Arguments&);                           \
+  template void recurrent_cell_backward<math::Cell>(const cpu::ThreadPool&, const Arguments&);
 TEXTNN_FOR_EACH_CELL(TEXTNN_KERNELS)
-
-void lstm_cell(const cpu::ThreadPool& pool, const Arguments& a) {
-  a.dispatch("c", [&](auto zero) { cell<decltype(zero)>(pool, a); });
-}
-
-void lstm_cell_backward(const cpu::ThreadPool& pool, const Arguments& a) {
-  a.dispatch("c", [&](auto zero) { cell_backward<decltype(zero)>(pool, a); });
-}
 
 }  // namespace textnn::native

@@ -121,8 +121,8 @@ class Case:
     projection: int | None = None
     reverse: bool = False
     biases: str = "ih hh"
-    layouts: tuple[str, str] = ("time_major", "batch_major")  # of x and dx; of y and dy
-    gradients: str = "dy dh_n dc_n"  # which of them there are
+    layouts: tuple[str, str] = ("time_major", "batch_major")  # of x and dx; of y, dy, c and dc
+    gradients: str = "dy dh_n dc_n"  # which of them there are; with dc, cell states of all steps are results as well
     need_dx: bool = True
     cell: str = "lstm"
 
@@ -222,14 +222,16 @@ def inputs(case: Case, dtype: Any) -> dict[str, Any]:
         "dy": [uniform(rng, (n, P), dtype) for n in case.lengths],
         "dh_n": uniform(rng, (B, P), dtype),
         "dc_n": uniform(rng, (B, H), dtype),
+        "dc": [uniform(rng, (n, H), dtype) for n in case.lengths],
     }
     if case.projection is None:
         del made["w_hr"]
     if not case.equations.has_c:
-        del made["c0"], made["dc_n"]
+        del made["c0"], made["dc_n"], made["dc"]
     for name in case.biases.split():
         made[f"b_{name}"] = uniform(rng, (rows,), dtype)
-    return {name: value for name, value in made.items() if name not in ("dy", "dh_n", "dc_n") or name in case.gradients}
+    wanted = case.gradients.split()
+    return {name: value for name, value in made.items() if name not in ("dy", "dh_n", "dc_n", "dc") or name in wanted}
 
 
 def _wide(given: dict[str, Any]) -> dict[str, Any]:
@@ -272,7 +274,7 @@ def forward(case: Case, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def backward(case: Case, given: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
-    """The gradients of sum(dy * y) + sum(dh_n * h_n) + sum(dc_n * c_n), a missing one of these counting as zero.
+    """The gradients of sum(dy * y) + sum(dh_n * h_n) + sum(dc_n * c_n) + sum(dc * c), of those given.
 
     kept: what forward() returned.
     """
@@ -292,6 +294,8 @@ def backward(case: Case, given: dict[str, Any], kept: dict[str, Any]) -> dict[st
             t = steps[s]
             if "dy" in g:
                 dh = dh + g["dy"][b][t]
+            if "dc" in g:
+                dc = dc + g["dc"][b][t]
             c_prev = kept["cells"][b][steps[s - 1]] if s else c0[b]
             dm = dh if w_hr is None else dh @ w_hr
             if w_hr is not None:
@@ -307,6 +311,12 @@ def backward(case: Case, given: dict[str, Any], kept: dict[str, Any]) -> dict[st
         out["dx"].append(d_x @ g["w_ih"])
         out["dh0"][b], out["dc0"][b] = dh, dc
     return out
+
+
+def place(case: Case, name: str) -> tuple[str, int]:
+    """The layout of vectors, and their width."""
+    width = {"x": case.I, "y": case.P, "c": case.H}[name[-1]]
+    return case.layouts[name[-1] != "x"], width
 
 
 @dataclass
@@ -334,8 +344,7 @@ class Call:
         return a
 
     def _lay_out(self, a: dict[str, Any], name: str, vectors: list[Array] | None) -> None:
-        kind = self.case.layouts[name in ("y", "dy")]
-        width = self.case.P if name in ("y", "dy") else self.case.I
+        kind, width = place(self.case, name)
         size, sequence, step = self.schedule.layout(kind, width)
         a[f"{name}_sequence_offset"] = exact(self.schedule.B, np.int64, sequence)
         a[f"{name}_step_offset"] = exact(self.schedule.T, np.int64, step)
@@ -357,12 +366,14 @@ class Call:
             results |= {"cells": (blocks, N, 1, units)} if case.equations.has_c else {}
             results |= {"unprojected": (N, case.H)} if case.projection else {}
         a = self._arguments()
-        self._lay_out(a, "y", None)
+        vectors = ["y", "c"] if "dc" in self.given else ["y"]
+        for name in vectors:
+            self._lay_out(a, name, None)
         a |= {name: self.memory.empty(name, shape, self.dtype) for name, shape in results.items()}
-        return a, ["y", *results]
+        return a, [*vectors, *results]
 
     def forward(self, pool: Pool = ONE, training: bool = True) -> dict[str, Array]:
-        """y (in its layout), h_n, c_n, and in training h_prev, unprojected in packed order; kept, cells in blocks."""
+        """y, c (in their layout), h_n, c_n; in training h_prev, unprojected in packed order, kept, cells in blocks."""
         a, names = self.forward_arguments(training)
         getattr(self.native, f"{self.case.cell}_forward")(pool.kind, pool.threads, a)
         return {name: a[name] for name in names}

@@ -45,6 +45,8 @@ SHAPES = [
 VARIANTS = [
     *[Case(RAGGED, 3, 17, biases=biases) for biases in ("", "ih", "hh")],
     *[Case(RAGGED, 3, 17, 5, gradients=gradients) for gradients in ("", "dy", "dh_n", "dc_n", "dh_n dc_n")],
+    *[Case(RAGGED, 3, 17, P, gradients="dc", reverse=P is None, layouts=("flat", "wide")) for P in (5, None)],
+    *[Case(RAGGED, 3, 18, gradients="dy dh_n dc_n dc", layouts=(layout, layout)) for layout in LAYOUTS],
     *[Case(RAGGED, 17, 5, need_dx=False, reverse=reverse) for reverse in (False, True)],
     *[Case(RAGGED, 5, 17, layouts=(layout, layout), reverse=True) for layout in LAYOUTS],
     *[Case(RAGGED, 17, 18, 5, layouts=(x, y)) for x, y in pairwise(LAYOUTS)],
@@ -95,6 +97,7 @@ SHARED = [
     # Few sequences for a long time: input products in slices, input gradients put off, more than once.
     Case((130,), 21, 18),
     Case((0, 70, 101, 30), 21, 18, 5, reverse=True),
+    Case(LENGTHS, 33, 40, gradients="dy dc"),
     *of("gru", Case((60, 47, 0, 60, 25), 33, 40), Case(LENGTHS, 33, 40, reverse=True), Case((70, 30), 21, 18)),
     *of("rnn_tanh", Case((60, 47, 0, 60, 25), 41, 70), Case(LENGTHS, 41, 70, reverse=True), Case((70, 30), 21, 70)),
 ]
@@ -121,7 +124,7 @@ def packed(case: Case, vectors: list[Array]) -> Array:
 
 
 def check_vectors(call: Call, name: str, tensor: Array, want: list[Array], what: str) -> None:
-    kind, width = call.case.layouts[name == "y"], call.case.P if name == "y" else call.case.I
+    kind, width = oracle.place(call.case, name)
     for q, (got, vectors) in enumerate(zip(call.schedule.read(tensor, kind, width), want, strict=True)):
         assert_close(got, vectors, f"{what}: {name} of sequence {q}")
 
@@ -134,6 +137,8 @@ def check(call: Call, got: dict[str, Array], gradients: dict[str, Array], what: 
             assert_close(value, forward[name], f"{what}: {name}")
         elif name == "y":
             check_vectors(call, "y", value, forward["y"], what)
+        elif name == "c":
+            check_vectors(call, "c", value, forward["cells"], what)
         elif case.lengths:
             if name in ("kept", "cells"):
                 value = oracle.from_blocks(value, case.H)
@@ -222,32 +227,38 @@ def test_gradients_are_those_of_finite_differences(
         np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-9, err_msg=f"{gradient}, from {name}")
 
 
+@pytest.mark.parametrize("cell", oracle.CELLS)
 @pytest.mark.parametrize(("B", "H"), [(0, 3), (1, 1), (5, 3), (1, 16), (13, 17), (5, 33), (3, 9001)])
-def test_cell(native: Any, memory: Memory, instruction_set: str, dtype: Any, B: int, H: int) -> None:
+def test_one_step(native: Any, memory: Memory, instruction_set: str, dtype: Any, cell: str, B: int, H: int) -> None:
+    equations = oracle.CELLS[cell]
+    rows, states = (B, equations.blocks * H), {"lstm": "c", "gru": "h"}.get(cell, "")
+    shapes = {"input_gates": rows, "hidden_gates": rows, **dict.fromkeys(states, (B, H)), "dh_next": (B, H)}
+    shapes |= {"dc_next": (B, H)} if equations.has_c else {}
+    forward = {"h_next": (B, H), **({"c_next": (B, H)} if equations.has_c else {})}
+    backward = {"dinput_gates": rows, **({"dhidden_gates": rows} if cell == "gru" else {})}
+    backward |= {f"d{state}": (B, H) for state in states}
     rng = np.random.default_rng([B, H])
-    a = {name: uniform(rng, (B, n), dtype, 3) for name, n in (("gates", 4 * H), ("c", H), ("dh", H), ("dc_next", H))}
+    a = {name: uniform(rng, shape, dtype, 3) for name, shape in shapes.items()}
+    given = {"B": B, "H": H} | {name: exact(v.shape, dtype, v) for name, v in a.items()}
     results: dict[str, dict[str, Array]] = {}
     for pool in WELL_BEHAVED:
-        sizes = {"B": B, "H": H}
-        forward = {name: memory.empty(name, (B, H), dtype) for name in ("h", "c_next")}
-        backward = {"dgates": memory.empty("dgates", (B, 4 * H), dtype), "dc": memory.empty("dc", (B, H), dtype)}
-        native.lstm_cell(pool.kind, pool.threads, sizes | {k: exact(v.shape, dtype, v) for k, v in a.items()} | forward)
-        native.lstm_cell_backward(
-            pool.kind, pool.threads, sizes | {k: exact(v.shape, dtype, v) for k, v in a.items()} | backward
+        found = {name: memory.empty(name, shape, dtype) for name, shape in (forward | backward).items()}
+        results[str(pool)] = found
+        getattr(native, f"{cell}_cell")(pool.kind, pool.threads, given | {name: found[name] for name in forward})
+        getattr(native, f"{cell}_cell_backward")(
+            pool.kind, pool.threads, given | {name: found[name] for name in backward}
         )
-        results[str(pool)] = forward | backward
-        assert_same_bits(results[str(pool)], results[str(ONE)], str(pool))
-    wide = {k: v.astype(float) for k, v in a.items()}
-    pre = np.split(wide["gates"], 4, axis=1)
-    i, f, o = (1 / (1 + np.exp(-pre[k])) for k in (0, 1, 3))
-    g = np.tanh(pre[2])
-    c = f * wide["c"] + i * g
-    dc = wide["dc_next"] + wide["dh"] * o * (1 - np.tanh(c) ** 2)
-    dgates = [dc * g * i * (1 - i), dc * wide["c"] * f * (1 - f), dc * i * (1 - g * g)]
-    dgates.append(wide["dh"] * np.tanh(c) * o * (1 - o))
-    want = {"h": o * np.tanh(c), "c_next": c, "dgates": np.concatenate(dgates, axis=1), "dc": dc * f}
-    for name, value in want.items():
-        assert_close(results[str(ONE)][name], value, name, eps=20)
+        assert_same_bits(found, results[str(ONE)], str(pool))
+    wide = {name: v.astype(float) for name, v in a.items()}
+    zero = np.zeros((B, H))
+    for b in range(B):
+        h, c, dc = (wide.get(name, zero)[b] for name in ("h", "c", "dc_next"))
+        kept, h_next, c_next = equations.forward(wide["input_gates"][b], wide["hidden_gates"][b], h, c)
+        gradients = equations.backward(kept, h, c, c_next, wide["dh_next"][b], dc)
+        want = {"h_next": h_next, "c_next": c_next}
+        want |= dict(zip(("dinput_gates", "dhidden_gates", "dh", "dc"), gradients, strict=True))
+        for name, value in results[str(ONE)].items():
+            assert_close(value[b], want[name], f"{name} of row {b}", eps=24)
 
 
 class TokenCall(Call):

@@ -272,7 +272,7 @@ def test_kernels_take_subnormal_numbers_for_zero(
         for name, gradient in call_conv.backward(source, maxima, pool).items():
             assert not gradient.any(), f"{source}: {name}"
 
-    cell = {"gates": np.zeros((2, 20), dtype), "c": np.full((2, 5), small, dtype), "B": 2, "H": 5}
-    cell |= {name: memory.empty(name, (2, 5), dtype) for name in ("h", "c_next")}
+    cell = {"input_gates": np.zeros((2, 20), dtype), "c": np.full((2, 5), small, dtype), "B": 2, "H": 5}
+    cell |= {name: memory.empty(name, (2, 5), dtype) for name in ("h_next", "c_next")}
     native.lstm_cell(pool.kind, pool.threads, cell)
     assert not cell["c_next"].any()

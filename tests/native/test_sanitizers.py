@@ -6,14 +6,12 @@ LD_PRELOAD. In that build every part of a workspace is an allocation of its own 
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from conftest import FLAVOUR
+from sanitizers import report, sanitized_environment
 
 import build
 
@@ -31,42 +29,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(FLAVOUR == "sanitized", reason="runs already under the sanitizers"),
 ]
-
-
-def runtime(name: str) -> str | None:
-    """The path of a library of the compiler, None where it has none."""
-    done = subprocess.run(
-        [str(build.compiler()), f"-print-file-name={name}"], capture_output=True, text=True, check=False
-    )
-    path = Path(done.stdout.strip())
-    return str(path.resolve()) if path.is_absolute() and path.exists() else None
-
-
-def sanitized_environment() -> dict[str, str]:
-    """The environment in which the sanitized module can be loaded; skips the test where there is no such build."""
-    lack = build.missing()
-    if lack:
-        pytest.skip(lack)
-    # The C++ library comes along: the sanitizer looks for what throws exceptions before the module brings it.
-    libraries = [runtime("libasan.so"), runtime("libubsan.so"), runtime("libstdc++.so")]
-    if None in libraries[:2]:
-        pytest.skip(f"{build.compiler()} has no shared libraries of its sanitizers")
-    return {
-        **os.environ,
-        "TEXTNN_NATIVE_FLAVOUR": "sanitized",
-        "LD_PRELOAD": " ".join(path for path in libraries if path),
-        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=0",
-        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-    }
-
-
-def report(stderr: str) -> str:
-    """What a sanitizer says, with the innermost functions only."""
-    first = re.search(r"^.*(runtime error|ERROR: AddressSanitizer|takes more)", stderr, re.MULTILINE)
-    lines = stderr[first.start() if first else 0 :].splitlines()
-    outer = re.compile(r"\s*#\d\d+ |\s*#\d .*(pybind11|_Py)")
-    return "\n".join(line[:200] for line in lines if not outer.match(line))[:4000]
 
 
 def test_kernels_under_the_sanitizers() -> None:

@@ -19,7 +19,7 @@ for _name in ("adam_rows", "adam_exact_rows", "adam_catch_up"):
     register_fake(f"textnn::{_name}", lambda *_: None)
 
 AUTOCAST = (
-    "lstm_cell",
+    "recurrent_cell",
     "recurrent",
     "max_mean_pool",
     "text_conv",

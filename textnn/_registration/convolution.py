@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.library import register_autograd, register_fake
 
 from .common import Maybe, dense, once, rows_gradient
+from .fake_checks import check_dims, check_text_conv
 
 _ops = torch.ops.textnn
 
@@ -18,6 +19,7 @@ _ops = torch.ops.textnn
 
 @register_fake("textnn::max_mean_pool")
 def _(x: Tensor, sizes: Maybe, flat: bool, save: bool) -> tuple[Tensor, Tensor]:
+    check_dims("x", x, 2 if flat else 3)
     B, F = sizes.shape[0] if flat and sizes is not None else x.shape[0], x.shape[-1]
     return x.new_empty(B, 2 * F), x.new_empty(B if save else 0, F, dtype=torch.int32)
 
@@ -47,11 +49,13 @@ once("max_mean_pool_backward")
 
 @register_fake("textnn::embedding")
 def _(ids: Tensor, table: Tensor, padding_idx: int, sparse: bool) -> Tensor:
+    check_dims("table", table, 2)
     return table.new_empty(*ids.shape, table.shape[1])
 
 
 @register_fake("textnn::embedding_backward")
 def _(dy: Tensor, ids: Tensor, rows: int, padding_idx: int, sparse: bool) -> tuple[Tensor, Tensor]:
+    check_dims("the gradient", dy, ids.dim() + 1)
     distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
     return dy.new_empty(distinct if sparse else rows, dy.shape[-1]), ids.new_empty(distinct)
 
@@ -77,6 +81,7 @@ once("embedding_backward")
 
 @register_fake("textnn::hash_ngrams")
 def _(ids: Tensor, ngrams: list[int], buckets: int, sizes: Maybe, flat: bool, distinct: bool = False) -> Tensor:
+    check_dims("ids", ids, 1 if flat else 2)
     return ids.new_empty(*ids.shape, len(ngrams))
 
 
@@ -108,6 +113,7 @@ def _(
     activation: int,
     save: bool,
 ) -> tuple[Tensor, Tensor]:
+    check_text_conv("x", x, 2 if flat else 3, weight)
     return _conv_output(x, sizes.shape[0] if flat and sizes is not None else x.shape[0], weight, save)
 
 
@@ -124,6 +130,7 @@ def _(
     window: Tensor,
     need_dx: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    check_text_conv("x", x, 2 if flat else 3, weight)
     return (dense(x) if need_dx else x.new_empty(0), *_weight_gradients(x, weight))
 
 
@@ -170,6 +177,8 @@ def _(
     sparse: bool,
     save: bool,
 ) -> tuple[Tensor, Tensor]:
+    check_text_conv("ids", ids, 1 if flat else 2, weight)
+    check_dims("table", table, 2)
     return _conv_output(table, sizes.shape[0] if flat and sizes is not None else ids.shape[0], weight, save)
 
 
@@ -189,6 +198,8 @@ def _(
     sparse: bool,
     need_dtable: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    check_text_conv("ids", ids, 1 if flat else 2, weight)
+    check_dims("table", table, 2)
     distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
     rows = (distinct if sparse else table.shape[0]) if need_dtable else 0
     return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *_weight_gradients(table, weight))
@@ -245,5 +256,7 @@ def _(
     same: bool,
     activation: int,
 ) -> Tensor:
+    check_dims("ids", ids, 1 if flat else 2)
+    check_dims("bias", bias, 2)
     B = sizes.shape[0] if flat and sizes is not None else ids.shape[0]
     return bias.new_empty(B, bias.shape[0] * bias.shape[1])

@@ -3,44 +3,88 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.library import register_fake
 
+from ..reference.recurrent import recurrent_cell as reference_cell
 from ..reference.recurrent import run_reference
 from .common import Maybe, dense, once, register_gradient, rows_gradient
+from .fake_checks import check_cell, check_recurrent
 
 _ops = torch.ops.textnn
 
 
-# --- lstm_cell ---
+# --- recurrent_cell ---
 
 
-@register_fake("textnn::lstm_cell")
-def _(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    return dense(c), dense(c)
+@register_fake("textnn::recurrent_cell")
+def _(cell: str, input_gates: Tensor, hidden_gates: Maybe, h: Maybe, c: Maybe) -> tuple[Tensor, Tensor]:
+    check_cell(cell, input_gates, hidden_gates, h, c)
+    state = input_gates if h is None else h
+    return dense(state if c is None else c), _dense_or_empty(c, input_gates)
 
 
-@register_fake("textnn::lstm_cell_backward")
-def _(dh: Tensor, dc_next: Tensor, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    return dense(gates), dense(c)
+@register_fake("textnn::recurrent_cell_backward")
+def _(
+    cell: str, dh: Maybe, dc: Maybe, input_gates: Tensor, hidden_gates: Maybe, h: Maybe, c: Maybe
+) -> tuple[Tensor, ...]:
+    apart = None if h is None else hidden_gates
+    return dense(input_gates), *(_dense_or_empty(t, input_gates) for t in (apart, h, c))
 
 
-def _lstm_cell_setup(ctx: Any, inputs: tuple[Tensor, Tensor], output: Any) -> None:
-    ctx.save_for_backward(*inputs)
+def _dense_or_empty(t: Maybe, like: Tensor) -> Tensor:
+    return like.new_empty(0) if t is None else dense(t)
 
 
-def _lstm_cell_backward(ctx: Any, dh: Tensor, dc_next: Tensor) -> tuple[Tensor, Tensor]:
-    gates, c = ctx.saved_tensors
-    dgates, dc = _ops.lstm_cell_backward(dh, dc_next, gates, c)
-    return dgates, dc
+def _cell_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.cell = inputs[0]
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*inputs[1:])
 
 
-register_gradient("lstm_cell", _lstm_cell_backward, _lstm_cell_setup)
-once("lstm_cell_backward")
+def _cell_backward(ctx: Any, dh: Maybe, dc: Maybe) -> tuple[Maybe, ...]:
+    input_gates, hidden_gates, h, c = ctx.saved_tensors
+    dc = None if c is None else dc  # of cells without one the result is empty, and so is its gradient
+    if dh is None and dc is None:
+        return (None,) * 5
+    if torch.is_grad_enabled():  # create_graph: the gradients have to be differentiable
+        return None, *through(lambda *a: reference_cell(ctx.cell, *a), (input_gates, hidden_gates, h, c), (dh, dc))
+    of_input, of_hidden, dh, dc = _ops.recurrent_cell_backward(ctx.cell, dh, dc, input_gates, hidden_gates, h, c)
+    if h is None:  # both products add to the same sums
+        of_hidden, dh = of_input, None
+    return None, of_input, None if hidden_gates is None else of_hidden, dh, None if c is None else dc
+
+
+def through(
+    reference: Callable[..., tuple[Maybe, ...]], inputs: tuple[Maybe, ...], gradients: tuple[Maybe, ...]
+) -> tuple[Maybe, ...]:
+    """The gradients of all inputs by autograd through the reference, themselves differentiable."""
+    # Aliases: an input that was computed from another one must not lead on to it.
+    own = tuple(None if t is None else t.view_as(t) for t in inputs)
+    pairs = zip(reference(*own), gradients, strict=False)
+    given = [(result, g) for result, g in pairs if result is not None and g is not None]
+    tensors = [(place, t) for place, t in enumerate(own) if t is not None and t.requires_grad]
+    found = torch.autograd.grad(
+        [result for result, _ in given],
+        [t for _, t in tensors],
+        [g for _, g in given],
+        create_graph=True,
+        allow_unused=True,
+    )
+    all_of_them: list[Maybe] = [None] * len(own)
+    for (place, _), gradient in zip(tensors, found, strict=True):
+        all_of_them[place] = gradient
+    return tuple(all_of_them)
+
+
+register_gradient("recurrent_cell", _cell_backward, _cell_setup)
+once("recurrent_cell_backward")
 
 
 # --- recurrent ---
@@ -52,17 +96,27 @@ def _shape_of_cell(name: str) -> tuple[int, bool]:
 
 
 # The operator's arguments are cell, input, table, h0, c0, the weights w_ih, w_hh, b_ih, b_hh, w_hr of both directions,
-# sizes, layout, reverse, padding_idx, sparse, outputs, save; those of the backward operator stand around the same ones.
+# sizes, layout, reverse, padding_idx, sparse, outputs, cells, save, exact; those of the backward operator stand around
+# the same ones.
 _WEIGHTS = slice(5, 15)
+
+
+def _steps(x: Tensor, most: int) -> Any:
+    """The sum of lengths that nobody knows yet; where there are no symbols for sizes, on meta tensors, its bound."""
+    if not isinstance(x, FakeTensor) or x.fake_mode.shape_env is None:
+        return most
+    return torch.library.get_ctx().new_dynamic_size()
 
 
 @register_fake("textnn::recurrent")
 def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any) -> tuple[Tensor, ...]:  # noqa: A002
-    weights, outputs, save = rest[:10], *rest[-2:]
+    check_recurrent(cell, input, table, h0, c0, *rest)
+    weights, sizes, layout, (outputs, cells, save, exact) = rest[:10], *rest[10:12], rest[-4:]
     x = input if table is None else table
     places = input.shape[:-1] if table is None else input.shape
     D, P, H = 1 if weights[5] is None else 2, h0.shape[-1], h0.shape[-1] if c0 is None else c0.shape[-1]
-    rows = D * math.prod(places) if save else 0
+    ragged = exact and sizes is not None and layout.endswith("major")  # elsewhere every position is a step
+    rows = D * (_steps(x, math.prod(places)) if ragged else math.prod(places)) if save else 0
     unit = 64 // x.element_size()
     padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
     kept, private = _shape_of_cell(cell)
@@ -70,6 +124,7 @@ def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any)
         x.new_empty(*places, D * P) if outputs else x.new_empty(0),
         dense(h0),
         x.new_empty(0) if c0 is None else dense(c0),
+        x.new_empty(*places, D * H) if cells else x.new_empty(0),
         x.new_empty(rows, kept * padded),
         x.new_empty(rows if private else 0, padded),
         x.new_empty(rows, P),
@@ -78,8 +133,9 @@ def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any)
 
 
 @register_fake("textnn::recurrent_backward")
-def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *rest: Any) -> tuple[Tensor, ...]:
+def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe, *rest: Any) -> tuple[Tensor, ...]:
     input, table, h0, c0 = rest[:4]  # noqa: A001
+    check_recurrent(cell, input, table, h0, c0, *rest[4:])
     sparse, need_dinput = rest[-2:]
     states = dense(h0), h0.new_empty(0) if c0 is None else dense(c0)
     weights = (h0.new_empty(0) if w is None else dense(w) for w in rest[4:14])
@@ -92,56 +148,46 @@ def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *rest: Any) -> tuple[Tenso
 
 def _recurrent_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.cell, input, table, h0, c0 = inputs[:5]  # noqa: A001
-    sizes, *ctx.batch, ctx.padding_idx, ctx.sparse, outputs, _ = inputs[_WEIGHTS.stop :]
+    sizes, *ctx.batch, ctx.padding_idx, ctx.sparse, outputs, ctx.cells, _, _ = inputs[_WEIGHTS.stop :]
     ctx.set_materialize_grads(False)
     if not outputs:
         ctx.mark_non_differentiable(output[0])
-    ctx.save_for_backward(input, table, h0, c0, *inputs[_WEIGHTS], sizes, *output[3:])
+    ctx.save_for_backward(input, table, h0, c0, *inputs[_WEIGHTS], sizes, *output[4:])
 
 
-def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Maybe) -> tuple[Any, ...]:
+def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe, *_: Maybe) -> tuple[Any, ...]:
     inputs, kept = ctx.saved_tensors[:15], ctx.saved_tensors[15:]
     dc_n = None if inputs[3] is None else dc_n  # of cells without one the result is empty, and so is its gradient
-    if dy is None and dh_n is None and dc_n is None:
-        return (None,) * 22
+    given = (dy, dh_n, dc_n, dc if ctx.cells else None)
+    if all(gradient is None for gradient in given):
+        return (None,) * 24
     if torch.is_grad_enabled():  # create_graph: the gradients have to be differentiable
-        return _differentiable_gradients(ctx, inputs, (dy, dh_n, dc_n))
+        return _differentiable_gradients(ctx, inputs, given)
     table = inputs[1]
     need = ctx.needs_input_grad[1 if table is None else 2]
-    gradients = _ops.recurrent_backward(
-        ctx.cell, dy, dh_n, dc_n, *inputs, *ctx.batch, *kept, ctx.padding_idx, ctx.sparse, need
-    )
+    gradients = _ops.recurrent_backward(ctx.cell, *given, *inputs, *ctx.batch, *kept, ctx.padding_idx, ctx.sparse, need)
     dinput, distinct, *rest = gradients
     if table is not None and ctx.sparse and need:
         dinput = rows_gradient(distinct, dinput, table.shape)
     of_input = (dinput if need else None, None) if table is None else (None, dinput if need else None)
     of_rest = (g if given is not None else None for g, given in zip(rest, inputs[2:14], strict=True))
-    return None, *of_input, *of_rest, *(None,) * 7
+    return None, *of_input, *of_rest, *(None,) * 9
 
 
 def _differentiable_gradients(ctx: Any, inputs: tuple[Any, ...], gradients: tuple[Maybe, ...]) -> tuple[Any, ...]:
     """The gradients of all inputs by autograd through the reference: slow, step by step, and as often as is wanted."""
-    x, table, h0, c0, *weights, sizes = inputs
+    *tensors, sizes = inputs
     layout, reverse = ctx.batch
     batch: dict[str, Any] = {"lengths": sizes} if layout.endswith("major") else {}
     batch |= {"flat": {"offsets": sizes}, "packed": {"batch_sizes": sizes}}.get(layout, {})
     batch["batch_first"] = layout == "batch_major"
-    if table is not None:
-        x = F.embedding(x, table, padding_idx=ctx.padding_idx if ctx.padding_idx >= 0 else None)
-    results = run_reference(ctx.cell, x, h0, c0, weights, reverse, **batch)
-    given = [(result, g) for result, g in zip(results, gradients, strict=False) if g is not None]
-    tensors = [(place, t) for place, t in enumerate(inputs[:-1]) if t is not None and t.requires_grad]
-    found = torch.autograd.grad(
-        [result for result, _ in given],
-        [t for _, t in tensors],
-        [g for _, g in given],
-        create_graph=True,
-        allow_unused=True,
-    )
-    all_of_them: list[Maybe] = [None] * 14
-    for (place, _), gradient in zip(tensors, found, strict=True):
-        all_of_them[place] = gradient
-    return None, *all_of_them, *(None,) * 7
+
+    def reference(x: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *weights: Maybe) -> tuple[Maybe, ...]:
+        if table is not None:
+            x = F.embedding(x, table, padding_idx=ctx.padding_idx if ctx.padding_idx >= 0 else None)
+        return run_reference(ctx.cell, x, h0, c0, weights, reverse, **batch)
+
+    return None, *through(reference, tuple(tensors), gradients), *(None,) * 9
 
 
 register_gradient("recurrent", _recurrent_backward, _recurrent_setup)
@@ -153,5 +199,7 @@ once("recurrent_backward")
 
 @register_fake("textnn::quantized_lstm")
 def _(x: Tensor, h0: Tensor, c0: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    check_dims("h0", h0, 2)
+    check_dims("c0", c0, 2)
     y = x.new_empty(*x.shape[:-1], h0.shape[1]) if rest[-1] else x.new_empty(0)
     return y, dense(h0), dense(c0)

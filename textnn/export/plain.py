@@ -49,6 +49,7 @@ class _Recurrent(nn.RNNBase):
         lengths: Sizes | None = None,
         offsets: Sizes | None = None,
         outputs: bool = True,
+        return_cells: bool = False,
     ) -> tuple[Any, Any]:
         """Run all layers and directions; see :meth:`textnn.LSTM.forward`.
 
@@ -58,12 +59,14 @@ class _Recurrent(nn.RNNBase):
         Raises
         ------
         ValueError
-            If ``offsets`` are given, or a nested tensor.
+            If ``offsets`` are given, or a nested tensor, or for ``return_cells``.
         RuntimeError, ValueError
             As torch.nn's layers do.
         """
         lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets, input)
+        if return_cells:
+            raise ValueError("return_cells: expected False, as layers of torch.nn have final cell states alone")
         y, states = run_layer(self, super().forward, input, hx, lengths)
         return (y if outputs else y.new_zeros(0)), states
 
@@ -172,10 +175,11 @@ class _EmbeddingRecurrent(EmbeddingRecurrent):
         lengths: Sizes | None = None,
         offsets: Sizes | None = None,
         outputs: bool = True,
+        return_cells: bool = False,
     ) -> Any:
         """Look up and run ids [B, L]; see :class:`LSTM` for what comes back, and for the errors raised."""
         _check_padded(None, ids)
-        return self._layer()(F.embedding(ids, self.weight), hx, lengths, offsets, outputs)
+        return self._layer()(F.embedding(ids, self.weight), hx, lengths, offsets, outputs, return_cells)
 
 
 class EmbeddingLSTM(_EmbeddingRecurrent, layers.EmbeddingLSTM):

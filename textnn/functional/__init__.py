@@ -16,7 +16,7 @@ Ragged batches come in one of these forms, never with a mask:
 from __future__ import annotations
 
 from .. import _C, _registration  # noqa: F401  # the operators, and their fake kernels, autograd and autocast rules
-from .cells import bilstm, embedding_lstm, gru, lstm, lstm_cell, rnn
+from .cells import bilstm, embedding_lstm, gru, lstm, lstm_cell, recurrent_cell, rnn
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, max_mean_pool, text_conv
 from .ngrams import hash_ngrams
 from .positions import embedding_text_conv_positions, text_conv_positions
@@ -37,6 +37,7 @@ __all__ = [
     "max_mean_pool",
     "quantized_lstm",
     "recurrent",
+    "recurrent_cell",
     "rnn",
     "text_conv",
     "text_conv_positions",

@@ -15,6 +15,7 @@ from .._checks import (
     check_sentences,
     check_shape,
     check_table,
+    check_tensors,
     needs_gradient,
     widen,
 )
@@ -56,6 +57,7 @@ def max_mean_pool(x: Tensor, *, lengths: Sizes | None = None, offsets: Sizes | N
     """
     lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
+    check_tensors(x=x)
     if x.dim() != (2 if flat else 3):
         raise ValueError(f"x must have shape {'[N, F] with offsets' if flat else '[B, T, F]'}, got {list(x.shape)}")
     sizes = check_sentences(x, lengths, offsets, "x")
@@ -164,6 +166,7 @@ def text_conv(
     """
     lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
+    check_tensors(x=x)
     if x.dim() != (2 if flat else 3):
         raise ValueError(f"x must have shape {'[N, D] with offsets' if flat else '[B, L, D]'}, got {list(x.shape)}")
     biases = _check_kernels(weight, bias, x.shape[-1])
@@ -228,6 +231,7 @@ def embedding_text_conv(
     """
     lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
+    check_tensors(ids=ids)
     if ids.dim() != (1 if flat else 2):
         raise ValueError(f"ids must have shape {'[N] with offsets' if flat else '[B, L]'}, got {list(ids.shape)}")
     row = check_table(table, padding_idx)
@@ -308,6 +312,10 @@ def frozen_text_conv(
             [3., 4.]])
     """
     same, code = check_padding(padding, activation)
+    check_tensors(ids=ids, table=table, bias=bias)
+    for t in (scale, row, rest, weight):
+        if t is not None and not isinstance(t, Tensor):
+            raise TypeError(f"scale, row, rest and weight must be tensors or None, got {type(t).__name__}")
     if needs_gradient(table, bias, scale, rest, weight):
         raise RuntimeError("frozen_text_conv has no gradient: train the layer that was frozen, and freeze it again")
     lengths, offsets = size_tensors(lengths, offsets)
@@ -340,7 +348,8 @@ def _check_kernels(weight: Sequence[Tensor], bias: Sequence[Tensor] | None, D: i
     """Check shapes; the biases as a list, empty where there are none."""
     if isinstance(weight, Tensor) or isinstance(bias, Tensor) or len(weight) == 0:
         raise ValueError("weight and bias must be sequences with one tensor for each kernel size, and at least one")
-    C = weight[0].shape[0]
+    check_tensors(**{"weight[0]": weight[0]})
+    C = weight[0].shape[0] if weight[0].dim() else None
     for i, w in enumerate(weight):
         check_shape(f"weight[{i}]", w, ("C", "D", "K"), (C, D, None))
         if w.shape[2] == 0:

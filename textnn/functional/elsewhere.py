@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..backends import has_kernels
-from ..reference.recurrent import STEPS, run_reference
+from ..reference.recurrent import run_reference, take_step
 
 Results = tuple[Tensor, ...]
-"""Outputs, final states and, of an LSTM, final cell states."""
+"""Outputs, final states and, of an LSTM, final cell states; of the reference those of all steps, too."""
 
 
 class OnnxLayer(NamedTuple):
@@ -57,9 +57,11 @@ def in_onnx_export() -> bool:
     return (torch.compiler.is_compiling() or torch.jit.is_tracing()) and torch.onnx.is_in_onnx_export()
 
 
-def substitute(x: Tensor) -> Callable[..., Results] | None:
+def substitute(x: Tensor, cells: bool) -> Callable[..., Results] | None:
     """Return what runs in the place of the operator, with the same arguments as :func:`run_steps`, or None."""
     if in_onnx_export():
+        if cells:
+            raise ValueError("torch.onnx.export: the LSTM of ONNX has final cell states alone; leave return_cells out")
         return run_steps if torch.jit.is_tracing() else run_onnx
     if has_kernels(x.device):
         return None
@@ -165,7 +167,7 @@ def run_steps(
         states = tuple(given if single else (state[d] for state in given))
         backwards = reverse if weights[5] is None else d == 1
         for t in reversed(range(x.shape[0])) if backwards else range(x.shape[0]):
-            new = STEPS[cell](x[t], states, *own)
+            new = take_step(cell, x[t], states, *own)
             if sizes is not None:
                 active = (t < sizes)[:, None]
                 new = tuple(torch.where(active, *both) for both in zip(new, states, strict=True))

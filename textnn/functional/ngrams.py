@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .._checks import check_sentences, widen
+from .._checks import check_sentences, check_tensors, widen
 from .._registration.common import rows_gradient
 from .sizes import Sizes, size_tensors
 
@@ -105,6 +105,7 @@ def check_ngrams(sizes: Sequence[int], buckets: int) -> list[int]:
 
 def _check_batch(ids: Tensor, lengths: Tensor | None, offsets: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Return ids, and lengths or offsets, as int64."""
+    check_tensors(ids=ids)
     if ids.dim() != (2 if offsets is None else 1):
         shape = "[B, L]" if offsets is None else "[N] with offsets"
         raise ValueError(f"ids must have shape {shape}, got {list(ids.shape)}")

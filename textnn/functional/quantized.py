@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .._checks import check_dtypes, check_shape, needs_gradient
+from .._checks import check_dtypes, check_shape, check_tensors, needs_gradient
 from .recurrent import check_batch
 from .sizes import Sizes
 
@@ -72,6 +72,7 @@ def quantized_lstm(
     >>> bool((y - layer(x)[0]).abs().max() < 0.05)
     True
     """
+    check_tensors(x=x, h0=h0, c0=c0)
     if x.device.type not in ("cpu", "meta"):
         raise ValueError(f"x must be on the CPU, where alone weights of 8 bits are faster, got {x.device}")
     sizes, layout = check_batch(x, h0, c0, 2, lengths, offsets, batch_sizes, batch_first)

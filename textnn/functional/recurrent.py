@@ -19,6 +19,7 @@ from .._checks import (
     check_shape,
     check_sizes_device,
     check_table,
+    check_tensors,
     needs_gradient,
     widen,
 )
@@ -48,7 +49,8 @@ def recurrent(
     padding_idx: int | None = None,
     sparse: bool = False,
     outputs: bool = True,
-) -> tuple[Tensor, Tensor, Tensor | None]:
+    cells: bool = False,
+) -> tuple[Any, ...]:
     """Run one layer of any cell: ``torch.nn.LSTM``, ``GRU`` or ``RNN``, in one direction or both, or from token ids.
 
     Parameters
@@ -69,6 +71,8 @@ def recurrent(
         As in :func:`lstm`. Padded token ids are [B, T].
     padding_idx, sparse : int, bool
         Of the table, as in :func:`embedding_lstm`.
+    cells : bool, default=False
+        Whether the cell states of all steps are wanted, of an LSTM.
 
     Returns
     -------
@@ -76,13 +80,16 @@ def recurrent(
         The outputs; zero at padding. [0] without ``outputs``.
     h_n, c_n : Tensor [directions, B, P] and [directions, B, H]
         The states after each sequence's own last step; ``c_n`` is None for cells without a cell state.
+    c : Tensor, as x but with directions * H in the place of I
+        With ``cells`` alone: the cell state after each step, of both directions side by side; zero at padding.
 
     Raises
     ------
     IndexError
         If an id lies outside the table.
     ValueError
-        If shapes do not fit each other, a length or offset is out of range, or for another cell.
+        If shapes do not fit each other, a length or offset is out of range, for another cell, or for ``cells`` of one
+        that has no cell state.
     RuntimeError
         If ``batch_sizes`` do not fall or do not sum to N.
     TypeError
@@ -100,7 +107,7 @@ def recurrent(
         raise ValueError(f"directions must hold the weights of one direction or two, got {len(directions)}")
     weights = dict(zip(("ahead.", "reverse."), directions, strict=False))
     batch = (lengths, offsets, batch_sizes, batch_first or table is not None)
-    options: dict[str, Any] = {"padding_idx": padding_idx, "sparse": sparse, "outputs": outputs}
+    options: dict[str, Any] = {"padding_idx": padding_idx, "sparse": sparse, "outputs": outputs, "cells": cells}
     return run(cell, x, table, h0, c0, weights, batch, **options)
 
 
@@ -117,15 +124,19 @@ def run(
     sparse: bool = False,
     reverse: bool = False,
     outputs: bool = True,
+    cells: bool = False,
 ) -> Any:
     """Check all arguments, and call the operator.
 
     Directions go by the prefix of their weights' names; "" is a single one, whose states are [B, ..].
     """
+    check_tensors(**{"x" if table is None else "ids": x}, h0=h0, **({} if c0 is None else {"c0": c0}))
     if cell not in CELLS:
         raise ValueError(f"cell must be one of {', '.join(map(repr, CELLS))}, got {cell!r}")
     if (c0 is None) is (cell == "lstm"):
         raise ValueError(f"c0 must be {'a tensor' if c0 is None else 'None'} for the cell {cell!r}")
+    if cells and c0 is None:
+        raise ValueError(f"cells must be False for the cell {cell!r}, which has no cell state")
     rows, row = x, -1
     if table is not None:
         padded = batch[1] is None and batch[2] is None
@@ -139,7 +150,7 @@ def run(
     weights = _check_directions(CELLS[cell], rows, h0, c0, directions)
     floats: dict[str, Tensor | None] = {"x": x} if table is None else {"table": table}
     floats |= {"h0": h0, "c0": c0, **weights}
-    dtype, instead = check_dtypes(floats), substitute(x)
+    dtype, instead = check_dtypes(floats), substitute(x, cells)
     tensors: list[Any] = list(floats.values())
     (first, h0, c0, *tensors), narrow = widen(dtype, *tensors) if instead is None else (tensors, tuple)
     # A trace is run with and without gradients, whichever it was made with.
@@ -149,10 +160,14 @@ def run(
     if instead is not None:
         first = first if table is None else look_up(x, first, row)
         y, *states = narrow(instead(cell, first, h0, c0, tensors, sizes, layout, reverse))
-        return (y if outputs else y.new_zeros(0)), states[0], None if c0 is None else states[1]
-    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, outputs, save)
-    y, h_n, c_n = narrow(result[:3])
-    return y, h_n, None if c0 is None else c_n
+        y = y if outputs else y.new_zeros(0)
+        return y, states[0], None if c0 is None else states[1], *states[2 : 3 if cells else 2]
+    # What is kept follows the tokens, unless a compiler has to know its size (csrc/ops/recurrent.h).
+    exact = not torch.compiler.is_compiling() or torch._dynamo.config.capture_dynamic_output_shape_ops
+    wanted = (outputs, cells, save, exact)
+    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, *wanted)
+    y, h_n, c_n, *c = narrow(result[: 4 if cells else 3])
+    return y, h_n, None if c0 is None else c_n, *c
 
 
 def _check_directions(
@@ -213,6 +228,8 @@ def check_batch(
         want = f"[{leading}B, P] and [{leading}B, H]"
         raise ValueError(f"h0 and c0 must have shapes {want}, got {list(h0.shape)} and {list(c0.shape)}")
     B = h0.shape[-2]
+    if batch_sizes is not None:
+        check_tensors(batch_sizes=batch_sizes)
     for kind, given_sizes in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)):
         if given_sizes is not None:
             check_sizes_device(kind, given_sizes, name, x)

@@ -28,6 +28,7 @@ class EmbeddingRecurrent(TableModule):
         lengths: Sizes | None = None,
         offsets: Sizes | None = None,
         outputs: bool = True,
+        return_cells: bool = False,
     ) -> Any:
         """Look up and run a batch.
 
@@ -41,6 +42,8 @@ class EmbeddingRecurrent(TableModule):
             Tokens of each sequence, or where each begins in a flat batch. Without either, all L tokens count.
         outputs : bool, default=True
             Whether the outputs are wanted; see :class:`LSTM`.
+        return_cells : bool, default=False
+            Whether the cell states of all tokens are wanted, of an LSTM.
 
         Returns
         -------
@@ -48,18 +51,21 @@ class EmbeddingRecurrent(TableModule):
             Zero at padding. [0] without ``outputs``. P in the place of H for an LSTM with a projection.
         h_n : Tensor, or (h_n, c_n)
             Final states, shaped as hx, at each sequence's own last token.
+        cells : tuple of Tensor
+            With ``return_cells`` alone: of each layer the cell state after each token, as :class:`LSTM` returns them.
 
         Raises
         ------
         IndexError
             If an id lies outside the table.
         ValueError
-            If shapes do not fit, or a length or offset is out of range.
+            If shapes do not fit, a length or offset is out of range, or for ``return_cells`` of a layer that has no
+            cell state.
         """
         layer = self._layer()
         batch = take_ids(layer, ids, hx, lengths, offsets, outputs, self.weight)
         table = {"table": self.weight, "padding_idx": self.padding_idx, "sparse": self.sparse}
-        return batch.restore(*layer.run(batch.data, batch.states, outputs, table, **batch.sizes))
+        return layer.run(batch, outputs, return_cells, table)
 
 
 class EmbeddingLSTM(EmbeddingRecurrent):

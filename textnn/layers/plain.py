@@ -42,7 +42,8 @@ def run_instead(layer: Any, forward: Any, input: Any, hx: Any, **options: Any) -
     if isinstance(input, Proxy):
         if type(layer).forward is not forward:  # a subclass, whose own code torch.fx is in the middle of
             return None
-        given = {name: value for name, value in options.items() if value is not (True if name == "outputs" else None)}
+        usual = {"outputs": True, "return_cells": False}
+        given = {name: value for name, value in options.items() if value is not usual.get(name)}
         path = input.tracer.path_of_module(layer)  # type: ignore[attr-defined]
         return input.tracer.create_proxy("call_module", path, (input, hx) if hx is not None else (input,), given)
     packed = isinstance(input, PackedSequence)
@@ -51,7 +52,7 @@ def run_instead(layer: Any, forward: Any, input: Any, hx: Any, **options: Any) -
         return None
     random = layer.training and (layer.variational or layer.weight_dropout > 0)
     sizes = options.get("lengths"), options.get("offsets")
-    if random or sizes != (None, None) or (not packed and input.is_nested):
+    if random or options.get("return_cells") or sizes != (None, None) or (not packed and input.is_nested):
         return None  # torch.nn has no such thing: functional.elsewhere
     if not has_kernels(device):
         warn_of_device(device)
@@ -69,13 +70,25 @@ def for_script(layer: Any) -> nn.Module:
         refuse_script(name)
     if layer.variational or layer.weight_dropout:
         refuse_script(f"{name} with {'variational' if layer.variational else 'weight'} dropout")
+    return _twin(layer, TORCHS[layer.mode])
+
+
+def cell_for_script(cell: nn.Module, base: type[nn.Module]) -> nn.Module:
+    """Return torch.nn's cell with the same parameters, as :func:`for_script` does for layers."""
+    name = type(cell).__name__
+    if parametrize.is_parametrized(cell) or not type(cell).__module__.startswith("textnn.layers."):
+        refuse_script(name)
+    return _twin(cell, base)
+
+
+def _twin(module: nn.Module, base: type[nn.Module]) -> nn.Module:
     warnings.warn(
-        f"torch.jit.script cannot compile textnn.{name} and takes torch.nn.{name} with the same parameters instead, "
-        "in the model as well: accelerate(model) turns it into textnn's again",
-        stacklevel=2,
+        f"torch.jit.script cannot compile textnn.{base.__name__} and takes torch.nn.{base.__name__} with the same "
+        "parameters instead, in the model as well: accelerate(model) turns it into textnn's again",
+        stacklevel=3,
     )
-    twin = copy.copy(layer)
-    twin.__class__ = TORCHS[layer.mode]
+    twin = copy.copy(module)
+    twin.__class__ = base
     return twin
 
 

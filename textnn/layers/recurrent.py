@@ -18,7 +18,7 @@ from .. import functional
 from ..functional.sizes import Sizes
 from .base import Layer
 from .plain import for_script, run_instead
-from .sequences import States, take_apart
+from .sequences import Sequences, States, take_apart
 
 if TYPE_CHECKING:
     from .frozen_lstm import FrozenLSTM
@@ -47,6 +47,7 @@ class Recurrent(Layer, nn.RNNBase):
         lengths: Sizes | None = None,
         offsets: Sizes | None = None,
         outputs: bool = True,
+        return_cells: bool = False,
     ) -> Any:
         """Run all layers and directions.
 
@@ -65,6 +66,8 @@ class Recurrent(Layer, nn.RNNBase):
         outputs : bool, default=True
             Whether the outputs of the last layer are wanted. With False they are not even stored: for models that go
             on from the final states, which are the outputs at each sequence's own end.
+        return_cells : bool, default=False
+            Whether the cell states of all steps are wanted, of an LSTM.
 
         Returns
         -------
@@ -73,44 +76,57 @@ class Recurrent(Layer, nn.RNNBase):
             ``outputs``.
         h_n : Tensor, or (h_n, c_n)
             Final states, shaped as hx, at each sequence's own last step.
+        cells : tuple of Tensor or PackedSequence
+            With ``return_cells`` alone: of each layer, the lowest first, the cell state after each step, in the form of
+            ``output`` with H * directions in its last dimension, whether or not there is a projection. Gradients flow
+            through them.
 
         Raises
         ------
         ValueError, RuntimeError
-            As torch.nn's layers do; ValueError for lengths or offsets that do not fit.
+            As torch.nn's layers do; ValueError for lengths or offsets that do not fit, or for ``return_cells`` of a
+            layer that has no cell state.
         """
-        options = {"lengths": lengths, "offsets": offsets, "outputs": outputs}
+        options = {"lengths": lengths, "offsets": offsets, "outputs": outputs, "return_cells": return_cells}
         if (instead := run_instead(self, Recurrent.forward, input, hx, **options)) is not None:
             return instead
         batch = take_apart(self, input, hx, lengths, offsets, outputs, cast(Tensor, self.weight_ih_l0))
-        return batch.restore(*self.run(batch.data, batch.states, outputs, **batch.sizes))
+        return self.run(batch, outputs, return_cells)
 
     def run(
-        self, x: Tensor, states: States, outputs: bool, table: dict[str, Any] | None = None, **sizes: Any
-    ) -> tuple[Tensor, States]:
-        """Run all layers on a ragged batch; with ``table``, the lowest one on token ids."""
+        self, batch: Sequences, outputs: bool, return_cells: bool = False, table: dict[str, Any] | None = None
+    ) -> Any:
+        """Run all layers on a batch, and give results its form; with ``table``, the lowest layer on token ids."""
+        if return_cells and not self.has_cell:
+            raise ValueError(f"return_cells must be False for {type(self).__name__}, which has no cell state")
+        x, states, sizes = batch.data, batch.states, batch.sizes
         D = 2 if self.bidirectional else 1
         finals: list[States] = []
+        cells: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer > 0 and self.dropout > 0 and self.training:
                 x = self._drop(x, states[0].shape[1], sizes)
             h0, *c0 = (state[layer * D : (layer + 1) * D] for state in states)
             wanted = outputs or layer + 1 < self.num_layers
             source = table if layer == 0 and table is not None else {}
-            x, h, c = functional.recurrent(
+            x, h, c, *steps = functional.recurrent(
                 self.mode.lower(),
                 x,
                 h0,
                 c0[0] if c0 else None,
                 self._directions(layer),
                 outputs=wanted,
+                cells=return_cells,
                 **source,
                 **sizes,
             )
             finals.append((h,) if c is None else (h, c))
-        if self.num_layers == 1:
-            return x, finals[0]
-        return x, tuple(torch.cat(state) for state in zip(*finals, strict=True))
+            cells += steps
+        final = finals[0]
+        if self.num_layers > 1:
+            final = tuple(torch.cat(state) for state in zip(*finals, strict=True))
+        results = batch.restore(x, final)
+        return (*results, tuple(map(batch.form, cells))) if return_cells else results
 
     def _directions(self, layer: int) -> list[list[Any]]:
         """w_ih, w_hh, b_ih, b_hh, w_hr of each direction; None for those that the layer does not have."""
@@ -189,9 +205,9 @@ class LSTM(Recurrent):
     >>> output, (h, c) = lstm(torch.randn(2, 5, 4), lengths=[5, 2])
     >>> output.shape, h.shape, bool(output[1, 2:].any())
     (torch.Size([2, 5, 6]), torch.Size([4, 2, 3]), False)
-    >>> output, (h, c) = lstm(torch.randn(7, 4), offsets=[0, 5])
-    >>> output.shape
-    torch.Size([7, 6])
+    >>> output, (h, c), cells = lstm(torch.randn(7, 4), offsets=[0, 5], return_cells=True)
+    >>> output.shape, len(cells), bool(cells[1][4, :3].equal(c[2, 0]))
+    (torch.Size([7, 6]), 2, True)
     """
 
     has_cell = True

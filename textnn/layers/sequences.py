@@ -50,12 +50,15 @@ class Sequences(NamedTuple):
         What says how long the sequences are: keyword arguments of the functions.
     restore
         Gives outputs and final states the form of the input. Without outputs the first is an empty tensor.
+    form
+        Gives other vectors of all steps, such as cell states, the form that outputs have.
     """
 
     data: Tensor
     states: States
     sizes: dict[str, Any]
     restore: Callable[[Tensor, States], tuple[Any, Any]]
+    form: Callable[[Tensor], Any] = lambda steps: steps
 
 
 def take_apart(
@@ -136,16 +139,16 @@ def take_ids(
     RuntimeError
         If the states have another size.
     """
-    restore = _as_it_is(layer)
+    forms: dict[str, Any] = {"restore": _as_it_is(layer)}
     if ids.is_nested:
-        restore = _as_nested(layer, ids, outputs)
+        forms = {"form": _as_nested(ids), "restore": _restoring(layer, _as_nested(ids), outputs)}
         ids, lengths, offsets = as_flat(ids, lengths, offsets)
     lengths, offsets = size_tensors(lengths, offsets)
     if ids.dim() != (2 if offsets is None else 1):
         raise ValueError(f"ids must have shape [B, L], or [N] with offsets, got {list(ids.shape)}")
     _check_device("ids", ids, like, "the layer")
     states = check_states(layer, hx, ids.shape[0] if offsets is None else offsets.shape[0], like)
-    return Sequences(ids, states, {"lengths": lengths, "offsets": offsets, "batch_first": True}, restore)
+    return Sequences(ids, states, {"lengths": lengths, "offsets": offsets, "batch_first": True}, **forms)
 
 
 def check_input(layer: RecurrentSizes, x: Tensor, dims: int, weight: Tensor | None) -> None:
@@ -192,25 +195,31 @@ def _packed(layer: RecurrentSizes, packed: PackedSequence, hx: Any, outputs: boo
     states = check_states(layer, hx, int(batch_sizes[0]), data)
     states = _permuted(states, order) if hx is not None else states
 
-    def restore(y: Tensor, final: States) -> tuple[Any, Any]:
-        result = PackedSequence(y, batch_sizes, order, back) if outputs else y
-        return result, _as_it_is(layer)(y, _permuted(final, back))[1]
+    def form(steps: Tensor) -> PackedSequence:
+        return PackedSequence(steps, batch_sizes, order, back)
 
-    return Sequences(data, states, {"batch_sizes": batch_sizes}, restore)
+    def restore(y: Tensor, final: States) -> tuple[Any, Any]:
+        return _restoring(layer, form, outputs)(y, _permuted(final, back))
+
+    return Sequences(data, states, {"batch_sizes": batch_sizes}, restore, form)
 
 
 def _nested(layer: RecurrentSizes, nested: Tensor, hx: Any, outputs: bool, weight: Tensor | None) -> Sequences:
     data, starts = take_nested(nested)
     flat = _flat(layer, data, hx, starts, weight)
-    return flat._replace(restore=_as_nested(layer, nested, outputs))
+    form = _as_nested(nested)
+    return flat._replace(restore=_restoring(layer, form, outputs), form=form)
 
 
-def _as_nested(layer: RecurrentSizes, nested: Tensor, outputs: bool) -> Callable[[Tensor, States], tuple[Any, Any]]:
-    def restore(y: Tensor, final: States) -> tuple[Any, Any]:
-        result = torch.nested.nested_tensor_from_jagged(y, cast(Any, nested).offsets()) if outputs else y
-        return _as_it_is(layer)(result, final)
+def _as_nested(nested: Tensor) -> Callable[[Tensor], Any]:
+    return lambda steps: torch.nested.nested_tensor_from_jagged(steps, cast(Any, nested).offsets())
 
-    return restore
+
+def _restoring(
+    layer: RecurrentSizes, form: Callable[[Tensor], Any], outputs: bool
+) -> Callable[[Tensor, States], tuple[Any, Any]]:
+    """Sequences.restore, where outputs get a form and final states none."""
+    return lambda y, final: _as_it_is(layer)(form(y) if outputs else y, final)
 
 
 def as_flat(x: Tensor, lengths: Sizes | None, offsets: Sizes | None) -> tuple[Tensor, Sizes | None, Sizes | None]:
@@ -257,10 +266,13 @@ def _unbatched(layer: RecurrentSizes, x: Tensor, hx: Any, outputs: bool, weight:
     batch = 0 if layer.batch_first else 1
     one = take_apart(layer, x.unsqueeze(batch), hx, None, None, outputs, weight)
 
-    def restore(y: Tensor, final: States) -> tuple[Any, Any]:
-        return _as_it_is(layer)(y.squeeze(batch) if outputs else y, tuple(state.squeeze(1) for state in final))
+    def form(steps: Tensor) -> Tensor:
+        return steps.squeeze(batch)
 
-    return one._replace(restore=restore)
+    def restore(y: Tensor, final: States) -> tuple[Any, Any]:
+        return _restoring(layer, form, outputs)(y, tuple(state.squeeze(1) for state in final))
+
+    return one._replace(restore=restore, form=form)
 
 
 def _as_it_is(layer: RecurrentSizes) -> Callable[[Tensor, States], tuple[Any, Any]]:

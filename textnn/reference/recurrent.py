@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,34 +25,32 @@ def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return torch.sigmoid(o) * torch.tanh(c_next), c_next
 
 
-def _lstm_step(x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, w_hr: Any) -> States:
-    h, c = states
-    h, c = lstm_cell(F.linear(x, w_ih, b_ih) + F.linear(h, w_hh, b_hh), c)
-    return h if w_hr is None else F.linear(h, w_hr), c
-
-
-def _gru_step(x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, _: Any) -> States:
-    (h,) = states
-    r_x, z_x, n_x = F.linear(x, w_ih, b_ih).chunk(3, dim=1)
-    r_h, z_h, n_h = F.linear(h, w_hh, b_hh).chunk(3, dim=1)
+def _gru_cell(input_gates: Tensor, hidden_gates: Tensor, h: Tensor) -> Tensor:
+    r_x, z_x, n_x = input_gates.chunk(3, dim=1)
+    r_h, z_h, n_h = hidden_gates.chunk(3, dim=1)
     r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)
     n = torch.tanh(n_x + r * n_h)
-    return ((1 - z) * n + z * h,)
+    return (1 - z) * n + z * h
 
 
-def _rnn_step(activation: Callable[[Tensor], Tensor]) -> Callable[..., States]:
-    def step(x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, _: Any) -> States:
-        return (activation(F.linear(x, w_ih, b_ih) + F.linear(states[0], w_hh, b_hh)),)
+def recurrent_cell(
+    cell: str, input_gates: Tensor, hidden_gates: Tensor | None, h: Tensor | None = None, c: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Take one step of a cell from its products on; see :func:`textnn.functional.recurrent_cell`."""
+    if cell == "gru":
+        return _gru_cell(input_gates, hidden_gates, h), None  # type: ignore[arg-type]
+    gates = input_gates if hidden_gates is None else input_gates + hidden_gates
+    if cell == "lstm":
+        return lstm_cell(gates, c)  # type: ignore[arg-type]
+    return {"rnn_tanh": torch.tanh, "rnn_relu": torch.relu}[cell](gates), None
 
-    return step
 
-
-STEPS = {
-    "lstm": _lstm_step,
-    "gru": _gru_step,
-    "rnn_tanh": _rnn_step(torch.tanh),
-    "rnn_relu": _rnn_step(torch.relu),
-}
+def take_step(
+    cell: str, x: Tensor, states: States, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any, w_hr: Any
+) -> States:
+    h, *c = states
+    h, c_next = recurrent_cell(cell, F.linear(x, w_ih, b_ih), F.linear(h, w_hh, b_hh), h, *c)
+    return (h,) if c_next is None else (h if w_hr is None else F.linear(h, w_hr), c_next)
 
 
 def recurrent(
@@ -70,7 +68,8 @@ def recurrent(
     padding_idx: int | None = None,
     sparse: bool = False,
     outputs: bool = True,
-) -> tuple[Tensor, Tensor, Tensor | None]:
+    cells: bool = False,
+) -> tuple[Any, ...]:
     """Run one layer of any cell over a ragged batch; see :func:`textnn.functional.recurrent`."""
     if table is not None:
         x, batch_first = F.embedding(x, table, padding_idx=padding_idx, sparse=sparse), True
@@ -79,9 +78,9 @@ def recurrent(
     for d, weights in enumerate(directions):
         states = (h0[d],) if c0 is None else (h0[d], c0[d])
         results.append(_direction(cell, x, states, weights, **batch, batch_first=batch_first, reverse=d == 1))
-    y, states_n = zip(*results, strict=True)
+    (y, *c), states_n = _side_by_side(results), [final for _, final in results]
     h_n, *c_n = (torch.stack(state) for state in zip(*states_n, strict=True))
-    return torch.cat(y, dim=-1) if outputs else x.new_empty(0), h_n, c_n[0] if c_n else None
+    return y if outputs else x.new_empty(0), h_n, c_n[0] if c_n else None, *(c if cells else [])
 
 
 def run_reference(
@@ -89,7 +88,7 @@ def run_reference(
 ) -> tuple[Tensor, ...]:
     """Run what the operator runs, with its arguments: five weights of each direction, states with or without D.
 
-    Returns outputs, final states and, of cells that have one, final cell states.
+    Returns outputs, final states and, of cells that have one, final cell states and those of all steps.
     """
     both, single = weights[5] is not None, h0.dim() == 2
     states = (h0,) if c0 is None else (h0, c0)
@@ -98,9 +97,14 @@ def run_reference(
         own = states if single else tuple(state[d] for state in states)
         turned = d == 1 if both else reverse
         results.append(_direction(cell, x, own, weights[5 * d : 5 * d + 5], reverse=turned, **batch))
-    y, finals = zip(*results, strict=True)
+    (y, *c), finals = _side_by_side(results), [final for _, final in results]
     last = (state[0] if single else torch.stack(state) for state in zip(*finals, strict=True))
-    return torch.cat(y, dim=-1), *last
+    return y, *last, *c
+
+
+def _side_by_side(results: Sequence[tuple[States, States]]) -> list[Tensor]:
+    """The states of all steps, those of all directions behind each other in the last dimension."""
+    return [torch.cat(state, dim=-1) for state in zip(*(steps for steps, _ in results), strict=True)]
 
 
 def _direction(
@@ -114,25 +118,26 @@ def _direction(
     batch_sizes: Tensor | None = None,
     batch_first: bool = False,
     reverse: bool = False,
-) -> tuple[Tensor, States]:
-    """Outputs and final states of one direction."""
-    step, (w_ih, w_hh, b_ih, b_hh, w_hr) = STEPS[cell], [*weights, None, None, None][:5]
-    (B, P), rows = states[0].shape, x.reshape(-1, x.shape[-1])
-    y: list[Tensor | None] = [None] * rows.shape[0]
+) -> tuple[States, States]:
+    """States of all steps, zero at padding, and final states of one direction."""
+    w_ih, w_hh, b_ih, b_hh, w_hr = [*weights, None, None, None][:5]
+    rows = x.reshape(-1, x.shape[-1])
+    after: list[States | None] = [None] * rows.shape[0]
     finals = []
-    for b in range(B):
-        steps = _rows_of_sequence(b, x, lengths, offsets, batch_sizes, batch_first)
+    for b in range(states[0].shape[0]):
+        own = _rows_of_sequence(b, x, lengths, offsets, batch_sizes, batch_first)
         now: States = tuple(state[b : b + 1] for state in states)
-        for row in reversed(steps) if reverse else steps:
-            now = step(rows[row : row + 1], now, w_ih, w_hh, b_ih, b_hh, w_hr)  # type: ignore[arg-type]
-            y[row] = now[0][0]
+        for row in reversed(own) if reverse else own:
+            now = take_step(cell, rows[row : row + 1], now, w_ih, w_hh, b_ih, b_hh, w_hr)  # type: ignore[arg-type]
+            after[row] = now
         finals.append(now)
-    zero = x.new_zeros(P)
-    stacked = torch.stack([zero if row is None else row for row in y]) if y else x.new_zeros(0, P)
+    zero = tuple(x.new_zeros(1, state.shape[-1]) for state in states)
+    of_rows = [zero if row is None else row for row in after] or [tuple(state[:0] for state in zero)]
+    steps = (torch.cat(state).reshape(*x.shape[:-1], state[0].shape[-1]) for state in zip(*of_rows, strict=True))
     last = (
         tuple(torch.cat(state) for state in zip(*finals, strict=True)) if finals else tuple(s.clone() for s in states)
     )
-    return stacked.reshape(*x.shape[:-1], P), last
+    return tuple(steps), last
 
 
 def lstm(
@@ -155,7 +160,7 @@ def lstm(
     """Run one layer and direction of an LSTM over a ragged batch; see :func:`textnn.functional.lstm`."""
     batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_sizes": batch_sizes}
     batch |= {"batch_first": batch_first, "reverse": reverse}
-    y, (h_n, c_n) = _direction("lstm", x, (h0, c0), (w_ih, w_hh, b_ih, b_hh, w_hr), **batch)
+    (y, _), (h_n, c_n) = _direction("lstm", x, (h0, c0), (w_ih, w_hh, b_ih, b_hh, w_hr), **batch)
     return y if outputs else x.new_empty(0), h_n, c_n
 
 
@@ -177,7 +182,7 @@ def gru(
     """Run one layer and direction of a GRU over a ragged batch; see :func:`textnn.functional.gru`."""
     batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_sizes": batch_sizes}
     batch |= {"batch_first": batch_first, "reverse": reverse}
-    y, (h_n,) = _direction("gru", x, (h0,), (w_ih, w_hh, b_ih, b_hh), **batch)
+    (y,), (h_n,) = _direction("gru", x, (h0,), (w_ih, w_hh, b_ih, b_hh), **batch)
     return y if outputs else x.new_empty(0), h_n
 
 
@@ -200,7 +205,7 @@ def rnn(
     """Run one layer and direction of an RNN over a ragged batch; see :func:`textnn.functional.rnn`."""
     batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_sizes": batch_sizes}
     batch |= {"batch_first": batch_first, "reverse": reverse}
-    y, (h_n,) = _direction(f"rnn_{nonlinearity}", x, (h0,), (w_ih, w_hh, b_ih, b_hh), **batch)
+    (y,), (h_n,) = _direction(f"rnn_{nonlinearity}", x, (h0,), (w_ih, w_hh, b_ih, b_hh), **batch)
     return y if outputs else x.new_empty(0), h_n
 
 
@@ -220,7 +225,7 @@ def bilstm(
     """Run both directions of one layer over a ragged batch; see :func:`textnn.functional.bilstm`."""
     batch: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "batch_sizes": batch_sizes}
     batch |= {"batch_first": batch_first, "outputs": outputs}
-    return recurrent("lstm", x, h0, c0, [ahead, reverse], **batch)  # type: ignore[return-value]
+    return recurrent("lstm", x, h0, c0, [ahead, reverse], **batch)
 
 
 def embedding_lstm(
@@ -241,7 +246,7 @@ def embedding_lstm(
     batch: dict[str, Any] = {"table": table, "lengths": lengths, "offsets": offsets, "outputs": outputs}
     batch |= {"padding_idx": padding_idx, "sparse": sparse}
     directions = [ahead] if reverse is None else [ahead, reverse]
-    return recurrent("lstm", ids, h0, c0, directions, **batch)  # type: ignore[return-value]
+    return recurrent("lstm", ids, h0, c0, directions, **batch)
 
 
 def quantized_lstm(

@@ -39,6 +39,8 @@ void adam_rows(const Tensor& param, const Tensor& exp_avg, const Tensor& exp_avg
                const Tensor& grad_, double step_size, double floor, double beta1, double beta2) {
   const Device device(param);
   check_table(param, exp_avg, exp_avg_sq);
+  check_rates(step_size, floor, beta1, beta2);
+  check_apart({param, exp_avg, exp_avg_sq}, "rows", rows);
   check_gradients(rows, grad_, param);
   check_devices(param, exp_avg, exp_avg_sq);
   check_device("rows", rows, param);
@@ -56,12 +58,16 @@ void adam_exact_rows(const Tensor& param, const Tensor& exp_avg, const Tensor& e
                      double step_size, double floor, double beta1, double beta2) {
   const Device device(param);
   check_table(param, exp_avg, exp_avg_sq);
+  check_rates(step_size, floor, beta1, beta2);
+  check_apart({param, exp_avg, exp_avg_sq}, "rows", rows);
   check_gradients(rows, grad_, param);
   check_devices(param, exp_avg, exp_avg_sq);
   check_device("last", last, param);
   check_device("history", history_, param);
   check_device("rows", rows, param);
   check_device("grad", grad_, param);
+  check_apart({last, history_}, "rows", rows);
+  check_apart({param, exp_avg, exp_avg_sq, history_}, "last", last);
   const math::AdamHistory history = before_step(check_history(last, history_, param, base, step, beta1, beta2));
   const Tensor grad = compact(grad_);
   Tensor memory = scratch(param, rows.numel());
@@ -86,6 +92,8 @@ void adam_catch_up(const Tensor& param, const Tensor& exp_avg, const Tensor& exp
   const math::AdamHistory history = check_history(last, history_, param, base, step, beta1, beta2);
   const OptionalTensor ids = compact(ids_);
   check_ids(ids);
+  check_apart({param, exp_avg, exp_avg_sq, last}, "ids", ids);
+  check_apart({param, exp_avg, exp_avg_sq}, "last", last);
   const int64_t N = ids ? ids->numel() : param.size(0);
   Tensor memory = scratch(param, N);
   dispatch_table(param, [&](auto zero) {

@@ -7,7 +7,7 @@
 namespace textnn::ops::cuda {
 
 inline void check_number_of(const Tensor& ids) {
-  STD_TORCH_CHECK(ids.scalar_type() == ScalarType::Long, "textnn: ids must be int64");
+  check_dtype("ids", ids, ScalarType::Long);
   STD_TORCH_CHECK(ids.numel() < (int64_t(1) << 31), "textnn: a batch may have at most 2^31 - 1 tokens, got ",
                   ids.numel());
 }

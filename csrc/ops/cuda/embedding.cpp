@@ -32,9 +32,9 @@ TableGradient table_gradient(const Device& device, const Tensor& dy, const Tenso
 
 namespace {
 
-Tensor embedding(const Tensor& ids_, const Tensor& table_, int64_t /*padding_idx*/, bool /*sparse*/) {
+Tensor embedding(const Tensor& ids_, const Tensor& table_, int64_t padding_idx, bool /*sparse*/) {
   const Device device(table_);
-  check_embedding(ids_, table_);
+  check_embedding(ids_, table_, padding_idx);
   check_device("ids", ids_, table_);
   const Tensor ids = compact(ids_), table = compact(table_);
   const int64_t D = table.size(1);
@@ -52,7 +52,7 @@ std::tuple<Tensor, Tensor> embedding_backward(const Tensor& dy_, const Tensor& i
   const Device device(dy_);
   check_device("ids", ids_, dy_);
   const Tensor dy = compact(dy_), ids = compact(ids_);
-  check_embedding_gradient(dy, ids);
+  check_embedding_gradient(dy, ids, rows, padding_idx);
   const TableGradient gradient = table_gradient(device, dy, ids, rows, padding_idx, sparse);
   return {gradient.dtable, gradient.distinct};
 }

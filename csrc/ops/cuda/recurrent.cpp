@@ -29,7 +29,8 @@ void check_devices(const Recurrent& r) {
 
 void check_devices(const Recurrent& r, const OutputGradients& given, const Kept& kept) {
   check_devices(r);
-  for (const OptionalTensor* t : {&given.dy, &given.dh_n, &given.dc_n}) check_device("every gradient", *t, r.x);
+  for (const OptionalTensor* t : {&given.dy, &given.dh_n, &given.dc_n, &given.dc})
+    check_device("every gradient", *t, r.x);
   for (const Tensor* t : {&kept.kept, &kept.cells, &kept.h_prev, &kept.unprojected})
     check_device("every kept tensor", *t, r.x);
 }
@@ -91,17 +92,22 @@ class Products {
 };
 
 struct OnCuda {
-  static ForwardResult forward(const Recurrent& r, bool outputs, bool save) {
+  static ForwardResult forward(const Recurrent& r, const Wanted& wanted) {
     const Device device(r.x);
     check_devices(r);
     const DeviceSchedule ragged(device, r.positions, r.sizes, r.layout, r.B);
-    const int64_t each = r.rows(), padded = r.padded_units();
-    Tensor y = empty(r.x, outputs ? r.leading(r.D * r.P) : std::vector<int64_t>{0});
-    if (outputs && ragged.has_padding()) torch::stable::zero_(y);
+    const int64_t each = wanted.exact ? ragged.rows() : r.rows(), padded = r.padded_units();
+    const auto of_steps = [&](bool is_wanted, int64_t columns) {
+      Tensor t = empty(r.x, is_wanted ? r.leading(r.D * columns) : std::vector<int64_t>{0});
+      if (is_wanted && ragged.has_padding()) torch::stable::zero_(t);
+      return t;
+    };
+    Tensor y = of_steps(wanted.outputs, r.P), c = of_steps(wanted.cells, r.H);
+    Tensor steps_c = empty(r.x, {wanted.cells ? r.D * ragged.rows() : 0, r.H});
     Tensor h_n = torch::stable::empty_like(r.h0);
     Tensor c_n = r.c0 ? torch::stable::empty_like(*r.c0) : empty(r.x, {0});
     Tensors kept;
-    for (const auto& shape : Kept::shapes(r, save ? r.D * each : 0)) kept.push_back(empty(r.x, shape));
+    for (const auto& shape : Kept::shapes(r, wanted.save ? r.D * each : 0)) kept.push_back(empty(r.x, shape));
     if (padded != r.H)  // what no unit writes: results must not depend on what memory held
       for (const Tensor& k : {torch::stable::view(kept[0], {kept[0].size(0) * r.cell.kept, padded}), kept[1]})
         zero_behind(k, r.H);
@@ -120,7 +126,7 @@ struct OnCuda {
       a.P = r.P;
       a.padded = padded;
       a.directions = int(r.D);
-      if (outputs) a.y_layout = ragged.layout(y);
+      if (wanted.outputs) a.y_layout = ragged.layout(y);
       for (int64_t d = 0; d < r.D; ++d) {
         const Direction& w = r.directions[size_t(d)];
         auto& to = a.direction[d];
@@ -135,14 +141,18 @@ struct OnCuda {
         to.y = at(writable<E>(y), d * r.P);
         to.h_n = at(writable<E>(h_n), d * r.B * r.P);
         to.c_n = at(writable<E>(c_n), d * r.B * r.H);
+        to.steps_c = at(writable<E>(steps_c), d * ragged.rows() * r.H);
         to.kept = at(writable<E>(kept[0]), d * each * r.cell.kept * padded);
         to.cells = at(writable<E>(kept[1]), d * each * padded);
         to.h_prev = at(writable<E>(kept[2]), d * each * r.P);
         to.unprojected = at(writable<E>(kept[3]), d * each * r.H);
       }
       run_forward<E>(device, ragged, r, a);
+      for (int64_t d = 0; wanted.cells && d < r.D; ++d)
+        textnn::cuda::unpack_rows<E>(device.stream, {ragged.schedule(), ragged.layout(c), r.H, a.direction[d].steps_c,
+                                                     nullptr, at(writable<E>(c), d * r.H)});
     });
-    return {y, h_n, c_n, kept[0], kept[1], kept[2], kept[3]};
+    return {y, h_n, c_n, c, kept[0], kept[1], kept[2], kept[3]};
   }
 
   static BackwardResult backward(const Recurrent& r, const OutputGradients& given, const Kept& kept, bool need_dx,
@@ -150,11 +160,12 @@ struct OnCuda {
     const Device device(r.x);
     check_devices(r, given, kept);
     const DeviceSchedule ragged(device, r.positions, r.sizes, r.layout, r.B);
-    const int64_t each = r.rows(), N = ragged.rows(), padded = r.padded_units(), GH = r.cell.blocks * r.H;
+    const int64_t N = ragged.rows(), each = kept.rows(r, N), padded = r.padded_units(), GH = r.cell.blocks * r.H;
     Tensor dh0 = torch::stable::empty_like(r.h0);
     Tensor dc0 = r.c0 ? torch::stable::empty_like(*r.c0) : empty(r.x, {0});
     const bool two = r.cell.sums != r.cell.blocks;  // whether the products add to different sums
     Tensor dstate = empty(r.x, {r.D * N, GH}), dinput = two ? empty(r.x, {r.D * N, GH}) : dstate;
+    Tensor dsteps = empty(r.x, {given.dc ? r.D * N : 0, r.H});
     Tensor dprojected = empty(r.x, {r.projected() ? r.D * N : 0, r.P});
     if (!ragged.exact())
       for (Tensor* g : {&dstate, &dprojected}) torch::stable::zero_(*g);
@@ -174,6 +185,12 @@ struct OnCuda {
         to.dy = at(data<E>(given.dy), d * r.P);
         to.dh_n = at(data<E>(given.dh_n), d * r.B * r.P);
         to.dc_n = at(data<E>(given.dc_n), d * r.B * r.H);
+        if (given.dc) {
+          E* dc = at(writable<E>(dsteps), d * N * r.H);
+          textnn::cuda::pack_rows<E>(device.stream, {ragged.schedule(), ragged.layout(*given.dc), r.H,
+                                                     at(data<E>(given.dc), d * r.H), nullptr, 0, dc});
+          to.dsteps = dc;
+        }
         to.c0 = at(data<E>(r.c0), d * r.B * r.H);
         to.w_hh = data<E>(r.directions[size_t(d)].w_hh);
         to.kept = at(data<E>(kept.kept), d * each * r.cell.kept * padded);
@@ -202,7 +219,7 @@ struct OnCuda {
     Tensor dx = need_dx ? input_gradient(device, r, ragged, parts) : empty(r.x, {0});
     if (!r.tokens) return {dx, empty(r.x, {0}), dh0, dc0, dw};
     if (!need_dx) return {empty(r.x, {0, r.I}), empty(r.positions, {0}), dh0, dc0, dw};
-    const TableGradient g = table_gradient(device, torch::stable::view(dx, {each, r.I}), r.positions, r.x.size(0),
+    const TableGradient g = table_gradient(device, torch::stable::view(dx, {r.rows(), r.I}), r.positions, r.x.size(0),
                                            table.padding, table.sparse);
     return {g.dtable, g.distinct, dh0, dc0, dw};
   }

@@ -30,6 +30,7 @@ struct SentenceBounds {
       : B(flat && sizes ? sizes->numel() : tokens.size(0)),
         start(empty(tokens, {B}, ScalarType::Long)),
         length(empty(tokens, {B}, ScalarType::Long)) {
+    check_sentences(tokens, flat);
     STD_TORCH_CHECK(!flat || sizes.has_value(), "textnn: flat tokens need offsets");
     STD_TORCH_CHECK(!sizes || sizes->numel() == B, "textnn: lengths must have ", B, " elements");
     STD_TORCH_CHECK(!flat || B > 0 || tokens.size(0) == 0, "textnn: offsets must begin with 0");

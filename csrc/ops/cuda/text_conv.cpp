@@ -53,7 +53,7 @@ class DeviceKernels : public TextConvKernels {
 std::tuple<Tensor, Tensor> maxima(const Device& device, const SentenceBounds& bounds, const DeviceKernels& kernels,
                                   const textnn::cuda::TextConvSizes& sizes, const Tensor& like, const int32_t* token,
                                   const Tensor& products, bool save) {
-  TextConvOutput out(like, bounds.B, kernels.S * kernels.C, save);
+  TextConvOutput out(like, bounds.B, kernels.features, save);
   dispatch(like, [&](auto zero) {
     using E = decltype(zero);
     textnn::cuda::text_conv_maxima<E>(device.stream, {bounds.sentences(), sizes, token, data<Compute<E>>(products),
@@ -152,11 +152,11 @@ Tensor text_conv_positions(const Tensor& x_, const Tensors& weight, const Tensor
 
 std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                                const Tensors& bias, const OptionalTensor& lengths, bool flat, bool same,
-                                               int64_t activation, int64_t /*padding_idx*/, bool /*sparse*/,
-                                               bool save) {
+                                               int64_t activation, int64_t padding_idx, bool /*sparse*/, bool save) {
   const Device device(table_);
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
+  check_padding_idx(padding_idx, table_.size(0));
   check_device("ids", ids_, table_);
   const Tensor ids = compact(ids_), table = compact(table_);
   const DeviceKernels kernels(device, weight, bias, table);
@@ -252,6 +252,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Te
   const Device device(table_);
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
+  check_padding_idx(padding_idx, table_.size(0));
   check_device("ids", ids_, table_);
   check_number_of(ids_);
   const Tensor ids = compact(ids_), table = compact(table_);
