@@ -17,9 +17,11 @@ OPERATOR_TESTS = (
     "test_lstm",
     "test_recurrent_cell",
     "test_ngrams",
+    "test_optim",
     "test_pool",
     "test_recurrent",
     "test_recurrent_cells",
     "test_recurrent_memory",
     "test_text_conv",
+    "test_text_conv_positions",
 )

@@ -164,6 +164,42 @@ def check_padding(padding: str, activation: str) -> tuple[bool, int]:
     return padding == "same", ACTIVATIONS.index(activation)
 
 
+def check_places(
+    padding: str | int, stride: int, activation: str, kernel_sizes: Sequence[int]
+) -> tuple[bool, int, int]:
+    """Return whether padding is "same", its size otherwise, and the activation's number, where nothing is pooled."""
+    if isinstance(padding, bool) or not isinstance(padding, int | str) or (isinstance(padding, int) and padding < 0):
+        raise ValueError(f"padding must be 'valid', 'same' or a number from 0, got {padding!r}")
+    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
+        raise ValueError(f"stride must be a number from 1, got {stride!r}")
+    same, code = check_padding("valid" if isinstance(padding, int) else padding, activation)
+    if not same and len(set(kernel_sizes)) > 1:
+        raise ValueError(
+            "without pooling, kernels of different sizes have different numbers of outputs, got "
+            f"{tuple(kernel_sizes)}: "
+            "give padding='same', or one layer for each size"
+        )
+    return same, padding if isinstance(padding, int) else 0, code
+
+
+def window_counts(length: Any, K: int, same: bool, padding: int, stride: int) -> Any:
+    """Return how many windows of K taps a sentence has, or each of several; ``length`` is a number or a tensor."""
+    room = length - 1 if same else length - K + 2 * padding
+    if isinstance(room, Tensor):
+        return (room.div(stride, rounding_mode="floor") + 1).clamp(min=0)
+    return torch.sym_max(0, room // stride + 1)
+
+
+def check_pooling(pooling: str | None, padding: str | int, stride: int) -> bool:
+    """Return whether there is the maximum over time."""
+    if pooling not in ("max", None):
+        raise ValueError(f"pooling must be 'max' or None, got {pooling!r}")
+    if pooling == "max" and (stride != 1 or not isinstance(padding, str)):
+        found = f"stride={stride!r}, padding={padding!r}"
+        raise ValueError(f"stride and a number as padding need pooling=None, got {found}")
+    return pooling == "max"
+
+
 def frozen_width(C: int, dtype: torch.dtype) -> int:
     """Channels of a tap in a table of products: C rounded up to vectors, of 64 bytes, of what sums are made in."""
     lanes = 32 if dtype in (torch.int16, torch.int8) else 64 // dtype.itemsize

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.library import register_fake
 
-from . import convolution, recurrent  # noqa: F401
+from . import convolution, positions, recurrent  # noqa: F401
 from .common import follow_autocast
 from .gradients import register_vmap
 
@@ -38,6 +38,10 @@ for _name in (
     "text_conv_backward",
     "embedding_text_conv",
     "embedding_text_conv_backward",
+    "text_conv_positions",
+    "text_conv_positions_backward",
+    "embedding_text_conv_positions",
+    "embedding_text_conv_positions_backward",
     "frozen_text_conv",
 ):
     register_vmap(_name)
@@ -50,6 +54,8 @@ AUTOCAST: dict[str, Callable[..., Sequence[torch.dtype]]] = {
     "max_mean_pool": lambda _, x, *rest: [x.dtype],
     "text_conv": lambda dtype, *rest: [dtype],
     "embedding_text_conv": lambda dtype, *rest: [dtype],
+    "text_conv_positions": lambda dtype, *rest: [dtype],
+    "embedding_text_conv_positions": lambda dtype, *rest: [dtype],
     "embedding": lambda _, ids, table, *rest: [table.dtype],
 }
 CUDA_AUTOCAST = set(AUTOCAST) - {"max_mean_pool", "embedding"}  # torch does those in the dtype of what comes in

@@ -124,11 +124,11 @@ def _conv_output(x: Tensor, B: Any, weight: list[Tensor], save: bool) -> tuple[T
     return x.new_empty(B, columns), x.new_empty(B if save else 0, columns, dtype=torch.int32)
 
 
-def _weight_gradients(x: Tensor, weight: list[Tensor]) -> tuple[Tensor, Tensor]:
+def weight_gradients(x: Tensor, weight: list[Tensor]) -> tuple[Tensor, Tensor]:
     return x.new_empty(sum(w.numel() for w in weight)), x.new_empty(len(weight), weight[0].shape[0])
 
 
-def _split(dweight: Tensor, dbias: Tensor, weight: list[Tensor], biases: int) -> list[Tensor]:
+def split_gradients(dweight: Tensor, dbias: Tensor, weight: list[Tensor], biases: int) -> list[Tensor]:
     """The gradients of kernels [C, D, K] and biases [C], each with memory of its own."""
     if len(weight) == 1:
         return [dweight.view(weight[0].shape), *([dbias[0]] if biases else [])]
@@ -184,7 +184,7 @@ def _(
     need_dx: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     check_text_conv("x", x, 2 if flat else 3, weight)
-    return (dense(x) if need_dx else x.new_empty(0), *_weight_gradients(x, weight))
+    return (dense(x) if need_dx else x.new_empty(0), *weight_gradients(x, weight))
 
 
 def _text_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -201,7 +201,7 @@ def _text_conv_backward(ctx: Any, dy: Maybe, _: Maybe) -> tuple[Any, ...]:
         return (None,) * (len(weight) + ctx.biases + 6)
     need_dx = ctx.needs_input_grad[0]
     dx, dweight, dbias = _ops.text_conv_backward(dy, x, weight, sizes, *ctx.options, y, window, need_dx)
-    return dx if need_dx else None, *_split(dweight, dbias, weight, ctx.biases), *(None,) * 5
+    return dx if need_dx else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 5
 
 
 def _plain_text_conv(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:
@@ -262,7 +262,7 @@ def _(
     check_dims("table", table, 2)
     distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
     rows = (distinct if sparse else table.shape[0]) if need_dtable else 0
-    return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *_weight_gradients(table, weight))
+    return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *weight_gradients(table, weight))
 
 
 def _embedding_text_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -283,7 +283,7 @@ def _embedding_text_conv_backward(ctx: Any, dy: Maybe, _: Maybe) -> tuple[Any, .
     )
     if sparse and need:
         dtable = rows_gradient(distinct, dtable, table.shape)
-    return None, dtable if need else None, *_split(dweight, dbias, weight, ctx.biases), *(None,) * 7
+    return None, dtable if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 7
 
 
 def _plain_embedding_text_conv(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textnn import layers
+from textnn.export.positions import convolve_positions
 from textnn.export.recurrence import run_layer
 from textnn.functional.sizes import Sizes, size_tensors
 from textnn.layers.embedding_recurrent import EmbeddingRecurrent
@@ -86,21 +87,21 @@ class RNN(_Recurrent, nn.RNN):
 class TextConv(layers.TextConv):
     """:class:`textnn.TextConv` by ``nn.Conv1d``."""
 
-    def forward(self, x: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
+    def forward(self, x: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Any:
         """Convolve x [B, L, D] -> [B, C * len(kernel_sizes)]; ValueError if ``offsets`` are given."""
         lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets)
-        return convolve(x, lengths, self.convs, self.padding, self.activation)
+        return _convolve(self, x, lengths)
 
 
 class EmbeddingTextConv(layers.EmbeddingTextConv):
     """:class:`textnn.EmbeddingTextConv` by ``F.embedding`` and ``nn.Conv1d``."""
 
-    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Any:
         """Look up and convolve ids [B, L] -> [B, C * len(kernel_sizes)]; ValueError if ``offsets`` are given."""
         lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets)
-        return convolve(F.embedding(ids, self.weight), lengths, self.convs, self.padding, self.activation)
+        return _convolve(self, F.embedding(ids, self.weight), lengths)
 
 
 class FrozenTextConv(nn.Module):
@@ -210,6 +211,12 @@ class NgramBag(layers.NgramBag):
         factors = F.embedding(rows, self.importance[:, None])
         factors = factors.masked_fill((rows == F.pad(rows, (1, 0))[:, :-1])[:, :, None], 0.0)
         return (F.embedding(rows, self.weight) * factors).sum(dim=1), (factors * factors).sum(dim=(1, 2))
+
+
+def _convolve(layer: TextConv | EmbeddingTextConv, x: Tensor, lengths: Tensor | None) -> Any:
+    if layer.pooling is None:
+        return convolve_positions(x, lengths, layer)
+    return convolve(x, lengths, layer.convs, str(layer.padding), layer.activation)
 
 
 def convolve(x: Tensor, lengths: Tensor | None, convs: nn.ModuleList, padding: str, activation: str) -> Tensor:

@@ -19,6 +19,7 @@ from .. import _C, _registration  # noqa: F401  # the operators, and their fake 
 from .cells import bilstm, embedding_lstm, gru, lstm, lstm_cell, recurrent_cell, rnn
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, max_mean_pool, text_conv
 from .ngrams import hash_ngrams
+from .positions import embedding_text_conv_positions, text_conv_positions
 from .quantized import quantized_lstm
 from .recurrent import recurrent
 
@@ -27,6 +28,7 @@ __all__ = [
     "embedding",
     "embedding_lstm",
     "embedding_text_conv",
+    "embedding_text_conv_positions",
     "frozen_text_conv",
     "gru",
     "hash_ngrams",
@@ -38,4 +40,5 @@ __all__ = [
     "recurrent_cell",
     "rnn",
     "text_conv",
+    "text_conv_positions",
 ]

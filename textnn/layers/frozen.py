@@ -133,7 +133,7 @@ class FrozenTextConv(Unscriptable):
         R = V if memory_limit is None else min(V, check_limit(memory_limit) // row_bytes)
         ids = None if order is None else _complete(order, V)
         ids = ids if R < V else None  # a whole table stands in the order of the ids
-        frozen = cls(V, D, C, sizes, layer.padding, layer.activation, R, ids is not None, kind)
+        frozen = cls(V, D, C, sizes, str(layer.padding), layer.activation, R, ids is not None, kind)
         if layer.weight.device.type == "cpu":
             torch.ops.textnn.advise_huge_pages(frozen.table)
         frozen.to(layer.weight.device)
