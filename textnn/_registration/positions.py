@@ -301,7 +301,7 @@ def _embedding_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
 def _sums(x: Tensor, weight: Sequence[Tensor], bias: Sequence[Tensor], y: Tensor, *batch: Any) -> Tensor:
     """The sums of all windows before the activation, in the form of the output y; what no window gave is zero."""
     sizes, flat, *options = batch
-    windows = _Windows(x, sizes, flat, weight[0].shape[2], tuple(options))  # type: ignore[arg-type]
+    windows = _Windows(x, sizes, flat, weight[0].shape[2], tuple(options))
     R = y.numel() // y.shape[-1]
     vectors = torch.cat([x.reshape(-1, x.shape[-1]), x.new_zeros(1, x.shape[-1])])
     columns = []
