@@ -11,6 +11,7 @@ OPERATOR_TESTS = (
     "test_frozen_text_conv",
     "test_layer_cells",
     "test_layer_recurrent",
+    "test_layer_recurrent_extras",
     "test_layer_ngrams",
     "test_layer_text_conv",
     "test_lstm",

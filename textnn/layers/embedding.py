@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from .. import functional
 from ..functional.sizes import Sizes
-from .base import Layer
+from .base import Unscriptable
 from .frozen import DTYPES, FrozenTextConv
 from .sequences import as_flat
 from .text_conv import kernel_weights, make_kernels
 
 
-class TableModule(Layer, nn.Embedding):
+class TableModule(Unscriptable, nn.Embedding):
     """An embedding table ``weight`` [V, D], initialised as ``torch.nn.Embedding`` does it.
 
     It is one for those who ask: ``DistributedDataParallel`` expects sparse gradients of nothing else.

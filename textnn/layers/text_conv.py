@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .. import functional
 from .._checks import check_padding
 from ..functional.sizes import Sizes
-from .base import Layer
+from .base import Unscriptable
 from .sequences import as_flat
 
 
@@ -41,7 +41,7 @@ def kernel_weights(convs: nn.ModuleList) -> tuple[list[Tensor], list[Tensor] | N
     return weight, None if bias[0] is None else bias  # type: ignore[return-value]
 
 
-class TextConv(Layer):
+class TextConv(Unscriptable):
     """1-D convolutions of several sizes over sentences, an activation, and the maximum over time (Kim 2014).
 
     Parameters
