@@ -1,7 +1,7 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-python -m bench [lstm gru rnn text_conv step memory scaling rounding lecture] [--data FILE] [--seconds S] [--threads N]
-                [--page [--output FILE]]
+python -m bench [lstm gru rnn text_conv crf step memory scaling rounding lecture] [--data FILE] [--seconds S]
+                [--threads N] [--page [--output FILE]]
 """
 
 from __future__ import annotations
@@ -13,7 +13,20 @@ from pathlib import Path
 
 import torch
 
-from . import harness, lecture, lstm_more, memory, page, recurrent, rounding, scaling, step, text_conv, text_conv_more
+from . import (
+    crf,
+    harness,
+    lecture,
+    lstm_more,
+    memory,
+    page,
+    recurrent,
+    rounding,
+    scaling,
+    step,
+    text_conv,
+    text_conv_more,
+)
 from .harness import Effort, Row, console
 from .report import sentence_of, show
 
@@ -23,6 +36,7 @@ PROGRAMS: dict[str, Rows] = {
     "gru": lambda data, effort: recurrent.rows("GRU", data, effort),
     "rnn": lambda data, effort: recurrent.rows("RNN", data, effort),
     "text_conv": lambda data, effort: chain(text_conv.rows(data, effort), text_conv_more.rows(data, effort)),
+    "crf": crf.rows,
     "step": step.rows,
     "memory": lambda data, _: memory.rows(data),
     "scaling": scaling.rows,

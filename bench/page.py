@@ -14,6 +14,7 @@ TITLES = {
     "gru": "GRU",
     "rnn": "RNN",
     "text_conv": "TextCNN",
+    "crf": "CRF",
     "memory": "Memory",
     "scaling": "How cost grows",
     "step": "Training step",
@@ -44,6 +45,7 @@ rate as a share of that of torch's own matrix product in the same run.""",
     "gru": "As for the LSTM; oneDNN, which torch leaves its LSTM to, has no part in `nn.GRU`.",
     "rnn": "As for the LSTM; the nonlinearity is tanh.",
     "text_conv": "Tokens are those of real reviews. *Distinct tokens* is the share of distinct ids in the batch.",
+    "crf": "Against pytorch-crf, on padded batches with its mask; shapes are (B, T, K) with K tags.",
     "memory": """The peak of resident memory in one training step (forward and backward) above inputs and weights. Each
 figure comes from a process of its own, whose allocator returns freed blocks at once and whose libraries keep nothing:
 after a step as warm-up, everything that is kept is freed, the kernel's peak counter (`VmHWM`) reset through

@@ -461,6 +461,40 @@ for _dtype in (torch.float32, torch.float64, *HALVES):
             )
 
 
+for _dtype in (torch.float32, torch.float64):
+
+    @case(f"crf {str(_dtype)[6:]}", _dtype)
+    def crf(dtype: torch.dtype) -> None:
+        """More tags than a warp has threads; sequences of one step behind each other, empty ones, forbidden scores."""
+        lengths = torch.tensor([4, 0, 1, 1, 6, 2] * 4, dtype=torch.int64)
+        for K, forbidden in ((5, False), (40, True)):
+            x, tags = torch.randn(len(lengths), 6, K).to(dtype), torch.randint(K, (len(lengths), 6))
+            scores = [torch.randn(*shape).to(dtype) for shape in ((K,), (K,), (K, K))]
+            if forbidden:
+                scores[2][:, ::3] = float("-inf")
+            known = torch.ones(*tags.shape, K, dtype=torch.bool)
+            known[:, 1, 2:] = False
+            for labels in (known,) if forbidden else (tags, known):
+                agree(
+                    lambda *a, y=labels: f_crf(fast, a, y, lengths),
+                    lambda *a, y=labels: f_crf(slow, a, y, lengths),
+                    [x, *scores],
+                    tolerance_of(dtype),
+                )
+            sizes = {"lengths": lengths, "batch_first": True}
+            got, want = (f.crf_marginals(x, *scores, **sizes) for f in (fast, slow))
+            torch.testing.assert_close(got, want, **tolerance_of(dtype))
+            for n in (None, 3):
+                (_, got), (_, want) = (f.crf_decode(x, *scores, n_best=n, **sizes) for f in (fast, slow))
+                torch.testing.assert_close(got, want, **tolerance_of(dtype))
+
+
+def f_crf(f: Any, scores: Any, labels: Tensor, lengths: Tensor) -> Tensor:
+    """The log-likelihood of each sequence."""
+    x, *rest = scores
+    return f.crf_log_likelihood(x, labels, *rest, lengths=lengths, batch_first=True, reduction="none")
+
+
 @case("hash_ngrams")
 def hash_ngrams() -> None:
     """Tokens of several blocks; empty sentences and padding; sizes on either side."""

@@ -14,6 +14,7 @@ from textnn.export import to_torch_nn
 
 LENGTHS, OFFSETS, N = [3, 4, 0, 2], [0, 3, 7, 7], 9
 V, D, H = 11, 5, 3
+CRF_SCORES = {"start": torch.zeros(D), "end": torch.zeros(D), "transitions": torch.eye(D), "batch_first": True}
 
 
 def layers():
@@ -30,6 +31,7 @@ def layers():
         "FrozenLSTM": (lstm.lstm.freeze(), False),
         "FrozenEmbeddingLSTM": (lstm.freeze(), True),
         "max_mean_pool": (functional.max_mean_pool, False),
+        "crf_marginals": (functools.partial(functional.crf_marginals, **CRF_SCORES), False),
         "hash_ngrams": (functools.partial(functional.hash_ngrams, sizes=(1, 2), buckets=99), True),
     }
 

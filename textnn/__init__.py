@@ -12,6 +12,7 @@ import torch  # noqa: F401  # isort: skip  # loads libtorch before the extension
 
 from . import backends, functional, optim, reference
 from .layers import (
+    CRF,
     GRU,
     LSTM,
     RNN,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .classification.estimator import SentimentClassifier
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",

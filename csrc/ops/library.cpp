@@ -51,6 +51,16 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("max_mean_pool(Tensor x, Tensor? sizes, bool flat, bool save) -> (Tensor y, Tensor at)");
   m.def("max_mean_pool_backward(Tensor dy, Tensor at, Tensor x, Tensor? sizes, bool flat) -> Tensor");
 
+  // Layout time_major, batch_major or flat. Without tags the score of the tags counts as 0: y [B] is -log Z. alphas, as
+  // x, are kept for the backward pass. tags [n_best, ..], scores [n_best, B].
+#define TEXTNN_CRF_SCORES "Tensor start, Tensor end, Tensor transitions, Tensor? sizes, str layout"
+  m.def("crf_log_likelihood(Tensor x, Tensor? tags, " TEXTNN_CRF_SCORES ", bool save) -> (Tensor y, Tensor alphas)");
+  m.def("crf_log_likelihood_backward(Tensor dy, Tensor x, Tensor? tags, " TEXTNN_CRF_SCORES
+        ", Tensor alphas) -> (Tensor dx, Tensor dstart, Tensor dend, Tensor dtransitions)");
+  m.def("crf_marginals(Tensor x, " TEXTNN_CRF_SCORES ") -> Tensor");
+  m.def("crf_decode(Tensor x, " TEXTNN_CRF_SCORES ", int n_best) -> (Tensor tags, Tensor scores)");
+#undef TEXTNN_CRF_SCORES
+
   m.def("embedding(Tensor ids, Tensor table, int padding_idx, bool sparse) -> Tensor");
   // sparse: dtable [U, D] holds the rows `distinct` [U], in rising order; otherwise dtable [rows, D], distinct is
   // empty.

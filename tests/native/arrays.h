@@ -69,6 +69,7 @@ Kernel quantized_lstm;
 Kernel text_conv_forward, embedding_text_conv_forward, text_conv_backward;
 Kernel frozen_text_conv, quantize_products;
 Kernel max_mean_pool, max_mean_pool_backward;
+Kernel crf_forward, crf_backward, crf_decode;
 
 // For each cell of csrc/math/cells.h.
 template <class Cell>

@@ -43,7 +43,7 @@ FLAVOURS = {
 }
 WARNINGS = ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes"]
 # No code under test, compiled once for both flavours.
-BINDINGS = ["module", "recurrent", "quantized_lstm", "text_conv", "frozen_text_conv", "tables", "pools"]
+BINDINGS = ["module", "recurrent", "quantized_lstm", "text_conv", "frozen_text_conv", "crf", "tables", "pools"]
 SLOW_FIRST = ["cells", "text_conv", "frozen_text_conv"]  # the longest compilations, of a file or a folder, start first
 _background: list[subprocess.Popen[bytes]] = []
 

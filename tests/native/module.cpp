@@ -139,5 +139,8 @@ PYBIND11_MODULE(textnn_native, m) {
   native::def_kernel(m, "quantize_products", &native::quantize_products);
   native::def_kernel(m, "max_mean_pool", &native::max_mean_pool);
   native::def_kernel(m, "max_mean_pool_backward", &native::max_mean_pool_backward);
+  native::def_kernel(m, "crf_forward", &native::crf_forward);
+  native::def_kernel(m, "crf_backward", &native::crf_backward);
+  native::def_kernel(m, "crf_decode", &native::crf_decode);
   native::def_probes(m);
 }

@@ -17,6 +17,7 @@ import build
 
 TESTS = (
     "test_distinct.py",
+    "test_kernels_crf.py",
     "test_kernels_recurrent.py",
     "test_kernels_pool.py",
     "test_kernels_quantized_lstm.py",

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch.library import register_fake
+from torch.library import register_autocast, register_fake
 
-from . import convolution, positions, recurrent  # noqa: F401
+from . import convolution, crf, positions, recurrent  # noqa: F401
 from .common import follow_autocast
 from .gradients import register_vmap
 
@@ -20,6 +20,11 @@ from .gradients import register_vmap
 
 for _name in ("adam_rows", "adam_exact_rows", "adam_catch_up"):
     register_fake(f"textnn::{_name}", lambda *_: None)
+
+# Sums over sequences, for which 16 bits are too few.
+for _name in ("crf_log_likelihood", "crf_marginals", "crf_decode"):
+    for _device in ("cpu", "cuda"):
+        register_autocast(f"textnn::{_name}", _device, torch.float32)
 
 # --- vmap ---
 
@@ -43,6 +48,11 @@ for _name in (
     "embedding_text_conv_positions",
     "embedding_text_conv_positions_backward",
     "frozen_text_conv",
+    "crf_log_likelihood",
+    "crf_log_likelihood_backward",
+    "crf_marginals",
+    "crf_marginals_backward",
+    "crf_decode",
 ):
     register_vmap(_name)
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from .. import _C, _registration  # noqa: F401  # the operators, and their fake kernels, autograd and autocast rules
 from .cells import bilstm, embedding_lstm, gru, lstm, lstm_cell, recurrent_cell, rnn
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, max_mean_pool, text_conv
+from .crf import crf_decode, crf_log_likelihood, crf_log_partition, crf_marginals
 from .ngrams import hash_ngrams
 from .positions import embedding_text_conv_positions, text_conv_positions
 from .quantized import quantized_lstm
@@ -25,6 +26,10 @@ from .recurrent import recurrent
 
 __all__ = [
     "bilstm",
+    "crf_decode",
+    "crf_log_likelihood",
+    "crf_log_partition",
+    "crf_marginals",
     "embedding",
     "embedding_lstm",
     "embedding_text_conv",

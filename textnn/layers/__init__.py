@@ -2,18 +2,22 @@
 
 from .accelerate import accelerate
 from .cells import GRUCell, LSTMCell, RNNCell
+from .crf import CRF
 from .embedding import EmbeddingTextConv
 from .embedding_recurrent import EmbeddingGRU, EmbeddingLSTM, EmbeddingRNN
 from .frozen import FrozenTextConv
 from .frozen_lstm import FrozenEmbeddingLSTM, FrozenLSTM
 from .ngrams import NgramBag
 from .recurrent import GRU, LSTM, RNN
+from .tag_schemes import AllowedTransitions, allowed_transitions
 from .text_conv import TextConv
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",
+    "AllowedTransitions",
     "EmbeddingGRU",
     "EmbeddingLSTM",
     "EmbeddingRNN",
@@ -27,4 +31,5 @@ __all__ = [
     "RNNCell",
     "TextConv",
     "accelerate",
+    "allowed_transitions",
 ]

@@ -1,0 +1,110 @@
+"""Which tags may follow each other in the schemes that write spans as tags.
+
+A tag is ``O``, or a prefix and a type: ``B-PER``, or ``B`` alone where there is only one type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class _Scheme(NamedTuple):
+    prefixes: str
+    begins: str  # may stand behind the end of a span, behind O, and at the beginning
+    ends: str  # may stand before the beginning of a span, before O, and at the end
+    inside: frozenset[str]  # pairs of prefixes that continue a span of the same type
+
+
+SCHEMES = {
+    "IOB1": _Scheme("OIB", "OI", "OIB", frozenset({"II", "BI", "IB", "BB"})),
+    "BIO": _Scheme("OBI", "OB", "OBI", frozenset({"BI", "II"})),
+    "BIOES": _Scheme("OBIES", "OBS", "OES", frozenset({"BI", "BE", "II", "IE"})),
+    "BMES": _Scheme("OBMES", "OBS", "OES", frozenset({"BM", "BE", "MM", "ME"})),
+}
+"""BIO is also called IOB2, BIOES also IOBES. IOB1 writes B only where a span touches one of its type before it."""
+
+
+class AllowedTransitions(NamedTuple):
+    """What a scheme allows: bool tensors.
+
+    Attributes
+    ----------
+    start, end : Tensor [K]
+        The tags that may be the first, and the last.
+    transitions : Tensor [K, K]
+        Whether tag j may follow tag i.
+
+    Examples
+    --------
+    >>> textnn.layers.allowed_transitions(["B", "M", "E", "S"], "BMES").end
+    tensor([False, False,  True,  True])
+    """
+
+    start: Tensor
+    end: Tensor
+    transitions: Tensor
+
+
+def split_tag(tag: str, scheme: str) -> tuple[str, str]:
+    """Return prefix and type of a tag.
+
+    Raises
+    ------
+    ValueError
+        If the scheme is unknown, or the tag is none of it.
+    """
+    if scheme not in SCHEMES:
+        raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, got {scheme!r}")
+    prefix, separator, kind = tag.partition("-")
+    known = prefix in set(SCHEMES[scheme].prefixes)
+    if not known or (prefix == "O" and separator) or (separator and not kind):
+        shown = ", ".join(p if p == "O" else f"{p}-TYPE" for p in SCHEMES[scheme].prefixes)
+        raise ValueError(f"tags of {scheme} must be {shown}, got {tag!r}")
+    return prefix, kind
+
+
+def allowed_transitions(tags: Sequence[str], scheme: str) -> AllowedTransitions:
+    """Say which tags may follow each other.
+
+    Parameters
+    ----------
+    tags : sequence of K str
+        The names of the tags, in the order of their numbers.
+    scheme : {"BIO", "BIOES", "BMES", "IOB1"}
+
+    Returns
+    -------
+    AllowedTransitions
+        ``start`` [K], ``end`` [K] and ``transitions`` [K, K], bool.
+
+    Raises
+    ------
+    ValueError
+        If the scheme is unknown, or a tag is none of it or appears twice.
+
+    Examples
+    --------
+    >>> textnn.layers.allowed_transitions(["O", "B-PER", "I-PER"], "BIO").transitions
+    tensor([[ True,  True, False],
+            [ True,  True,  True],
+            [ True,  True,  True]])
+    """
+    parts = [split_tag(tag, scheme) for tag in tags]
+    if len(set(tags)) < len(parts):
+        twice = next(tag for tag in tags if list(tags).count(tag) > 1)
+        raise ValueError(f"tags must differ from each other, got {twice!r} twice")
+    rules = SCHEMES[scheme]
+
+    def follows(before: tuple[str, str], after: tuple[str, str]) -> bool:
+        inside = before[0] + after[0] in rules.inside and before[1] == after[1]
+        return inside or (before[0] in rules.ends and after[0] in rules.begins)
+
+    return AllowedTransitions(
+        torch.tensor([prefix in rules.begins for prefix, _ in parts], dtype=torch.bool),
+        torch.tensor([prefix in rules.ends for prefix, _ in parts], dtype=torch.bool),
+        torch.tensor([[follows(a, b) for b in parts] for a in parts], dtype=torch.bool).reshape(len(parts), len(parts)),
+    )
