@@ -20,7 +20,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from textnn import SentimentClassifier
-from textnn.explanation import Explanation, html_page
+from textnn.classification.explanation import Explanation, html_page
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 TEXTS = (

@@ -66,8 +66,8 @@ def program(file: Path) -> Callable[[Padded], Tensor]:
 @torch.no_grad()
 def rows(classifier: SentimentClassifier, texts: list[str], effort: Effort) -> list[Row]:
     """Measure each batch size; a call goes through all texts."""
-    data = classifier._predictor.encoder(texts)
-    network, found = classifier._predictor._network(), []
+    data = classifier.state_.predictor.encoder(texts)
+    network, found = classifier.state_.predictor._network(), []
     order = data.lengths.argsort(stable=True)
     runs, sizes = {}, {}
     for peer, (kind, tables) in PEERS.items():
@@ -84,7 +84,9 @@ def rows(classifier: SentimentClassifier, texts: list[str], effort: Effort) -> l
 
         def ours(flat: list[tuple[Tensor, ...]] = flat) -> list[Tensor]:
             logits = torch.cat([network(*batch) for batch in flat])
-            return [torch.from_numpy(classifier.objective.probabilities(logits, classifier.temperature_)).float()]
+            return [
+                torch.from_numpy(classifier.state_.objective.probabilities(logits, classifier.temperature_)).float()
+            ]
 
         peers = {
             peer: lambda run=run, padded=padded: [torch.cat([run(batch) for batch in padded])]

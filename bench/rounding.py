@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 from .harness import Row, console
 

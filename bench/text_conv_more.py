@@ -1,4 +1,5 @@
-"""TextCNN beyond the groups of bench/text_conv.py: frozen inference, sparse gradients of the table, other sizes.
+"""TextCNN beyond the groups of bench/text_conv.py: frozen inference, sparse gradients of the table, other sizes; and
+convolutions without pooling.
 
 Part of ``python -m bench text_conv``.
 """
@@ -8,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor, nn
+
+import textnn
 
 from . import reviews, text_conv
 from .harness import Effort, Row, compare
@@ -58,7 +62,56 @@ def sparse_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
         yield compare(group, text_conv.case_of(shape), calls.pop("textnn"), calls, effort)
 
 
+POSITIONS: list[tuple[int, int, int, int, int]] = [
+    (128, 64, 100, 100, 3),
+    (50, 60, 300, 100, 5),
+    (256, 200, 128, 128, 3),
+]
+
+
+class Convolved(nn.Module):
+    """Embedding, Conv1d and activation: an output for each position, [B, L, C]."""
+
+    def __init__(self, layer: textnn.EmbeddingTextConv) -> None:
+        super().__init__()
+        (conv,) = layer.convs
+        K = conv.weight.shape[2]
+        self.embedding = nn.Embedding(layer.num_embeddings, layer.embedding_dim, padding_idx=0)
+        self.conv = nn.Conv1d(layer.embedding_dim, conv.weight.shape[0], K, padding=(K - 1) // 2)
+        self.embedding.load_state_dict({"weight": layer.weight.detach()})
+        self.conv.load_state_dict(conv.state_dict())
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.conv(self.embedding(ids).transpose(1, 2)).relu().transpose(1, 2)
+
+
+class Positions(nn.Module):
+    def __init__(self, layer: textnn.EmbeddingTextConv) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.layer(ids)[0]
+
+
+def position_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
+    """EmbeddingTextConv(pooling=None) against nn.Embedding + nn.Conv1d; padding counts as tokens on both sides."""
+    data = reviews.load(data_path)
+    for train in (True, False):
+        for B, L, D, C, K in POSITIONS:
+            ids, _ = data.padded(B, L)
+            layer = textnn.EmbeddingTextConv(data.V, D, C, (K,), padding=(K - 1) // 2, pooling=None)
+            calls = {}
+            for name, module in (("textnn", Positions(layer)), ("Conv1d", Convolved(layer))):
+                torch.manual_seed(1)
+                calls[name] = (text_conv.training if train else text_conv.inference)(module, ids)
+            work = "forward and backward" if train else "inference"
+            ours = calls.pop("textnn")
+            yield compare(f"Convolution without pooling, {work}", f"({B}, {L}, {D}, {C}, {K})", ours, calls, effort)
+
+
 def rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
+    yield from position_rows(data_path, effort.share(0.5))
     for dtype in ("float32", "int8"):
         yield from frozen_rows(data_path, effort.share(0.5), dtype)
     yield from sparse_rows(data_path, effort.share(0.5))

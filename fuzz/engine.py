@@ -17,9 +17,17 @@ LONGEST = 2048
 
 # What atheris watches: all that reads files and requests.
 READERS = (
-    *("textnn.reading", "textnn.tensor_file", "textnn.bundle", "textnn.text", "textnn.files", "textnn.data.labels"),
+    *(
+        "textnn.reading",
+        "textnn.tensor_file",
+        "textnn.bundle",
+        "textnn.classification.bundle",
+        "textnn.text",
+        "textnn.files",
+        "textnn.data.labels",
+    ),
     *("textnn.training.checkpoint", "textnn.training.state", "textnn.models.options", "textnn.models.registry"),
-    *("textnn.evaluation.calibration", "textnn_cli.partial", "textnn_cli.rows", "textnn.serving"),
+    *("textnn.classification.evaluation.calibration", "textnn_cli.partial", "textnn_cli.rows", "textnn.serving"),
 )
 
 

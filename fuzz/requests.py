@@ -50,7 +50,7 @@ class RefusedError(ValueError):
 @functools.cache
 def _served() -> tuple[asyncio.AbstractEventLoop, list[App]]:
     """Return a loop, and applications: with one label a text, and with several."""
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
     from textnn.serving import Settings, create_app
 
     apps = []

@@ -70,7 +70,7 @@ LABELS = (
 @functools.cache
 def models() -> list[Files]:
     """Return saved models, each as the content of its files."""
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
 
     small: dict[str, Any] = {"embedding_dim": 3, "epochs": 1, "random_state": 0, "verbose": 0, "min_count": 1}
     convolution = {**small, "channels": 3, "kernel_sizes": (1, 2)}
@@ -99,6 +99,7 @@ def models() -> list[Files]:
 
 def resume_training(folder: Path, resume: bool, stop: bool = False) -> None:
     """Train a tiny network with a checkpoint in ``folder``; ``stop`` breaks it off in its second epoch."""
+    from textnn.classification.objectives import Softmax
     from textnn.models import build_model, resolve_options
     from textnn.text import RaggedDataset
     from textnn.training.checkpoint import Checkpoint
@@ -118,7 +119,6 @@ def resume_training(folder: Path, resume: bool, stop: bool = False) -> None:
         batch_size=4,
         learning_rate=0.01,
         weight_decay=0.0,
-        label_smoothing=0.0,
         patience=1,
         bucket=False,
         clip_norm=1.0,
@@ -130,7 +130,7 @@ def resume_training(folder: Path, resume: bool, stop: bool = False) -> None:
         sizes = {"embedding_dim": 2, "hidden_size": 2, "num_layers": 1, "max_length": 3}
         model = build_model("lecture-lstm", [6], 2, resolve_options("lecture-lstm", sizes))
         keep = Checkpoint(folder, resume=resume, seconds=0 if stop else 3600)
-        train(model, data, options, torch.Generator().manual_seed(0), data, Breaker(), checkpoint=keep)
+        train(model, data, options, torch.Generator().manual_seed(0), Softmax(), data, Breaker(), checkpoint=keep)
 
 
 @functools.cache

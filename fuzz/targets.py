@@ -61,7 +61,7 @@ def _folder() -> Path:
 
 def load_model(data: bytes) -> None:
     """Damage a saved model, with sums that fit the damage or not; if it loads, it predicts."""
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
 
     entropy = Entropy(data)
     files = dict(entropy.choice(seeds.models()))
@@ -110,6 +110,7 @@ def load_model(data: bytes) -> None:
 def parse_config(data: bytes) -> None:
     """Read a configuration, with its own sum or without; what is accepted has the form that loading expects."""
     from textnn.bundle.config import file_sums, parse_config
+    from textnn.classification.bundle import FORMAT
 
     entropy = Entropy(data)
     config = json.loads(entropy.choice(seeds.models())["config.json"])
@@ -120,7 +121,7 @@ def parse_config(data: bytes) -> None:
             config = seal(config) if entropy.below(2) else {k: v for k, v in config.items() if k != "sha256"}
     content = write_json(config, entropy)
     content = damage_bytes(content, entropy) if entropy.below(4) == 0 else content
-    sums = file_sums(parse_config(content))
+    sums = file_sums(parse_config(content, FORMAT), FORMAT)
     assert all("/" not in name and len(stored["sha256"]) == 64 for name, stored in sums.items()), sums
 
 

@@ -354,6 +354,37 @@ for _dtype in (torch.float32, torch.float64, *HALVES):
 
 for _dtype in (torch.float32, torch.float64, *HALVES):
 
+    @case(f"text_conv_positions {str(_dtype)[6:]}", _dtype)
+    def text_conv_positions(dtype: torch.dtype) -> None:
+        """Flat and padded; channels of more than one tile; windows inside, across and beyond the ends of sentences."""
+        V, D, C = 50, 20, 34
+        lengths = torch.tensor(LENGTHS, dtype=torch.int64)
+        flat, padded = torch.randint(0, V, (int(lengths.sum()),)), torch.randint(0, V, (len(lengths), 17))
+        weight, bias = [torch.randn(C, D, 3).div(D).to(dtype) for _ in range(2)], [torch.randn(C).to(dtype)] * 2
+        table = torch.randn(V, D).to(dtype)
+        sizes: list[tuple[Tensor, dict[str, Any]]] = [
+            (flat, {"offsets": lengths.cumsum(0) - lengths}),
+            (padded, {"lengths": lengths}),
+        ]
+        for ids, given in sizes:
+            for padding, stride in (("same", 1), (2, 3)):
+                options: dict[str, Any] = {**given, "padding": padding, "stride": stride, "activation": "tanh"}
+                agree(
+                    lambda *a, o=options: fast.embedding_text_conv_positions(*a, **o)[0],
+                    lambda *a, o=options: slow.embedding_text_conv_positions(*a, **o)[0],
+                    [ids, table, weight, bias],
+                    tolerance_of(dtype),
+                )
+                agree(
+                    lambda *a, o=options: fast.text_conv_positions(*a, **o)[0],
+                    lambda *a, o=options: slow.text_conv_positions(*a, **o)[0],
+                    [table[ids].clone(), weight, bias],
+                    tolerance_of(dtype),
+                )
+
+
+for _dtype in (torch.float32, torch.float64, *HALVES):
+
     @case(f"text_conv of many sentences {str(_dtype)[6:]}", _dtype)
     def many_sentences(dtype: torch.dtype) -> None:
         """More than a block of the weights' gradient takes at once."""

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.checkpoint import checkpoint
 
 import textnn
 from textnn import accelerate
@@ -32,15 +34,18 @@ class Model(nn.Module):
 
 def both(kind="LSTM", change=lambda model: None, **options):
     """A model of torch.nn's, and the same accelerated; both changed before that."""
-    theirs = Model(kind, **options)
-    change(theirs)
-    ours = accelerate(copy.deepcopy(theirs))
+    theirs, ours = Model(kind, **options), Model(kind, **options)
+    ours.load_state_dict(theirs.state_dict())
+    for model in (theirs, ours):
+        torch.manual_seed(1)
+        change(model)
+    accelerate(ours)
     assert isinstance(ours.recurrent, getattr(textnn, kind))
     return theirs, ours
 
 
-def assert_same(theirs, ours, shape=(3, 4, 5)):
-    """Same results, and same gradients of input and parameters."""
+def assert_same(theirs, ours, shape=(3, 4, 5), prefix=""):
+    """Same results, and same gradients of input and parameters; prefix: of the names of ours."""
     x = torch.randn(shape, dtype=next(theirs.parameters()).dtype)
     results = []
     for model in (theirs, ours):
@@ -48,7 +53,9 @@ def assert_same(theirs, ours, shape=(3, 4, 5)):
         leaf = x.clone().requires_grad_()
         y = model(leaf)
         y.square().sum().backward()
-        results.append({"y": y, "x": leaf.grad, **{name: p.grad for name, p in model.named_parameters()}})
+        results.append(
+            {"y": y, "x": leaf.grad, **{name.removeprefix(prefix): p.grad for name, p in model.named_parameters()}}
+        )
     for name, want in results[0].items():
         assert (want is None) == (results[1][name] is None), name
         if want is not None:
@@ -116,7 +123,6 @@ def test_a_parametrized_subclass_is_left_alone():
 @pytest.mark.parametrize("first", [False, True], ids=["accelerated first", "pruned first"])
 def test_pruned_layers(kind, first):
     def cut(model):
-        torch.manual_seed(1)
         prune.l1_unstructured(model.recurrent, "weight_hh_l0", 0.5)
 
     theirs, ours = both(kind, cut if first else lambda _: None)
@@ -178,7 +184,7 @@ def saved(value, **options):
 @each_kind
 @pytest.mark.parametrize("assign", [False, True])
 def test_states_load_both_ways(kind, assign):
-    theirs, ours = both(kind)
+    _, ours = both(kind)
     fresh = Model(kind)
     fresh.load_state_dict(saved(ours.state_dict(), weights_only=True), assign=assign)
     assert_same(fresh, ours)
@@ -205,17 +211,16 @@ def test_its_memory_is_shared_between_processes():
 @each_kind
 @pytest.mark.parametrize("swap", [False, True])
 def test_conversions(kind, swap):
+    theirs, ours = both(kind)
     before = torch.__future__.get_swap_module_params_on_conversion()
     torch.__future__.set_swap_module_params_on_conversion(swap)
     try:
-        theirs, ours = both(kind)
         parameters = list(ours.parameters())
         assert_same(theirs.double(), ours.double())
         assert all(a is b for a, b in zip(parameters, ours.parameters(), strict=True))
         assert_same(theirs.float(), ours.float())
         ours.recurrent.flatten_parameters()
         assert_same(theirs, ours.to("cpu"))
-        ours.load_state_dict(theirs.state_dict())
     finally:
         torch.__future__.set_swap_module_params_on_conversion(before)
 
@@ -314,3 +319,44 @@ def test_a_replica_of_data_parallel():
     replica(x)[0].sum().backward()
     assert replica.weight_hh_l0.grad is not None
     assert torch.equal(nn.DataParallel(ours)(x), ours(x))
+
+
+@each_kind
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_activation_checkpoints(kind, use_reentrant):
+    theirs, ours = both(kind)
+    assert_same(theirs, Checkpointed(ours, use_reentrant), prefix="model.")
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, model, use_reentrant):
+        super().__init__()
+        self.model, self.use_reentrant = model, use_reentrant
+
+    def forward(self, x):
+        return checkpoint(self.model, x, use_reentrant=self.use_reentrant)
+
+
+def test_an_averaged_model():
+    theirs, ours = both("GRU")
+    assert_same(*(AveragedModel(model).train() for model in (theirs, ours)))
+
+
+def test_the_base_classes_are_those_of_torch():
+    """What torch.nn.LSTM is not: Dynamo refuses to compile its subclasses."""
+    _, ours = both("LSTM")
+    assert isinstance(ours.recurrent, nn.RNNBase)
+    assert not isinstance(ours.recurrent, nn.LSTM)
+    assert isinstance(accelerate(nn.LSTMCell(5, 6)), nn.modules.rnn.RNNCellBase)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_dynamic_quantization_comes_first():
+    """It looks for torch.nn's own classes, so that it would leave an accelerated layer as it is."""
+    quantized = torch.ao.quantization.quantize_dynamic(Model("LSTM"), {nn.LSTM})
+    x = torch.randn(3, 4, 5)
+    want, kind = quantized(x), type(quantized.recurrent)
+    with pytest.warns(UserWarning, match="accelerate replaced nothing"):
+        accelerate(quantized)
+    assert type(quantized.recurrent) is kind
+    assert torch.equal(quantized(x), want)

@@ -278,10 +278,12 @@ def test_rounding(monkeypatch, data):
 def test_text_conv(monkeypatch, data):
     monkeypatch.setattr(text_conv, "SHAPES", [(4, None, 6, 5, (2, 3))])
     monkeypatch.setattr(text_conv_more, "OTHER", [(4, 12, 6, 5, (2, 3))])
+    monkeypatch.setattr(text_conv_more, "POSITIONS", [(4, 12, 6, 5, 3)])
     found = [*text_conv.rows(None, TINY, text_conv.SHAPES), *text_conv_more.rows(None, TINY)]
     names = {r.group for r in found}
     assert {"TextCNN, forward and backward", "TextCNN, forward and backward, other shapes"} <= names
     assert "TextCNN, forward and backward, sparse gradient of the table" in names
+    assert {"Convolution without pooling, forward and backward", "Convolution without pooling, inference"} <= names
     # Products of up to about 3 in steps of 1/127 of that, each off by at most half a step, K = 3 of them added.
     tolerance = {"TextCNN, inference, frozen, int8": 0.05}
     assert [r for r in found if not r.difference < tolerance.get(r.group, 1e-4)] == []

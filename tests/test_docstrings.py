@@ -12,21 +12,21 @@ import pytest
 import torch
 
 import textnn
-from textnn import backends, functional, layers, optim, reference, text
-from textnn.classifier import SentimentClassifier
-from textnn.evaluation import Calibration, EvaluationReport, MultilabelReport, WrongPrediction
-from textnn.explanation import Explanation, NgramContribution, TokenContribution
+from textnn import SentimentClassifier, backends, functional, layers, optim, reference, text
+from textnn.classification.evaluation import Calibration, EvaluationReport, MultilabelReport, WrongPrediction
+from textnn.classification.explanation import Explanation, NgramContribution, TokenContribution
 from textnn.training import Checkpoint
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference"
 MODULES = (functional, layers, optim, backends, text)
-RESULTS = (  # what the classifier's methods give and take
-    *(Calibration, EvaluationReport, MultilabelReport, WrongPrediction, Checkpoint),
-    *(Explanation, NgramContribution, TokenContribution),
-)
+RESULTS = {  # what the classifier's methods give and take
+    "textnn.evaluation": (Calibration, EvaluationReport, MultilabelReport, WrongPrediction),
+    "textnn.explanation": (Explanation, NgramContribution, TokenContribution),
+    "textnn.training": (Checkpoint,),
+}
 PUBLIC = {
-    "textnn.classifier.SentimentClassifier": SentimentClassifier,
-    **{f"{'.'.join(kind.__module__.split('.')[:2])}.{kind.__name__}": kind for kind in RESULTS},
+    "textnn.classification.estimator.SentimentClassifier": SentimentClassifier,
+    **{f"{module}.{kind.__name__}": kind for module, kinds in RESULTS.items() for kind in kinds},
     **{
         f"{module.__name__}.{name}": getattr(module, name)
         for module in MODULES

@@ -45,7 +45,7 @@ def test_wrong_arguments_are_refused_or_harmless() -> None:
 @pytest.mark.slow
 def test_wrong_arguments_under_the_sanitizers() -> None:
     environment = sanitizers.sanitized_environment()
-    environment["ASAN_OPTIONS"] += ":allocator_may_return_null=1:max_allocation_size_mb=1024:alloc_dealloc_mismatch=0"
+    environment["ASAN_OPTIONS"] += ":allocator_may_return_null=1:max_allocation_size_mb=1024"
     library = extension.build_extension()
     setting = driver.Setting(seed=1, library=library, environment=environment, sanitized=True)
     figures = driver.run(NAMES, SANITIZED, setting)
@@ -108,3 +108,23 @@ def test_reports_of_sanitizers_become_a_line() -> None:
     assert driver.report_of(text) == (
         "/a.h:3:4: runtime error: signed integer overflow: 1 * 2 in textnn::ops::pooled(int)"
     )
+
+
+@dataclass(frozen=True)
+class _Starving(driver.Setting):
+    """A worker that a sanitizer ends, as its allocation is too large, and one that makes no more calls."""
+
+    def command(self, *arguments: str) -> list[str]:
+        first, _, out = (a.partition("=")[2] for a in arguments[:3])
+        program = (
+            "import os, sys; out, number = sys.argv[1], int(sys.argv[2]);"
+            "number == 1 and sys.exit(0);"
+            "open(out + '/current', 'w').write(f'recurrent {number}\\n');"
+            "sys.exit('SUMMARY: AddressSanitizer: allocation-size-too-big')"
+        )
+        return [sys.executable, "-c", program, out, first]
+
+
+def test_a_process_without_memory_is_no_finding() -> None:
+    figures = driver.run(["recurrent"], 1, _Starving())
+    assert (figures.calls, figures.errors, figures.crashes, figures.findings) == (1, 1, 0, [])

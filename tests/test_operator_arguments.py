@@ -35,7 +35,7 @@ def window(value: int) -> torch.Tensor:
 
 def recurrent(padding_idx: int = -1, sizes: Any = None, layout: str = "batch_major", **changes: Any) -> Any:
     given = {"cell": "lstm", "input": IDS, "table": TABLE, "h0": STATES[0], "c0": STATES[1]} | changes
-    return ops.recurrent(*given.values(), *LSTM, sizes, layout, False, padding_idx, False, True, False)
+    return ops.recurrent(*given.values(), *LSTM, sizes, layout, False, padding_idx, False, True, False, False, False)
 
 
 def adam(rows: Any, param: Any = None, rate: float = 0.1, beta: float = 0.9) -> Any:
@@ -116,8 +116,8 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         f"kernel_sizes must sum to less than {2**31 - 1}, got {2**62}",
     ),
     "memory that was given back": (
-        lambda: ops.lstm_cell(freed(torch.ones(2, 12)), torch.ones(2, 3)),
-        r"a tensor of shape \[2, 12\] needs 24 elements in memory, got 1",
+        lambda: ops.embedding(IDS, freed(torch.ones(6, 5)), -1, False),
+        r"a tensor of shape \[6, 5\] needs 30 elements in memory, got 1",
     ),
     "rows in the memory of the parameter": (
         rows_in_the_parameter,

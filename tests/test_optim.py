@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from textnn import EmbeddingLSTM, EmbeddingTextConv, NgramBag
+from textnn import EmbeddingLSTM, EmbeddingTextConv, NgramBag, backends
 from textnn.optim import Adam, table
 
 V, D = 30, 13
@@ -23,6 +23,10 @@ SCHEDULES = {
 }
 
 
+def seeded(seed):
+    return torch.Generator(torch.get_default_device()).manual_seed(seed)
+
+
 def tables(dtype=torch.float64):
     """A sparse table, and a dense one with the same rows."""
     sparse, dense = nn.Embedding(V, D, sparse=True, dtype=dtype), nn.Embedding(V, D, dtype=dtype)
@@ -32,7 +36,7 @@ def tables(dtype=torch.float64):
 
 def draw_batches(steps, seed=0):
     """Ids, some in nearly each batch and some in nearly none, and gradients over four orders of magnitude."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     chance = torch.rand(V, generator=generator) ** 6
     for step in range(steps):
         there = torch.rand(V, generator=generator) < chance
@@ -184,7 +188,7 @@ def test_exact_layers_train_as_with_dense_adam(layer):
         )
         optimizers.append(make(models[-1].parameters()))
     for seed in range(40):
-        ids = torch.randint(0, 50, (4, 7), generator=torch.Generator().manual_seed(seed)) % (seed % 7 * 7 + 5)
+        ids = torch.randint(0, 50, (4, 7), generator=seeded(seed)) % (seed % 7 * 7 + 5)
         for model, optimizer in zip(models, optimizers, strict=True):
             y = model[0](ids)
             y = y[0][:, -1] if isinstance(y, tuple) else y
@@ -220,6 +224,49 @@ def test_other_tables_are_stepped_as_by_sparse_adam(capability, dtype):
     sides[1].load_state_dict(sides[0].state_dict())
     train_both(Adam(sides[0].parameters()), torch.optim.SparseAdam(sides[1].parameters()), sides, steps=50)
     torch.testing.assert_close(sides[0].weight, sides[1].weight, rtol=1e-5, atol=1e-6)
+
+
+def test_a_table_that_is_not_contiguous_is_stepped_as_well():
+    sides = tables()
+    sides[0].weight = nn.Parameter(sides[0].weight.detach().t().contiguous().t())
+    sides[1].sparse = True
+    train_both(Adam(sides[0].parameters()), torch.optim.SparseAdam(sides[1].parameters()), sides, steps=5)
+    torch.testing.assert_close(sides[0].weight, sides[1].weight)
+
+
+def test_what_a_table_keeps_is_on_its_device(monkeypatch):
+    """Told on a device that has no memory, as all devices of the other tests may be the CPU."""
+    weight = nn.Parameter(torch.zeros(V, D, device="meta"))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(backends, "has_kernels", lambda device: False)
+        with pytest.raises(ValueError, match=r"exact: expected .* on the CPU or, .*, on a GPU, got torch.float32 on m"):
+            table.ExactTable(weight)
+    state = {"exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
+    exact, rows = table.ExactTable(weight), torch.tensor([1, 4], device="meta")
+    exact.step_rows(state, rows, torch.ones(2, D, device="meta"), 1, 0.1, 1e-8, 0.9, 0.999)
+    assert exact.behind
+    seen = []
+    monkeypatch.setattr(table._ops, "adam_catch_up", lambda *arguments: seen.extend(arguments), raising=False)
+    exact.catch_up(torch.tensor([4, 2], device="cpu"))
+    assert {t.device.type for t in seen if isinstance(t, torch.Tensor)} == {"meta"}
+
+
+def test_the_rows_of_a_table_are_stepped_by_the_operators(monkeypatch):
+    """On each device that has them, also without ``exact``."""
+    calls = []
+    names = "adam_rows", "adam_exact_rows", "adam_catch_up"
+    for name in names:
+        operator = getattr(torch.ops.textnn, name)
+        monkeypatch.setattr(
+            torch.ops.textnn, name, lambda *a, name=name, operator=operator: (calls.append(name), operator(*a))
+        )
+    for exact in (False, True):
+        embedding, _ = tables()
+        optimizer = Adam(embedding.parameters(), exact=embedding if exact else None)
+        for ids, gradient in draw_batches(2):
+            step(embedding, optimizer, ids, gradient)
+        optimizer.flush()
+    assert set(calls) == set(names)
 
 
 def test_rows_of_other_dtypes_are_stepped_as_well():
@@ -307,7 +354,7 @@ def test_same_result_for_every_number_of_threads(capability):
             wide = nn.Embedding(500, 70, sparse=True)
             optimizer = Adam(wide.parameters(), exact=wide)
             for seed in range(6):
-                ids = torch.randint(0, 500, (800,), generator=torch.Generator().manual_seed(seed)) % (80 * seed + 50)
+                ids = torch.randint(0, 500, (800,), generator=seeded(seed)) % (80 * seed + 50)
                 step(wide, optimizer, ids, torch.linspace(-1, 1, 70))
             optimizer.flush()
             results.append(wide.weight.detach().clone())
@@ -381,7 +428,7 @@ def test_functional_use_prepares_by_hand():
         (lambda m: Adam(m.parameters(), betas=(0.9, 0.81), exact=m), r"must be below betas\[1\], got \(0.9, 0.81\)"),
         (
             lambda m: Adam(m.half().parameters(), exact=m),
-            "expected a float32 or float64 table on the CPU, got torch.float16",
+            "expected a float32 or float64 table on the CPU or, .*, on a GPU, got torch.float16",
         ),
     ],
 )

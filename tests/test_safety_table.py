@@ -22,8 +22,8 @@ sys.path[:0] = [str(HERE), str(HERE / "classifier")]
 from safety import data, models, requests  # noqa: E402
 from samples import make_reviews  # noqa: E402
 
+from textnn import SentimentClassifier  # noqa: E402
 from textnn.bundle import BundleError  # noqa: E402
-from textnn.classifier import SentimentClassifier  # noqa: E402
 from textnn.reading import escape_controls  # noqa: E402
 
 

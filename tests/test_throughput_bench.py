@@ -27,7 +27,7 @@ def test_the_plain_network_has_the_logits_of_the_trained_one(ensemble: int) -> N
     small = {"embedding_dim": 8, "channels": 8, "ngram_buckets": 256, "epochs": 2, "verbose": 0}
     classifier = SentimentClassifier(ensemble=ensemble, min_count=1, random_state=0, **small)
     classifier.fit(TEXTS * 10, LABELS * 10)
-    expected = classifier._predictor.logits(TEXTS)
+    expected = classifier.state_.predictor.logits(TEXTS)
     torch.testing.assert_close(PlainPipeline(classifier).logits(TEXTS), expected, rtol=1e-3, atol=1e-4)
 
 

@@ -33,7 +33,7 @@ from .layers import (
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .classifier import SentimentClassifier
+    from .classification.estimator import SentimentClassifier
 
 __all__ = [
     "CRF",
@@ -64,7 +64,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name == "SentimentClassifier":
-        from .classifier import SentimentClassifier
+        from .classification.estimator import SentimentClassifier
 
         return SentimentClassifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

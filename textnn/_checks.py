@@ -64,22 +64,25 @@ def check_device(name: str, t: Tensor, other: str, like: Tensor) -> None:
         raise ValueError(f"{name} must be on the device of {other}, {like.device}, got {t.device}")
 
 
-def check_sizes_device(name: str, sizes: Tensor, other: str, like: Tensor) -> None:
-    """Lengths and offsets may be on the CPU beside a batch that is not."""
-    if sizes.device.type != "cpu" and sizes.device != like.device:
-        places = "the CPU" if like.device.type == "cpu" else f"the CPU or the device of {other}, {like.device}"
-        raise ValueError(f"{name} must be on {places}, got {sizes.device}")
+def check_sizes_device(
+    name: str, like: Tensor, lengths: Tensor | None, offsets: Tensor | None, batch_sizes: Tensor | None = None
+) -> None:
+    """Check that they are on the device of the batch, or on the CPU, where they may be beside any batch."""
+    for kind, sizes in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)):
+        if sizes is not None and sizes.device.type != "cpu" and sizes.device != like.device:
+            places = "the CPU" if like.device.type == "cpu" else f"the CPU or the device of {name}, {like.device}"
+            raise ValueError(f"{kind} must be on {places}, got {sizes.device}")
 
 
 def widen(dtype: torch.dtype, *tensors: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:
     """On the CPU, float16 and bfloat16 tensors are computed in float32; the second result casts outputs back.
 
-    CUDA kernels take them as they are, and are told here what torch is asked for.
+    Autocast does that by itself. CUDA kernels take them as they are, and are told here what torch is asked for.
     """
     cuda = tensors[0] is not None and runs_cuda(tensors[0])
     if cuda and not torch.compiler.is_compiling():
         follow_torch()
-    if cuda or dtype not in (torch.float16, torch.bfloat16):
+    if cuda or dtype not in (torch.float16, torch.bfloat16) or torch.is_autocast_enabled("cpu"):
         return list(tensors), tuple
     wide = [None if t is None else t.float() for t in tensors]
     return wide, lambda results: tuple(t.to(dtype) for t in results)
@@ -89,19 +92,29 @@ def needs_gradient(*tensors: Tensor | None) -> bool:
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
+def keeps(*tensors: Tensor | None) -> bool:
+    """Whether an operator keeps what its backward pass needs. A trace is run with gradients however it was made."""
+    return needs_gradient(*tensors) or torch.jit.is_tracing()
+
+
 def _check_index(name: str, t: Tensor, count: int | None) -> Tensor:
     if t.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"{name} must be int64, got {t.dtype}")
     if t.dim() != 1 or (count is not None and t.shape[0] != count):
         raise ValueError(f"{name} must have shape [B]{'' if count is None else f' = [{count}]'}, got {list(t.shape)}")
     # A backward pass reads a copy: this may be the memory of an array of NumPy, and nobody notices if that is refilled.
-    keep = t.device.type == "cpu" and torch.is_grad_enabled() and not torch.compiler.is_compiling()
-    return t.to(torch.int64, copy=keep)
+    return t.to(torch.int64, copy=torch.is_grad_enabled() and _can_look(t))
 
 
 def _can_look(t: Tensor) -> bool:
-    """Whether values can be looked at without waiting for a device, whose kernels check them otherwise."""
-    return t.device.type == "cpu" and not torch.compiler.is_compiling() and not torch.jit.is_tracing()
+    """Whether values can be looked at: not on a device that has to be waited for, nor where ``torch.func.vmap`` hides
+    them. Kernels check them otherwise."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or t.device.type != "cpu":
+        return False
+    functorch = torch._C._functorch
+    while functorch.is_gradtrackingtensor(t):
+        t = functorch.get_unwrapped(t)
+    return not functorch.is_batchedtensor(t)
 
 
 def check_lengths(lengths: Tensor, B: int, longest: int) -> Tensor:
@@ -149,6 +162,42 @@ def check_padding(padding: str, activation: str) -> tuple[bool, int]:
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation must be 'relu', 'tanh' or 'identity', got {activation!r}")
     return padding == "same", ACTIVATIONS.index(activation)
+
+
+def check_places(
+    padding: str | int, stride: int, activation: str, kernel_sizes: Sequence[int]
+) -> tuple[bool, int, int]:
+    """Return whether padding is "same", its size otherwise, and the activation's number, where nothing is pooled."""
+    if isinstance(padding, bool) or not isinstance(padding, int | str) or (isinstance(padding, int) and padding < 0):
+        raise ValueError(f"padding must be 'valid', 'same' or a number from 0, got {padding!r}")
+    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
+        raise ValueError(f"stride must be a number from 1, got {stride!r}")
+    same, code = check_padding("valid" if isinstance(padding, int) else padding, activation)
+    if not same and len(set(kernel_sizes)) > 1:
+        raise ValueError(
+            "without pooling, kernels of different sizes have different numbers of outputs, got "
+            f"{tuple(kernel_sizes)}: "
+            "give padding='same', or one layer for each size"
+        )
+    return same, padding if isinstance(padding, int) else 0, code
+
+
+def window_counts(length: Any, K: int, same: bool, padding: int, stride: int) -> Any:
+    """Return how many windows of K taps a sentence has, or each of several; ``length`` is a number or a tensor."""
+    room = length - 1 if same else length - K + 2 * padding
+    if isinstance(room, Tensor):
+        return (room.div(stride, rounding_mode="floor") + 1).clamp(min=0)
+    return torch.sym_max(0, room // stride + 1)
+
+
+def check_pooling(pooling: str | None, padding: str | int, stride: int) -> bool:
+    """Return whether there is the maximum over time."""
+    if pooling not in ("max", None):
+        raise ValueError(f"pooling must be 'max' or None, got {pooling!r}")
+    if pooling == "max" and (stride != 1 or not isinstance(padding, str)):
+        found = f"stride={stride!r}, padding={padding!r}"
+        raise ValueError(f"stride and a number as padding need pooling=None, got {found}")
+    return pooling == "max"
 
 
 def frozen_width(C: int, dtype: torch.dtype) -> int:
@@ -237,9 +286,7 @@ def check_sentences(tokens: Tensor, lengths: Tensor | None, offsets: Tensor | No
     """Return the lengths or the offsets of a batch of sentences, checked; None where all tokens count."""
     if lengths is not None and offsets is not None:
         raise ValueError("at most one of lengths and offsets may be given, got both")
-    for kind, sizes in (("lengths", lengths), ("offsets", offsets)):
-        if sizes is not None:
-            check_sizes_device(kind, sizes, name, tokens)
+    check_sizes_device(name, tokens, lengths, offsets)
     if offsets is not None:
         return check_offsets(offsets, tokens.shape[0], None)
     return None if lengths is None else check_lengths(lengths, tokens.shape[0], tokens.shape[1])

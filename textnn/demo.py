@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from textnn.explanation import Explanation
+    from textnn.classification.explanation import Explanation
 
 POSITIVE, NEGATIVE = "positive", "negative"
 
@@ -175,8 +175,8 @@ def run_demo(output: Path = Path("demo-model"), architecture: str = "tfidf-textc
         If ``output`` is something else than a textnn model.
     """
     files = find_reviews()
-    from textnn.bundle import check_target
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
+    from textnn.classification.bundle import check_target
 
     check_target(output)
     reviews = load_reviews(*files)

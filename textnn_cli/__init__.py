@@ -12,9 +12,7 @@ Exit codes: 0 done, 1 failed at run time, 2 wrong usage or bad input, 130 interr
 from __future__ import annotations
 
 import os
-import runpy
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +25,7 @@ from textnn_cli.evaluate import evaluate
 from textnn_cli.explain import explain
 from textnn_cli.export import export
 from textnn_cli.info import info
+from textnn_cli.parameters import run_file
 from textnn_cli.predict import predict
 from textnn_cli.serve import serve
 from textnn_cli.train import train
@@ -89,10 +88,7 @@ def _show_version(asked: bool) -> None:
 
 def _version() -> str:
     """Return textnn's version from its file, without importing the package."""
-    package = find_spec("textnn")
-    assert package is not None
-    assert package.origin is not None
-    return str(runpy.run_path(str(Path(package.origin).with_name("version.py")))["__version__"])
+    return str(run_file("version.py")["__version__"])
 
 
 @app.callback()

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar, cast
 import typer
 
 if TYPE_CHECKING:
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
     from textnn.distributed import Group
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -292,7 +292,7 @@ def load_model(path: str, tokenizer: str | None, frozen: bool | str) -> Sentimen
 
     ``frozen=True`` freezes what can be frozen; a dtype warns if nothing can.
     """
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
 
     with warnings.catch_warnings():
         if frozen is True:

@@ -146,8 +146,8 @@ def evaluate(
             written = report.plot(plots, classifier.history_, plot_format or "png")
         note(f"{plots}: {', '.join(path.name for path in written)}", quiet)
     if html is not None:
-        from textnn.evaluation.page import model_facts
-        from textnn.explanation import explain_errors
+        from textnn.classification.explanation import explain_errors
+        from textnn.evaluation import model_facts
 
         title = f"{Path(model).resolve().name} on {'standard input' if file == '-' else Path(file).name}"
         page = report.to_html(title, model_facts(classifier), classifier.history_, explain_errors(classifier))
@@ -171,7 +171,7 @@ def _check_targets(file: str, html: str | None, plots: str | None, plot_format: 
         if plots is not None and Path(plots).resolve() == Path(html).resolve():
             raise ValueError(f"--html: expected another name than that of --plots, got {html} for both")
     if html is not None or plots is not None:
-        from textnn.evaluation.plots import need_matplotlib
+        from textnn.classification.evaluation.plots import need_matplotlib
 
         try:
             need_matplotlib()

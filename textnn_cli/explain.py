@@ -37,8 +37,8 @@ from textnn_cli.labels import tell_problems
 from textnn_cli.rows import choose
 
 if TYPE_CHECKING:
-    from textnn.classifier import SentimentClassifier
-    from textnn.explanation import Explanation
+    from textnn import SentimentClassifier
+    from textnn.classification.explanation import Explanation
     from textnn.text import Record
 
 LIMIT = 20
@@ -130,7 +130,7 @@ def explain(
     with option_errors(method="--method"):
         found: Iterable[tuple[int, Explanation]] = _explain(classifier, records, labels, method)
         if html is not None:
-            from textnn.explanation import html_page
+            from textnn.classification.explanation import html_page
 
             found = list(found)
             with open_output(html) as stream:
@@ -146,8 +146,8 @@ def explain(
 
 
 def _check_method(method: str) -> None:
-    from textnn.explanation.explain import AUTO
-    from textnn.explanation.methods import METHODS
+    from textnn.classification.explanation.explain import AUTO
+    from textnn.classification.explanation.methods import METHODS
 
     names = [AUTO, *(name.replace(" ", "-") for name in METHODS)]
     if method.replace("_", "-").replace(" ", "-") not in names:
@@ -188,7 +188,7 @@ def _read(
 
 def _find_labels(classifier: SentimentClassifier, labels: list[str]) -> list[Any]:
     """Return the classes whose text the labels are: a command line has only strings, a model may have numbers."""
-    from textnn.explanation.explanation import find_label
+    from textnn.classification.explanation.contributions import find_label
 
     classes = classifier.classes_.tolist()
     by_text = {str(known): known for known in reversed(classes)}
@@ -215,7 +215,7 @@ def _explain(
 def _show(explanations: Iterable[Explanation], ngrams: int) -> None:
     from rich.console import Console
 
-    from textnn.explanation.terminal import TerminalExplanation
+    from textnn.classification.explanation.terminal import TerminalExplanation
 
     console = Console(highlight=False)
     for number, explanation in enumerate(explanations):

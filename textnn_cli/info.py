@@ -23,7 +23,7 @@ def info(
     """
     with open_output(None) as stream:
         if model is not None:
-            from textnn.bundle import read_card
+            from textnn.classification.bundle import read_card
 
             stream.write(read_card(model))
             return

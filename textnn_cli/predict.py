@@ -51,7 +51,7 @@ from textnn_cli.partial import open_partial
 from textnn_cli.rows import KINDS, SEPARATOR, Output, Row, Sink, choose
 
 if TYPE_CHECKING:
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
     from textnn.text import CorpusReport, Record
 
 CHUNK = 4096
@@ -275,7 +275,7 @@ def _circumstances(model: str, classifier: SentimentClassifier, file: str) -> di
     import torch
 
     from textnn.backends import cpu_capability
-    from textnn.bundle import read_config
+    from textnn.classification.bundle import read_config
     from textnn.version import __version__
 
     # The configuration holds the sums of the model's other files.

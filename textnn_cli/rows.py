@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
     from textnn.text import Record
 
 SEPARATOR = "|"
@@ -148,7 +148,7 @@ def _table_writer(output: Output, stream: IO[str], classes: list[Any], header: b
 
 def _jsonl_writer(output: Output, stream: IO[str], classes: list[Any], header: bool) -> Writer:
     """Write rows as one JSON object a line, probabilities in full; there is no header."""
-    from textnn.evaluation.metrics import plain_label
+    from textnn.classification.evaluation.metrics import plain_label
 
     def write(row: Row) -> None:
         found = row.prediction

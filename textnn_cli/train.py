@@ -39,22 +39,19 @@ from textnn_cli.common import (
 )
 from textnn_cli.corpora import read_data
 from textnn_cli.labels import threshold_line
-from textnn_cli.values import parse_class_weight, parse_sizes, parse_threshold
+from textnn_cli.parameters import option_of, parse, table, with_parameters
+from textnn_cli.values import parse_class_weight, parse_threshold
 
 if TYPE_CHECKING:
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
     from textnn.distributed import Group
     from textnn.training.checkpoint import Checkpoint
 
-SIZES = ("kernel_sizes", "character_kernel_sizes", "word_ngrams", "character_ngrams")
-TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
-
-
-def _option(name: str, panel: str, text: str, **settings: Any) -> Any:
-    return typer.Option(name, rich_help_panel=panel, help=text, **settings)
+PARAMETERS = table("classification")
 
 
 @command_errors
+@with_parameters(PARAMETERS, before="checkpoint_seconds")
 def train(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Texts with labels: CSV, TSV or JSONL; - reads stdin.")],
     directory: Annotated[
@@ -99,119 +96,16 @@ def train(
     header: Header = None,
     on_error: OnError = "stop",
     limit: Limit = None,
-    tokenizer: Annotated[
-        str,
-        _option(
-            "--tokenizer",
-            TEXT,
-            "auto: by the scripts of the texts. Or jieba, rjieba, unicode, mixed, char, whitespace.",
-            metavar="NAME",
-        ),
-    ] = "auto",
-    user_dictionary: Annotated[
-        Path | None, _option("--user-dictionary", TEXT, "File of words for jieba, one a line.", metavar="FILE")
-    ] = None,
-    stop_words: Annotated[
-        Path | None, _option("--stop-words", TEXT, "File of words to leave out, one a line.", metavar="FILE")
-    ] = None,
-    min_count: Annotated[int | None, _option("--min-count", TEXT, "Rarer tokens count as unknown.")] = None,
-    max_vocabulary: Annotated[int | None, _option("--max-vocabulary", TEXT, "Maximum size of the vocabulary.")] = None,
-    max_length: Annotated[int | None, _option("--max-length", TEXT, "Cut texts after this many tokens.")] = None,
-    max_characters: Annotated[
-        int | None, _option("--max-characters", TEXT, "Cut texts after this many characters.")
-    ] = None,
-    embedding_dim: Annotated[int | None, _option("--embedding-dim", NETWORK, "Size of a token's vector.")] = None,
-    vectors: Annotated[
-        Path | None,
-        _option("--vectors", NETWORK, "Start from these word vectors (word2vec or fastText format).", metavar="FILE"),
-    ] = None,
-    hidden_size: Annotated[
-        int | None, _option("--hidden-size", NETWORK, "Hidden units of an LSTM, GRU, RNN or MLP.")
-    ] = None,
-    num_layers: Annotated[int | None, _option("--num-layers", NETWORK, "Layers of an LSTM, GRU, RNN or MLP.")] = None,
-    channels: Annotated[int | None, _option("--channels", NETWORK, "Channels of each kernel size.")] = None,
-    kernel_sizes: Annotated[
-        str | None, _option("--kernel-sizes", NETWORK, "Kernel sizes over words, such as 1,2,3.", metavar="N,N,...")
-    ] = None,
-    character_kernel_sizes: Annotated[
-        str | None, _option("--character-kernel-sizes", NETWORK, "The same over characters.", metavar="N,N,...")
-    ] = None,
-    word_ngrams: Annotated[
-        str | None, _option("--word-ngrams", NETWORK, "Sizes of word n-grams; '' for none.", metavar="N,N,...")
-    ] = None,
-    character_ngrams: Annotated[
-        str | None,
-        _option("--character-ngrams", NETWORK, "Sizes of character n-grams; '' for none.", metavar="N,N,..."),
-    ] = None,
-    ngram_buckets: Annotated[
-        int | None, _option("--ngram-buckets", NETWORK, "Rows of the tables that n-grams are hashed into.")
-    ] = None,
-    ngram_dropout: Annotated[float | None, _option("--ngram-dropout", NETWORK, "Share of n-grams to drop.")] = None,
-    ensemble: Annotated[
-        int | None, _option("--ensemble", NETWORK, "Number of networks to train side by side and average.")
-    ] = None,
-    dropout: Annotated[float | None, _option("--dropout", NETWORK, "Share of features to drop.")] = None,
-    word_dropout: Annotated[float | None, _option("--word-dropout", NETWORK, "Share of words to drop.")] = None,
-    output: Annotated[
-        str | None,
-        _option(
-            "--output-layer",
-            NETWORK,
-            "softmax; or, for two labels, sigmoid with one logit.",
-            metavar="NAME",
-        ),
-    ] = None,
-    epochs: Annotated[int | None, _option("--epochs", TRAINING, "Maximum number of passes over the texts.")] = None,
-    batch_size: Annotated[int | None, _option("--batch-size", TRAINING, "Texts per batch, over all processes.")] = None,
-    learning_rate: Annotated[float | None, _option("--learning-rate", TRAINING, "Learning rate of Adam.")] = None,
-    weight_decay: Annotated[float | None, _option("--weight-decay", TRAINING, "Decay of the weights.")] = None,
-    label_smoothing: Annotated[
-        float | None, _option("--label-smoothing", TRAINING, "Share of a target spread over all classes.")
-    ] = None,
-    class_weight: Annotated[
-        list[str] | None,
-        _option(
-            "--class-weight",
-            TRAINING,
-            "Weight of the texts of a label; repeatable. balanced: equal weight for all labels.",
-            metavar="LABEL=NUMBER|balanced",
-        ),
-    ] = None,
-    clip_norm: Annotated[
-        float | None, _option("--clip-norm", TRAINING, "Maximum norm of all gradients; 0: no limit.")
-    ] = None,
-    schedule: Annotated[
-        str | None,
-        _option("--schedule", TRAINING, "Learning-rate schedule: constant, linear or cosine.", metavar="NAME"),
-    ] = None,
-    warmup: Annotated[
-        float | None, _option("--warmup", TRAINING, "Share of the steps in which the learning rate rises.")
-    ] = None,
-    validation_fraction: Annotated[
-        float | None, _option("--validation-fraction", TRAINING, "Share of FILE to use as validation split.")
-    ] = None,
-    patience: Annotated[
-        int | None, _option("--patience", TRAINING, "Stop after this many epochs without progress; 0: never.")
-    ] = None,
-    calibrate: Annotated[
-        bool,
-        _option("--calibrate/--no-calibrate", TRAINING, "Calibrate probabilities on the validation split."),
-    ] = True,
-    threshold: Annotated[
-        str | None,
-        _option(
-            "--threshold",
-            TRAINING,
-            "Multi-label: predict labels from this probability on; 0.5 by default. auto: best F1 for each label.",
-            metavar="NUMBER|auto",
-        ),
-    ] = None,
     checkpoint_seconds: Annotated[
         float,
-        _option(
-            "--checkpoint-seconds", TRAINING, "Seconds between checkpoints; there is also one after each epoch.", min=0
+        typer.Option(
+            "--checkpoint-seconds",
+            min=0,
+            rich_help_panel="The training",
+            help="Seconds between checkpoints; there is also one after each epoch.",
         ),
     ] = 60.0,
+    **typed: Any,
 ) -> None:
     """Train a classifier on a file of labelled texts and save it.
 
@@ -245,33 +139,30 @@ def train(
       cat reviews.csv | textnn train - -o model/ --quiet
       torchrun --nproc-per-node=2 -m textnn train reviews.csv -o model/ --distributed
     """
-    from textnn.bundle import check_target, checkpoint_directory
+    from textnn import SentimentClassifier
+    from textnn.bundle import checkpoint_directory
     from textnn.bundle.files import CONFIG
-    from textnn.classifier import SentimentClassifier
+    from textnn.classification.bundle import check_target
     from textnn.data.inputs import check_device
     from textnn.data.suspects import LabelWarning
-    from textnn.fitting import OPTIONS
     from textnn.models.options import check_option
-    from textnn.pretrained import check as check_vectors
     from textnn.training.checkpoint import Checkpoint
+    from textnn.training.pretrained import check as check_vectors
 
-    parameters = {name: value for name, value in locals().items() if name in OPTIONS}
     columns = reading_options(locals())
     with session(distributed) as group:
         quiet = quiet or group.rank > 0
         with group.together():
-            for name in SIZES:
-                if parameters[name] is not None:
-                    parameters[name] = parse_sizes(f"--{name.replace('_', '-')}", parameters[name])
-            if output is not None:
-                with option_errors(output="--output-layer"):
-                    check_option("output", output)
-            parameters["class_weight"] = parse_class_weight(class_weight)
-            if threshold is not None:
+            parameters = parse(PARAMETERS, typed)
+            parameters["class_weight"] = parse_class_weight(parameters["class_weight"])
+            if (threshold := parameters.pop("threshold")) is not None:
                 parameters["threshold"] = parse_threshold(threshold)
-            if vectors is not None and group.rank == 0:
+            if parameters["output"] is not None:
+                with option_errors(output=option_of(PARAMETERS["output"])):
+                    check_option("output", parameters["output"])
+            if parameters["vectors"] is not None and group.rank == 0:
                 with option_errors(vectors="--vectors", embedding_dim="--embedding-dim"):
-                    check_vectors(vectors, embedding_dim)
+                    check_vectors(parameters["vectors"], parameters["embedding_dim"])
             if device is not None:
                 if distributed:
                     raise ValueError(f"--device: with --distributed each process has its own, got {device!r}")
@@ -289,13 +180,8 @@ def train(
         data = read_data(group, file, validation, columns, limit, parameters, quiet)
         classifier = SentimentClassifier(
             architecture,
-            tokenizer,
-            user_dictionary=user_dictionary,
-            stop_words=stop_words,
-            vectors=vectors,
             random_state=seed,
             device=device or group.device,
-            calibrate=calibrate,
             verbose=0 if quiet else 1,
             **parameters,
         )

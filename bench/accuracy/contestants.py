@@ -19,8 +19,8 @@ from typing import Any
 import torch
 
 from textnn import SentimentClassifier
+from textnn.classification import linear
 from textnn.models import ARCHITECTURES, streams
-from textnn.training import linear
 
 from .corpora import Part, Split
 from .tokens import Tokens, packages

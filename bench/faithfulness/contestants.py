@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from textnn import SentimentClassifier
-from textnn.explanation import Explanation
-from textnn.explanation.explain import score_direction
-from textnn.explanation.explanation import find_label
-from textnn.explanation.gradients import integrate_gradients
-from textnn.explanation.methods import METHODS
-from textnn.explanation.tokens import TextReader, TokenizedText
+from textnn.classification.explanation import Explanation
+from textnn.classification.explanation.contributions import find_label
+from textnn.classification.explanation.explain import score_direction
+from textnn.classification.explanation.gradients import integrate_gradients
+from textnn.classification.explanation.methods import METHODS
+from textnn.classification.explanation.tokens import TextReader, TokenizedText
 from textnn.models import Ensemble, TextModel
 
 Figures = np.ndarray[Any, np.dtype[np.float64]]
@@ -61,7 +61,7 @@ def _random(classifier: SentimentClassifier, one: Explanation) -> Figures:
 
 def _gradients(kind: str) -> Contestant:
     def figures(classifier: SentimentClassifier, one: Explanation) -> Figures:
-        text = TextReader(classifier._predictor.encoder)(one.text)
+        text = TextReader(classifier.state_.predictor.encoder)(one.text)
         model = classifier.model_
         members = model.networks if isinstance(model, Ensemble) else [model]
         direction = score_direction(

@@ -16,8 +16,8 @@ import numpy as np
 from rich.progress import Progress
 
 from textnn import SentimentClassifier
-from textnn.explanation import Explanation
-from textnn.explanation.explanation import find_label
+from textnn.classification.explanation import Explanation
+from textnn.classification.explanation.contributions import find_label
 
 from .contestants import Figures, contestants
 

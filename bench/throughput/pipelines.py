@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from textnn import SentimentClassifier
-from textnn.prediction import in_chunks, ordered
+from textnn.models.predictor import in_chunks, ordered
 from textnn.text import make_tokenizer
 
 from .plain import PlainPipeline

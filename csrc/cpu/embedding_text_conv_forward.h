@@ -37,7 +37,7 @@ class EmbeddingTextConvKernel {
     for (int64_t first = 0; first < width; first += kMaxVectors)
       with_constant<kMaxVectors>(int(std::min<int64_t>(kMaxVectors, width - first)),
                                  [&](auto M) { multiply<M>(weights + first * k_.D * L, P + first * L, width * L); });
-    for (int64_t b = 0; b < a_.sentences.B; ++b) sentence<N>(u, b, P);
+    for (int64_t b = 0; b < a_.sentences.B; ++b) k_.every ? every_window<N>(u, b, P) : sentence<N>(u, b, P);
   }
 
   // Weights [C, D, K] of the unit's channels to panels of at most kMaxVectors vectors of a row of P, in which vector
@@ -77,7 +77,7 @@ class EmbeddingTextConvKernel {
     RunningMax<T, N> max;
     max.start();
     for_windows<T, N>(
-        K, k_.left(u.i), length, k_.windows(u.i, length),
+        K, k_.left(u.i), length, k_.windows(u.i, length), 1,
         [&](int64_t t, int64_t k) { return P + token[t] * stride + k * N * L; },
         [&](const Vec<T>(&z)[N], int64_t w) {
           // Windows that reach beyond the sentence stand behind those left out.
@@ -88,6 +88,20 @@ class EmbeddingTextConvKernel {
     for (int n = 0; n < N; ++n)
       max.finish(n, k_.activation, a_.bias[u.i], (u.first + n) * L, k_.C, a_.y + column,
                  a_.window ? a_.window + column : nullptr);
+  }
+
+  template <int N>
+  void every_window(const ConvUnit& u, int64_t b, const T* P) {
+    const int64_t K = k_.taps[u.i], length = a_.sentences.length[b], stride = K * N * L;
+    const int32_t* token = a_.token + a_.sentences.start[b];
+    T* y = a_.y + (a_.row[b] * k_.S + u.i) * k_.C;
+    for_windows<T, N>(
+        K, k_.left(u.i), length, k_.windows(u.i, length), k_.stride,
+        [&](int64_t t, int64_t k) { return P + token[t] * stride + k * N * L; },
+        [&](const Vec<T>(&z)[N], int64_t w) {
+          for (int n = 0; n < N; ++n)
+            store_window(z[n], k_.activation, a_.bias[u.i], (u.first + n) * L, k_.C, y + w * k_.S * k_.C);
+        });
   }
 
   const EmbeddingTextConvForward<T>& a_;

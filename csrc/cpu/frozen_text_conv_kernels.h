@@ -87,7 +87,7 @@ class FrozenTextConvKernel {
     Maximum<A, N> max;
     max.start();
     for_windows<A, N>(
-        k_.taps[i], k_.left(i), length, k_.windows(i, length),
+        k_.taps[i], k_.left(i), length, k_.windows(i, length), 1,
         [&](int64_t t, int64_t k) { return products[t] + offset + k * width; },
         [&](const Vec<A>(&z)[N], int64_t) { max.see(z); });
     for (int n = 0; n < N; ++n) store(maxima + n * L, max.get(n));

@@ -1,7 +1,16 @@
-// Maxima over windows with the first window where each stands, for one instruction set (included through
+// The ends of sums over windows: each on its own, or their maxima with the first window where each stands, for one instruction set (included through
 // foreach_isa.h).
 
 namespace TEXTNN_ISA {
+
+// Adds the bias, activates and stores the sums of one window: channels c.. of C.
+template <class T>
+[[gnu::always_inline]] inline void store_window(const Vec<T>& sums, math::Activation activation, const T* bias,
+                                                int64_t c, int64_t C, T* y) {
+  const int64_t used = std::min(kLanes<T>, C - c);
+  const Vec<T> z = bias ? sums + load(bias + c, used) : sums;
+  store(y + c, math::activate<VectorMath<T>>(activation, z), used);
+}
 
 template <class T, int N>
 struct RunningMax {
@@ -26,8 +35,7 @@ struct RunningMax {
   inline void finish(int n, math::Activation activation, const T* bias, int64_t c, int64_t C, T* y,
                      int32_t* where) const {
     const int64_t used = std::min(kLanes<T>, C - c);
-    const Vec<T> z = bias ? value[n] + load(bias + c, used) : value[n];
-    store(y + c, math::activate<VectorMath<T>>(activation, z), used);
+    store_window(value[n], activation, bias, c, C, y);
     if (where)
       for (int64_t v = 0; v < used; ++v) where[c + v] = int32_t(window[n][v]);
   }

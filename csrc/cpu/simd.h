@@ -143,7 +143,9 @@ struct VectorMath {
         single ? T(12582912.0) : T(6755399441055744.0);  // 1.5 * 2^(mantissa bits): rounds to an integer
     const V shifted = x * log2e + magic;
     const V n = shifted - magic;
-    const V scale = from_bits((bits(shifted) + (single ? 127 : 1023)) << (single ? 23 : 52));
+    using Unsigned = std::make_unsigned_t<Int<T>>;  // the bits of a NaN may be any
+    const auto exponent = Vec<Unsigned>(bits(shifted)) + Unsigned(single ? 127 : 1023);
+    const V scale = from_bits(IV(exponent << (single ? 23 : 52)));
     if constexpr (single) {
       const V r = (x - n * T(0.693359375)) - n * T(-2.12194440e-4);
       V p = r * T(1.9875691500e-4) + T(1.3981999507e-3);

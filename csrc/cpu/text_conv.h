@@ -8,6 +8,10 @@
 // windows.
 //
 // S kernel sizes with C channels each; channel c of kernel i is column i * C + c of the output.
+//
+// Without the maximum (`every`) each window is a row of the output: `stride` tokens lie between two windows, `padding`
+// zero vectors on either side of a sentence (or, with `same`, K - 1 on both sides together), and there are
+// (len - K + both paddings) / stride + 1 windows, rounded down, or none. All kernels have equally many.
 #pragma once
 #include <algorithm>
 #include "../math/activation.h"
@@ -21,6 +25,8 @@ struct TextConvKernelSizes {
   const int64_t* taps;  // [S] number of taps K of each kernel
   bool same;
   math::Activation activation;
+  bool every = false;
+  int64_t padding = 0, stride = 1;
 
   // Taps of all kernels before kernel i.
   int64_t taps_before(int64_t i) const {
@@ -28,8 +34,12 @@ struct TextConvKernelSizes {
     for (int64_t j = 0; j < i; ++j) sum += taps[j];
     return sum;
   }
-  int64_t left(int64_t i) const { return same ? (taps[i] - 1) / 2 : 0; }
+  int64_t left(int64_t i) const { return same ? (taps[i] - 1) / 2 : padding; }
   int64_t windows(int64_t i, int64_t length) const {
+    if (every) {
+      const int64_t room = same ? length - 1 : length - taps[i] + 2 * padding;
+      return room < 0 ? 0 : room / stride + 1;
+    }
     return std::max<int64_t>(1, same ? length : length - taps[i] + 1);
   }
 };
@@ -45,8 +55,9 @@ struct EmbeddingTextConvForward {
   const T* table;           // [V, D]
   const T* const* weight;   // S pointers to [C, D, K]
   const T* const* bias;     // S pointers to [C], or null
-  T* y;                     // [B, S * C]
+  T* y;                     // [B, S * C], or with sizes.every [.., S * C]
   int32_t* window;          // [B, S * C] where the maximum stands, or null
+  const int64_t* row = nullptr;  // [B] with sizes.every: the row of y of a sentence's first window
 };
 
 // From vectors.
@@ -57,8 +68,9 @@ struct TextConvForward {
   const T* x;              // token n at x + n * D
   const T* const* weight;  // S pointers to [C, D, K]
   const T* const* bias;    // S pointers to [C], or null
-  T* y;                    // [B, S * C]
+  T* y;                    // [B, S * C], or with sizes.every [.., S * C]
   int32_t* window;         // [B, S * C], or null
+  const int64_t* row = nullptr;  // [B] as above
 };
 
 // Both. A token's vector is a row of x; its gradient is summed over all positions where it stands.

@@ -4,6 +4,7 @@
 // one matrix product, without any unfolding:
 //
 //   rows x + w*D, each K*D long  x  weights [K*D, 4 vectors of channels]  ->  tile  ->  running maximum and window
+//                                                                               or  ->  bias, activation, a row of y
 //
 // Each sentence is first copied between zero vectors, which gives short sentences and padding their meaning.
 
@@ -19,7 +20,7 @@ class TextConvKernel {
   void run(const ThreadPool& pool) {
     for (int64_t i = 0; i < k_.S; ++i) {
       before_ = std::max(before_, k_.left(i));
-      after_ = std::max(after_, k_.taps[i]);
+      after_ = std::max({after_, k_.taps[i], k_.padding});
     }
     const int64_t size = k_.taps_before(k_.S) * k_.D * panels_.vectors * L;
     Workspace workspace(Workspace::bytes<T>(size));
@@ -39,8 +40,12 @@ class TextConvKernel {
       if (length > 0) std::memcpy(x + before_ * k_.D, a_.x + a_.sentences.start[b] * k_.D, length * k_.D * sizeof(T));
       std::memset(x + (before_ + length) * k_.D, 0, after_ * k_.D * sizeof(T));
       for (int64_t p = part; p < k_.S * panels_.count; p += parts)
-        with_constant<kMaxVectors>(int(width(p % panels_.count)),
-                                   [&](auto N) { panel<N>(b, p / panels_.count, p % panels_.count, x); });
+        with_constant<kMaxVectors>(int(width(p % panels_.count)), [&](auto N) {
+          if (k_.every)
+            panel<N, true>(b, p / panels_.count, p % panels_.count, x);
+          else
+            panel<N, false>(b, p / panels_.count, p % panels_.count, x);
+        });
     });
   }
 
@@ -61,21 +66,28 @@ class TextConvKernel {
     }
   }
 
-  template <int N>
+  template <int N, bool Every>
   void panel(int64_t b, int64_t i, int64_t p, const T* x) {
-    const int64_t D = k_.D, K = k_.taps[i];
+    const int64_t D = k_.D, K = k_.taps[i], stride = Every ? k_.stride : 1;
     const T* first_window = x + (before_ - k_.left(i)) * D;
     RunningMax<T, N> max;
     max.start();
     for_row_tiles(0, k_.windows(i, a_.sentences.length[b]), [&](auto R, int64_t w) {
       const T* rows[R];
-      for (int r = 0; r < R; ++r) rows[r] = first_window + (w + r) * D;
+      for (int r = 0; r < R; ++r) rows[r] = first_window + (w + r) * stride * D;
       Tile<T, R, N> tile;
       tile.clear();
       tile.multiply_add(rows, packed(i, p), K * D);
       for (int r = 0; r < R; ++r)
-        for (int n = 0; n < N; ++n) max.see(n, tile.acc[r][n], w + r);
+        for (int n = 0; n < N; ++n) {
+          if constexpr (Every)
+            store_window(tile.acc[r][n], k_.activation, a_.bias[i], (panels_.begin(p) + n) * L, k_.C,
+                         a_.y + ((a_.row[b] + w + r) * k_.S + i) * k_.C);
+          else
+            max.see(n, tile.acc[r][n], w + r);
+        }
     });
+    if (Every) return;
     const int64_t column = b * k_.S * k_.C + i * k_.C;
     for (int n = 0; n < N; ++n)
       max.finish(n, k_.activation, a_.bias[i], (panels_.begin(p) + n) * L, k_.C, a_.y + column,

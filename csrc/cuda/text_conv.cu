@@ -73,6 +73,35 @@ __global__ void __launch_bounds__(kChannels* kSlices, 4) maxima_kernel(TextConvM
   if (a.window) a.window[at] = best.at;
 }
 
+// The same sums, each stored with bias and activation.
+template <class E>
+__global__ void __launch_bounds__(kChannels* kSlices, 4) positions_kernel(TextConvPositions<E> a, int64_t first) {
+  using C = Compute<E>;
+  const TextConvSizes& s = a.sizes;
+  const int lane = int(threadIdx.x), slice = int(threadIdx.y);
+  const int64_t tiles = tiles_of(s.C), unit = first + blockIdx.x, b = unit / (s.S * tiles);
+  const int64_t i = unit / tiles % s.S, c = unit % tiles * kChannels + lane;
+  if (c >= s.C) return;
+  const TextConvKernel kernel = s.kernel[i];
+  const int64_t K = kernel.K, left = s.left(K), length = a.sentences.length[b], windows = s.windows(K, length);
+  const int64_t start = a.sentences.start[b], row = s.taps * s.C;
+  const C* products = a.products + kernel.before * s.C + c;
+  const C bias = kernel.bias ? load(static_cast<const E*>(kernel.bias) + c) : C(0);
+  E* y = a.y + (a.row[b] * s.S + i) * s.C + c;
+
+  const Slice mine(a.longest > windows ? a.longest : windows, slice);
+  for (int64_t w = mine.begin; w < mine.end; ++w) {
+    C z = 0;
+    for (int64_t k = 0; k < K && w < windows; ++k) {
+      const int64_t p = w * s.stride - left + k;
+      if (p < 0 || p >= length) continue;
+      const int64_t r = a.token ? int64_t(a.token[start + p]) : start + p;
+      z += products[r * row + k * s.C];
+    }
+    store(y + w * s.S * s.C, w < windows ? math::activate<ScalarMath<C>>(s.activation, z + bias) : C(0));
+  }
+}
+
 }  // namespace
 
 template <class E>
@@ -91,9 +120,18 @@ void text_conv_maxima(Stream stream, const TextConvMaxima<E>& a) {
   });
 }
 
+template <class E>
+void text_conv_positions(Stream stream, const TextConvPositions<E>& a) {
+  for_blocks(a.sentences.B * a.sizes.S * tiles_of(a.sizes.C), [&](int64_t first, unsigned count) {
+    check(CUDA_LAUNCH(positions_kernel<E>, count, dim3(kChannels, kSlices), 0, native(stream), a, first),
+          "text_conv_positions");
+  });
+}
+
 #define TEXTNN_INSTANTIATE(E)                                        \
   template void lay_out_text_conv(Stream, const TextConvSizes&, E*); \
-  template void text_conv_maxima(Stream, const TextConvMaxima<E>&);
+  template void text_conv_maxima(Stream, const TextConvMaxima<E>&);  \
+  template void text_conv_positions(Stream, const TextConvPositions<E>&);
 TEXTNN_FOR_EACH_ELEMENT(TEXTNN_INSTANTIATE)
 #undef TEXTNN_INSTANTIATE
 

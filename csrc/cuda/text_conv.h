@@ -36,9 +36,15 @@ struct TextConvSizes {
   const TextConvKernel* kernel;  // [S], on the device
   bool same;
   math::Activation activation;
+  bool every = false;  // an output for each window instead of the maximum
+  int64_t padding = 0, stride = 1;
 
-  TEXTNN_HOST_DEVICE int64_t left(int64_t K) const { return same ? (K - 1) / 2 : 0; }
+  TEXTNN_HOST_DEVICE int64_t left(int64_t K) const { return same ? (K - 1) / 2 : padding; }
   TEXTNN_HOST_DEVICE int64_t windows(int64_t K, int64_t length) const {
+    if (every) {
+      const int64_t room = same ? length - 1 : length - K + 2 * padding;
+      return room < 0 ? 0 : room / stride + 1;
+    }
     const int64_t n = same ? length : length - K + 1;
     return n < 1 ? 1 : n;
   }
@@ -59,6 +65,19 @@ struct TextConvMaxima {
 };
 template <class E>
 void text_conv_maxima(Stream stream, const TextConvMaxima<E>& args);
+
+template <class E>
+struct TextConvPositions {
+  Sentences sentences;
+  TextConvSizes sizes;
+  const int32_t* token;        // as above
+  const Compute<E>* products;  // [rows, taps, C]
+  const int64_t* row;          // [B] row of y of each sentence's first window
+  int64_t longest;             // rows of y that each sentence has in a padded batch, zeros behind its windows; or 0
+  E* y;                        // [.., S * C]
+};
+template <class E>
+void text_conv_positions(Stream stream, const TextConvPositions<E>& args);
 
 template <class E>
 struct TextConvWon {

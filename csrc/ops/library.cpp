@@ -99,6 +99,22 @@ STABLE_TORCH_LIBRARY(textnn, m) {
       "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable) -> "
       "(Tensor dtable, Tensor distinct, Tensor dweight, Tensor dbias)");
 
+  // One row of y for each window instead of the maximum: y [N_out, S * C] of flat tokens, [B, L_out, S * C] of padded
+  // ones, zero behind a sentence's windows. padding: zero vectors on either side, without `same`.
+  m.def(
+      "text_conv_positions(Tensor x, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, bool same, int padding, "
+      "int stride, int activation) -> Tensor");
+  m.def(
+      "text_conv_positions_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, "
+      "int padding, int stride, int activation, Tensor y, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
+  m.def(
+      "embedding_text_conv_positions(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, "
+      "bool flat, bool same, int padding, int stride, int activation, int padding_idx, bool sparse) -> Tensor");
+  m.def(
+      "embedding_text_conv_positions_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, "
+      "bool flat, bool same, int padding, int stride, int activation, Tensor y, int padding_idx, bool sparse, "
+      "bool need_dtable) -> (Tensor dtable, Tensor distinct, Tensor dweight, Tensor dbias)");
+
   // Inference only. Rows 0 .. R of table [R, taps of all kernels, width] hold products, the rows behind them are
   // computed for the batch from rest [.., D] and weight [D, taps of all kernels, width]; row [V] says which of them is
   // a token's.

@@ -35,7 +35,7 @@ std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, co
     const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
     cpu::text_conv_forward<T>(torch_threads(),
                               {bounds.sentences(), sizes_of(kernels, same, activation), x.const_data_ptr<T>(), w.data(),
-                               b.data(), writable<T>(out.y), writable<int32_t>(out.window)});
+                               b.data(), writable<T>(out.y), writable<int32_t>(out.window), nullptr});
   });
   return {out.y, out.window};
 }
@@ -57,9 +57,78 @@ std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor&
     cpu::embedding_text_conv_forward<T>(
         torch_threads(),
         {bounds.sentences(), sizes_of(kernels, same, activation), distinct.U, distinct.id.data(), distinct.token.data(),
-         table.const_data_ptr<T>(), w.data(), b.data(), writable<T>(out.y), writable<int32_t>(out.window)});
+         table.const_data_ptr<T>(), w.data(), b.data(), writable<T>(out.y), writable<int32_t>(out.window), nullptr});
   });
   return {out.y, out.window};
+}
+
+// The output of every window: its rows, with zeros behind the windows of a padded sentence.
+struct Positions {
+  const SentenceBounds bounds;
+  cpu::TextConvKernelSizes sizes;
+  const TextConvRows rows;
+  Tensor y;
+
+  Positions(const Tensor& tokens, const Tensor& like, const TextConvKernels& kernels, const OptionalTensor& lengths,
+            bool flat, const TextConvPlaces& places, int64_t activation)
+      : bounds(tokens, flat, lengths),
+        sizes(told(kernels, places, activation)),
+        rows(bounds.length, sizes, tokens, flat),
+        y(empty(like, rows.shape)) {
+    const int64_t columns = sizes.S * sizes.C;
+    if (!flat && y.numel())
+      dispatch(y, [&](auto zero) {
+        using T = decltype(zero);
+        for (size_t b = 0; b < bounds.length.size(); ++b) {
+          const int64_t windows = sizes.windows(0, bounds.length[b]);
+          std::fill_n(writable<T>(y) + (rows.first[b] + windows) * columns, (rows.shape[1] - windows) * columns, T(0));
+        }
+      });
+  }
+
+ private:
+  static cpu::TextConvKernelSizes told(const TextConvKernels& kernels, const TextConvPlaces& places,
+                                       int64_t activation) {
+    cpu::TextConvKernelSizes sizes = sizes_of(kernels, places.same, activation);
+    places.tell(sizes);
+    return sizes;
+  }
+};
+
+Tensor text_conv_positions(const Tensor& x_, const Tensors& weight, const Tensors& bias, const OptionalTensor& lengths,
+                           bool flat, bool same, int64_t padding, int64_t stride, int64_t activation) {
+  check_tokens("x", x_, flat ? 2 : 3);
+  const Tensor x = compact(x_);
+  const TextConvKernels kernels(weight, bias, x);
+  Positions p(x, x, kernels, lengths, flat, {kernels, same, padding, stride}, activation);
+  dispatch(x, [&](auto zero) {
+    using T = decltype(zero);
+    const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
+    cpu::text_conv_forward<T>(torch_threads(), {p.bounds.sentences(), p.sizes, x.const_data_ptr<T>(), w.data(), b.data(),
+                                                writable<T>(p.y), nullptr, p.rows.first.data()});
+  });
+  return p.y;
+}
+
+Tensor embedding_text_conv_positions(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
+                                     const Tensors& bias, const OptionalTensor& lengths, bool flat, bool same,
+                                     int64_t padding, int64_t stride, int64_t activation, int64_t /*padding_idx*/,
+                                     bool /*sparse*/) {
+  check_tokens("ids", ids_, flat ? 1 : 2);
+  check_tokens("table", table_, 2);
+  const Tensor ids = compact(ids_), table = compact(table_);
+  const TextConvKernels kernels(weight, bias, table);
+  const Distinct distinct(ids, table.size(0));
+  Positions p(ids, table, kernels, lengths, flat, {kernels, same, padding, stride}, activation);
+  dispatch(table, [&](auto zero) {
+    using T = decltype(zero);
+    const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
+    cpu::embedding_text_conv_forward<T>(
+        torch_threads(),
+        {p.bounds.sentences(), p.sizes, distinct.U, distinct.id.data(), distinct.token.data(),
+         table.const_data_ptr<T>(), w.data(), b.data(), writable<T>(p.y), nullptr, p.rows.first.data()});
+  });
+  return p.y;
 }
 
 // The kernels use the windows as indices.
@@ -146,6 +215,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Te
 
 STABLE_TORCH_LIBRARY_IMPL(textnn, CPU, m) {
   m.impl("text_conv", TORCH_BOX(&textnn::ops::text_conv));
+  m.impl("text_conv_positions", TORCH_BOX(&textnn::ops::text_conv_positions));
+  m.impl("embedding_text_conv_positions", TORCH_BOX(&textnn::ops::embedding_text_conv_positions));
   m.impl("text_conv_backward", TORCH_BOX(&textnn::ops::text_conv_backward));
   m.impl("embedding_text_conv", TORCH_BOX(&textnn::ops::embedding_text_conv));
   m.impl("embedding_text_conv_backward", TORCH_BOX(&textnn::ops::embedding_text_conv_backward));

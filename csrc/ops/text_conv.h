@@ -1,5 +1,6 @@
 // What the operators of the text convolution on every device share: checks of their arguments, shapes of their results.
 #pragma once
+#include "../cpu/text_conv.h"
 #include "../math/activation.h"
 #include "tensors.h"
 
@@ -51,6 +52,46 @@ struct TextConvOutput {
   TextConvOutput(const Tensor& like, int64_t B, int64_t columns, bool save)
       : y(empty(like, {B, columns})),
         window(torch::stable::new_empty(like, {save ? B : 0, columns}, ScalarType::Int)) {}
+};
+
+// Which windows are outputs of their own, where no maximum is taken.
+struct TextConvPlaces {
+  bool same;
+  int64_t padding, stride;
+
+  TextConvPlaces(const TextConvKernels& kernels, bool same_, int64_t padding_, int64_t stride_)
+      : same(same_), padding(same_ ? 0 : padding_), stride(stride_) {
+    STD_TORCH_CHECK(padding_ >= 0 && padding_ < (int64_t(1) << 31), "textnn: padding must be at least 0, got ",
+                    padding_);
+    STD_TORCH_CHECK(stride >= 1, "textnn: stride must be at least 1, got ", stride);
+    for (const int64_t K : kernels.taps)
+      STD_TORCH_CHECK(same || K == kernels.taps[0], "textnn: without same padding kernels must be equally wide, got ",
+                      kernels.taps[0], " and ", K, " taps");
+  }
+  void tell(cpu::TextConvKernelSizes& sizes) const {
+    sizes.every = true;
+    sizes.padding = padding;
+    sizes.stride = stride;
+  }
+};
+
+// The first row of the output of each sentence, and its shape.
+struct TextConvRows {
+  std::vector<int64_t> first, shape;
+
+  TextConvRows(const std::vector<int64_t>& length, const cpu::TextConvKernelSizes& sizes, const Tensor& tokens,
+               bool flat) {
+    const int64_t B = int64_t(length.size()), longest = flat ? 0 : sizes.windows(0, tokens.size(1));
+    int64_t rows = 0;
+    for (int64_t b = 0; b < B; ++b) {
+      first.push_back(flat ? rows : b * longest);
+      rows += flat ? sizes.windows(0, length[size_t(b)]) : longest;
+    }
+    if (flat)
+      shape = {rows, sizes.S * sizes.C};
+    else
+      shape = {B, longest, sizes.S * sizes.C};
+  }
 };
 
 inline void check_tokens(const char* name, const Tensor& t, int64_t dims) {

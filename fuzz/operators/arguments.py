@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fuzz.operators.recording import Call, copied
+from fuzz.operators.recording import PUBLIC, Call, copied
 
 DTYPES = [
     torch.float32,
@@ -261,6 +261,14 @@ def tensors_of(value: Any) -> list[Tensor]:
 
 def wrong_call(call: Call, rng: random.Random) -> Call:
     """The call with one to three of its arguments made wrong."""
+    while True:
+        made = _wrong_call(call, rng)
+        # The public functions look at values with torch's own functions.
+        if not (call.name.startswith(PUBLIC) and any(map(_is_freed, tensors_of([made.arguments, made.keywords])))):
+            return made
+
+
+def _wrong_call(call: Call, rng: random.Random) -> Call:
     arguments, keywords = list(copied(call.arguments)), dict(copied(call.keywords))
     places: list[Any] = [*range(len(arguments)), *keywords]
     for _ in range(rng.choice([1, 1, 1, 2, 2, 3])):

@@ -20,6 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 180.0  # seconds without a call's end
+# Where there is no memory the sanitizer ends the process; elsewhere operator new raises an error.
+NO_MEMORY = ("allocation-size-too-big", "out-of-memory")
 MOST = 500  # crashes after which a run ends
 
 
@@ -31,8 +33,8 @@ class Figures:
     ----------
     calls, errors
         How many were made, and how many raised an error.
-    crashes
-        Processes that ended, sanitizers' reports included.
+    crashes, refused
+        Processes that ended, sanitizers' reports included, and those that the sanitizer ended for want of memory.
     findings
         A line each: the call, what happened, the call in words.
     messages
@@ -42,6 +44,7 @@ class Figures:
     calls: int = 0
     errors: int = 0
     crashes: int = 0
+    refused: int = 0
     findings: list[str] = field(default_factory=list)
     messages: Counter[str] = field(default_factory=Counter)
 
@@ -101,6 +104,7 @@ def run(names: Sequence[str], runs: int, setting: Setting, show: bool = False, f
     out = Path(tempfile.mkdtemp(prefix="textnn-fuzz-"))
     try:
         while waiting and figures.crashes < MOST:
+            (out / "current").unlink(missing_ok=True)
             arguments = [f"--first={first}", f"--last={runs}", f"--out={out}", *waiting]
             with (out / "stderr").open("wb") as stderr:
                 command = setting.command(*arguments, *(["--show"] if show else []))
@@ -112,9 +116,12 @@ def run(names: Sequence[str], runs: int, setting: Setting, show: bool = False, f
             if not (out / "current").exists() or not (out / "current").read_text():
                 raise RuntimeError(f"the worker did not come to its first call:\n{said[-3000:]}")
             name, number = (out / "current").read_text().split("\n")[0].split()
-            figures.crashes += 1
-            how = "did not end" if code is None else f"ended with {code}"
-            figures.findings.append(f"{name}:{number} {how}: {report_of(said)}")
+            if any(word in said for word in NO_MEMORY):
+                figures.refused += 1
+            else:
+                figures.crashes += 1
+                how = "did not end" if code is None else f"ended with {code}"
+                figures.findings.append(f"{name}:{number} {how}: {report_of(said)}")
             waiting, first = waiting[waiting.index(name) :], int(number) + 1
         _count(out, figures)
     finally:
@@ -124,7 +131,8 @@ def run(names: Sequence[str], runs: int, setting: Setting, show: bool = False, f
 
 def _count(out: Path, figures: Figures) -> None:
     lines = (out / "results").read_text().splitlines() if (out / "results").exists() else []
-    figures.calls = len(lines) + figures.crashes
+    figures.errors += figures.refused
+    figures.calls = len(lines) + figures.crashes + figures.refused
     for name, number, outcome, message in map(json.loads, lines):
         if outcome == "finding":
             figures.findings.append(f"{name}:{number} {message}")

@@ -138,7 +138,7 @@ def _recurrent() -> None:
         _train(gru, torch.nn.utils.rnn.pack_padded_sequence(torch.randn(3, 2, 5), torch.tensor([3, 2])))
         for sparse in (False, True):
             layer = textnn.EmbeddingLSTM(9, 5, 6, sparse=sparse, bidirectional=bidirectional, padding_idx=1)
-            _train(layer, torch.randint(0, 9, (5,)), offsets=flat)
+            _train(layer, torch.randint(0, 9, (5,)), offsets=flat, return_cells=sparse)
 
 
 def _convolution() -> None:

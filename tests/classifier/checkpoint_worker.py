@@ -16,7 +16,7 @@ from textnn.training.checkpoint import Checkpoint
 NAMES = tuple(SIZES)
 # One text more than whole batches: it has no part for process 1.
 ROWS = 25
-CLIPPED = replace(OPTIONS, clip_norm=0.05, label_smoothing=0.0)
+CLIPPED = replace(OPTIONS, clip_norm=0.05)
 NO_DROPOUT = {"dropout": 0.0, "word_dropout": 0.0}
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from samples import SMALL, make_reviews
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from samples import FILLERS, WORDS, make_reviews
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 # float32 in another order; the probabilities of predict_proba are made of logits in double precision.
 TOLERANCE = 1e-5

@@ -16,8 +16,7 @@ import torch
 from process_group import work
 from samples import SMALL, make_reviews
 
-from textnn import circumstances
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier, circumstances
 from textnn.distributed import GradientSum, Group, is_shared, joint_numbers
 
 TEXTS, LABELS = make_reviews(121, classes=3)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 
 class NumberClassifier(SentimentClassifier):

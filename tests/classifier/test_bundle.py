@@ -11,11 +11,15 @@ import torch
 from samples import make_reviews
 from saved_models import FILES
 
-from textnn import files
-from textnn.bundle import BundleError, check_target, load, read_card, save
-from textnn.bundle import directory as bundle
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier, files
+from textnn.bundle import BundleError
+from textnn.bundle import directory as shared
+from textnn.classification.bundle import check_target, read_card
+from textnn.classification.bundle import directory as bundle
 from textnn.models import ARCHITECTURES
+
+load = SentimentClassifier.load
+save = SentimentClassifier.save
 
 
 def texts() -> list[str]:
@@ -145,7 +149,8 @@ def test_an_interrupted_save_leaves_the_older_model(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(files if step == "exchange" else bundle, step, fail)
+    module = {"file_sum": bundle, "sync_directory": shared, "exchange": files}[step]
+    monkeypatch.setattr(module, step, fail)
     expected = BundleError if isinstance(error, OSError) else KeyboardInterrupt
     message = "model: cannot be written: No space left" if isinstance(error, OSError) else None
     with pytest.raises(expected, match=message):

@@ -11,8 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from saved_models import FILES, edit_config
 
-from textnn.bundle import BundleError, load, read_card
+from textnn import SentimentClassifier
+from textnn.bundle import BundleError
 from textnn.bundle import files as bundle_files
+from textnn.classification.bundle import read_card
+
+load = SentimentClassifier.load
 
 
 @pytest.mark.parametrize("make", ["nothing", "file", "empty"])

@@ -17,10 +17,15 @@ from commands import run
 from samples import make_reviews
 from saved_models import edit_config
 
-from textnn.bundle import BundleError, load, read_card, read_config, save
-from textnn.bundle import directory as bundle
+from textnn import SentimentClassifier
+from textnn.bundle import BundleError
 from textnn.bundle.config import parse_config, seal
-from textnn.classifier import SentimentClassifier
+from textnn.bundle.files import LARGEST
+from textnn.classification.bundle import FORMAT, read_card, read_config
+from textnn.classification.bundle import directory as bundle
+
+load = SentimentClassifier.load
+save = SentimentClassifier.save
 
 
 def test_a_configuration_from_before_there_was_a_sum_is_read(model: Path, fitted: SentimentClassifier) -> None:
@@ -71,7 +76,7 @@ def test_figures_that_json_does_not_have_are_stored_as_none() -> None:
     config = {"format": "textnn-model", "format_version": 1, "training": {"history": [{"loss": float("inf")}]}}
     sealed = seal(config)
     assert sealed["training"] == {"history": [{"loss": None}]}
-    assert parse_config(json.dumps(sealed).encode()) == sealed
+    assert parse_config(json.dumps(sealed).encode(), FORMAT) == sealed
 
 
 @pytest.mark.parametrize("labels", [(0, 1), (("a", 1), b"b"), (False, True), ("x", "y")])
@@ -122,7 +127,7 @@ def test_each_file_is_read_once(model: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_nothing_is_saved_that_could_not_be_loaded(
     fitted: SentimentClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(bundle.LARGEST, "vocabulary.txt", 10)
+    monkeypatch.setitem(LARGEST, "vocabulary.txt", 10)
     with pytest.raises(BundleError, match=r"vocabulary\.txt: expected at most 10 bytes, got .*; no model was written"):
         save(fitted, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

@@ -12,8 +12,9 @@ import jieba
 import pytest
 from saved_models import edit_config
 
-from textnn.bundle import BundleError, load, read_card, read_config
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
+from textnn.bundle import BundleError
+from textnn.classification.bundle import read_card, read_config
 from textnn.text import (
     CallableTokenizer,
     CharTokenizer,
@@ -22,6 +23,8 @@ from textnn.text import (
     Tokenizer,
     WhitespaceTokenizer,
 )
+
+load = SentimentClassifier.load
 
 TEXTS = ["物流很好的", "真的很差", "a-b 1.5M"]
 TRAINING = [f"{number}号{text}" for number in range(5) for text in TEXTS[:2]], ["good", "bad"] * 5

@@ -10,10 +10,10 @@ import torch
 from samples import make_reviews
 from saved_models import edit_config
 
+from textnn import SentimentClassifier
 from textnn.bundle import BundleError
-from textnn.classifier import SentimentClassifier
-from textnn.evaluation.calibration import Calibration, fit_temperature
-from textnn.training.objectives import Multilabel, Objective, Sigmoid, Softmax
+from textnn.classification.evaluation.calibration import Calibration, fit_temperature
+from textnn.classification.objectives import Multilabel, Objective, Sigmoid, Softmax
 
 pytestmark = pytest.mark.filterwarnings("ignore:training|labels:UserWarning")
 

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from trainings import BATCHES, CPU, EPOCHS, OPTIONS, ROWS, SIZES, Breaker, BrokenOffError, assert_same, make_data, run
 from waiting import wait_until
 
+from textnn.classification.objectives import Softmax
 from textnn.models import build_model, resolve_options
 from textnn.training import checkpoint as checkpoint_module
 from textnn.training.checkpoint import FILE, Checkpoint
@@ -165,7 +166,7 @@ def test_weights_that_are_no_numbers_never_replace_good_ones(seconds: float, tmp
         poison.model = build_model("textcnn", [60], 2, options)
         generator = torch.Generator().manual_seed(0)
         with pytest.raises(TrainingError) as error:
-            train(poison.model, make_data(), OPTIONS, generator, reporter=poison, checkpoint=checkpoint)
+            train(poison.model, make_data(), OPTIONS, generator, Softmax(0.1), reporter=poison, checkpoint=checkpoint)
     number, kept = (2, "after batch 1 of epoch 2") if seconds == 0 else (BATCHES, "after epoch 1")
     expected = f"weights became infinite or NaN in epoch 2, batch {number}; try a smaller learning_rate than 0.02"
     assert str(error.value).startswith(expected)

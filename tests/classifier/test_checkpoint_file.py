@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from trainings import BATCHES, OPTIONS, Breaker, BrokenOffError, assert_same, make_data, run
 
+from textnn.classification.objectives import Multilabel
 from textnn.text import RaggedDataset
 from textnn.training import checkpoint as checkpoint_module
 from textnn.training.checkpoint import FILE, Checkpoint, CheckpointError, differences, make_identity
-from textnn.training.objectives import Multilabel
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ import torch
 from commands import ENVIRONMENT, run
 from waiting import HANG
 
+from textnn import SentimentClassifier
 from textnn.circumstances import cpu_quota, plain_torch, usable_cpus
-from textnn.classifier import SentimentClassifier
 
 TEXTS = ["很 好", "很 差", "", "物流 快"]
 
@@ -128,7 +128,7 @@ def test_fits_in_several_threads_follow_from_their_seeds_and_leave_the_generator
 FORK = """
 import os, sys, warnings
 import torch
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 torch.set_num_threads(2)
 classifier = SentimentClassifier.load(sys.argv[1])
 texts = ["很 好", "很 差", "物流 快"] * 700

@@ -15,7 +15,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 
 import textnn
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn.models import ARCHITECTURES
 from textnn.text import JiebaTokenizer
 

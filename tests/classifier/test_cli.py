@@ -12,7 +12,7 @@ from commands import ENVIRONMENT, QUICK, run, write_csv
 from samples import make_reviews
 
 import textnn
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn.models import ARCHITECTURES
 from textnn_cli.evaluate import match_labels
 

@@ -17,7 +17,7 @@ from samples import make_reviews
 from typer.testing import CliRunner
 from waiting import HANG
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn_cli import app
 from textnn_cli.train import _ended_in_order
 

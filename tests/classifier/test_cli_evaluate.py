@@ -11,7 +11,7 @@ import pytest
 from commands import run, write_csv
 from samples import make_reviews
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 pytest.importorskip("matplotlib")
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_written_is_exit_code_1(model: Path, tmp_path: Path, monk
 def test_without_matplotlib_the_command_says_what_to_install(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import textnn.evaluation.plots as plots
+    import textnn.classification.evaluation.plots as plots
 
     def fail() -> None:
         raise ImportError("pictures need matplotlib: pip install matplotlib")

@@ -10,7 +10,7 @@ import pytest
 from commands import run, write_csv
 from samples import make_reviews
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 
 def test_explain_shows_texts_with_numbers(model: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import run
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 
 @pytest.mark.parametrize(("arguments", "file"), [((), "model.onnx"), (("--format", "torch"), "model.pt2")])

@@ -13,7 +13,7 @@ import pytest
 from commands import QUICK, run
 from samples import make_reviews
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 SEPARATOR = ["--label-separator", ";"]
 SMALL = [*QUICK, "-a", "textcnn", "--channels", "8"]

@@ -10,7 +10,7 @@ import pytest
 import typer
 from commands import QUICK, run, write_csv
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn_cli import app
 
 OTHER_NAMES = {

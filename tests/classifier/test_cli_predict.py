@@ -16,8 +16,8 @@ import torch
 from commands import run, write_csv
 from samples import make_reviews
 
-from textnn import prediction
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
+from textnn.models import predictor as prediction
 from textnn.text import Record
 from textnn_cli.predict import CHUNK, _predict, _progress
 from textnn_cli.rows import KINDS, Output, choose

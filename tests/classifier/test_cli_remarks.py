@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from commands import QUICK, run
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn_cli.labels import count_line, quote, threshold_line
 
 

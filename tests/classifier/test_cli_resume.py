@@ -151,7 +151,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
 def test_ctrl_c_before_there_is_a_state_says_that_nothing_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -171,8 +171,8 @@ def run(*arguments: object) -> Any:
 
 def broken_off(data: Path, model: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> Any:
     """Train, and fail when the model is to be saved."""
+    from textnn import SentimentClassifier
     from textnn.bundle import BundleError
-    from textnn.classifier import SentimentClassifier
 
     def fail(*_: object) -> None:
         raise BundleError("no space")

@@ -13,11 +13,9 @@ import pytest
 from samples import make_reviews
 from typer.testing import CliRunner
 
-from textnn import demo
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier, demo
 from textnn.demo import DemoError, Reviews, find_reviews, load_reviews, run_demo, split
-from textnn.explanation import Explanation
-from textnn.explanation.explanation import TokenContribution
+from textnn.explanation import Explanation, TokenContribution
 from textnn_cli import app
 
 

@@ -9,8 +9,8 @@ import pytest
 from rich.cells import cell_len
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from textnn.evaluation import EvaluationReport, MultilabelReport
-from textnn.evaluation.tables import shorten
+from textnn.classification.evaluation import EvaluationReport, MultilabelReport
+from textnn.classification.evaluation.tables import shorten
 
 
 def make_report(classes: int, rows: int = 200, seed: int = 0, worst: int = 10) -> tuple[EvaluationReport, list, list]:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, hamming_loss, multilabel_confusion_matrix, precision_recall_fscore_support
 
-from textnn.evaluation.calibration import best_thresholds
-from textnn.evaluation.multilabel import MultilabelReport
+from textnn.classification.evaluation.calibration import best_thresholds
+from textnn.classification.evaluation.multilabel import MultilabelReport
 
 # thresholds
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from test_evaluation_plots import AWKWARD, HISTORY, make_report, make_several
 
-from textnn.evaluation import EvaluationReport, MultilabelReport
-from textnn.evaluation.page import model_facts
+from textnn.classification.evaluation import EvaluationReport, MultilabelReport
+from textnn.evaluation import model_facts
 
 pytest.importorskip("matplotlib")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from textnn.evaluation import EvaluationReport, MultilabelReport, fonts, plots
+from textnn.classification.evaluation import EvaluationReport, MultilabelReport, fonts, plots
 
 matplotlib = pytest.importorskip("matplotlib")
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, log_loss, roc_auc_score
 
-from textnn.evaluation import EvaluationReport, MultilabelReport
-from textnn.evaluation.bootstrap import RESAMPLES, accuracy_interval, macro_f1_interval
+from textnn.classification.evaluation import EvaluationReport, MultilabelReport
+from textnn.classification.evaluation.bootstrap import RESAMPLES, accuracy_interval, macro_f1_interval
 
 SCORED = ("roc_auc", "log_loss", "calibration_error")
 
@@ -154,7 +154,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 def test_intervals_are_the_same_each_time_and_in_parts(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     confusion = np.random.default_rng(0).integers(0, 4, (classes, classes))
     whole = macro_f1_interval(confusion)
-    monkeypatch.setattr("textnn.evaluation.bootstrap._BLOCK", 1000)
+    monkeypatch.setattr("textnn.classification.evaluation.bootstrap._BLOCK", 1000)
     assert macro_f1_interval(confusion) == whole
     low, high = whole
     assert 0 < low < high < 1
@@ -200,8 +200,8 @@ def test_the_largest_counts_give_figures_that_make_sense(confusion: list) -> Non
 
 def test_the_interval_of_many_classes_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of cells and classes would have 80 MB here."""
-    monkeypatch.setattr("textnn.evaluation.bootstrap._BLOCK", 1 << 16)
-    monkeypatch.setattr("textnn.evaluation.bootstrap.RESAMPLES", 20)
+    monkeypatch.setattr("textnn.classification.evaluation.bootstrap._BLOCK", 1 << 16)
+    monkeypatch.setattr("textnn.classification.evaluation.bootstrap.RESAMPLES", 20)
     source = np.random.default_rng(0)
     confusion = np.diag(np.ones(1000, dtype=np.int64))
     confusion[source.integers(1000, size=10_000), source.integers(1000, size=10_000)] = 1

@@ -13,10 +13,9 @@ import pytest
 import torch
 from samples import make_reviews
 
-from textnn import functional
-from textnn.classifier import SentimentClassifier
-from textnn.explanation import Explanation
-from textnn.explanation.gradients import integrate_gradients
+from textnn import SentimentClassifier, functional
+from textnn.classification.explanation import Explanation
+from textnn.classification.explanation.gradients import integrate_gradients
 from textnn.layers import EmbeddingTextConv, NgramBag
 from textnn.models.decomposition import split_bags, split_convolution
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textnn.explanation import align
+from textnn.classification.explanation import align
 from textnn.text import make_tokenizer
 
 SOME_TEXT = st.text(alphabet="aAbBßﬁ好差 \n，Ａ😀\u0301", max_size=40)

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from textnn.explanation import Explanation, NgramContribution, TokenContribution, html_page
+from textnn.classification.explanation import Explanation, NgramContribution, TokenContribution, html_page
 
 NASTY = '<script>alert("1")</script> & 很好\n差'
 

@@ -14,7 +14,7 @@ import torch
 from exports import HARD, TOLERANCE, assert_same, fit, load_script, plain
 from samples import make_reviews
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn.export import FORMATS
 from textnn.models import ARCHITECTURES
 
@@ -136,11 +136,11 @@ def test_the_classifier_stays_as_it_is(fitted: SentimentClassifier, tmp_path: Pa
     assert all(parameter.requires_grad for parameter in fitted.model_.parameters())
 
 
-def test_an_architecture_of_the_users_is_refused(fitted: SentimentClassifier, tmp_path: Path) -> None:
+def test_an_architecture_that_reads_flat_batches_alone_is_refused(fitted: SentimentClassifier, tmp_path: Path) -> None:
     import copy
 
     class Own(type(fitted.model_)):  # type: ignore[misc]
-        name = "own"
+        name, padded = "own", False
 
     other = copy.copy(fitted)
     other.model_ = copy.deepcopy(fitted.model_)

@@ -14,7 +14,7 @@ import pytest
 from exports import HARD, TOLERANCE, load_script
 from samples import make_reviews
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn.export import onnx, package
 
 pytest.importorskip("onnx")

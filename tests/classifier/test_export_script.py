@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from exports import TOLERANCE, fit, load_script, run_script
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from exports import assert_same, fit
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn.export import FORMATS, PlainNetwork, export_classifier, networks
 from textnn.export.plain import EmbeddingTextConv, FrozenTextConv
 
@@ -59,11 +59,11 @@ def test_by_itself_each_part_has_a_table_that_is_not_too_large(
     parts = "words", "characters"
 
     def kinds(tables: bool | None = None) -> list[type]:
-        (network,) = PlainNetwork(wide.model_, tables).members
+        network = PlainNetwork(wide.model_, tables).network
         return [type(getattr(network, part)) for part in parts]
 
     assert kinds() == [FrozenTextConv, FrozenTextConv]
-    (network,) = PlainNetwork(wide.model_, tables=None).members
+    network = PlainNetwork(wide.model_, tables=None).network
     sizes = sorted((getattr(network, part).table.nbytes, part) for part in parts)
     monkeypatch.setattr(networks, "LARGEST_TABLE", sizes[0][0])
     expected = {sizes[0][1]: FrozenTextConv, sizes[1][1]: EmbeddingTextConv}

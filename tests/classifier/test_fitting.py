@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from process_group import run_group
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn.distributed import ALONE, GradientSum, Group, joint_numbers
 from textnn.text import RaggedDataset, TokenCounts, Vocabulary, read_corpus
 

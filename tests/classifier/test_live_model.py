@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn.models.changes import Unchanged
 
 TEXTS = ["很 好", "太 差 了", "包装 很 好 ， 物流 很 快", ""]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from samples import make_reviews
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore:training|labels:UserWarning")
 

@@ -13,8 +13,9 @@ import pytest
 from commands import ENVIRONMENT, QUICK, run, write_csv
 from saved_models import FILES
 
-from textnn.bundle import BundleError, check_target
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
+from textnn.bundle import BundleError
+from textnn.classification.bundle import check_target
 from textnn.files import must_stay
 
 

@@ -12,8 +12,8 @@ from scipy import sparse
 from sklearn.metrics import accuracy_score, hamming_loss
 from sklearn.model_selection import cross_val_predict, cross_val_score
 
+from textnn import SentimentClassifier
 from textnn.bundle import BundleError
-from textnn.classifier import SentimentClassifier
 from textnn.data.splitting import split
 from textnn.data.targets import read_targets
 

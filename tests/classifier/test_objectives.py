@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from textnn.training.objectives import Multilabel, Objective, Sigmoid, Softmax, make_objective
+from textnn.classification.objectives import Multilabel, Objective, Sigmoid, Softmax, make_objective
 
 ROWS, CLASSES = 7, 3
 

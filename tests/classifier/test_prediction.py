@@ -15,10 +15,10 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 
-from textnn import prediction
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn.models import ARCHITECTURES
-from textnn.prediction import in_chunks, ordered
+from textnn.models import predictor as prediction
+from textnn.models.predictor import in_chunks, ordered
 
 
 def test_results_come_in_order_although_later_ones_are_done_first() -> None:

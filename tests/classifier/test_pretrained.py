@@ -12,7 +12,7 @@ import torch
 from samples import FILLERS, SMALL
 from sklearn.base import clone
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 from textnn.models import ARCHITECTURES
 from textnn.training.checkpoint import Checkpoint
 

@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn_checks import NumberClassifier, expected_failed_checks
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 # Some texts of so few words occur twice.
 pytestmark = pytest.mark.filterwarnings("ignore:training|labels:UserWarning")

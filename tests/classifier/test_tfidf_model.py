@@ -16,11 +16,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from textnn import SentimentClassifier, reference
+from textnn.classification import linear
+from textnn.classification.objectives import make_objective
 from textnn.models import build_model, resolve_options
 from textnn.models.tfidf import SHARE, TfidfTextCNN
 from textnn.text import RaggedDataset
-from textnn.training import linear
-from textnn.training.objectives import make_objective
 
 NAME = "tfidf-textcnn"
 Make = Callable[..., SentimentClassifier]

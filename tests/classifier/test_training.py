@@ -10,18 +10,18 @@ from dataclasses import replace
 import pytest
 import torch
 
+from textnn.classification.objectives import Softmax
 from textnn.data.splitting import stratified_split
 from textnn.models import TextModel, build_model, resolve_options
 from textnn.optim import Adam
-from textnn.text import RaggedDataset
+from textnn.text import RaggedBatch, RaggedDataset
 from textnn.training.loop import TrainingError, TrainingOptions, predict_logits, seeded, train
+from textnn.training.objective import Objective, Sums
 from textnn.training.progress import BarReporter, Epoch, LineReporter, Reporter, make_reporter
 from textnn.training.schedule import rate_share
 
 CPU = torch.device("cpu")
-OPTIONS = TrainingOptions(
-    epochs=3, batch_size=8, learning_rate=0.01, weight_decay=0.0, label_smoothing=0.0, patience=0, bucket=True
-)
+OPTIONS = TrainingOptions(epochs=3, batch_size=8, learning_rate=0.01, weight_decay=0.0, patience=0, bucket=True)
 
 
 def make_data(rows: int = 60, flip: bool = False, seed: int = 0) -> RaggedDataset:
@@ -44,7 +44,7 @@ def make_model(name: str = "textcnn", seed: int = 0, **options: object) -> TextM
 
 def fit(model: TextModel, options: TrainingOptions = OPTIONS, seed: int = 0, **arguments: object):
     with seeded(seed, CPU):
-        return train(model, make_data(), options, torch.Generator().manual_seed(seed), **arguments)
+        return train(model, make_data(), options, torch.Generator().manual_seed(seed), Softmax(), **arguments)
 
 
 def same(one: TextModel, other: TextModel) -> bool:
@@ -293,3 +293,46 @@ def test_the_bar_of_a_resumed_training_begins_where_it_goes_on() -> None:
         reporter.batch(0.5, 0.5)
         task = reporter._progress.tasks[0]
         assert (task.completed, task.total, task.description) == (16, 40, "epoch 2/4")
+
+
+class Tags(Objective):
+    """One of two tags a token: cross entropy, and a token is an example."""
+
+    def size(self, lengths: torch.Tensor) -> int:
+        return int(lengths.sum())
+
+    def sums(self, outputs: torch.Tensor, batch: RaggedBatch) -> Sums:
+        tags = batch.aligned["tags"]
+        loss = torch.nn.functional.cross_entropy(outputs, tags, reduction="sum")
+        return Sums(loss, float((outputs.argmax(1) == tags).sum()), len(tags))
+
+    held_out = sums
+
+
+class TokenModel(TextModel):
+    """Two logits a token, from its id alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(12, 2)
+
+    def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return self.table(ids)
+
+
+def test_a_task_whose_examples_are_tokens_trains_in_the_same_loop() -> None:
+    texts = [[2, 3, 5], [4], [7, 6], [3, 2, 4, 5]] * 8
+    tags = torch.tensor([token % 2 for text in texts for token in text])
+    data = RaggedDataset(texts, aligned={"tags": tags})
+    with seeded(0, CPU):
+        model = TokenModel()
+        options = replace(OPTIONS, epochs=12, learning_rate=0.1, patience=3)
+        trained = train(model, data, options, torch.Generator().manual_seed(0), Tags(), data)
+    last = trained.history[-1]
+    assert trained.history[0].accuracy < 1.0, "there was something to learn"
+    assert last.validation_accuracy == 1.0
+    with torch.no_grad():
+        batch = data.whole()
+        expected = torch.nn.functional.cross_entropy(model(*batch.inputs), tags)
+    best = trained.history[trained.best_epoch - 1]
+    assert best.validation_loss == pytest.approx(float(expected), rel=1e-5), "the mean over the tokens"

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from textnn import SentimentClassifier
 from textnn.bundle import BundleError
-from textnn.classifier import SentimentClassifier
+from textnn.classification.evaluation import EvaluationReport
+from textnn.classification.evaluation.judging import report_counts
 from textnn.data.labels import check_labels
 from textnn.data.targets import read_targets
-from textnn.evaluation import EvaluationReport
-from textnn.evaluation.judging import report_counts
 from textnn.text import JiebaTokenizer, RaggedDataset, is_blank, tokenizer_from_config
 from textnn.training.loop import TrainingError, check_logits
 
@@ -239,7 +239,7 @@ def test_a_sparse_confusion_gives_the_figures_of_a_dense_one(monkeypatch: pytest
     labels = [f"c{number}" for number in source.integers(0, 5, 200)]
     arguments = ([f"c{number}" for number in range(5)], labels, probabilities, ["x"] * 200)
     dense = EvaluationReport.from_predictions(*arguments)
-    monkeypatch.setattr("textnn.evaluation.report.DENSE_CLASSES", 2)
+    monkeypatch.setattr("textnn.classification.evaluation.report.DENSE_CLASSES", 2)
     sparse = EvaluationReport.from_predictions(*arguments)
     assert (sparse.confusion.toarray() == dense.confusion).all()
     one, other = dense.to_dict(), sparse.to_dict()

@@ -12,8 +12,8 @@ from samples import make_reviews
 from sklearn.metrics import recall_score
 from sklearn.utils.class_weight import compute_class_weight
 
-from textnn.classifier import SentimentClassifier
-from textnn.data.weighting import check_weights, class_factors
+from textnn import SentimentClassifier
+from textnn.classification.weighting import check_weights, class_factors
 
 pytestmark = pytest.mark.filterwarnings("ignore:training|labels:UserWarning")
 

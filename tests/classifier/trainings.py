@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from textnn.classification.objectives import Softmax
 from textnn.models import TextModel, build_model, resolve_options
 from textnn.text import RaggedDataset
 from textnn.training.checkpoint import Checkpoint
@@ -22,7 +23,6 @@ OPTIONS = TrainingOptions(
     batch_size=BATCH,
     learning_rate=0.02,
     weight_decay=0.01,
-    label_smoothing=0.1,
     patience=0,
     bucket=True,
     clip_norm=1.0,
@@ -89,7 +89,8 @@ def run(
     with seeded(seed, CPU):
         model = build_model(name, [60], 2, resolve_options(name, {**SIZES[name], **extra}))
         generator = torch.Generator().manual_seed(seed)
-        trained = train(model, data or make_data(), options, generator, checkpoint=checkpoint, **arguments)
+        objective = arguments.pop("objective", None) or Softmax(0.1)
+        trained = train(model, data or make_data(), options, generator, objective, checkpoint=checkpoint, **arguments)
     return model, trained
 
 

@@ -66,14 +66,14 @@ def compile_operators(flavour: str = FLAVOUR, name: str = NAME, changed: Sequenc
 
 def load(path: Path | None = None) -> ctypes.CDLL:
     """Compile, where no library is given, load, and let Python take the CPU for a CUDA device."""
-    from textnn._registration import AUTOCAST, common
+    from textnn._registration import CUDA_AUTOCAST, common
 
     global loaded
     os.environ.setdefault("CUEMU_SMS", "12")  # what the persistent recurrence needs for the widest layers of the tests
     path = path or compile_operators()
     torch.ops.load_library(path)
     backends.CUDA_DEVICES.add("cpu")
-    for name in set(AUTOCAST) - {"embedding"}:
+    for name in CUDA_AUTOCAST:
         common.follow_autocast(name, "cpu")
     loaded = ctypes.CDLL(str(path))
     return loaded

@@ -1,7 +1,7 @@
 """Makes the package's extension with the sanitizers: the operators around the kernels of the native module's build.
 
     csrc/cpu, by build.py      objects of the flavour ``sanitized``, checked workspaces included   --+
-    csrc/ops, and allocation   compiled here with the same flags                                    --+-> _C.abi3.so
+    csrc/ops                   compiled here with the same flags                                    --+-> _C.abi3.so
 
 It is loaded in the place of ``textnn._C`` in a process with the sanitizers' libraries in LD_PRELOAD
 (``fuzz.operators.worker``). ``python tests/native/extension.py`` builds by hand.
@@ -42,11 +42,11 @@ def _ninja_file() -> str:
         "  deps = gcc",
         "  description = compiling $in (sanitized)",
         "rule link",
-        f"  command = $cxx -shared -pthread -Wl,-Bsymbolic-functions $in {' '.join([*sanitizers, *libraries])} -o $out",
+        f"  command = $cxx -shared -pthread $in {' '.join([*sanitizers, *libraries])} -o $out",
         "  description = linking $out",
     ]
     objects = []
-    for source in [*sorted((build.ROOT / "csrc/ops").glob("*.cpp")), HERE / "allocation.cpp"]:
+    for source in sorted((build.ROOT / "csrc/ops").glob("*.cpp")):
         objects.append(build.escape(FOLDER / f"{source.stem}.o"))
         lines.append(f"build {objects[-1]}: compile {build.escape(source)}")
     kernels = build.BUILD / "native-sanitized"

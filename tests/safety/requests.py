@@ -10,7 +10,7 @@ from typing import Any
 
 from waiting import HANG, wait_until
 
-from textnn.classifier import SentimentClassifier
+from textnn import SentimentClassifier
 
 Case = tuple[str, Callable[[SentimentClassifier], Any]]
 

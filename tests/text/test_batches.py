@@ -228,3 +228,36 @@ def test_batches_gathered_together_are_those_gathered_one_by_one() -> None:
     assert list(RaggedDataset([[1]]).batches([])) == []
     with pytest.raises(IndexError, match="expected rows from 0 to 0"):
         list(RaggedDataset([[1]]).batches([torch.tensor([1])]))
+
+
+def tagged() -> RaggedDataset:
+    """Sentences whose tokens have a tag each, ten times their id, and two values each."""
+    ids = [[3, 1, 4], [1], [5, 9], [2, 6, 5, 3]]
+    flat = torch.tensor([token for sentence in ids for token in sentence])
+    return RaggedDataset(ids, aligned={"tags": flat * 10, "places": torch.stack([flat, -flat], dim=1)})
+
+
+def assert_aligned(batch) -> None:
+    assert torch.equal(batch.aligned["tags"], batch.ids * 10)
+    assert torch.equal(batch.aligned["places"], torch.stack([batch.ids, -batch.ids], dim=1))
+
+
+def test_arrays_of_the_tokens_go_where_their_tokens_go() -> None:
+    data = tagged()
+    for batch in (
+        data.batch([3, 0, 2]),
+        data.whole(),
+        data.batch([1]).to("cpu"),
+        data.take(torch.tensor([2, 1])).whole(),
+    ):
+        assert_aligned(batch)
+    parts = list(data.batches([torch.tensor([2, 0]), torch.tensor([3]), torch.tensor([1, 2])]))
+    assert [part.ids.tolist() for part in parts] == [[5, 9, 3, 1, 4], [2, 6, 5, 3], [1, 5, 9]]
+    for part in parts:
+        assert_aligned(part)
+    assert_aligned(RaggedDataset.chained([data, data.take(torch.tensor([0]))]).batch([4, 1]))
+
+
+def test_an_array_of_the_tokens_has_as_many_values() -> None:
+    with pytest.raises(ValueError, match=r"tags: expected one value for each of 3 tokens, got the shape \[2\]"):
+        RaggedDataset([[1, 2], [3]], aligned={"tags": torch.tensor([0, 1])})

@@ -1,17 +1,20 @@
 """What torch has to know of each operator besides its kernels: fake kernel, autograd formula, autocast rule.
 
-The operators' schemas are in csrc/ops/library.cpp. Backward operators are operators like the others; differentiating
-them again is an error, not silence. Autocast runs everything on the CPU in float32, where its kernels accumulate
-anyway, and on CUDA in the dtype that it is set to.
+The operators' schemas are in csrc/ops/library.cpp. Backward operators are operators like the others, and can be
+differentiated again (gradients.py). Autocast runs everything on the CPU in float32, where its kernels accumulate
+anyway, and on CUDA in the dtype that it is set to; the results have the dtype of torch's own layers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch.library import register_autocast, register_fake
 
-from . import convolution, crf, recurrent  # noqa: F401
+from . import convolution, crf, positions, recurrent  # noqa: F401
 from .common import follow_autocast
+from .gradients import register_vmap
 
 # --- adam: what is changed in place comes first, and nothing is returned ---
 
@@ -19,20 +22,54 @@ for _name in ("adam_rows", "adam_exact_rows", "adam_catch_up"):
     register_fake(f"textnn::{_name}", lambda *_: None)
 
 # Sums over sequences, for which 16 bits are too few.
-CRF = ("crf_log_likelihood", "crf_marginals", "crf_decode")
-for _name in CRF:
+for _name in ("crf_log_likelihood", "crf_marginals", "crf_decode"):
     for _device in ("cpu", "cuda"):
         register_autocast(f"textnn::{_name}", _device, torch.float32)
 
-AUTOCAST = (
+# --- vmap ---
+
+for _name in (
     "recurrent_cell",
+    "recurrent_cell_backward",
     "recurrent",
+    "recurrent_backward",
+    "quantized_lstm",
     "max_mean_pool",
-    "text_conv",
-    "embedding_text_conv",
+    "max_mean_pool_backward",
     "embedding",
-)
-for _name in AUTOCAST:
-    register_autocast(f"textnn::{_name}", "cpu", torch.float32)
-    if _name != "embedding":  # a copy of the table in another dtype would cost more than the rows that are looked up
-        follow_autocast(_name, "cuda")
+    "embedding_backward",
+    "hash_ngrams",
+    "text_conv",
+    "text_conv_backward",
+    "embedding_text_conv",
+    "embedding_text_conv_backward",
+    "text_conv_positions",
+    "text_conv_positions_backward",
+    "embedding_text_conv_positions",
+    "embedding_text_conv_positions_backward",
+    "frozen_text_conv",
+    "crf_log_likelihood",
+    "crf_log_likelihood_backward",
+    "crf_marginals",
+    "crf_marginals_backward",
+    "crf_decode",
+):
+    register_vmap(_name)
+
+# --- autocast: dtypes of the results on the CPU, those of torch's own layers there ---
+
+AUTOCAST: dict[str, Callable[..., Sequence[torch.dtype]]] = {
+    "recurrent_cell": recurrent.autocast_dtypes_of_cell,
+    "recurrent": recurrent.autocast_dtypes,
+    "max_mean_pool": lambda _, x, *rest: [x.dtype],
+    "text_conv": lambda dtype, *rest: [dtype],
+    "embedding_text_conv": lambda dtype, *rest: [dtype],
+    "text_conv_positions": lambda dtype, *rest: [dtype],
+    "embedding_text_conv_positions": lambda dtype, *rest: [dtype],
+    "embedding": lambda _, ids, table, *rest: [table.dtype],
+}
+CUDA_AUTOCAST = set(AUTOCAST) - {"max_mean_pool", "embedding"}  # torch does those in the dtype of what comes in
+for _name, _results in AUTOCAST.items():
+    follow_autocast(_name, "cpu", _results)
+for _name in CUDA_AUTOCAST:
+    follow_autocast(_name, "cuda")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.library import register_autograd, register_fake
+from torch.library import register_fake
 
-from .common import Maybe, dense, once, rows_gradient
+from .._checks import ACTIVATIONS
+from ..reference import masked
+from .common import Maybe, dense, rows_gradient
 from .fake_checks import check_dims, check_text_conv
+from .gradients import dense_gradients, differentiate, register_gradient
 
 _ops = torch.ops.textnn
 
@@ -40,8 +45,18 @@ def _max_mean_pool_backward(ctx: Any, dy: Tensor, _: Maybe) -> tuple[Any, ...]:
     return _ops.max_mean_pool_backward(dy, at, x, sizes, ctx.flat), None, None, None
 
 
-register_autograd("textnn::max_mean_pool", _max_mean_pool_backward, setup_context=_max_mean_pool_setup)
-once("max_mean_pool_backward")
+def _plain_pool(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:
+    x, sizes, flat, _ = inputs
+    return masked.max_mean_pool(x, sizes, flat, outputs[1]), None
+
+
+def _plain_pool_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Any]:
+    dy, at, x, sizes, flat = inputs
+    return differentiate(lambda own: [masked.max_mean_pool(own[0], sizes, flat, at)], [x], (0,), (dy,))
+
+
+register_gradient("max_mean_pool", _plain_pool, _max_mean_pool_backward, _max_mean_pool_setup)
+register_gradient("max_mean_pool_backward", _plain_pool_backward)
 
 
 # --- embedding ---
@@ -68,12 +83,28 @@ def _embedding_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _embedding_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
     (ids,) = ctx.saved_tensors
-    dtable, distinct = _ops.embedding_backward(dy, ids, ctx.shape[0], ctx.padding_idx, ctx.sparse)
-    return None, rows_gradient(distinct, dtable, ctx.shape) if ctx.sparse else dtable, None, None
+    sparse = ctx.sparse and not dense_gradients()
+    dtable, distinct = _ops.embedding_backward(dy, ids, ctx.shape[0], ctx.padding_idx, sparse)
+    return None, rows_gradient(distinct, dtable, ctx.shape) if sparse else dtable, None, None
 
 
-register_autograd("textnn::embedding", _embedding_backward, setup_context=_embedding_setup)
-once("embedding_backward")
+def _look_up(ids: Tensor, table: Tensor, padding_idx: int) -> Tensor:
+    return F.embedding(ids, table, padding_idx=padding_idx if padding_idx >= 0 else None)
+
+
+def _plain_embedding(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Tensor]:
+    return [_look_up(*inputs[:3])]
+
+
+def _plain_embedding_backward(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> list[Maybe]:
+    dy, ids, rows, padding_idx, sparse = inputs
+    table = dy.new_zeros(rows, dy.shape[-1])  # its values do not count
+    (dtable,) = differentiate(lambda own: [_look_up(ids, own[0], padding_idx)], [table], (0,), (dy,))
+    return [dtable[outputs[1]] if sparse else dtable, None]
+
+
+register_gradient("embedding", _plain_embedding, _embedding_backward, _embedding_setup)
+register_gradient("embedding_backward", _plain_embedding_backward)
 
 
 # --- hash_ngrams: integers ---
@@ -93,13 +124,35 @@ def _conv_output(x: Tensor, B: Any, weight: list[Tensor], save: bool) -> tuple[T
     return x.new_empty(B, columns), x.new_empty(B if save else 0, columns, dtype=torch.int32)
 
 
-def _weight_gradients(x: Tensor, weight: list[Tensor]) -> tuple[Tensor, Tensor]:
+def weight_gradients(x: Tensor, weight: list[Tensor]) -> tuple[Tensor, Tensor]:
     return x.new_empty(sum(w.numel() for w in weight)), x.new_empty(len(weight), weight[0].shape[0])
 
 
-def _split_weight(dweight: Tensor, weight: list[Tensor]) -> list[Tensor]:
-    """The kernels' gradients [C, D, K] from one vector that holds them in turn."""
-    return [p.view(w.shape) for p, w in zip(dweight.split([w.numel() for w in weight]), weight, strict=True)]
+def split_gradients(dweight: Tensor, dbias: Tensor, weight: list[Tensor], biases: int) -> list[Tensor]:
+    """The gradients of kernels [C, D, K] and biases [C], each with memory of its own."""
+    if len(weight) == 1:
+        return [dweight.view(weight[0].shape), *([dbias[0]] if biases else [])]
+    parts = dweight.split([w.numel() for w in weight])
+    of_weight = [p.clone().view(w.shape) for p, w in zip(parts, weight, strict=True)]
+    return of_weight + ([b.clone() for b in dbias.unbind(0)] if biases else [])
+
+
+def _plain_conv_backward(
+    tensors: Sequence[Any], saved: Sequence[Tensor], sizes: Maybe, flat: bool, same: bool, activation: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x, of all weights and of all biases, from x and weights, and from dy, y and windows.
+
+    Behind the activation's gradient, a function of y, a convolution is linear in each of them."""
+    dy, y, window = saved
+    dz = masked.activation_gradient(dy, y, ACTIVATIONS[activation])
+    S = len(tensors) - 1
+    biases = [dy.new_zeros(tensors[1].shape[0]) for _ in range(S)]
+
+    def convolved(own: Sequence[Any]) -> list[Tensor]:
+        return [masked.text_conv(own[0], own[1 : S + 1], own[S + 1 :], sizes, flat, same, window)]
+
+    dx, *rest = differentiate(convolved, [*tensors, *biases], range(2 * S + 1), (dz,))
+    return dx, torch.cat([w.flatten() for w in rest[:S]]), torch.stack(rest[S:])
 
 
 @register_fake("textnn::text_conv")
@@ -131,7 +184,7 @@ def _(
     need_dx: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     check_text_conv("x", x, 2 if flat else 3, weight)
-    return (dense(x) if need_dx else x.new_empty(0), *_weight_gradients(x, weight))
+    return (dense(x) if need_dx else x.new_empty(0), *weight_gradients(x, weight))
 
 
 def _text_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -145,19 +198,26 @@ def _text_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Te
 def _text_conv_backward(ctx: Any, dy: Maybe, _: Maybe) -> tuple[Any, ...]:
     x, sizes, y, window, *weight = ctx.saved_tensors
     if dy is None:
-        return (None, [None] * len(weight), [None] * ctx.biases, *(None,) * 5)
+        return (None,) * (len(weight) + ctx.biases + 6)
     need_dx = ctx.needs_input_grad[0]
     dx, dweight, dbias = _ops.text_conv_backward(dy, x, weight, sizes, *ctx.options, y, window, need_dx)
-    return (
-        dx if need_dx else None,
-        _split_weight(dweight, weight),
-        list(dbias.unbind(0)) if ctx.biases else [],
-        *(None,) * 5,
-    )
+    return dx if need_dx else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 5
 
 
-register_autograd("textnn::text_conv", _text_conv_backward, setup_context=_text_conv_setup)
-once("text_conv_backward")
+def _plain_text_conv(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:
+    x, weight, bias, sizes, flat, same, activation, _ = inputs
+    z = masked.text_conv(x, weight, bias, sizes, flat, same, outputs[1])
+    return masked.activated(z, ACTIVATIONS[activation]), None
+
+
+def _plain_text_conv_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> tuple[Maybe, ...]:
+    dy, x, weight, *options, y, window, need_dx = inputs
+    dx, dweight, dbias = _plain_conv_backward([x, *weight], (dy, y, window), *options)
+    return dx if need_dx else None, dweight, dbias
+
+
+register_gradient("text_conv", _plain_text_conv, _text_conv_backward, _text_conv_setup)
+register_gradient("text_conv_backward", _plain_text_conv_backward)
 
 
 # --- embedding_text_conv ---
@@ -202,7 +262,7 @@ def _(
     check_dims("table", table, 2)
     distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
     rows = (distinct if sparse else table.shape[0]) if need_dtable else 0
-    return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *_weight_gradients(table, weight))
+    return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *weight_gradients(table, weight))
 
 
 def _embedding_text_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -216,26 +276,39 @@ def _embedding_text_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[
 def _embedding_text_conv_backward(ctx: Any, dy: Maybe, _: Maybe) -> tuple[Any, ...]:
     ids, table, sizes, y, window, *weight = ctx.saved_tensors
     if dy is None:
-        return (None, None, [None] * len(weight), [None] * ctx.biases, *(None,) * 7)
-    need = ctx.needs_input_grad[1]
+        return (None,) * (len(weight) + ctx.biases + 9)
+    need, sparse = ctx.needs_input_grad[1], ctx.sparse and not dense_gradients()
     dtable, distinct, dweight, dbias = _ops.embedding_text_conv_backward(
-        dy, ids, table, weight, sizes, *ctx.options, y, window, ctx.padding_idx, ctx.sparse, need
+        dy, ids, table, weight, sizes, *ctx.options, y, window, ctx.padding_idx, sparse, need
     )
-    if ctx.sparse and need:
+    if sparse and need:
         dtable = rows_gradient(distinct, dtable, table.shape)
-    return (
-        None,
-        dtable if need else None,
-        _split_weight(dweight, weight),
-        list(dbias.unbind(0)) if ctx.biases else [],
-        *(None,) * 7,
-    )
+    return None, dtable if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 7
 
 
-register_autograd(
-    "textnn::embedding_text_conv", _embedding_text_conv_backward, setup_context=_embedding_text_conv_setup
+def _plain_embedding_text_conv(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:
+    ids, table, weight, bias, sizes, flat, same, activation, padding_idx, _, _ = inputs
+    z = masked.text_conv(_look_up(ids, table, padding_idx), weight, bias, sizes, flat, same, outputs[1])
+    return masked.activated(z, ACTIVATIONS[activation]), None
+
+
+def _plain_embedding_text_conv_backward(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:
+    dy, ids, table, weight, *options, y, window, padding_idx, sparse, need = inputs
+    x = _look_up(ids, table, padding_idx)
+    dx, dweight, dbias = _plain_conv_backward([x, *weight], (dy, y, window), *options)
+    if not need:
+        return None, None, dweight, dbias
+    (dtable,) = differentiate(lambda own: [_look_up(ids, own[0], padding_idx)], [table], (0,), (dx,))
+    return dtable[outputs[1]] if sparse else dtable, None, dweight, dbias
+
+
+register_gradient(
+    "embedding_text_conv",
+    _plain_embedding_text_conv,
+    _embedding_text_conv_backward,
+    _embedding_text_conv_setup,
 )
-once("embedding_text_conv_backward")
+register_gradient("embedding_text_conv_backward", _plain_embedding_text_conv_backward)
 
 
 # --- frozen_text_conv: no gradients, which textnn.functional says before the operator is called ---

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import register_autograd, register_fake
+from torch.library import register_fake
 
 from ..reference import crf as reference
-from .common import Maybe, _library, dense, once, register_gradient
+from .common import Maybe, dense, library
+from .gradients import differentiate, register_gradient
 
 _ops = torch.ops.textnn
-_gradients = _ops.crf_log_likelihood_backward.default
 
 
 def _count(x: Tensor, sizes: Maybe, layout: str) -> Any:
@@ -64,25 +64,6 @@ def _batch(sizes: Maybe, layout: str) -> dict[str, Any]:
     return {"lengths": sizes, "batch_first": layout == "batch_major"}
 
 
-def _through_reference(
-    function: Callable[..., Tensor], inputs: tuple[Tensor, ...], gradient: Tensor
-) -> tuple[Tensor | None, ...]:
-    """The gradients of the inputs by autograd through the reference; they can be differentiated again."""
-    more = torch.is_grad_enabled()
-    with torch.enable_grad():
-        again = [t if t.requires_grad else t.detach().requires_grad_() for t in inputs]
-        result = function(*again)
-        if not result.requires_grad:
-            return (None,) * len(inputs)
-        return torch.autograd.grad(
-            result, again, gradient, create_graph=more, allow_unused=True, materialize_grads=True
-        )
-
-
-def _negative_log_z(x: Tensor, start: Tensor, end: Tensor, transitions: Tensor, batch: dict[str, Any]) -> Tensor:
-    return -reference.crf_log_partition(x, start, end, transitions, **batch)
-
-
 # --- crf_log_likelihood ---
 
 
@@ -93,32 +74,42 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> 
     ctx.save_for_backward(x, tags, start, end, transitions, sizes, output[1])
 
 
-def _backward(ctx: Any, dy: Maybe, _: Maybe) -> tuple[Any, ...]:
+def _backward(ctx: Any, dy: Maybe, _: Maybe) -> tuple[Maybe, ...]:
     x, tags, start, end, transitions, sizes, alphas = ctx.saved_tensors
     if dy is None:
         return (None,) * 8
-    if torch.is_grad_enabled():  # create_graph
-        batch = _batch(sizes, ctx.layout)
-
-        def function(x: Tensor, start: Tensor, end: Tensor, transitions: Tensor) -> Tensor:
-            if tags is None:
-                return _negative_log_z(x, start, end, transitions, batch)
-            return reference.crf_log_likelihood(x, tags, start, end, transitions, reduction="none", **batch)
-
-        dx, *rest = _through_reference(function, (x, start, end, transitions), dy)
-    else:
-        with torch._C._AutoDispatchBelowAutograd():  # saves the detour through once()
-            dx, *rest = _gradients(dy, x, tags, start, end, transitions, sizes, ctx.layout, alphas)
-    return dx, None, *rest, None, None, None
+    found = _ops.crf_log_likelihood_backward(dy, x, tags, start, end, transitions, sizes, ctx.layout, alphas)
+    return found[0], None, *found[1:], None, None, None
 
 
-register_gradient("crf_log_likelihood", _backward, _setup)
-once("crf_log_likelihood_backward")
+def _plain(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
+    x, tags, *scores, sizes, layout, _ = inputs
+    batch = _batch(sizes, layout)
+    if tags is None:
+        return [-reference.crf_log_partition(x, *scores, **batch), None]
+    return [reference.crf_log_likelihood(x, tags, *scores, reduction="none", **batch), None]
+
+
+def _gradients(
+    function: Callable[[Sequence[Any]], Sequence[Any]], tensors: Sequence[Tensor], dy: Tensor
+) -> list[Tensor]:
+    """Of emissions, start, end and transitions; zero where a sentence has none of them."""
+    found = differentiate(function, tensors, range(4), (dy,))
+    return [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)]
+
+
+def _plain_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Tensor]:
+    dy, x, tags, *scores, sizes, layout, _ = inputs
+    return _gradients(lambda own: _plain([own[0], tags, *own[1:], sizes, layout, False], ()), [x, *scores], dy)
+
+
+register_gradient("crf_log_likelihood", _plain, _backward, _setup)
+register_gradient("crf_log_likelihood_backward", _plain_backward)
 
 
 # --- crf_marginals: their gradient comes from the reference, in an operator that torch.compile does not look into ---
 
-_library.define(
+library.define(
     "crf_marginals_backward(Tensor dy, Tensor x, Tensor start, Tensor end, Tensor transitions, Tensor? sizes, "
     "str layout) -> (Tensor dx, Tensor dstart, Tensor dend, Tensor dtransitions)"
 )
@@ -131,30 +122,32 @@ def _(
     return dense(x), dense(start), dense(end), dense(transitions)
 
 
-def _marginals_gradient(dy: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    *tensors, sizes, layout = arguments
-    batch = _batch(sizes, layout)
-    leaves = tuple(t.detach() for t in tensors)
-    found = _through_reference(lambda *scores: reference.crf_marginals(*scores, **batch), leaves, dy)
-    return tuple(dense(t).zero_() if g is None else g.contiguous() for t, g in zip(tensors, found, strict=True))
-
-
-_library.impl("crf_marginals_backward", _marginals_gradient, "CompositeExplicitAutograd")
-
-
 def _marginals_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     *tensors, sizes, ctx.layout = inputs
     ctx.save_for_backward(*tensors, sizes)
 
 
-def _marginals_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
+def _marginals_backward(ctx: Any, dy: Tensor) -> tuple[Maybe, ...]:
     *tensors, sizes = ctx.saved_tensors
-    if torch.is_grad_enabled():  # create_graph
-        batch = _batch(sizes, ctx.layout)
-        found = _through_reference(lambda *scores: reference.crf_marginals(*scores, **batch), tuple(tensors), dy)
-    else:
-        found = _ops.crf_marginals_backward(dy, *tensors, sizes, ctx.layout)
-    return *found, None, None
+    return *_ops.crf_marginals_backward(dy, *tensors, sizes, ctx.layout), None, None
 
 
-register_autograd("textnn::crf_marginals", _marginals_backward, setup_context=_marginals_setup)
+def _plain_marginals(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Tensor]:
+    *tensors, sizes, layout = inputs
+    return [reference.crf_marginals(*tensors, **_batch(sizes, layout))]
+
+
+def _plain_marginals_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Tensor]:
+    dy, *tensors, sizes, layout = inputs
+    return _gradients(lambda own: _plain_marginals([*own, sizes, layout], ()), tensors, dy)
+
+
+def _marginals_gradient(dy: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
+    *tensors, sizes, layout = arguments
+    leaves = [t.detach() for t in tensors]
+    return tuple(g.detach().contiguous() for g in _plain_marginals_backward([dy, *leaves, sizes, layout], ()))
+
+
+library.impl("crf_marginals_backward", _marginals_gradient, "CompositeExplicitAutograd")
+register_gradient("crf_marginals", _plain_marginals, _marginals_backward, _marginals_setup)
+register_gradient("crf_marginals_backward", _plain_marginals_backward)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,11 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.library import register_fake
 
+from ..reference import masked
 from ..reference.recurrent import recurrent_cell as reference_cell
-from ..reference.recurrent import run_reference
-from .common import Maybe, dense, once, register_gradient, rows_gradient
-from .fake_checks import check_cell, check_recurrent
+from .common import Maybe, dense, rows_gradient
+from .fake_checks import check_cell, check_dims, check_recurrent
+from .gradients import dense_gradients, differentiate, register_gradient
 
 _ops = torch.ops.textnn
 
@@ -53,38 +54,39 @@ def _cell_backward(ctx: Any, dh: Maybe, dc: Maybe) -> tuple[Maybe, ...]:
     dc = None if c is None else dc  # of cells without one the result is empty, and so is its gradient
     if dh is None and dc is None:
         return (None,) * 5
-    if torch.is_grad_enabled():  # create_graph: the gradients have to be differentiable
-        return None, *through(lambda *a: reference_cell(ctx.cell, *a), (input_gates, hidden_gates, h, c), (dh, dc))
     of_input, of_hidden, dh, dc = _ops.recurrent_cell_backward(ctx.cell, dh, dc, input_gates, hidden_gates, h, c)
     if h is None:  # both products add to the same sums
-        of_hidden, dh = of_input, None
-    return None, of_input, None if hidden_gates is None else of_hidden, dh, None if c is None else dc
+        of_hidden, dh = None if hidden_gates is None else of_input.clone(), None
+    return None, of_input, of_hidden, dh, None if c is None else dc
 
 
-def through(
-    reference: Callable[..., tuple[Maybe, ...]], inputs: tuple[Maybe, ...], gradients: tuple[Maybe, ...]
-) -> tuple[Maybe, ...]:
-    """The gradients of all inputs by autograd through the reference, themselves differentiable."""
-    # Aliases: an input that was computed from another one must not lead on to it.
-    own = tuple(None if t is None else t.view_as(t) for t in inputs)
-    pairs = zip(reference(*own), gradients, strict=False)
-    given = [(result, g) for result, g in pairs if result is not None and g is not None]
-    tensors = [(place, t) for place, t in enumerate(own) if t is not None and t.requires_grad]
-    found = torch.autograd.grad(
-        [result for result, _ in given],
-        [t for _, t in tensors],
-        [g for _, g in given],
-        create_graph=True,
-        allow_unused=True,
-    )
-    all_of_them: list[Maybe] = [None] * len(own)
-    for (place, _), gradient in zip(tensors, found, strict=True):
-        all_of_them[place] = gradient
-    return tuple(all_of_them)
+def _plain_cell(inputs: Sequence[Any], _: Sequence[Tensor]) -> tuple[Maybe, ...]:
+    return reference_cell(*inputs)
 
 
-register_gradient("recurrent_cell", _cell_backward, _cell_setup)
-once("recurrent_cell_backward")
+def _plain_cell_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
+    cell, dh, dc, *tensors = inputs
+    h, c = tensors[2:]
+    places = [place for place, t in enumerate(tensors) if t is not None]
+    gradients: list[Maybe] = [None] * 4
+    found = differentiate(lambda own: reference_cell(cell, *own), tensors, places, (dh, None if c is None else dc))
+    for place, gradient in zip(places, found, strict=True):
+        gradients[place] = gradient
+    if h is None:  # both products add to the same sums
+        gradients[1] = None
+    return gradients
+
+
+register_gradient("recurrent_cell", _plain_cell, _cell_backward, _cell_setup)
+register_gradient("recurrent_cell_backward", _plain_cell_backward)
+
+
+def autocast_dtypes_of_cell(
+    _: torch.dtype, cell: str, input_gates: Tensor, hidden_gates: Maybe, h: Maybe, c: Maybe
+) -> list[torch.dtype]:
+    """Dtypes of torch's cells: that of the products, or of the state that they are added to if it is wider."""
+    state = {"lstm": c, "gru": h}.get(cell)
+    return [input_gates.dtype if state is None else torch.promote_types(input_gates.dtype, state.dtype)] * 2
 
 
 # --- recurrent ---
@@ -156,42 +158,74 @@ def _recurrent_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ..
 
 
 def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe, *_: Maybe) -> tuple[Any, ...]:
-    inputs, kept = ctx.saved_tensors[:15], ctx.saved_tensors[15:]
+    saved = ctx.saved_tensors  # once: torch.utils.checkpoint computes them again at each access
+    inputs, kept = saved[:15], saved[15:]
     dc_n = None if inputs[3] is None else dc_n  # of cells without one the result is empty, and so is its gradient
     given = (dy, dh_n, dc_n, dc if ctx.cells else None)
     if all(gradient is None for gradient in given):
         return (None,) * 24
-    if torch.is_grad_enabled():  # create_graph: the gradients have to be differentiable
-        return _differentiable_gradients(ctx, inputs, given)
     table = inputs[1]
-    need = ctx.needs_input_grad[1 if table is None else 2]
-    gradients = _ops.recurrent_backward(ctx.cell, *given, *inputs, *ctx.batch, *kept, ctx.padding_idx, ctx.sparse, need)
+    need, sparse = ctx.needs_input_grad[1 if table is None else 2], ctx.sparse and not dense_gradients()
+    gradients = _ops.recurrent_backward(ctx.cell, *given, *inputs, *ctx.batch, *kept, ctx.padding_idx, sparse, need)
     dinput, distinct, *rest = gradients
-    if table is not None and ctx.sparse and need:
+    if table is not None and sparse and need:
         dinput = rows_gradient(distinct, dinput, table.shape)
     of_input = (dinput if need else None, None) if table is None else (None, dinput if need else None)
     of_rest = (g if given is not None else None for g, given in zip(rest, inputs[2:14], strict=True))
     return None, *of_input, *of_rest, *(None,) * 9
 
 
-def _differentiable_gradients(ctx: Any, inputs: tuple[Any, ...], gradients: tuple[Maybe, ...]) -> tuple[Any, ...]:
-    """The gradients of all inputs by autograd through the reference: slow, step by step, and as often as is wanted."""
-    *tensors, sizes = inputs
-    layout, reverse = ctx.batch
-    batch: dict[str, Any] = {"lengths": sizes} if layout.endswith("major") else {}
-    batch |= {"flat": {"offsets": sizes}, "packed": {"batch_sizes": sizes}}.get(layout, {})
-    batch["batch_first"] = layout == "batch_major"
-
-    def reference(x: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *weights: Maybe) -> tuple[Maybe, ...]:
-        if table is not None:
-            x = F.embedding(x, table, padding_idx=ctx.padding_idx if ctx.padding_idx >= 0 else None)
-        return run_reference(ctx.cell, x, h0, c0, weights, reverse, **batch)
-
-    return None, *through(reference, tuple(tensors), gradients), *(None,) * 9
+def _plain(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
+    cell, x, table, h0, c0 = inputs[:5]
+    sizes, layout, reverse, padding_idx, _, outputs, cells, _, _ = inputs[_WEIGHTS.stop :]
+    if table is not None:
+        x = F.embedding(x, table, padding_idx=padding_idx if padding_idx >= 0 else None)
+    y, h_n, *private = masked.recurrent(cell, x, h0, c0, inputs[_WEIGHTS], sizes, layout, reverse)
+    c_n, c = private or (None, None)
+    return [y if outputs else None, h_n, c_n, c if cells else None, *[None] * 4]
 
 
-register_gradient("recurrent", _recurrent_backward, _recurrent_setup)
-once("recurrent_backward")
+def _plain_backward(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> list[Maybe]:
+    cell, dy, dh_n, dc_n, dc, *given = inputs[:22]  # input, table, h0, c0, weights, sizes, layout, reverse
+    padding_idx, sparse, need = inputs[-3:]
+    table, dc_n = given[1], None if given[3] is None else dc_n
+    tensors = [place for place, t in enumerate(given[:14]) if t is not None and t.is_floating_point()]
+    batch = (*given[14:], padding_idx, sparse, dy is not None, dc is not None, False, False)
+    found = differentiate(lambda own: _plain([cell, *own, *batch], ()), given[:14], tensors, (dy, dh_n, dc_n, dc))
+    gradients: list[Maybe] = [None] * 14
+    for place, gradient in zip(tensors, found, strict=True):
+        gradients[place] = gradient
+    of_input = gradients[0] if table is None else gradients[1]
+    if sparse and table is not None and of_input is not None:
+        of_input = of_input[outputs[1]]
+    return [of_input if need else None, None, *gradients[2:]]
+
+
+register_gradient("recurrent", _plain, _recurrent_backward, _recurrent_setup)
+register_gradient("recurrent_backward", _plain_backward)
+
+
+def autocast_dtypes(
+    dtype: torch.dtype,
+    cell: str,
+    input: Tensor,  # noqa: A002
+    table: Maybe,
+    h0: Tensor,
+    c0: Maybe,
+    *rest: Any,
+) -> list[torch.dtype]:
+    """Dtypes that torch's layers give y, h_n, c_n and the cell states of all steps under autocast on the CPU.
+
+    oneDNN's LSTM, for padded batches, computes and returns all in autocast's dtype. Elsewhere the products have it, and
+    what is added to a state has the wider of both.
+    """
+    if c0 is None:
+        return [dtype if cell.startswith("rnn") else torch.promote_types(dtype, h0.dtype)] * 2
+    w_hr, layout, x = rest[4], rest[11], input if table is None else table
+    if w_hr is None and layout != "packed" and x.dtype in (torch.float32, torch.bfloat16):
+        return [dtype] * 4
+    of_state = torch.promote_types(dtype, c0.dtype)
+    return [of_state if w_hr is None else dtype] * 2 + [of_state] * 2
 
 
 # --- quantized_lstm: no gradients, which textnn.functional says before the operator is called ---

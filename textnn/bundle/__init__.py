@@ -1,26 +1,27 @@
-"""Saved models: directories of plain files; ``directory`` has the format."""
+"""Saved models of any task: directories of plain files, each task with a :class:`Format` and files of its own."""
 
 from __future__ import annotations
 
-from textnn.bundle.config import FORMAT, FORMAT_VERSION
+from textnn.bundle.config import Format
 from textnn.bundle.directory import (
     check_target,
     checkpoint_directory,
-    load,
+    read_bundle,
     read_card,
     read_config,
-    save,
+    write_bundle,
+    write_weights,
 )
 from textnn.bundle.files import BundleError
 
 __all__ = [
-    "FORMAT",
-    "FORMAT_VERSION",
     "BundleError",
+    "Format",
     "check_target",
     "checkpoint_directory",
-    "load",
+    "read_bundle",
     "read_card",
     "read_config",
-    "save",
+    "write_bundle",
+    "write_weights",
 ]

@@ -1,11 +1,10 @@
-"""The configuration of a saved model, ``config.json``: what stands in it, and that it is what was written.
+"""The configuration of a saved model, ``config.json``: that what stands in it is what was written.
 
-    classifier -> values -> a sum over all of them, among them -> config.json
+    values -> a sum over all of them, among them -> config.json
     config.json -> JSON -> format and version -> sum -> known names only -> sizes and sums of the other files
 
-A name that this version does not know is refused where predictions follow from what stands there: at the top, under
-``files``, ``options``, ``prediction`` and ``tokenizer``. Under ``parameters`` and ``training``, which tell how the
-model was made, it is left aside. Configurations from before there was a sum have none and are read without it.
+A task says by a :class:`Format` what its configurations have. A name that it does not know is refused where predictions
+follow from what stands there. Configurations from before there was a sum have none and are read without it.
 """
 
 from __future__ import annotations
@@ -14,78 +13,47 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-import torch
-
-from textnn.bundle.files import CHARACTERS, SUMMED, Sum, to_json
-from textnn.data.labels import check_labels, classes_array, labels_from_json, labels_to_json
-from textnn.evaluation.judging import report_counts
-from textnn.fitted import prediction_config
+from textnn.bundle.files import Sum, to_json
 from textnn.reading import parse_json
-from textnn.text import CallableTokenizer
-
-if TYPE_CHECKING:
-    from textnn.classifier import SentimentClassifier
-
-FORMAT = "textnn-model"
-FORMAT_VERSION = 1
-
-# Parameters of the classifier that are not stored as they are: files hold the lists, the others belong to a machine.
-NOT_STORED = {"tokenizer", "user_dictionary", "stop_words", "vectors", "random_state", "device", "verbose"}
 
 _SUM = "sha256"
-_KEYS = {
-    *("format", "format_version", "textnn", "torch", "architecture", "options", "parameters", "tokenizer"),
-    *("prediction", "training", "note", "files", _SUM),
-}
-_PREDICTION = {"labels", "temperature", "thresholds"}
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
-def make_config(classifier: SentimentClassifier, files: dict[str, Sum]) -> dict[str, Any]:
-    """Return the configuration of a fitted classifier, with its sum.
+@dataclass(frozen=True)
+class Format:
+    """What the saved models of a task are.
 
-    Parameters
+    Attributes
     ----------
-    classifier
-        The classifier.
-    files
-        Sizes and sums of the model's other files.
+    name, version
+        What ``format`` and ``format_version`` say.
+    summed, optional
+        Files whose size and sum stand in the configuration, and those that not every model has.
+    unsummed
+        Files beside them: the configuration, and what may be edited.
+    names
+        The names at the top of a configuration, beside those that this module writes and reads.
+    parts
+        The names in parts of it.
     """
-    from textnn import __version__
 
-    tokenizer = classifier.tokenizer_
-    parameters = {name: value for name, value in classifier.get_params().items() if name not in NOT_STORED}
-    # A name is kept as a name; a tokenizer that the user made comes back as one, out of its own configuration.
-    if isinstance(classifier.tokenizer, str):
-        parameters["tokenizer"] = classifier.tokenizer
-    parameters["class_weight"] = _weights_to_json(parameters.get("class_weight"))
-    config: dict[str, Any] = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "textnn": __version__,
-        "torch": torch.__version__,
-        "architecture": classifier.model_.name,
-        "options": classifier.options_,
-        "parameters": parameters,
-        "tokenizer": tokenizer.config(),
-        "prediction": prediction_config(classifier),
-        "training": {
-            "texts": classifier.n_texts_,
-            "seed": classifier.seed_,
-            "best_epoch": classifier.best_epoch_,
-            "history": classifier.history_,
-            **report_counts(classifier.validation_report_),
-            "calibration": None if classifier.calibration_ is None else asdict(classifier.calibration_),
-        },
-    }
-    if isinstance(tokenizer, CallableTokenizer):
-        config["note"] = "The tokenizer is a function, which is not stored: pass it to load(path, tokenizer=function)."
-    config["files"] = files
-    return seal(config)
+    name: str
+    version: int
+    summed: tuple[str, ...]
+    optional: tuple[str, ...]
+    unsummed: tuple[str, ...]
+    names: frozenset[str]
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> set[str]:
+        """All files of a model."""
+        return {*self.summed, *self.optional, *self.unsummed}
 
 
 def seal(config: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +62,7 @@ def seal(config: dict[str, Any]) -> dict[str, Any]:
     return {**plain, _SUM: _sum(plain)}
 
 
-def parse_config(data: bytes) -> dict[str, Any]:
+def parse_config(data: bytes, kind: Format) -> dict[str, Any]:
     """Return the configuration that a file holds.
 
     Raises
@@ -106,23 +74,24 @@ def parse_config(data: bytes) -> dict[str, Any]:
         config = parse_json(data)
     except ValueError as error:
         raise ValueError(f"{error}; the file is damaged") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise ValueError(f"expected the configuration of a textnn model ('format': {FORMAT!r}), got another file")
+    if not isinstance(config, dict) or config.get("format") != kind.name:
+        raise ValueError(f"expected the configuration of a textnn model ('format': {kind.name!r}), got another file")
     version = config.get("format_version")
-    if type(version) is not int or version != FORMAT_VERSION:
+    if type(version) is not int or version != kind.version:
         raise ValueError(
-            f"the model has the format version {version!r:.40}, this textnn reads version {FORMAT_VERSION}; "
+            f"the model has the format version {version!r:.40}, this textnn reads version {kind.version}; "
             "use the textnn that wrote it, or a newer one"
         )
     if _SUM in config and config[_SUM] != _sum(config):
         raise ValueError("expected other content (its SHA-256 differs); the file is damaged or was changed")
-    refuse_unknown("names", config, _KEYS)
-    if isinstance(config.get("prediction"), dict):
-        refuse_unknown("'prediction'", config["prediction"], _PREDICTION)
+    refuse_unknown("names", config, {"format", "format_version", "files", _SUM, *kind.names})
+    for part, names in kind.parts.items():
+        if isinstance(config.get(part), dict):
+            refuse_unknown(repr(part), config[part], names)
     return config
 
 
-def file_sums(config: dict[str, Any]) -> dict[str, Sum]:
+def file_sums(config: dict[str, Any], kind: Format) -> dict[str, Sum]:
     """Return size and sum of each file of the model but the configuration.
 
     Raises
@@ -131,29 +100,14 @@ def file_sums(config: dict[str, Any]) -> dict[str, Sum]:
         If they are not stored as they should be.
     """
     sums = get(config, "files", dict)
-    refuse_unknown("'files'", sums, {*SUMMED, CHARACTERS})
-    for name in (*SUMMED, *({CHARACTERS} & set(sums))):
+    refuse_unknown("'files'", sums, {*kind.summed, *kind.optional})
+    for name in (*kind.summed, *(name for name in kind.optional if name in sums)):
         stored = sums.get(name)
         if not isinstance(stored, dict) or set(stored) != {"bytes", "sha256"}:
             raise ValueError(f"expected bytes and sha256 of {name} in 'files', got {stored!r:.80}")
         if type(stored["bytes"]) is not int or not _DIGEST.fullmatch(str(stored["sha256"])):
             raise ValueError(f"expected bytes and sha256 of {name} in 'files', got {stored!r:.80}")
     return sums
-
-
-def stored_parameters(config: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    """Return the stored parameters of the classifier that are among some names.
-
-    Raises
-    ------
-    ValueError
-        If they are none.
-    """
-    stored = get(config, "parameters", dict)
-    parameters = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items() if name in names}
-    if isinstance(weights := parameters.get("class_weight"), dict):
-        parameters["class_weight"] = _weights_from_json(weights)
-    return parameters
 
 
 def get(config: dict[str, Any], key: str, kind: type) -> Any:
@@ -171,7 +125,7 @@ def get(config: dict[str, Any], key: str, kind: type) -> Any:
     return value
 
 
-def refuse_unknown(where: str, values: dict[str, Any], known: set[str]) -> None:
+def refuse_unknown(where: str, values: dict[str, Any], known: Collection[str]) -> None:
     """Refuse names that this version does not know.
 
     Raises
@@ -179,7 +133,7 @@ def refuse_unknown(where: str, values: dict[str, Any], known: set[str]) -> None:
     ValueError
         If there is one.
     """
-    if unknown := sorted(set(values) - known):
+    if unknown := sorted(set(values) - set(known)):
         names = ", ".join(repr(name[:40]) for name in unknown[:5])
         raise ValueError(
             f"expected only {', '.join(sorted(known))} as {where if where == 'names' else f'names in {where}'}, "
@@ -200,17 +154,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _weights_to_json(weights: Any) -> Any:
-    """Keep the types of the labels that weights are given for: names in JSON are strings."""
-    if not isinstance(weights, Mapping) or all(isinstance(label, str) for label in weights):
-        return weights
-    return {"labels": labels_to_json(classes_array(check_labels(weights))), "weights": list(weights.values())}
-
-
-def _weights_from_json(stored: dict[str, Any]) -> dict[Any, Any]:
-    labels, weights = stored.get("labels"), stored.get("weights")
-    if len(stored) != 2 or not isinstance(labels, list) or not isinstance(weights, list):
-        return stored
-    return dict(zip(labels_from_json(labels, fewest=1).tolist(), weights, strict=True))

@@ -25,21 +25,16 @@ from textnn.reading import open_regular, printable
 from textnn.tensor_file import read_header, read_tensors
 from textnn.text.wordlist import LARGEST_FILE
 
-WEIGHTS, CONFIG, LABELS, VOCABULARY = "model.safetensors", "config.json", "labels.json", "vocabulary.txt"
+WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.txt"
 USER_DICTIONARY, STOP_WORDS, CARD = "user_dictionary.txt", "stop_words.txt", "README.md"
 CHARACTERS = "characters.txt"  # only where the network reads them
-# Their size and sum stand in config.json. The card may be edited.
-SUMMED = (WEIGHTS, LABELS, VOCABULARY, USER_DICTIONARY, STOP_WORDS)
-FILES = {*SUMMED, CHARACTERS, CONFIG, CARD}
 
-# Bytes at most. The weights are bounded by the shapes that they must have. A dictionary is small, as its tokenizer
-# makes an entry of each prefix of its words.
-LARGEST = {
-    CONFIG: 1 << 24,
-    CARD: 1 << 24,
-    LABELS: 1 << 24,
-    USER_DICTIONARY: 1 << 24,
-    STOP_WORDS: 1 << 24,
+SMALL = 1 << 24
+"""Bytes of a file at most, unless it is in ``LARGEST``. A user's dictionary is small: each prefix is an entry."""
+
+# The weights are bounded by the shapes that they must have.
+LARGEST: dict[str, int | None] = {
+    WEIGHTS: None,
     VOCABULARY: LARGEST_FILE,
     CHARACTERS: LARGEST_FILE,
 }
@@ -91,7 +86,7 @@ class Directory:
                     raise ValueError("the file is missing, so this is not the directory of a textnn model") from None
                 whole = "" if name == CARD else "; the model is not complete"
                 raise ValueError(f"the file is missing{whole}") from None
-            size, largest = os.fstat(stream.fileno()).st_size, LARGEST.get(name)
+            size, largest = os.fstat(stream.fileno()).st_size, LARGEST.get(name, SMALL)
             if largest is not None and size > largest:
                 stream.close()
                 raise ValueError(f"expected at most {largest:,} bytes, got {size:,}")
@@ -108,7 +103,7 @@ class Directory:
         with reading(self.path / name), self.open(name) as stream:
             if expected is not None:
                 check_size(stream, expected)
-            data = stream.read(LARGEST[name] + 1)
+            data = stream.read((LARGEST.get(name, SMALL) or 0) + 1)
             if expected is not None:
                 check_sum(hashlib.sha256(data), expected)
         return data

@@ -101,7 +101,7 @@ def load_tokenizer(
         message = (
             f"{directory}: trained with the tokenizer {_describe(stored)}, now used with {used}; tokens may differ"
         )
-        warnings.warn(printable(message), stacklevel=5)
+        warnings.warn(printable(message), stacklevel=6)
     return tokenizer
 
 

@@ -1,6 +1,6 @@
-"""What users hand to the classifier, checked before any work begins.
+"""What users hand to an estimator, checked before any work begins.
 
-    texts, validation data, device, seed -> plain values, or an error that names the argument
+    texts, device, seed -> plain values, or an error that names the argument
 
 Mistakes that would otherwise go unnoticed are refused here: one string is a collection of one-letter texts to Python,
 and a missing value in a column of texts is a float.
@@ -17,8 +17,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import torch
 
-from textnn.data.labels import Classes, check_labels
-from textnn.data.targets import Targets, as_array, column_hint, read_targets
+from textnn.data.targets import as_array, column_hint
 from textnn.text.records import TEXT_NAMES
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -94,59 +93,6 @@ def _strings(texts: Iterable[Any], argument: str) -> Iterator[str]:
         if not isinstance(text, str):
             raise TypeError(f"{argument}[{position}]: expected a string, got {type(text).__name__} {text!r}")
         yield str(text) if type(text) is not str else text
-
-
-def check_validation(validation_data: Any, empty: bool = False) -> tuple[list[str], Targets]:
-    """Return texts and labels of a pair ``(texts, labels)``.
-
-    Parameters
-    ----------
-    validation_data
-        What should be a pair.
-    empty
-        Whether there may be no texts, as in a share of one process.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no such pair.
-    """
-    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        raise TypeError(f"validation_data: expected a pair (texts, labels), got {type(validation_data).__name__}")
-    texts = check_texts(validation_data[0], "validation_data texts")
-    if not texts and not empty:
-        raise ValueError("validation_data: expected at least one text, got none")
-    return texts, read_targets(validation_data[1], len(texts), "validation_data labels")
-
-
-def check_threshold(threshold: Any) -> float | str:
-    """Return the threshold of labels of which a text may have several: a number between 0 and 1, or ``"auto"``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is something else.
-    """
-    if isinstance(threshold, str) and threshold == "auto":
-        return "auto"
-    if isinstance(threshold, bool | str) or not hasattr(threshold, "__float__"):
-        raise TypeError(f"threshold: expected a number or 'auto', got {type(threshold).__name__} {threshold!r}")
-    if not 0 < float(threshold) < 1:
-        raise ValueError(f"threshold: expected a number between 0 and 1 or 'auto', got {float(threshold):g}")
-    return float(threshold)
-
-
-def check_new_classes(classes: Iterable[Any], known: Classes) -> None:
-    """Check that classes are those that a classifier has already.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If not.
-    """
-    given, there = check_labels(classes, argument="classes"), known.tolist()
-    if set(given) != set(there):
-        raise ValueError(f"classes: expected those of the first call, {there[:20]}, or None, got {given[:20]}")
 
 
 def check_device(name: str) -> torch.device:

@@ -3,97 +3,29 @@
     ids [B, L], lengths [B] of each form -> PlainNetwork -> logits [B, K]
                                             ExportedNetwork -> logits [B, K], probabilities [B, classes]
 
-An architecture has one function here, which does what its ``forward`` does on flat batches.
+The forward is the architecture's own, on padded batches; the layers in it are those of ``plain``.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from textnn.export.plain import FrozenTextConv, max_mean_pool, to_torch_nn
+from textnn.classification.objectives import Multilabel, Objective, Sigmoid
+from textnn.export.plain import FrozenTextConv, to_torch_nn
 from textnn.layers import EmbeddingTextConv
-from textnn.layers.ngrams import joint
 from textnn.layers.text_conv import kernel_weights
-from textnn.models import PAD, Ensemble, TextModel
-from textnn.models.convolution import TextCNN
-from textnn.models.mlp import MLP
-from textnn.models.recurrent import LectureLSTM, PooledBiGRU, PooledBiLSTM, PooledGRU, PooledLSTM, PooledRNN
+from textnn.models import ARCHITECTURES, Ensemble, TextModel
 from textnn.models.streams import TwoStreamCNN
-from textnn.models.tfidf import SHARE, TfidfTextCNN
-from textnn.models.wide import PACE, WideTextCNN
-from textnn.training.objectives import Multilabel, Objective, Sigmoid
+from textnn.models.tfidf import TfidfTextCNN
+from textnn.models.wide import WideTextCNN
 
 LARGEST_TABLE = 1 << 28
 """Bytes of a table that is exported without being asked for."""
-
-
-def _lecture_lstm(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
-    cut = F.pad(ids, (0, net.max_length), value=PAD)[:, : net.max_length]
-    cut = cut.masked_fill(torch.arange(net.max_length, device=ids.device) >= lengths[:, None], PAD)
-    _, (h_n, _) = net.encoder(cut)  # all steps count, padding too
-    logits: Tensor = net.output(net.hidden(h_n[-1]))
-    return logits
-
-
-def _pooled(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
-    steps, _ = net.encoder(ids, lengths=lengths)
-    logits: Tensor = net.output(max_mean_pool(steps, lengths))
-    return logits
-
-
-def _mlp(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
-    words = F.embedding(ids, net.encoder.weight)
-    mean = max_mean_pool(words, lengths)[:, net.encoder.embedding_dim :]
-    logits: Tensor = net.output(net.hidden(mean))
-    return logits
-
-
-def _textcnn(net: Any, ids: Tensor, lengths: Tensor) -> Tensor:
-    logits: Tensor = net.output(net.encoder(ids, lengths))
-    return logits
-
-
-def _wide_textcnn(net: Any, ids: Tensor, lengths: Tensor, characters: Tensor, character_lengths: Tensor) -> Tensor:
-    forms = (ids, lengths), (characters, character_lengths)
-    features = [encoder(*form) for encoder, form in zip((net.words, net.characters), forms, strict=True)]
-    logits: Tensor = net.output(torch.cat(features, dim=1))
-    for bag, form in zip((net.word_ngrams, net.character_ngrams), forms, strict=True):
-        if bag is not None:
-            logits = logits + PACE * bag(*form)
-    return logits
-
-
-def _tfidf_textcnn(net: Any, ids: Tensor, lengths: Tensor, characters: Tensor, character_lengths: Tensor) -> Tensor:
-    forms = (ids, lengths), (characters, character_lengths)
-    logits: list[Tensor] = []
-    for network in net.networks:
-        encoders = (network.words, network.characters)
-        features = [encoder(*form) for encoder, form in zip(encoders, forms, strict=True)]
-        logits.append(network.output(torch.cat(features, dim=1)))
-    sums = [bag.sums(*forms[stream]) for stream, bag in net.bags]
-    linear = net.linear_bias + joint(sums) if sums else net.linear_bias
-    whole: Tensor = SHARE * torch.stack(logits).mean(dim=0) + linear
-    return whole
-
-
-_FORWARD: dict[type[TextModel], Callable[..., Tensor]] = {
-    LectureLSTM: _lecture_lstm,
-    MLP: _mlp,
-    PooledRNN: _pooled,
-    PooledGRU: _pooled,
-    PooledBiGRU: _pooled,
-    PooledLSTM: _pooled,
-    PooledBiLSTM: _pooled,
-    TextCNN: _textcnn,
-    WideTextCNN: _wide_textcnn,
-    TfidfTextCNN: _tfidf_textcnn,
-}
 
 
 class PlainNetwork(nn.Module):
@@ -115,23 +47,19 @@ class PlainNetwork(nn.Module):
 
     def __init__(self, model: TextModel, tables: bool | None = False) -> None:
         super().__init__()
-        members = model.networks if isinstance(model, Ensemble) else [model]
-        kind = type(members[0])
-        if kind not in _FORWARD:
-            known = ", ".join(repr(architecture.name) for architecture in _FORWARD)
+        if not model.padded:
+            known = ", ".join(repr(name) for name, architecture in ARCHITECTURES.items() if architecture.padded)
             raise ValueError(f"model: only the architectures {known} can be exported, got {model.name!r}")
-        self._forward = _FORWARD[kind]
-        if kind is WideTextCNN and len(members) > 1:
-            merged = to_torch_nn(_freeze(WideTextCNN.merge(members), tables))  # type: ignore[arg-type]
-            _group_channels(merged, members)  # type: ignore[arg-type]
-            self.members = nn.ModuleList([merged])
+        if isinstance(model, Ensemble) and isinstance(model.networks[0], WideTextCNN):
+            members = cast("list[TwoStreamCNN]", model.networks)
+            self.network = to_torch_nn(_freeze(WideTextCNN.merge(members), tables))  # type: ignore[arg-type]
+            _group_channels(self.network, members)
         elif isinstance(model, TfidfTextCNN):
-            whole = to_torch_nn(_freeze(model.merge(), tables))
+            self.network = to_torch_nn(_freeze(model.merge(), tables))
             if len(model.parts) > 1:
-                _group_channels(whole.parts[0], model.parts)  # type: ignore[index, arg-type]
-            self.members = nn.ModuleList([whole])
+                _group_channels(self.network.parts[0], model.parts)  # type: ignore[index, arg-type]
         else:
-            self.members = nn.ModuleList(to_torch_nn(_freeze(member, tables)) for member in members)
+            self.network = to_torch_nn(_freeze(model, tables))
         self.eval()
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -140,8 +68,8 @@ class PlainNetwork(nn.Module):
         A text without a token counts as one with a single [PAD], which its row of ids has to hold.
         """
         forms = [tensor.clamp(min=1) if position % 2 else tensor for position, tensor in enumerate(inputs)]
-        logits = [self._forward(member, *forms) for member in self.members]
-        return logits[0] if len(logits) == 1 else torch.stack(logits).mean(dim=0)
+        logits: Tensor = self.network(*forms)
+        return logits
 
 
 def _freeze(model: TextModel, tables: bool | None) -> TextModel:

@@ -20,13 +20,13 @@ import json
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from textnn.classification.state import State
 from textnn.data.labels import labels_to_json
-from textnn.data.targets import LABEL
 from textnn.export import onnx, program
 from textnn.export.networks import ExportedNetwork
 from textnn.export.readme import write_readme
@@ -34,9 +34,6 @@ from textnn.files import BYTECODE, finish_replacing, foreign_names, replacing, s
 from textnn.models import CHARACTERS, WORDS
 from textnn.text import CallableTokenizer, Vocabulary
 from textnn.text.tokenizers.dictionary import parse_entry
-
-if TYPE_CHECKING:
-    from textnn.fitted import FittedMixin
 
 FORMATS = {"onnx": onnx.NAME, "torch": program.NAME}
 """What can be exported, and the file of the program."""
@@ -50,7 +47,7 @@ FORMAT, FORMAT_VERSION = "textnn-export", 1
 
 
 def export_classifier(
-    classifier: FittedMixin,
+    classifier: Any,
     format: str,  # noqa: A002
     path: str | os.PathLike[str],
     tables: bool | None = None,
@@ -59,7 +56,9 @@ def export_classifier(
 
     Parameters
     ----------
-    classifier, format, path
+    classifier
+        The classifier, or its state.
+    format, path
         As there.
     tables : bool, optional
         Whether the program has, in the place of convolutions, tables of the products of tokens and kernels, which make
@@ -78,15 +77,16 @@ def export_classifier(
     target = check_target(path)
     if format == "onnx":
         onnx.check_packages()
-    model = classifier.model_
+    state = State.of(classifier)
+    model = state.model
     if next(model.parameters()).device.type != "cpu":
         model = copy.deepcopy(model).cpu()
-    network = ExportedNetwork(model, classifier.objective, classifier.temperature_, tables)
-    labels = labels_to_json(classifier.classes_)
+    network = ExportedNetwork(model, state.objective, state.temperature, tables)
+    labels = labels_to_json(state.classes)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, _REPLACED) as directory:
-            _write(classifier, format, network, labels, directory)
+            _write(state, format, network, labels, directory)
     except OSError as error:
         if error.errno is None:
             raise
@@ -145,13 +145,13 @@ def _is_export(settings: Path) -> bool:
 
 
 def _write(
-    classifier: FittedMixin,
+    state: State,
     format: str,  # noqa: A002
     network: ExportedNetwork,
     labels: list[Any],
     directory: Path,
 ) -> None:
-    streams = classifier.model_.streams
+    streams = state.model.streams
     inputs = [name for stream in streams for name in (stream, f"{stream.removesuffix('s')}_lengths")]
     axes = [shape for stream in streams for shape in ({0: "batch", 1: stream}, {0: "batch"})]
     example = tuple(tensor for _ in streams for tensor in _example())
@@ -159,11 +159,11 @@ def _write(
         onnx.write_onnx(network, example, axes, inputs, OUTPUTS, directory)
     else:
         program.write_program(network, example, axes, directory)
-    vocabularies = [classifier.vocabulary_, classifier.characters_][: len(streams)]
+    vocabularies = [state.vocabulary, state.characters][: len(streams)]
     for stream, vocabulary in zip(streams, vocabularies, strict=True):
         assert vocabulary is not None
         vocabulary.save(directory / VOCABULARIES[stream])
-    settings = _settings(classifier, format)
+    settings = _settings(state, format)
     settings["inputs"] = [
         {"name": name, "dtype": "int64", "shape": list(shape.values())}
         for name, shape in zip(inputs, axes, strict=True)
@@ -189,20 +189,20 @@ def _example() -> tuple[Tensor, Tensor]:
     return torch.full((3, 5), Vocabulary.UNK_ID), torch.tensor([5, 1, 3])
 
 
-def _settings(classifier: FittedMixin, format: str) -> dict[str, Any]:  # noqa: A002
+def _settings(state: State, format: str) -> dict[str, Any]:  # noqa: A002
     from textnn.version import __version__
 
-    options, tokenizer = classifier.options_, classifier.tokenizer_
+    options, tokenizer = state.options, state.tokenizer
     limits = {WORDS: options["max_length"], CHARACTERS: options.get("max_characters")}
-    streams = classifier.model_.streams
-    output = "sigmoid" if classifier.label_kind_ != LABEL else options.get("output", "softmax")
+    streams = state.model.streams
+    output = "sigmoid" if state.multilabel else options.get("output", "softmax")
     settings: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "textnn": __version__,
         "torch": torch.__version__,
         "program": {"file": FORMATS[format], **({"opset": onnx.OPSET} if format == "onnx" else {})},
-        "architecture": classifier.model_.name,
+        "architecture": state.model.name,
         "tokenizer": {
             **tokenizer.config(),
             "stop_words": tokenizer.stop_words,
@@ -219,10 +219,10 @@ def _settings(classifier: FittedMixin, format: str) -> dict[str, Any]:  # noqa: 
             }
             for stream in streams
         ],
-        "several_labels": classifier.label_kind_ != LABEL,
+        "several_labels": state.multilabel,
         "output": output,
-        "temperature": classifier.temperature_,
-        "thresholds": None if classifier.thresholds_ is None else classifier.thresholds_.tolist(),
+        "temperature": state.temperature,
+        "thresholds": None if state.thresholds is None else state.thresholds.tolist(),
     }
     if "ngram_buckets" in options:
         settings["ngrams"] = {

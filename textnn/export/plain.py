@@ -23,9 +23,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textnn import layers
+from textnn.export.positions import convolve_positions
 from textnn.export.recurrence import run_layer
 from textnn.functional.sizes import Sizes, size_tensors
 from textnn.layers.embedding_recurrent import EmbeddingRecurrent
+from textnn.models import base
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -85,21 +87,21 @@ class RNN(_Recurrent, nn.RNN):
 class TextConv(layers.TextConv):
     """:class:`textnn.TextConv` by ``nn.Conv1d``."""
 
-    def forward(self, x: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
+    def forward(self, x: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Any:
         """Convolve x [B, L, D] -> [B, C * len(kernel_sizes)]; ValueError if ``offsets`` are given."""
         lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets)
-        return convolve(x, lengths, self.convs, self.padding, self.activation)
+        return _convolve(self, x, lengths)
 
 
 class EmbeddingTextConv(layers.EmbeddingTextConv):
     """:class:`textnn.EmbeddingTextConv` by ``F.embedding`` and ``nn.Conv1d``."""
 
-    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Any:
         """Look up and convolve ids [B, L] -> [B, C * len(kernel_sizes)]; ValueError if ``offsets`` are given."""
         lengths, offsets = size_tensors(lengths, offsets)
         _check_padded(offsets)
-        return convolve(F.embedding(ids, self.weight), lengths, self.convs, self.padding, self.activation)
+        return _convolve(self, F.embedding(ids, self.weight), lengths)
 
 
 class FrozenTextConv(nn.Module):
@@ -211,6 +213,12 @@ class NgramBag(layers.NgramBag):
         return (F.embedding(rows, self.weight) * factors).sum(dim=1), (factors * factors).sum(dim=(1, 2))
 
 
+def _convolve(layer: TextConv | EmbeddingTextConv, x: Tensor, lengths: Tensor | None) -> Any:
+    if layer.pooling is None:
+        return convolve_positions(x, lengths, layer)
+    return convolve(x, lengths, layer.convs, str(layer.padding), layer.activation)
+
+
 def convolve(x: Tensor, lengths: Tensor | None, convs: nn.ModuleList, padding: str, activation: str) -> Tensor:
     """Convolve, activate, take the maximum over time; see :func:`textnn.functional.text_conv`.
 
@@ -297,6 +305,14 @@ def max_mean_pool(x: Tensor, lengths: Tensor) -> Tensor:
     return torch.cat([top, mean], dim=1)
 
 
+class MaxMeanPool(nn.Module):
+    """Maximum and mean over time of padded batches."""
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Pool x [B, T, F] -> [B, 2 F]."""
+        return max_mean_pool(x, lengths)
+
+
 def _check_padded(offsets: Tensor | None, x: Any = None) -> None:
     if offsets is not None:
         raise ValueError("offsets: expected None, as flat batches cannot be exported; give padded input and lengths")
@@ -317,6 +333,8 @@ _PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     layers.EmbeddingGRU: EmbeddingGRU,
     layers.EmbeddingRNN: EmbeddingRNN,
     layers.NgramBag: NgramBag,
+    base.MaxMeanPool: MaxMeanPool,
+    base.Embedding: nn.Embedding,
 }
 
 

@@ -20,6 +20,7 @@ from .cells import bilstm, embedding_lstm, gru, lstm, lstm_cell, recurrent_cell,
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, max_mean_pool, text_conv
 from .crf import crf_decode, crf_log_likelihood, crf_log_partition, crf_marginals
 from .ngrams import hash_ngrams
+from .positions import embedding_text_conv_positions, text_conv_positions
 from .quantized import quantized_lstm
 from .recurrent import recurrent
 
@@ -32,6 +33,7 @@ __all__ = [
     "embedding",
     "embedding_lstm",
     "embedding_text_conv",
+    "embedding_text_conv_positions",
     "frozen_text_conv",
     "gru",
     "hash_ngrams",
@@ -43,4 +45,5 @@ __all__ = [
     "recurrent_cell",
     "rnn",
     "text_conv",
+    "text_conv_positions",
 ]

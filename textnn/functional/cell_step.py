@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from .._registration.recurrent import through
+from .._registration.gradients import through
 from ..backends import has_kernels, runs_cuda
 from ..reference.recurrent import recurrent_cell as reference_cell
 from .elsewhere import in_onnx_export
@@ -92,7 +92,7 @@ class _Step(torch.autograd.Function):
             dw_ih = dinput.t().mm(x) if need[0] else None
             dw_hh = dhidden.t().mm(h) if need[1] else None
             db_ih = dinput.sum(0) if need[2] else None
-            db_hh = None if not need[3] else dhidden.sum(0) if db_ih is None or own is not None else db_ih
+            db_hh = None if not need[3] else dhidden.sum(0) if db_ih is None or own is not None else db_ih.clone()
         return None, dx, dh if need_h else None, dc if need_c else None, dw_ih, dw_hh, db_ih, db_hh
 
 

@@ -14,8 +14,10 @@ from .._checks import (
     check_padding,
     check_sentences,
     check_shape,
+    check_sizes_device,
     check_table,
     check_tensors,
+    keeps,
     needs_gradient,
     widen,
 )
@@ -62,7 +64,7 @@ def max_mean_pool(x: Tensor, *, lengths: Sizes | None = None, offsets: Sizes | N
         raise ValueError(f"x must have shape {'[N, F] with offsets' if flat else '[B, T, F]'}, got {list(x.shape)}")
     sizes = check_sentences(x, lengths, offsets, "x")
     (x,), narrow = widen(check_dtypes({"x": x}), x)
-    return narrow(_ops.max_mean_pool(x, sizes, flat, needs_gradient(x))[:1])[0]
+    return narrow(_ops.max_mean_pool(x, sizes, flat, keeps(x))[:1])[0]
 
 
 def embedding(ids: Tensor, table: Tensor, *, padding_idx: int | None = None, sparse: bool = False) -> Tensor:
@@ -175,7 +177,7 @@ def text_conv(
     same, code = check_padding(padding, activation)
     (x, *rest), narrow = widen(dtype, x, *weight, *biases)
     kernels, biases = rest[: len(weight)], rest[len(weight) :]
-    y, _ = _ops.text_conv(x, kernels, biases, sizes, flat, same, code, needs_gradient(x, *rest))
+    y, _ = _ops.text_conv(x, kernels, biases, sizes, flat, same, code, keeps(x, *rest))
     return narrow((y,))[0]
 
 
@@ -242,7 +244,7 @@ def embedding_text_conv(
     same, code = check_padding(padding, activation)
     (table, *rest), narrow = widen(dtype, table, *weight, *biases)
     kernels, biases = rest[: len(weight)], rest[len(weight) :]
-    save = needs_gradient(table, *rest)
+    save = keeps(table, *rest)
     y, _ = _ops.embedding_text_conv(ids, table, kernels, biases, sizes, flat, same, code, row, sparse, save)
     return narrow((y,))[0]
 
@@ -319,6 +321,7 @@ def frozen_text_conv(
     if needs_gradient(table, bias, scale, rest, weight):
         raise RuntimeError("frozen_text_conv has no gradient: train the layer that was frozen, and freeze it again")
     lengths, offsets = size_tensors(lengths, offsets)
+    check_sizes_device("ids", ids, lengths, offsets)
     compute = torch.float64 if table.dtype == torch.float64 else torch.float32
     given = (scale, row, rest, weight, lengths, offsets)
     if torch.compiler.is_compiling():

@@ -54,7 +54,15 @@ _warned: set[str] = set()
 
 def in_onnx_export() -> bool:
     """Whether ``torch.onnx.export`` is at work: asked for where it may be only, since torch takes 3 µs to answer."""
+    if torch.compiler.is_dynamo_compiling():  # which takes torch's answer for False, and the export tries it, too
+        return torch.compiler.is_exporting() and _onnx_flag()
     return (torch.compiler.is_compiling() or torch.jit.is_tracing()) and torch.onnx.is_in_onnx_export()
+
+
+def _onnx_flag() -> bool:
+    from torch.onnx._internal.exporter import _flags
+
+    return bool(getattr(_flags, "_is_onnx_exporting", False))
 
 
 def substitute(x: Tensor, cells: bool) -> Callable[..., Results] | None:
@@ -62,7 +70,8 @@ def substitute(x: Tensor, cells: bool) -> Callable[..., Results] | None:
     if in_onnx_export():
         if cells:
             raise ValueError("torch.onnx.export: the LSTM of ONNX has final cell states alone; leave return_cells out")
-        return run_steps if torch.jit.is_tracing() else run_onnx
+        # Dynamo cannot put a node of ONNX into its graph.
+        return run_steps if torch.jit.is_tracing() or torch.compiler.is_dynamo_compiling() else run_onnx
     if has_kernels(x.device):
         return None
     warn_of_device(x.device)
@@ -158,7 +167,8 @@ def run_steps(
     _refuse_flat(layout)
     x = x.transpose(0, 1) if layout == "batch_major" else x
     if isinstance(x.shape[0], torch.SymInt):
-        raise ValueError("proj_size: the LSTM of ONNX has no projection, so the number of steps must not be dynamic")
+        why = "ONNX has no LSTM with a projection" if weights[4] is not None else "the model is traced by Dynamo"
+        raise ValueError(f"torch.onnx.export: the number of steps must not be dynamic, since {why}")
     single, given = h0.dim() == 2, [state for state in (h0, c0) if state is not None]
     outputs: list[Tensor] = []
     finals: list[tuple[Tensor, ...]] = []

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import forward_ad
 
-from .._checks import check_sentences, check_tensors, widen
+from .._checks import check_sentences, check_sizes_device, check_tensors, widen
 from .._registration.common import rows_gradient
 from .sizes import Sizes, size_tensors
 
@@ -71,11 +72,13 @@ def hash_ngrams(
     """
     sizes = check_ngrams(sizes, buckets)
     lengths, offsets = size_tensors(lengths, offsets)
+    check_sizes_device("ids", ids, lengths, offsets)
     flat = offsets is not None
     if torch.compiler.is_compiling():
         index, rows = _check_batch(ids, lengths, offsets)
         return _hash_ngrams(index, sizes, buckets, rows, flat, distinct)
     # The operator checks everything once more anyway, and a call takes as long as the checks in Python.
+    check_tensors(ids=ids)
     index = ids.long() if ids.dtype == torch.int32 else ids
     rows = lengths if offsets is None else offsets
     rows = rows if rows is None or rows.dtype != torch.int32 else rows.long()
@@ -124,10 +127,32 @@ def sum_rows(
 
     keep [.., S]: what each row is multiplied with. Row 0 has to be zero, and has no gradient.
     """
+    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        return _sum_rows(weight, rows, starts, lengths, keep)
+    if torch.jit.is_tracing() and weight.requires_grad:  # a trace holds operators alone
+        return _embedding_bag(weight, rows, starts, keep, padding_idx=0)
     if not (torch.is_grad_enabled() and weight.requires_grad):  # the detour costs more than the sums of a sentence
         return _SumRows.forward(weight, rows, starts, lengths, keep, sparse)
     total: Tensor = _SumRows.apply(weight, rows, starts, lengths, keep, sparse)
     return total
+
+
+def _sum_rows(weight: Tensor, rows: Tensor, starts: Tensor, lengths: Tensor, keep: Tensor | None) -> Tensor:
+    """The same in operations that every transform knows: each token's rows, then those of each sentence."""
+    factors = (rows != 0).to(weight.dtype)
+    each = weight[rows] * (factors if keep is None else factors * keep)[..., None]  # [.., S, D]
+    tokens = each.sum(-2).reshape(-1, weight.shape[1])
+    steps = torch.arange(tokens.shape[0], device=rows.device)
+    own = (steps >= starts[:, None]) & (steps < (starts + lengths)[:, None])  # [B, N]
+    return torch.where(own[..., None], tokens, tokens.new_zeros(())).sum(1)
+
+
+def _embedding_bag(
+    weight: Tensor, rows: Tensor, starts: Tensor, keep: Tensor | None, padding_idx: int | None = None
+) -> Tensor:
+    weights = None if keep is None else keep.reshape(-1)
+    options: dict[str, Any] = {"mode": "sum", "per_sample_weights": weights, "padding_idx": padding_idx}
+    return F.embedding_bag(rows.reshape(-1), weight, starts * rows.shape[-1], **options)
 
 
 class _SumRows(torch.autograd.Function):
@@ -140,9 +165,7 @@ class _SumRows(torch.autograd.Function):
     def forward(
         weight: Tensor, rows: Tensor, starts: Tensor, lengths: Tensor, keep: Tensor | None, sparse: bool
     ) -> Tensor:
-        S = rows.shape[-1]
-        weights = None if keep is None else keep.reshape(-1)
-        return F.embedding_bag(rows.reshape(-1), weight, starts * S, mode="sum", per_sample_weights=weights)
+        return _embedding_bag(weight, rows, starts, keep)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -151,7 +174,6 @@ class _SumRows(torch.autograd.Function):
         ctx.shape = weight.shape
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
         rows, lengths, keep = ctx.saved_tensors
         N, S = rows.numel() // rows.shape[-1], rows.shape[-1]

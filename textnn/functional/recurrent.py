@@ -20,7 +20,7 @@ from .._checks import (
     check_sizes_device,
     check_table,
     check_tensors,
-    needs_gradient,
+    keeps,
     widen,
 )
 from .elsewhere import look_up, substitute
@@ -153,8 +153,7 @@ def run(
     dtype, instead = check_dtypes(floats), substitute(x, cells)
     tensors: list[Any] = list(floats.values())
     (first, h0, c0, *tensors), narrow = widen(dtype, *tensors) if instead is None else (tensors, tuple)
-    # A trace is run with and without gradients, whichever it was made with.
-    save = needs_gradient(first, h0, c0, *tensors) or torch.jit.is_tracing()
+    save = keeps(first, h0, c0, *tensors)
     source = (first, None) if table is None else (x, first)
     tensors += [None] * (2 * len(_NAMES) - len(tensors))
     if instead is not None:
@@ -230,9 +229,7 @@ def check_batch(
     B = h0.shape[-2]
     if batch_sizes is not None:
         check_tensors(batch_sizes=batch_sizes)
-    for kind, given_sizes in (("lengths", lengths), ("offsets", offsets), ("batch_sizes", batch_sizes)):
-        if given_sizes is not None:
-            check_sizes_device(kind, given_sizes, name, x)
+    check_sizes_device(name, x, lengths, offsets, batch_sizes)
     if offsets is not None:
         return check_offsets(offsets, x.shape[0], B), "flat"
     if batch_sizes is not None:

@@ -30,10 +30,11 @@ def accelerate(module: M) -> M:
     Those are ``nn.LSTM``, ``nn.GRU``, ``nn.RNN``, ``nn.LSTMCell``, ``nn.GRUCell`` and ``nn.RNNCell``.
     The same module objects stay: parameters, buffers, hooks, optimizers and names keep what they refer to, because only
     the class changes, which ``print(model)`` shows: ``textnn.LSTM(128, 128)``. All options are supported, ``proj_size``
-    and ``bidirectional`` among them. Subclasses of the six are left alone, since they may rely on the code they
-    override; so are all other modules. A cell of a GRU or an RNN keeps torch's own kernels and changes its name only.
-    The layers need kernels for the device: CPU, or CUDA where the package was built with it (``textnn info``).
-    :func:`textnn.export.to_torch_nn` undoes it.
+    and ``bidirectional`` among them. Layers with parametrizations (``torch.nn.utils.parametrizations``) or pruned ones
+    keep these. Subclasses of the six are left alone, since they may rely on the code they override; so are all other
+    modules. A cell of a GRU or an RNN keeps torch's own kernels and changes its name only.
+    On a device without kernels (:func:`textnn.backends.has_kernels`) the layers run torch's own, and a warning says so.
+    :func:`textnn.export.to_torch_nn` undoes it in a copy.
 
     Parameters
     ----------
@@ -55,6 +56,21 @@ def accelerate(module: M) -> M:
     UserWarning
         Naming the subclasses of torch's recurrent layers that were left as they are; or if there was nothing to
         replace, and none of textnn's layers either, which an earlier call may have made.
+
+    Notes
+    -----
+    What works with torch's layers works with these: ``torch.compile``, ``torch.export``, ``torch.onnx.export``,
+    ``torch.jit.trace``, ``torch.fx``, the meta device, ``functional_call``, copies, files, pruning, checkpoints of
+    activations, replicas. A few tools look for the classes of torch.nn by name, and need another way:
+
+    - ``isinstance(layer, nn.LSTM)`` is False: ask for ``nn.RNNBase``. Initialise weights by such a test before.
+    - ``torch.ao.quantization.quantize_dynamic`` leaves the layers as they are: quantize before, which accelerate then
+      leaves alone, or take :meth:`textnn.LSTM.freeze`.
+    - ``torch.jit.script`` puts torch's layer with the same parameters in the place of each, in the model as well, and
+      warns of it; accelerate again afterwards. Take ``torch.jit.trace`` or ``torch.export`` to keep the kernels.
+    - ``torch.onnx.export`` takes padded batches, with ``lengths`` or without; neither ``offsets`` nor packed ones.
+    - Wrappers that derive a class from that of a module, as ``torch.distributed.fsdp.fully_shard`` does, make a
+      subclass: accelerate before.
 
     Examples
     --------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from torch import nn
 
 
@@ -11,3 +13,18 @@ class Layer(nn.Module):
     def _get_name(self) -> str:
         name = super()._get_name()
         return f"textnn.{name}" if type(self).__module__.startswith("textnn.layers.") else name
+
+
+class Unscriptable(Layer):
+    """A layer that ``torch.jit.script`` cannot compile, and says so."""
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        refuse_script(type(self).__name__)
+
+
+def refuse_script(name: str) -> NoReturn:
+    """Raise what says how else a layer gets out of Python."""
+    raise RuntimeError(
+        f"torch.jit.script cannot compile textnn.{name}: take torch.jit.trace(model, example) or "
+        "torch.export.export(model, example), or torch.onnx.export for a program without textnn"
+    )

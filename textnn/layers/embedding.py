@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from .. import functional
 from ..functional.sizes import Sizes
-from .base import Layer
+from .base import Unscriptable
 from .frozen import DTYPES, FrozenTextConv
 from .sequences import as_flat
-from .text_conv import kernel_weights, make_kernels
+from .text_conv import give_back, kernel_weights, make_kernels, show
 
 
-class TableModule(Layer, nn.Embedding):
+class TableModule(Unscriptable, nn.Embedding):
     """An embedding table ``weight`` [V, D], initialised as ``torch.nn.Embedding`` does it.
 
     It is one for those who ask: ``DistributedDataParallel`` expects sparse gradients of nothing else.
@@ -36,6 +36,8 @@ class TableModule(Layer, nn.Embedding):
 class EmbeddingTextConv(TableModule):
     """``Embedding`` and :class:`TextConv` in one, computed once for each distinct token of a batch.
 
+    With ``pooling=None`` each window is an output, as in ``torch.nn.Conv1d``.
+
     Parameters
     ----------
     num_embeddings : int
@@ -45,7 +47,8 @@ class EmbeddingTextConv(TableModule):
     channels : int
         C, channels of each kernel size.
     kernel_sizes : sequence of int, default=(3, 4, 5)
-    padding : {"valid", "same"}, default="valid"
+    padding : {"valid", "same"} or int, default="valid"
+        A number, of zero vectors on either side of a sentence, with ``pooling=None`` only.
     bias : bool, default=True
     activation : {"relu", "tanh", "identity"}, default="relu"
     padding_idx : int or None, default=0
@@ -54,6 +57,9 @@ class EmbeddingTextConv(TableModule):
         Whether the gradient of the table is sparse, with one row for each distinct token: :class:`textnn.optim.Adam`
         then takes only these rows.
     device, dtype : optional
+    stride : int, default=1
+        Tokens between two windows; with ``pooling=None`` only.
+    pooling : {"max", None}, default="max"
 
     Raises
     ------
@@ -77,19 +83,23 @@ class EmbeddingTextConv(TableModule):
         embedding_dim: int,
         channels: int,
         kernel_sizes: Sequence[int] = (3, 4, 5),
-        padding: str = "valid",
+        padding: str | int = "valid",
         bias: bool = True,
         activation: str = "relu",
         padding_idx: int | None = 0,
         sparse: bool = False,
         device: Any = None,
         dtype: Any = None,
+        stride: int = 1,
+        pooling: str | None = "max",
     ) -> None:
         super().__init__(num_embeddings, embedding_dim, padding_idx, sparse, device, dtype)
-        self.padding, self.activation = padding, activation
-        self.convs = make_kernels(embedding_dim, channels, kernel_sizes, padding, activation, bias, device, dtype)
+        self.padding, self.activation, self.stride, self.pooling = padding, activation, stride, pooling
+        self.convs = make_kernels(
+            embedding_dim, channels, kernel_sizes, padding, activation, bias, device, dtype, stride, pooling
+        )
 
-    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
+    def forward(self, ids: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Any:
         """Look up and convolve a batch.
 
         Parameters
@@ -101,22 +111,26 @@ class EmbeddingTextConv(TableModule):
         Returns
         -------
         Tensor [B, C * len(kernel_sizes)]
-            See :func:`textnn.functional.embedding_text_conv`, also for the errors raised.
+            See :func:`textnn.functional.embedding_text_conv`, also for the errors raised. With ``pooling=None``: the
+            outputs and their lengths or offsets, see :func:`textnn.functional.embedding_text_conv_positions`; a nested
+            tensor of a nested one.
         """
+        nested = ids.is_nested
         ids, lengths, offsets = as_flat(ids, lengths, offsets)
         weight, bias = kernel_weights(self.convs)
-        return functional.embedding_text_conv(
-            ids,
-            self.weight,
-            weight,
-            bias,
-            lengths=lengths,
-            offsets=offsets,
-            padding=self.padding,
-            activation=self.activation,
-            padding_idx=self.padding_idx,
-            sparse=self.sparse,
+        options: dict[str, Any] = {
+            "lengths": lengths,
+            "offsets": offsets,
+            "activation": self.activation,
+            "padding_idx": self.padding_idx,
+            "sparse": self.sparse,
+        }
+        if self.pooling is not None:
+            return functional.embedding_text_conv(ids, self.weight, weight, bias, padding=str(self.padding), **options)
+        found = functional.embedding_text_conv_positions(
+            ids, self.weight, weight, bias, padding=self.padding, stride=self.stride, **options
         )
+        return give_back(nested, *found)
 
     frozen_dtypes: ClassVar[tuple[str | None, ...]] = (None, *DTYPES)
 
@@ -159,8 +173,12 @@ class EmbeddingTextConv(TableModule):
             For an id in ``order`` outside the table.
         TypeError
             If ``memory_limit`` is no integer, or ``order`` not int64 or int32.
+        NotImplementedError
+            With ``pooling=None``.
         """
+        if self.pooling is None:
+            raise NotImplementedError("a convolution with pooling=None cannot be frozen: use the layer itself")
         return FrozenTextConv.of(self, memory_limit, dtype, order)
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, padding={self.padding!r}, activation={self.activation!r}"
+        return f"{super().extra_repr()}, {show(self)}"

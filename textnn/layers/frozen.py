@@ -19,7 +19,7 @@ from torch import Tensor
 from .. import functional
 from .._checks import check_padding, frozen_width
 from ..functional.sizes import Sizes
-from .base import Layer
+from .base import Unscriptable
 from .sequences import as_flat
 from .text_conv import kernel_weights
 
@@ -30,7 +30,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "int16": torch.int
 _CHUNK = 2048  # rows whose products are computed at a time
 
 
-class FrozenTextConv(Layer):
+class FrozenTextConv(Unscriptable):
     """The inference form of :class:`EmbeddingTextConv`, which makes it: ``layer.freeze(...)``.
 
     Made directly it has the right shapes and no values, for ``load_state_dict``.
@@ -133,7 +133,7 @@ class FrozenTextConv(Layer):
         R = V if memory_limit is None else min(V, check_limit(memory_limit) // row_bytes)
         ids = None if order is None else _complete(order, V)
         ids = ids if R < V else None  # a whole table stands in the order of the ids
-        frozen = cls(V, D, C, sizes, layer.padding, layer.activation, R, ids is not None, kind)
+        frozen = cls(V, D, C, sizes, str(layer.padding), layer.activation, R, ids is not None, kind)
         if layer.weight.device.type == "cpu":
             torch.ops.textnn.advise_huge_pages(frozen.table)
         frozen.to(layer.weight.device)

@@ -18,12 +18,12 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .. import functional
 from ..functional.sizes import Sizes
-from .base import Layer
-from .recurrent import LSTM
+from .base import Unscriptable
 from .sequences import States, take_apart, take_ids
 
 if TYPE_CHECKING:
     from .embedding_recurrent import EmbeddingLSTM
+    from .recurrent import LSTM
 
 UNITS, GROUP = 16, 4  # units of a panel, values of a row that stand together: csrc/cpu/quantized_lstm.h
 
@@ -71,7 +71,7 @@ def quantize_weights(
     return torch.cat(parts, dim=1).contiguous(), torch.stack(scales), sums, bias
 
 
-class FrozenLSTM(Layer):
+class FrozenLSTM(Unscriptable):
     """The inference form of :class:`LSTM`, which makes it: ``layer.freeze("int8")``.
 
     Made directly it has the right shapes and no values, for ``load_state_dict``.
@@ -188,7 +188,7 @@ class FrozenLSTM(Layer):
         )
 
 
-class FrozenEmbeddingLSTM(Layer):
+class FrozenEmbeddingLSTM(Unscriptable):
     """The inference form of :class:`EmbeddingLSTM`, which makes it: ``layer.freeze(dtype="int8")``.
 
     Parameters

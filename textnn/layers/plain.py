@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ..backends import has_kernels
 from ..functional.elsewhere import in_onnx_export, warn_of_device
+from .base import refuse_script
 
 TORCHS: dict[str, Any] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN_TANH": nn.RNN, "RNN_RELU": nn.RNN}
 """By the ``mode`` of a layer."""
@@ -90,14 +91,6 @@ def _twin(module: nn.Module, base: type[nn.Module]) -> nn.Module:
     twin = copy.copy(module)
     twin.__class__ = base
     return twin
-
-
-def refuse_script(name: str) -> NoReturn:
-    """Raise what says how else a layer gets out of Python."""
-    raise RuntimeError(
-        f"torch.jit.script cannot compile textnn.{name}: take torch.jit.trace(model, example) or "
-        "torch.export.export(model, example), or torch.onnx.export for a program without textnn"
-    )
 
 
 def rebase(module: nn.Module, base: type[nn.Module]) -> None:

@@ -153,7 +153,7 @@ class Recurrent(Layer, nn.RNNBase):
             return x * mask.repeat_interleave(lengths, dim=0, output_size=x.shape[0])
         if (batch_sizes := sizes.get("batch_sizes")) is not None:
             starts = (batch_sizes.cumsum(0) - batch_sizes).repeat_interleave(batch_sizes, output_size=x.shape[0])
-            return x * mask[(torch.arange(x.shape[0]) - starts).to(x.device)]
+            return x * mask[(torch.arange(x.shape[0], device=starts.device) - starts).to(x.device)]
         return x * mask.unsqueeze(1 if sizes["batch_first"] else 0)
 
     def __prepare_scriptable__(self) -> nn.Module:

@@ -192,7 +192,8 @@ def _packed(layer: RecurrentSizes, packed: PackedSequence, hx: Any, outputs: boo
     data, batch_sizes, order, back = packed
     check_input(layer, data, 2, weight)
     # Of B sequences, not of so many tokens.
-    states = check_states(layer, hx, int(batch_sizes[0]), data)
+    B: Any = batch_sizes[0] if torch.jit.is_tracing() else int(batch_sizes[0])
+    states = check_states(layer, hx, B, data)
     states = _permuted(states, order) if hx is not None else states
 
     def form(steps: Tensor) -> PackedSequence:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from .. import functional
-from .._checks import check_padding
+from .._checks import check_padding, check_places, check_pooling
 from ..functional.sizes import Sizes
-from .base import Layer
+from .base import Unscriptable
 from .sequences import as_flat
 
 
@@ -18,18 +19,23 @@ def make_kernels(
     embedding_dim: int,
     channels: int,
     kernel_sizes: Sequence[int],
-    padding: str,
+    padding: str | int,
     activation: str,
     bias: bool,
     device: Any,
     dtype: Any,
+    stride: int = 1,
+    pooling: str | None = "max",
 ) -> nn.ModuleList:
     """One ``nn.Conv1d`` for each kernel size: it holds weight [C, D, K] and bias [C], and initialises them."""
-    check_padding(padding, activation)
     if len(kernel_sizes) == 0 or any(k < 1 for k in kernel_sizes):
         raise ValueError(f"kernel_sizes must be positive and at least one, got {tuple(kernel_sizes)}")
     if channels < 1:
         raise ValueError(f"channels must be positive, got {channels}")
+    if check_pooling(pooling, padding, stride):
+        check_padding(str(padding), activation)
+    else:
+        check_places(padding, stride, activation, kernel_sizes)
     return nn.ModuleList(
         nn.Conv1d(embedding_dim, channels, k, bias=bias, device=device, dtype=dtype) for k in kernel_sizes
     )
@@ -41,8 +47,18 @@ def kernel_weights(convs: nn.ModuleList) -> tuple[list[Tensor], list[Tensor] | N
     return weight, None if bias[0] is None else bias  # type: ignore[return-value]
 
 
-class TextConv(Layer):
+def give_back(nested: bool, y: Tensor, sizes: Tensor) -> Any:
+    """Outputs of all positions in the form of the input: a nested tensor, or the outputs and their sizes."""
+    if not nested:
+        return y, sizes
+    ends = torch.cat([sizes.to(y.device), sizes.new_full((1,), y.shape[0], device=y.device)])
+    return torch.nested.nested_tensor_from_jagged(y, ends)
+
+
+class TextConv(Unscriptable):
     """1-D convolutions of several sizes over sentences, an activation, and the maximum over time (Kim 2014).
+
+    With ``pooling=None`` there is no maximum: each window is an output, as in ``torch.nn.Conv1d``.
 
     Parameters
     ----------
@@ -51,15 +67,20 @@ class TextConv(Layer):
     channels : int
         C, channels of each kernel size.
     kernel_sizes : sequence of int, default=(3, 4, 5)
-    padding : {"valid", "same"}, default="valid"
+    padding : {"valid", "same"} or int, default="valid"
+        A number, of zero vectors on either side of a sentence, with ``pooling=None`` only.
     bias : bool, default=True
     activation : {"relu", "tanh", "identity"}, default="relu"
     device, dtype : optional
+    stride : int, default=1
+        Tokens between two windows; with ``pooling=None`` only.
+    pooling : {"max", None}, default="max"
 
     Raises
     ------
     ValueError
-        For an unknown padding or activation, or a size that is not positive.
+        For an unknown padding, activation or pooling, a size that is not positive, or kernels of different sizes whose
+        outputs would differ in number.
 
     Notes
     -----
@@ -77,17 +98,21 @@ class TextConv(Layer):
         embedding_dim: int,
         channels: int,
         kernel_sizes: Sequence[int] = (3, 4, 5),
-        padding: str = "valid",
+        padding: str | int = "valid",
         bias: bool = True,
         activation: str = "relu",
         device: Any = None,
         dtype: Any = None,
+        stride: int = 1,
+        pooling: str | None = "max",
     ) -> None:
         super().__init__()
-        self.padding, self.activation = padding, activation
-        self.convs = make_kernels(embedding_dim, channels, kernel_sizes, padding, activation, bias, device, dtype)
+        self.padding, self.activation, self.stride, self.pooling = padding, activation, stride, pooling
+        self.convs = make_kernels(
+            embedding_dim, channels, kernel_sizes, padding, activation, bias, device, dtype, stride, pooling
+        )
 
-    def forward(self, x: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Tensor:
+    def forward(self, x: Tensor, lengths: Sizes | None = None, offsets: Sizes | None = None) -> Any:
         """Convolve a batch.
 
         Parameters
@@ -99,13 +124,24 @@ class TextConv(Layer):
         Returns
         -------
         Tensor [B, C * len(kernel_sizes)]
-            See :func:`textnn.functional.text_conv`, also for the errors raised.
+            See :func:`textnn.functional.text_conv`, also for the errors raised. With ``pooling=None``: the outputs
+            and their lengths or offsets, see :func:`textnn.functional.text_conv_positions`; of a nested tensor a nested
+            one.
         """
+        nested = x.is_nested
         x, lengths, offsets = as_flat(x, lengths, offsets)
         weight, bias = kernel_weights(self.convs)
-        return functional.text_conv(
-            x, weight, bias, lengths=lengths, offsets=offsets, padding=self.padding, activation=self.activation
-        )
+        sizes: dict[str, Any] = {"lengths": lengths, "offsets": offsets, "activation": self.activation}
+        if self.pooling is not None:
+            return functional.text_conv(x, weight, bias, padding=str(self.padding), **sizes)
+        found = functional.text_conv_positions(x, weight, bias, padding=self.padding, stride=self.stride, **sizes)
+        return give_back(nested, *found)
 
     def extra_repr(self) -> str:
-        return f"padding={self.padding!r}, activation={self.activation!r}"
+        return show(self)
+
+
+def show(layer: Any) -> str:
+    """What the convolutions themselves do not show."""
+    places = f", stride={layer.stride}, pooling=None" if layer.pooling is None else ""
+    return f"padding={layer.padding!r}, activation={layer.activation!r}{places}"

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from textnn import functional
 from textnn.layers.frozen import DTYPES
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ class TextModel(nn.Module):
     explained_by
         The method of explanation that was found to be the most faithful for it (docs/faithfulness.md); None takes the
         first that is possible.
+    padded
+        Whether ``forward`` takes padded batches too: such a network can be exported.
     exact
         Whether training with sparse gradients is to give what a dense Adam gives, or leaves rows at rest alone (see
         :class:`textnn.optim.Adam`).
@@ -81,10 +85,14 @@ class TextModel(nn.Module):
     streams: ClassVar[tuple[str, ...]] = (WORDS,)
     embedding: ClassVar[str | None] = None
     explained_by: ClassVar[str | None] = None
+    padded: ClassVar[bool] = False
     exact: ClassVar[bool] = False
 
     def forward(self, *inputs: Any, **_: Any) -> Tensor:
-        """Return the logits [B, K] of texts: ids [N] and offsets [B] of each form, text b being ids from offsets[b]."""
+        """Return the logits [B, K] of texts: ids [N] and offsets [B] of each form, text b being ids from offsets[b].
+
+        Or ids [B, L] and lengths [B] of each form, padded batches, if the class is ``padded``; :func:`bounds` tells.
+        """
         raise NotImplementedError
 
     def decompose(self, *inputs: Tensor, direction: Tensor) -> Decomposition | None:
@@ -155,6 +163,27 @@ def drop_words(ids: Tensor, probability: float, training: bool) -> Tensor:
     return ids.masked_fill(torch.rand(ids.shape, device=ids.device) < probability, UNK)
 
 
+def bounds(ids: Tensor, ends: Tensor) -> dict[str, Tensor]:
+    """Return what layers call what comes with ids: offsets of flat ones [N], lengths of padded ones [B, L]."""
+    return {"offsets" if ids.dim() == 1 else "lengths": ends}
+
+
+class MaxMeanPool(nn.Module):
+    """:func:`textnn.functional.max_mean_pool`, as a module that an export replaces."""
+
+    def forward(self, x: Tensor, **ends: Tensor) -> Tensor:
+        """Pool x [N, F] or [B, T, F] -> [B, 2 F]."""
+        return functional.max_mean_pool(x, **ends)
+
+
+class Embedding(nn.Embedding):
+    """:func:`textnn.functional.embedding`, as a module that an export replaces."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Look up ids [...] -> [..., D]."""
+        return functional.embedding(ids, self.weight, padding_idx=self.padding_idx, sparse=self.sparse)
+
+
 def segment_lengths(ids: Tensor, offsets: Tensor) -> Tensor:
     """Return the lengths [B] of the texts that start at ``offsets`` [B] in ``ids`` [N]."""
     end = torch.full((1,), ids.shape[0], dtype=offsets.dtype, device=offsets.device)
@@ -162,7 +191,16 @@ def segment_lengths(ids: Tensor, offsets: Tensor) -> Tensor:
 
 
 def cut_or_pad(ids: Tensor, offsets: Tensor, length: int) -> Tensor:
-    """Return the first ``length`` ids of each text, with 0 where it has fewer: [B, length]."""
+    """Return the first ``length`` ids of each text, with 0 where it has fewer: [B, length].
+
+    Parameters
+    ----------
+    ids, offsets
+        Flat, [N] and [B]; or padded, [B, L] and in the place of offsets lengths [B].
+    """
+    if ids.dim() == 2:
+        cut = F.pad(ids, (0, length), value=PAD)[:, :length]
+        return cut.masked_fill(torch.arange(length, device=ids.device) >= offsets[:, None], PAD)
     if ids.shape[0] == 0:
         return offsets.new_full((offsets.shape[0], length), PAD)
     steps = torch.arange(length, device=ids.device)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from textnn.layers import EmbeddingTextConv
-from textnn.models.base import COMMON, TextModel, drop_words, scale_embedding
+from textnn.models.base import COMMON, TextModel, bounds, drop_words, scale_embedding
 from textnn.models.decomposition import Decomposition, split_convolution
 from textnn.models.registry import register
 
@@ -23,6 +23,7 @@ class TextCNN(TextModel):
 
     name = "textcnn"
     embedding = "encoder.weight"
+    padded = True
     defaults: ClassVar[Mapping[str, Any]] = {
         **COMMON,
         "embedding_dim": 128,
@@ -57,7 +58,7 @@ class TextCNN(TextModel):
     def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
         """Return the logits [B, classes]."""
         ids = drop_words(ids, self.word_dropout, self.training)
-        features = self.encoder(ids, offsets=offsets)  # [B, C * kernel sizes]
+        features = self.encoder(ids, **bounds(ids, offsets))  # [B, C * kernel sizes]
         logits: Tensor = self.output(self.dropout(features))
         return logits
 

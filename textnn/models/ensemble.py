@@ -31,7 +31,7 @@ class Ensemble(TextModel):
         self.members = nn.ModuleList(members)
         first = members[0]
         self.name, self.defaults, self.streams, self.exact = first.name, first.defaults, first.streams, first.exact  # type: ignore[misc]
-        self.explained_by = first.explained_by  # type: ignore[misc]
+        self.explained_by, self.padded = first.explained_by, first.padded  # type: ignore[misc]
 
     @property
     def networks(self) -> list[TextModel]:

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from textnn import functional
-from textnn.models.base import COMMON, PAD, TextModel, drop_words, scale_embedding
+from textnn.models.base import COMMON, PAD, Embedding, MaxMeanPool, TextModel, bounds, drop_words, scale_embedding
 from textnn.models.registry import register
 
 
@@ -22,6 +21,7 @@ class MLP(TextModel):
 
     name = "mlp"
     embedding = "encoder.weight"
+    padded = True
     defaults: ClassVar[Mapping[str, Any]] = {
         **COMMON,
         "embedding_dim": 128,
@@ -46,8 +46,9 @@ class MLP(TextModel):
     ) -> None:
         super().__init__()
         self.word_dropout = word_dropout
-        self.encoder = nn.Embedding(vocabulary_size, embedding_dim, padding_idx=PAD, sparse=sparse)
+        self.encoder = Embedding(vocabulary_size, embedding_dim, padding_idx=PAD, sparse=sparse)
         scale_embedding(self.encoder.weight)
+        self.pool = MaxMeanPool()
         sizes = [embedding_dim, *[hidden_size] * num_layers]
         self.hidden = nn.Sequential()
         for before, after in itertools.pairwise(sizes):
@@ -57,8 +58,6 @@ class MLP(TextModel):
     def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
         """Return the logits [B, classes]."""
         ids = drop_words(ids, self.word_dropout, self.training)
-        table = self.encoder
-        words = functional.embedding(ids, table.weight, padding_idx=PAD, sparse=table.sparse)  # [N, D]
-        mean = functional.max_mean_pool(words, offsets=offsets)[:, table.embedding_dim :]
+        mean = self.pool(self.encoder(ids), **bounds(ids, offsets))[:, self.encoder.embedding_dim :]
         logits: Tensor = self.output(self.hidden(mean))
         return logits

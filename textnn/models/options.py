@@ -1,21 +1,47 @@
-"""The options of architectures and training: what a sensible value is.
+"""The options of architectures and training, each declared once: its type, what a sensible value is, what it does.
 
     value from a user or from a model's config.json -> ``check_option`` -> the same value in its plain type, or an error
+    OPTIONS -> the options of the command line (textnn_cli/parameters.py)
 
 The limits are wide. They catch slips (a rate of 10, a size of 0), and they keep a tampered config.json from asking for
-more than any machine has.
+more than any machine has. This file imports no torch, and the command line runs it without importing the package.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 Check = Callable[[str, Any], Any]
 
 # What textnn.training.schedule knows.
 SCHEDULES = ("constant", "linear", "cosine")
+
+TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
+
+
+class Option(NamedTuple):
+    """An option of architectures, each of which has a default of its own for it.
+
+    Attributes
+    ----------
+    name, kind, check
+        Its name, type, and what checks a value.
+    panel, sentence
+        What the command line shows. Without them it is no parameter, but the architecture's own business.
+    metavar, option
+        What stands for a value, and the name on the command line if that is not the option's own.
+    """
+
+    name: str
+    kind: type
+    check: Check
+    panel: str = ""
+    sentence: str = ""
+    metavar: str | None = None
+    option: str | None = None
+    default: Any = None
 
 
 def check_option(option: str, value: Any) -> Any:
@@ -28,7 +54,7 @@ def check_option(option: str, value: Any) -> Any:
     ValueError
         If the value is outside the option's range.
     """
-    return CHECKS[option](option, value)
+    return OPTIONS[option].check(option, value)
 
 
 def integer(low: int, high: int = 2**31) -> Check:
@@ -101,40 +127,47 @@ def _boolean(option: str, value: Any) -> bool:
     return value
 
 
-CHECKS: Mapping[str, Check] = {
-    "min_count": integer(1),
-    "max_vocabulary": integer(3),
-    "max_length": integer(1),
-    "embedding_dim": integer(1, 65536),
-    "hidden_size": integer(1, 65536),
-    "num_layers": integer(1, 32),
-    "channels": integer(1, 65536),
-    "kernel_sizes": sizes(1, 32, 64),
-    "max_characters": integer(1),
-    "character_embedding_dim": integer(1, 65536),
-    "character_kernel_sizes": sizes(1, 32, 64),
-    "word_ngrams": sizes(0, 8, 16),
-    "character_ngrams": sizes(0, 8, 16),
-    "ngram_buckets": integer(0, 2**26),
-    "ngram_dropout": number(0, 1),
-    "ensemble": integer(1, 16),
-    "output": choice("softmax", "sigmoid"),
-    "dropout": number(0, 1),
-    "word_dropout": number(0, 1),
-    "epochs": integer(1),
-    "batch_size": integer(1),
-    "learning_rate": number(0, above=True),
-    "weight_decay": number(0),
-    "label_smoothing": number(0, 1),
-    "clip_norm": number(0),
-    "schedule": choice(*SCHEDULES),
-    "warmup": number(0, 1),
-    "validation_fraction": number(0, 1),
-    "patience": integer(0),
-    "character_form": choice("text", "words"),
-    "min_steps": integer(0),
-    "full_steps": integer(0),
-    "bucket": _boolean,
-    "sparse": _boolean,
-}
-"""The check of every option, by its name."""
+_SIZES, _NAMES = "N,N,...", "constant, linear or cosine"
+_ALL = (
+    Option("min_count", int, integer(1), TEXT, "Rarer tokens count as unknown."),
+    Option("max_vocabulary", int, integer(3), TEXT, "Maximum size of the vocabulary."),
+    Option("max_length", int, integer(1), TEXT, "Cut texts after this many tokens."),
+    Option("max_characters", int, integer(1), TEXT, "Cut texts after this many characters."),
+    Option("embedding_dim", int, integer(1, 65536), NETWORK, "Size of a token's vector."),
+    Option("hidden_size", int, integer(1, 65536), NETWORK, "Hidden units of an LSTM, GRU, RNN or MLP."),
+    Option("num_layers", int, integer(1, 32), NETWORK, "Layers of an LSTM, GRU, RNN or MLP."),
+    Option("channels", int, integer(1, 65536), NETWORK, "Channels of each kernel size."),
+    Option("kernel_sizes", tuple, sizes(1, 32, 64), NETWORK, "Kernel sizes over words, such as 1,2,3.", _SIZES),
+    Option("character_kernel_sizes", tuple, sizes(1, 32, 64), NETWORK, "The same over characters.", _SIZES),
+    Option("word_ngrams", tuple, sizes(0, 8, 16), NETWORK, "Sizes of word n-grams; '' for none.", _SIZES),
+    Option("character_ngrams", tuple, sizes(0, 8, 16), NETWORK, "Sizes of character n-grams; '' for none.", _SIZES),
+    Option("ngram_buckets", int, integer(0, 2**26), NETWORK, "Rows of the tables that n-grams are hashed into."),
+    Option("ngram_dropout", float, number(0, 1), NETWORK, "Share of n-grams to drop."),
+    Option("ensemble", int, integer(1, 16), NETWORK, "Number of networks to train side by side and average."),
+    Option("dropout", float, number(0, 1), NETWORK, "Share of features to drop."),
+    Option("word_dropout", float, number(0, 1), NETWORK, "Share of words to drop."),
+    Option("epochs", int, integer(1), TRAINING, "Maximum number of passes over the texts."),
+    Option("batch_size", int, integer(1), TRAINING, "Texts per batch, over all processes."),
+    Option("learning_rate", float, number(0, above=True), TRAINING, "Learning rate of Adam."),
+    Option("weight_decay", float, number(0), TRAINING, "Decay of the weights."),
+    Option("label_smoothing", float, number(0, 1), TRAINING, "Share of a target spread over all classes."),
+    Option("clip_norm", float, number(0), TRAINING, "Maximum norm of all gradients; 0: no limit."),
+    Option("schedule", str, choice(*SCHEDULES), TRAINING, f"Learning-rate schedule: {_NAMES}.", "NAME"),
+    Option("warmup", float, number(0, 1), TRAINING, "Share of the steps in which the learning rate rises."),
+    Option(
+        "output", str, choice("softmax", "sigmoid"), NETWORK, "softmax; or, for two labels, sigmoid with one logit.",
+        "NAME", "--output-layer",  # --output is where the model goes
+    ),
+    Option("validation_fraction", float, number(0, 1), TRAINING, "Share of FILE to use as validation split."),
+    Option("patience", int, integer(0), TRAINING, "Stop after this many epochs without progress; 0: never."),
+    Option("character_embedding_dim", int, integer(1, 65536)),
+    Option("character_form", str, choice("text", "words")),
+    Option("min_steps", int, integer(0)),
+    Option("full_steps", int, integer(0)),
+    Option("bucket", bool, _boolean),
+    Option("sparse", bool, _boolean),
+)  # fmt: skip
+OPTIONS: Mapping[str, Option] = {option.name: option for option in _ALL}
+"""Every option, by its name."""
+CHOSEN = tuple(option.name for option in _ALL if option.sentence)
+"""Those that are parameters of an estimator, which stand there at None: the architecture's own default."""

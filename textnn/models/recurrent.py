@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from textnn import functional
 from textnn.layers import EmbeddingGRU, EmbeddingLSTM, EmbeddingRNN
-from textnn.models.base import COMMON, TextModel, cut_or_pad, drop_words, scale_embedding
+from textnn.models.base import COMMON, MaxMeanPool, TextModel, bounds, cut_or_pad, drop_words, scale_embedding
 from textnn.models.registry import register
 
 LONGEST_PADDED = 1024
@@ -27,6 +26,7 @@ class LectureLSTM(TextModel):
 
     name = "lecture-lstm"
     embedding = "encoder.weight"
+    padded = True
     explained_by = "occlusion"
     exact = True
     defaults: ClassVar[Mapping[str, Any]] = {
@@ -79,6 +79,7 @@ class _Pooled(TextModel):
     """A recurrent layer over each text's own length; maximum and mean of its outputs go to a linear layer."""
 
     embedding = "encoder.weight"
+    padded = True
     layer: ClassVar[type[EmbeddingLSTM | EmbeddingGRU | EmbeddingRNN]]
     bidirectional: ClassVar[bool] = False
     defaults: ClassVar[Mapping[str, Any]] = {
@@ -115,14 +116,15 @@ class _Pooled(TextModel):
             sparse=sparse,
         )
         scale_embedding(self.encoder.weight)
+        self.pool = MaxMeanPool()
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(2 * hidden_size * (2 if self.bidirectional else 1), classes)
 
     def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
         """Return the logits [B, classes]."""
         ids = drop_words(ids, self.word_dropout, self.training)
-        steps, _ = self.encoder(ids, offsets=offsets)  # [N, H * directions]
-        features = functional.max_mean_pool(steps, offsets=offsets)
+        steps, _ = self.encoder(ids, **bounds(ids, offsets))  # [N, H * directions]
+        features = self.pool(steps, **bounds(ids, offsets))
         logits: Tensor = self.output(self.dropout(features))
         return logits
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from textnn.layers import EmbeddingTextConv
 from textnn.layers.text_conv import kernel_weights
-from textnn.models.base import drop_words, scale_embedding
+from textnn.models.base import bounds, drop_words, scale_embedding
 from textnn.models.decomposition import NgramParts, split_convolution
 
 
@@ -72,9 +72,9 @@ class TwoStreamCNN(nn.Module):
 
     def forward(self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor) -> Tensor:
         """Return the logits [B, K] of ids and offsets of words, and of characters."""
-        words = self.words(drop_words(ids, self.word_dropout, self.training), offsets=offsets)
+        words = self.words(drop_words(ids, self.word_dropout, self.training), **bounds(ids, offsets))
         dropped = drop_words(character_ids, self.word_dropout, self.training)
-        characters = self.characters(dropped, offsets=character_offsets)
+        characters = self.characters(dropped, **bounds(dropped, character_offsets))
         logits: Tensor = self.output(self.dropout(torch.cat([words, characters], dim=1)))  # of [B, C * kernel sizes]
         return logits
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from textnn.layers import NgramBag
 from textnn.layers.ngrams import joint
-from textnn.models.base import CHARACTERS, COMMON, WORDS, TextModel
+from textnn.models.base import CHARACTERS, COMMON, WORDS, TextModel, bounds
 from textnn.models.decomposition import Decomposition, NgramParts, split_bags
 from textnn.models.registry import register
 from textnn.models.streams import TwoStreamCNN, channels, kernel_sizes
@@ -24,7 +24,7 @@ class TfidfTextCNN(TextModel):
     """A linear model of weighted n-grams beside convolutions over words and over characters.
 
     The two make different errors, so each learns the labels by itself and their logits are added up: the linear model
-    is solved in one go (:mod:`textnn.training.linear`), the convolutions are trained step by step. With
+    is solved in one go (:mod:`textnn.classification.linear`), the convolutions are trained step by step. With
     few texts the first has most of the say. Trained together, a linear model that knows the training texts by heart
     would leave the convolutions nothing to learn.
 
@@ -33,6 +33,7 @@ class TfidfTextCNN(TextModel):
 
     name = "tfidf-textcnn"
     streams = (WORDS, CHARACTERS)
+    padded = True
     defaults: ClassVar[Mapping[str, Any]] = {
         **COMMON,
         "min_count": 1,
@@ -135,7 +136,8 @@ class TfidfTextCNN(TextModel):
         logits = logits if self.training and len(self.networks) > 1 else logits.mean(dim=0)
         if self.training and not self.linear_bias.requires_grad:
             return logits
-        sums = [bag.sums(inputs[2 * stream], offsets=inputs[2 * stream + 1]) for stream, bag in self.bags]
+        forms = (ids, offsets), (character_ids, character_offsets)
+        sums = [bag.sums(forms[stream][0], **bounds(*forms[stream])) for stream, bag in self.bags]
         linear = self.linear_bias + joint(sums) if sums else self.linear_bias
         return SHARE * logits + linear
 

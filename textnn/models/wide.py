@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from textnn.layers import NgramBag
-from textnn.models.base import CHARACTERS, COMMON, WORDS, TextModel
+from textnn.models.base import CHARACTERS, COMMON, WORDS, TextModel, bounds
 from textnn.models.decomposition import Decomposition, split_bags
 from textnn.models.registry import register
 from textnn.models.streams import TwoStreamCNN, channels, kernel_sizes
@@ -30,6 +30,7 @@ class WideTextCNN(TwoStreamCNN, TextModel):
 
     name = "wide-textcnn"
     streams = (WORDS, CHARACTERS)
+    padded = True
     defaults: ClassVar[Mapping[str, Any]] = {
         **COMMON,
         "max_characters": 2048,
@@ -124,9 +125,9 @@ class WideTextCNN(TwoStreamCNN, TextModel):
         """Return the logits [B, K] of ids and offsets of words, and of characters."""
         logits = TwoStreamCNN.forward(self, ids, offsets, character_ids, character_offsets)
         if self.word_ngrams is not None:
-            logits = logits + PACE * self.word_ngrams(ids, offsets=offsets)
+            logits = logits + PACE * self.word_ngrams(ids, **bounds(ids, offsets))
         if self.character_ngrams is not None:
-            logits = logits + PACE * self.character_ngrams(character_ids, offsets=character_offsets)
+            logits = logits + PACE * self.character_ngrams(character_ids, **bounds(character_ids, character_offsets))
         return logits
 
     @torch.no_grad()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .. import _C, _registration  # noqa: F401  # the operators
-from .table import ExactTable, Hook, find_tables
+from .table import ExactTable, Hook, find_tables, has_kernels
 
 _ops = torch.ops.textnn
 
@@ -47,8 +47,9 @@ class Adam(Optimizer):
     Raises
     ------
     ValueError
-        If an argument is out of its range; if ``exact`` holds no table, one that is not among ``params``, on another
-        device than the CPU, not float32 or float64, or in a group with weight decay; if ``betas[0] ** 2`` is not
+        If an argument is out of its range; if ``exact`` holds no table, one that is not among ``params``,
+        not float32 or float64, on a device without kernels (a GPU where they were not built), or in a group with weight
+        decay; if ``betas[0] ** 2`` is not
         below ``betas[1]`` there. On :meth:`step`, if a sparse gradient meets weight decay or has no rows [U, D].
 
     Notes
@@ -259,7 +260,7 @@ class Adam(Optimizer):
         if table is not None:
             _check_betas((beta1, beta2))
             table.step_rows(state, rows, values, t, step_size, eps * root, beta1, beta2)
-        elif p.device.type == "cpu" and p.dtype in (torch.float32, torch.float64):
+        elif has_kernels(p) and p.is_contiguous():
             moments = state["exp_avg"], state["exp_avg_sq"]
             _ops.adam_rows(p, *moments, rows, values, step_size, eps, beta1, beta2)
         else:

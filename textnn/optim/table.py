@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .. import backends
+
 _ops = torch.ops.textnn
 
 CAPACITY = 4096
@@ -30,19 +32,20 @@ class ExactTable:
     Raises
     ------
     ValueError
-        If the parameter is not a contiguous float32 or float64 matrix on the CPU.
+        If the parameter is not a contiguous float32 or float64 matrix on a device that :func:`has_kernels`.
     """
 
     def __init__(self, parameter: Tensor) -> None:
-        if parameter.device.type != "cpu" or parameter.dtype not in (torch.float32, torch.float64):
+        if not has_kernels(parameter):
+            where = "the CPU or, where textnn was built with its CUDA kernels, on a GPU"
             raise ValueError(
-                f"exact: expected a float32 or float64 table on the CPU, got {parameter.dtype} on {parameter.device}"
+                f"exact: expected a float32 or float64 table on {where}, got {parameter.dtype} on {parameter.device}"
             )
         if not parameter.is_contiguous():
             raise ValueError("exact: expected a contiguous table")
         self.parameter = parameter
-        self.last = torch.full((parameter.shape[0],), _NEVER, dtype=torch.int32)
-        self.history = torch.zeros(CAPACITY + 1, _COLUMNS, dtype=torch.float64)
+        self.last = torch.full((parameter.shape[0],), _NEVER, dtype=torch.int32, device=parameter.device)
+        self.history = torch.zeros(CAPACITY + 1, _COLUMNS, dtype=torch.float64, device=parameter.device)
         self.state: dict[str, Any] | None = None
         self.betas = (0.0, 0.0)
         self.base = self.step = 0
@@ -67,7 +70,7 @@ class ExactTable:
         if not self.behind or self.state is None:
             return
         moments = self.state["exp_avg"], self.state["exp_avg_sq"]
-        ids = None if ids is None else ids.to(device="cpu", dtype=torch.int64)
+        ids = None if ids is None else ids.to(device=self.last.device, dtype=torch.int64)
         _ops.adam_catch_up(self.parameter, *moments, self.last, self.history, ids, self.base, self.step, *self.betas)
         if ids is None:
             self._forget()
@@ -166,6 +169,11 @@ class Hook:
         if self.table is not None and self.table.behind:
             raise RuntimeError("a model with rows of an exact table behind cannot be copied: call flush() before")
         return Hook, ()
+
+
+def has_kernels(parameter: Tensor) -> bool:
+    """Return whether the operators on rows take a table of this type on this device."""
+    return backends.has_kernels(parameter.device) and parameter.dtype in (torch.float32, torch.float64)
 
 
 def find_tables(modules: Iterable[nn.Module]) -> dict[Tensor, list[nn.Module]]:

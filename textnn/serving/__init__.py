@@ -18,7 +18,7 @@ from textnn.serving.settings import Settings, require
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
 
 __all__ = ["Settings", "create_app", "require"]
 

@@ -30,7 +30,7 @@ from textnn.text import is_blank
 from textnn.version import __version__
 
 if TYPE_CHECKING:
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

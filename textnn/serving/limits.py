@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from textnn.serving.errors import ServingError
-from textnn.serving.settings import Settings
+from textnn.serving.settings import Settings, parse_rate
 
 _OTHERS = "others"
 _HOST_BITS = 64  # of an IPv6 address: a subscriber has all addresses of such a network
@@ -85,25 +84,6 @@ class Places:
             self._taken[client] -= 1
             if not self._taken[client]:
                 del self._taken[client]
-
-
-def parse_rate(text: str) -> RateLimitItem:
-    """Return a rate limit.
-
-    Raises
-    ------
-    ValueError
-        If it is not one limit that lets something through.
-    """
-    try:
-        (rate,) = parse_many(text)
-        if rate.amount < 1:
-            raise ValueError
-    except ValueError:
-        raise ValueError(
-            f"rate_limit: expected one number above 0 and a time, like '600/minute', or '0' for no limit, got {text!r}"
-        ) from None
-    return rate
 
 
 def name_client(address: str) -> str:

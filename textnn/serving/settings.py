@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from textnn.packages import SERVE, need
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,6 @@ class Settings:
             raise ValueError(f"root_path: expected a path like '/reviews', got {self.root_path!r}")
         if self.limited:
             require()
-            from textnn.serving.limits import parse_rate
-
             parse_rate(self.rate_limit)
 
     @property
@@ -118,3 +120,24 @@ def require() -> None:
         If not; the message says what to install.
     """
     need(SERVE, "serving needs")
+
+
+def parse_rate(text: str) -> RateLimitItem:
+    """Return a rate limit.
+
+    Raises
+    ------
+    ValueError
+        If it is not one limit that lets something through.
+    """
+    from limits import parse_many
+
+    try:
+        (rate,) = parse_many(text)
+        if rate.amount < 1:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"rate_limit: expected one number above 0 and a time, like '600/minute', or '0' for no limit, got {text!r}"
+        ) from None
+    return rate

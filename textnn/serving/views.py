@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textnn.evaluation.report import plain_label
-from textnn.explanation.explain import AUTO
-from textnn.explanation.methods import EXACT, METHODS
+from textnn.classification.evaluation.report import plain_label
+from textnn.classification.explanation.explain import AUTO
+from textnn.classification.explanation.methods import EXACT, METHODS
 from textnn.serving.errors import ServingError
 from textnn.serving.examples import find_examples
 from textnn.serving.settings import Settings
@@ -20,7 +20,7 @@ from textnn.text import is_blank
 from textnn.version import __version__
 
 if TYPE_CHECKING:
-    from textnn.classifier import SentimentClassifier
+    from textnn import SentimentClassifier
 
 Table = np.ndarray[Any, np.dtype[Any]]
 

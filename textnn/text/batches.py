@@ -5,6 +5,8 @@ A batch holds its sentences one after the other, without padding (``nn.Embedding
     ids      [N]  17 4 9 | 3 | 8 8 2 5        N = 8 flat tokens
     offsets  [B]  0        3   4              B = 3 sentences; the last runs to the end
 
+Other arrays go along: labels and weights, one value a sentence, and any number of arrays with one value a token.
+
 A network may read the same sentences in more than one form, words and characters, say: a dataset then has others
 beside it, with the same rows, and a batch has ids and offsets of each.
 
@@ -14,8 +16,8 @@ beside it, with the same rows, and a batch has ids and offsets of each.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate, islice, pairwise
 
 import torch
@@ -47,6 +49,8 @@ class RaggedBatch:
         How much each sentence counts, float32 [B], or None where all count the same.
     others : tuple of (Tensor, Tensor), default=()
         Ids and offsets of the same sentences in other forms.
+    aligned : dict of str to Tensor, default={}
+        Arrays with a value for each token, [N, ...], by name: tags, say.
 
     Examples
     --------
@@ -61,6 +65,7 @@ class RaggedBatch:
     index: Tensor
     weights: Tensor | None = None
     others: tuple[Ragged, ...] = ()
+    aligned: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -85,7 +90,8 @@ class RaggedBatch:
 
         others = tuple((ids.to(device), offsets.to(device)) for ids, offsets in self.others)
         ids, offsets, index = self.ids.to(device), self.offsets.to(device), self.index.to(device)
-        return RaggedBatch(ids, offsets, move(self.labels), index, move(self.weights), others)
+        aligned = {name: values.to(device) for name, values in self.aligned.items()}
+        return RaggedBatch(ids, offsets, move(self.labels), index, move(self.weights), others, aligned)
 
 
 class RaggedDataset:
@@ -103,6 +109,8 @@ class RaggedDataset:
         How much each sentence counts, [rows].
     others : sequence of RaggedDataset, default=()
         The same sentences in other forms, datasets of as many rows; their labels and weights are ignored.
+    aligned : dict of str to Tensor, optional
+        Arrays with a value for each token, [N, ...] in the order of the flat ids, by name.
 
     Attributes
     ----------
@@ -114,14 +122,16 @@ class RaggedDataset:
         float32 [rows] or None.
     others : tuple of RaggedDataset
         As given.
+    aligned : dict of str to Tensor
+        As given.
 
     Raises
     ------
     TypeError
         If an id is not an integer.
     ValueError
-        If an id is negative or above the 32-bit range, or the number of labels, of weights or of rows of another form
-        is not that of the sentences.
+        If an id is negative or above the 32-bit range, the number of labels, of weights or of rows of another form is
+        not that of the sentences, or an aligned array has another length than the flat ids.
 
     Examples
     --------
@@ -138,6 +148,7 @@ class RaggedDataset:
         labels: Sequence[int] | Tensor | None = None,
         weights: Sequence[float] | Tensor | None = None,
         others: Sequence[RaggedDataset] = (),
+        aligned: Mapping[str, Tensor] | None = None,
     ) -> None:
         flat, lengths = array("i"), array("q")
         for row, sequence in enumerate(sequences):
@@ -150,7 +161,7 @@ class RaggedDataset:
             if len(flat) == before:
                 flat.append(Vocabulary.PAD_ID)
             lengths.append(len(flat) - before)
-        self._set(_tensor(flat, torch.int32), _tensor(lengths, torch.int64), labels, weights, others)
+        self._set(_tensor(flat, torch.int32), _tensor(lengths, torch.int64), labels, weights, others, aligned)
 
     @classmethod
     def of_flat(
@@ -160,6 +171,7 @@ class RaggedDataset:
         labels: Sequence[int] | Tensor | None = None,
         weights: Sequence[float] | Tensor | None = None,
         others: Sequence[RaggedDataset] = (),
+        aligned: Mapping[str, Tensor] | None = None,
     ) -> RaggedDataset:
         """Make a dataset of ids that are flat already; none of them is copied.
 
@@ -169,7 +181,7 @@ class RaggedDataset:
             The ids of all sentences, int32 [N].
         lengths
             The number of ids of each, int64 [rows], each at least 1.
-        labels, weights, others
+        labels, weights, others, aligned
             As for the class.
 
         Raises
@@ -182,7 +194,7 @@ class RaggedDataset:
                 f"lengths: expected numbers from 1 with the sum {ids.numel()}, got the sum {lengths.sum()}"
             )
         whole = cls.__new__(cls)
-        whole._set(ids, lengths, labels, weights, others)
+        whole._set(ids, lengths, labels, weights, others, aligned)
         return whole
 
     def _set(
@@ -192,8 +204,9 @@ class RaggedDataset:
         labels: Sequence[int] | Tensor | None,
         weights: Sequence[float] | Tensor | None,
         others: Sequence[RaggedDataset],
+        aligned: Mapping[str, Tensor] | None,
     ) -> None:
-        self._flat, self.lengths, self.others = flat, lengths, tuple(others)
+        self._flat, self.lengths, self.others, self.aligned = flat, lengths, tuple(others), dict(aligned or {})
         self._starts = lengths.cumsum(0) - lengths
         if flat.numel() and int(flat.min()) < 0:
             at = int((flat < 0).nonzero()[0])
@@ -209,6 +222,10 @@ class RaggedDataset:
         for other in self.others:
             if len(other) != len(self):
                 raise ValueError(f"others: expected {len(self)} rows as in the first form, got {len(other)}")
+        for name, values in self.aligned.items():
+            if values.dim() < 1 or len(values) != len(flat):
+                shape = list(values.shape)
+                raise ValueError(f"{name}: expected one value for each of {len(flat)} tokens, got the shape {shape}")
 
     def _check_labels(self, labels: Tensor) -> Tensor:
         if labels.dim() not in (1, 2) or len(labels) != len(self):
@@ -227,7 +244,8 @@ class RaggedDataset:
         Parameters
         ----------
         parts
-            Datasets that all have labels, all or none of them weights, and the same other forms.
+            Datasets that all have labels, or none of them, and so for weights; with the same other forms and aligned
+            arrays.
         places
             For each of them the row of the whole, int64 [rows], that each of its rows becomes; all places together
             are 0, 1, 2, ... in any order.
@@ -248,6 +266,8 @@ class RaggedDataset:
         whole = cls([])
         whole._flat, whole._starts, whole.lengths = torch.cat([part._flat for part in parts]), starts, lengths
         whole.labels, whole.weights = put([part.labels for part in parts]), put([part.weights for part in parts])
+        names = parts[0].aligned if parts else {}
+        whole.aligned = {name: torch.cat([part.aligned[name] for part in parts]) for name in names}
         forms = zip(*(part.others for part in parts), strict=True)
         whole.others = tuple(cls.joint(form, places) for form in forms)
         return whole
@@ -262,6 +282,7 @@ class RaggedDataset:
         ]
         whole = made[0]
         whole.labels, whole.weights, whole.others = batch.labels, batch.weights, tuple(made[1:])
+        whole.aligned = dict(batch.aligned)
         return whole
 
     @classmethod
@@ -292,23 +313,31 @@ class RaggedDataset:
         if index.numel() and (int(index.min()) < 0 or int(index.max()) >= len(self)):
             low, high = int(index.min()), int(index.max())
             raise IndexError(f"index: expected rows from 0 to {len(self) - 1}, got rows from {low} to {high}")
-        ids, offsets = self._gather(index)
+        places, offsets = self._places(index)
         others = tuple(other._gather(index) for other in self.others)
-        return RaggedBatch(ids, offsets, _rows(self.labels, index), index, _rows(self.weights, index), others)
+        aligned = {name: values[places] for name, values in self.aligned.items()}
+        ids, labels, weights = self._flat[places].to(torch.int64), _rows(self.labels, index), _rows(self.weights, index)
+        return RaggedBatch(ids, offsets, labels, index, weights, others, aligned)
 
     def _gather(self, index: Tensor) -> Ragged:
+        places, offsets = self._places(index)
+        return self._flat[places].to(torch.int64), offsets
+
+    def _places(self, index: Tensor) -> Ragged:
+        """Where the tokens of rows stand in the flat array, [N], and the rows' offsets in a batch."""
         lengths = self.lengths[index]
         ends = lengths.cumsum(0)
         offsets = ends - lengths
         # Token n of sentence b stands at n - offsets[b] + starts[row of b] in the flat array.
         shift = torch.repeat_interleave(self._starts[index] - offsets, lengths)
-        return self._flat[torch.arange(shift.numel()) + shift].to(torch.int64), offsets
+        return torch.arange(shift.numel()) + shift, offsets
 
     def whole(self) -> RaggedBatch:
         """Put all rows into one batch, in their order."""
         forms = [(form._flat.to(torch.int64), form._starts) for form in (self, *self.others)]
         (ids, offsets), *others = forms
-        return RaggedBatch(ids, offsets, self.labels, torch.arange(len(self)), self.weights, tuple(others))
+        index = torch.arange(len(self))
+        return RaggedBatch(ids, offsets, self.labels, index, self.weights, tuple(others), self.aligned)
 
     def batches(self, rows: Iterable[Tensor]) -> Iterator[RaggedBatch]:
         """Yield the batch of each vector of rows, as :meth:`batch` makes it, at a small part of the cost.
@@ -331,9 +360,14 @@ class RaggedDataset:
             nothing: list[Tensor | None] = [None] * len(group)
             labels = nothing if whole.labels is None else whole.labels.split(parts)
             weights = nothing if whole.weights is None else whole.weights.split(parts)
+            tokens = [len(ids) for ids, _ in forms[0]]
+            cut = [values.split(tokens) for values in whole.aligned.values()]
+            aligned = (
+                [dict(zip(whole.aligned, values, strict=True)) for values in zip(*cut, strict=True)] if cut else []
+            )
             columns = zip(labels, whole.index.split(parts), weights, zip(*forms, strict=True), strict=True)
-            for label, index, weight, ((ids, offsets), *others) in columns:
-                yield RaggedBatch(ids, offsets, label, index, weight, tuple(others))
+            for number, (label, index, weight, ((ids, offsets), *others)) in enumerate(columns):
+                yield RaggedBatch(ids, offsets, label, index, weight, tuple(others), aligned[number] if cut else {})
 
 
 def _split(form: Ragged, parts: Sequence[int]) -> list[Ragged]:

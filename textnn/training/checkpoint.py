@@ -324,10 +324,10 @@ def _digest(*parts: bytes | Tensor) -> str:
 
 def _digest_of_data(data: RaggedDataset) -> str:
     """Digest what the rows of a dataset hold, in their order, however they lie in memory."""
-    parts: list[bytes | Tensor] = [repr([len(data), len(data.others), data.weights is None]).encode()]
+    parts: list[bytes | Tensor] = [repr([len(data), len(data.others), data.weights is None, *data.aligned]).encode()]
     for rows in torch.arange(len(data)).split(_ROWS_AT_ONCE):
         batch = data.batch(rows)
-        tensors = [*batch.inputs, batch.labels, batch.weights]
+        tensors = [*batch.inputs, batch.labels, batch.weights, *batch.aligned.values()]
         parts.append(_digest(*(tensor for tensor in tensors if tensor is not None)).encode())
     return _digest(*parts)
 

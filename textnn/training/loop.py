@@ -1,6 +1,6 @@
 """Training: from a model with fresh weights to the weights of its best epoch.
 
-    rows of similar length -> RaggedBatch -> logits -> loss -> gradients -> clipped -> Adam      (each batch)
+    rows of similar length -> RaggedBatch -> outputs -> loss -> gradients -> clipped -> Adam     (each batch)
     validation part -> accuracy -> keep the weights if they are the best -> stop after `patience` worse epochs
     now and then -> the state of it all -> checkpoint
 
@@ -31,7 +31,7 @@ from textnn.optim import Adam
 from textnn.text import LengthBucketSampler, RaggedBatch, RaggedDataset
 from textnn.training.checkpoint import Checkpoint, Identity
 from textnn.training.clipping import clip_gradients
-from textnn.training.objectives import Objective, make_objective
+from textnn.training.objective import Objective
 from textnn.training.progress import Epoch, Reporter
 from textnn.training.schedule import rate_share
 from textnn.training.state import Keeper, TrainingState, identify
@@ -50,8 +50,6 @@ class TrainingOptions:
         Texts of a batch, in a group of processes of all parts together.
     learning_rate, weight_decay
         Adam's step size, and what each step takes from the weights (not from the embedding).
-    label_smoothing
-        Share of each text's target that is spread evenly over all classes.
     patience
         Stop after this many epochs in a row that were not better than the best one on the validation part, and go back
         to the best one's weights. 0: train all epochs, keep the last weights.
@@ -68,7 +66,6 @@ class TrainingOptions:
     batch_size: int
     learning_rate: float
     weight_decay: float
-    label_smoothing: float
     patience: int
     bucket: bool
     clip_norm: float = 0.0
@@ -127,11 +124,11 @@ def train(
     data: RaggedDataset,
     options: TrainingOptions,
     generator: torch.Generator,
+    objective: Objective,
     validation: RaggedDataset | None = None,
     reporter: Reporter | None = None,
     device: torch.device | str = "cpu",
     group: Group = ALONE,
-    objective: Objective | None = None,
     checkpoint: Checkpoint | None = None,
     identity: Mapping[str, Any] | None = None,
 ) -> Trained:
@@ -142,17 +139,18 @@ def train(
     model
         The model, on ``device``; it is left in evaluation mode.
     data, validation
-        Labelled texts. Without a validation part all epochs are trained and the last weights are kept.
+        Sequences with all that the objective needs. Without a validation part all epochs are trained and the last
+        weights are kept.
     options
         How to train.
     generator
         Source of the order of the batches. Dropout draws from torch's global generator.
+    objective
+        The loss.
     reporter
         Told of every batch and epoch.
     group
         Processes that train the same model on the same data together, all with the same arguments.
-    objective
-        The loss; by default softmax cross entropy with the label smoothing of the options.
     checkpoint
         Where to keep the state of the training, so that it can be broken off and gone on with; see
         :class:`textnn.training.Checkpoint`. The last state stays there when the training is done: remove it when the
@@ -173,7 +171,6 @@ def train(
     if validation is not None and not len(validation):
         validation = None
     reporter = reporter or Reporter()
-    objective = objective or make_objective("softmax", False, options.label_smoothing)
     state = TrainingState(model, _make_optimizer(model, options), generator, device, group)
     batches = -(-len(data) // options.batch_size)
     with ExitStack() as stack:
@@ -281,9 +278,7 @@ class _Run:
         self.keeper.check_weights()
         held_loss, held_accuracy = None, None
         if self.validation is not None:
-            assert self.validation.labels is not None
-            logits = predict_logits(self.model, self.validation, self.options.batch_size, device, self.group)
-            held_loss, held_accuracy = self.objective.measure(logits, self.validation.labels, self.validation.weights)
+            held_loss, held_accuracy = self._measure(self.validation)
         loss, accuracy = state.loss_sum / state.seen, state.correct / state.seen
         # What decides whether to go on must be the same number everywhere, to the bit.
         record = self.group.first(Epoch(state.epoch, loss, accuracy, held_loss, held_accuracy, state.tick()))
@@ -291,6 +286,19 @@ class _Run:
         state.begin_epoch()
         self.keeper.save()
         self.reporter.epoch(record)
+
+    def _measure(self, data: RaggedDataset) -> tuple[float, float]:
+        """Return loss and accuracy on held-out sequences, of which each process takes a part."""
+        self.model.eval()
+        sums = [0.0, 0.0, 0.0]
+        rows = LengthBucketSampler(data.lengths, self.options.batch_size, shuffle=False)
+        with torch.inference_mode():
+            for batch in data.batches(part for part in map(self.group.part, rows) if len(part)):
+                batch = batch.to(self.state.device)
+                loss, right, weight = self.objective.held_out(self.model(*batch.inputs), batch)
+                sums = [sums[0] + float(loss), sums[1] + right, sums[2] + weight]
+        total = [sum(column) for column in zip(*self.group.gather(sums), strict=True)]
+        return total[0] / total[2], total[1] / total[2]
 
     def _judge(self, record: Epoch) -> None:
         """Take down the figures of an epoch, and its weights if they are the best so far."""
@@ -309,17 +317,15 @@ class _Run:
         state, options = self.state, self.options
         optimizer, number = state.optimizer, state.batch + 1
         optimizer.zero_grad(set_to_none=True)
-        value, hits = 0.0, 0.0
+        value, right = 0.0, 0.0
+        size = self.objective.size(self.data.lengths[rows])
         if batch.size:
-            assert batch.labels is not None
-            logits = self.model(*batch.inputs)
-            loss = self.objective.loss(logits, batch.labels, batch.weights)
-            if self.group.size > 1:  # the parts' shares of the mean over the whole batch
-                loss = loss * (batch.size / len(rows))
-            value, hits = loss.item(), self.objective.hits(logits, batch.labels)
+            loss, right, _ = self.objective.sums(self.model(*batch.inputs), batch)
+            loss = loss / size
+            value = loss.item()
             loss.backward()
         # Process 0 has the clock. Its word goes with the sums, so that all write a checkpoint after the same batch.
-        value, hits, due = self.gradients([value, hits, float(self.keeper.is_due())])
+        value, right, due = self.gradients([value, right, float(self.keeper.is_due())])
         if not math.isfinite(value):
             raise self.keeper.lost(f"the loss became {value}", number)
         if options.clip_norm:
@@ -332,9 +338,9 @@ class _Run:
             parameters["lr"] = rate
         optimizer.step()
         state.batch = number
-        state.loss_sum += value * len(rows)
-        state.correct += hits
-        state.seen += len(rows)
+        state.loss_sum += value * size
+        state.correct += right
+        state.seen += size
         self.reporter.batch(state.loss_sum / state.seen, state.correct / state.seen)
         if due:
             self.keeper.save()

@@ -28,7 +28,7 @@ from textnn.optim import Adam
 from textnn.reading import printable
 from textnn.text import RaggedDataset
 from textnn.training.checkpoint import Checkpoint, Identity, Tensors, differences, make_identity
-from textnn.training.objectives import Objective
+from textnn.training.objective import Objective
 from textnn.training.progress import Epoch, Reporter
 
 

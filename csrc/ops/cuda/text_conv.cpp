@@ -62,16 +62,8 @@ std::tuple<Tensor, Tensor> maxima(const Device& device, const SentenceBounds& bo
   return {out.y, out.window};
 }
 
-std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, const Tensors& bias,
-                                     const OptionalTensor& lengths, bool flat, bool same, int64_t activation,
-                                     bool save) {
-  const Device device(x_);
-  check_tokens("x", x_, flat ? 2 : 3);
-  const Tensor x = compact(x_);
-  const DeviceKernels kernels(device, weight, bias, x);
-  const auto sizes = kernels.sizes(same, activation);
-  const SentenceBounds bounds(device, x, flat, lengths);
-  const int64_t N = flat ? x.size(0) : x.size(0) * x.size(1);
+// The products of all positions' vectors [N, D].
+Tensor products_of(const Device& device, const Tensor& x, int64_t N, const DeviceKernels& kernels) {
   const Tensor w = kernels.laid_out(device);
   Tensor products = empty(x, {N, kernels.columns()}, compute_type(x));
   if (products.scalar_type() == x.scalar_type()) {
@@ -83,7 +75,79 @@ std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, co
                                                data<E>(w), writable<Compute<E>>(products), options().tf32});
     });
   }
-  return maxima(device, bounds, kernels, sizes, x, nullptr, products, save);
+  return products;
+}
+
+// Those of the distinct tokens of a batch.
+Tensor products_of(const Device& device, const Tensor& table, const Distinct& distinct, const DeviceKernels& kernels) {
+  const Tensor w = kernels.laid_out(device);
+  Tensor products = empty(table, {distinct.most, kernels.columns()}, compute_type(table));
+  dispatch(table, [&](auto zero) {
+    using E = decltype(zero);
+    textnn::cuda::product<E>(
+        device.stream, {distinct.most, data<int32_t>(distinct.count), kernels.columns(), kernels.D, data<E>(table),
+                        data<int64_t>(distinct.id), data<E>(w), writable<Compute<E>>(products), options().tf32});
+  });
+  return products;
+}
+
+// The outputs of all windows over the products. How many a flat batch has follows from its offsets, which are then
+// needed on the CPU, unless there is one for each token.
+Tensor outputs(const Device& device, const SentenceBounds& bounds, const DeviceKernels& kernels,
+               const TextConvPlaces& places, int64_t activation, const Tensor& tokens, const Tensor& like,
+               const OptionalTensor& lengths, bool flat, const int32_t* token, const Tensor& products) {
+  textnn::cuda::TextConvSizes sizes = kernels.sizes(places.same, activation);
+  cpu::TextConvKernelSizes host{kernels.S, kernels.C, kernels.D, kernels.taps.data(), places.same, sizes.activation};
+  places.tell(host);
+  sizes.every = true;
+  sizes.padding = host.padding;
+  sizes.stride = host.stride;
+  Tensor row = bounds.start;
+  std::vector<int64_t> shape{tokens.size(0), kernels.S * kernels.C};
+  if (!flat || !places.same || places.stride != 1) {
+    STD_TORCH_CHECK(!flat || lengths->is_cpu(),
+                    "textnn: offsets must be on the CPU where the number of outputs follows from them");
+    const std::vector<int64_t> length =
+        flat ? ops::SentenceBounds(tokens, flat, lengths).length : std::vector<int64_t>(size_t(bounds.B), 0);
+    const TextConvRows rows(length, host, tokens, flat);
+    shape = rows.shape;
+    row = empty(tokens, {bounds.B}, ScalarType::Long);
+    textnn::cuda::upload(device.stream, rows.first.data(), bounds.B, writable<int64_t>(row));
+  }
+  Tensor y = empty(like, shape);
+  dispatch(like, [&](auto zero) {
+    using E = decltype(zero);
+    textnn::cuda::text_conv_positions<E>(
+        device.stream, {bounds.sentences(), sizes, token, data<Compute<E>>(products), data<int64_t>(row),
+                        flat ? 0 : shape[1], writable<E>(y)});
+  });
+  return y;
+}
+
+std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, const Tensors& bias,
+                                     const OptionalTensor& lengths, bool flat, bool same, int64_t activation,
+                                     bool save) {
+  const Device device(x_);
+  check_tokens("x", x_, flat ? 2 : 3);
+  const Tensor x = compact(x_);
+  const DeviceKernels kernels(device, weight, bias, x);
+  const auto sizes = kernels.sizes(same, activation);
+  const SentenceBounds bounds(device, x, flat, lengths);
+  const int64_t N = flat ? x.size(0) : x.size(0) * x.size(1);
+  return maxima(device, bounds, kernels, sizes, x, nullptr, products_of(device, x, N, kernels), save);
+}
+
+Tensor text_conv_positions(const Tensor& x_, const Tensors& weight, const Tensors& bias, const OptionalTensor& lengths,
+                           bool flat, bool same, int64_t padding, int64_t stride, int64_t activation) {
+  const Device device(x_);
+  check_tokens("x", x_, flat ? 2 : 3);
+  const Tensor x = compact(x_);
+  const DeviceKernels kernels(device, weight, bias, x);
+  const TextConvPlaces places(kernels, same, padding, stride);
+  const SentenceBounds bounds(device, x, flat, lengths);
+  const int64_t N = flat ? x.size(0) : x.size(0) * x.size(1);
+  return outputs(device, bounds, kernels, places, activation, x, x, lengths, flat, nullptr,
+                 products_of(device, x, N, kernels));
 }
 
 std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
@@ -99,15 +163,25 @@ std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor&
   const auto sizes = kernels.sizes(same, activation);
   const SentenceBounds bounds(device, ids, flat, lengths);
   const Distinct distinct(device, ids, table.size(0));
-  const Tensor w = kernels.laid_out(device);
-  Tensor products = empty(table, {distinct.most, kernels.columns()}, compute_type(table));
-  dispatch(table, [&](auto zero) {
-    using E = decltype(zero);
-    textnn::cuda::product<E>(
-        device.stream, {distinct.most, data<int32_t>(distinct.count), kernels.columns(), kernels.D, data<E>(table),
-                        data<int64_t>(distinct.id), data<E>(w), writable<Compute<E>>(products), options().tf32});
-  });
-  return maxima(device, bounds, kernels, sizes, table, data<int32_t>(distinct.token), products, save);
+  return maxima(device, bounds, kernels, sizes, table, data<int32_t>(distinct.token),
+                products_of(device, table, distinct, kernels), save);
+}
+
+Tensor embedding_text_conv_positions(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
+                                     const Tensors& bias, const OptionalTensor& lengths, bool flat, bool same,
+                                     int64_t padding, int64_t stride, int64_t activation, int64_t /*padding_idx*/,
+                                     bool /*sparse*/) {
+  const Device device(table_);
+  check_tokens("ids", ids_, flat ? 1 : 2);
+  check_tokens("table", table_, 2);
+  check_device("ids", ids_, table_);
+  const Tensor ids = compact(ids_), table = compact(table_);
+  const DeviceKernels kernels(device, weight, bias, table);
+  const TextConvPlaces places(kernels, same, padding, stride);
+  const SentenceBounds bounds(device, ids, flat, lengths);
+  const Distinct distinct(device, ids, table.size(0));
+  return outputs(device, bounds, kernels, places, activation, ids, table, lengths, flat, data<int32_t>(distinct.token),
+                 products_of(device, table, distinct, kernels));
 }
 
 // Both backward operators.
@@ -206,6 +280,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Te
 
 STABLE_TORCH_LIBRARY_IMPL(textnn, TEXTNN_CUDA_KEY, m) {
   m.impl("text_conv", TORCH_BOX(&textnn::ops::cuda::text_conv));
+  m.impl("text_conv_positions", TORCH_BOX(&textnn::ops::cuda::text_conv_positions));
+  m.impl("embedding_text_conv_positions", TORCH_BOX(&textnn::ops::cuda::embedding_text_conv_positions));
   m.impl("text_conv_backward", TORCH_BOX(&textnn::ops::cuda::text_conv_backward));
   m.impl("embedding_text_conv", TORCH_BOX(&textnn::ops::cuda::embedding_text_conv));
   m.impl("embedding_text_conv_backward", TORCH_BOX(&textnn::ops::cuda::embedding_text_conv_backward));

@@ -1,0 +1,357 @@
+"""The text convolutions with an output for each position: fake kernels, autograd, and the backward operators.
+
+These are made here of torch's matrix products and of the operators on tables, on every device. What a window put out at
+row r goes back through tap k to the position under it; turned round, position n and tap k have one row or none:
+
+    dz [rows, C]  --look up-->  G [N, K * C]    dx = G W,  dW = G^T x      products over all positions at once
+    ... of token ids: rows of G added for each distinct token first        the same, over the distinct tokens
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.library import register_fake
+
+from .._checks import ACTIVATIONS, window_counts
+from ..backends import runs_cuda
+from ..reference import masked
+from .common import Maybe, dense, library, rows_gradient
+from .convolution import split_gradients, weight_gradients
+from .gradients import dense_gradients, differentiate, register_gradient
+
+_ops = torch.ops.textnn
+
+
+def _output(tokens: Tensor, like: Tensor, weight: list[Tensor], flat: bool, options: tuple[Any, ...]) -> Tensor:
+    same, padding, stride = options
+    columns, K = len(weight) * weight[0].shape[0], weight[0].shape[2]
+    if not flat:
+        longest = window_counts(tokens.shape[1], K, same, padding, stride)
+        return like.new_empty(tokens.shape[0], longest, columns)
+    whole = same and stride == 1
+    return like.new_empty(tokens.shape[0] if whole else torch.library.get_ctx().new_dynamic_size(), columns)
+
+
+@register_fake("textnn::text_conv_positions")
+def _(
+    x: Tensor,
+    weight: list[Tensor],
+    bias: list[Tensor],
+    sizes: Maybe,
+    flat: bool,
+    same: bool,
+    padding: int,
+    stride: int,
+    activation: int,
+) -> Tensor:
+    return _output(x, x, weight, flat, (same, padding, stride))
+
+
+@register_fake("textnn::embedding_text_conv_positions")
+def _(
+    ids: Tensor,
+    table: Tensor,
+    weight: list[Tensor],
+    bias: list[Tensor],
+    sizes: Maybe,
+    flat: bool,
+    same: bool,
+    padding: int,
+    stride: int,
+    activation: int,
+    padding_idx: int,
+    sparse: bool,
+) -> Tensor:
+    return _output(ids, table, weight, flat, (same, padding, stride))
+
+
+@register_fake("textnn::text_conv_positions_backward")
+def _(
+    dy: Tensor,
+    x: Tensor,
+    weight: list[Tensor],
+    sizes: Maybe,
+    flat: bool,
+    same: bool,
+    padding: int,
+    stride: int,
+    activation: int,
+    y: Tensor,
+    need_dx: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return (dense(x) if need_dx else x.new_empty(0), *weight_gradients(x, weight))
+
+
+@register_fake("textnn::embedding_text_conv_positions_backward")
+def _(
+    dy: Tensor,
+    ids: Tensor,
+    table: Tensor,
+    weight: list[Tensor],
+    sizes: Maybe,
+    flat: bool,
+    same: bool,
+    padding: int,
+    stride: int,
+    activation: int,
+    y: Tensor,
+    padding_idx: int,
+    sparse: bool,
+    need_dtable: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
+    rows = (distinct if sparse else table.shape[0]) if need_dtable else 0
+    return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *weight_gradients(table, weight))
+
+
+class _Windows:
+    """Which row of the output stands where, from both sides."""
+
+    def __init__(self, tokens: Tensor, sizes: Maybe, flat: bool, K: int, options: tuple[bool, int, int]) -> None:
+        device = tokens.device
+        sizes = None if sizes is None else sizes.to(device)
+        if flat:
+            assert sizes is not None
+            N = tokens.shape[0]
+            self.length = torch.diff(sizes, append=sizes.new_full((1,), N))
+            self.sentence = torch.repeat_interleave(self.length, output_size=N)
+            self.place = torch.arange(N, device=device) - sizes[self.sentence]
+        else:
+            B, L = tokens.shape[:2]
+            self.length = torch.full((B,), L, device=device) if sizes is None else sizes
+            self.sentence = torch.arange(B, device=device).repeat_interleave(L, output_size=B * L)
+            self.place = torch.arange(L, device=device).repeat(B)
+        self.count = window_counts(self.length, K, *options)
+        self.options = options
+        if flat:
+            self.first = self.count.cumsum(0) - self.count
+        else:
+            self.longest = window_counts(tokens.shape[1], K, *options)
+            self.first = torch.arange(self.length.shape[0], device=device) * self.longest
+
+    def outside(self) -> Tensor:
+        """[N] the positions behind the end of their sentence."""
+        return self.place >= self.length[self.sentence]
+
+    def under(self, K: int, R: int) -> Tensor:
+        """[R, K] the position under each tap of each row's window, or N where there is none."""
+        same, padding, stride = self.options
+        device, N = self.place.device, self.place.shape[0]
+        if hasattr(self, "longest"):
+            B = self.length.shape[0]
+            sentence = torch.arange(B, device=device).repeat_interleave(self.longest, output_size=R)
+            begin = torch.arange(B, device=device) * (N // max(B, 1))
+        else:
+            sentence = torch.repeat_interleave(self.count, output_size=R)
+            begin = self.length.cumsum(0) - self.length
+        window = torch.arange(R, device=device) - self.first[sentence]
+        at = window[:, None] * stride - ((K - 1) // 2 if same else padding) + torch.arange(K, device=device)
+        there = (at >= 0) & (at < self.length[sentence][:, None]) & (window < self.count[sentence])[:, None]
+        return torch.where(there, begin[sentence][:, None] + at, N)
+
+    def rows(self, K: int, nothing: int) -> Tensor:
+        """[N, K] the row of the window that has a position under its tap, or ``nothing``."""
+        same, padding, stride = self.options
+        at = self.place[:, None] + (((K - 1) // 2 if same else padding) - torch.arange(K, device=self.place.device))
+        window = at.div(stride, rounding_mode="floor")
+        there = (window >= 0) & (window * stride == at) & (window < self.count[self.sentence][:, None])
+        there &= ~self.outside()[:, None]
+        return torch.where(there, self.first[self.sentence][:, None] + window, nothing)
+
+    def before_activation(self, dy: Tensor, y: Tensor, activation: int) -> Tensor:
+        """[rows + 1, S * C] the gradients of the windows' sums, and a row of zeros."""
+        dz = torch.where(y > 0, dy, 0) if activation == 1 else dy * (1 - y * y) if activation == 2 else dy
+        if dy.dim() == 3:
+            there = torch.arange(self.longest, device=dy.device) < self.count[:, None]
+            dz = torch.where(there[:, :, None], dz, 0)
+        dz = dz.reshape(-1, dz.shape[-1])
+        return torch.cat([dz, dz.new_zeros(1, dz.shape[1])])
+
+
+def _each_kernel(windows: _Windows, dz: Tensor, weight: list[Tensor]) -> Any:
+    """Yield G [N, K * C] of each kernel, and its weights as [K * C, D]."""
+    C, D, _ = weight[0].shape
+    for i, w in enumerate(weight):
+        K = w.shape[2]
+        G = _ops.embedding(windows.rows(K, dz.shape[0] - 1), dz[:, i * C : (i + 1) * C].contiguous(), -1, False)
+        yield G.reshape(-1, K * C), w.permute(2, 0, 1).reshape(K * C, D)
+
+
+def _join(dweights: list[Tensor], dz: Tensor, weight: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """From the gradients [K * C, D] of each kernel to the operators' results."""
+    C, D, _ = weight[0].shape
+    parts = [g.reshape(w.shape[2], C, D).permute(1, 2, 0).reshape(-1) for g, w in zip(dweights, weight, strict=True)]
+    return torch.cat(parts), dz.sum(dim=0).reshape(len(weight), C)
+
+
+def _text_conv_backward(
+    dy: Tensor,
+    x: Tensor,
+    weight: list[Tensor],
+    sizes: Maybe,
+    flat: bool,
+    same: bool,
+    padding: int,
+    stride: int,
+    activation: int,
+    y: Tensor,
+    need_dx: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    with torch.autocast(x.device.type, enabled=False):
+        windows = _Windows(x, sizes, flat, weight[0].shape[2], (same, padding, stride))
+        dz = windows.before_activation(dy, y, activation)
+        vectors = x.reshape(windows.place.shape[0], x.shape[-1])
+        if not flat and sizes is not None:  # where anything may stand
+            vectors = torch.where(windows.outside()[:, None], 0, vectors)
+        dx, dweights = torch.zeros_like(vectors) if need_dx else x.new_empty(0), []
+        for G, w in _each_kernel(windows, dz, weight):
+            dweights.append(G.t() @ vectors)
+            if need_dx:
+                dx.addmm_(G, w)
+        return (dx.view(x.shape) if need_dx else dx, *_join(dweights, dz, weight))
+
+
+def _embedding_text_conv_backward(
+    dy: Tensor,
+    ids: Tensor,
+    table: Tensor,
+    weight: list[Tensor],
+    sizes: Maybe,
+    flat: bool,
+    same: bool,
+    padding: int,
+    stride: int,
+    activation: int,
+    y: Tensor,
+    padding_idx: int,
+    sparse: bool,
+    need_dtable: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    V, D = table.shape
+    with torch.autocast(table.device.type, enabled=False):
+        windows = _Windows(ids, sizes, flat, weight[0].shape[2], (same, padding, stride))
+        dz, flat_ids, dweights = windows.before_activation(dy, y, activation), ids.reshape(-1), []
+        # Only the CPU knows at once how many distinct tokens there are; a GPU would have to be waited for.
+        by_token = sparse or not runs_cuda(table)
+        distinct, vectors, gradient = flat_ids, None, None
+        for G, w in _each_kernel(windows, dz, weight):
+            if by_token:
+                G, distinct = _ops.embedding_backward(G, flat_ids, V, -1, True)
+            if vectors is None or gradient is None:
+                vectors = _ops.embedding(distinct, table, -1, False)
+                gradient = torch.zeros_like(vectors)
+            dweights.append(G.t() @ vectors)
+            if need_dtable:
+                gradient.addmm_(G, w)
+        assert gradient is not None
+        if not need_dtable:
+            gradient = table.new_empty(0, D)
+        elif not by_token:
+            gradient = _ops.embedding_backward(gradient, flat_ids, V, padding_idx, False)[0]
+        else:
+            gradient.masked_fill_((distinct == padding_idx)[:, None], 0)
+            if not sparse:
+                gradient = table.new_zeros(V, D).index_copy_(0, distinct, gradient)
+        return (gradient, distinct if sparse else ids.new_empty(0), *_join(dweights, dz, weight))
+
+
+for _key in ("CPU", "CUDA"):
+    library.impl("text_conv_positions_backward", _text_conv_backward, _key)
+    library.impl("embedding_text_conv_positions_backward", _embedding_text_conv_backward, _key)
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, weight, bias, sizes, *ctx.options = inputs
+    ctx.save_for_backward(x, sizes, output, *weight)
+    ctx.biases = len(bias)
+
+
+def _backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
+    x, sizes, y, *weight = ctx.saved_tensors
+    need = ctx.needs_input_grad[0]
+    dx, dweight, dbias = _ops.text_conv_positions_backward(dy, x, weight, sizes, *ctx.options, y, need)
+    return dx if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 6
+
+
+def _embedding_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ids, table, weight, bias, sizes, *ctx.options, ctx.padding_idx, ctx.sparse = inputs
+    ctx.save_for_backward(ids, table, sizes, output, *weight)
+    ctx.biases = len(bias)
+
+
+def _embedding_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
+    ids, table, sizes, y, *weight = ctx.saved_tensors
+    need, sparse = ctx.needs_input_grad[1], ctx.sparse and not dense_gradients()
+    dtable, distinct, dweight, dbias = _ops.embedding_text_conv_positions_backward(
+        dy, ids, table, weight, sizes, *ctx.options, y, ctx.padding_idx, sparse, need
+    )
+    if sparse and need:
+        dtable = rows_gradient(distinct, dtable, table.shape)
+    return None, dtable if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 8
+
+
+# --- derivatives of the backward operators, and forward mode: through this form in torch's own operations ---
+
+
+def _sums(x: Tensor, weight: Sequence[Tensor], bias: Sequence[Tensor], y: Tensor, *batch: Any) -> Tensor:
+    """The sums of all windows before the activation, in the form of the output y; what no window gave is zero."""
+    sizes, flat, *options = batch
+    windows = _Windows(x, sizes, flat, weight[0].shape[2], tuple(options))
+    R = y.numel() // y.shape[-1]
+    vectors = torch.cat([x.reshape(-1, x.shape[-1]), x.new_zeros(1, x.shape[-1])])
+    columns = []
+    for i, w in enumerate(weight):
+        z = torch.einsum("rkd,cdk->rc", vectors[windows.under(w.shape[2], R)], w)
+        columns.append(z + bias[i] if bias else z)
+    z = torch.cat(columns, dim=-1)
+    if not flat:
+        there = torch.arange(windows.longest, device=x.device) < windows.count[:, None]
+        z = torch.where(there.reshape(-1, 1), z, 0)
+    return z.reshape(y.shape)
+
+
+def _plain(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> list[Tensor]:
+    x, weight, bias, *batch, activation = inputs
+    return [masked.activated(_sums(x, weight, bias, outputs[0], *batch), ACTIVATIONS[activation])]
+
+
+def _plain_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> tuple[Maybe, ...]:
+    """Behind the activation's gradient, a function of y, a convolution is linear in each of its arguments."""
+    dy, x, weight, *batch, activation, y, need_dx = inputs
+    dz, S = masked.activation_gradient(dy, y, ACTIVATIONS[activation]), len(weight)
+    biases = [dy.new_zeros(weight[0].shape[0]) for _ in range(S)]
+
+    def summed(own: Sequence[Any]) -> list[Tensor]:
+        return [_sums(own[0], own[1 : S + 1], own[S + 1 :], y, *batch)]
+
+    dx, *rest = differentiate(summed, [x, *weight, *biases], range(2 * S + 1), (dz,))
+    return dx if need_dx else None, torch.cat([w.flatten() for w in rest[:S]]), torch.stack(rest[S:])
+
+
+def _look_up(ids: Tensor, table: Tensor, padding_idx: int) -> Tensor:
+    return F.embedding(ids, table, padding_idx=padding_idx if padding_idx >= 0 else None)
+
+
+def _plain_embedding(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> list[Tensor]:
+    ids, table, *rest, padding_idx, _ = inputs
+    return _plain([_look_up(ids, table, padding_idx), *rest], outputs)
+
+
+def _plain_embedding_backward(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:
+    dy, ids, table, *rest, padding_idx, sparse, need = inputs
+    dx, *others = _plain_backward([dy, _look_up(ids, table, padding_idx), *rest, need], ())
+    if not need:
+        return None, None, *others
+    (dtable,) = differentiate(lambda own: [_look_up(ids, own[0], padding_idx)], [table], (0,), (dx,))
+    return dtable[outputs[1]] if sparse else dtable, None, *others
+
+
+register_gradient("text_conv_positions", _plain, _backward, _setup)
+register_gradient("text_conv_positions_backward", _plain_backward)
+register_gradient("embedding_text_conv_positions", _plain_embedding, _embedding_backward, _embedding_setup)
+register_gradient("embedding_text_conv_positions_backward", _plain_embedding_backward)

@@ -1,0 +1,50 @@
+"""What a training minimises, as the loop sees it: outputs of a batch -> (sum of losses, how many examples are right).
+
+Which arrays of a batch are its targets, and whether an example is a text or a token, is the business of a task.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+from torch import Tensor
+
+from textnn.text import RaggedBatch
+
+
+class Sums(NamedTuple):
+    """Sums over the examples of a batch.
+
+    Attributes
+    ----------
+    loss
+        Of weight times loss, a scalar.
+    right
+        Of the weights of those that are predicted right.
+    weight
+        Of the weights.
+    """
+
+    loss: Tensor
+    right: float
+    weight: float
+
+
+class Objective(ABC):
+    """What all objectives have in common."""
+
+    def size(self, lengths: Tensor) -> int:
+        """Return how many examples sequences of some lengths, int64 [B], are: as many, unless each token is one.
+
+        The gradient of a batch is that of the sum of its losses, divided by this number.
+        """
+        return len(lengths)
+
+    @abstractmethod
+    def sums(self, outputs: Tensor, batch: RaggedBatch) -> Sums:
+        """Return the sums of a batch to train on, whose weights have a mean of 1 over all that is trained on."""
+
+    @abstractmethod
+    def held_out(self, outputs: Tensor, batch: RaggedBatch) -> Sums:
+        """Return the sums of a batch to measure by, in double precision; its weights may have any scale."""
