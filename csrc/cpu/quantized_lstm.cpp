@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 #include "../math/lstm.h"
+#include "cache.h"
 #include "capability.h"
 #include "workspace.h"
 

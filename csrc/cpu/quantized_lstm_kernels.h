@@ -35,7 +35,7 @@ class QuantizedLstmKernel {
     const int64_t bytes = panels_ * (groups_x_ + groups_h_) * 4 * kUnit * kGroup;
     const double work = double(s_.N) * double(bytes);  // multiply-adds
     const int threads = int(std::min<int64_t>(pool.threads, work / kWorkPerThread + 1));
-    const bool share_rows = threads > 1 && bytes <= kRecurrentCacheBytes && s_.B >= 12 * threads;
+    const bool share_rows = threads > 1 && bytes <= core_cache_bytes() && s_.B >= 12 * threads;
     Workspace workspace(Workspace::bytes<uint8_t>(s_.N * groups_x_ * kGroup) + Workspace::bytes<float>(s_.N) +
                         Workspace::bytes<uint8_t>(2 * s_.B * groups_h_ * kGroup) +
                         Workspace::bytes<float>(panels_ * s_.B * kUnit) + Workspace::bytes<Constants>(panels_));

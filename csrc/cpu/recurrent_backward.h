@@ -58,7 +58,7 @@ class RecurrentBackwardKernel {
     const double work = double(s_.N) * weights;  // multiply-adds
     const int threads = int(std::min<int64_t>(pool.threads, work / kRecurrentWorkPerThread + 1));
     const bool share_rows =
-        threads > 1 && weights * int64_t(sizeof(T)) <= kRecurrentCacheBytes && s_.B >= 2 * kMaxRows * threads;
+        threads > 1 && weights * int64_t(sizeof(T)) <= core_cache_bytes() && s_.B >= 2 * kMaxRows * threads;
     const Panels state(a_.P, L, threads), input(I, L, threads), hidden(a_.w_hr ? a_.H : 0, L, threads);
     const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
     Workspace workspace(bytes(state.vectors * kState.size * a_.H * L) + bytes(input.vectors * kIn.size * a_.H * L) +

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 #include "../math/cells.h"
+#include "cache.h"
 #include "capability.h"
 #include "recurrent.h"
 #include "workspace.h"
@@ -33,7 +34,7 @@ namespace {
 bool at_the_same_time(const ThreadPool& pool, const Schedule& s, int64_t row_bytes, int64_t few_row_bytes) {
   constexpr int64_t kManyRows = 12;  // for each thread: sequences are then shared out, and nobody waits
   return pool.threads == 2 && s.B < pool.threads * kManyRows &&
-         (s.B <= kFewRows ? few_row_bytes : row_bytes) <= kRecurrentCacheBytes;
+         (s.B <= kFewRows ? few_row_bytes : row_bytes) <= core_cache_bytes();
 }
 
 // run(pool of one thread, direction) for both.

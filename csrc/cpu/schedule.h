@@ -50,8 +50,6 @@ constexpr int64_t unit_blocks(int64_t H) {
 
 // Multiply-adds below which another thread costs more than it saves.
 constexpr double kRecurrentWorkPerThread = 400e3;
-// Of a core's own cache, for weights that are read at every step.
-constexpr int64_t kRecurrentCacheBytes = 768 << 10;
 // A tile of this many rows or fewer is bound by reading the weights. Products that need not be made step by step are
 // then put off until there are kSliceRows rows for them.
 constexpr int64_t kFewRows = 3, kSliceRows = 48;

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+#include "cache.h"
 #include "capability.h"
 #include "clear.h"
 #include "workspace.h"
@@ -18,16 +19,13 @@ struct ConvUnit {
   int64_t i, first, vectors;
 };
 
-// How much of a core's cache the products of the distinct tokens with the weights of a unit may fill.
-constexpr int64_t kProductBytes = 768 << 10;
-
-// The widest units whose products fit the cache and that leave something for every thread, those with the most taps
-// first: the threads then finish nearly together. tap_bytes: the products of one tap and vector; C in vectors.
+// The widest units whose products fit the core's cache and that leave something for every thread, those with the most
+// taps first: the threads then finish nearly together. tap_bytes: the products of one tap and vector; C in vectors.
 std::vector<ConvUnit> plan_units(const TextConvKernelSizes& sizes, int64_t tap_bytes, int64_t widest, int64_t C,
                                  int64_t threads) {
   std::vector<ConvUnit> units;
   for (int64_t i = 0; i < sizes.S; ++i) {
-    const int64_t fit = std::max<int64_t>(1, kProductBytes / std::max<int64_t>(1, sizes.taps[i] * tap_bytes));
+    const int64_t fit = std::max<int64_t>(1, core_cache_bytes() / std::max<int64_t>(1, sizes.taps[i] * tap_bytes));
     const int64_t width = std::min({fit, widest, (C + threads - 1) / threads});
     for (int64_t v = 0; v < C; v += width) units.push_back({i, v, std::min(width, C - v)});
   }

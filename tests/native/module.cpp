@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 #include <algorithm>
+#include "../../csrc/cpu/cache.h"
 #include "../../csrc/cpu/capability.h"
 #include "../../csrc/cpu/distinct.h"
 #include "../../csrc/cpu/workspace.h"
@@ -85,6 +86,8 @@ void def_probes(py::module_& m) {
     Counts counts = units(kind, threads, n, &flushed);
     return std::make_pair(counts, flushed);
   });
+  m.def("cache_share", &cpu::cache_share);
+  m.def("core_cache_bytes", &cpu::core_cache_bytes);
   m.def("team_patience", [](double work) { return cpu::team_patience.seconds(work); });
   m.def("set_team_patience", [](double least, double most) {
     cpu::team_patience.least = least;

@@ -75,3 +75,13 @@ def test_every_set_has_code_of_its_own(native: Any) -> None:
         results.append(y)
     native.set_capability(before)
     assert (results[0] != results[1]).any()
+
+
+def test_a_share_of_a_cores_own_cache(native: Any) -> None:
+    KiB = 1024
+    assert native.cache_share(1024 * KiB) == 768 * KiB
+    assert native.cache_share(2048 * KiB) == 1536 * KiB
+    assert native.cache_share(0) == native.cache_share(-1) == 768 * KiB, "a system that does not tell"
+    assert native.cache_share(64 * KiB) == 192 * KiB
+    assert native.cache_share(32 * 1024 * KiB) == 3072 * KiB, "several cores share such a one"
+    assert 192 * KiB <= native.core_cache_bytes() <= 3072 * KiB
