@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 import textnn
 import textnn.reference as slow
+from textnn._registration.cells import CELLS
 from textnn.functional import cell_step
-from textnn.functional.recurrent import CELLS
 
 LAYERS = {"LSTMCell": {}, "GRUCell": {}, "RNNCell": {"nonlinearity": "relu"}}
 
@@ -229,7 +229,7 @@ def test_onnx_has_operators_of_its_own(layer, dynamo, tmp_path):
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_step_of_every_cell(cell):
     x, h = torch.randn(3, 7), torch.randn(3, 9)
-    weights = [torch.randn(CELLS[cell] * 9, n).requires_grad_() for n in (7, 9)]
+    weights = [torch.randn(CELLS[cell].blocks * 9, n).requires_grad_() for n in (7, 9)]
     c = h.cos() if cell == "lstm" else None
     results = []
     for train in (True, False):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-CELLS = {"lstm": True, "gru": False, "rnn_tanh": False, "rnn_relu": False}
-"""Whether a cell has a state beside its output."""
+from .cells import CELLS
+
 LAYOUTS = {"time_major": 2, "batch_major": 2, "flat": 1, "packed": 1}
 """Dimensions of the positions."""
 
@@ -29,7 +29,9 @@ def check_cell(cell: str, input_gates: Tensor, hidden_gates: Tensor | None, h: T
     """Of one step of a cell."""
     _expect(cell in CELLS, "cell", f"be one of {', '.join(CELLS)}", cell)
     given = "none" if c is None else "a tensor"
-    _expect((c is not None) == CELLS[cell], "c", f"{'' if CELLS[cell] else 'not '}be given for {cell}", given)
+    _expect(
+        (c is not None) == CELLS[cell].state, "c", f"{'' if CELLS[cell].state else 'not '}be given for {cell}", given
+    )
     for name, t in (("input_gates", input_gates), ("hidden_gates", hidden_gates), ("h", h), ("c", c)):
         if t is not None:
             check_dims(name, t, 2)
@@ -43,7 +45,9 @@ def check_recurrent(
     _expect(cell in CELLS, "cell", f"be one of {', '.join(CELLS)}", cell)
     _expect(layout in LAYOUTS, "layout", f"be one of {', '.join(LAYOUTS)}", layout)
     given = "none" if c0 is None else "a tensor"
-    _expect((c0 is not None) == CELLS[cell], "c0", f"{'' if CELLS[cell] else 'not '}be given for {cell}", given)
+    _expect(
+        (c0 is not None) == CELLS[cell].state, "c0", f"{'' if CELLS[cell].state else 'not '}be given for {cell}", given
+    )
     check_dims("x" if table is None else "ids", x, LAYOUTS[str(layout)] + (table is None))
     if table is not None:
         check_dims("table", table, 2)

@@ -14,6 +14,7 @@ from torch.library import register_fake
 
 from ..reference import masked
 from ..reference.recurrent import recurrent_cell as reference_cell
+from .cells import CELLS
 from .common import Maybe, dense, rows_gradient
 from .fake_checks import check_cell, check_dims, check_recurrent
 from .gradients import dense_gradients, differentiate, register_gradient
@@ -92,11 +93,6 @@ def autocast_dtypes_of_cell(
 # --- recurrent ---
 
 
-def _shape_of_cell(name: str) -> tuple[int, bool]:
-    """Values of a unit that are kept for the backward pass, and whether there is a cell state (csrc/math/)."""
-    return {"lstm": (4, True), "gru": (4, False), "rnn_tanh": (1, False), "rnn_relu": (1, False)}[name]
-
-
 # The operator's arguments are cell, input, table, h0, c0, the weights w_ih, w_hh, b_ih, b_hh, w_hr of both directions,
 # sizes, layout, reverse, padding_idx, sparse, outputs, cells, save, exact; those of the backward operator stand around
 # the same ones.
@@ -121,7 +117,7 @@ def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any)
     rows = D * (_steps(x, math.prod(places)) if ragged else math.prod(places)) if save else 0
     unit = 64 // x.element_size()
     padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
-    kept, private = _shape_of_cell(cell)
+    _, kept, private = CELLS[cell]
     return (
         x.new_empty(*places, D * P) if outputs else x.new_empty(0),
         dense(h0),

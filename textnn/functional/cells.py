@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from .._checks import check_dtypes, check_shape, check_tensors, widen
-from .recurrent import CELLS, run
+from .._registration.cells import CELLS
+from .recurrent import run
 from .sizes import Sizes
 
 _ops = torch.ops.textnn
@@ -96,7 +97,7 @@ def recurrent_cell(
     if cell not in CELLS:
         raise ValueError(f"cell must be one of {', '.join(map(repr, CELLS))}, got {cell!r}")
     check_tensors(input_gates=input_gates)
-    G = CELLS[cell]
+    G = CELLS[cell].blocks
     rows = f"{G}H" if G > 1 else "H"
     if input_gates.dim() != 2 or input_gates.shape[1] % G:
         raise ValueError(f"input_gates must have shape [B, {rows}], got {list(input_gates.shape)}")

@@ -23,13 +23,11 @@ from .._checks import (
     keeps,
     widen,
 )
+from .._registration.cells import CELLS
 from .elsewhere import look_up, substitute
 from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
-
-CELLS = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
-"""Blocks of H rows in the weights of each cell."""
 
 _NAMES = ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
 
@@ -147,7 +145,7 @@ def run(
         x = check_ids(x, table.shape[0], table)
         rows = x.unsqueeze(-1).expand(*x.shape, table.shape[1])  # of the shape that vectors would have
     sizes, layout = check_batch(rows, h0, c0, 2 if "" in directions else 3, *batch, ids=table is not None)
-    weights = _check_directions(CELLS[cell], rows, h0, c0, directions)
+    weights = _check_directions(CELLS[cell].blocks, rows, h0, c0, directions)
     floats: dict[str, Tensor | None] = {"x": x} if table is None else {"table": table}
     floats |= {"h0": h0, "c0": c0, **weights}
     dtype, instead = check_dtypes(floats), substitute(x, cells)
