@@ -51,7 +51,6 @@ for _name in (
     "crf_log_likelihood",
     "crf_log_likelihood_backward",
     "crf_marginals",
-    "crf_marginals_backward",
     "crf_decode",
 ):
     register_vmap(_name)

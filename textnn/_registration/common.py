@@ -55,6 +55,19 @@ def follow_autocast(
     library.impl(name, lambda _, *arguments: run(*arguments), key, with_keyset=True, allow_override=True)
 
 
+def check_memory(**tensors: Tensor | None) -> None:
+    """Refuse tensors whose memory was given back, which torch's own operations read all the same."""
+    for name, t in tensors.items():
+        if t is None or t.numel() == 0 or t.layout != torch.strided or t.device.type == "meta":
+            continue
+        last = t.storage_offset() + sum((n - 1) * step for n, step in zip(t.shape, t.stride(), strict=True))
+        held = t.untyped_storage().nbytes() // t.element_size()
+        if last >= held:
+            raise RuntimeError(
+                f"textnn: {name}, a tensor of shape {list(t.shape)}, needs {last + 1} elements in memory, got {held}"
+            )
+
+
 def rows_gradient(distinct: Tensor, values: Tensor, shape: Any) -> Tensor:
     """A sparse gradient from rising rows [U] and their values [U, D]."""
     return torch.sparse_coo_tensor(distinct[None], values, shape, check_invariants=False, is_coalesced=True)

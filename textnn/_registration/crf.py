@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.library import register_fake
 
 from ..reference import crf as reference
-from .common import Maybe, dense, library
+from .common import Maybe, check_memory, dense, library
 from .gradients import differentiate, register_gradient
 
 _ops = torch.ops.textnn
@@ -129,6 +129,8 @@ def _marginals_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _marginals_backward(ctx: Any, dy: Tensor) -> tuple[Maybe, ...]:
     *tensors, sizes = ctx.saved_tensors
+    if torch.is_grad_enabled():  # create_graph, and the transforms of torch.func
+        return *_plain_marginals_backward([dy, *tensors, sizes, ctx.layout], ()), None, None
     return *_ops.crf_marginals_backward(dy, *tensors, sizes, ctx.layout), None, None
 
 
@@ -144,10 +146,10 @@ def _plain_marginals_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> lis
 
 def _marginals_gradient(dy: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     *tensors, sizes, layout = arguments
+    check_memory(dy=dy, sizes=sizes, **dict(zip(("x", "start", "end", "transitions"), tensors, strict=True)))
     leaves = [t.detach() for t in tensors]
     return tuple(g.detach().contiguous() for g in _plain_marginals_backward([dy, *leaves, sizes, layout], ()))
 
 
 library.impl("crf_marginals_backward", _marginals_gradient, "CompositeExplicitAutograd")
 register_gradient("crf_marginals", _plain_marginals, _marginals_backward, _marginals_setup)
-register_gradient("crf_marginals_backward", _plain_marginals_backward)

@@ -12,6 +12,7 @@ results once more, differentiably; None for those that have no derivative.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -161,7 +162,8 @@ def differentiate(
     """
     again = torch.is_grad_enabled()
     device = next(t for t in inputs if isinstance(t, Tensor)).device.type
-    with torch.enable_grad(), torch.autocast(device, enabled=False):
+    known = torch.amp.is_autocast_available(device)  # not of the meta device
+    with torch.enable_grad(), torch.autocast(device, enabled=False) if known else contextlib.nullcontext():
         own = list(inputs)
         for place in places:
             own[place] = _beginning(inputs[place])

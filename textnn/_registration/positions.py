@@ -20,7 +20,7 @@ from torch.library import register_fake
 from .._checks import ACTIVATIONS, window_counts
 from ..backends import runs_cuda
 from ..reference import masked
-from .common import Maybe, dense, library, rows_gradient
+from .common import Maybe, check_memory, dense, library, rows_gradient
 from .convolution import split_gradients, weight_gradients
 from .gradients import dense_gradients, differentiate, register_gradient
 
@@ -116,7 +116,8 @@ class _Windows:
         device = tokens.device
         sizes = None if sizes is None else sizes.to(device)
         if flat:
-            assert sizes is not None
+            if sizes is None:
+                raise RuntimeError("textnn: flat tokens need offsets")
             N = tokens.shape[0]
             self.length = torch.diff(sizes, append=sizes.new_full((1,), N))
             self.sentence = torch.repeat_interleave(self.length, output_size=N)
@@ -202,6 +203,7 @@ def _text_conv_backward(
     y: Tensor,
     need_dx: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    check_memory(dy=dy, x=x, sizes=sizes, y=y, **{f"weight[{i}]": w for i, w in enumerate(weight)})
     with torch.autocast(x.device.type, enabled=False):
         windows = _Windows(x, sizes, flat, weight[0].shape[2], (same, padding, stride))
         dz = windows.before_activation(dy, y, activation)
@@ -232,6 +234,7 @@ def _embedding_text_conv_backward(
     sparse: bool,
     need_dtable: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    check_memory(dy=dy, ids=ids, table=table, sizes=sizes, y=y, **{f"weight[{i}]": w for i, w in enumerate(weight)})
     V, D = table.shape
     with torch.autocast(table.device.type, enabled=False):
         windows = _Windows(ids, sizes, flat, weight[0].shape[2], (same, padding, stride))

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._checks import _autocast, check_dtypes, check_lengths, check_offsets, needs_gradient
+from .._checks import _autocast, check_dtypes, check_lengths, check_offsets, check_tensors, needs_gradient
 from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
@@ -89,6 +89,7 @@ def crf_log_likelihood(
         raise ValueError(f"reduction must be 'none', 'sum', 'mean' or 'token_mean', got {reduction!r}")
     dtype = _check_scores(emissions, start, end, transitions)
     sizes, layout = _check_batch(emissions, lengths, offsets, batch_first)
+    check_tensors(tags=tags)
     partial = tags.dtype == torch.bool
     if not partial and tags.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"tags must be int64, or bool for possible tags, got {tags.dtype}")
@@ -257,6 +258,7 @@ def crf_decode(
 
 def _check_scores(emissions: Tensor, start: Tensor, end: Tensor, transitions: Tensor) -> torch.dtype:
     """Return the dtype of results."""
+    check_tensors(emissions=emissions, start=start, end=end, transitions=transitions)
     if emissions.dim() < 1 or emissions.shape[-1] < 1:
         raise ValueError(f"emissions must have a last dimension of K tags, got shape {list(emissions.shape)}")
     K = emissions.shape[-1]

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .._checks import check_dtypes, check_ids, check_places, check_sentences, check_table, widen, window_counts
+from .._checks import (
+    check_dtypes,
+    check_ids,
+    check_places,
+    check_sentences,
+    check_table,
+    check_tensors,
+    widen,
+    window_counts,
+)
 from .convolution import _check_kernels, _named
 from .sizes import Sizes, size_tensors
 
@@ -78,6 +87,7 @@ def text_conv_positions(
     """
     lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
+    check_tensors(x=x)
     if x.dim() != (2 if flat else 3):
         raise ValueError(f"x must have shape {'[N, D] with offsets' if flat else '[B, L, D]'}, got {list(x.shape)}")
     biases = _check_kernels(weight, bias, x.shape[-1])
@@ -140,6 +150,7 @@ def embedding_text_conv_positions(
     """
     lengths, offsets = size_tensors(lengths, offsets)
     flat = offsets is not None
+    check_tensors(ids=ids, table=table)
     if ids.dim() != (1 if flat else 2):
         raise ValueError(f"ids must have shape {'[N] with offsets' if flat else '[B, L]'}, got {list(ids.shape)}")
     row = check_table(table, padding_idx)
