@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.library import register_fake
 
-from .._checks import ACTIVATIONS, window_counts
+from .._checks import ACTIVATIONS, check_lengths, check_offsets, window_counts
 from ..backends import runs_cuda
 from ..reference import masked
 from .common import Maybe, check_memory, dense, library, rows_gradient
@@ -109,15 +109,24 @@ def _(
     return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *weight_gradients(table, weight))
 
 
+def _checked(tokens: Tensor, sizes: Tensor, flat: bool) -> Tensor:
+    """Sizes that a backward operator is given by hand; torch's own operations write anywhere if they are wrong."""
+    try:
+        return check_offsets(sizes, tokens.shape[0], None) if flat else check_lengths(sizes, *tokens.shape[:2])
+    except (TypeError, ValueError) as error:
+        raise RuntimeError(f"textnn: {error}") from None
+
+
 class _Windows:
     """Which row of the output stands where, from both sides."""
 
     def __init__(self, tokens: Tensor, sizes: Maybe, flat: bool, K: int, options: tuple[bool, int, int]) -> None:
         device = tokens.device
-        sizes = None if sizes is None else sizes.to(device)
+        if flat and sizes is None:
+            raise RuntimeError("textnn: flat tokens need offsets")
+        sizes = None if sizes is None else _checked(tokens, sizes, flat).to(device)
         if flat:
-            if sizes is None:
-                raise RuntimeError("textnn: flat tokens need offsets")
+            assert sizes is not None
             N = tokens.shape[0]
             self.length = torch.diff(sizes, append=sizes.new_full((1,), N))
             self.sentence = torch.repeat_interleave(self.length, output_size=N)
