@@ -77,6 +77,36 @@ def convolution(form: str, activation: str, table: bool = False, padding: str = 
     return Case(call, p, data)
 
 
+def positions(form: str, activation: str, table: bool = False, **options: Any) -> Case:
+    pooled = convolution(form, activation, table)
+    batch = ragged_batch("batch_first" if form == "padded" else form, [1, 4, 0], H, torch.float64)
+    options |= {name: value for name, value in batch.sizes.items() if name != "batch_first"}
+
+    def call(functions: Any, p: Parameters, data: Tensor) -> Any:
+        kernels = [p["w1"]], [p["b1"]]
+        if table:
+            y, _ = functions.embedding_text_conv_positions(data, p["table"], *kernels, activation=activation, **options)
+        else:
+            y, _ = functions.text_conv_positions(p["x"] * data, *kernels, activation=activation, **options)
+        return y
+
+    parameters = {name: t for name, t in pooled.parameters.items() if name in ("x", "table", "w1", "b1")}
+    return Case(call, parameters, pooled.data)
+
+
+def field(form: str, function: str) -> Case:
+    batch = ragged_batch(form, [2, 3], 3, torch.float64)
+    p = {"x": batch.x.nan_to_num(), "start": real(3), "end": real(3), "transitions": real(3, 3)}
+
+    def call(functions: Any, p: Parameters, factor: Tensor) -> Any:
+        tags = torch.arange(p["x"].shape[:-1].numel()).reshape(p["x"].shape[:-1]) % 3
+        tags = (tags,) if function == "crf_log_likelihood" else ()
+        options = {"reduction": "none", **batch.sizes} if tags else batch.sizes
+        return getattr(functions, function)(p["x"] * factor, *tags, p["start"], p["end"], p["transitions"], **options)
+
+    return Case(call, p, real(3))
+
+
 def pool(form: str) -> Case:
     batch = ragged_batch("batch_first" if form == "padded" else form, [1, 4, 0], 3, torch.float64)
     sizes = {name: value for name, value in batch.sizes.items() if name != "batch_first"}
@@ -158,6 +188,13 @@ CASES: dict[str, Callable[[], Case]] = {
     "text_conv, flat": lambda: convolution("flat", "relu", padding="same"),
     "embedding_text_conv": lambda: convolution("flat", "tanh", table=True),
     "embedding_text_conv, padded": lambda: convolution("padded", "identity", table=True, padding="same"),
+    "text_conv_positions": lambda: positions("padded", "tanh", padding=1, stride=2),
+    "text_conv_positions, flat": lambda: positions("flat", "relu", padding="same"),
+    "embedding_text_conv_positions": lambda: positions("flat", "tanh", table=True, padding="same"),
+    "embedding_text_conv_positions, padded": lambda: positions("padded", "identity", table=True, padding=2),
+    "crf_log_likelihood": lambda: field("padded", "crf_log_likelihood"),
+    "crf_log_likelihood, flat": lambda: field("flat", "crf_log_likelihood"),
+    "crf_marginals": lambda: field("flat", "crf_marginals"),
     "max_mean_pool": lambda: pool("padded"),
     "max_mean_pool, flat": lambda: pool("flat"),
     "embedding": lambda: Case(

@@ -35,8 +35,8 @@ def crf_log_likelihood(
         else:
             score = x.gather(1, y[:, None]).sum() + start[y[0]] + transitions[y[:-1], y[1:]].sum() + end[y[-1]]
         log_z = _forward(x, start, end, transitions)[1]
-        forbidden = bool(log_z == _NONE) or (y.dtype == torch.bool and bool(score == _NONE))
-        results.append(torch.full_like(log_z, _NONE) if forbidden else score - log_z)
+        nothing = (log_z == _NONE) | (score == _NONE) if y.dtype == torch.bool else log_z == _NONE
+        results.append((score.masked_fill(nothing, 0) - log_z.masked_fill(nothing, 0)).masked_fill(nothing, _NONE))
     each = torch.stack(results) if results else emissions.new_zeros(0)
     if reduction == "none":
         return each
@@ -79,14 +79,14 @@ def crf_marginals(
         if x.shape[0] == 0:
             continue
         alphas, log_z = _forward(x, start, end, transitions)
-        if log_z == _NONE:
-            continue
+        nothing = log_z == _NONE
         beta, betas = end, [end]
         for t in range(x.shape[0] - 1, 0, -1):
             beta = log_sum_exp(transitions + x[t] + beta, dim=1)
             betas.append(beta)
         places.append(place)
-        found.append((alphas + torch.stack(betas[::-1]) - log_z).exp())
+        paths = alphas + torch.stack(betas[::-1])
+        found.append((paths - log_z.masked_fill(nothing, 0)).exp().masked_fill(nothing, 0))
     result = torch.zeros_like(emissions).flatten(0, -2)
     if places:
         result = result.index_put((torch.cat(places),), torch.cat(found))
