@@ -310,3 +310,46 @@ def test_errors_of_calls() -> None:
         crf.decode(packed, mask)
     with pytest.raises(ValueError, match="tags of a PackedSequence must be one"):
         crf(packed, tags)
+    with pytest.raises(TypeError, match="mask must be a tensor, got list"):
+        crf(x, tags, [[1]])
+    with pytest.raises(TypeError, match="emissions must be a tensor, got NoneType"):
+        crf(None, tags)
+    with pytest.raises(TypeError, match=r"n_best must be an int, got 2\.5"):
+        crf.decode(x, n_best=2.5)
+    with pytest.raises(ValueError, match="allowed must be a tensor or three of them"):
+        textnn.CRF(2, allowed=(torch.ones(2, 2).bool(),) * 2)
+
+
+# --- torch's own tools ---
+
+
+def test_what_is_forbidden_survives_a_start_on_the_meta_device() -> None:
+    ready = textnn.CRF(K, tags=NAMES, scheme="BIO")
+    for options in ({}, {"assign": True}):
+        with torch.device("meta"):
+            crf = textnn.CRF(K, tags=NAMES, scheme="BIO")
+        assert crf.scores()[2].device.type == "meta"
+        if not options:
+            crf.to_empty(device="cpu")
+        crf.load_state_dict(ready.state_dict(), **options)
+        for got, want in zip(crf.scores(), ready.scores(), strict=True):
+            assert torch.equal(got, want)
+
+
+def test_shapes_on_the_meta_device() -> None:
+    crf, x = textnn.CRF(K, device="meta"), torch.empty(7, 2, K, device="meta")
+    tags, mask = (torch.ones(7, 2, device="meta").to(dtype) for dtype in (torch.int64, torch.bool))
+    assert crf(x, tags, mask, reduction="none").shape == (2,)
+
+
+def test_a_trace_passes_its_own_check() -> None:
+    crf, (x, tags, _) = textnn.CRF(K, batch_first=True), batch([4, 4])
+    traced = torch.jit.trace(crf, (x, tags))
+    torch.testing.assert_close(traced(2 * x, tags), crf(2 * x, tags))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_scores_that_are_no_numbers_do_not_look_like_forbidden_ones(value: float) -> None:
+    x, zeros = torch.zeros(3, 2), torch.zeros(2)
+    x[1, 0] = value
+    assert F.crf_marginals(x, zeros, zeros, torch.zeros(2, 2), offsets=[0]).isnan().any()

@@ -103,3 +103,11 @@ def test_variational_and_weight_dropout_compile_to_one_graph():
         lengths = torch.tensor(sizes)
         y, _ = compiled(torch.randn(sum(sizes), 5), offsets=lengths.cumsum(0) - lengths)
         assert y.shape == (sum(sizes), 9)
+
+
+def test_states_of_an_lstm_are_two():
+    layer, x, state = textnn.LSTM(3, 4), torch.randn(5, 2, 3), torch.zeros(1, 2, 4)
+    with pytest.raises(RuntimeError, match="LSTM expects two hidden states, h and c, got 3 of them"):
+        layer(x, (state, state, state))
+    with pytest.raises(TypeError, match="LSTM expects two hidden states, h and c, got one tensor"):
+        layer(x, torch.stack([state, state]))

@@ -311,3 +311,36 @@ def test_the_exporter_by_torchscript(runtime, kind, tmp_path):
     session = runtime.InferenceSession(tmp_path / "m.onnx")
     (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
     torch.testing.assert_close(torch.from_numpy(found), ours(x))
+
+
+WHOLE = {
+    "TextConv": (lambda: textnn.TextConv(3, 4), lambda: torch.randn(2, 5, 3)),
+    "TextConv, no pooling": (lambda: textnn.TextConv(3, 4, (3,), pooling=None), lambda: torch.randn(2, 5, 3)),
+    "EmbeddingTextConv": (lambda: textnn.EmbeddingTextConv(9, 3, 4), lambda: torch.randint(0, 9, (2, 5))),
+    "EmbeddingLSTM": (lambda: textnn.EmbeddingLSTM(9, 3, 4), lambda: torch.randint(0, 9, (2, 5))),
+    "EmbeddingGRU": (lambda: textnn.EmbeddingGRU(9, 3, 4), lambda: torch.randint(0, 9, (2, 5))),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_other_layers_stay_whole_in_a_symbolic_trace(name):
+    layer, x = (make() for make in WHOLE[name])
+    model = nn.Sequential(layer)
+    traced = torch.fx.symbolic_trace(model)
+    assert [node.op for node in traced.graph.nodes] == ["placeholder", "call_module", "output"]
+    torch.testing.assert_close(traced(x), model(x))
+
+
+def test_a_crf_stays_whole_in_a_symbolic_trace():
+    class Tagger(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.crf = nn.Linear(4, 3), textnn.CRF(3, batch_first=True)
+
+        def forward(self, x, tags, lengths):
+            return -self.crf(self.linear(x), tags, lengths=lengths)
+
+    model, inputs = Tagger(), (torch.randn(2, 5, 4), torch.randint(0, 3, (2, 5)), torch.tensor([5, 2]))
+    traced = torch.fx.symbolic_trace(model)
+    assert "crf" in [node.target for node in traced.graph.nodes if node.op == "call_module"]
+    torch.testing.assert_close(traced(*inputs), model(*inputs))

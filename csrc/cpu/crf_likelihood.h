@@ -118,7 +118,10 @@ void sequence_gradient(const CrfBackward<T>& a, const Shared<T>& shared, int64_t
   if (safe) {
     if (sums) add_pairs(K, s.Kp, rows.length, -g, kept, kept_stride, w, sums->pairs);
   } else {
-    for (int64_t t = 0; t < rows.length; ++t) std::fill(dx + t * rows.stride, dx + t * rows.stride + K, T(0));
+    // Scores that are NaN or infinite are not the same as no path.
+    const bool number = a.alphas ? kept[0] < 0 : std::isfinite(log_z) || log_z < 0;
+    const T fill = number || shared.wide ? T(0) : std::numeric_limits<T>::quiet_NaN();
+    for (int64_t t = 0; t < rows.length; ++t) std::fill(dx + t * rows.stride, dx + t * rows.stride + K, fill);
     if (!shared.wide) return;  // bounded scores, and no path: the emissions forbid all tags
     Workspace more(WideSequence::bytes(K, rows.length));
     WideSequence sequence(more, *shared.wide, rows, sizeof(T) == 4);

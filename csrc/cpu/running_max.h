@@ -1,5 +1,5 @@
-// The ends of sums over windows: each on its own, or their maxima with the first window where each stands, for one instruction set (included through
-// foreach_isa.h).
+// The ends of sums over windows: each on its own, or their maxima with the first window where each stands, for one
+// instruction set (included through foreach_isa.h).
 
 namespace TEXTNN_ISA {
 

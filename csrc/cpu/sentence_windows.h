@@ -30,8 +30,8 @@ template <class A, class E>
 // see(z, w) for every window w of K taps, the first of which stands `left` in front of the sentence, the next ones
 // `stride` tokens apart; z are the sums over the taps k inside the sentence of the N vectors at product(token, k).
 template <class A, int N, class Product, class See>
-[[gnu::always_inline]] inline void for_windows(int64_t K, int64_t left, int64_t length, int64_t windows,
-                                               int64_t stride, Product&& product, See&& see) {
+[[gnu::always_inline]] inline void for_windows(int64_t K, int64_t left, int64_t length, int64_t windows, int64_t stride,
+                                               Product&& product, See&& see) {
   for (int64_t w = 0; w < windows; ++w) {
     const int64_t at = w * stride - left;  // of its first tap
     const int64_t begin = std::max<int64_t>(0, -at), end = std::min(K, length - at);

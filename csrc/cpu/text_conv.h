@@ -49,14 +49,14 @@ template <class T>
 struct EmbeddingTextConvForward {
   Sentences sentences;
   TextConvKernelSizes sizes;
-  int64_t U;                // distinct tokens
-  const int64_t* distinct;  // [U] their rows of the table
-  const int32_t* token;     // [N] which distinct token stands at each position
-  const T* table;           // [V, D]
-  const T* const* weight;   // S pointers to [C, D, K]
-  const T* const* bias;     // S pointers to [C], or null
-  T* y;                     // [B, S * C], or with sizes.every [.., S * C]
-  int32_t* window;          // [B, S * C] where the maximum stands, or null
+  int64_t U;                     // distinct tokens
+  const int64_t* distinct;       // [U] their rows of the table
+  const int32_t* token;          // [N] which distinct token stands at each position
+  const T* table;                // [V, D]
+  const T* const* weight;        // S pointers to [C, D, K]
+  const T* const* bias;          // S pointers to [C], or null
+  T* y;                          // [B, S * C], or with sizes.every [.., S * C]
+  int32_t* window;               // [B, S * C] where the maximum stands, or null
   const int64_t* row = nullptr;  // [B] with sizes.every: the row of y of a sentence's first window
 };
 
@@ -65,11 +65,11 @@ template <class T>
 struct TextConvForward {
   Sentences sentences;
   TextConvKernelSizes sizes;
-  const T* x;              // token n at x + n * D
-  const T* const* weight;  // S pointers to [C, D, K]
-  const T* const* bias;    // S pointers to [C], or null
-  T* y;                    // [B, S * C], or with sizes.every [.., S * C]
-  int32_t* window;         // [B, S * C], or null
+  const T* x;                    // token n at x + n * D
+  const T* const* weight;        // S pointers to [C, D, K]
+  const T* const* bias;          // S pointers to [C], or null
+  T* y;                          // [B, S * C], or with sizes.every [.., S * C]
+  int32_t* window;               // [B, S * C], or null
   const int64_t* row = nullptr;  // [B] as above
 };
 

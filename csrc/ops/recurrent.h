@@ -164,8 +164,8 @@ struct RecurrentOperators {
                                const Tensor& w_ih, const Tensor& w_hh, Optional b_ih, Optional b_hh, Optional w_hr,
                                Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse,
                                Optional b_hh_reverse, Optional w_hr_reverse, Optional sizes, std::string layout,
-                               bool reverse, int64_t padding_idx, bool /*sparse*/, bool outputs, bool cells,
-                               bool save, bool exact) {
+                               bool reverse, int64_t padding_idx, bool /*sparse*/, bool outputs, bool cells, bool save,
+                               bool exact) {
     const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
                           w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
     const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse);

@@ -104,18 +104,19 @@ Tensor text_conv_positions(const Tensor& x_, const Tensors& weight, const Tensor
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
-    cpu::text_conv_forward<T>(torch_threads(), {p.bounds.sentences(), p.sizes, x.const_data_ptr<T>(), w.data(), b.data(),
-                                                writable<T>(p.y), nullptr, p.rows.first.data()});
+    cpu::text_conv_forward<T>(torch_threads(), {p.bounds.sentences(), p.sizes, x.const_data_ptr<T>(), w.data(),
+                                                b.data(), writable<T>(p.y), nullptr, p.rows.first.data()});
   });
   return p.y;
 }
 
 Tensor embedding_text_conv_positions(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                      const Tensors& bias, const OptionalTensor& lengths, bool flat, bool same,
-                                     int64_t padding, int64_t stride, int64_t activation, int64_t /*padding_idx*/,
+                                     int64_t padding, int64_t stride, int64_t activation, int64_t padding_idx,
                                      bool /*sparse*/) {
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
+  check_padding_idx(padding_idx, table_.size(0));
   const Tensor ids = compact(ids_), table = compact(table_);
   const TextConvKernels kernels(weight, bias, table);
   const Distinct distinct(ids, table.size(0));
@@ -123,10 +124,9 @@ Tensor embedding_text_conv_positions(const Tensor& ids_, const Tensor& table_, c
   dispatch(table, [&](auto zero) {
     using T = decltype(zero);
     const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
-    cpu::embedding_text_conv_forward<T>(
-        torch_threads(),
-        {p.bounds.sentences(), p.sizes, distinct.U, distinct.id.data(), distinct.token.data(),
-         table.const_data_ptr<T>(), w.data(), b.data(), writable<T>(p.y), nullptr, p.rows.first.data()});
+    cpu::embedding_text_conv_forward<T>(torch_threads(), {p.bounds.sentences(), p.sizes, distinct.U, distinct.id.data(),
+                                                          distinct.token.data(), table.const_data_ptr<T>(), w.data(),
+                                                          b.data(), writable<T>(p.y), nullptr, p.rows.first.data()});
   });
   return p.y;
 }

@@ -57,6 +57,55 @@ def test_universal_dependencies():
     assert read(text, "conllu") == [(4, ["de", "le"], ["ADP", "DET"])]
 
 
+def test_scores_ranges_and_decimals_are_tokens():
+    """As in CoNLL-2003; in CoNLL-U alone such a first column is no word."""
+    assert read("SOCCER O\n6-2 O\n3.5 B-NUM\n\n1995-96 B-DATE\n") == [
+        (1, ["SOCCER", "6-2", "3.5"], ["O", "O", "B-NUM"]),
+        (5, ["1995-96"], ["B-DATE"]),
+    ]
+
+
+@pytest.mark.parametrize("comment", ["# doc1", "# sent id 1", "# newdoc", "#\thttp://a.b\tc", "# id 7\tdomain=train"])
+def test_comments_between_sentences(comment):
+    assert read(f"{comment}\nAnn B-PER\nran O\n\n{comment}\nHi O\n") == [
+        (2, ["Ann", "ran"], ["B-PER", "O"]),
+        (6, ["Hi"], ["O"]),
+    ]
+
+
+def test_a_document_ends_a_sentence_and_a_margin_is_no_token():
+    assert read("-DOCSTART- O\nAnn B-PER\n-DOCSTART- O\nHi O\n") == [(2, ["Ann"], ["B-PER"]), (4, ["Hi"], ["O"])]
+    assert read(" Ann B-PER\n ran O\n") == [(1, ["Ann", "ran"], ["B-PER", "O"])]
+
+
+def test_universal_dependencies_under_another_name():
+    row = "1\tde\tde\tADP" + "\t_" * 6
+    assert read(f"{row}\n") == [(1, ["de"], ["ADP"])]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "a B-X\nb b-X\nc I-X\n",
+            "stream, sentence of line 1: expected O or a tag such as 'B-X', as most are, got 'b-X'",
+        ),
+        ("a b-x\nb i-x\n\nc b-x\n", "expected tags such as 'B-X', a capital letter first, got 'b-x'"),
+        ("a PER-B\nb PER-I\n\nc O\n", "expected tags such as 'B-PER', a capital letter first, got 'PER-B'"),
+    ],
+)
+def test_tags_that_are_no_tags_of_their_scheme(text, message):
+    with pytest.raises(CorpusError, match=message):
+        read_tagged(io.BytesIO(text.encode()), "conll")
+
+
+def test_a_table_of_csv_is_refused_with_the_way_out(tmp_path):
+    path = tmp_path / "reviews.csv"
+    path.write_text("text,label\ngood,1\n")
+    with pytest.raises(CorpusError, match="got a table of CSV; write it as columns, a token a line, or as JSON lines"):
+        read_tagged(path)
+
+
 def test_a_token_may_be_a_blank_or_a_hash():
     assert read("我 O\n  O\n在 O\n") == [(1, ["我", " ", "在"], ["O"] * 3)]
     assert read("a\tO\n \tO\n") == [(1, ["a", " "], ["O", "O"])]
@@ -124,6 +173,28 @@ def test_spans_of_characters(fields):
     assert read(json.dumps({"text": "Ann ran", **fields})) == [(1, SPANS[1], SPANS[0])]
 
 
+def test_an_array_and_tasks_of_label_studio():
+    value = {"start": 0, "end": 3, "text": "Ann", "labels": ["PER"]}
+    small = {"text": "Ann ran", "label": [value]}
+    whole = {"id": 1, "data": {"text": "Ann ran"}, "annotations": [{"result": [{"value": value, "type": "labels"}]}]}
+    for rows in ([small], [whole]):
+        assert [row[1:] for row in read(json.dumps(rows, indent=1))] == [(SPANS[1], SPANS[0])]
+        assert [row[1:] for row in read(json.dumps(rows))] == [(SPANS[1], SPANS[0])]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"label": [], "entities": [[0, 3, "PER"]]},
+        {"tokens": [{"text": "Ann"}, {"text": "ran"}], "spans": [{"start": 0, "end": 3, "label": "PER"}]},  # Prodigy
+        {"entities": [{"start": 0, "end": 3, "label": "PER", "entity": "T1", "name": "span1"}]},
+        {"entities": [{"start": 0, "end": 3, "entity": "PER", "value": "Ann"}]},
+    ],
+)
+def test_fields_that_mean_something_else(fields):
+    assert read(json.dumps({"text": "Ann ran", **fields})) == [(1, SPANS[1], SPANS[0])]
+
+
 def test_lists_of_tokens_and_tags():
     row = json.dumps({"tokens": ["Ann", "ran"], "ner_tags": ["B-PER", "O"]})
     assert read(row) == [(1, ["Ann", "ran"], ["B-PER", "O"])]
@@ -160,6 +231,14 @@ def test_of_spans_that_overlap_the_longest_is_kept_and_it_is_said():
 def test_words_between_spaces():
     text = "我  来到 北京大学\n\n好\u3000的\n"
     assert read(text) == [(1, list("我来到北京大学"), list("SBEBMME")), (3, ["好", "的"], ["S", "S"])]
+
+
+def test_lines_of_equally_many_words_are_no_columns():
+    assert read("我 来到 北京\n他 去 上海\n")[0][1] == list("我来到北京")
+    assert read("我/r 来/v\n他/r 去/v\n") == [(1, ["我", "来"], ["S-r", "S-v"]), (2, ["他", "去"], ["S-r", "S-v"])]
+    assert read_tagged(io.BytesIO("我 来到\n".encode()))[1].scheme == "BMES"
+    (doubt,) = read_tagged(io.BytesIO("我_r 来到_v\n".encode()))[1].doubts
+    assert doubt.startswith("most words have _ or | in them")
 
 
 def test_words_with_their_parts_of_speech():

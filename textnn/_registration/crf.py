@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.library import register_fake
 
+from .._checks import check_lengths, check_offsets
 from ..reference import crf as reference
 from .common import Maybe, check_memory, dense, library
 from .gradients import differentiate, register_gradient
@@ -144,8 +145,27 @@ def _plain_marginals_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> lis
     return _gradients(lambda own: _plain_marginals([*own, sizes, layout], ()), tensors, dy)
 
 
+def _check(dy: Tensor, x: Tensor, sizes: Maybe, layout: str) -> None:
+    """Arguments that the operator is given by hand, as the forward operator checks them."""
+    if dy.shape != x.shape or dy.dtype != x.dtype:
+        raise RuntimeError(f"textnn: dy must be {x.dtype} {list(x.shape)} as x, got {dy.dtype} {list(dy.shape)}")
+    if layout not in ("time_major", "batch_major", "flat") or x.dim() != (2 if layout == "flat" else 3):
+        raise RuntimeError(f"textnn: layout {layout!r} does not fit x of shape {list(x.shape)}")
+    if layout == "flat" and sizes is None:
+        raise RuntimeError("textnn: flat emissions need offsets")
+    try:
+        if sizes is not None and layout == "flat":
+            check_offsets(sizes, x.shape[0], None)
+        elif sizes is not None:
+            B, T = x.shape[:2] if layout == "batch_major" else (x.shape[1], x.shape[0])
+            check_lengths(sizes, B, T)
+    except (TypeError, ValueError) as error:
+        raise RuntimeError(f"textnn: {error}") from None
+
+
 def _marginals_gradient(dy: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     *tensors, sizes, layout = arguments
+    _check(dy, tensors[0], sizes, layout)
     check_memory(dy=dy, sizes=sizes, **dict(zip(("x", "start", "end", "transitions"), tensors, strict=True)))
     leaves = [t.detach() for t in tensors]
     return tuple(g.detach().contiguous() for g in _plain_marginals_backward([dy, *leaves, sizes, layout], ()))

@@ -109,6 +109,23 @@ def _(
     return (table.new_empty(rows, table.shape[1]), ids.new_empty(distinct), *weight_gradients(table, weight))
 
 
+def _check(dy: Tensor, y: Tensor, like: Tensor, weight: list[Tensor], options: tuple[bool, int, int, int]) -> None:
+    """Arguments that a backward operator is given by hand, as the forward operator checks them."""
+    same, padding, stride, activation = options
+    for name, value, least in (("padding", padding, 0), ("stride", stride, 1)):
+        if value < least:
+            raise RuntimeError(f"textnn: {name} must be at least {least}, got {value}")
+    if activation not in range(len(ACTIVATIONS)):
+        raise RuntimeError(f"textnn: activation must lie in [0, {len(ACTIVATIONS)}), got {activation}")
+    for name, t in (("dy", dy), ("y", y), *((f"weight[{i}]", w) for i, w in enumerate(weight))):
+        if t.dtype != like.dtype:
+            raise RuntimeError(f"textnn: {name} must have dtype {like.dtype}, got {t.dtype}")
+    if dy.shape != y.shape:
+        raise RuntimeError(f"textnn: dy must have the shape of y, {list(y.shape)}, got {list(dy.shape)}")
+    if len({w.shape[2] for w in weight}) > 1 and not same:
+        raise RuntimeError("textnn: without same padding kernels must be equally wide")
+
+
 def _checked(tokens: Tensor, sizes: Tensor, flat: bool) -> Tensor:
     """Sizes that a backward operator is given by hand; torch's own operations write anywhere if they are wrong."""
     try:
@@ -212,6 +229,7 @@ def _text_conv_backward(
     y: Tensor,
     need_dx: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    _check(dy, y, x, weight, (same, padding, stride, activation))
     check_memory(dy=dy, x=x, sizes=sizes, y=y, **{f"weight[{i}]": w for i, w in enumerate(weight)})
     with torch.autocast(x.device.type, enabled=False):
         windows = _Windows(x, sizes, flat, weight[0].shape[2], (same, padding, stride))
@@ -243,8 +261,11 @@ def _embedding_text_conv_backward(
     sparse: bool,
     need_dtable: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    _check(dy, y, table, weight, (same, padding, stride, activation))
     check_memory(dy=dy, ids=ids, table=table, sizes=sizes, y=y, **{f"weight[{i}]": w for i, w in enumerate(weight)})
     V, D = table.shape
+    if not -1 <= padding_idx < V:
+        raise RuntimeError(f"textnn: padding_idx must be -1 or lie in [0, {V}), got {padding_idx}")
     with torch.autocast(table.device.type, enabled=False):
         windows = _Windows(ids, sizes, flat, weight[0].shape[2], (same, padding, stride))
         dz, flat_ids, dweights = windows.before_activation(dy, y, activation), ids.reshape(-1), []

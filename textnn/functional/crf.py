@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._checks import _autocast, check_dtypes, check_lengths, check_offsets, check_tensors, needs_gradient
+from .._checks import _autocast, check_dtypes, check_lengths, check_offsets, check_tensors, keeps
 from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
@@ -98,7 +98,7 @@ def crf_log_likelihood(
         raise ValueError(f"tags must have shape {wanted} for emissions {list(emissions.shape)}, got {list(tags.shape)}")
     if tags.device != emissions.device:
         raise ValueError(f"tags must be on the device of emissions, {emissions.device}, got {tags.device}")
-    save = needs_gradient(emissions, start, end, transitions)
+    save = keeps(emissions, start, end, transitions)
     x, *scores = _wide(emissions, start, end, transitions)
 
     def operator(x: Tensor, tags: Tensor | None) -> Tensor:
@@ -153,7 +153,7 @@ def crf_log_partition(
     """
     dtype = _check_scores(emissions, start, end, transitions)
     sizes, layout = _check_batch(emissions, lengths, offsets, batch_first)
-    save = needs_gradient(emissions, start, end, transitions)
+    save = keeps(emissions, start, end, transitions)
     x, *scores = _wide(emissions, start, end, transitions)
     y = _ops.crf_log_likelihood(x, None, *scores, sizes, layout, save)[0]
     return torch.where(y == float("-inf"), y, -y).to(dtype)
@@ -248,12 +248,19 @@ def crf_decode(
     """
     dtype = _check_scores(emissions, start, end, transitions)
     sizes, layout = _check_batch(emissions, lengths, offsets, batch_first)
-    if n_best is not None and n_best < 1:
-        raise ValueError(f"n_best must be at least 1, got {n_best}")
+    check_best(n_best)
     x, *scores = (t.detach() for t in _wide(emissions, start, end, transitions))
     tags, best = _ops.crf_decode(x, *scores, sizes, layout, n_best or 1)
     best = best.to(dtype)
     return (tags, best) if n_best is not None else (tags[0], best[0])
+
+
+def check_best(n_best: int | None) -> None:
+    """Raise an error unless n_best is a number of sequences of tags, or None."""
+    if n_best is not None and (isinstance(n_best, bool) or not isinstance(n_best, int)):
+        raise TypeError(f"n_best must be an int, got {n_best!r}")
+    if n_best is not None and n_best < 1:
+        raise ValueError(f"n_best must be at least 1, got {n_best}")
 
 
 def _check_scores(emissions: Tensor, start: Tensor, end: Tensor, transitions: Tensor) -> torch.dtype:

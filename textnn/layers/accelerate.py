@@ -32,7 +32,7 @@ def accelerate(module: M) -> M:
     the class changes, which ``print(model)`` shows: ``textnn.LSTM(128, 128)``. All options are supported, ``proj_size``
     and ``bidirectional`` among them. Layers with parametrizations (``torch.nn.utils.parametrizations``) or pruned ones
     keep these. Subclasses of the six are left alone, since they may rely on the code they override; so are all other
-    modules. A cell of a GRU or an RNN keeps torch's own kernels and changes its name only.
+    modules. ``nn.RNNCell`` keeps torch's own kernels and changes its name only.
     On a device without kernels (:func:`textnn.backends.has_kernels`) the layers run torch's own, and a warning says so.
     :func:`textnn.export.to_torch_nn` undoes it in a copy.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from torch import nn
+from torch.fx import Proxy
 
 
 class Layer(nn.Module):
@@ -20,6 +21,18 @@ class Unscriptable(Layer):
 
     def __prepare_scriptable__(self) -> NoReturn:
         refuse_script(type(self).__name__)
+
+
+def stay_whole(layer: nn.Module, forward: Any, first: Any, *more: Any, **options: Any) -> Any:
+    """Return a call of the layer where ``torch.fx.symbolic_trace`` is at work, as for a layer of torch.nn; else None.
+
+    A subclass with a forward pass of its own is traced through.
+    """
+    if not isinstance(first, Proxy) or type(layer).forward is not forward:
+        return None
+    given = {name: value for name, value in options.items() if value is not None}
+    path = first.tracer.path_of_module(layer)  # type: ignore[attr-defined]
+    return first.tracer.create_proxy("call_module", path, (first, *more), given)
 
 
 def refuse_script(name: str) -> NoReturn:

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from .. import functional
-from ..functional.crf import REDUCTIONS
+from .._checks import _can_look, check_tensors
+from ..functional.crf import REDUCTIONS, check_best
 from ..functional.sizes import Sizes, size_tensors
-from .base import Layer
+from .base import Layer, stay_whole
 from .sequences import take_nested
 from .tag_schemes import AllowedTransitions, allowed_transitions
 
@@ -98,9 +99,10 @@ class CRF(Layer):
         self.end_transitions = nn.Parameter(torch.empty(num_tags, **factory))
         self.transitions = nn.Parameter(torch.empty(num_tags, num_tags, **factory))
         masks = _masks(num_tags, tags, scheme, allowed)
+        # Not buffers, which to_empty() would fill with anything: they belong to the constructor, as K does.
         for name, mask in zip(("start", "end", "transitions"), masks, strict=True):
-            given = None if mask is None or bool(mask.all()) else mask.detach().clone().to(device)
-            self.register_buffer(f"allowed_{name}", given, persistent=False)
+            given = None if mask is None or bool(mask.all()) else mask.detach().to("cpu", copy=True)
+            setattr(self, f"allowed_{name}", given)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -158,6 +160,9 @@ class CRF(Layer):
             As :func:`textnn.functional.crf_log_likelihood`; ValueError for a mask with True behind False, or together
             with lengths or offsets.
         """
+        options = {"mask": mask, "reduction": reduction, "lengths": lengths, "offsets": offsets}
+        if (whole := stay_whole(self, CRF.forward, emissions, tags, **options)) is not None:
+            return whole
         batch = self._take(emissions, mask, lengths, offsets)
         every = functional.crf_log_likelihood(
             batch.emissions,
@@ -202,8 +207,7 @@ class CRF(Layer):
         ValueError, TypeError
             As :meth:`forward`.
         """
-        if n_best is not None and n_best < 1:
-            raise ValueError(f"n_best must be at least 1, got {n_best}")
+        check_best(n_best)
         batch = self._take(emissions, mask, lengths, offsets)
         tags, scores = functional.crf_decode(batch.emissions, *self.scores(), n_best=n_best or 1, **batch.sizes)
         found = [_by_sequence(ranked, batch.sizes) for ranked in tags]
@@ -252,6 +256,7 @@ class CRF(Layer):
             raise ValueError("at most one of mask, lengths and offsets may be given")
         packed = isinstance(emissions, PackedSequence)
         values = emissions.data if packed else emissions
+        check_tensors(emissions=values)
         if values.shape[-1] != self.num_tags:
             raise ValueError(f"emissions must have {self.num_tags} tags last, got shape {list(values.shape)}")
         if packed or values.is_nested:
@@ -284,10 +289,15 @@ def _masks(
         return allowed_transitions(tags, scheme)
     if allowed is None:
         return None, None, None
-    start, end, transitions = (None, None, allowed) if isinstance(allowed, Tensor) else allowed
+    if isinstance(allowed, Tensor):
+        allowed = (None, None, allowed)
+    if len(allowed) != 3:
+        raise ValueError(f"allowed must be a tensor or three of them, start, end and transitions, got {len(allowed)}")
+    start, end, transitions = allowed
     for name, mask, shape in (("start", start, [K]), ("end", end, [K]), ("transitions", transitions, [K, K])):
         if mask is None:
             continue
+        check_tensors(**{f"allowed {name}": mask})
         if mask.dtype != torch.bool:
             raise TypeError(f"allowed {name} must be bool, got {mask.dtype}")
         if list(mask.shape) != shape:
@@ -296,7 +306,7 @@ def _masks(
 
 
 def _forbid(scores: Tensor, allowed: Tensor | None) -> Tensor:
-    return scores if allowed is None else scores.masked_fill(~allowed, float("-inf"))
+    return scores if allowed is None else scores.masked_fill(~allowed.to(scores.device), float("-inf"))
 
 
 def _checked(reduction: str) -> str:
@@ -311,12 +321,13 @@ def _as_tensor(t: Any) -> Any:
 
 def _lengths(mask: Tensor, emissions: Tensor, batch_first: bool) -> Tensor:
     """The lengths that a mask stands for."""
+    check_tensors(mask=mask)
     if mask.shape != emissions.shape[:2]:
         raise ValueError(f"mask must have shape {list(emissions.shape[:2])} like emissions, got {list(mask.shape)}")
     if mask.dtype not in (torch.bool, torch.uint8):
         raise TypeError(f"mask must be bool or uint8, got {mask.dtype}")
     steps = (mask if batch_first else mask.t()) != 0
-    if not torch.compiler.is_compiling() and bool((steps[:, 1:] & ~steps[:, :-1]).any()):
+    if _can_look(steps) and bool((steps[:, 1:] & ~steps[:, :-1]).any()):
         b = int((steps[:, 1:] & ~steps[:, :-1]).any(1).nonzero()[0])
         raise ValueError(
             f"mask must be True for the first steps of each sequence and False behind them: sequence {b} has True "

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .. import functional
 from ..functional.sizes import Sizes
-from .base import Unscriptable
+from .base import Unscriptable, stay_whole
 from .frozen import DTYPES, FrozenTextConv
 from .sequences import as_flat
 from .text_conv import give_back, kernel_weights, make_kernels, show
@@ -115,6 +115,8 @@ class EmbeddingTextConv(TableModule):
             outputs and their lengths or offsets, see :func:`textnn.functional.embedding_text_conv_positions`; a nested
             tensor of a nested one.
         """
+        if (whole := stay_whole(self, EmbeddingTextConv.forward, ids, lengths=lengths, offsets=offsets)) is not None:
+            return whole
         nested = ids.is_nested
         ids, lengths, offsets = as_flat(ids, lengths, offsets)
         weight, bias = kernel_weights(self.convs)

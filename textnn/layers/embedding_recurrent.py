@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from ..functional.sizes import Sizes
+from .base import stay_whole
 from .embedding import TableModule
 from .frozen import check_limit
 from .frozen_lstm import FrozenEmbeddingLSTM
@@ -62,6 +63,9 @@ class EmbeddingRecurrent(TableModule):
             If shapes do not fit, a length or offset is out of range, or for ``return_cells`` of a layer that has no
             cell state.
         """
+        options = {"lengths": lengths, "offsets": offsets, "outputs": outputs, "return_cells": return_cells}
+        if (whole := stay_whole(self, EmbeddingRecurrent.forward, ids, hx, **options)) is not None:
+            return whole
         layer = self._layer()
         batch = take_ids(layer, ids, hx, lengths, offsets, outputs, self.weight)
         table = {"table": self.weight, "padding_idx": self.padding_idx, "sparse": self.sparse}

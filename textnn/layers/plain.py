@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ..backends import has_kernels
 from ..functional.elsewhere import in_onnx_export, warn_of_device
-from .base import refuse_script
+from .base import refuse_script, stay_whole
 
 TORCHS: dict[str, Any] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN_TANH": nn.RNN, "RNN_RELU": nn.RNN}
 """By the ``mode`` of a layer."""
@@ -41,12 +41,9 @@ def run_instead(layer: Any, forward: Any, input: Any, hx: Any, **options: Any) -
         Its other arguments.
     """
     if isinstance(input, Proxy):
-        if type(layer).forward is not forward:  # a subclass, whose own code torch.fx is in the middle of
-            return None
         usual = {"outputs": True, "return_cells": False}
         given = {name: value for name, value in options.items() if value is not usual.get(name)}
-        path = input.tracer.path_of_module(layer)  # type: ignore[attr-defined]
-        return input.tracer.create_proxy("call_module", path, (input, hx) if hx is not None else (input,), given)
+        return stay_whole(layer, forward, input, *([] if hx is None else [hx]), **given)
     packed = isinstance(input, PackedSequence)
     device = (input.data if packed else input).device
     if has_kernels(device) and not (torch.jit.is_tracing() and in_onnx_export()):

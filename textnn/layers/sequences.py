@@ -174,6 +174,9 @@ def check_states(layer: RecurrentSizes, hx: Any, B: int, like: Tensor) -> States
     sizes = [(count, B, layer.proj_size or layer.hidden_size)] + [(count, B, layer.hidden_size)] * layer.has_cell
     if hx is None:
         return tuple(like.new_zeros(size) for size in sizes)
+    if layer.has_cell and (isinstance(hx, Tensor) or len(hx) != 2):
+        came, error = ("one tensor", TypeError) if isinstance(hx, Tensor) else (f"{len(hx)} of them", RuntimeError)
+        raise error(f"{_name(layer)} expects two hidden states, h and c, got {came}")
     states = cast(States, tuple(hx) if layer.has_cell else (hx,))
     for number, (state, size) in enumerate(zip(states, sizes, strict=True)):
         if state.shape != size:

@@ -104,7 +104,9 @@ def allowed_transitions(tags: Sequence[str], scheme: str) -> AllowedTransitions:
         return inside or (before[0] in rules.ends and after[0] in rules.begins)
 
     return AllowedTransitions(
-        torch.tensor([prefix in rules.begins for prefix, _ in parts], dtype=torch.bool),
-        torch.tensor([prefix in rules.ends for prefix, _ in parts], dtype=torch.bool),
-        torch.tensor([[follows(a, b) for b in parts] for a in parts], dtype=torch.bool).reshape(len(parts), len(parts)),
+        torch.tensor([prefix in rules.begins for prefix, _ in parts], dtype=torch.bool, device="cpu"),
+        torch.tensor([prefix in rules.ends for prefix, _ in parts], dtype=torch.bool, device="cpu"),
+        torch.tensor([[follows(a, b) for b in parts] for a in parts], dtype=torch.bool, device="cpu").reshape(
+            len(parts), len(parts)
+        ),
     )

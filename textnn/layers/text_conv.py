@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .. import functional
 from .._checks import check_padding, check_places, check_pooling
 from ..functional.sizes import Sizes
-from .base import Unscriptable
+from .base import Unscriptable, stay_whole
 from .sequences import as_flat
 
 
@@ -128,6 +128,8 @@ class TextConv(Unscriptable):
             and their lengths or offsets, see :func:`textnn.functional.text_conv_positions`; of a nested tensor a nested
             one.
         """
+        if (whole := stay_whole(self, TextConv.forward, x, lengths=lengths, offsets=offsets)) is not None:
+            return whole
         nested = x.is_nested
         x, lengths, offsets = as_flat(x, lengths, offsets)
         weight, bias = kernel_weights(self.convs)

@@ -23,8 +23,9 @@ _TAGS = ("tags", "ner_tags", "labels", "label", "pos_tags", "ner", "pos")
 _SPANS = ("label", "labels", "entities", "spans", "annotations", "entity", "ner")
 _START = ("start", "start_offset", "start_idx", "start_pos", "begin", "from", "startOffset")
 _END = ("end", "end_offset", "end_idx", "end_pos", "to", "endOffset")
-_TYPE = ("label", "type", "entity_type", "entity_group", "tag", "category", "labels")
-_MENTION = ("mention", "text", "word", "entity", "value", "surface", "name")
+_TYPE = ("label", "type", "entity_type", "entity_group", "tag", "category", "labels", "entity")
+_MENTION = ("mention", "text", "word", "surface")
+_PERHAPS = ("entity", "value", "name")  # the mention, or something else
 
 
 def sentences_of_objects(
@@ -44,6 +45,9 @@ def sentences_of_objects(
         except ValueError as error:
             reading.refuse(number, str(error))
             continue
+        if wrong := reading.bad_text("".join(tokens)):
+            reading.refuse(number, wrong)
+            continue
         if overlaps and not dropped:
             first = number
         dropped += overlaps
@@ -56,15 +60,29 @@ def sentences_of_objects(
 
 def _sentence(row: dict[str, Any], scheme: str) -> tuple[list[str], list[str], int]:
     tokens = _first(row, _TOKENS)
-    if isinstance(tokens, list):
+    if isinstance(tokens, list) and not all(isinstance(token, dict) for token in tokens):
         tags = _first(row, _TAGS)
+        if not isinstance(tags, list):
+            raise ValueError(
+                f"expected a list of tags under one of {', '.join(_TAGS)}, got {', '.join(map(repr, row))}"
+            )
         return _strings("tokens", tokens), _strings("tags", tags, len(tokens)), 0
+    if isinstance(row.get("data"), dict):  # a task of Label Studio
+        row = {**row["data"], "label": _results(row.get("annotations"))}
     text = _first(row, _TEXT)
     if not isinstance(text, str):
         names = ", ".join(map(repr, list(row)[:8]))
         raise ValueError(f'expected "text" with spans, or "tokens" with "tags", got {names or "an empty object"}')
-    spans, overlaps = _without_overlaps(_spans(text, _first(row, _SPANS)))
+    given = [row[name] for name in _SPANS if row.get(name) is not None]
+    spans, overlaps = _without_overlaps(_spans(text, next(filter(None, given), given[0] if given else None)))
     return list(text), tags_of(len(text), spans, scheme), overlaps
+
+
+def _results(annotations: Any) -> list[Any]:
+    """Return the spans of the first annotation of a task."""
+    first = annotations[0] if isinstance(annotations, list) and annotations else {}
+    results = first.get("result", []) if isinstance(first, dict) else []
+    return [each["value"] for each in results if isinstance(each, dict) and "labels" in each.get("value", {})]
 
 
 def _first(row: dict[str, Any], names: tuple[str, ...]) -> Any:
@@ -102,7 +120,10 @@ def _spans(text: str, found: Any) -> list[Span]:
             start, end, kind = (_first(each, names) for names in (_START, _END, _TYPE))
             kind = kind[0] if isinstance(kind, list) and len(kind) == 1 else kind
             mention = next((each[name] for name in _MENTION if isinstance(each.get(name), str)), None)
-            mention = None if mention == kind else mention
+            perhaps = (each[name] for name in _PERHAPS if isinstance(each.get(name), str))
+            mention = mention or next((m for m in perhaps if m != kind and m in text), None)
+            if not isinstance(kind, str):
+                raise ValueError(f"expected a type under one of {', '.join(_TYPE)}, got {each!r}")
         elif isinstance(each, list) and len(each) >= 3:
             start, end, kind, mention = each[0], each[1], each[2], None
         else:

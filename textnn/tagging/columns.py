@@ -2,12 +2,14 @@
 
 A line with a tab is split at its tabs, so that a token may be a blank; another one at runs of blanks, and one that
 begins with a blank has that blank for its token, as corpora of Chinese characters do. Lines ``-DOCSTART-`` and comments
-of CoNLL-U do not count, nor do its words of several tokens (``1-2``) and empty nodes (``1.1``).
+do not count, and in CoNLL-U neither do words of several tokens (``1-2``) and empty nodes (``1.1``).
 """
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from textnn.text.sources import Reading
@@ -15,6 +17,15 @@ from textnn.text.sources import Reading
 _NO_WORD = re.compile(r"\d+[-.]\d+")
 _SPACE = " \v\f\r\n"  # an ideographic space may be a token
 _BLANKS = re.compile(r"[ \v\f]+")
+
+
+_TAG = re.compile("O|[BIESMLU][-_].+")
+_SAMPLE = 200  # lines that tell the usual number of columns
+
+
+def is_tag(cell: str) -> bool:
+    """Whether a cell is what tags of spans look like."""
+    return _TAG.fullmatch(cell) is not None
 
 
 def split_columns(line: str) -> list[str]:
@@ -33,9 +44,9 @@ def split_columns(line: str) -> list[str]:
 
 
 def sentences_of_columns(
-    lines: Iterator[str], reading: Reading, token: int, tag: int, doubts: list[str]
+    lines: Iterator[str], reading: Reading, token: int, tag: int, doubts: list[str], numbered: bool = False
 ) -> Iterator[tuple[int, list[str], list[str]]]:
-    """Yield line, tokens and tags of each sentence.
+    """Yield line, tokens and tags of each sentence; ``numbered``: the first column counts words, as in CoNLL-U.
 
     Raises
     ------
@@ -47,20 +58,32 @@ def sentences_of_columns(
     start = width = first = 0
     bad = indented = False
     number = 0
-    for number, line in enumerate(lines, 1):
+    head = list(itertools.islice(lines, _SAMPLE))
+    sample = [line for line in head if line.strip() and not line.startswith(("#", "-DOCSTART-"))]
+    usual = Counter(len(split_columns(line)) for line in sample).most_common(1)
+    usual_width = usual[0][0] if usual else 0
+    tagged = sum(is_tag(split_columns(line)[-1]) for line in sample) > 0.8 * len(sample)
+    margin = " " if sample and all(line.startswith(" ") for line in sample) else ""
+    for number, line in enumerate(itertools.chain(head, lines), 1):
+        line = line.removeprefix(margin)
         if not line.strip():
             if tokens and not bad:
                 yield start, tokens, tags
             tokens, tags, bad = [], [], False
             continue
-        if line.startswith("-DOCSTART-") or (line.startswith("#") and not tokens and _is_comment(line, width)):
+        if line.startswith("-DOCSTART-"):
+            if tokens and not bad:
+                yield start, tokens, tags
+            tokens, tags, bad = [], [], False
+            continue
+        if line.startswith("#") and not tokens and _is_comment(line, usual_width, tagged):
             continue
         cells = split_columns(line)
         if width and len(cells) == width + 1 and cells[0] == " ":  # a column is indented
             cells, indented = cells[1:], True
         if not tokens and not bad:
             start = number
-        if len(cells) > 1 and _NO_WORD.fullmatch(cells[0]):
+        if numbered and _NO_WORD.fullmatch(cells[0]):
             continue
         wrong = _wrong(cells, token, tag, width, first)
         if wrong or (wrong := reading.bad_text(line) or ""):
@@ -78,9 +101,10 @@ def sentences_of_columns(
         doubts.append("some lines begin with a blank, which was taken for an indent")
 
 
-def _is_comment(line: str, width: int) -> bool:
-    """Whether a line that begins with # says something about the sentence, and is no token."""
-    return line.startswith("# ") and (len(split_columns(line)) != width if width else " = " in line)
+def _is_comment(line: str, width: int, tagged: bool) -> bool:
+    """Whether a line that begins with # says something about the sentence, and is no token of its own."""
+    cells = split_columns(line)
+    return len(cells) != width or (tagged and not is_tag(cells[-1]))
 
 
 def _wrong(cells: list[str], token: int, tag: int, width: int, first: int) -> str:
@@ -96,5 +120,5 @@ def _wrong(cells: list[str], token: int, tag: int, width: int, first: int) -> st
     if count < 2:
         return f"expected a token and a tag, got one column: {cells[0]!r}; are these texts without tags?"
     if not cells[token]:
-        return f"expected a token in column {token}, got nothing"
-    return "" if cells[tag].strip() else f"expected a tag in column {tag}, got nothing"
+        return f"expected a token in column {token % count}, got nothing"
+    return "" if cells[tag].strip() else f"expected a tag in column {tag % count}, got nothing"

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from textnn.tagging.annotations import sentences_of_objects
-from textnn.tagging.columns import sentences_of_columns, split_columns
+from textnn.tagging.columns import is_tag, sentences_of_columns, split_columns
 from textnn.tagging.schemes import check_scheme, find_scheme, illegal_places
 from textnn.tagging.segmented import sentences_of_words
-from textnn.text.documents import json_lines
+from textnn.text.documents import json_lines, json_rows
 from textnn.text.layout import CorpusReport, Layout, check_layout
 from textnn.text.sources import CorpusError, Reading, Source, open_rows
 
@@ -161,6 +161,9 @@ def iter_tagged(
         raise ValueError(f"separator: expected at least one character that is no space, got {separator!r}")
     if format == "words" and level == "word":
         raise ValueError("level: words between spaces have no tags of their own, expected 'char', got 'word'")
+    for name, column in (("token_column", token_column), ("tag_column", tag_column)):
+        if column is not None and (isinstance(column, bool) or not isinstance(column, int)):
+            raise TypeError(f"{name}: expected a number, got {column!r}")
     asked = check_layout(on_error, encoding=encoding, encoding_errors=encoding_errors)
     columns = token_column, tag_column
     options = _Options(format, columns, separator, level, check_scheme(scheme))
@@ -185,7 +188,11 @@ def _iterate(
         head = list(itertools.islice(lines, _SAMPLE))
         suffix = Path(inner.source).suffix.lower()
         report.source, report.encoding = inner.source, str(inner.layout.encoding)
-        report.format = options.format or _SUFFIXES.get(suffix) or _find_format(head, options.separator)
+        found = options.format or _SUFFIXES.get(suffix)
+        if found is None and suffix == ".csv":
+            way = "write it as columns, a token a line, or as JSON lines"
+            raise CorpusError(f"{inner.source}: expected sentences with tags, got a table of CSV; {way}")
+        report.format = found or _find_format(head, options.separator)
         longest = 0
         try:
             for sentence in _sentences(itertools.chain(head, lines), reading, report, options):
@@ -204,31 +211,46 @@ def _iterate(
 def _sentences(lines: Iterator[str], reading: Reading, report: TaggedReport, options: _Options) -> Iterator[Sentence]:
     found: Iterator[tuple[int, list[str], list[str]]]
     if report.format == "jsonl":
-        found = sentences_of_objects(json_lines(lines, reading), reading, options.scheme, report.doubts)
+        first = next(lines, "")
+        rows = json_rows if first.lstrip().startswith("[") else json_lines
+        objects = rows(itertools.chain([first], lines), reading)
+        found = sentences_of_objects(objects, reading, options.scheme, report.doubts)
     elif report.format.startswith("conll"):
         usual = (1, 3) if report.format == "conllu" else (0, -1)
         columns = [usual[i] if asked is None else asked for i, asked in enumerate(options.columns)]
-        found = sentences_of_columns(lines, reading, columns[0], columns[1], report.doubts)
+        numbered = report.format == "conllu"
+        found = sentences_of_columns(lines, reading, columns[0], columns[1], report.doubts, numbered)
     else:
         separator = options.separator if report.format == "word/tag" else None
-        found = sentences_of_words(lines, reading, separator, options.level == "char")
+        found = sentences_of_words(lines, reading, separator, options.level == "char", report.doubts)
     return itertools.starmap(Sentence, found)
 
 
 def _find_format(head: list[str], separator: str) -> str:
     """Tell a format by the first lines."""
     full = [line for line in head if line.strip()]
-    if full and full[0].lstrip().startswith("{"):
+    if full and (full[0].lstrip().startswith(("{", "[{")) or full[0].strip() == "["):
         return "jsonl"
-    columns = Counter(len(split_columns(line)) for line in full if not line.startswith(("#", "-DOCSTART-")))
-    width, count = columns.most_common(1)[0] if columns else (0, 0)
-    rows = columns.total()
-    tabs = sum("\t" in line for line in full)
-    if (width >= 2 and count >= 0.9 * rows and (len(full) < len(head) or rows > 1)) or tabs > 0.9 * len(full):
-        return "conll"
+    rows = [split_columns(line) for line in full if not line.startswith(("#", "-DOCSTART-"))]
     words = [word for line in full for word in line.split()]
-    tagged = sum(separator in word[1:-1] for word in words)
-    return "word/tag" if words and tagged > 0.9 * len(words) else "words"
+    if not rows:
+        return "words"
+    if sum(len(cells) == 10 and cells[0][:1].isdigit() for cells in rows) > 0.9 * len(rows):
+        return "conllu"
+    if sum(len(cells) > 1 and is_tag(cells[-1]) for cells in rows) >= 0.5 * len(rows):
+        return "conll"
+    if sum(separator in word[1:-1] for word in words) > 0.9 * len(words):
+        return "word/tag"
+    width, count = Counter(map(len, rows)).most_common(1)[0]
+    if width > 1 and count >= 0.9 * len(rows) and (_in_groups(head) or all("\t" in line for line in full)):
+        return "conll"
+    return "words"
+
+
+def _in_groups(head: list[str]) -> bool:
+    """Whether blank lines stand between lines, some of which stand together."""
+    blank = [not line.strip() for line in head]
+    return any(blank[:-1]) and any(not a and not b for a, b in itertools.pairwise(blank))
 
 
 def read_tagged(path: Source, format: str | None = None, **options: object) -> tuple[list[Sentence], TaggedReport]:  # noqa: A002
@@ -263,8 +285,10 @@ def read_tagged(path: Source, format: str | None = None, **options: object) -> t
     if not sentences:
         left_out = f": {report.problems[0]}" if report.problems else ""
         raise CorpusError(f"{report.source}: expected sentences, got none{left_out}")
-    report.scheme = find_scheme(sentence.tags for sentence in sentences)
+    segmented = report.format == "words" or (report.format == "word/tag" and options.get("level", "char") == "char")
+    report.scheme = "BMES" if segmented else find_scheme(sentence.tags for sentence in sentences)
     if report.scheme in (None, "IO"):
+        _refuse_odd_tags(sentences, report)
         if report.scheme == "IO":
             report.doubts.append("tags have no B and I: neighbouring spans of one type count as one span")
         return sentences, report
@@ -277,3 +301,21 @@ def read_tagged(path: Source, format: str | None = None, **options: object) -> t
         what = f"{count:,} tags in {len(illegal):,} sentences are not allowed where they stand by {report.scheme}"
         report.doubts.append(f"{what}, such as {example}; spans are read as conlleval does")
     return sentences, report
+
+
+def _refuse_odd_tags(sentences: list[Sentence], report: TaggedReport) -> None:
+    """Raise an error where most tags are those of a scheme and some are not, or all are in another spelling."""
+    marked = {tag: count for tag, count in report.tags.items() if tag != "O"}
+    total = sum(marked.values())
+    fit = {tag for tag in marked if is_tag(tag)}
+    if fit and 0.5 * total <= sum(marked[tag] for tag in fit):
+        line, tag = next(((s.line, t) for s in sentences for t in s.tags if t != "O" and t not in fit), (0, ""))
+        if tag:
+            expected = f"expected O or a tag such as {min(fit)!r}, as most are"
+            raise CorpusError(f"{report.source}, sentence of line {line}: {expected}, got {tag!r}")
+    spelt = [tag for tag in marked if len(tag) > 2 and (tag[1] in "-_" or tag[-2] in "-_")]
+    other = [tag.upper() if tag[1] in "-_" else f"{tag[-1]}-{tag[:-2]}".upper() for tag in spelt]
+    if spelt and len(spelt) == len(marked) and not fit and all(map(is_tag, other)):
+        raise CorpusError(
+            f"{report.source}: expected tags such as {other[0]!r}, a capital letter first, got {spelt[0]!r}"
+        )

@@ -47,7 +47,7 @@ def words_of_tags(tokens: list[str], tags: list[str]) -> list[str]:
 
 
 def sentences_of_words(
-    lines: Iterator[str], reading: Reading, separator: str | None, characters: bool
+    lines: Iterator[str], reading: Reading, separator: str | None, characters: bool, doubts: list[str]
 ) -> Iterator[tuple[int, list[str], list[str]]]:
     """Yield line, tokens and tags of each sentence.
 
@@ -61,11 +61,15 @@ def sentences_of_words(
         What stands between a word and its tag; None if words have none.
     characters
         Whether tokens are the characters of the words; else they are the words.
+    doubts
+        A sentence is added where most words seem to have tags.
     """
+    count = joined = 0
     for number, line in enumerate(lines, 1):
         words, kinds = line.split(), list[str]()
         if not words:
             continue
+        count, joined = count + len(words), joined + sum("_" in word[1:-1] or "|" in word[1:-1] for word in words)
         wrong = reading.bad_text(line)
         if separator and not wrong:
             words, kinds, wrong = _split_tags(words, separator)
@@ -75,6 +79,9 @@ def sentences_of_words(
             yield number, *tags_of_words(words, kinds or None)
         else:
             yield number, words, kinds
+
+    if not separator and joined > 0.5 * count:
+        doubts.append("most words have _ or | in them: if tags stand behind it, say so with format and separator")
 
 
 def _split_tags(words: list[str], separator: str) -> tuple[list[str], list[str], str | None]:

@@ -117,9 +117,8 @@ Tensor outputs(const Device& device, const SentenceBounds& bounds, const DeviceK
   Tensor y = empty(like, shape);
   dispatch(like, [&](auto zero) {
     using E = decltype(zero);
-    textnn::cuda::text_conv_positions<E>(
-        device.stream, {bounds.sentences(), sizes, token, data<Compute<E>>(products), data<int64_t>(row),
-                        flat ? 0 : shape[1], writable<E>(y)});
+    textnn::cuda::text_conv_positions<E>(device.stream, {bounds.sentences(), sizes, token, data<Compute<E>>(products),
+                                                         data<int64_t>(row), flat ? 0 : shape[1], writable<E>(y)});
   });
   return y;
 }
@@ -169,11 +168,12 @@ std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor&
 
 Tensor embedding_text_conv_positions(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                      const Tensors& bias, const OptionalTensor& lengths, bool flat, bool same,
-                                     int64_t padding, int64_t stride, int64_t activation, int64_t /*padding_idx*/,
+                                     int64_t padding, int64_t stride, int64_t activation, int64_t padding_idx,
                                      bool /*sparse*/) {
   const Device device(table_);
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
+  check_padding_idx(padding_idx, table_.size(0));
   check_device("ids", ids_, table_);
   const Tensor ids = compact(ids_), table = compact(table_);
   const DeviceKernels kernels(device, weight, bias, table);
