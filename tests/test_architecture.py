@@ -12,6 +12,7 @@ A module imports nothing of a floor above its own, a facade is imported by the r
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -136,3 +137,29 @@ def test_no_import_leads_back() -> None:
             *(shown(module, target) for module in sorted(found) for target in sorted(graph[module] & found)),
         ]
     )
+
+
+def test_no_task_imports_another() -> None:
+    tasks = NAMES.index("tasks")
+    aside = [
+        (module, target)
+        for module, target in edges()
+        if floor_of(module) == floor_of(target) == tasks and module.split(".")[1] != target.split(".")[1]
+    ]
+    assert not aside, "\n".join(["from task to task:", *(shown(*edge) for edge in aside)])
+
+
+def test_fast_layers_need_torch_alone() -> None:
+    others = []
+    for module, path in modules().items():
+        if floor_of(module) != 0:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            packages = {str(name).split(".")[0] for name in names}
+            others += [
+                f"{path.relative_to(ROOT)}:{node.lineno} imports {package}"
+                for package in packages - sys.stdlib_module_names - {"torch", "textnn"}
+            ]
+    assert not others, "\n".join(others)
