@@ -271,7 +271,7 @@ def test_compiles_saves_and_moves() -> None:
         (lambda: textnn.CRF(3, scheme="BIO"), ValueError, "tags and scheme belong together"),
         (lambda: textnn.CRF(2, tags=["O", "S-X"], scheme="BIO"), ValueError, "tags of BIO must be O, B-TYPE, I-TYPE"),
         (lambda: textnn.CRF(2, tags=["O", "O"], scheme="BIO"), ValueError, "got 'O' twice"),
-        (lambda: textnn.CRF(2, tags=["O", "B"], scheme="BILOU"), ValueError, "scheme must be one of"),
+        (lambda: textnn.CRF(2, tags=["O", "B"], scheme="XY"), ValueError, "scheme must be one of"),
         (lambda: textnn.CRF(2, allowed=torch.ones(2, 2)), TypeError, "allowed transitions must be bool"),
         (
             lambda: textnn.CRF(2, allowed=torch.ones(3, 3) > 0),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
 
+from textnn.layers import allowed_transitions
 from textnn.tagging import SCHEMES, Span, convert_tags, find_scheme, score_spans, spans_of, tags_of
 from textnn.tagging.schemes import illegal_places
 
@@ -32,6 +34,18 @@ def test_each_scheme_writes_spans_and_reads_them_again(scheme):
 @pytest.mark.parametrize("target", WRITTEN)
 def test_conversion_between_any_two(source, target):
     assert convert_tags(WRITTEN[source].split(), source, target) == WRITTEN[target].split()
+
+
+@pytest.mark.parametrize("scheme", [*WRITTEN, "IO"])
+def test_a_crf_allows_what_a_scheme_writes_and_no_span_that_begins_in_its_middle(scheme):
+    tags = tags_of(9, SPANS, scheme)
+    names = sorted(set(tags))
+    allowed = allowed_transitions(names, scheme)
+    for before, after in itertools.pairwise(tags):
+        assert allowed.transitions[names.index(before), names.index(after)], (before, after)
+    outside = names.index("O")
+    inside = [j for j, name in enumerate(names) if name[0] in "ILEM" and scheme not in ("IO", "IOB1")]
+    assert not allowed.transitions[outside, inside].any(), "no span begins in its middle"
 
 
 def test_without_letters_neighbours_of_a_type_are_one_span():

@@ -43,7 +43,7 @@ class CRF(Layer):
         Whether padded emissions are [B, T, K] instead of [T, B, K].
     tags : sequence of K str, optional, by keyword
         Names of the tags, for ``scheme``.
-    scheme : {"BIO", "BIOES", "BMES", "IOB1"}, optional, by keyword
+    scheme : {"BIO", "IOB1", "BIOES", "BMES", "BILOU", "IO"}, optional, by keyword
         Forbids what the scheme does not allow; see :func:`textnn.layers.allowed_transitions`.
     allowed : Tensor bool [K, K] or (start [K], end [K], transitions [K, K]), optional, by keyword
         Forbids transitions from tag i to tag j where it is False; of three tensors also first and last tags.

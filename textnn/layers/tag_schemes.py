@@ -1,6 +1,7 @@
 """Which tags may follow each other in the schemes that write spans as tags.
 
-A tag is ``O``, or a prefix and a type: ``B-PER``, or ``B`` alone where there is only one type.
+A tag is ``O``, or a prefix and a type: ``B-PER`` or ``B_PER``, or ``B`` alone where there is only one type. In IO a tag
+is a type.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ class _Scheme(NamedTuple):
 
 
 SCHEMES = {
-    "IOB1": _Scheme("OIB", "OI", "OIB", frozenset({"II", "BI", "IB", "BB"})),
     "BIO": _Scheme("OBI", "OB", "OBI", frozenset({"BI", "II"})),
+    "IOB1": _Scheme("OIB", "OI", "OIB", frozenset({"II", "BI", "IB", "BB"})),
     "BIOES": _Scheme("OBIES", "OBS", "OES", frozenset({"BI", "BE", "II", "IE"})),
     "BMES": _Scheme("OBMES", "OBS", "OES", frozenset({"BM", "BE", "MM", "ME"})),
+    "BILOU": _Scheme("OBILU", "OBU", "OLU", frozenset({"BI", "BL", "II", "IL"})),
+    "IO": _Scheme("OI", "OI", "OI", frozenset()),
 }
-"""BIO is also called IOB2, BIOES also IOBES. IOB1 writes B only where a span touches one of its type before it."""
+"""IOB1 writes B only where a span touches one of its type before it; IO cannot tell such spans apart."""
+
+OTHER_NAMES = {"IOB2": "BIO", "IOB": "IOB1", "IOBES": "BIOES", "BIOLU": "BILOU"}
 
 
 class AllowedTransitions(NamedTuple):
@@ -50,7 +55,7 @@ class AllowedTransitions(NamedTuple):
 
 
 def split_tag(tag: str, scheme: str) -> tuple[str, str]:
-    """Return prefix and type of a tag.
+    """Return prefix and type of a tag; ``scheme`` is one of ``SCHEMES``.
 
     Raises
     ------
@@ -59,8 +64,10 @@ def split_tag(tag: str, scheme: str) -> tuple[str, str]:
     """
     if scheme not in SCHEMES:
         raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, got {scheme!r}")
-    prefix, separator, kind = tag.partition("-")
-    known = prefix in set(SCHEMES[scheme].prefixes)
+    if scheme == "IO":
+        return ("O", "") if tag == "O" else ("I", tag)
+    prefix, separator, kind = tag[:1], tag[1:2], tag[2:]
+    known = prefix in set(SCHEMES[scheme].prefixes) and separator in ("", "-", "_")
     if not known or (prefix == "O" and separator) or (separator and not kind):
         shown = ", ".join(p if p == "O" else f"{p}-TYPE" for p in SCHEMES[scheme].prefixes)
         raise ValueError(f"tags of {scheme} must be {shown}, got {tag!r}")
@@ -74,7 +81,8 @@ def allowed_transitions(tags: Sequence[str], scheme: str) -> AllowedTransitions:
     ----------
     tags : sequence of K str
         The names of the tags, in the order of their numbers.
-    scheme : {"BIO", "BIOES", "BMES", "IOB1"}
+    scheme : {"BIO", "IOB1", "BIOES", "BMES", "BILOU", "IO"}
+        Or another of their names: IOB2, IOB, IOBES, BIOLU.
 
     Returns
     -------
@@ -93,6 +101,7 @@ def allowed_transitions(tags: Sequence[str], scheme: str) -> AllowedTransitions:
             [ True,  True,  True],
             [ True,  True,  True]])
     """
+    scheme = OTHER_NAMES.get(scheme, scheme)
     parts = [split_tag(tag, scheme) for tag in tags]
     if len(set(tags)) < len(parts):
         twice = next(tag for tag in tags if list(tags).count(tag) > 1)

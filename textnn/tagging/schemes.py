@@ -23,7 +23,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-SCHEMES = ("BIO", "IOB1", "BIOES", "BMES", "BILOU", "IO")
+from textnn.layers import tag_schemes
+
+SCHEMES = tuple(tag_schemes.SCHEMES)
 
 _LETTERS = {
     "BIO": {"B": "B", "I": "I"},
@@ -55,7 +57,7 @@ class Span(NamedTuple):
     type: str
 
 
-def split_tag(tag: str) -> tuple[str, str]:
+def letter_and_type(tag: str) -> tuple[str, str]:
     """Return a tag's letter and its type: ``("B", "PER")`` of ``"B-PER"`` and ``"B_PER"``, ``("O", "")`` of ``"O"``."""
     return tag[:1], tag[2:]
 
@@ -89,7 +91,7 @@ def find_scheme(sequences: Iterable[Sequence[str]]) -> str | None:
         before = "O"
         for tag in sequence:
             tags.add(tag)
-            (letter, kind), (letter_before, kind_before) = split_tag(tag), split_tag(before)
+            (letter, kind), (letter_before, kind_before) = letter_and_type(tag), letter_and_type(before)
             apart = letter_before == "O" or kind_before != kind
             begins_with_i |= letter == "I" and apart
             begins_with_b |= letter == "B" and apart
@@ -103,7 +105,7 @@ def find_scheme(sequences: Iterable[Sequence[str]]) -> str | None:
 
 def check_scheme(scheme: str) -> str:
     """Return a scheme's name, in capitals; ValueError if there is none of it."""
-    name = {"IOB2": "BIO", "IOB": "IOB1", "IOBES": "BIOES", "BIOLU": "BILOU"}.get(scheme.upper(), scheme.upper())
+    name = tag_schemes.OTHER_NAMES.get(scheme.upper(), scheme.upper())
     if name not in SCHEMES:
         raise ValueError(f"scheme: expected one of {', '.join(SCHEMES)}, got {scheme!r}")
     return name
@@ -149,7 +151,7 @@ def spans_of(tags: Sequence[str], scheme: str, strict: bool = False) -> list[Spa
         if tag != "O" and not _is_prefixed(tag, letters):
             expected = f"O or a tag that begins with {', '.join(letters)}"
             raise ValueError(f"tags[{place}]: expected {expected} ({scheme}), got {tag!r}")
-        letter, kind = split_tag(tag)
+        letter, kind = letter_and_type(tag)
         parts.append(("O", "") if tag == "O" else (letters[letter], kind))
     found = list(_runs(parts))
     if strict and scheme != "IOB1":
@@ -241,5 +243,5 @@ def convert_tags(tags: Sequence[str], source: str, target: str) -> list[str]:
 def illegal_places(tags: Sequence[str], scheme: str) -> list[int]:
     """Return the places of tags that the scheme does not allow behind the one before, or at the end."""
     legal = convert_tags(tags, scheme, scheme)
-    pairs = zip(map(split_tag, tags), map(split_tag, legal), strict=True)
+    pairs = zip(map(letter_and_type, tags), map(letter_and_type, legal), strict=True)
     return [place for place, (tag, good) in enumerate(pairs) if tag != good]
