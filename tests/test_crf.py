@@ -436,3 +436,12 @@ SIZE = torch.tensor([4, 2])
 def test_raw_operators_refuse_wrong_tensors(name: str, arguments: Any, message: str) -> None:
     with pytest.raises(RuntimeError, match=message):
         getattr(torch.ops.textnn, name)(*arguments)
+
+
+def test_all_labels_of_a_long_sequence_as_partial_ones():
+    """The difference of two log Z of thousands of steps keeps its digits."""
+    x, tags = torch.randn(3000, 9), torch.randint(9, (3000,))
+    scores = torch.randn(9), torch.randn(9), torch.randn(9, 9)
+    want = fast.crf_log_likelihood(x, tags, *scores, offsets=[0])
+    got = fast.crf_log_likelihood(x, torch.nn.functional.one_hot(tags, 9).bool(), *scores, offsets=[0])
+    torch.testing.assert_close(got, want, rtol=1e-6, atol=0)

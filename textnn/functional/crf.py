@@ -10,6 +10,7 @@ and the probability exp(score) / Z, with Z the sum of exp(score) over all K^leng
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -85,8 +86,7 @@ def crf_log_likelihood(
     >>> textnn.functional.crf_log_likelihood(emissions, tags, zeros, zeros, torch.zeros(2, 2), **options).exp()
     tensor([0.1250, 0.2500])
     """
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction must be 'none', 'sum', 'mean' or 'token_mean', got {reduction!r}")
+    check_reduction(reduction)
     dtype = _check_scores(emissions, start, end, transitions)
     sizes, layout = _check_batch(emissions, lengths, offsets, batch_first)
     check_tensors(tags=tags)
@@ -100,6 +100,8 @@ def crf_log_likelihood(
         raise ValueError(f"tags must be on the device of emissions, {emissions.device}, got {tags.device}")
     save = keeps(emissions, start, end, transitions)
     x, *scores = _wide(emissions, start, end, transitions)
+    if partial:  # the difference of two long sums
+        x, *scores = (t.double() for t in (x, *scores))
 
     def operator(x: Tensor, tags: Tensor | None) -> Tensor:
         return _ops.crf_log_likelihood(x, tags, *scores, sizes, layout, save)[0]
@@ -109,13 +111,22 @@ def crf_log_likelihood(
         y = torch.where(possible.abs() == float("inf"), float("-inf"), possible + operator(x, None))
     else:
         y = operator(x, tags.long())
-    if reduction == "sum":
-        y = y.sum()
-    elif reduction == "mean":
-        y = y.mean()
-    elif reduction == "token_mean":
-        y = y.sum() / _steps(emissions, sizes, layout)
-    return y.to(dtype)
+    return reduce(y, reduction, lambda: _steps(emissions, sizes, layout)).to(dtype)
+
+
+def check_reduction(reduction: str) -> None:
+    """Raise a ValueError unless there is such a reduction."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be 'none', 'sum', 'mean' or 'token_mean', got {reduction!r}")
+
+
+def reduce(each: Tensor, reduction: str, steps: Callable[[], Any]) -> Tensor:
+    """Put the values of all sequences together; ``steps()`` is how many steps they have."""
+    if reduction == "none":
+        return each
+    if reduction == "mean":
+        return each.mean()
+    return each.sum() if reduction == "sum" else each.sum() / steps()
 
 
 def crf_log_partition(

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .. import functional
 from .._checks import _can_look, check_tensors
-from ..functional.crf import REDUCTIONS, check_best
+from ..functional.crf import check_best, check_reduction, reduce
 from ..functional.sizes import Sizes, size_tensors
 from .base import Layer, stay_whole
 from .sequences import take_nested
@@ -163,6 +163,7 @@ class CRF(Layer):
         options = {"mask": mask, "reduction": reduction, "lengths": lengths, "offsets": offsets}
         if (whole := stay_whole(self, CRF.forward, emissions, tags, **options)) is not None:
             return whole
+        check_reduction(reduction)
         batch = self._take(emissions, mask, lengths, offsets)
         every = functional.crf_log_likelihood(
             batch.emissions,
@@ -173,11 +174,8 @@ class CRF(Layer):
         )
         if batch.order is None:
             return every
-        if reduction == "token_mean":
-            return every.sum() / batch.emissions.shape[0]
-        if reduction == "none":
-            return every[torch.tensor(batch.order, device=every.device)]
-        return {"sum": every.sum, "mean": every.mean}[_checked(reduction)]()
+        every = every[torch.tensor(batch.order, device=every.device)]
+        return reduce(every, reduction, lambda: batch.emissions.shape[0])
 
     def decode(
         self,
@@ -307,12 +305,6 @@ def _masks(
 
 def _forbid(scores: Tensor, allowed: Tensor | None) -> Tensor:
     return scores if allowed is None else scores.masked_fill(~allowed.to(scores.device), float("-inf"))
-
-
-def _checked(reduction: str) -> str:
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction must be 'none', 'sum', 'mean' or 'token_mean', got {reduction!r}")
-    return reduction
 
 
 def _as_tensor(t: Any) -> Any:
