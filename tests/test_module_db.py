@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch_table import ModuleErrorEnum, module_db
 
 import textnn
-
-pytest.importorskip("expecttest", reason="torch.testing._internal needs it")
-from torch.testing._internal.common_modules import ModuleErrorEnum, module_db
 
 ENTRIES = {info.module_cls.__name__: info for info in module_db if info.module_cls in (nn.RNN, nn.GRU, nn.LSTM)}
 DTYPES = {torch.float32: dict(rtol=1e-4, atol=1e-5), torch.float64: dict(rtol=1e-9, atol=1e-11)}

@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch_table import ModuleErrorEnum, module_db
 
 import textnn
-
-pytest.importorskip("expecttest", reason="torch.testing._internal needs it")
-from torch.testing._internal.common_modules import ModuleErrorEnum, module_db
 
 TABLE = {i.module_cls.__name__: i for i in module_db if i.module_cls in (nn.RNNCell, nn.GRUCell, nn.LSTMCell)}
 # Second derivatives of float32 lose some digits on both sides.
