@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <vector>
 #include "../../csrc/cpu/workspace.h"
 
 namespace textnn::cpu {
@@ -17,14 +18,14 @@ class CheckedWorkspace {
  public:
   explicit CheckedWorkspace(size_t bytes) : left_(bytes) {}
   ~CheckedWorkspace() {
-    for (int i = 0; i < count_; ++i) std::free(part_[i]);
+    for (void* part : parts_) std::free(part);
   }
   CheckedWorkspace(const CheckedWorkspace&) = delete;
   CheckedWorkspace& operator=(const CheckedWorkspace&) = delete;
 
   template <class T>
   T* take(int64_t n) {
-    if (n < 0 || bytes<T>(n) > left_ || count_ == kParts) {
+    if (n < 0 || bytes<T>(n) > left_) {
       std::fprintf(stderr, "a kernel takes more of its workspace than it asked for\n");
       std::abort();
     }
@@ -32,7 +33,7 @@ class CheckedWorkspace {
     void* p = nullptr;
     if (posix_memalign(&p, 64, size_t(n) * sizeof(T))) throw std::bad_alloc();
     std::memset(p, 0xff, size_t(n) * sizeof(T));
-    part_[count_++] = p;
+    parts_.push_back(p);
     return static_cast<T*>(p);
   }
   template <class T>
@@ -41,10 +42,8 @@ class CheckedWorkspace {
   }
 
  private:
-  static constexpr int kParts = 16;
   size_t left_;
-  int count_ = 0;
-  void* part_[kParts];
+  std::vector<void*> parts_;
 };
 
 }  // namespace textnn::cpu
