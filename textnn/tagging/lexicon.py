@@ -107,7 +107,7 @@ class Lexicon:
 
 
 def _windows(ids: Array, ends: Array) -> Iterator[tuple[int, Array, Array]]:
-    """Yield each length with the places of the windows of so many ids that end within their sentence, and their keys."""
+    """Yield each length with the places of the windows of so many ids that end within their sentence, and keys."""
     place = np.arange(len(ids))
     key = np.full(len(ids), _START)
     with np.errstate(over="ignore"):
