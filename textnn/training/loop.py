@@ -335,7 +335,7 @@ class _Run:
         step = (state.epoch - 1) * self.batches + state.batch
         rate = options.learning_rate * rate_share(options.schedule, options.warmup, step, options.epochs * self.batches)
         for parameters in optimizer.param_groups:
-            parameters["lr"] = rate
+            parameters["lr"] = rate * parameters["rate"]
         optimizer.step()
         state.batch = number
         state.loss_sum += value * size
@@ -369,9 +369,12 @@ def _split_parameters(model: Network) -> tuple[list[Parameter], list[Parameter]]
 
 def _make_optimizer(model: Network, options: TrainingOptions) -> Adam:
     dense, tables = _split_parameters(model)
-    groups: list[dict[str, Any]] = [{"params": dense, "weight_decay": options.weight_decay}] if dense else []
-    if tables:
-        groups.append({"params": tables})
+    groups: list[dict[str, Any]] = []
+    if dense:
+        groups.append({"params": dense, "weight_decay": options.weight_decay, "rate": 1.0})
+    rates = {id(model.get_parameter(name)): rate for name, rate in model.rates.items() if tables}
+    for rate in sorted({rates.get(id(table), 1.0) for table in tables}):
+        groups.append({"params": [table for table in tables if rates.get(id(table), 1.0) == rate], "rate": rate})
     for group in groups:
         group["initial_lr"] = options.learning_rate
     return Adam(groups, lr=options.learning_rate, exact=model if tables and model.exact else None)
