@@ -110,11 +110,11 @@ class Group:
         """Return the rows of all processes in process 0, in the order of one process that has them all; else None.
 
         The first row of each process, the second of each, ...: what was dealt out as ``rows[rank::size]`` is together
-        again. Strings, numbers and lists of them go as tensors, each different value once.
+        again. Strings, and lists of them, go as tensors, each different one once.
         """
         if self.size == 1:
             return list(rows)
-        shares = self.collect(Column.of(rows))
+        shares = self.collect(Column(rows))
         return None if shares is None else interleave([share.rows() for share in shares])
 
     def deal(self, rows: Sequence[T] | None) -> list[T]:
@@ -123,7 +123,7 @@ class Group:
             return list(rows or ())
         with self.together():
             shares = [] if rows is None else [rows[rank :: self.size] for rank in range(self.size)]
-            parcels = [Parcel.of(Column.of(share)) for share in shares[1:]]
+            parcels = [Parcel.of(Column(share)) for share in shares[1:]]
         with _connected():
             if self.rank:
                 column: Column = _receive(0)

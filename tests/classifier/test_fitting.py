@@ -13,7 +13,6 @@ from process_group import run_group
 
 from textnn import SentimentClassifier
 from textnn.distributed import ALONE, GradientSum, Group
-from textnn.text import read_corpus
 
 
 @pytest.fixture(scope="module")
@@ -177,32 +176,6 @@ def test_gradients_are_summed_also_where_a_process_has_none(ranks: list[dict[str
 def test_distributed_needs_a_process_group() -> None:
     with pytest.raises(ValueError, match="distributed: expected a process group, got none"):
         SentimentClassifier().fit(["a", "b"], [0, 1], distributed=True)
-
-
-@pytest.mark.parametrize("limit", [None, 3, 4])
-@pytest.mark.parametrize("size", [1, 2, 3, 9])
-def test_shares_of_a_file_are_its_records(size: int, limit: int | None, tmp_path: Path) -> None:
-    """Line breaks within quotes, rows that are left out, blank lines."""
-    path = tmp_path / "data.csv"
-    path.write_text('label,review\na,"one\ntwo"\nb,\n\na,"say ""hi"",\r\n\n"\nb,x\n,y\na,z\nb,w\n', encoding="utf-8")
-    whole = read_corpus(path, limit=limit)
-    shares = [read_corpus(path, limit=limit, share=(rank, size)) for rank in range(size)]
-    for rank, share in enumerate(shares):
-        assert share.texts == whole.texts[rank::size]
-        assert share.labels == whole.labels[rank::size]
-        assert share.lines == whole.lines[rank::size]
-        assert share.report == whole.report
-    assert len({share.checksum for share in shares}) == 1
-
-
-def test_a_bad_line_is_an_error_in_every_share(tmp_path: Path) -> None:
-    path = tmp_path / "data.csv"
-    path.write_text("label,review\na,x\nb\na,y\n", encoding="utf-8")
-    for rank in range(2):
-        with pytest.raises(ValueError, match=r"data\.csv, line 3: expected 2 fields"):
-            read_corpus(path, share=(rank, 2))
-    with pytest.raises(ValueError, match=r"share: expected \(number, how many\)"):
-        read_corpus(path, share=(2, 2))
 
 
 def test_alone_nothing_is_exchanged() -> None:

@@ -14,7 +14,7 @@ Alone a process is a group of one. A fit may go on from an earlier one, whose cl
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,16 +22,7 @@ import torch
 
 from textnn.classification import linear
 from textnn.classification.evaluation.judging import judge
-from textnn.classification.intake import (
-    Inputs,
-    check_vocabularies,
-    join_inputs,
-    read_inputs,
-    split_corpus,
-    tell_of_texts,
-    warn_of_duplicates,
-    warn_of_labels,
-)
+from textnn.classification.intake import check_vocabularies, join_inputs, read_inputs, tell_of_texts
 from textnn.classification.objectives import Objective, make_objective
 from textnn.classification.planning import Plan, agree, given_options, make_plan
 from textnn.classification.state import State
@@ -48,9 +39,6 @@ from textnn.training.checkpoint import Checkpoint
 from textnn.training.joint import Job, train_job
 from textnn.training.loop import Trained, TrainingOptions, random_state, seeded
 from textnn.training.progress import Reporter, make_reporter
-
-Parts = tuple[Numbers, Numbers]
-"""The rows to train on, and those that are held out."""
 
 FEW_TEXTS = 10_000
 """Below this many texts to train on, the linear part learns from those that were held out too, in the end."""
@@ -94,71 +82,28 @@ def fit(
         own = read_inputs(texts, labels, sample_weight, validation_data)
     inputs = join_inputs(own, group)
     reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
-    plan = parts = None
+    plan = job = facts = vocabularies = None
     with group.together():
         if inputs is not None:
-            plan, parts = arrange(parameters, inputs, checkpoint is not None, before, one_pass, classes, reporter)
+            plan = make_plan(parameters, inputs, checkpoint is not None, before, one_pass, classes)
+            for line in plan.chosen():
+                reporter.note(line)
     tokenizer = agree(parameters, plan, before, group)
     tokens = tokenize_shares(None if plan is None else plan.corpus.texts, tokenizer, reporter, group)
-    prepared = None
     with group.together():
-        if plan is not None and parts is not None and tokens is not None:
-            vocabularies, data = encode(plan, parts, tokens, reporter)
+        if plan is not None and tokens is not None:
+            vocabularies, data = encode(plan, tokens, reporter)
             del tokens
-            prepared = prepare(plan, parts, vocabularies, data, device, reporter)
-    job, identity = (None, None) if prepared is None else (prepared.job, prepared.identity)
-    job, trained = train_job(job, group, device, reporter, checkpoint, identity)
-    facts = None
+            job = prepare(plan, vocabularies, data, device, reporter)
+    job, trained = train_job(job, group, device, reporter, checkpoint)
     with group.together():
-        if prepared is not None:
-            facts = finish(prepared, trained, device, reporter)
+        if plan is not None and vocabularies is not None:
+            facts = finish(plan, vocabularies, job, trained, device, reporter)
     facts = group.first(facts)
     assert facts is not None
     facts["model"].to(device)
     state = State(tokenizer=tokenizer, **facts)
     return _added(before, state) if before is not None and one_pass else state
-
-
-@dataclass(eq=False)
-class Prepared:
-    """What process 0 has for a training, and needs again to judge what came of it.
-
-    Attributes
-    ----------
-    plan, held_out
-        What is to be done, and the rows of the texts that are held out.
-    vocabularies, objective
-        Of each form of the texts, and what the training minimises.
-    job, identity
-        What the training takes, and what it follows from.
-    """
-
-    plan: Plan
-    held_out: Numbers
-    vocabularies: list[Vocabulary]
-    objective: Objective
-    job: Job
-    identity: dict[str, Any]
-
-
-def arrange(
-    parameters: Mapping[str, Any],
-    inputs: Inputs,
-    kept: bool,
-    before: State | None,
-    one_pass: bool,
-    classes: Iterable[Hashable] | None,
-    reporter: Reporter,
-) -> tuple[Plan, Parts]:
-    """Say what is to be done with which texts, and warn of what looks wrong with them; see :func:`make_plan`."""
-    plan = make_plan(parameters, inputs, kept, before, one_pass, classes)
-    if before is None or not one_pass:
-        warn_of_labels(inputs.targets, inputs.weights, plan.classes, not one_pass)
-    parts = split_corpus(plan.corpus, plan.options["validation_fraction"], plan.seed)
-    warn_of_duplicates(plan.corpus, *parts)
-    for line in plan.chosen():
-        reporter.note(line)
-    return plan, parts
 
 
 def tokenize_shares(
@@ -172,7 +117,7 @@ def tokenize_shares(
 
 
 def encode(
-    plan: Plan, parts: Parts, tokens: list[list[str]], reporter: Reporter
+    plan: Plan, tokens: list[list[str]], reporter: Reporter
 ) -> tuple[list[Vocabulary], tuple[RaggedDataset, RaggedDataset]]:
     """Return the vocabulary of each form of the texts, and the ids of both parts, from the tokens of all texts."""
     options, corpus, before = plan.options, plan.corpus, plan.before
@@ -185,7 +130,7 @@ def encode(
         vocabularies = [known for known in (before.vocabulary, before.characters) if known is not None]
     else:
         limit = options["min_count"], options["max_vocabulary"]
-        vocabularies = [Vocabulary.build((stream[row] for row in parts[0]), *limit) for stream in streams]
+        vocabularies = [Vocabulary.build((stream[row] for row in plan.parts[0]), *limit) for stream in streams]
         check_vocabularies(vocabularies, streams)
 
     def of_part(rows: Numbers) -> RaggedDataset:
@@ -198,24 +143,23 @@ def encode(
         whole.others = tuple(others)
         return whole
 
-    return vocabularies, (of_part(parts[0]), of_part(parts[1]))
+    return vocabularies, (of_part(plan.parts[0]), of_part(plan.parts[1]))
 
 
 def prepare(
     plan: Plan,
-    parts: Parts,
     vocabularies: list[Vocabulary],
     data: tuple[RaggedDataset, RaggedDataset],
     device: torch.device,
     reporter: Reporter,
-) -> Prepared:
+) -> Job[Objective]:
     """Weigh the texts, and make the network with its first weights."""
     parameters, options, before, seed = plan.parameters, plan.options, plan.before, plan.seed
     vectors, source = None, 0
     if plan.reads_vectors:
         vectors = pretrained.read(parameters["vectors"], vocabularies[0], plan.given["embedding_dim"], reporter)
         options["embedding_dim"], source = vectors.dim, pretrained.checksum(vectors)
-    objective = _weigh(plan, parts, data)
+    objective = _weigh(plan, data)
     if issubclass(plan.architecture, TfidfTextCNN) and plan.given["ngram_buckets"] is None and before is None:
         sizes = options["word_ngrams"], options["character_ngrams"]
         texts_known = None if plan.one_pass else data[0]
@@ -238,21 +182,26 @@ def prepare(
             if not plan.by_steps:
                 _solve(model, data[0], objective, reporter)
         random = random_state(device)
-    job = Job(model, *data, objective, TrainingOptions.of(options), seed, random)
-    return Prepared(plan, parts[1], vocabularies, objective, job, identity)
+    return Job(model, *data, objective, TrainingOptions.of(options), seed, random, identity)
 
 
-def finish(prepared: Prepared, trained: Trained, device: torch.device, reporter: Reporter) -> dict[str, Any]:
-    """Judge the trained network; return the fields of the state but for the tokenizer, which may not be sent."""
-    plan, job = prepared.plan, prepared.job
+def finish(
+    plan: Plan,
+    vocabularies: list[Vocabulary],
+    job: Job[Objective],
+    trained: Trained,
+    device: torch.device,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Judge the trained network; return the fields of the state but for the tokenizer: a function cannot be sent."""
     parameters, corpus, model = plan.parameters, plan.corpus, job.model
     judged = judge(
         model,
         job.validation,
-        prepared.objective,
+        job.objective,
         plan.kind,
         plan.classes,
-        [corpus.texts[row] for row in prepared.held_out],
+        [corpus.texts[row] for row in plan.parts[1]],
         device,
         calibrate=parameters["calibrate"],
         threshold=parameters["threshold"],
@@ -260,8 +209,8 @@ def finish(prepared: Prepared, trained: Trained, device: torch.device, reporter:
     few = len(job.validation) and not corpus.validation and len(job.data) < FEW_TEXTS
     if isinstance(model, TfidfTextCNN) and few and not plan.by_steps:
         # To so few others the held-out texts are worth more than what else they could tell about the model.
-        _solve(model, RaggedDataset.chained([job.data, job.validation]), prepared.objective, reporter)
-    words, *characters = prepared.vocabularies
+        _solve(model, RaggedDataset.chained([job.data, job.validation]), job.objective, reporter)
+    words, *characters = vocabularies
     return {
         "label_kind": plan.kind,
         "classes": plan.classes,
@@ -301,10 +250,10 @@ def _solve(model: TfidfTextCNN, data: RaggedDataset, objective: Objective, repor
             linear.solve(model, data, objective, progress)
 
 
-def _weigh(plan: Plan, parts: Parts, data: tuple[RaggedDataset, RaggedDataset]) -> Objective:
+def _weigh(plan: Plan, data: tuple[RaggedDataset, RaggedDataset]) -> Objective:
     """Give each text its weight; return the objective, which has those of the classes where a text may have several."""
     corpus, class_weight = plan.corpus, plan.parameters["class_weight"]
-    codes, weights = ([values[rows] for rows in parts] for values in (corpus.codes, corpus.weights))
+    codes, weights = ([values[rows] for rows in plan.parts] for values in (corpus.codes, corpus.weights))
     several = corpus.kind != LABEL
     with np.errstate(over="ignore"):
         factors = class_factors(class_weight, corpus.classes, codes[0], weights[0])

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+Parts = tuple[Numbers, Numbers]
+"""The rows to train on, and those that are held out."""
+
 VALIDATION = "validation_data labels"
 USER = 6
 """Whoever calls the classifier's fit, seen from a function that a step of the fit calls."""
@@ -143,7 +146,7 @@ def make_corpus(kind: str, classes: Array, inputs: Inputs) -> LabelledTexts:
     )
 
 
-def split_corpus(corpus: LabelledTexts, fraction: float, seed: int) -> tuple[Numbers, Numbers]:
+def split_corpus(corpus: LabelledTexts, fraction: float, seed: int) -> Parts:
     """Return the rows to train on, in their order, and those that are held out: a part of them, or those given.
 
     Texts that do not count are in neither part. See :func:`textnn.data.splitting.split`.

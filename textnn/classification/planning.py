@@ -1,6 +1,6 @@
 """What a fit is to do: all that it is given, checked before there is any work.
 
-parameters, inputs, the fit that it goes on from -> checks -> options, classes, corpus, tokenizer, seed -> Plan
+parameters, inputs, the fit that it goes on from -> checks -> options, classes, corpus, split, tokenizer -> Plan
 """
 
 from __future__ import annotations
@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from textnn.classification.intake import Inputs, LabelledTexts, check_threshold, make_corpus
+from textnn.classification.intake import (
+    Inputs,
+    LabelledTexts,
+    Parts,
+    check_threshold,
+    make_corpus,
+    split_corpus,
+    warn_of_duplicates,
+    warn_of_labels,
+)
 from textnn.classification.objectives import make_objective
 from textnn.classification.state import Array, State
 from textnn.data.inputs import make_seed
@@ -45,8 +54,8 @@ class Plan:
         The options of the architecture that the user gave, and all as they are used.
     kind, classes, outputs
         Of the labels, and the number of logits for them.
-    inputs, corpus
-        What it is given, and that as the network takes it.
+    corpus, parts
+        The texts, and which rows of them are trained on and held out.
     settings
         What else the training follows from, by names that a user understands.
     """
@@ -60,8 +69,8 @@ class Plan:
     kind: str
     classes: Array
     outputs: int
-    inputs: Inputs
     corpus: LabelledTexts
+    parts: Parts
     scripts: Scripts
     tokenizer: Tokenizer
     settings: dict[str, Any]
@@ -100,7 +109,10 @@ def make_plan(
     one_pass: bool,
     classes: Iterable[Hashable] | None,
 ) -> Plan:
-    """Check what a fit is given; ``kept`` is whether it keeps checkpoints, and the rest as for :func:`fit`."""
+    """Check what a fit is given, and warn of what looks wrong with its texts.
+
+    ``kept`` is whether it keeps checkpoints; for the rest see :func:`textnn.classification.fitting.fit`.
+    """
     architecture = parameters["architecture"]
     given = given_options(parameters)
     if before is not None and one_pass and classes is not None:
@@ -133,9 +145,13 @@ def make_plan(
         options = _suit_size(options, given, len(inputs.texts))
     else:
         options |= {"epochs": 1, "patience": 0, "validation_fraction": 0.0, "schedule": "constant", "warmup": 0.0}
+    if before is None or not one_pass:
+        warn_of_labels(inputs.targets, inputs.weights, found, not one_pass)
+    parts = split_corpus(corpus, options["validation_fraction"], seed)
+    warn_of_duplicates(corpus, *parts)
     settings = {"validation_data": corpus.validation, **describe_settings(parameters, options, tokenizer, before)}
     return Plan(
-        parameters, before, one_pass, given, options, seed, kind, found, outputs, inputs, corpus, scripts, tokenizer,
+        parameters, before, one_pass, given, options, seed, kind, found, outputs, corpus, parts, scripts, tokenizer,
         settings,
     )  # fmt: skip
 

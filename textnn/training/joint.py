@@ -1,21 +1,16 @@
 """What a task hands to the training loop, in one process or in several that train together.
 
-    process 0: prepares a Job --first--> every process: train -> the trained network in each
+    own rows --group.join--> process 0: prepares a Job --train_job--> trained in every process -> process 0: judges
 
-Process 0 alone reads, splits and encodes what there is to train on; only the loop knows of the others. A task thus fits
-in four steps, each of which fails in all processes if it fails in one:
-
-    rows = group.join(own_rows)                  # in process 0
-    with group.together(): job = prepare(rows)   # in process 0, None in the others
-    job, trained = train_job(job, group, ...)
-    with group.together(): result = finish(...)  # in process 0; group.first(result) is that of all
+Process 0 alone reads, splits and encodes, as one process would; only the loop knows of the others. Steps of process 0
+stand within ``group.together()``, and ``group.first`` sends what came of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,60 +23,57 @@ from textnn.training.loop import Trained, TrainingOptions, check_logits, random_
 from textnn.training.objective import Objective
 from textnn.training.progress import Reporter
 
+Goal = TypeVar("Goal", bound=Objective)
+
 
 @dataclass(eq=False)
-class Job:
+class Job(Generic[Goal]):
     """A training that is about to begin.
 
     Attributes
     ----------
     model
         With its first weights.
-    data, validation, objective, options
+    data, validation, objective, options, identity
         As for :func:`textnn.training.loop.train`.
     seed
-        Of the order of the batches, and of the dropout of process 0; process r draws from seed + r.
+        Of the order of the batches. Process r draws dropout from seed + r, but process 0 goes on from ``random``.
     random
-        torch's generators after the first weights were drawn, from where process 0 goes on.
+        The state of torch's generators after the first weights were drawn; see :func:`random_state`.
     """
 
     model: TextModel
     data: RaggedDataset
     validation: RaggedDataset
-    objective: Objective
+    objective: Goal
     options: TrainingOptions
     seed: int
     random: list[Tensor]
+    identity: Mapping[str, Any]
 
 
 def train_job(
-    job: Job | None,
+    job: Job[Goal] | None,
     group: Group,
     device: torch.device,
     reporter: Reporter | None = None,
     checkpoint: Checkpoint | None = None,
-    identity: Mapping[str, Any] | None = None,
-) -> tuple[Job, Trained]:
-    """Train the network of a job in all processes of a group.
+) -> tuple[Job[Goal], Trained]:
+    """Train the network of process 0's job in every process; return the job with it.
 
     Parameters
     ----------
-    job, identity
-        In process 0; None in the others, which get the job from there.
+    job
+        In process 0; None in the others.
     device
         Where this process trains.
-    reporter, checkpoint
-        As for :func:`textnn.training.loop.train`.
-
-    Returns
-    -------
-    job, trained
-        The job, whose model is trained, in each process.
+    group, reporter, checkpoint
+        As for :func:`textnn.training.loop.train`, which raises the same errors.
 
     Raises
     ------
-    TrainingError, CheckpointError, PeerError
-        As :func:`textnn.training.loop.train` does, and if the network has come to infinite numbers or NaN.
+    TrainingError
+        Also if the network has come to infinite numbers or NaN.
     """
     sent = group.first(job)
     assert sent is not None
@@ -92,7 +84,7 @@ def train_job(
         generator = torch.Generator().manual_seed(sent.seed)
         trained = train(
             sent.model, sent.data, sent.options, generator, sent.objective, sent.validation, reporter, device, group,
-            checkpoint, identity,
+            checkpoint, sent.identity,
         )  # fmt: skip
     with group.together():
         check_logits(sent.model, sent.data, device)
