@@ -195,6 +195,7 @@ def finish(
 ) -> dict[str, Any]:
     """Judge the trained network; return the fields of the state but for the tokenizer: a function cannot be sent."""
     parameters, corpus, model = plan.parameters, plan.corpus, job.model
+    assert isinstance(model, TextModel)
     judged = judge(
         model,
         job.validation,

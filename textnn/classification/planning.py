@@ -29,13 +29,11 @@ from textnn.data.labels import Classes, check_labels
 from textnn.data.targets import LABEL, check_target_classes, find_target_classes
 from textnn.distributed import Group
 from textnn.models import TextModel, get_architecture, resolve_options
-from textnn.models.options import CHOSEN
+from textnn.models.options import CLASSIFICATION, chosen
 from textnn.text import Scripts, Tokenizer, make_tokenizer
 from textnn.text.tokenizers import AUTO
 from textnn.training import pretrained
-
-LARGEST_STEP = 4.0
-"""What a learning rate is multiplied by at most where there are few steps."""
+from textnn.training.schedule import suit_steps
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def make_plan(
     corpus = make_corpus(kind, found, inputs)
     tokenizer = choose_tokenizer(parameters, before, scripts)
     if not one_pass:
-        options = _suit_size(options, given, len(inputs.texts))
+        options = suit_steps(options, given, len(inputs.texts))
     else:
         options |= {"epochs": 1, "patience": 0, "validation_fraction": 0.0, "schedule": "constant", "warmup": 0.0}
     if before is None or not one_pass:
@@ -158,7 +156,7 @@ def make_plan(
 
 def given_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the architecture that the user gave, None for the others."""
-    return {name: parameters[name] for name in CHOSEN}
+    return {name: parameters[name] for name in chosen(CLASSIFICATION)}
 
 
 def choose_tokenizer(parameters: Mapping[str, Any], before: State | None, scripts: Scripts) -> Tokenizer:
@@ -216,25 +214,3 @@ def _options_of(before: State, architecture: str, given: Mapping[str, Any]) -> d
         raise ValueError(f"architecture: {message}")
     names = ("embedding_dim", "ngram_buckets", *get_architecture(architecture).spaced_defaults)
     return {name: before.options[name] for name in names if given.get(name) is None and name in before.options}
-
-
-def _suit_size(options: dict[str, Any], given: Mapping[str, Any], texts: int) -> dict[str, Any]:
-    """Return options with as many steps as a network needs, where few texts make few steps an epoch.
-
-    Batches become smaller, then epochs more, and patience with them. The fewer steps there are, the larger is each: the
-    rate is for ``full_steps``, and grows with the root of their share. What the user gave stays.
-    """
-    options = dict(options)
-    if texts * options["epochs"] < options["min_steps"] * options["batch_size"]:
-        if given["batch_size"] is None:
-            options["batch_size"] = max(1, options["batch_size"] // 2)
-        if given["epochs"] is None:
-            steps = max(1, -(-texts // options["batch_size"]))
-            epochs = max(options["epochs"], -(-options["min_steps"] // steps))
-            if given["patience"] is None:
-                options["patience"] = -(-options["patience"] * epochs // options["epochs"])
-            options["epochs"] = epochs
-    steps = options["epochs"] * -(-texts // options["batch_size"])
-    if given["learning_rate"] is None and 0 < steps < options["full_steps"]:
-        options["learning_rate"] *= min(LARGEST_STEP, (options["full_steps"] / steps) ** 0.5)
-    return options

@@ -38,7 +38,7 @@ from textnn.text.tokenizers import (
     tokenizer_from_config,
 )
 from textnn.text.vectors import Vectors, read_vectors
-from textnn.text.vocabulary import Vocabulary
+from textnn.text.vocabulary import TokenCounts, Vocabulary
 from textnn.text.wordlist import load_words, parse_words, save_words
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "RaggedDataset",
     "Record",
     "Scripts",
+    "TokenCounts",
     "Tokenizer",
     "Vectors",
     "Vocabulary",

@@ -17,6 +17,39 @@ from collections.abc import Iterable, Sequence
 from textnn.text.wordlist import load_words, parse_words, save_words
 
 
+class TokenCounts:
+    """How often each token occurs in some texts.
+
+    Attributes
+    ----------
+    counts : Counter of str
+        Occurrences of each token, in the order of first appearance.
+
+    Examples
+    --------
+    >>> counts = TokenCounts()
+    >>> counts.add(0, ["很", "好"])
+    >>> counts.add(1, ["很", "差"])
+    >>> dict(counts.counts)
+    {'很': 2, '好': 1, '差': 1}
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def add(self, number: int, tokens: Iterable[str]) -> None:
+        """Count the tokens of a text of this number.
+
+        Raises
+        ------
+        TypeError
+            If the text is a string instead of a list of tokens.
+        """
+        if isinstance(tokens, str):
+            raise TypeError(f"token_lists[{number}]: expected a list of tokens, got one string")
+        self.counts.update(tokens)
+
+
 class Vocabulary:
     """Tokens and their ids.
 
@@ -87,17 +120,26 @@ class Vocabulary:
         ValueError
             If ``min_count`` is below 1 or ``max_size`` below 2.
         """
+        counts = TokenCounts()
+        for position, tokens in enumerate(token_lists):
+            counts.add(position, tokens)
+        return cls.from_counts(counts, min_count, max_size)
+
+    @classmethod
+    def from_counts(cls, counts: TokenCounts, min_count: int = 1, max_size: int | None = None) -> Vocabulary:
+        """Make the vocabulary of texts that have been counted; otherwise as :meth:`build`.
+
+        Raises
+        ------
+        ValueError
+            If ``min_count`` is below 1 or ``max_size`` below 2.
+        """
         if min_count < 1:
             raise ValueError(f"min_count: expected at least 1, got {min_count}")
         if max_size is not None and max_size < 2:
             raise ValueError(f"max_size: expected at least 2 ({cls.PAD} and {cls.UNK} count), got {max_size}")
-        counts: Counter[str] = Counter()
-        for position, tokens in enumerate(token_lists):
-            if isinstance(tokens, str):
-                raise TypeError(f"token_lists[{position}]: expected a list of tokens, got one string")
-            counts.update(tokens)
         # most_common keeps the order of first appearance among equal counts.
-        ranked = (token for token, count in counts.most_common() if count >= min_count)
+        ranked = (token for token, count in counts.counts.most_common() if count >= min_count)
         frequent = [token for token in ranked if token not in (cls.PAD, cls.UNK)]
         return cls([cls.PAD, cls.UNK, *frequent][:max_size])
 

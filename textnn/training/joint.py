@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from textnn.distributed import Group
-from textnn.models import TextModel
+from textnn.models import Network
 from textnn.text import RaggedDataset
 from textnn.training.checkpoint import Checkpoint
 from textnn.training.loop import Trained, TrainingOptions, check_logits, random_state, seeded, train
@@ -42,7 +42,7 @@ class Job(Generic[Goal]):
         The state of torch's generators after the first weights were drawn; see :func:`random_state`.
     """
 
-    model: TextModel
+    model: Network
     data: RaggedDataset
     validation: RaggedDataset
     objective: Goal
