@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -119,6 +119,16 @@ def set_seed(seed: int, device: torch.device) -> None:
             torch.cuda.manual_seed(seed)
 
 
+def random_state(device: torch.device, state: Sequence[Tensor] = ()) -> list[Tensor]:
+    """Return the state of torch's global generators, on the CPU and on ``device``, set to ``state`` if one is given."""
+    cuda = device.type == "cuda"
+    if state:
+        torch.set_rng_state(state[0])
+        if cuda:
+            torch.cuda.set_rng_state(state[1], device)
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if cuda else [])]
+
+
 def train(
     model: Network,
     data: RaggedDataset,
@@ -212,33 +222,23 @@ def check_logits(model: Network, data: RaggedDataset, device: torch.device | str
 
 
 def predict_logits(
-    model: Network,
-    data: RaggedDataset,
-    batch_size: int = 128,
-    device: torch.device | str = "cpu",
-    group: Group = ALONE,
+    model: Network, data: RaggedDataset, batch_size: int = 128, device: torch.device | str = "cpu"
 ) -> Tensor:
     """Return the logits [rows, classes] of all texts, in their order, on the CPU; the model is put in evaluation mode.
 
-    Batches hold texts of similar length, so that none waits for a much longer one. The processes of a group share the
-    work, and each gets all logits.
+    Batches hold texts of similar length, so that none waits for a much longer one.
     """
     model.eval()
     index, outputs = [], []
-    rows = LengthBucketSampler(data.lengths, batch_size, shuffle=False)
     with torch.inference_mode():
-        for batch in data.batches(part for part in map(group.part, rows) if len(part)):
+        for batch in data.batches(LengthBucketSampler(data.lengths, batch_size, shuffle=False)):
             batch = batch.to(device)
             index.append(batch.index.cpu())
             outputs.append(model(*batch.inputs).cpu())
-    parts = group.gather((torch.cat(index), torch.cat(outputs)) if outputs else None)
-    found = [part for part in parts if part is not None]
-    if not found:
+    if not outputs:
         raise ValueError("data: expected at least one text, got none")
-    first = found[0][1]
-    logits = torch.empty(len(data), first.shape[1], dtype=first.dtype)
-    for rows_of_part, part in found:
-        logits[rows_of_part] = part
+    logits = torch.empty(len(data), outputs[0].shape[1], dtype=outputs[0].dtype)
+    logits[torch.cat(index)] = torch.cat(outputs)
     return logits
 
 
