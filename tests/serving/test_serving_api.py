@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from textnn import SentimentClassifier
 from textnn.serving import Settings, create_app
-from textnn.serving.bodies import PredictRequest, read
+from textnn.serving.bodies import TextsRequest, read
 from textnn.serving.guard import HEADERS
 
 Serve = Callable[..., TestClient]
@@ -256,7 +256,7 @@ def test_a_length_that_is_no_number_is_left_aside(length: bytes) -> None:
 
     headers = [(b"content-type", b"application/json"), (b"content-length", length)]
     request = Request({"type": "http", "headers": headers}, receive)
-    assert asyncio.run(read(request, PredictRequest, Settings())).text == "a"
+    assert asyncio.run(read(request, TextsRequest, Settings())).text == "a"
 
 
 def test_control_characters_come_back_as_escapes(client: TestClient) -> None:
