@@ -38,7 +38,7 @@ function mark(text, entities) {
     const sure = percent(entity.confidence, 0);
     const marked = make("mark", "", `entity ${look(entity.type)}`);
     const name = make("small");
-    name.append(entity.type, entity.type && " ", make("span", sure));
+    name.append(entity.type, entity.type && "\u00a0", make("span", sure));
     marked.append(make("span", letters.slice(entity.start, entity.end).join(""), "what"), " ", name);
     marked.title = [entity.type, sure].filter(Boolean).join(" ");
     parts.push(marked);

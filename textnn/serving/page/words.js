@@ -50,7 +50,7 @@ const en = {
   segmentation: {
     ask: "A text to cut into words",
     go: "Cut",
-    dictionary: "Words to keep whole",
+    dictionary: "Words to keep whole, with spaces between them",
     count: "{count} words",
     countOne: "1 word",
   },
@@ -111,7 +111,7 @@ const zh = {
   segmentation: {
     ask: "输入要分词的文本",
     go: "分词",
-    dictionary: "不要切开的词",
+    dictionary: "不要切开的词，用空格隔开",
     count: "{count} 个词",
     countOne: "1 个词",
   },

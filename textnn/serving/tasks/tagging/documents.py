@@ -74,18 +74,17 @@ class Facts(documents.Facts):
 
 def entities(texts: Sequence[str], types: Sequence[str]) -> dict[str, Any]:
     """Return what is said of ``POST /entities``, with a type that the model knows."""
-    text, type_ = texts[0], documents.sendable(types[0] if types else "")
-    found = {"entities": [{"start": 0, "end": 2, "type": type_, "text": text[:2], "confidence": 0.98}]}
-    asked = ({"text": text}, {"texts": texts[:2]})
+    first, type_ = _word(texts), documents.sendable(types[0] if types else "")
+    found = {"entities": [{"start": 0, "end": len(first), "type": type_, "text": first, "confidence": 0.98}]}
+    asked = ({"text": texts[0]}, {"texts": texts})
     return documents.one_or_several("Find entities in texts", TextsRequest, asked, Entities | EntitiesOfSeveral, found)
 
 
 def cut(texts: Sequence[str], types: Sequence[str]) -> dict[str, Any]:
     """Return what is said of ``POST /cut``, with a part of speech that the model knows, if it knows any."""
-    text = texts[0]
-    words = [text[:2], text[2:4]]
-    found = {"words": words, "pos": [documents.sendable(types[0])] * len(words) if types else None}
-    asked = ({"text": text, "dictionary": [text[:4]]}, {"texts": texts[:2]})
+    first = _word(texts)
+    found = {"words": [first], "pos": [documents.sendable(types[0])] if types else None}
+    asked = ({"text": texts[0], "dictionary": [first]}, {"texts": texts})
     return documents.one_or_several("Cut texts into words", CutRequest, asked, Words | WordsOfSeveral, found)
 
 
@@ -95,3 +94,8 @@ def tags(sentence: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
     asked = ({"tokens": sentence}, {"sentences": [sentence, sentence]})
     kinds = ("one sentence", "several sentences")
     return documents.one_or_several("Tag tokens", TagsRequest, asked, Tags | TagsOfSeveral, found, kinds)
+
+
+def _word(texts: Sequence[str]) -> str:
+    """Return what may be a word: the first characters of a text that stand together."""
+    return texts[0].split()[0][:2]
