@@ -102,11 +102,11 @@ def span_chances(
     part = (np.cumsum(sizes) - 1) // _ROWS
     cuts = np.flatnonzero(np.diff(part)) + 1
     places = zip(*(np.split(each, cuts) for each in (starts, ends, offsets[sentence], sizes)), strict=True)
-    return torch.cat([_chances(state, emissions, *each, numbers) for each in places])
+    return torch.cat([_chances(state, emissions, numbers, *each) for each in places])
 
 
 def _chances(
-    state: State, emissions: Tensor, starts: Array, ends: Array, offsets: Array, sizes: Array, numbers: Tensor
+    state: State, emissions: Tensor, numbers: Tensor, starts: Array, ends: Array, offsets: Array, sizes: Array
 ) -> Tensor:
     """Return the probability of each span, each with a copy of its sentence, from the first row on."""
     ahead = np.cumsum(sizes) - sizes
