@@ -4,9 +4,6 @@ texts are written with.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from textnn.tagging.encoding import fold
 from textnn.tagging.state import State
 from textnn.tagging.texts import pieces
 from textnn.text import Vocabulary
@@ -61,9 +58,5 @@ def tokens_of(state: State, text: str) -> list[str]:
 
 
 def _knows(state: State, text: str) -> bool:
-    ids = state.vocabulary.encode(_folded(state, text))
+    ids = state.encoder.encode(tokens_of(state, text))
     return bool(ids) and sum(id_ != Vocabulary.UNK_ID for id_ in ids) >= _KNOWN * len(ids)
-
-
-def _folded(state: State, text: str) -> Iterable[str]:
-    return map(fold(state.level), tokens_of(state, text))
