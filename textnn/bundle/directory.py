@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from textnn.bundle.config import Format, parse_config
+from textnn.bundle.config import Format, parse_config, parse_format
 from textnn.bundle.files import CARD, CONFIG, LARGEST, SMALL, WEIGHTS, BundleError, Directory, opened, reading
 from textnn.files import (
     CHECKPOINT,
@@ -149,6 +149,23 @@ def config_of(directory: Directory, kind: Format) -> dict[str, Any]:
     content = directory.read(CONFIG)
     with reading(directory.path / CONFIG):
         return parse_config(content, kind)
+
+
+def read_format(path: str | os.PathLike[str]) -> str:
+    """Return the name of a saved model's format, by which its task is told; nothing else of it is looked at.
+
+    Raises
+    ------
+    BundleError
+        If the directory is no model, or its ``config.json`` is damaged.
+    """
+
+    def name(directory: Directory) -> str:
+        content = directory.read(CONFIG)
+        with reading(directory.path / CONFIG):
+            return parse_format(content)
+
+    return read_bundle(path, name)
 
 
 def read_card(path: str | os.PathLike[str], kind: Format) -> str:
