@@ -42,7 +42,8 @@ def export(
       textnn export model/ -o exported/ --format torch --no-tables
       python exported/predict.py "房间很干净"
     """
-    from textnn.export.package import check_format, check_target, export_classifier
+    from textnn.export.directory import check_format, check_target
+    from textnn.export.package import export_classifier
 
     with option_errors(format="--format", path="--output"):
         check_format(format)
