@@ -12,6 +12,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,6 +60,12 @@ def fold_word(token: str) -> str:
 def fold(level: str) -> Callable[[str], str]:
     """Return the function that folds tokens of a level."""
     return fold_character if level == CHAR else fold_word
+
+
+def fold_settings(level: str) -> dict[str, Any]:
+    """Return what the folding of a level's tokens comes to, for exported models, which do it alone."""
+    table: dict[int, int] = _WIDE if level == CHAR else {one: ord(other) for one, other in _DIGITS.items()}
+    return {"words": level == WORD, "characters": ["".join(map(chr, codes)) for codes in (table, table.values())]}
 
 
 def guess_level(sentences: Iterable[Tokens]) -> str:
