@@ -1,4 +1,4 @@
-"""What the tests of exported taggers share: small taggers, sentences that are hard on them, and predict.py's classes."""
+"""What the tests of exported taggers share: small taggers, sentences that are hard on them, and predict.py."""
 
 from __future__ import annotations
 

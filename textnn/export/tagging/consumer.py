@@ -226,15 +226,14 @@ def viterbi(emissions: Any, start: Any, end: Any, transitions: Any) -> list[int]
     return tags[::-1]
 
 
-def spell(length: int, spans: list[tuple[int, int, str]], letters: dict[str, Any]) -> list[str]:
+def spell(length: int, spans: list[tuple[int, int, str]], starts: dict[str, Any]) -> list[str]:
     """Return the tags of a sentence, one a token, that mark its spans in the scheme of the training data."""
     tags, ended, before = ["O"] * length, 0, None
-    for start, end, kind in spans:
-        touching = start == ended and kind == before
-        spelt = letters["touching" if touching else "apart"]
-        inner = [spelt["first"], *[spelt["inside"]] * (end - start - 2), spelt["last"]]
-        for place, letter in enumerate(inner if end - start > 1 else [spelt["single"]], start):
-            tags[place] = f"{letter}-{kind}" if letter and kind else letter or kind
+    for first, end, kind in spans:
+        form = starts["touching" if first == ended and kind == before else "apart"]
+        parts = [form["first"], *[form["inside"]] * (end - first - 2), form["last"]]
+        for place, start in enumerate(parts if end - first > 1 else [form["single"]], first):
+            tags[place] = start + kind if kind else start[:1]
         ended, before = end, kind
     return tags
 

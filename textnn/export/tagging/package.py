@@ -38,7 +38,6 @@ from textnn.export.tagging import network as names
 from textnn.export.tagging.network import ExportedTagger
 from textnn.export.tagging.readme import write_readme
 from textnn.tagging.encoding import LONGEST_WORD, WORD, fold_settings
-from textnn.tagging.schemes import Span, tags_of
 from textnn.tagging.state import State
 from textnn.tagging.tags import TagSet
 from textnn.tagging.texts import piece_settings
@@ -110,7 +109,7 @@ def _settings(state: State) -> dict[str, Any]:
         "scheme": tags.scheme,
         "spans": tags.inner is not None,
         "segmentation": tags.is_segmentation and state.level != WORD,
-        "spelling": _spelling(tags),
+        "spelling": _spelling(tags) if tags.types else None,
         "fold": fold_settings(state.level),
         "longest_word": LONGEST_WORD,
         "pieces": piece_settings(),
@@ -119,14 +118,19 @@ def _settings(state: State) -> dict[str, Any]:
 
 
 def _spelling(tags: TagSet) -> dict[str, Any] | None:
-    """Return the letters of the user's scheme, of a span apart and behind one of its type; None: the network's own."""
-    if tags.scheme is None or tags.scheme == tags.inner:
+    """Return how the user's scheme writes spans: what stands before the type in each tag.
+
+    None if it writes them as the network does. Each has a form for a span that stands apart, and one for a span behind
+    another of its type.
+    """
+    if tags.scheme == tags.inner:
         return None
+    kind = max(tags.types, default="")
+    numbers = {name[:1]: number for number, name in enumerate(tags.names) if name != "O" and name[2:] == kind}
     found = {}
-    for name, ahead in (("apart", 0), ("touching", 1)):
-        before = [Span(0, ahead, "X")] * ahead
-        single = tags_of(ahead + 1, [*before, Span(ahead, ahead + 1, "X")], tags.scheme)[ahead:]
-        whole = tags_of(ahead + 3, [*before, Span(ahead, ahead + 3, "X")], tags.scheme)[ahead:]
-        letters = [tag.removesuffix("X").removesuffix("-") for tag in (*single, *whole)]
-        found[name] = dict(zip(("single", "first", "inside", "last"), letters, strict=True))
+    for form, before in (("apart", ""), ("touching", "S")):
+        letters = f"{before}S", f"{before}BIE"
+        written = [tags.decode([numbers[letter] for letter in each])[len(before) :] for each in letters]
+        starts = [tag.removesuffix(kind) for each in written for tag in each]
+        found[form] = dict(zip(("single", "first", "inside", "last"), starts, strict=True))
     return found
