@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from textnn import SentimentClassifier, SequenceTagger
 from textnn.bundle import BundleError
-from textnn.tagging.segmenter import Segmenter
+from textnn.tagging import Segmenter
 from textnn.text import make_tokenizer, split_in_processes
 from textnn.text.encoding import tokenize
 from textnn_cli import app

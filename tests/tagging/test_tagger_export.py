@@ -25,6 +25,7 @@ from exported_taggers import (
     make_tagged,
     shake,
 )
+from typer.testing import CliRunner
 
 from textnn import SequenceTagger
 from textnn.export.tagging import consumer
@@ -32,6 +33,7 @@ from textnn.tagging import convert_tags
 from textnn.tagging.schemes import SCHEMES
 from textnn.tagging.texts import piece_settings, pieces
 from textnn.tagging.windows import FEATURES, Windows, hash_settings, hash_windows
+from textnn_cli import app
 
 TOLERANCE = 1e-4  # float32 in another order, of weights that are larger than trained ones
 TEXTS = ["", " \n", "张三在北京工作。\n李小明  去上海", "好" * 900, "今天。" * 150 + "王五", "Ａx７\t\ud800😀"]
@@ -206,3 +208,21 @@ def test_a_tagger_replaces_an_earlier_export_alone(tmp_path: Path) -> None:
         fitted.export("torch", tmp_path / "exported")
     with pytest.raises(ValueError, match="format: expected one of 'onnx', 'torch', got 'onxx'; did you mean 'onnx'"):
         fitted.export("onxx", tmp_path / "other")
+
+
+def test_the_command_exports_a_saved_tagger(tmp_path: Path) -> None:
+    fitted = tagger("ngram-crf")
+    fitted.save(tmp_path / "model")
+
+    def run(*options: str) -> Any:
+        arguments = ["export", str(tmp_path / "model"), "-o", str(tmp_path / "exported"), "--format", "torch", *options]
+        return CliRunner().invoke(app, arguments)
+
+    for option, given in (("--tables", ()), ("--tokenizer", ("jieba",))):
+        done = run(option, *given)
+        assert (done.exit_code, f"error: {option}: expected none for the tagger" in done.output) == (2, True)
+        assert not (tmp_path / "exported").exists()
+    done = run()
+    assert done.exit_code == 0, done.output
+    other = load_script(tmp_path / "exported").Tagger(tmp_path / "exported")
+    assert other.predict(["张三在北京"]) == fitted.predict(["张三在北京"])
