@@ -30,6 +30,7 @@ from typer.testing import CliRunner
 from textnn import SequenceTagger
 from textnn.export.tagging import consumer
 from textnn.tagging import convert_tags
+from textnn.tagging.encoding import fold
 from textnn.tagging.schemes import SCHEMES
 from textnn.tagging.texts import piece_settings, pieces
 from textnn.tagging.windows import FEATURES, Windows, hash_settings, hash_windows
@@ -127,6 +128,15 @@ def test_pieces_of_a_text_are_those_of_the_tagger(exported: Any) -> None:
                 ]
                 assert list(other.pieces(text, words)) == expected
     assert json.loads(json.dumps(piece_settings())) == other.settings["pieces"]
+
+
+def test_tokens_are_folded_as_the_tagger_folds_them(exported: Any) -> None:
+    codes = [*range(0x20, 0x7F), *range(0xA0, 0x180), *range(0x2200, 0x2280), *range(0x3000, 0x3010)]
+    tokens = [chr(code) for code in (*codes, *range(0xFF00, 0xFFE0))] + ["Ｗ１9a", "Straße"]
+    for kind in ("bilstm-crf", "segments", "words"):
+        other = load_script(exported(kind)).Tagger(exported(kind))
+        folded = fold(tagger(kind).level_, tagger(kind).state_.tags.is_segmentation)
+        assert [other.fold(token) for token in tokens] == [folded(token) for token in tokens]
 
 
 @pytest.mark.parametrize("buckets", [2, 97, 2**20])

@@ -82,7 +82,7 @@ def fit(
     reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
     marks = "tags that mark no spans" if tags.scheme is None else f"tags in {tags.scheme}"
     reporter.note(f"{len(data.tokens):,} sentences of {level}s, {len(held_out.tokens):,} held out; {len(tags)} {marks}")
-    vocabulary, letters = make_vocabularies(data.tokens, level, options["min_count"])
+    vocabulary, letters = make_vocabularies(data.tokens, level, tags.is_segmentation, options["min_count"])
     vectors, source = None, 0
     if parameters["vectors"] is not None and "embedding_dim" in options:
         vectors = pretrained.read(parameters["vectors"], vocabulary, given["embedding_dim"], reporter)

@@ -22,6 +22,7 @@ from textnn.functional.ngrams import sum_rows
 from textnn.layers import CRF, GRU, LSTM, RNN, EmbeddingTextConv, TextConv
 from textnn.models import PAD, UNK, Network
 from textnn.models.base import Embedding
+from textnn.models.dropout import Dropout
 from textnn.tagging.windows import Windows, hash_windows, pair_keys
 
 _RECURRENT: Mapping[str, Any] = {"bilstm": LSTM, "bigru": GRU, "birnn": RNN}
@@ -96,9 +97,9 @@ class TaggingNetwork(Network):
                     letters_size, _LETTER_DIM, letter_channels, _LETTER_SIZES, "same", padding_idx=None
                 )
                 width += letter_channels
-            self.before = nn.Dropout(embedding_dropout)
+            self.before = Dropout(embedding_dropout)
             self.encoder = _make_encoder(encoder, width, hidden_size, num_layers, dropout)
-            self.after = nn.Dropout(dropout)
+            self.after = Dropout(dropout)
             self.output = nn.Linear(self.encoder.width, K)
         self.ngrams = None
         if ngram_buckets:
@@ -173,6 +174,16 @@ class _Recurrent(nn.Module):
             width, hidden_size, num_layers, bidirectional=True, dropout=dropout if num_layers > 1 else 0.0
         )
         self.width = 2 * hidden_size
+        for name, parameter in self.layers.named_parameters():
+            if "weight_hh" in name:  # (Saxe et al., "Exact solutions to the nonlinear dynamics of learning", 2014)
+                for gate in parameter.data.split(hidden_size):
+                    nn.init.orthogonal_(gate)
+            elif "weight_ih" in name:
+                nn.init.xavier_uniform_(parameter)
+            else:
+                nn.init.zeros_(parameter)
+                if cell is LSTM and "bias_ih" in name:  # of the forget gate (Jozefowicz et al. 2015)
+                    nn.init.ones_(parameter.data[hidden_size : 2 * hidden_size])
 
     def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
         steps: Tensor = self.layers(x, offsets=offsets)[0]
@@ -190,7 +201,7 @@ class _Convolutions(nn.Module):
             TextConv(width, self.width, (5 if layer == 0 else 3,), "same", pooling=None)
             for layer, width in enumerate(widths)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
         x, _ = self.layers[0](x, offsets=offsets)

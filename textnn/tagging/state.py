@@ -42,7 +42,7 @@ class State:
     encoder: TokenEncoder = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.encoder = TokenEncoder(self.level, self.vocabulary, self.letters)
+        self.encoder = TokenEncoder(self.level, self.tags.is_segmentation, self.vocabulary, self.letters)
 
     @classmethod
     def of(cls, fitted: Any) -> State:

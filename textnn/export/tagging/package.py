@@ -110,7 +110,7 @@ def _settings(state: State) -> dict[str, Any]:
         "spans": tags.inner is not None,
         "segmentation": tags.is_segmentation and state.level != WORD,
         "spelling": _spelling(tags) if tags.types else None,
-        "fold": fold_settings(state.level),
+        "fold": fold_settings(state.level, tags.is_segmentation),
         "longest_word": LONGEST_WORD,
         "pieces": piece_settings(),
         **({} if table is None else {"ngrams": {"buckets": table.num_embeddings, **hash_settings()}}),
