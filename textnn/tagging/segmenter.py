@@ -69,8 +69,9 @@ class Segmenter(ModelTokenizer):
             check_segmenter(self._state)
         except ValueError as error:
             raise ValueError(f"tokenizer: {str(error).partition(': ')[2]}") from None
-        self._user_dictionary = [line.strip() for line in check_strings("user_dictionary", user_dictionary)]
-        words = [parse_entry(line)[0] for line in self._user_dictionary if line]
+        lines = map(str.strip, check_strings("user_dictionary", user_dictionary))
+        self._user_dictionary = [line for line in lines if line]
+        words = [parse_entry(line)[0] for line in self._user_dictionary]
         self._dictionary = Dictionary(words) if words else None
 
     @classmethod
