@@ -37,7 +37,7 @@ from textnn.text.tokenizers import AUTO, ModelTokenizer, check_name, make_tokeni
 from textnn.text.tokenizers.make import names_model
 from textnn.text.tokenizers.model import PROVIDED
 
-_VERSION = re.compile(r"[0-9A-Za-z.+!_-]{1,64}")
+_VERSION, _DIGEST = re.compile(r"[0-9A-Za-z.+!_-]{1,64}"), re.compile("[0-9a-f]{16}")
 
 TOKENIZER_FILES = tuple(f"{TOKENIZER}{name}" for name in (WEIGHTS, CONFIG, VOCABULARY, "tags.json"))
 """The files of a tokenizer that is a model, in the directory of another one."""
@@ -162,7 +162,8 @@ def _check_form(stored: dict[str, Any]) -> None:
         get(stored, "function", str)
         refuse_unknown("'tokenizer'", stored, {"kind", "function"})
     elif kind in PROVIDED:
-        get(stored, "model", str)
+        if not _DIGEST.fullmatch(get(stored, "model", str)):
+            raise ValueError(f"tokenizer: expected 'model' to be 16 digits, got {stored['model']!r:.80}")
         refuse_unknown("'tokenizer'", stored, {"kind", "model"})
     elif kind in TOKENIZERS:
         refuse_unknown("'tokenizer'", stored, {"kind", "version", "options"})
