@@ -138,7 +138,7 @@ def rows(data: Path, effort: Effort) -> Iterator[Row]:
         tags = TagSet.of(sentences.tags, scheme)
         vocabulary, _ = make_vocabularies(sentences.tokens, CHAR, tags.is_segmentation, options["min_count"])
         none: Any = None
-        whole = encode(State(CHAR, tags, vocabulary, None, none, options, 0, 0, [], 0), sentences)
+        whole = encode(State(CHAR, tags, vocabulary, None, None, none, options, 0, 0, [], 0), sentences)
         size = len(vocabulary)
         keys = count_pairs(whole, size, options["min_count"])
         generator = torch.Generator().manual_seed(0)
@@ -150,7 +150,7 @@ def rows(data: Path, effort: Effort) -> Iterator[Row]:
             net = Plain((size, len(keys)), len(tags), options, packed, sparse)
             peers[title] = plain_step(net, padded, options, autocast)
         for more, title in ((0, "the same network"), (options["ngram_buckets"], "with the table of n-grams")):
-            model = build_network("bilstm-crf", size, 0, len(keys), tags, {**options, "ngram_buckets": more})
+            model = build_network("bilstm-crf", size, 0, len(keys), False, tags, {**options, "ngram_buckets": more})
             model.keys.copy_(keys)
             ours = our_step(model.train(), tags, batches, options)
             yield compare(f"BiLSTM-CRF, {BATCHES} steps, {title}", name, ours, peers, effort)

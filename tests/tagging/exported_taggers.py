@@ -19,7 +19,10 @@ PLAIN = ["met", "in", "1998", "42", ".", "the", "Re-opened", "Ｗide", "x" * 45]
 SMALL: dict[str, Any] = {"random_state": 0, "verbose": 0, "epochs": 4, "ngram_buckets": 2**12, "patience": 0}
 DEEP: dict[str, Any] = {**SMALL, "embedding_dim": 12, "hidden_size": 8, "dropout": 0.0}
 
-KINDS = ("bilstm-crf", "bigru-crf", "birnn-crf", "cnn-crf", "ngram-crf", "words", "segments", "parts of speech")
+KINDS = (
+    *("bilstm-crf", "bigru-crf", "birnn-crf", "cnn-crf", "ngram-crf"),
+    *("words", "segments", "segments of n-grams", "parts of speech"),
+)
 
 
 def make_tagged(count: int, words: bool, seed: int = 0) -> tuple[list[list[str]], list[list[str]]]:
@@ -53,6 +56,8 @@ def fit(kind: str) -> SequenceTagger:
         return SequenceTagger("bilstm-crf", channels=6, num_layers=2, **DEEP).fit(*make_tagged(150, words=True))
     if kind == "segments":
         return SequenceTagger("bilstm-crf", **DEEP).fit_words(make_segmented(150))
+    if kind == "segments of n-grams":
+        return SequenceTagger("ngram-crf", **SMALL).fit_words(make_segmented(150))
     if kind == "parts of speech":
         sentences, tags = make_tagged(150, words=True)
         return SequenceTagger("bigru-crf", **DEEP).fit(sentences, [[tag[-1] for tag in each] for each in tags])

@@ -26,6 +26,7 @@ from textnn_cli import app
 
 TEXTS = ["今天我在北京", "很好 很好\n李小明去上海。", "", "张三看见王五，很好", " \t"] * 3
 REVIEWS = [f"{name}{filler}" for name in ("今天很好", "我去上海", "张三工作") for filler in ("。", "，很好", "x7")] * 4
+INSIDE = ("model.safetensors", "config.json", "tags.json", "vocabulary.txt", "words.txt")
 LABELS = ["good" if "好" in review else "bad" for review in REVIEWS]
 
 
@@ -118,7 +119,7 @@ def test_its_configuration_tells_one_from_another(tagger: Any, saved: Path) -> N
 def test_a_saved_classifier_has_its_segmenter_in_it(classifier: Any) -> None:
     fitted, path = classifier
     names = {file.name for file in path.iterdir()}
-    inside = {"tokenizer-model.safetensors", "tokenizer-config.json", "tokenizer-tags.json", "tokenizer-vocabulary.txt"}
+    inside = {f"tokenizer-{name}" for name in INSIDE}
     assert names - inside == {
         *("model.safetensors", "config.json", "labels.json", "vocabulary.txt", "README.md"),
         *("user_dictionary.txt", "stop_words.txt"),
@@ -165,9 +166,7 @@ def test_another_tokenizer_takes_its_place(classifier: Any, saved: Path, tmp_pat
     assert back.tokenizer_.name == "segmenter"
 
 
-@pytest.mark.parametrize(
-    "name", ["tokenizer-model.safetensors", "tokenizer-config.json", "tokenizer-tags.json", "tokenizer-vocabulary.txt"]
-)
+@pytest.mark.parametrize("name", [f"tokenizer-{name}" for name in INSIDE])
 def test_damage_is_found(name: str, classifier: Any, tmp_path: Path) -> None:
     path = tmp_path / "model"
     shutil.copytree(classifier[1], path)

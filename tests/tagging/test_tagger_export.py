@@ -31,9 +31,10 @@ from textnn import SequenceTagger
 from textnn.export.tagging import consumer
 from textnn.tagging import convert_tags
 from textnn.tagging.encoding import fold
+from textnn.tagging.lexicon import Lexicon, lexicon_settings
 from textnn.tagging.schemes import SCHEMES
 from textnn.tagging.texts import piece_settings, pieces
-from textnn.tagging.windows import FEATURES, Windows, hash_settings, hash_windows
+from textnn.tagging.windows import Windows, hash_features, hash_settings, lexicon_features, window_features
 from textnn_cli import app
 
 TOLERANCE = 1e-4  # float32 in another order, of weights that are larger than trained ones
@@ -148,15 +149,38 @@ def test_numpy_numbers_ngrams_as_the_network_does(buckets: int) -> None:
     kinds = torch.from_numpy(source.integers(0, 8, 9))
     offsets = torch.tensor([0, *np.cumsum(lengths)[:-1]])
     windows = Windows(flat, offsets)
-    expected = hash_windows(windows, windows.with_ids(kinds[flat]), buckets).numpy()
+    features = window_features(windows, windows.with_ids(kinds[flat]))
     padded = np.zeros((4, 17), dtype=np.int64)
-    for row, each in enumerate(ids):
+    padded_known = np.zeros((4, 17, 3), dtype=np.int64)
+    known = source.integers(0, 7, (len(flat), 3))
+    for row, (each, part) in enumerate(zip(ids, np.split(known, np.cumsum(lengths)[:-1]), strict=True)):
         padded[row, : len(each)] = each
+        padded_known[row, : len(each)] = part
     padded_kinds = np.where(padded > 0, kinds.numpy()[padded], 0)
     settings = json.loads(json.dumps(hash_settings()))
-    found = consumer.hash_windows(padded, padded_kinds, buckets, **settings)
-    assert found.shape == (4, 17, FEATURES)
+    with_lexicon = [*features, *lexicon_features(flat, torch.from_numpy(known))]
+    for own, given in ((features, None), (with_lexicon, padded_known)):
+        found = consumer.hash_windows(padded, padded_kinds, given, buckets, **settings)
+        expected = hash_features(own, buckets).numpy()
+        assert found.shape == (4, 17, len(own))
+        np.testing.assert_array_equal(np.concatenate([found[row, :n] for row, n in enumerate(lengths)]), expected)
+
+
+def test_numpy_finds_the_words_that_the_lexicon_finds() -> None:
+    source = np.random.default_rng(0)
+    words = sorted({"".join(source.choice(list("bcdef"), size)) for size in range(1, 8) for _ in range(9)})
+    lexicon = Lexicon(words, lambda word: [ord(letter) - 96 for letter in word], 1)
+    lengths = np.array([1, 30, 2, 7])
+    ids = [source.integers(1, 7, size) for size in lengths]
+    padded = np.zeros((4, 30), dtype=np.int64)
+    for row, each in enumerate(ids):
+        padded[row, : len(each)] = each
+    settings = json.loads(json.dumps(lexicon_settings()))
+    found = consumer.find_words(padded, lengths, lexicon.keys, **settings)
+    expected = lexicon.find(np.concatenate(ids), lengths)
+    assert len(np.unique(expected)) > 3, "few words are found"
     np.testing.assert_array_equal(np.concatenate([found[row, :n] for row, n in enumerate(lengths)]), expected)
+    assert not consumer.find_words(padded, lengths, lexicon.keys[:0], **settings).any()
 
 
 def test_the_directory_says_how_its_input_is_made(exported: Any) -> None:
@@ -169,10 +193,12 @@ def test_the_directory_says_how_its_input_is_made(exported: Any) -> None:
         ("lengths", ["batch"]),
         ("letters", ["batch", "tokens", "letters"]),
         ("letter_lengths", ["batch", "tokens"]),
-        ("ngrams", ["batch", "tokens", FEATURES]),
+        ("ngrams", ["batch", "tokens", 16]),
     ]
     assert settings["outputs"] == [{"name": "emissions", "dtype": "float32", "shape": ["batch", "tokens", 9]}]
     assert json.loads((directory / "labels.json").read_text()) == tagger("words").tags_
+    known = json.loads((exported("segments") / "preprocessing.json").read_text())["inputs"][3]
+    assert known == {"name": "known", "dtype": "int64", "shape": ["batch", "tokens", 3]}
     assert "characters.txt" not in {file.name for file in exported("bilstm-crf").iterdir()}
     readme = (directory / "README.md").read_text(encoding="utf-8")
     assert "| input `ngrams` | int64 |" in readme

@@ -39,8 +39,9 @@ from textnn.text.tokenizers.model import PROVIDED
 
 _VERSION, _DIGEST = re.compile(r"[0-9A-Za-z.+!_-]{1,64}"), re.compile("[0-9a-f]{16}")
 
-TOKENIZER_FILES = tuple(f"{TOKENIZER}{name}" for name in (WEIGHTS, CONFIG, VOCABULARY, "tags.json"))
-"""The files of a tokenizer that is a model, in the directory of another one."""
+_FILES = tuple(f"{TOKENIZER}{name}" for name in (WEIGHTS, CONFIG, VOCABULARY, "tags.json"))
+TOKENIZER_FILES = (*_FILES, f"{TOKENIZER}words.txt")
+"""The files of a tokenizer that is a model, in the directory of another one; the last one not of every model."""
 
 Request = str | os.PathLike[str] | Callable[[str], list[str]] | Tokenizer | None
 """A tokenizer that is asked for: a name, a saved segmenter, a function, a tokenizer; or None, for that of the training.
@@ -111,7 +112,7 @@ def load_tokenizer(
         stored = get(config, "tokenizer", dict)
         _check_form(stored)
         if request is None and stored["kind"] in PROVIDED:
-            missing = [name for name in TOKENIZER_FILES if name not in sums]
+            missing = [name for name in _FILES if name not in sums]
             if missing:
                 raise ValueError(f"tokenizer: expected its files in 'files', got no {', '.join(missing)}")
             part = directory.part(TOKENIZER, sums)

@@ -119,7 +119,5 @@ def allowed_transitions(tags: Sequence[str], scheme: str) -> AllowedTransitions:
     return AllowedTransitions(
         torch.tensor([prefix in rules.begins for prefix, _ in parts], dtype=torch.bool, device="cpu"),
         torch.tensor([prefix in rules.ends for prefix, _ in parts], dtype=torch.bool, device="cpu"),
-        torch.tensor(
-            [[may_follow(a, b, scheme) for b in parts] for a in parts], dtype=torch.bool, device="cpu"
-        ).reshape(len(parts), len(parts)),
+        torch.tensor(follows, dtype=torch.bool, device="cpu").reshape(len(parts), len(parts)),
     )

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from textnn.tagging.lexicon import Array, Lexicon
 from textnn.text import RaggedDataset, TokenCounts, Vocabulary
 
 CHAR, WORD = "char", "word"
@@ -113,18 +114,37 @@ class TokenEncoder:
         Whether digits are one, and letters; see :func:`fold_character`.
     vocabulary, letters
         Of tokens; of the letters of words, for that level.
+    words
+        Those of the lexicon of a segmenter, or the lexicon.
     """
 
-    def __init__(self, level: str, coarse: bool, vocabulary: Vocabulary, letters: Vocabulary | None = None) -> None:
+    def __init__(
+        self,
+        level: str,
+        coarse: bool,
+        vocabulary: Vocabulary,
+        letters: Vocabulary | None = None,
+        words: Sequence[str] | None = None,
+    ) -> None:
         self.level, self.vocabulary, self.letters = level, vocabulary, letters
         self._fold, self._coarse = fold(level, coarse), coarse
+        self.lexicon = None if words is None else Lexicon(words, self.encode, Vocabulary.UNK_ID)
         self._codes: np.ndarray[tuple[int], np.dtype[np.int32]] | None = None
 
-    def __call__(self, sentences: Sequence[Tokens]) -> RaggedDataset:
-        """Return the ids of sentences, none of which is empty."""
+    def encode(self, tokens: Iterable[str]) -> list[int]:
+        """Return the ids of some tokens."""
+        return self.vocabulary.encode(map(self._fold, tokens))
+
+    def __call__(self, sentences: Sequence[Tokens], own: Array | None = None) -> RaggedDataset:
+        """Return the ids of sentences, none of which is empty; ``own`` as for :meth:`Lexicon.find`."""
         if self.level == CHAR:
-            return RaggedDataset.of_flat(*self._characters(sentences))
-        words = RaggedDataset(self.vocabulary.encode(map(self._fold, tokens)) for tokens in sentences)
+            ids, lengths = self._characters(sentences)
+            made = RaggedDataset.of_flat(ids, lengths)
+            if self.lexicon is not None:
+                known = self.lexicon.find(ids.numpy().astype(np.int64), lengths.numpy(), own)
+                made.others = (RaggedDataset.of_flat(torch.from_numpy(known.reshape(-1)), 3 * lengths),)
+            return made
+        words = RaggedDataset(map(self.encode, sentences))
         words.others = (RaggedDataset(self._spell(tokens) for tokens in sentences),)
         return words
 
@@ -132,7 +152,7 @@ class TokenEncoder:
         lengths = torch.tensor([len(tokens) for tokens in sentences], dtype=torch.int64)
         text = "".join(each if isinstance(each, str) else "".join(each) for each in sentences)
         if len(text) != int(lengths.sum()):  # a token of several characters
-            ids = [id_ for tokens in sentences for id_ in self.vocabulary.encode(map(self._fold, tokens))]
+            ids = [id_ for tokens in sentences for id_ in self.encode(tokens)]
             return torch.tensor(ids, dtype=torch.int32), lengths
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
         return torch.from_numpy(self._table()[codes]), lengths

@@ -107,7 +107,7 @@ class Segmenter(ModelTokenizer):
     @cached_property
     def _digest(self) -> str:
         state, digest = self._state, hashlib.sha256()
-        digest.update(repr((state.tags.names, state.vocabulary.tokens)).encode("utf-8", "surrogatepass"))
+        digest.update(repr((state.tags.names, state.vocabulary.tokens, state.words)).encode("utf-8", "surrogatepass"))
         for name, tensor in sorted(state.model.state_dict().items()):
             digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().data)

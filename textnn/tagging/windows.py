@@ -26,7 +26,6 @@ KIND_TEMPLATES = ((-1, 0, 1), (-2, -1, 0, 1, 2))
 """The same of the kinds of the characters."""
 EQUAL = ((-1, 0), (0, 1), (-2, 0), (0, 2), (-1, 1))
 """Pairs of places that may hold the same character."""
-FEATURES = len(TEMPLATES) + len(KIND_TEMPLATES) + 1
 
 _MIXING = (0xFF51AFD7ED558CCD - (1 << 64), 0xC4CEB9FE1A85EC53 - (1 << 64))
 _PRIME, _SALT = 1099511628211, 0x9E3779B97F4A7C15 - (1 << 64)  # of FNV-1a; 2**64 over the golden ratio
@@ -68,15 +67,13 @@ def pair_keys(left: Tensor, right: Tensor, size: int) -> Tensor:
     return left * size + right
 
 
-def hash_windows(windows: Windows, kinds: Windows, buckets: int) -> Tensor:
-    """Number the n-grams around each token: int64 [N, FEATURES] in [1, buckets).
+def window_features(windows: Windows, kinds: Windows) -> list[Tensor]:
+    """Return a number for each n-gram around each token, and for the kinds of its neighbours: int64 [N] each.
 
     Parameters
     ----------
     windows, kinds
         Of the ids, and of the kinds of the characters.
-    buckets
-        At least 2. Different n-grams may share one.
     """
     ids = {place: windows.at(place) for place in range(-REACH, REACH + 1)}
     kind = {place: kinds.at(place) for place in range(-REACH, REACH + 1)}
@@ -84,9 +81,35 @@ def hash_windows(windows: Windows, kinds: Windows, buckets: int) -> Tensor:
     assert isinstance(equal, Tensor)
     hashes = [_join([ids[place] for place in template]) for template in TEMPLATES]
     hashes += [_join([kind[place] for place in template]) for template in KIND_TEMPLATES]
-    hashes.append(equal)
-    found = torch.stack(hashes, dim=1)
-    found = found + torch.arange(1, FEATURES + 1, device=found.device) * _SALT
+    return [*hashes, equal]
+
+
+def lexicon_features(ids: Tensor, known: Tensor) -> list[Tensor]:
+    """Return numbers of what a lexicon knows of each token: of each of its columns, with the token, and of all.
+
+    Parameters
+    ----------
+    ids
+        int64 [N].
+    known
+        int64 [N, 3], as :meth:`textnn.tagging.lexicon.Lexicon.find` gives it.
+    """
+    columns = list(known.unbind(dim=1))
+    return [*columns, _join(columns), *(_join([column, ids]) for column in columns)]
+
+
+def hash_features(features: Sequence[Tensor], buckets: int) -> Tensor:
+    """Number features, each of its own kind: int64 [N] each -> [N, features] in [1, buckets).
+
+    Parameters
+    ----------
+    features
+        In an order that stays.
+    buckets
+        At least 2. Different features may share one.
+    """
+    found = torch.stack(list(features), dim=1)
+    found = found + torch.arange(1, len(features) + 1, device=found.device) * _SALT
     return _mix(found).remainder(buckets - 1) + 1
 
 
@@ -105,7 +128,7 @@ def _mix(h: Tensor) -> Tensor:
 
 
 def hash_settings() -> dict[str, Any]:
-    """Return all that the numbers of :func:`hash_windows` follow from, for exported models, which make them alone."""
+    """Return all that the numbers of :func:`hash_features` follow from, for exported models, which make them alone."""
     return {
         "reach": REACH,
         "templates": TEMPLATES,

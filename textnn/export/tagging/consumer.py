@@ -116,11 +116,14 @@ class Tagger:
         for row, tokens in enumerate(sentences):
             ids[row, : len(tokens)] = [self._ids.get(self.fold(token), 1) for token in tokens]
         made = {"tokens": ids, "lengths": lengths}
+        known = None
+        if "lexicon" in self.settings:
+            known = made["known"] = find_words(ids, lengths, self._arrays["words"], **self.settings["lexicon"])
         if "pairs" in self._inputs:
             made["pairs"] = number_pairs(ids, self._arrays["pairs"], len(self._arrays["kinds"]))
         if "ngrams" in self._inputs:
             kinds = np.where(ids > 0, self._arrays["kinds"][ids], 0)
-            made["ngrams"] = hash_windows(ids, kinds, **self.settings["ngrams"])
+            made["ngrams"] = hash_windows(ids, kinds, known, **self.settings["ngrams"])
         if "letters" in self._inputs:
             made["letters"], made["letter_lengths"] = self._spell(sentences, ids.shape)
         return [made[name] for name in self._inputs]
@@ -182,9 +185,28 @@ def number_pairs(ids: Any, keys: Any, size: int) -> Any:
     return np.where(keys[place] == wanted, place + 1, 0)
 
 
+def find_words(ids: Any, lengths: Any, keys: Any, shortest: int, longest: int, start: int, prime: int) -> Any:
+    """Return the lengths of the longest known words that begin at, end at and go across each token, [B, L, 3]."""
+    found = np.zeros((*ids.shape, 3), dtype=np.int64)
+    size = ids.shape[1]
+    wide = np.pad(ids, ((0, 0), (0, longest))).astype(np.uint64) + np.uint64(1)
+    hashes = np.full(ids.shape, start, dtype=np.uint64)
+    for length in range(1, min(longest, size) + 1 if len(keys) else 0):
+        hashes = (hashes ^ wide[:, length - 1 : length - 1 + size]) * np.uint64(prime)  # wraps around
+        if length < shortest:
+            continue
+        place = np.minimum(np.searchsorted(keys, hashes), len(keys) - 1)
+        hit = (keys[place] == hashes) & (np.arange(size) + length <= lengths[:, None])
+        for ahead in range(length):
+            here, column = hit[:, : size - ahead], 0 if ahead == 0 else 1 if ahead == length - 1 else 2
+            found[:, ahead:, column][here] = length
+    return found
+
+
 def hash_windows(
     ids: Any,
     kinds: Any,
+    known: Any,
     buckets: int,
     reach: int,
     templates: Any,
@@ -194,17 +216,26 @@ def hash_windows(
     salt: int,
     mixing: Any,
 ) -> Any:
-    """Number the n-grams around each token, [B, L, F], of ids and kinds [B, L] with 0 behind each sentence."""
+    """Number the n-grams around each token, [B, L, F], of ids and kinds [B, L] with 0 behind each sentence.
+
+    ``known`` is what ``find_words`` gave, or None.
+    """
+
+    def join(columns: Any) -> Any:
+        joined = np.zeros_like(ids)
+        for column in columns:
+            joined = (joined ^ (column + 1)) * np.int64(prime)  # int64 products wrap around
+        return joined
+
     length = ids.shape[1]
     wide = [np.pad(values, ((0, 0), (reach, reach))) for values in (ids, kinds)]
     at = [{p: values[:, reach + p : reach + p + length] for p in range(-reach, reach + 1)} for values in wide]
-    hashes = []
-    for values, places in [(at[0], each) for each in templates] + [(at[1], each) for each in kind_templates]:
-        joined = np.zeros_like(ids)
-        for place in places:
-            joined = (joined ^ (values[place] + 1)) * np.int64(prime)  # int64 products wrap around
-        hashes.append(joined)
+    hashes = [join([at[0][place] for place in places]) for places in templates]
+    hashes += [join([at[1][place] for place in places]) for places in kind_templates]
     hashes.append(sum((at[0][a] == at[0][b]).astype(np.int64) << bit for bit, (a, b) in enumerate(equal)))
+    if known is not None:
+        columns = [known[:, :, column] for column in range(known.shape[2])]
+        hashes += [*columns, join(columns), *(join([column, ids]) for column in columns)]
     h = np.stack(hashes, axis=2) + np.arange(1, len(hashes) + 1) * np.int64(salt)
     for factor in mixing:
         h = (h ^ ((h >> 33) & 0x7FFFFFFF)) * np.int64(factor)

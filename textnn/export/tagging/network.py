@@ -2,6 +2,7 @@
 
     tokens [B, L] -> embedding        --+
     pairs [B, L, 2] -> embedding      --+
+    known [B, L, 3] -> embedding      --+
     letters [B, L, W] -> convolution  --+-> encoder -> linear --+
     ngrams [B, L, F] -> rows of a table, added up --------------+-> emissions [B, L, K]
 
@@ -19,8 +20,8 @@ from torch import Tensor, nn
 from textnn.export.plain import to_torch_nn
 from textnn.tagging.network import TaggingNetwork
 
-TOKENS, LENGTHS, PAIRS, LETTERS, LETTER_LENGTHS, NGRAMS = INPUTS = (
-    *("tokens", "lengths", "pairs", "letters", "letter_lengths", "ngrams"),
+TOKENS, LENGTHS, PAIRS, LETTERS, LETTER_LENGTHS, KNOWN, NGRAMS = INPUTS = (
+    *("tokens", "lengths", "pairs", "letters", "letter_lengths", "known", "ngrams"),
 )
 
 
@@ -48,6 +49,7 @@ class ExportedTagger(nn.Module):
             PAIRS: model.pairs is not None,
             LETTERS: model.letters is not None,
             LETTER_LENGTHS: model.letters is not None,
+            KNOWN: model.lengths is not None,
             NGRAMS: model.ngrams is not None,
         }
         self.inputs = [name for name in INPUTS if read[name]]
@@ -60,8 +62,8 @@ class ExportedTagger(nn.Module):
         ----------
         inputs
             Those of ``inputs``, int64: ids [B, L] and lengths [B]; numbers of the pairs with the tokens before and
-            behind [B, L, 2]; [PAD] and the letters of each token [B, L, W], and how many these are [B, L]; numbers of
-            n-grams [B, L, F].
+            behind [B, L, 2]; [PAD] and the letters of each token [B, L, W], and how many these are [B, L]; lengths of
+            the known words at each token [B, L, 3]; numbers of n-grams [B, L, F].
         """
         given = dict(zip(self.inputs, inputs, strict=True))
         network = self.network
@@ -85,6 +87,10 @@ class ExportedTagger(nn.Module):
             letters, lengths = given[LETTERS], given[LETTER_LENGTHS]
             spelt = network.letters(letters.flatten(0, 1), lengths=lengths.flatten())
             parts.append(spelt.view(tokens.shape[0], tokens.shape[1], spelt.shape[1]))
+        if network.lengths is not None:
+            table = network.lengths.weight  # a part for each column
+            columns = torch.arange(3) * (table.shape[0] // 3)
+            parts.append(F.embedding(given[KNOWN] + columns, table).flatten(2))
         return torch.cat(parts, dim=2)
 
 

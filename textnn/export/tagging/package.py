@@ -38,10 +38,12 @@ from textnn.export.tagging import network as names
 from textnn.export.tagging.network import ExportedTagger
 from textnn.export.tagging.readme import write_readme
 from textnn.tagging.encoding import LONGEST_WORD, WORD, fold_settings
+from textnn.tagging.lexicon import lexicon_settings
+from textnn.tagging.network import TaggingNetwork
 from textnn.tagging.state import State
 from textnn.tagging.tags import TagSet
 from textnn.tagging.texts import piece_settings
-from textnn.tagging.windows import FEATURES, hash_settings
+from textnn.tagging.windows import Windows, hash_settings, lexicon_features, window_features
 
 OUTPUT = "emissions"
 _AXES = {0: "batch", 1: "tokens"}
@@ -83,7 +85,8 @@ def _write(state: State, format: str, network: ExportedTagger, directory: Path) 
         names.PAIRS: (ones[:, :, None].repeat(1, 1, 2), _AXES),
         names.LETTERS: (ones[:, :, None].repeat(1, 1, 4), {**_AXES, 2: "letters"}),
         names.LETTER_LENGTHS: (ones + 2, _AXES),
-        names.NGRAMS: (ones[:, :, None].repeat(1, 1, FEATURES), _AXES),
+        names.KNOWN: (ones[:, :, None].repeat(1, 1, 3), _AXES),
+        names.NGRAMS: (ones[:, :, None].repeat(1, 1, _count_features(state.model)), _AXES),
     }
     example = {name: examples[name][0] for name in network.inputs}
     axes = {name: examples[name][1] for name in network.inputs}
@@ -95,6 +98,8 @@ def _write(state: State, format: str, network: ExportedTagger, directory: Path) 
     with torch.no_grad():
         scores = dict(zip(("start", "end", "transitions"), model.crf.scores(), strict=True))
     arrays: dict[str, Tensor] = {"pairs": model.keys, "kinds": model.kinds, **scores}
+    if state.encoder.lexicon is not None:
+        arrays["words"] = torch.from_numpy(state.encoder.lexicon.keys)
     np.savez(directory / ARRAYS, **{name: tensor.cpu().numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
     settings = {**versions(), "program": written.pop("program"), **_settings(state), **written}
     write_texts(directory, settings, state.tags.names, "tagging/consumer.py", write_readme(settings))
@@ -113,8 +118,16 @@ def _settings(state: State) -> dict[str, Any]:
         "fold": fold_settings(state.level, tags.is_segmentation),
         "longest_word": LONGEST_WORD,
         "pieces": piece_settings(),
+        **({} if state.encoder.lexicon is None else {"lexicon": lexicon_settings()}),
         **({} if table is None else {"ngrams": {"buckets": table.num_embeddings, **hash_settings()}}),
     }
+
+
+def _count_features(model: TaggingNetwork) -> int:
+    ids = torch.ones(1, dtype=torch.int64)
+    windows = Windows(ids, torch.zeros(1, dtype=torch.int64))
+    known = lexicon_features(ids, torch.zeros(1, 3, dtype=torch.int64)) if model.has_lexicon else []
+    return len(window_features(windows, windows)) + len(known)
 
 
 def _spelling(tags: TagSet) -> dict[str, Any] | None:

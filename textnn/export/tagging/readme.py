@@ -15,6 +15,7 @@ _WHAT = {
     "pairs": "numbers of the pairs of each token with the ones before and behind it, 0 for unknown ones",
     "letters": "0 and the letters of each token, and 0 behind them",
     "letter_lengths": "how many these are, the 0 in front counted",
+    "known": "lengths of the longest known words that begin at, end at and go across each token, 0 for none",
     "ngrams": "numbers of the n-grams around each token",
     "emissions": "scores of the tags, in the order of `labels.json`",
 }
