@@ -43,7 +43,12 @@ def test_help_teaches_with_examples(command: str) -> None:
 def test_train_says_what_was_read_and_how_good_the_model_is(tmp_path: Path) -> None:
     data = write(tmp_path / "a.conll", make_conll())
     result = succeed("tag", "train", data, "-o", tmp_path / "deep" / "model", *QUICK)
-    for expected in (f"{data}: 60 sentences, ", "5 tags (conll, utf-8, BIO); left out: nothing", "spans: ", "epoch 6/6"):
+    for expected in (
+        f"{data}: 60 sentences, ",
+        "5 tags (conll, utf-8, BIO); left out: nothing",
+        "spans: ",
+        "epoch 6/6",
+    ):
         assert expected in result.stderr, expected
     for expected in ("validation after epoch ", ": F1 ", "precision", "PER ", "all spans", f"saved: {tmp_path}"):
         assert expected in result.stdout, expected

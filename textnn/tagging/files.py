@@ -336,7 +336,7 @@ def _refuse_odd_tags(sentences: list[Sentence], report: TaggedReport) -> None:
             raise CorpusError(f"{report.source}, sentence of line {line}: {expected}, got {tag!r}")
     spelt = [tag for tag in marked if len(tag) > 2 and (tag[1] in "-_" or tag[-2] in "-_")]
     other = [tag.upper() if tag[1] in "-_" else f"{tag[-1]}-{tag[:-2]}".upper() for tag in spelt]
-    if spelt and len(spelt) == len(marked) and not fit and all(map(is_tag, other)):
+    if spelt and {*spelt} == {*marked} - {"o"} and not fit and all(map(is_tag, other)):
         raise CorpusError(
             f"{report.source}: expected tags such as {other[0]!r}, a capital letter first, got {spelt[0]!r}"
         )

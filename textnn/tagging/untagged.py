@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from textnn.reading import parse_json
 from textnn.tagging.annotations import list_of_tokens
@@ -109,6 +110,12 @@ def _first_lines(source: str | io.BytesIO, encoding: str | None, errors: str) ->
 
 def _peek() -> io.BytesIO:
     """Return the beginning of standard input, to its last line break, without taking it away."""
-    peek = getattr(getattr(sys.stdin, "buffer", None), "peek", None)
-    head: bytes = peek(_PEEKED_AT) if peek is not None else b""
+    stream: Any = getattr(sys.stdin, "buffer", None)
+    head = b""
+    if hasattr(stream, "peek"):
+        head = stream.peek(_PEEKED_AT)
+    elif stream is not None and stream.seekable():
+        place = stream.tell()
+        head = stream.read(_PEEKED_AT)
+        stream.seek(place)
     return io.BytesIO(head[: head.rfind(b"\n") + 1] or head)
