@@ -115,6 +115,9 @@ def test_what_looks_like_a_mistake_is_warned_of_once(tmp_path: Path) -> None:
     told = succeed("tag", "train", file, "-o", tmp_path / "m", *ONCE, "--scheme", "BIO").stderr
     assert told.count("not allowed where they stand") == 1
     assert "'I-PER' behind 'the beginning' in the sentence of line 1" in told
+    same = write(tmp_path / "same.conll", "so O\nran O\n")
+    told = succeed("tag", "train", same, "-o", tmp_path / "o", *ONCE).stderr
+    assert f"warning: {same}: every token has the tag 'O'; is it the right column (--tag-column)?" in told
     plain = write(tmp_path / "a.txt", "床前明月光疑是地上霜。\n举头望明月低头思故乡。\n")
     told = succeed("tag", "train", plain, "-o", tmp_path / "n", *ONCE).stderr
     assert "its words have 11 characters on average: are these texts without spaces between words?" in told
@@ -124,6 +127,12 @@ def test_a_scheme_that_the_tags_are_not_in(tmp_path: Path) -> None:
     file = write(tmp_path / "a.conll", "so O\n\nAnn S-PER\nran O\n")
     told = refuse("tag", "train", file, "-o", tmp_path / "m", *ONCE, "--scheme", "BIO")
     assert f"{file}, sentence of line 3: tags[0]: expected O or a tag that begins with B, I (BIO), got 'S-PER'" in told
+
+
+def test_words_without_tags_for_a_tagger_of_words(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.txt", "我 来到 北京\n")
+    told = refuse("tag", "train", file, "-o", tmp_path / "m", *ONCE, "--level", "word")
+    assert f"{file}: expected words with tags (word/tag), got words without" in told
 
 
 def test_validation_tags_that_training_lacks(tmp_path: Path) -> None:

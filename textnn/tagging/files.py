@@ -204,6 +204,9 @@ def _iterate(
             way = "write it as columns, a token a line, or as JSON lines"
             raise CorpusError(f"{inner.source}: expected sentences with tags, got a table of CSV; {way}")
         report.format = found or _find_format(head, options.separator)
+        if report.format == "words" and options.level == "word" and options.need_tags:
+            expected = f"expected words with tags (word{options.separator}tag), got words without"
+            raise CorpusError(f"{inner.source}: {expected}")
         longest = 0
         try:
             for sentence in _sentences(itertools.chain(head, lines), reading, report, options):

@@ -149,6 +149,9 @@ def train(
         return read_sentences(name, reading, tokens, written, most, quiet, words_only)
 
     data = read(file, limit)
+    if len(data.report.tags) == 1:
+        question = "is it the right column (--tag-column)?"
+        note(f"warning: {data.report.source}: every token has the tag {next(iter(data.report.tags))!r}; {question}")
     if data.segmented:
         what = "their parts of speech" if any(len(tag) > 1 for tag in data.report.tags) else "nothing else"
         note(f"{data.report.source}: trains to cut text into words, with {what} (--help: other tasks)", quiet)
