@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 import numpy as np
 import torch
 
-from textnn.tagging.lexicon import Array, Lexicon
+from textnn.tagging.lexicon import Lexicon
 from textnn.text import RaggedDataset, TokenCounts, Vocabulary
 
 CHAR, WORD = "char", "word"
@@ -125,13 +125,13 @@ class TokenEncoder:
         """Return the ids of some tokens."""
         return self.vocabulary.encode(map(self._fold, tokens))
 
-    def __call__(self, sentences: Sequence[Tokens], own: Array | None = None) -> RaggedDataset:
-        """Return the ids of sentences, none of which is empty; ``own`` as for :meth:`Lexicon.find`."""
+    def __call__(self, sentences: Sequence[Tokens], training: bool = False) -> RaggedDataset:
+        """Return the ids of sentences, none of which is empty; ``training`` as for :meth:`Lexicon.find`."""
         if self.level == CHAR:
             ids, lengths = self._characters(sentences)
             made = RaggedDataset.of_flat(ids, lengths)
             if self.lexicon is not None:
-                known = self.lexicon.find(ids.numpy().astype(np.int64), lengths.numpy(), own)
+                known = self.lexicon.find(ids.numpy().astype(np.int64), lengths.numpy(), training)
                 made.others = (RaggedDataset.of_flat(torch.from_numpy(known.reshape(-1)), 3 * lengths),)
             return made
         words = RaggedDataset(map(self.encode, sentences))
