@@ -191,7 +191,7 @@ def train(
         )
         names = {"X": file, "y": file, "min_count": "--min-count", "vectors": "--vectors"}
         warnings.simplefilter("ignore", LabelWarning)  # told of each file
-        with _saying_how_to_go_on(checkpoint, group), option_errors(**names):
+        with saying_how_to_go_on(checkpoint, group), option_errors(**names):
             classifier.fit(data.texts, data.labels, data.validation, distributed, checkpoint=checkpoint)
             if group.rank == 0:
                 with _ended_in_order() if distributed else nullcontext():
@@ -232,7 +232,7 @@ def _save(classifier: SentimentClassifier, directory: Path) -> None:
 
 
 @contextmanager
-def _saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]:
+def saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]:
     """Say, when the block is interrupted, how to resume from the state that is there."""
     from textnn.training.checkpoint import CheckpointError
     from textnn.training.loop import TrainingError

@@ -47,6 +47,7 @@ FORMAT = Format(
     parts={},
 )
 check_target = partial(shared.check_target, kind=FORMAT)
+read_card = partial(shared.read_card, kind=FORMAT)
 read_config = partial(shared.read_config, kind=FORMAT)
 
 

@@ -143,6 +143,17 @@ def cut(state: State, texts: Iterable[str], dictionary: Dictionary | None = None
         yield words
 
 
+def tagged(state: State, texts: Iterable[str]) -> Iterator[list[tuple[str, str]]]:
+    """Yield the tokens of each text with their tags, in the scheme of the training data; white space is none."""
+    for _, parts in _by_text(state, texts, best_tags):
+        pairs = (
+            pair
+            for piece, numbers in parts
+            for pair in zip(piece.tokens, state.tags.decode(numbers.tolist()), strict=True)
+        )
+        yield [(token, tag) for token, tag in pairs if not token.isspace()]
+
+
 def check_segmenter(state: State) -> None:
     """Raise a ValueError unless a model cuts texts into words."""
     if not state.tags.is_segmentation or state.level != CHAR:

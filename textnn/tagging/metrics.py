@@ -74,7 +74,8 @@ class SpanScores:
         return sum(score.f1 for score in self.types.values()) / len(self.types) if self.types else 0.0
 
     def __str__(self) -> str:
-        rows = [*self.types.items(), ("all spans", self.overall)]
+        # Where spans have no types, as words have none, a row of their own would say the same once more.
+        rows = [*(self.types.items() if set(self.types) != {""} else ()), ("all spans", self.overall)]
         width = max(len(name) for name, _ in rows)
         head = f"{'':{width}}  precision  recall      F1  spans"
         lines = (f"{name:{width}}  {s.precision:9.4f}  {s.recall:6.4f}  {s.f1:6.4f}  {s.true:5}" for name, s in rows)

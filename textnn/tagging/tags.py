@@ -118,6 +118,9 @@ class TagSet:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __repr__(self) -> str:  # which a checkpoint keeps, to know the training again
+        return f"TagSet({self.names!r}, {self.scheme!r})"
+
     @property
     def is_segmentation(self) -> bool:
         """Whether each token is part of a span: the spans are the words of a text."""
