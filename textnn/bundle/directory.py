@@ -145,22 +145,6 @@ def read_config(path: str | os.PathLike[str], kind: Format) -> dict[str, Any]:
         return config_of(directory, kind)
 
 
-def read_format(path: str | os.PathLike[str]) -> str | None:
-    """Return the name of the format that a directory's ``config.json`` gives, of whatever task; None if it has none.
-
-    Raises
-    ------
-    BundleError
-        If there is no such file, or it is no JSON.
-    """
-    with opened(path) as directory:
-        content = directory.read(CONFIG)
-        with reading(directory.path / CONFIG):
-            config = parse_json(content)
-    name = config.get("format") if isinstance(config, dict) else None
-    return name if isinstance(name, str) else None
-
-
 def config_of(directory: Directory, kind: Format) -> dict[str, Any]:
     """Return the ``config.json`` of a directory that is open; raises as :func:`read_config` does."""
     content = directory.read(CONFIG)
