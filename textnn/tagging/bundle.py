@@ -30,12 +30,12 @@ from textnn.tagging.encoding import LEVELS, WORD
 from textnn.tagging.metrics import SpanScore, SpanScores
 from textnn.tagging.parameters import NOT_STORED
 from textnn.tagging.state import State
-from textnn.tagging.tags import TagSet
+from textnn.tagging.tags import MOST_TAGS, TagSet
 from textnn.text import Vocabulary
 from textnn.version import __version__
 
 TAGS = "tags.json"
-MOST_PAIRS, MOST_TAGS = 2**26, 2**14
+MOST_PAIRS = 2**26
 FORMAT = Format(
     "textnn-tagger",
     1,

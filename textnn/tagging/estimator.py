@@ -25,7 +25,7 @@ from textnn.tagging.dictionary import Dictionary
 from textnn.tagging.encoding import CHAR, Tokens
 from textnn.tagging.entities import Entity
 from textnn.tagging.evaluation import TaggingReport
-from textnn.tagging.intake import check_sentences, check_tagged
+from textnn.tagging.intake import check_sentences, check_tagged, pair_of
 from textnn.tagging.segmented import tags_of_words
 from textnn.tagging.state import State
 from textnn.training.checkpoint import Checkpoint
@@ -186,7 +186,8 @@ class SequenceTagger(BaseEstimator):
             Sentences and tags to measure by, and with ``patience`` to choose the best epoch; no part of ``X`` is held
             out then.
         distributed : bool, default=False
-            Whether the processes of ``torch.distributed``'s default group train one tagger together.
+            Whether the processes of ``torch.distributed``'s default group train one tagger together, each called with
+            a share of the sentences: every n-th one gives the tagger of one process that has them all.
         checkpoint : path or Checkpoint, optional
             Directory to keep the state of the training in, so that it can be gone on with after a break.
 
@@ -246,9 +247,11 @@ class SequenceTagger(BaseEstimator):
         >>> segmenter.fit_words(["我 来到 北京", "他 来到 上海", "我 在 上海"] * 20).cut("他在北京")
         ['他', '在', '北京']
         """
-        held_out = None if validation_data is None else _characters(*validation_data, "validation_data[0]")
+        held_out = None
+        if validation_data is not None:
+            held_out = _characters(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
         forms = {"scheme": "BMES", "level": CHAR}
-        return self._fit(forms, *_characters(X, y, "X"), held_out, distributed, checkpoint)
+        return self._fit(forms, *_characters(X, y), held_out, distributed, checkpoint)
 
     def _fit(
         self, forms: dict[str, str], X: Any, y: Any, validation_data: Any, distributed: bool, checkpoint: Any
@@ -448,13 +451,12 @@ class SequenceTagger(BaseEstimator):
         return tagger
 
 
-def _characters(X: Any, y: Any, argument: str) -> tuple[list[list[str]], list[list[str]]]:
+def _characters(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> tuple[list[list[str]], list[list[str]]]:
     """Return the characters of words and their tags."""
-    sentences = [each.split() if isinstance(each, str) else each for each in X]
-    words = [list(each) for each in check_sentences(sentences, argument, strings=False)]
+    words = [each.split() if isinstance(each, str) else list(each) for each in check_sentences(X, names[0])]
     if y is None:
         parts = [tags_of_words(each) for each in words]
     else:
-        tagged = check_tagged(words, y)
+        tagged = check_tagged(words, y, names)
         parts = [tags_of_words(list(each), kinds) for each, kinds in zip(tagged.tokens, tagged.tags, strict=True)]
     return [characters for characters, _ in parts], [tags for _, tags in parts]
