@@ -22,6 +22,7 @@ from textnn.bundle import directory as shared
 from textnn.bundle.config import Format, file_sums, get, seal
 from textnn.bundle.directory import config_of, read_bundle, write_bundle, write_weights
 from textnn.bundle.files import CARD, CHARACTERS, CONFIG, VOCABULARY, WEIGHTS, Directory, file_sum, reading, to_json
+from textnn.data.inputs import check_device
 from textnn.models.options import integer
 from textnn.reading import parse_json
 from textnn.tagging.architectures import build_network, resolve_options
@@ -107,11 +108,13 @@ def load(path: str | os.PathLike[str], device: str, names: Collection[str]) -> t
     ------
     BundleError
         If the directory is no saved tagger, or is damaged.
+    ValueError
+        If there is no such device.
     """
-    return read_bundle(path, partial(_load, device=device, names=names))
+    return read_bundle(path, partial(_load, device=check_device(device), names=names))
 
 
-def _load(directory: Directory, device: str, names: Collection[str]) -> tuple[State, dict[str, Any]]:
+def _load(directory: Directory, device: torch.device, names: Collection[str]) -> tuple[State, dict[str, Any]]:
     config = config_of(directory, FORMAT)
     with reading(directory.path / CONFIG):
         sums = file_sums(config, FORMAT)

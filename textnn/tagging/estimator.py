@@ -443,6 +443,8 @@ class SequenceTagger(BaseEstimator):
         ------
         BundleError
             If the directory is no saved tagger, or is damaged; the message names the file.
+        ValueError
+            If there is no such device.
         """
         with plain_torch(gradients=True):
             state, parameters = bundle.load(path, device, cls._get_param_names())

@@ -75,7 +75,7 @@ def fit(
     options = resolve_options(architecture, given, level)
     tags = TagSet.of(data.tags, scheme)
     if group.rank == 0:
-        warn_of_tags(data, tags.scheme)
+        warn_of_tags(data, tags.scheme, scheme == AUTO)
     if validation_data is not None:
         _check_validation(held_out, tags)
     else:

@@ -137,13 +137,13 @@ def hold_out(sentences: Sequence[Tokens], fraction: float, seed: int) -> tuple[l
     return training.tolist(), sorted(held_out.tolist())
 
 
-def warn_of_tags(data: Tagged, scheme: str | None) -> None:
-    """Warn of tags that their scheme does not allow where they stand, and of those that seem to be something else."""
+def warn_of_tags(data: Tagged, scheme: str | None, guessed: bool) -> None:
+    """Warn of tags that their scheme does not allow where they stand, or if it was ``guessed`` and is in doubt."""
     message = ""
     if scheme in (None, "IO"):
         tags = {tag for those in data.tags for tag in those}
         marked = sorted(tag for tag in tags if len(tag) > 2 and tag[0] in "BIESMLUbiesmlu" and tag[1] in "-_")
-        if len(marked) > len(tags) // 2:
+        if guessed and len(marked) > len(tags) // 2:
             few = ", ".join(map(repr, marked[:3]))
             message = f"y: tags such as {few} look like those of spans, but all of them together fit no scheme"
         elif len(tags) > max(100, len({token for tokens in data.tokens for token in tokens})):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from textnn.layers.tag_schemes import split_tag
 from textnn.tagging.schemes import (
     SCHEMES,
     Span,
@@ -29,6 +30,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 AUTO = "auto"
 MOST_TAGS = 2**12
 """Tags that a network can tell apart: the CRF has a weight, and does work, for each pair of them."""
+
+
+_LETTERS = {"BIOES": "BIES", "BMES": "BMES"}
 
 
 class Spans(NamedTuple):
@@ -72,12 +76,12 @@ class TagSet:
     Raises
     ------
     ValueError
-        If names are none of the scheme, or one occurs twice.
+        If names are none of the scheme or not all of it, one occurs twice, or there is no such scheme.
     """
 
     def __init__(self, names: Sequence[str], scheme: str | None) -> None:
-        self.names, self.scheme = list(names), scheme
-        self.inner = inner_scheme(scheme)
+        self.names, self.scheme = list(names), None if scheme is None else check_scheme(scheme)
+        self.inner = inner_scheme(self.scheme)
         self._key: Callable[[str], Any] = letter_and_type if self.inner else str
         self._ids = {self._key(name): number for number, name in enumerate(self.names)}
         if len(self._ids) != len(self.names):
@@ -85,6 +89,11 @@ class TagSet:
         self._separator = next((name[1] for name in self.names if len(name) > 1), "-")
         self.types = sorted({name[2:] for name in self.names if name != "O"}) if self.inner else []
         if self.inner is not None:
+            parts = [split_tag(name, self.inner) for name in self.names]
+            kinds = {kind for letter, kind in parts if letter != "O"}
+            missing = {(letter, kind) for letter in _LETTERS[self.inner] for kind in kinds} - {*parts}
+            if missing or (not kinds and "O" not in self.names):
+                raise ValueError(f"tags: expected {', '.join(_LETTERS[self.inner])} of each type, or O alone")
             letters = [name[:1] for name in self.names]
             self._starts = np.array([letter in "BS" for letter in letters])
             self._ends = np.array([letter in "ES" for letter in letters])
@@ -118,7 +127,7 @@ class TagSet:
                 raise ValueError(f"y[{number}]: {error}") from error
         inner = inner_scheme(found)
         kinds = sorted({tag if found == "IO" else tag[2:] for tag in seen - {"O"}})
-        letters = "BMES" if inner == "BMES" else "BIES"
+        letters = _LETTERS[str(inner)]
         underscores = found != "IO" and all(tag[1:2] == "_" for tag in seen if len(tag) > 1)
         separator = "_" if underscores else "-"
         names = [f"{letter}{separator}{kind}" if kind else letter for kind in kinds for letter in letters]
