@@ -68,10 +68,17 @@ def test_a_segmenter_comes_back(segmenter: SequenceTagger, tmp_path: Path) -> No
     assert "# A segmenter" in (tmp_path / "tagger" / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_files_are_those_that_are_described(saved: Path, character_tagger: SequenceTagger, tmp_path: Path) -> None:
-    assert {file.name for file in saved.iterdir()} == {*bundle.FORMAT.files}
-    character_tagger.save(tmp_path / "characters")
-    assert {file.name for file in (tmp_path / "characters").iterdir()} == {*bundle.FORMAT.files} - {"characters.txt"}
+def test_the_files_are_those_that_are_described(
+    saved: Path, character_tagger: SequenceTagger, segmenter: SequenceTagger, tmp_path: Path
+) -> None:
+    common = {*bundle.FORMAT.files} - {"characters.txt", "words.txt"}
+    assert {file.name for file in saved.iterdir()} == common | {"characters.txt"}
+    for name, fitted, more in (("characters", character_tagger, set()), ("segmenter", segmenter, {"words.txt"})):
+        fitted.save(tmp_path / name)
+        assert {file.name for file in (tmp_path / name).iterdir()} == common | more
+    edit(tmp_path / "segmenter", lambda config: config["files"].pop("words.txt"))
+    with pytest.raises(BundleError, match=r"expected words\.txt of a segmenter of characters"):
+        SequenceTagger.load(tmp_path / "segmenter")
     card = (saved / "README.md").read_text(encoding="utf-8")
     assert "- Types: `LOC`, `PER`" in card
     assert 'tagger.entities("...")' in card
@@ -100,10 +107,10 @@ def test_models_of_other_tasks_are_named(saved: Path, tagger: SequenceTagger, tm
 
 
 def test_every_file_cut_off_or_changed_is_refused_by_its_name(saved: Path, tmp_path: Path) -> None:
-    for name in sorted({*bundle.FORMAT.files} - {"README.md"}):
+    for name in sorted({*bundle.FORMAT.files} - {"README.md", "words.txt"}):
         content = (saved / name).read_bytes()
         for damaged in (
-            content[:-1],
+            content[:-2],
             content[: len(content) // 2],
             content + b"\n",
             content[:-2] + b"\0" + content[-1:],

@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from tagged_samples import ARCHITECTURES, DEEP, make_characters, make_sentences, make_tagger
+from tagged_samples import ARCHITECTURES, DEEP, make_characters, make_sentences, make_tagger, make_words
 
 from textnn import SequenceTagger
 from textnn.tagging import prediction
@@ -18,7 +18,7 @@ from textnn.tagging.intake import Tagged
 from textnn.tagging.network import find_keys
 from textnn.tagging.prediction import best_tags, probabilities, work_on
 from textnn.tagging.tags import TagSet
-from textnn.tagging.windows import FEATURES, REACH, Windows, hash_windows, pair_keys
+from textnn.tagging.windows import REACH, Windows, hash_features, pair_keys, window_features
 from textnn.text import RaggedBatch, RaggedDataset
 
 SENTENCES = [[2, 3, 4], [5], [3, 3, 2, 6, 7, 2, 4], [2, 2], [7, 6, 5, 4]]
@@ -43,6 +43,14 @@ def test_a_batch_gives_what_each_sentence_gives_alone(architecture: str, level: 
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
 
 
+def test_a_batch_of_a_segmenter_gives_what_each_sentence_gives_alone(segmenter: SequenceTagger) -> None:
+    state, X = segmenter.state_, ["".join(words) for words in make_words(20, seed=1)]
+    with torch.inference_mode():
+        together = state.model(*state.encoder(X).whole().inputs)
+        alone = [state.model(*state.encoder([text]).whole().inputs) for text in X]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
+
+
 def test_windows_show_the_neighbours_within_a_sentence() -> None:
     windows = Windows(*flat(SENTENCES))
     other = windows.with_ids(flat(SENTENCES)[0] * 10)
@@ -58,8 +66,8 @@ def test_the_same_surroundings_have_the_same_rows_and_others_other_ones() -> Non
     sentences = [source.choices(range(2, 8), k=source.randint(1, 6)) for _ in range(200)]
     windows = Windows(*flat(sentences))
     buckets = 2**26
-    rows = hash_windows(windows, windows, buckets)
-    assert rows.shape == (sum(map(len, sentences)), FEATURES)
+    rows = hash_features(window_features(windows, windows), buckets)
+    assert len(rows) == sum(map(len, sentences))
     assert int(rows.min()) >= 1
     assert int(rows.max()) < buckets
     seen: dict[tuple[int, ...], set[tuple[int, ...]]] = {}
@@ -72,11 +80,12 @@ def test_the_same_surroundings_have_the_same_rows_and_others_other_ones() -> Non
 
 def test_a_sentence_in_a_batch_has_the_rows_that_it_has_alone() -> None:
     windows = Windows(*flat(SENTENCES))
-    together = hash_windows(windows, windows.with_ids(flat(SENTENCES)[0] % 3 + 1), 1000)
+    together = hash_features(window_features(windows, windows.with_ids(flat(SENTENCES)[0] % 3 + 1)), 1000)
     alone = []
     for ids in SENTENCES:
         windows = Windows(*flat([ids]))
-        alone.append(hash_windows(windows, windows.with_ids(torch.tensor(ids) % 3 + 1), 1000))
+        kinds = windows.with_ids(torch.tensor(ids) % 3 + 1)
+        alone.append(hash_features(window_features(windows, kinds), 1000))
     assert together.equal(torch.cat(alone))
 
 

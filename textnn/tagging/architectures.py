@@ -91,7 +91,13 @@ def suit_tags(options: Mapping[str, Any], given: Mapping[str, Any], tags: int) -
 
 
 def build_network(
-    architecture: str, vocabulary_size: int, letters_size: int, pairs: int, tags: TagSet, options: Mapping[str, Any]
+    architecture: str,
+    vocabulary_size: int,
+    letters_size: int,
+    pairs: int,
+    lexicon: bool,
+    tags: TagSet,
+    options: Mapping[str, Any],
 ) -> TaggingNetwork:
     """Make a network with fresh weights, which come from torch's global generator.
 
@@ -99,7 +105,7 @@ def build_network(
     ----------
     architecture
         Its name.
-    vocabulary_size, letters_size, pairs
+    vocabulary_size, letters_size, pairs, lexicon
         As for :class:`TaggingNetwork`.
     tags
         Those to tell apart.
@@ -112,7 +118,7 @@ def build_network(
     given = {"pair_dim": options.get("bigram_dim", 0), "letter_channels": options.get("channels", 0)}
     own = {name: given.get(name, options.get(name, 0)) for name in names}
     network = TaggingNetwork(
-        architecture.removesuffix("-crf"), vocabulary_size, letters_size, pairs, tags.names, tags.inner, **own
+        architecture.removesuffix("-crf"), vocabulary_size, letters_size, pairs, lexicon, tags.names, tags.inner, **own
     )
     network.name = architecture
     return network

@@ -5,6 +5,7 @@ config.json         format version, architecture, options, figures of the traini
 tags.json           the names of the network's tags, and how the user's tags mark spans
 vocabulary.txt      one token a line, in the order of the ids
 characters.txt      the same of the letters of words, where the network reads them
+words.txt           the lexicon of a segmenter: the words of the text that it was trained on
 README.md           a card for people; nothing reads it
 """
 
@@ -27,21 +28,21 @@ from textnn.models.options import integer
 from textnn.reading import parse_json
 from textnn.tagging.architectures import build_network, resolve_options
 from textnn.tagging.card import write_card
-from textnn.tagging.encoding import LEVELS, WORD
+from textnn.tagging.encoding import CHAR, LEVELS, WORD
 from textnn.tagging.metrics import SpanScore, SpanScores
 from textnn.tagging.parameters import NOT_STORED
 from textnn.tagging.state import State
 from textnn.tagging.tags import MOST_TAGS, TagSet
-from textnn.text import Vocabulary
+from textnn.text import Vocabulary, parse_words, save_words
 from textnn.version import __version__
 
-TAGS = "tags.json"
+TAGS, WORDS = "tags.json", "words.txt"
 MOST_PAIRS = 2**26
 FORMAT = Format(
     "textnn-tagger",
     1,
     summed=(WEIGHTS, TAGS, VOCABULARY),
-    optional=(CHARACTERS,),
+    optional=(CHARACTERS, WORDS),
     unsummed=(CONFIG, CARD),
     names=frozenset({"textnn", "torch", "architecture", "level", "pairs", "options", "parameters", "training"}),
     parts={},
@@ -74,6 +75,8 @@ def _write(state: State, parameters: Mapping[str, Any], directory: Path) -> None
     state.vocabulary.save(directory / VOCABULARY)
     if state.letters is not None:
         state.letters.save(directory / CHARACTERS)
+    if state.words is not None:
+        save_words(state.words, directory / WORDS)
     scores = state.validation_scores
     training = {
         "sentences": state.n_sentences,
@@ -127,11 +130,18 @@ def _load(directory: Directory, device: torch.device, names: Collection[str]) ->
         with reading(directory.path / name):
             vocabularies.append(None if content is None else Vocabulary.parse(content, directory.path / name))
     vocabulary, letters = vocabularies
+    words = None
+    if WORDS in sums:
+        content = directory.read(WORDS, sums[WORDS])
+        with reading(directory.path / WORDS):
+            words = parse_words(content, directory.path / WORDS)
     assert vocabulary is not None
     with reading(directory.path / CONFIG):
         architecture, level = get(config, "architecture", str), get(config, "level", str)
         if level not in LEVELS or (level == WORD) is (letters is None):
             raise ValueError(f"expected 'level' to be char, or word beside {CHARACTERS}, got {level!r:.40}")
+        if (words is not None) is not (tags.is_segmentation and level == CHAR):
+            raise ValueError(f"expected {WORDS} of a segmenter of characters, and of it alone")
         options = resolve_options(architecture, get(config, "options", dict), level)
         pairs = integer(0, MOST_PAIRS)("pairs", config.get("pairs"))
         training, stored = get(config, "training", dict), get(config, "parameters", dict)
@@ -147,12 +157,13 @@ def _load(directory: Directory, device: torch.device, names: Collection[str]) ->
         }
         # On the meta device a model has shapes but no memory.
         with torch.device("meta"):
-            model = build_network(architecture, len(vocabulary), len(letters) if letters else 0, pairs, tags, options)
+            sizes = len(vocabulary), len(letters) if letters else 0, pairs
+            model = build_network(architecture, *sizes, words is not None, tags, options)
     model.load_state_dict(directory.read_weights(model.state_dict(), sums[WEIGHTS]), assign=True)
     with reading(directory.path / WEIGHTS):
         if bool((model.keys.diff() <= 0).any()) or bool((model.kinds < 0).any()):
             raise ValueError("expected rising keys of pairs, and kinds from 0")
-    state = State(level, tags, vocabulary, letters, model.to(device).eval(), options, **facts)
+    state = State(level, tags, vocabulary, letters, words, model.to(device).eval(), options, **facts)
     parameters = {
         name: tuple(v) if isinstance(v, list) else v
         for name, v in stored.items()

@@ -9,13 +9,15 @@ is then read as what is written often. The letters of words are read as they are
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
 
+from textnn.tagging.lexicon import Array, Lexicon
 from textnn.text import RaggedDataset, TokenCounts, Vocabulary
 
 CHAR, WORD = "char", "word"
@@ -30,18 +32,27 @@ _DIGITS = str.maketrans(dict.fromkeys("0123456789", "0"))
 _CODES = 0x110000
 
 
-_WIDE = {0x3000: 0x20, **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}}  # full width -> ASCII
+_WIDE = {0x3000: 0x20, 0x2236: 0x3A, **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}}  # to ASCII
+_COARSE = {**dict.fromkeys(map(ord, "0123456789"), 0x30), **dict.fromkeys(map(ord, string.ascii_letters), 0x41)}
 
 
-def fold_character(token: str) -> str:
+def fold_character(token: str, coarse: bool = False) -> str:
     """Return a character of full width as that of ASCII; all others stay.
+
+    Parameters
+    ----------
+    token
+        A character, or several.
+    coarse
+        Whether all digits are one, and all Latin letters: which ones they are says nothing about where words end.
 
     Examples
     --------
-    >>> fold_character("Ａ"), fold_character("。")
-    ('A', '。')
+    >>> fold_character("Ｂ"), fold_character("。"), fold_character("９", coarse=True)
+    ('B', '。', '0')
     """
-    return token.translate(_WIDE)
+    narrow = token.translate(_WIDE)
+    return narrow.translate(_COARSE) if coarse else narrow
 
 
 @lru_cache(maxsize=1 << 16)
@@ -56,9 +67,9 @@ def fold_word(token: str) -> str:
     return unicodedata.normalize("NFKC", token).casefold().translate(_DIGITS)
 
 
-def fold(level: str) -> Callable[[str], str]:
-    """Return the function that folds tokens of a level."""
-    return fold_character if level == CHAR else fold_word
+def fold(level: str, coarse: bool) -> Callable[[str], str]:
+    """Return the function that folds tokens of a level; see :func:`fold_character`."""
+    return partial(fold_character, coarse=coarse) if level == CHAR else fold_word
 
 
 def guess_level(sentences: Iterable[Tokens]) -> str:
@@ -68,10 +79,12 @@ def guess_level(sentences: Iterable[Tokens]) -> str:
     return CHAR if single > 0.9 * len(tokens) else WORD
 
 
-def make_vocabularies(sentences: Iterable[Tokens], level: str, min_count: int) -> tuple[Vocabulary, Vocabulary | None]:
+def make_vocabularies(
+    sentences: Iterable[Tokens], level: str, coarse: bool, min_count: int
+) -> tuple[Vocabulary, Vocabulary | None]:
     """Count tokens, and the letters of words."""
     counts, letters = TokenCounts(), TokenCounts()
-    folded = fold(level)
+    folded = fold(level, coarse)
     for number, tokens in enumerate(sentences):
         counts.add(number, map(folded, tokens))
         if level == WORD:
@@ -87,20 +100,41 @@ class TokenEncoder:
     ----------
     level
         ``"char"`` or ``"word"``.
+    coarse
+        Whether digits are one, and letters; see :func:`fold_character`.
     vocabulary, letters
         Of tokens; of the letters of words, for that level.
+    words
+        Those of the lexicon of a segmenter, or the lexicon.
     """
 
-    def __init__(self, level: str, vocabulary: Vocabulary, letters: Vocabulary | None = None) -> None:
+    def __init__(
+        self,
+        level: str,
+        coarse: bool,
+        vocabulary: Vocabulary,
+        letters: Vocabulary | None = None,
+        words: Sequence[str] | None = None,
+    ) -> None:
         self.level, self.vocabulary, self.letters = level, vocabulary, letters
+        self._fold, self._coarse = fold(level, coarse), coarse
+        self.lexicon = None if words is None else Lexicon(words, self.encode, Vocabulary.UNK_ID)
         self._codes: np.ndarray[tuple[int], np.dtype[np.int32]] | None = None
 
-    def __call__(self, sentences: Sequence[Tokens]) -> RaggedDataset:
-        """Return the ids of sentences, none of which is empty."""
+    def encode(self, tokens: Iterable[str]) -> list[int]:
+        """Return the ids of some tokens."""
+        return self.vocabulary.encode(map(self._fold, tokens))
+
+    def __call__(self, sentences: Sequence[Tokens], own: Array | None = None) -> RaggedDataset:
+        """Return the ids of sentences, none of which is empty; ``own`` as for :meth:`Lexicon.find`."""
         if self.level == CHAR:
-            return RaggedDataset.of_flat(*self._characters(sentences))
-        folded, known = fold_word, self.vocabulary
-        words = RaggedDataset(known.encode(map(folded, tokens)) for tokens in sentences)
+            ids, lengths = self._characters(sentences)
+            made = RaggedDataset.of_flat(ids, lengths)
+            if self.lexicon is not None:
+                known = self.lexicon.find(ids.numpy().astype(np.int64), lengths.numpy(), own)
+                made.others = (RaggedDataset.of_flat(torch.from_numpy(known.reshape(-1)), 3 * lengths),)
+            return made
+        words = RaggedDataset(map(self.encode, sentences))
         words.others = (RaggedDataset(self._spell(tokens) for tokens in sentences),)
         return words
 
@@ -108,7 +142,7 @@ class TokenEncoder:
         lengths = torch.tensor([len(tokens) for tokens in sentences], dtype=torch.int64)
         text = "".join(each if isinstance(each, str) else "".join(each) for each in sentences)
         if len(text) != int(lengths.sum()):  # a token of several characters
-            ids = [id_ for tokens in sentences for id_ in self.vocabulary.encode(map(fold_character, tokens))]
+            ids = [id_ for tokens in sentences for id_ in self.encode(tokens)]
             return torch.tensor(ids, dtype=torch.int32), lengths
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
         return torch.from_numpy(self._table()[codes]), lengths
@@ -120,8 +154,9 @@ class TokenEncoder:
             for id_, token in enumerate(self.vocabulary.tokens[2:], 2):
                 if len(token) == 1:
                     table[ord(token)] = id_
-            for wide, narrow in _WIDE.items():
-                table[wide] = table[narrow]
+            for folding in (_COARSE, _WIDE) if self._coarse else (_WIDE,):
+                for code, usual in folding.items():
+                    table[code] = table[usual]
             self._codes = table
         return self._codes
 

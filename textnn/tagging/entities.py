@@ -52,11 +52,16 @@ def entities(state: State, texts: Iterable[str]) -> Iterator[list[Entity]]:
     ValueError
         If the tags mark no spans.
     """
+    check_entities(state)
+    return _found(state, texts)
+
+
+def check_entities(state: State) -> None:
+    """Raise a ValueError unless a model's tags mark spans."""
     if state.tags.inner is None:
         raise ValueError(
             "entities: the tags of this model mark no spans, such as B-PER and I-PER do; predict gives them"
         )
-    return _found(state, texts)
 
 
 def _found(state: State, texts: Iterable[str]) -> Iterator[list[Entity]]:
@@ -111,7 +116,7 @@ def span_chances(
     possible = torch.ones(len(rows), K, dtype=torch.bool, device=emissions.device)
     possible[fixed] = torch.nn.functional.one_hot(numbers[rows[fixed]], K).bool()
     copies = torch.from_numpy(ahead).to(emissions.device)
-    scores = state.model.crf.scores()
+    scores = [score.to(emissions.dtype) for score in state.model.crf.scores()]
     return crf_log_likelihood(emissions[rows], possible, *scores, offsets=copies, reduction="none").exp().clamp(max=1.0)
 
 

@@ -20,11 +20,12 @@ from sklearn.utils.validation import check_is_fitted
 from textnn.circumstances import plain_torch
 from textnn.data.inputs import iter_texts
 from textnn.distributed import ALONE, Group
-from textnn.tagging import bundle, entities, evaluation, fitting, prediction
+from textnn.tagging import bundle, entities, evaluation, explanation, fitting, prediction
 from textnn.tagging.dictionary import Dictionary
 from textnn.tagging.encoding import CHAR, Tokens
 from textnn.tagging.entities import Entity
 from textnn.tagging.evaluation import TaggingReport
+from textnn.tagging.explanation import EntityExplanation
 from textnn.tagging.intake import check_sentences, check_tagged, pair_of
 from textnn.tagging.segmented import tags_of_words
 from textnn.tagging.state import State
@@ -360,6 +361,28 @@ class SequenceTagger(BaseEstimator):
     def stream_entities(self, texts: Iterable[str]) -> Iterator[list[Entity]]:
         """Yield the entities of each of any number of texts, in constant memory; see :meth:`entities`."""
         return entities.entities(self._state, iter_texts(texts))
+
+    def explain(self, text: str) -> list[EntityExplanation]:
+        """Say for each entity of a text which tokens around it, and in it, made it one.
+
+        Parameters
+        ----------
+        text : str
+            As for :meth:`entities`. It takes a prediction for each token of a line.
+
+        Returns
+        -------
+        list of EntityExplanation
+            Of each entity, what each token adds to its log-odds; ``print`` and rich show it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`entities` does.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text: expected a string, got {type(text).__name__}")
+        return explanation.explain(self._state, text)
 
     def cut(self, text: str, dictionary: Iterable[str] | None = None) -> list[str]:
         """Cut a text into words.

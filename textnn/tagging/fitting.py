@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,12 +17,14 @@ from textnn.data.inputs import check_device, make_seed
 from textnn.distributed import ALONE, Group
 from textnn.models.options import TAGGING, choice, chosen
 from textnn.tagging.architectures import build_network, resolve_options, suit_tags
-from textnn.tagging.encoding import LEVELS, guess_level, make_vocabularies
+from textnn.tagging.encoding import CHAR, LEVELS, guess_level, make_vocabularies
 from textnn.tagging.intake import Tagged, check_tagged, hold_out, join_shares, pair_of, warn_of_tags
 from textnn.tagging.kinds import kinds_of
+from textnn.tagging.lexicon import Lexicon
 from textnn.tagging.metrics import score_spans
 from textnn.tagging.objective import TAGS, TaggingObjective
 from textnn.tagging.prediction import predict_numbers
+from textnn.tagging.segmented import words_of_tags
 from textnn.tagging.state import State
 from textnn.tagging.tags import AUTO, TagSet, check_tag_scheme
 from textnn.tagging.windows import Windows, pair_keys
@@ -86,13 +89,15 @@ def fit(
     reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
     marks = "tags that mark no spans" if tags.scheme is None else f"tags in {tags.scheme}"
     reporter.note(f"{len(data.tokens):,} sentences of {level}s, {len(held_out.tokens):,} held out; {len(tags)} {marks}")
-    vocabulary, letters = make_vocabularies(data.tokens, level, options["min_count"])
+    vocabulary, letters = make_vocabularies(data.tokens, level, tags.is_segmentation, options["min_count"])
     vectors, source = None, 0
     if parameters["vectors"] is not None:
         vectors = pretrained.read(parameters["vectors"], vocabulary, given["embedding_dim"], reporter)
         options["embedding_dim"], source = vectors.dim, pretrained.checksum(vectors)
-    state = State(level, tags, vocabulary, letters, _NONE, options, seed, len(data.tokens), [], 0)
-    sets = [encode(state, part) for part in (data, held_out)]
+    state = State(level, tags, vocabulary, letters, None, _NONE, options, seed, len(data.tokens), [], 0)
+    if tags.is_segmentation and level == CHAR:
+        state = with_lexicon(state, data)
+    sets = [encode(state, part, part is data) for part in (data, held_out)]
     identity = {
         **options,
         "architecture": architecture,
@@ -104,7 +109,7 @@ def fit(
     with seeded(seed, device):
         keys = count_pairs(sets[0], len(vocabulary), options["min_count"]) if options.get("bigram_dim") else None
         sizes = len(vocabulary), len(letters) if letters else 0, 0 if keys is None else len(keys)
-        model = build_network(architecture, *sizes, tags, options)
+        model = build_network(architecture, *sizes, state.words is not None, tags, options)
         if keys is not None:
             model.keys.copy_(keys)
         model.kinds.copy_(torch.tensor([kinds_of(token) for token in vocabulary.tokens]))
@@ -153,10 +158,24 @@ def _check_validation(held_out: Tagged, tags: TagSet) -> None:
             raise ValueError(f"validation_data[1][{number}]: {error}") from None
 
 
-def encode(state: State, data: Tagged) -> RaggedDataset:
+def with_lexicon(state: State, data: Tagged) -> State:
+    """Return the state with the words of what it is trained on, and how often each occurs there."""
+    words = (words_of_tags(tokens, tags) for tokens, tags in zip(data.tokens, data.tags, strict=True))
+    lexicon = Lexicon.of(words, state.encoder.encode, Vocabulary.UNK_ID)
+    state = replace(state, words=lexicon.words)
+    state.encoder.lexicon = lexicon
+    return state
+
+
+def encode(state: State, data: Tagged, training: bool = False) -> RaggedDataset:
     """Return the ids of sentences, with the numbers of their tags beside them."""
-    made = state.encoder(data.tokens)
     numbers = [number for tags in data.tags for number in state.tags.encode(tags)]
+    own = None
+    if training and state.words is not None:
+        spans = state.tags.spans(np.array(numbers, dtype=np.int64))
+        own = np.zeros(len(numbers), dtype=np.int64)
+        own[spans.start] = spans.end - spans.start
+    made = state.encoder(data.tokens, own)
     made.aligned = {TAGS: torch.tensor(numbers, dtype=torch.int64)}
     return made
 

@@ -22,11 +22,14 @@ from textnn.functional.ngrams import sum_rows
 from textnn.layers import CRF, GRU, LSTM, RNN, EmbeddingTextConv, TextConv
 from textnn.models import PAD, UNK, Network
 from textnn.models.base import Embedding
-from textnn.tagging.windows import Windows, hash_windows, pair_keys
+from textnn.models.dropout import Dropout
+from textnn.tagging.lexicon import LONGEST
+from textnn.tagging.windows import Windows, hash_features, lexicon_features, pair_keys, window_features
 
 _RECURRENT: Mapping[str, Any] = {"bilstm": LSTM, "bigru": GRU, "birnn": RNN}
 ENCODERS = (*_RECURRENT, "cnn", "ngram")
 _LETTER_DIM, _LETTER_SIZES = 30, (3,)
+_LENGTH_DIM = 8  # of the vectors of the lengths of known words
 _DEVIATION = 0.3  # of fresh vectors
 
 
@@ -39,6 +42,8 @@ class TaggingNetwork(Network):
         One of ``ENCODERS``; ``"ngram"`` has none, and the n-grams alone decide.
     vocabulary_size, letters_size, pairs
         Tokens; letters of words, 0 for characters; pairs of neighbours that are known, 0 for words.
+    lexicon
+        Whether what a lexicon knows of each character comes along.
     tags, scheme
         Names of the tags, and how they mark spans; see :class:`textnn.tagging.tags.TagSet`.
     embedding_dim, pair_dim, letter_channels
@@ -64,6 +69,7 @@ class TaggingNetwork(Network):
         vocabulary_size: int,
         letters_size: int,
         pairs: int,
+        lexicon: bool,
         tags: Sequence[str],
         scheme: str | None,
         *,
@@ -84,7 +90,8 @@ class TaggingNetwork(Network):
         self.vocabulary_size, self.word_dropout, self.ngram_dropout = vocabulary_size, word_dropout, ngram_dropout
         self.register_buffer("keys", torch.zeros(pairs, dtype=torch.int64))
         self.register_buffer("kinds", torch.zeros(vocabulary_size, dtype=torch.int64))
-        self.pairs = self.letters = self.encoder = None
+        self.has_lexicon = lexicon
+        self.pairs = self.letters = self.lengths = self.encoder = None
         if encoder != "ngram":
             self.tokens = _table(vocabulary_size, embedding_dim, sparse)
             width = embedding_dim
@@ -96,9 +103,12 @@ class TaggingNetwork(Network):
                     letters_size, _LETTER_DIM, letter_channels, _LETTER_SIZES, "same", padding_idx=None
                 )
                 width += letter_channels
-            self.before = nn.Dropout(embedding_dropout)
+            if lexicon:
+                self.lengths = _table(3 * (LONGEST + 1), _LENGTH_DIM, sparse=False)
+                width += 3 * _LENGTH_DIM
+            self.before = Dropout(embedding_dropout)
             self.encoder = _make_encoder(encoder, width, hidden_size, num_layers, dropout)
-            self.after = nn.Dropout(dropout)
+            self.after = Dropout(dropout)
             self.output = nn.Linear(self.encoder.width, K)
         self.ngrams = None
         if ngram_buckets:
@@ -107,7 +117,7 @@ class TaggingNetwork(Network):
         self.crf = CRF(K, tags=tags, scheme=scheme) if scheme is not None else CRF(K)
 
     def forward(
-        self, ids: Tensor, offsets: Tensor, letters: Tensor | None = None, letter_offsets: Tensor | None = None
+        self, ids: Tensor, offsets: Tensor, beside: Tensor | None = None, beside_offsets: Tensor | None = None
     ) -> Tensor:
         """Return the emissions [N, K] of the tokens of a flat batch.
 
@@ -115,17 +125,18 @@ class TaggingNetwork(Network):
         ----------
         ids, offsets
             int64 [N] and [B].
-        letters, letter_offsets
-            Of words: [PAD] and then the letters of each, and where the sentences begin.
+        beside, beside_offsets
+            Of words, int64: [PAD] and then the letters of each. Where there is a lexicon: what it knows of each
+            character, [3 N]. And where the sentences begin there.
         """
         windows = Windows(ids, offsets) if self.ngrams is not None or self.pairs is not None else None
         emissions: Tensor | None = None
         if self.encoder is not None:
-            x = self._read(ids, windows, letters)
+            x = self._read(ids, windows, beside)
             emissions = self.output(self.after(self.encoder(self.before(x), offsets)))
         if self.ngrams is not None:
             assert windows is not None
-            wide = self._remember(windows, ids)
+            wide = self._remember(windows, ids, beside)
             emissions = wide if emissions is None else emissions + wide
         assert emissions is not None
         return emissions
@@ -134,7 +145,7 @@ class TaggingNetwork(Network):
         """Return the table of tokens, if there is one."""
         return [] if self.encoder is None else [cast(nn.Parameter, self.tokens.weight)]
 
-    def _read(self, ids: Tensor, windows: Windows | None, letters: Tensor | None) -> Tensor:
+    def _read(self, ids: Tensor, windows: Windows | None, beside: Tensor | None) -> Tensor:
         """Return the vectors that the encoder reads, [N, D]."""
         parts = [self.tokens(self._drop(ids, UNK))]
         if self.pairs is not None:
@@ -144,8 +155,12 @@ class TaggingNetwork(Network):
                 row = find_keys(self.keys, pair_keys(left, right, self.vocabulary_size))
                 parts.append(self.pairs(self._drop(row, 0)))
         if self.letters is not None:
-            assert letters is not None
-            parts.append(self.letters(letters, offsets=(letters == PAD).nonzero().flatten()))
+            assert beside is not None
+            parts.append(self.letters(beside, offsets=(beside == PAD).nonzero().flatten()))
+        if self.lengths is not None:
+            assert beside is not None
+            columns = torch.arange(3, device=ids.device) * (LONGEST + 1)
+            parts.append(self.lengths(beside.view(-1, 3) + columns).flatten(1))
         return torch.cat(parts, dim=1)
 
     def _drop(self, ids: Tensor, unknown: int) -> Tensor:
@@ -153,11 +168,15 @@ class TaggingNetwork(Network):
             return ids
         return ids.masked_fill(torch.rand(ids.shape, device=ids.device) < self.word_dropout, unknown)
 
-    def _remember(self, windows: Windows, ids: Tensor) -> Tensor:
+    def _remember(self, windows: Windows, ids: Tensor, beside: Tensor | None) -> Tensor:
         """Return what the n-grams around each token say, [N, K]."""
         assert self.ngrams is not None
         table = self.ngrams.weight
-        rows = hash_windows(windows, windows.with_ids(self.kinds[ids]), table.shape[0])
+        features = window_features(windows, windows.with_ids(self.kinds[ids]))
+        if self.has_lexicon:
+            assert beside is not None
+            features += lexicon_features(ids, beside.view(-1, 3))
+        rows = hash_features(features, table.shape[0])
         keep = None
         if self.training and self.ngram_dropout:
             kept = torch.rand(rows.shape, device=rows.device) >= self.ngram_dropout
@@ -173,6 +192,16 @@ class _Recurrent(nn.Module):
             width, hidden_size, num_layers, bidirectional=True, dropout=dropout if num_layers > 1 else 0.0
         )
         self.width = 2 * hidden_size
+        for name, parameter in self.layers.named_parameters():
+            if "weight_hh" in name:  # (Saxe et al., "Exact solutions to the nonlinear dynamics of learning", 2014)
+                for gate in parameter.data.split(hidden_size):
+                    nn.init.orthogonal_(gate)
+            elif "weight_ih" in name:
+                nn.init.xavier_uniform_(parameter)
+            else:
+                nn.init.zeros_(parameter)
+                if cell is LSTM and "bias_ih" in name:  # of the forget gate (Jozefowicz et al. 2015)
+                    nn.init.ones_(parameter.data[hidden_size : 2 * hidden_size])
 
     def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
         steps: Tensor = self.layers(x, offsets=offsets)[0]
@@ -190,7 +219,7 @@ class _Convolutions(nn.Module):
             TextConv(width, self.width, (5 if layer == 0 else 3,), "same", pooling=None)
             for layer, width in enumerate(widths)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
         x, _ = self.layers[0](x, offsets=offsets)

@@ -24,6 +24,8 @@ class State:
         What the network tells apart.
     vocabulary, letters
         Of tokens, and of the letters of words.
+    words
+        Those of a segmenter's lexicon; None for other taggers.
     validation_scores
         Of the spans of the validation part, or None.
     """
@@ -32,6 +34,7 @@ class State:
     tags: TagSet
     vocabulary: Vocabulary
     letters: Vocabulary | None
+    words: list[str] | None
     model: TaggingNetwork
     options: dict[str, Any]
     seed: int
@@ -42,7 +45,7 @@ class State:
     encoder: TokenEncoder = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.encoder = TokenEncoder(self.level, self.vocabulary, self.letters)
+        self.encoder = TokenEncoder(self.level, self.tags.is_segmentation, self.vocabulary, self.letters, self.words)
 
     @classmethod
     def of(cls, fitted: Any) -> State:

@@ -9,11 +9,12 @@ be read one way alone. Text that is words throughout keeps the names of its sche
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from textnn.layers.tag_schemes import split_tag
+from textnn.layers.tag_schemes import may_follow, split_tag
 from textnn.tagging.schemes import (
     SCHEMES,
     Span,
@@ -82,6 +83,7 @@ class TagSet:
     def __init__(self, names: Sequence[str], scheme: str | None) -> None:
         self.names, self.scheme = list(names), None if scheme is None else check_scheme(scheme)
         self.inner = inner_scheme(self.scheme)
+        self._legal: dict[tuple[str, str], bool] = {}
         self._key: Callable[[str], Any] = letter_and_type if self.inner else str
         self._ids = {self._key(name): number for number, name in enumerate(self.names)}
         if len(self._ids) != len(self.names):
@@ -120,11 +122,13 @@ class TagSet:
         found = find_scheme(sequences) if scheme == AUTO else None if scheme is None else check_scheme(scheme)
         if found is None:
             return cls(_limited(sorted(seen)), None)
-        for number, tags in enumerate(sequences):
+        for tag in seen:
             try:
-                spans_of(tags, found)
+                spans_of([tag], found)
             except ValueError as error:
-                raise ValueError(f"y[{number}]: {error}") from error
+                number = next(number for number, tags in enumerate(sequences) if tag in tags)
+                place = sequences[number].index(tag)
+                raise ValueError(f"y[{number}]: {str(error).replace('tags[0]', f'tags[{place}]')}") from None
         inner = inner_scheme(found)
         kinds = sorted({tag if found == "IO" else tag[2:] for tag in seen - {"O"}})
         letters = _LETTERS[str(inner)]
@@ -156,7 +160,7 @@ class TagSet:
         given = tags
         if self.inner is not None:
             assert self.scheme is not None
-            if self.scheme != self.inner or illegal_places(tags, self.scheme):
+            if self.scheme != self.inner or not self._is_legal(tags):
                 tags = tags_of(len(tags), spans_of(tags, self.scheme), self.inner)
         try:
             return [self._ids[self._key(tag)] for tag in tags]
@@ -166,12 +170,16 @@ class TagSet:
             what = "a tag of one of the types" if self.types else "one of the tags"
             raise ValueError(f"expected {what} {known:.200}, got {given[place]!r:.80}") from None
 
-    def knows(self, tags: Iterable[str]) -> bool:
-        """Whether all of a sentence's tags are known."""
-        try:
-            self.encode(list(tags))
-        except ValueError:
-            return False
+    def _is_legal(self, tags: Sequence[str]) -> bool:
+        """Whether the inner scheme allows a sentence's tags; which may follow each other is looked up once."""
+        assert self.inner is not None
+        for pair in pairwise(("O", *tags, "O")):
+            legal = self._legal.get(pair)
+            if legal is None:
+                left, right = (split_tag(tag, self.inner) for tag in pair)
+                legal = self._legal[pair] = may_follow(left, right, self.inner)
+            if not legal:
+                return False
         return True
 
     def decode(self, numbers: Sequence[int]) -> list[str]:

@@ -22,7 +22,6 @@ TEMPLATES = (
 )  # fmt: skip
 """Which places, counted from a character, make an n-gram together."""
 _EQUAL = ((-1, 0), (0, 1), (-2, 0), (0, 2), (-1, 1))  # pairs of places that may hold the same character
-FEATURES = len(TEMPLATES) + 3
 
 _PRIME, _SALT = 1099511628211, 0x9E3779B97F4A7C15 - (1 << 64)  # of FNV-1a; 2**64 over the golden ratio
 
@@ -63,24 +62,48 @@ def pair_keys(left: Tensor, right: Tensor, size: int) -> Tensor:
     return left * size + right
 
 
-def hash_windows(windows: Windows, kinds: Windows, buckets: int) -> Tensor:
-    """Number the n-grams around each token: int64 [N, FEATURES] in [1, buckets).
+def window_features(windows: Windows, kinds: Windows) -> list[Tensor]:
+    """Return a number for each n-gram around each token, and for the kinds of its neighbours: int64 [N] each.
 
     Parameters
     ----------
     windows, kinds
         Of the ids, and of the kinds of the characters.
-    buckets
-        At least 2. Different n-grams may share one.
     """
     ids = {place: windows.at(place) for place in range(-REACH, REACH + 1)}
     kind = {place: kinds.at(place) for place in range(-REACH, REACH + 1)}
     equal = sum((ids[a] == ids[b]).to(torch.int64) << bit for bit, (a, b) in enumerate(_EQUAL))
     assert isinstance(equal, Tensor)
     hashes = [_join([ids[place] for place in template]) for template in TEMPLATES]
-    hashes += [_join([kind[place] for place in (-1, 0, 1)]), _join(list(kind.values())), equal]
-    found = torch.stack(hashes, dim=1)
-    found = found + torch.arange(1, FEATURES + 1, device=found.device) * _SALT
+    return [*hashes, _join([kind[place] for place in (-1, 0, 1)]), _join(list(kind.values())), equal]
+
+
+def lexicon_features(ids: Tensor, known: Tensor) -> list[Tensor]:
+    """Return numbers of what a lexicon knows of each token: of each of its columns, with the token, and of all.
+
+    Parameters
+    ----------
+    ids
+        int64 [N].
+    known
+        int64 [N, 3], as :meth:`textnn.tagging.lexicon.Lexicon.find` gives it.
+    """
+    columns = list(known.unbind(dim=1))
+    return [*columns, _join(columns), *(_join([column, ids]) for column in columns)]
+
+
+def hash_features(features: Sequence[Tensor], buckets: int) -> Tensor:
+    """Number features, each of its own kind: int64 [N] each -> [N, features] in [1, buckets).
+
+    Parameters
+    ----------
+    features
+        In an order that stays.
+    buckets
+        At least 2. Different features may share one.
+    """
+    found = torch.stack(list(features), dim=1)
+    found = found + torch.arange(1, len(features) + 1, device=found.device) * _SALT
     return _mix(found).remainder(buckets - 1) + 1
 
 
