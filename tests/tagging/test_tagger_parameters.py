@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 from tagged_samples import ARCHITECTURES
@@ -61,3 +63,27 @@ def test_the_table_of_ngrams_has_fewer_rows_where_each_has_many_tags(architectur
     many = architectures.suit_tags(options, {}, 2000)["ngram_buckets"]
     assert 2**25 < many * 2000 <= 2**26
     assert architectures.suit_tags(options, {"ngram_buckets": 2**20}, 2000) == options, "the user chose"
+
+
+def test_the_page_of_the_tagger_lists_every_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tagging.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    head = next(row for row in rows if row[0] == "option")
+    listed = {row[0].strip("`"): row[1:] for row in rows[rows.index(head) + 2 :] if len(row) == len(head)}
+    seen = set()
+    for column, title in enumerate(head[1:]):
+        names, level = title.split(": ")
+        for name in names.replace("`", "").split(", "):
+            options = architectures.resolve_options(name, {}, {"characters": "char", "words": "word"}[level])
+            shown = {o: f"{v:g}" if isinstance(v, float) else str(v) for o, v in options.items()}
+            found = {option: cells[column] for option, cells in listed.items() if cells[column] != "–"}
+            assert found == {o: v for o, v in shown.items() if o not in ("bucket", "sparse")}, (name, level)
+            seen.add((name, level))
+    assert len(seen) == 2 * len(ARCHITECTURES)
+
+
+def test_the_page_of_the_tagger_lists_every_file_of_the_folder() -> None:
+    root = Path(__file__).parents[2]
+    listed = re.findall(r"^\| `(\w+\.py)` \|", (root / "docs" / "tagging.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == sorted({file.name for file in (root / "textnn" / "tagging").glob("*.py")} - {"__init__.py"})

@@ -35,6 +35,12 @@ class Entity(NamedTuple):
         ``text[start:end]``.
     confidence : float
         The probability, under the model, that just this span is an entity of this type.
+
+    Examples
+    --------
+    >>> entity = Entity(0, 3, "PER", "Ann", 0.9)
+    >>> "Ann met Bob."[entity.start : entity.end]
+    'Ann'
     """
 
     start: int

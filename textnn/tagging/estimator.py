@@ -98,11 +98,13 @@ class SequenceTagger(BaseEstimator):
 
     Examples
     --------
-    >>> X = [["Ann", "met", "Bob", "."], ["Bob", "ran", "."]] * 20
-    >>> y = [["B-PER", "O", "B-PER", "O"], ["B-PER", "O", "O"]] * 20
-    >>> tagger = textnn.SequenceTagger(random_state=0, verbose=0).fit(X, y)
-    >>> tagger.predict([["Ann", "ran"]])
-    [['B-PER', 'O']]
+    >>> names = ["Ann", "Bob", "Eve", "Max"]
+    >>> X = [["then", one, "ran", "."] for one in names]
+    >>> X += [[one, "met", other, "."] for one in names for other in names]
+    >>> y = [["B-PER" if token in names else "O" for token in tokens] for tokens in X]
+    >>> tagger = textnn.SequenceTagger(epochs=20, random_state=0, verbose=0).fit(X, y)
+    >>> tagger.predict([["Ann", "ran", "."]])
+    [['B-PER', 'O', 'O']]
     >>> [entity.text for entity in tagger.entities("Bob met Ann.")]
     ['Bob', 'Ann']
     """
@@ -244,7 +246,7 @@ class SequenceTagger(BaseEstimator):
 
         Examples
         --------
-        >>> segmenter = textnn.SequenceTagger("ngram-crf", random_state=0, verbose=0)
+        >>> segmenter = textnn.SequenceTagger("ngram-crf", validation_fraction=0.0, random_state=0, verbose=0)
         >>> segmenter.fit_words(["我 来到 北京", "他 来到 上海", "我 在 上海"] * 20).cut("他在北京")
         ['他', '在', '北京']
         """

@@ -44,6 +44,12 @@ class TokenEffect(NamedTuple):
         Its place in the text.
     contribution : float
         By how much the log-odds of the entity fall when the token is unknown: above 0, it speaks for the entity.
+
+    Examples
+    --------
+    >>> tokens = [TokenEffect("Dr", 0, 2, 1.5), TokenEffect("Ann", 3, 6, 2.0)]
+    >>> max(tokens, key=lambda token: token.contribution).token
+    'Ann'
     """
 
     token: str

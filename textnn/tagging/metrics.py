@@ -20,6 +20,12 @@ class SpanScore:
     ----------
     true, predicted, correct : int, int, int
         Spans that there are, that were predicted, and that were predicted rightly.
+
+    Examples
+    --------
+    >>> score = SpanScore(true=4, predicted=2, correct=2)
+    >>> score.precision, score.recall
+    (1.0, 0.5)
     """
 
     true: int
