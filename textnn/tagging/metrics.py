@@ -103,6 +103,11 @@ def score_spans(true: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Spa
     ------
     ValueError
         If there are not as many sentences on both sides.
+
+    Examples
+    --------
+    >>> score_spans([[Span(0, 2, "PER")]], [[Span(0, 1, "PER")]]).overall
+    SpanScore(true=1, predicted=1, correct=0)
     """
     if len(true) != len(predicted):
         raise ValueError(f"predicted: expected {len(true)} sentences as in true, got {len(predicted)}")
