@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
-from textnn.tagging.lexicon import LONGEST, SHORTEST, Lexicon
+from textnn.tagging.lexicon import LONGEST, PARTS, SHORTEST, Lexicon, parts_of
 
 LETTERS = "abcd"
 
@@ -20,12 +21,11 @@ def draw(rng: random.Random, longest: int) -> str:
     return "".join(rng.choice(LETTERS) for _ in range(rng.randint(1, longest)))
 
 
-def search(text: str, words: Counter[str], own: Counter[str]) -> list[list[int]]:
+def search(text: str, known: Callable[[str], bool]) -> list[list[int]]:
     found = [[0, 0, 0] for _ in text]
     for length in range(SHORTEST, LONGEST + 1):
         for start in range(len(text) - length + 1):
-            word = text[start : start + length]
-            if words[word] > own[word]:
+            if known(text[start : start + length]):
                 found[start][0] = found[start + length - 1][1] = length
                 for inner in range(start + 1, start + length - 1):
                     found[inner][2] = length
@@ -38,21 +38,25 @@ def test_it_finds_the_longest_word_that_begins_ends_and_goes_across() -> None:
     texts = [draw(rng, 20) for _ in range(200)]
     ids = np.array([number for text in texts for number in ids_of(text)])
     found = Lexicon(words, ids_of, unknown=1).find(ids, np.array([len(text) for text in texts]))
-    wanted = [row for text in texts for row in search(text, Counter(words), Counter())]
+    wanted = [row for text in texts for row in search(text, words.__contains__)]
     assert np.array_equal(found, np.array(wanted))
     assert found.any(axis=0).all()
 
 
-def test_a_word_does_not_count_where_its_only_occurrences_are_the_sentence_s_own() -> None:
+def test_in_training_a_word_is_known_where_another_part_of_the_text_has_it() -> None:
     rng = random.Random(1)
-    sentences = [[draw(rng, 4) for _ in range(rng.randint(1, 6))] for _ in range(150)]
+    sentences = [[draw(rng, 4) for _ in range(rng.randint(1, 6))] for _ in range(95)]
     lexicon = Lexicon.of(sentences, ids_of, unknown=1)
     ids = np.array([number for words in sentences for word in words for number in ids_of(word)])
     lengths = np.array([sum(map(len, words)) for words in sentences])
-    own = np.array([n for words in sentences for word in words for n in (len(word), *[0] * (len(word) - 1))])
-    all_words = Counter(word for words in sentences for word in words)
-    wanted = [row for words in sentences for row in search("".join(words), all_words, Counter(words))]
-    found = lexicon.find(ids, lengths, own)
+    parts = parts_of(len(sentences)).tolist()
+    assert set(Counter(parts).values()) == {9, 10}
+    assert set(parts) == set(range(PARTS))
+    wanted = []
+    for part, words in zip(parts, sentences, strict=True):
+        others = {word for n, each in zip(parts, sentences, strict=True) if n != part for word in each}
+        wanted += search("".join(words), others.__contains__)
+    found = lexicon.find(ids, lengths, training=True)
     assert np.array_equal(found, np.array(wanted))
     assert not np.array_equal(found, lexicon.find(ids, lengths))
 

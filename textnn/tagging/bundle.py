@@ -66,10 +66,11 @@ def save(state: State, parameters: Mapping[str, Any], path: str | os.PathLike[st
     BundleError
         If ``path`` exists and is not a tagger of textnn, or writing fails.
     """
-    write_bundle(path, FORMAT, partial(_write, state, parameters))
+    write_bundle(path, FORMAT, partial(write, state, parameters))
 
 
-def _write(state: State, parameters: Mapping[str, Any], directory: Path) -> None:
+def write(state: State, parameters: Mapping[str, Any], directory: Path) -> None:
+    """Write the files of a tagger into an empty directory."""
     write_weights(state.model.state_dict(), directory)
     (directory / TAGS).write_bytes(to_json({"names": state.tags.names, "scheme": state.tags.scheme}))
     state.vocabulary.save(directory / VOCABULARY)
@@ -117,26 +118,37 @@ def load(path: str | os.PathLike[str], device: str, names: Collection[str]) -> t
     return read_bundle(path, partial(_load, device=check_device(device), names=names))
 
 
+def read(directory: Directory) -> State:
+    """Return the tagger whose files stand in an open directory, on the CPU.
+
+    Raises
+    ------
+    BundleError
+        If they are damaged.
+    """
+    return _load(directory, torch.device("cpu"), ())[0]
+
+
 def _load(directory: Directory, device: torch.device, names: Collection[str]) -> tuple[State, dict[str, Any]]:
     config = config_of(directory, FORMAT)
-    with reading(directory.path / CONFIG):
+    with reading(directory.file(CONFIG)):
         sums = file_sums(config, FORMAT)
     tags_file = directory.read(TAGS, sums[TAGS])
-    with reading(directory.path / TAGS):
+    with reading(directory.file(TAGS)):
         tags = _tags(parse_json(tags_file))
     vocabularies = []
     for name in (VOCABULARY, CHARACTERS):
         content = directory.read(name, sums[name]) if name in sums else None
-        with reading(directory.path / name):
-            vocabularies.append(None if content is None else Vocabulary.parse(content, directory.path / name))
+        with reading(directory.file(name)):
+            vocabularies.append(None if content is None else Vocabulary.parse(content, directory.file(name)))
     vocabulary, letters = vocabularies
     words = None
     if WORDS in sums:
         content = directory.read(WORDS, sums[WORDS])
-        with reading(directory.path / WORDS):
-            words = parse_words(content, directory.path / WORDS)
+        with reading(directory.file(WORDS)):
+            words = parse_words(content, directory.file(WORDS))
     assert vocabulary is not None
-    with reading(directory.path / CONFIG):
+    with reading(directory.file(CONFIG)):
         architecture, level = get(config, "architecture", str), get(config, "level", str)
         if level not in LEVELS or (level == WORD) is (letters is None):
             raise ValueError(f"expected 'level' to be char, or word beside {CHARACTERS}, got {level!r:.40}")
@@ -160,7 +172,7 @@ def _load(directory: Directory, device: torch.device, names: Collection[str]) ->
             sizes = len(vocabulary), len(letters) if letters else 0, pairs
             model = build_network(architecture, *sizes, words is not None, tags, options)
     model.load_state_dict(directory.read_weights(model.state_dict(), sums[WEIGHTS]), assign=True)
-    with reading(directory.path / WEIGHTS):
+    with reading(directory.file(WEIGHTS)):
         if bool((model.keys.diff() <= 0).any()) or bool((model.kinds < 0).any()):
             raise ValueError("expected rising keys of pairs, and kinds from 0")
     state = State(level, tags, vocabulary, letters, words, model.to(device).eval(), options, **facts)

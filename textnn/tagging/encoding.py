@@ -13,11 +13,12 @@ import string
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import torch
 
-from textnn.tagging.lexicon import Array, Lexicon
+from textnn.tagging.lexicon import Lexicon
 from textnn.text import RaggedDataset, TokenCounts, Vocabulary
 
 CHAR, WORD = "char", "word"
@@ -70,6 +71,15 @@ def fold_word(token: str) -> str:
 def fold(level: str, coarse: bool) -> Callable[[str], str]:
     """Return the function that folds tokens of a level; see :func:`fold_character`."""
     return partial(fold_character, coarse=coarse) if level == CHAR else fold_word
+
+
+def fold_settings(level: str, coarse: bool) -> dict[str, Any]:
+    """Return what the folding of a level's tokens comes to, for exported models, which do it alone."""
+    if level == WORD:
+        table = {chr(code): digit for code, digit in _DIGITS.items()}
+    else:
+        table = {chr(code): fold_character(chr(code), coarse) for code in (*_WIDE, *(_COARSE if coarse else ()))}
+    return {"words": level == WORD, "characters": ["".join(table), "".join(table.values())]}
 
 
 def guess_level(sentences: Iterable[Tokens]) -> str:
@@ -125,13 +135,13 @@ class TokenEncoder:
         """Return the ids of some tokens."""
         return self.vocabulary.encode(map(self._fold, tokens))
 
-    def __call__(self, sentences: Sequence[Tokens], own: Array | None = None) -> RaggedDataset:
-        """Return the ids of sentences, none of which is empty; ``own`` as for :meth:`Lexicon.find`."""
+    def __call__(self, sentences: Sequence[Tokens], training: bool = False) -> RaggedDataset:
+        """Return the ids of sentences, none of which is empty; ``training`` as for :meth:`Lexicon.find`."""
         if self.level == CHAR:
             ids, lengths = self._characters(sentences)
             made = RaggedDataset.of_flat(ids, lengths)
             if self.lexicon is not None:
-                known = self.lexicon.find(ids.numpy().astype(np.int64), lengths.numpy(), own)
+                known = self.lexicon.find(ids.numpy().astype(np.int64), lengths.numpy(), training)
                 made.others = (RaggedDataset.of_flat(torch.from_numpy(known.reshape(-1)), 3 * lengths),)
             return made
         words = RaggedDataset(map(self.encode, sentences))

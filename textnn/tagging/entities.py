@@ -21,6 +21,9 @@ from textnn.tagging.state import State
 from textnn.tagging.texts import Piece, pieces
 from textnn.text import RaggedBatch
 
+_ROWS = 1 << 16
+"""Tokens, about, of the copies of sentences that are worked on at once: there is one for each span."""
+
 
 class Entity(NamedTuple):
     """Something that was found in a text.
@@ -111,12 +114,21 @@ def span_chances(
     offsets, lengths = batch.offsets.cpu().numpy(), batch.lengths.cpu().numpy()
     sentence = np.searchsorted(offsets, starts, side="right") - 1
     sizes = lengths[sentence]
+    part = (np.cumsum(sizes) - 1) // _ROWS
+    cuts = np.flatnonzero(np.diff(part)) + 1
+    places = zip(*(np.split(each, cuts) for each in (starts, ends, offsets[sentence], sizes)), strict=True)
+    return torch.cat([_chances(state, emissions, numbers, *each) for each in places])
+
+
+def _chances(
+    state: State, emissions: Tensor, numbers: Tensor, starts: Array, ends: Array, offsets: Array, sizes: Array
+) -> Tensor:
+    """Return the probability of each span, each with a copy of its sentence, from the first row on."""
     ahead = np.cumsum(sizes) - sizes
-    # A copy of the sentence for each span.
-    rows = torch.from_numpy(np.arange(sizes.sum()) + np.repeat(offsets[sentence] - ahead, sizes)).to(emissions.device)
+    rows = torch.from_numpy(np.arange(sizes.sum()) + np.repeat(offsets - ahead, sizes)).to(emissions.device)
     place = np.arange(sizes.sum()) - np.repeat(ahead, sizes)
-    first = np.repeat(starts - offsets[sentence], sizes)
-    last = np.repeat(ends - offsets[sentence], sizes)
+    first = np.repeat(starts - offsets, sizes)
+    last = np.repeat(ends - offsets, sizes)
     fixed = torch.from_numpy((place >= first) & (place < last)).to(emissions.device)
     K = emissions.shape[1]
     possible = torch.ones(len(rows), K, dtype=torch.bool, device=emissions.device)

@@ -460,6 +460,31 @@ class SequenceTagger(BaseEstimator):
         """
         bundle.save(self._state, self.get_params(deep=False), path)
 
+    def export(self, format: str, path: str | PathLike[str]) -> None:  # noqa: A002
+        """Write the tagger as a directory that needs no textnn: docs/export.md has what is in it.
+
+        Parameters
+        ----------
+        format
+            ``"onnx"``, for onnxruntime and others, or ``"torch"``, a program that ``torch.export.load`` reads.
+        path
+            The directory; its parents are made. An earlier export is replaced in one step.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the tagger has not been fitted.
+        ValueError
+            If there is no such format, or something else is at ``path``.
+        ImportError
+            If the packages for ONNX are not installed: ``pip install onnx onnxscript``.
+        OSError
+            If it cannot be written.
+        """
+        from textnn.export.tagging import export_tagger
+
+        export_tagger(self._state, format, path)
+
     @classmethod
     def load(cls, path: str | PathLike[str], device: str = "cpu") -> SequenceTagger:
         """Load a saved tagger; its predictions are those of the saved one.

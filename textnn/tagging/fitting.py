@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -159,8 +158,8 @@ def _check_validation(held_out: Tagged, tags: TagSet) -> None:
 
 
 def with_lexicon(state: State, data: Tagged) -> State:
-    """Return the state with the words of what it is trained on, and how often each occurs there."""
-    words = (words_of_tags(tokens, tags) for tokens, tags in zip(data.tokens, data.tags, strict=True))
+    """Return the state with the words of what it is trained on, and in which parts of it each occurs."""
+    words = [words_of_tags(tokens, tags) for tokens, tags in zip(data.tokens, data.tags, strict=True)]
     lexicon = Lexicon.of(words, state.encoder.encode, Vocabulary.UNK_ID)
     state = replace(state, words=lexicon.words)
     state.encoder.lexicon = lexicon
@@ -170,12 +169,7 @@ def with_lexicon(state: State, data: Tagged) -> State:
 def encode(state: State, data: Tagged, training: bool = False) -> RaggedDataset:
     """Return the ids of sentences, with the numbers of their tags beside them."""
     numbers = [number for tags in data.tags for number in state.tags.encode(tags)]
-    own = None
-    if training and state.words is not None:
-        spans = state.tags.spans(np.array(numbers, dtype=np.int64))
-        own = np.zeros(len(numbers), dtype=np.int64)
-        own[spans.start] = spans.end - spans.start
-    made = state.encoder(data.tokens, own)
+    made = state.encoder(data.tokens, training)
     made.aligned = {TAGS: torch.tensor(numbers, dtype=torch.int64)}
     return made
 

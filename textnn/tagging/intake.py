@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from textnn.data.splitting import split
-from textnn.distributed import Group, joint_numbers
+from textnn.distributed import Group
 from textnn.tagging.encoding import Tokens
 from textnn.tagging.tags import count_illegal
 
@@ -105,10 +105,9 @@ def join_shares(data: Tagged, group: Group) -> Tagged:
     if group.size == 1:
         return data
     shares = group.gather(data)
-    sizes = [len(share.tokens) for share in shares]
-    numbers = np.concatenate([joint_numbers(sizes, rank) for rank in range(group.size)])
+    places = [(place, rank) for rank, share in enumerate(shares) for place in range(len(share.tokens))]
     joint = Tagged([tokens for share in shares for tokens in share.tokens], [t for share in shares for t in share.tags])
-    return joint.take(np.argsort(numbers).tolist())
+    return joint.take(sorted(range(len(places)), key=places.__getitem__))
 
 
 def pair_of(validation_data: Any) -> tuple[Any, Any]:

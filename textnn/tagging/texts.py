@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from textnn.tagging.encoding import CHAR, Tokens
 
@@ -84,3 +84,9 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         last = stop
     if begin < end:
         yield begin, end
+
+
+def piece_settings() -> dict[str, Any]:
+    """Return all that the pieces of a text follow from, for exported models, which cut texts alone."""
+    patterns = {"lines": _LINES, "runs": _RUNS, "ends": _ENDS, "words": _WORDS}
+    return {"longest": LONGEST, "patterns": {name: pattern.pattern for name, pattern in patterns.items()}}
