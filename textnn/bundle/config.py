@@ -21,6 +21,8 @@ from textnn.bundle.files import Sum, to_json
 from textnn.reading import parse_json
 
 _SUM = "sha256"
+_READERS = {"textnn-model": "SentimentClassifier", "textnn-tagger": "SequenceTagger"}
+"""Who reads the formats that there are, for messages."""
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -72,7 +74,9 @@ def parse_config(data: bytes, kind: Format) -> dict[str, Any]:
     """
     config = _parse(data)
     if not isinstance(config, dict) or config.get("format") != kind.name:
-        raise ValueError(f"expected the configuration of a textnn model ('format': {kind.name!r}), got another file")
+        other = _READERS.get(str(config.get("format"))) if isinstance(config, dict) else None
+        found = "another file" if other is None else f"a model that {other}.load reads"
+        raise ValueError(f"expected the configuration of a textnn model ('format': {kind.name!r}), got {found}")
     version = config.get("format_version")
     if type(version) is not int or version != kind.version:
         raise ValueError(

@@ -33,7 +33,7 @@ from textnn.files import (
     sync_directory,
     sync_file,
 )
-from textnn.reading import escape_controls, parse_json
+from textnn.reading import escape_controls
 
 _ATTEMPTS = 3  # at reading a model that is replaced meanwhile
 

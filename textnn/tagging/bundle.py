@@ -23,20 +23,21 @@ from textnn.bundle import directory as shared
 from textnn.bundle.config import Format, file_sums, get, seal
 from textnn.bundle.directory import config_of, read_bundle, write_bundle, write_weights
 from textnn.bundle.files import CARD, CHARACTERS, CONFIG, VOCABULARY, WEIGHTS, Directory, file_sum, reading, to_json
+from textnn.data.inputs import check_device
 from textnn.models.options import integer
 from textnn.reading import parse_json
 from textnn.tagging.architectures import build_network, resolve_options
 from textnn.tagging.card import write_card
-from textnn.tagging.encoding import LEVELS, WORD
+from textnn.tagging.encoding import CHAR, LEVELS, WORD
 from textnn.tagging.metrics import SpanScore, SpanScores
 from textnn.tagging.parameters import NOT_STORED
 from textnn.tagging.state import State
-from textnn.tagging.tags import TagSet
+from textnn.tagging.tags import MOST_TAGS, TagSet
 from textnn.text import Vocabulary, parse_words, save_words
 from textnn.version import __version__
 
 TAGS, WORDS = "tags.json", "words.txt"
-MOST_PAIRS, MOST_TAGS = 2**26, 2**14
+MOST_PAIRS = 2**26
 FORMAT = Format(
     "textnn-tagger",
     1,
@@ -112,8 +113,10 @@ def load(path: str | os.PathLike[str], device: str, names: Collection[str]) -> t
     ------
     BundleError
         If the directory is no saved tagger, or is damaged.
+    ValueError
+        If there is no such device.
     """
-    return read_bundle(path, partial(_load, device=device, names=names))
+    return read_bundle(path, partial(_load, device=check_device(device), names=names))
 
 
 def read(directory: Directory) -> State:
@@ -124,10 +127,10 @@ def read(directory: Directory) -> State:
     BundleError
         If they are damaged.
     """
-    return _load(directory, "cpu", ())[0]
+    return _load(directory, torch.device("cpu"), ())[0]
 
 
-def _load(directory: Directory, device: str, names: Collection[str]) -> tuple[State, dict[str, Any]]:
+def _load(directory: Directory, device: torch.device, names: Collection[str]) -> tuple[State, dict[str, Any]]:
     config = config_of(directory, FORMAT)
     with reading(directory.file(CONFIG)):
         sums = file_sums(config, FORMAT)
@@ -150,6 +153,8 @@ def _load(directory: Directory, device: str, names: Collection[str]) -> tuple[St
         architecture, level = get(config, "architecture", str), get(config, "level", str)
         if level not in LEVELS or (level == WORD) is (letters is None):
             raise ValueError(f"expected 'level' to be char, or word beside {CHARACTERS}, got {level!r:.40}")
+        if (words is not None) is not (tags.is_segmentation and level == CHAR):
+            raise ValueError(f"expected {WORDS} of a segmenter of characters, and of it alone")
         options = resolve_options(architecture, get(config, "options", dict), level)
         pairs = integer(0, MOST_PAIRS)("pairs", config.get("pairs"))
         training, stored = get(config, "training", dict), get(config, "parameters", dict)

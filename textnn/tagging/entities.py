@@ -38,6 +38,12 @@ class Entity(NamedTuple):
         ``text[start:end]``.
     confidence : float
         The probability, under the model, that just this span is an entity of this type.
+
+    Examples
+    --------
+    >>> entity = Entity(0, 3, "PER", "Ann", 0.9)
+    >>> "Ann met Bob."[entity.start : entity.end]
+    'Ann'
     """
 
     start: int
@@ -55,10 +61,19 @@ def entities(state: State, texts: Iterable[str]) -> Iterator[list[Entity]]:
     ValueError
         If the tags mark no spans.
     """
+    check_entities(state)
+    return _found(state, texts)
+
+
+def check_entities(state: State) -> None:
+    """Raise a ValueError unless a model's tags mark spans."""
     if state.tags.inner is None:
         raise ValueError(
             "entities: the tags of this model mark no spans, such as B-PER and I-PER do; predict gives them"
         )
+
+
+def _found(state: State, texts: Iterable[str]) -> Iterator[list[Entity]]:
     for text, parts in _by_text(state, texts, _tags_and_confidence):
         found: list[Entity] = []
         for piece, rows in parts:
@@ -119,8 +134,8 @@ def _chances(
     possible = torch.ones(len(rows), K, dtype=torch.bool, device=emissions.device)
     possible[fixed] = torch.nn.functional.one_hot(numbers[rows[fixed]], K).bool()
     copies = torch.from_numpy(ahead).to(emissions.device)
-    scores = state.model.crf.scores()
-    return crf_log_likelihood(emissions[rows], possible, *scores, offsets=copies, reduction="none").exp()
+    scores = [score.to(emissions.dtype) for score in state.model.crf.scores()]
+    return crf_log_likelihood(emissions[rows], possible, *scores, offsets=copies, reduction="none").exp().clamp(max=1.0)
 
 
 def cut(state: State, texts: Iterable[str], dictionary: Dictionary | None = None) -> Iterator[list[tuple[str, str]]]:
@@ -132,10 +147,16 @@ def cut(state: State, texts: Iterable[str], dictionary: Dictionary | None = None
         If the model is none of word segmentation.
     """
     check_segmenter(state)
+    return _cut(state, texts, dictionary)
+
+
+def _cut(state: State, texts: Iterable[str], dictionary: Dictionary | None) -> Iterator[list[tuple[str, str]]]:
     work = best_tags if dictionary is None else forced_tags
     for text, parts in _by_text(state, texts, work, True, dictionary):
         words: list[tuple[str, str]] = []
         for piece, numbers in parts:
+            if not piece.tokens:
+                continue
             spans, begin = state.tags.spans(numbers), piece.starts[0]
             types = [state.tags.types[kind] for kind in spans.kind.tolist()]
             places = zip((spans.start + begin).tolist(), (spans.end + begin).tolist(), types, strict=True)
@@ -170,7 +191,8 @@ def _by_text(
 
     def all_pieces() -> Iterator[Tokens]:
         for text in texts:
-            found = list(pieces(text, state.level, words))
+            # Something goes along for a text without a piece, too: so many texts wait at most as tokens are ahead.
+            found = list(pieces(text, state.level, words)) or [Piece("", (), ())]
             waiting.append((text, found))
             yield from (piece.tokens for piece in found)
         waiting.append(None)

@@ -47,6 +47,12 @@ class Sentence(NamedTuple):
         Its words or characters.
     tags : list of str
         Their tags.
+
+    Examples
+    --------
+    >>> sentence = Sentence(1, ["Ann", "ran"], ["B-PER", "O"])
+    >>> list(zip(sentence.tokens, sentence.tags))
+    [('Ann', 'B-PER'), ('ran', 'O')]
     """
 
     line: int

@@ -20,6 +20,12 @@ class SpanScore:
     ----------
     true, predicted, correct : int, int, int
         Spans that there are, that were predicted, and that were predicted rightly.
+
+    Examples
+    --------
+    >>> score = SpanScore(true=4, predicted=2, correct=2)
+    >>> score.precision, score.recall
+    (1.0, 0.5)
     """
 
     true: int
@@ -98,6 +104,11 @@ def score_spans(true: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Spa
     ------
     ValueError
         If there are not as many sentences on both sides.
+
+    Examples
+    --------
+    >>> score_spans([[Span(0, 2, "PER")]], [[Span(0, 1, "PER")]]).overall
+    SpanScore(true=1, predicted=1, correct=0)
     """
     if len(true) != len(predicted):
         raise ValueError(f"predicted: expected {len(true)} sentences as in true, got {len(predicted)}")

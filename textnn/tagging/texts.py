@@ -6,7 +6,7 @@ A piece is a line; of a long one, some of its sentences; of a text that is to be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from textnn.tagging.encoding import CHAR, Tokens
@@ -31,8 +31,8 @@ class Piece(NamedTuple):
     """
 
     tokens: Tokens
-    starts: list[int] | range
-    ends: list[int] | range
+    starts: Sequence[int]
+    ends: Sequence[int]
 
 
 def pieces(text: str, level: str, words: bool = False) -> Iterator[Piece]:
