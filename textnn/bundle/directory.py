@@ -33,7 +33,7 @@ from textnn.files import (
     sync_directory,
     sync_file,
 )
-from textnn.reading import escape_controls, parse_json
+from textnn.reading import escape_controls
 
 _ATTEMPTS = 3  # at reading a model that is replaced meanwhile
 
@@ -145,22 +145,6 @@ def read_config(path: str | os.PathLike[str], kind: Format) -> dict[str, Any]:
         return config_of(directory, kind)
 
 
-def read_format(path: str | os.PathLike[str]) -> str | None:
-    """Return the name of the format that a directory's ``config.json`` gives, of whatever task; None if it has none.
-
-    Raises
-    ------
-    BundleError
-        If there is no such file, or it is no JSON.
-    """
-    with opened(path) as directory:
-        content = directory.read(CONFIG)
-        with reading(directory.path / CONFIG):
-            config = parse_json(content)
-    name = config.get("format") if isinstance(config, dict) else None
-    return name if isinstance(name, str) else None
-
-
 def config_of(directory: Directory, kind: Format) -> dict[str, Any]:
     """Return the ``config.json`` of a directory that is open; raises as :func:`read_config` does."""
     content = directory.read(CONFIG)
@@ -179,7 +163,7 @@ def read_format(path: str | os.PathLike[str]) -> str:
 
     def name(directory: Directory) -> str:
         content = directory.read(CONFIG)
-        with reading(directory.path / CONFIG):
+        with reading(directory.file(CONFIG)):
             return parse_format(content)
 
     return read_bundle(path, name)
