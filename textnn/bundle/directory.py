@@ -163,7 +163,7 @@ def read_format(path: str | os.PathLike[str]) -> str:
 
     def name(directory: Directory) -> str:
         content = directory.read(CONFIG)
-        with reading(directory.path / CONFIG):
+        with reading(directory.file(CONFIG)):
             return parse_format(content)
 
     return read_bundle(path, name)
