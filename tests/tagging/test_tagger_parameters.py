@@ -65,6 +65,9 @@ def test_the_table_of_ngrams_has_fewer_rows_where_each_has_many_tags(architectur
     assert architectures.suit_tags(options, {"ngram_buckets": 2**20}, 2000) == options, "the user chose"
 
 
+LEVELS = {"characters": "char", "segments": "segments", "words": "word"}
+
+
 def test_the_page_of_the_tagger_lists_every_default() -> None:
     page = (Path(__file__).parents[2] / "docs" / "tagging.md").read_text(encoding="utf-8")
     lines = [line for line in page.splitlines() if line.startswith("|")]
@@ -75,12 +78,12 @@ def test_the_page_of_the_tagger_lists_every_default() -> None:
     for column, title in enumerate(head[1:]):
         names, level = title.split(": ")
         for name in names.replace("`", "").split(", "):
-            options = architectures.resolve_options(name, {}, {"characters": "char", "words": "word"}[level])
+            options = architectures.resolve_options(name, {}, LEVELS[level])
             shown = {o: f"{v:g}" if isinstance(v, float) else str(v) for o, v in options.items()}
             found = {option: cells[column] for option, cells in listed.items() if cells[column] != "–"}
             assert found == {o: v for o, v in shown.items() if o not in ("bucket", "sparse")}, (name, level)
             seen.add((name, level))
-    assert len(seen) == 2 * len(ARCHITECTURES)
+    assert len(seen) == len(LEVELS) * len(ARCHITECTURES)
 
 
 def test_the_page_of_the_tagger_lists_every_file_of_the_folder() -> None:

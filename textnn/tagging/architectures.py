@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from textnn.models.options import find_name, resolve
-from textnn.tagging.encoding import CHAR, WORD
+from textnn.tagging.encoding import WORD
 from textnn.tagging.network import TaggingNetwork
 from textnn.tagging.tags import TagSet
 
@@ -31,12 +31,14 @@ _COMMON: dict[str, Any] = {
 }
 _DEEP: dict[str, Any] = {
     **_COMMON,
+    "ngram_buckets": 0,  # a network alone finds names as well, and more of those that it has not seen
+    "epochs": 10,
     "embedding_dim": 64,
     "bigram_dim": 32,
-    "hidden_size": 128,
+    "hidden_size": 96,
     "num_layers": 1,
-    "dropout": 0.3,
-    "embedding_dropout": 0.2,
+    "dropout": 0.4,
+    "embedding_dropout": 0.3,
     "word_dropout": 0.0,
 }
 ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
@@ -47,6 +49,15 @@ ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
     "ngram-crf": _COMMON,
 }
 """Of each architecture the defaults for characters."""
+SEGMENTS = "segments"
+"""Characters that are to become words: what suits them beside the levels."""
+_SEGMENTS: Mapping[str, Any] = {
+    "ngram_buckets": 2**20,
+    "epochs": 5,
+    "hidden_size": 64,
+    "dropout": 0.3,
+    "embedding_dropout": 0.2,
+}
 _MOST_VALUES = 2**26  # of the table of n-grams, by default: 256 MB
 _WORDS: Mapping[str, Any] = {"embedding_dim": 100, "channels": 50, "word_dropout": 0.05}
 _NOT_FOR_WORDS = ("bigram_dim",)
@@ -60,7 +71,8 @@ def resolve_options(architecture: str, given: Mapping[str, Any], level: str | No
     architecture, given
         Its name, and options by name.
     level
-        ``"char"`` or ``"word"``; None: it is not known yet, and what suits either is right.
+        ``"char"``, ``"word"``, or ``"segments"`` for characters that are to become words; None: it is not known yet,
+        and what suits any of them is right.
 
     Raises
     ------
@@ -70,8 +82,10 @@ def resolve_options(architecture: str, given: Mapping[str, Any], level: str | No
         If a value is of the wrong type.
     """
     defaults = dict(ARCHITECTURES[find_name(architecture, ARCHITECTURES, "architecture")])
-    if "embedding_dim" in defaults and level != CHAR:
+    if "embedding_dim" in defaults and level in (WORD, None):
         defaults |= _WORDS
+    if level == SEGMENTS:
+        defaults |= {name: value for name, value in _SEGMENTS.items() if name in defaults}
     if level == WORD:
         defaults = {name: value for name, value in defaults.items() if name not in _NOT_FOR_WORDS}
     options = resolve(f"{architecture}{f' of {level}s' if level else ''}", defaults, given)

@@ -15,7 +15,7 @@ from torch import Tensor
 from textnn.data.inputs import check_device, make_seed
 from textnn.distributed import ALONE, Group
 from textnn.models.options import TAGGING, choice, chosen
-from textnn.tagging.architectures import build_network, resolve_options, suit_tags
+from textnn.tagging.architectures import SEGMENTS, build_network, resolve_options, suit_tags
 from textnn.tagging.encoding import CHAR, LEVELS, guess_level, make_vocabularies
 from textnn.tagging.intake import Tagged, check_tagged, hold_out, join_shares, pair_of, warn_of_tags
 from textnn.tagging.kinds import kinds_of
@@ -74,8 +74,8 @@ def fit(
         raise ValueError("X: expected at least one sentence, got none")
     if level == AUTO:
         level = guess_level(data.tokens[:1000])
-    options = resolve_options(architecture, given, level)
     tags = TagSet.of(data.tags, scheme)
+    options = resolve_options(architecture, given, SEGMENTS if tags.is_segmentation and level == CHAR else level)
     if group.rank == 0:
         warn_of_tags(data, tags.scheme, scheme == AUTO)
     if validation_data is not None:

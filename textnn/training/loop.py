@@ -372,7 +372,8 @@ def _make_optimizer(model: Network, options: TrainingOptions) -> Adam:
     groups: list[dict[str, Any]] = []
     if dense:
         groups.append({"params": dense, "weight_decay": options.weight_decay, "rate": 1.0})
-    rates = {id(model.get_parameter(name)): rate for name, rate in model.rates.items() if tables}
+    named = dict(model.named_parameters())
+    rates = {id(named[name]): rate for name, rate in model.rates.items() if name in named}
     for rate in sorted({rates.get(id(table), 1.0) for table in tables}):
         groups.append({"params": [table for table in tables if rates.get(id(table), 1.0) == rate], "rate": rate})
     for group in groups:
