@@ -86,10 +86,12 @@ def widen(dtype: torch.dtype, *tensors: Tensor | None) -> tuple[list[Any], Calla
 
     Autocast does that by itself. CUDA kernels take them as they are.
     """
-    cuda = tensors[0] is not None and runs_cuda(tensors[0])
-    if cuda and not torch.compiler.is_compiling():
+    first = tensors[0]
+    if first is not None and first.is_cuda and not torch.compiler.is_compiling():
         check_kernels()
-    if cuda or dtype not in (torch.float16, torch.bfloat16) or torch.is_autocast_enabled("cpu"):
+    if dtype not in (torch.float16, torch.bfloat16) or (first is not None and runs_cuda(first)):
+        return list(tensors), tuple
+    if torch.is_autocast_enabled("cpu"):
         return list(tensors), tuple
     wide = [None if t is None else t.float() for t in tensors]
     return wide, lambda results: tuple(t.to(dtype) for t in results)

@@ -213,7 +213,7 @@ def _cuda_built() -> bool:
 
 def check_kernels() -> None:
     """Raise a RuntimeError if CUDA tensors have no kernels in this build."""
-    if not (_cuda_built() or "cpu" in CUDA_DEVICES):
+    if not _cuda_built():
         raise RuntimeError(
             "this build of textnn has no CUDA kernels: install it with TEXTNN_CUDA=1, or move tensors to the CPU"
         )
