@@ -154,7 +154,7 @@ TokenizerName = Annotated[
     str | None,
     typer.Option(
         "--tokenizer",
-        metavar="NAME",
+        metavar="NAME|DIRECTORY",
         help="Use this tokenizer even if the model was trained with another one; tokens may differ.",
     ),
 ]

@@ -37,7 +37,7 @@ from textnn_cli.common import (
     session,
     set_threads,
 )
-from textnn_cli.corpora import read_data
+from textnn_cli.corpora import Data, read_data
 from textnn_cli.labels import threshold_line
 from textnn_cli.parameters import option_of, parse, table, with_parameters
 from textnn_cli.values import parse_class_weight, parse_threshold
@@ -77,7 +77,7 @@ def train(
     ] = False,
     distributed: Annotated[
         bool,
-        typer.Option("--distributed", help="Train in all processes that torchrun started; each reads a share of FILE."),
+        typer.Option("--distributed", help="Train in all processes that torchrun started."),
     ] = False,
     threads: Threads = None,
     device: Annotated[
@@ -176,8 +176,12 @@ def train(
             note(f"{directory} is complete, there is nothing to resume; without --resume it is trained again", quiet)
             return
         if distributed:
-            note(f"processes: {group.size} ({group.device.partition(':')[0]}), each with its share of the texts", quiet)
-        data = read_data(group, file, validation, columns, limit, parameters, quiet)
+            kind = group.device.partition(":")[0]
+            note(f"processes: {group.size} ({kind}), each with its part of every batch", quiet)
+        with group.together():  # process 0 has all texts; a share may be empty
+            data = Data([], [], None if validation is None else ([], []))
+            if group.rank == 0:
+                data = read_data(file, validation, columns, limit, parameters, quiet)
         classifier = SentimentClassifier(
             architecture,
             random_state=seed,

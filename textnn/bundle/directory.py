@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from textnn.bundle.config import Format, parse_config
+from textnn.bundle.config import Format, parse_config, parse_format
 from textnn.bundle.files import CARD, CONFIG, LARGEST, SMALL, WEIGHTS, BundleError, Directory, opened, reading
 from textnn.files import (
     CHECKPOINT,
@@ -33,7 +33,7 @@ from textnn.files import (
     sync_directory,
     sync_file,
 )
-from textnn.reading import escape_controls
+from textnn.reading import escape_controls, parse_json
 
 _ATTEMPTS = 3  # at reading a model that is replaced meanwhile
 
@@ -66,8 +66,9 @@ def write_bundle(path: str | os.PathLike[str], kind: Format, write: Callable[[Pa
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, kind.files) as directory:
             write(directory)
-            shutil.copymode(directory / CONFIG, directory / WEIGHTS)  # safetensors leaves it to its owner alone
             for file in directory.iterdir():
+                if file.name.endswith(WEIGHTS):
+                    shutil.copymode(directory / CONFIG, file)  # safetensors leaves it to its owner alone
                 size, largest = file.stat().st_size, LARGEST.get(file.name, SMALL)
                 if largest is not None and size > largest:
                     raise BundleError(
@@ -144,11 +145,44 @@ def read_config(path: str | os.PathLike[str], kind: Format) -> dict[str, Any]:
         return config_of(directory, kind)
 
 
+def read_format(path: str | os.PathLike[str]) -> str | None:
+    """Return the name of the format that a directory's ``config.json`` gives, of whatever task; None if it has none.
+
+    Raises
+    ------
+    BundleError
+        If there is no such file, or it is no JSON.
+    """
+    with opened(path) as directory:
+        content = directory.read(CONFIG)
+        with reading(directory.path / CONFIG):
+            config = parse_json(content)
+    name = config.get("format") if isinstance(config, dict) else None
+    return name if isinstance(name, str) else None
+
+
 def config_of(directory: Directory, kind: Format) -> dict[str, Any]:
     """Return the ``config.json`` of a directory that is open; raises as :func:`read_config` does."""
     content = directory.read(CONFIG)
-    with reading(directory.path / CONFIG):
+    with reading(directory.file(CONFIG)):
         return parse_config(content, kind)
+
+
+def read_format(path: str | os.PathLike[str]) -> str:
+    """Return the name of a saved model's format, by which its task is told; nothing else of it is looked at.
+
+    Raises
+    ------
+    BundleError
+        If the directory is no model, or its ``config.json`` is damaged.
+    """
+
+    def name(directory: Directory) -> str:
+        content = directory.read(CONFIG)
+        with reading(directory.path / CONFIG):
+            return parse_format(content)
+
+    return read_bundle(path, name)
 
 
 def read_card(path: str | os.PathLike[str], kind: Format) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from textnn.tagging.files import FORMATS, Sentence, TaggedReport, iter_tagged, read_tagged
 from textnn.tagging.metrics import SpanScores, score_spans
 from textnn.tagging.schemes import SCHEMES, Span, convert_tags, find_scheme, spans_of, tags_of
+from textnn.tagging.segmenter import Segmenter
 
 __all__ = [
     "FORMATS",
     "SCHEMES",
+    "Segmenter",
     "Sentence",
     "Span",
     "SpanScores",
