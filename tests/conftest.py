@@ -10,11 +10,12 @@ What is marked as slow is left out (pyproject.toml); ``-m slow`` runs it, ``-m "
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 
 import pytest
 import torch
-from operator_tests import OPERATOR_TESTS
+from operator_tests import CUDA_TESTS, OPERATOR_TESTS
 
 from textnn import backends
 
@@ -52,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     cpu = config.getoption("--device") == "cpu"
-    chosen = [item for item in items if (item.path.stem != "test_cuda" if cpu else item.path.stem in OPERATOR_TESTS)]
+    chosen = [item for item in items if (item.path.stem not in CUDA_TESTS if cpu else item.path.stem in OPERATOR_TESTS)]
     kept = set(chosen)
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = chosen
@@ -83,6 +84,17 @@ def deterministic() -> Iterator[None]:
     torch.use_deterministic_algorithms(True, warn_only=True)
     yield
     torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def library(request: pytest.FixtureRequest) -> Iterator[ctypes.CDLL]:
+    """The emulated operators, whose log of launches begins here."""
+    library = request.config.emulated
+    library.cuemu_log_enable(1)
+    library.cuemu_log_clear()
+    yield library
+    library.cuemu_log_enable(0)
+    library.textnn_emulate(None, 0)
 
 
 @pytest.fixture(autouse=True)

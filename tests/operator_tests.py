@@ -6,6 +6,7 @@ OPERATOR_TESTS = (
     "test_compile",
     "test_crf",
     "test_cuda",
+    "test_cuda_settings",
     "test_embedding",
     "test_embedding_recurrent",
     "test_freeze_text_conv",
@@ -27,3 +28,5 @@ OPERATOR_TESTS = (
     "test_text_conv",
     "test_text_conv_positions",
 )
+
+CUDA_TESTS = ("test_cuda", "test_cuda_settings")  # those that hold on no CPU

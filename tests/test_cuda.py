@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import cuda_cases
@@ -17,17 +17,6 @@ from textnn import backends
 
 emulated = pytest.mark.skipif("config.getoption('--device') != 'cuda-emulated'", reason="about the emulated device")
 on_a_gpu = pytest.mark.skipif("config.getoption('--device') != 'cuda'", reason="needs a GPU")
-
-
-@pytest.fixture
-def library(request: pytest.FixtureRequest) -> Iterator[ctypes.CDLL]:
-    """The emulated operators, whose log of launches begins here."""
-    library = request.config.emulated
-    library.cuemu_log_enable(1)
-    library.cuemu_log_clear()
-    yield library
-    library.cuemu_log_enable(0)
-    library.textnn_emulate(None, 0)
 
 
 def launches(library: ctypes.CDLL) -> list[dict[str, Any]]:
@@ -337,29 +326,6 @@ def test_a_backward_pass_inside_autocast_keeps_the_dtype_of_its_forward_pass(lay
     torch.testing.assert_close(got, want, **TOLERANCE[torch.float32])
 
 
-def test_tf32_may_be_asked_for_by_either_of_torchs_ways(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = lstm_arguments(2, 8)
-    before = torch.backends.cuda.matmul.fp32_precision
-    try:
-        torch.backends.cuda.matmul.fp32_precision = "tf32"
-        torch.testing.assert_close(fast.lstm(*arguments), slow.lstm(*arguments), rtol=1e-2, atol=1e-2)
-    finally:
-        torch.backends.cuda.matmul.fp32_precision = before
-
-
-def test_tf32_follows_torch() -> None:
-    """With torch's own setting, and only then, float32 products may be made in TF32."""
-    arguments = lstm_arguments(5, 64)
-    results = []
-    with backends.use_cuda_recurrence("persistent"):
-        for precision in ("highest", "high", "highest"):
-            with cuda_cases.asked_of_torch(precision):
-                results.append(fast.lstm(*arguments)[0])
-    assert torch.equal(results[0], results[2])
-    difference = float((results[0] - results[1]).abs().max())
-    assert 0 < difference < 1e-2, difference
-
-
 @emulated
 def test_the_old_name_of_the_choice_still_works(library: ctypes.CDLL) -> None:
     with backends.use_cuda_lstm("steps"):
@@ -372,7 +338,7 @@ def test_an_unknown_form_is_refused() -> None:
         backends.use_cuda_recurrence("fast").__enter__()
 
 
-# --- precision and determinism ---
+# --- precision ---
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -389,21 +355,6 @@ def test_autocast_runs_in_its_own_dtype(dtype: torch.dtype) -> None:
     want = [slow.embedding_text_conv(ids, table, weight), slow.lstm(*lstm)[0]]
     for a, b in zip(results, want, strict=True):
         torch.testing.assert_close(a.float(), b, **cuda_cases.tolerance_of(dtype))
-
-
-@pytest.mark.parametrize("sparse", [False, True])
-def test_a_deterministic_gradient_has_the_same_bits_in_every_order(
-    monkeypatch: pytest.MonkeyPatch, deterministic: None, sparse: bool
-) -> None:
-    ids, table = torch.randint(0, 9, (40, 12)), torch.randn(9, 20, requires_grad=True)
-    weight = [torch.randn(30, 20, 3, requires_grad=True)]
-    results = []
-    for order in ("forward", "reverse", "random:1", "random:2"):
-        monkeypatch.setenv("CUEMU_ORDER", order)
-        y = fast.embedding_text_conv(ids, table, weight, sparse=sparse)
-        results.append([g.to_dense() for g in torch.autograd.grad(y.square().sum(), [table, *weight])])
-    for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
 @emulated

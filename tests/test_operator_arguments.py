@@ -33,9 +33,13 @@ def window(value: int) -> torch.Tensor:
     return torch.tensor([[0, 4, value, 1]], dtype=torch.int32)
 
 
-def recurrent(padding_idx: int = -1, sizes: Any = None, layout: str = "batch_major", **changes: Any) -> Any:
+def recurrent(
+    padding_idx: int = -1, sizes: Any = None, layout: str = "batch_major", on_cuda: Any = (), **changes: Any
+) -> Any:
     given = {"cell": "lstm", "input": IDS, "table": TABLE, "h0": STATES[0], "c0": STATES[1]} | changes
-    return ops.recurrent(*given.values(), *LSTM, sizes, layout, False, padding_idx, False, True, False, False, False)
+    return ops.recurrent(
+        *given.values(), *LSTM, sizes, layout, False, padding_idx, False, True, False, False, False, *on_cuda
+    )
 
 
 def adam(rows: Any, param: Any = None, rate: float = 0.1, beta: float = 0.9) -> Any:
@@ -92,6 +96,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: ops.embedding_text_conv(IDS, TABLE, WEIGHT, [], None, False, False, 0, 6, False, False),
         r"padding_idx must be -1 or lie in \[0, 6\), got 6",
     ),
+    "form of a recurrence": (lambda: recurrent(on_cuda=(False, 3)), "form must be 0, 1 or 2, got 3"),
     "padding_idx of a look-up": (
         lambda: ops.embedding(IDS, TABLE, LOW, False),
         rf"padding_idx must be -1 or lie in \[0, 6\), got {LOW}",
@@ -158,6 +163,15 @@ def test_fake_kernels_refuse_what_kernels_do(changes: dict[str, Any], message: s
     changes = {name: v.to("meta") if isinstance(v, torch.Tensor) else v for name, v in changes.items()}
     with pytest.raises(RuntimeError, match=message):
         recurrent(**(on_meta | changes))
+
+
+def test_what_only_cuda_kernels_ask_changes_nothing_here() -> None:
+    convolved = [
+        ops.embedding_text_conv(IDS, TABLE, WEIGHT, [], None, False, True, 0, -1, False, False, *on_cuda)[0]
+        for on_cuda in ((), (True, True))
+    ]
+    assert torch.equal(*convolved)
+    assert torch.equal(recurrent()[0], recurrent(on_cuda=(True, 2))[0])
 
 
 @pytest.mark.parametrize("argument", ["x", 3, None, [1.0]])

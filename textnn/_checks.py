@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .backends import follow_torch, runs_cuda
+from .backends import check_kernels, runs_cuda
 
 ACTIVATIONS = ("identity", "relu", "tanh")
 PADDINGS = ("valid", "same")
@@ -84,12 +84,14 @@ def check_sizes_device(
 def widen(dtype: torch.dtype, *tensors: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:
     """On the CPU, float16 and bfloat16 tensors are computed in float32; the second result casts outputs back.
 
-    Autocast does that by itself. CUDA kernels take them as they are, and are told here what torch is asked for.
+    Autocast does that by itself. CUDA kernels take them as they are.
     """
-    cuda = tensors[0] is not None and runs_cuda(tensors[0])
-    if cuda and not torch.compiler.is_compiling():
-        follow_torch()
-    if cuda or dtype not in (torch.float16, torch.bfloat16) or torch.is_autocast_enabled("cpu"):
+    first = tensors[0]
+    if first is not None and first.is_cuda and not torch.compiler.is_compiling():
+        check_kernels()
+    if dtype not in (torch.float16, torch.bfloat16) or (first is not None and runs_cuda(first)):
+        return list(tensors), tuple
+    if torch.is_autocast_enabled("cpu"):
         return list(tensors), tuple
     wide = [None if t is None else t.float() for t in tensors]
     return wide, lambda results: tuple(t.to(dtype) for t in results)

@@ -17,7 +17,6 @@ __all__ = [
     "cpu_capability",
     "cuda_architectures",
     "cuda_built",
-    "follow_torch",
     "has_dot_products",
     "has_kernels",
     "release_workspaces",
@@ -31,7 +30,6 @@ CPU_CAPABILITIES = ("base", "avx2", "avx512")
 RECURRENT_FORMS = LSTM_FORMS = ("auto", "steps", "persistent")
 CUDA_DEVICES = {"cuda"}  # types of devices whose operators are the CUDA ones
 _recurrent_form = "auto"
-_told: tuple[bool, bool, str] | None = None
 
 
 def cpu_capability() -> str:
@@ -213,33 +211,33 @@ def _cuda_built() -> bool:
     return cuda_built()
 
 
-def follow_torch() -> None:
-    """Pass on to the CUDA kernels what has been asked of torch.
-
-    That is ``torch.use_deterministic_algorithms`` and whether ``torch.set_float32_matmul_precision`` lets products of
-    float32 be made in TF32. Every function of :mod:`textnn.functional` does this; a compiled graph does not, and runs
-    with what was last passed on.
-
-    Raises
-    ------
-    RuntimeError
-        If this build has no CUDA kernels.
-
-    Examples
-    --------
-    >>> if textnn.backends.cuda_built():
-    ...     textnn.backends.follow_torch()
-    """
-    global _told
-    if not (cuda_built() or "cpu" in CUDA_DEVICES):
+def check_kernels() -> None:
+    """Raise a RuntimeError if CUDA tensors have no kernels in this build."""
+    if not _cuda_built():
         raise RuntimeError(
             "this build of textnn has no CUDA kernels: install it with TEXTNN_CUDA=1, or move tensors to the CPU"
         )
-    tf32 = torch.backends.cuda.matmul.fp32_precision == "tf32"
-    wanted = (torch.are_deterministic_algorithms_enabled(), tf32, _recurrent_form)
-    if wanted != _told:
-        torch.ops.textnn.set_cuda_options(*wanted)
-        _told = wanted
+
+
+def recurrence_on(device: str) -> tuple[bool, int] | tuple[()]:
+    """The last arguments of the recurrent operators: on CUDA, whether TF32 is allowed, and the form of the recurrence.
+
+    They are none on the CPU, to which they say nothing and cost as much as all its checks.
+    """
+    return (asked_of_torch()[0], RECURRENT_FORMS.index(_recurrent_form)) if device in CUDA_DEVICES else ()
+
+
+def asked_of_torch() -> tuple[bool, bool]:
+    """Whether float32 products on CUDA may be made in TF32, and whether gradients have to be deterministic.
+
+    They become arguments of the operators, so a graph keeps what held when it was traced. ``torch.compile`` traces it
+    again when either changes.
+    """
+    return torch.backends.cuda.matmul.fp32_precision == "tf32", torch.are_deterministic_algorithms_enabled()
+
+
+# What torch.compiler.assume_constant_result does, which imports the compiler: Dynamo cannot look into the first.
+asked_of_torch._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -251,7 +249,7 @@ def use_cuda_recurrence(form: str) -> Iterator[None]:
     form : {"auto", "steps", "persistent"}
         "auto" takes what is estimated to cost less. "persistent" takes this form wherever there is a kernel for the
         sizes, and then raises a ``RuntimeError`` where the device is too small for it. The choice holds for the whole
-        process.
+        process; a backward pass, and a graph that was traced, keep that of their own beginning.
 
     Yields
     ------

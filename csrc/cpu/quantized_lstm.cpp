@@ -9,6 +9,7 @@
 #include "../math/lstm.h"
 #include "cache.h"
 #include "capability.h"
+#include "team_size.h"
 #include "workspace.h"
 
 namespace textnn::cpu {

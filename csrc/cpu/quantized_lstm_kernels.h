@@ -34,8 +34,9 @@ class QuantizedLstmKernel {
   void run(const ThreadPool& pool) {
     const int64_t bytes = panels_ * (groups_x_ + groups_h_) * 4 * kUnit * kGroup;
     const double work = double(s_.N) * double(bytes);  // multiply-adds
-    const int threads = int(std::min<int64_t>(pool.threads, work / kWorkPerThread + 1));
-    const bool share_rows = threads > 1 && bytes <= core_cache_bytes() && s_.B >= 12 * threads;
+    const RecurrentTeam planned(pool.threads, work, s_.T, s_.B, 12, bytes <= core_cache_bytes(), kRate);
+    const int threads = planned.threads;
+    const bool share_rows = planned.share_rows;
     Workspace workspace(Workspace::bytes<uint8_t>(s_.N * groups_x_ * kGroup) + Workspace::bytes<float>(s_.N) +
                         Workspace::bytes<uint8_t>(2 * s_.B * groups_h_ * kGroup) +
                         Workspace::bytes<float>(panels_ * s_.B * kUnit) + Workspace::bytes<Constants>(panels_));
@@ -67,7 +68,7 @@ class QuantizedLstmKernel {
   }
 
  private:
-  static constexpr double kWorkPerThread = 1.6e6;  // multiply-adds
+  static constexpr double kRate = 4;  // of multiply-adds, with those of float32 as 1
 
   template <int Max, class Body>
   [[gnu::always_inline]] static inline void with_rows(int n, Body&& body) {

@@ -56,9 +56,10 @@ class RecurrentBackwardKernel {
   void through_time(const ThreadPool& pool) {
     const int64_t I = a_.dx && !a_.tokens.token ? a_.I : 0, weights = (a_.P * kState.size + I * kIn.size) * a_.H;
     const double work = double(s_.N) * weights;  // multiply-adds
-    const int threads = int(std::min<int64_t>(pool.threads, work / kRecurrentWorkPerThread + 1));
-    const bool share_rows =
-        threads > 1 && weights * int64_t(sizeof(T)) <= core_cache_bytes() && s_.B >= 2 * kMaxRows * threads;
+    const bool fits = weights * int64_t(sizeof(T)) <= core_cache_bytes();
+    const RecurrentTeam planned(pool.threads, work, s_.T, s_.B, 2 * kMaxRows, fits);
+    const int threads = planned.threads;
+    const bool share_rows = planned.share_rows;
     const Panels state(a_.P, L, threads), input(I, L, threads), hidden(a_.w_hr ? a_.H : 0, L, threads);
     const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
     Workspace workspace(bytes(state.vectors * kState.size * a_.H * L) + bytes(input.vectors * kIn.size * a_.H * L) +

@@ -12,6 +12,7 @@
 #include "cache.h"
 #include "capability.h"
 #include "recurrent.h"
+#include "team_size.h"
 #include "workspace.h"
 
 namespace textnn::cpu {
@@ -31,10 +32,11 @@ void recurrent_backward(const ThreadPool& pool, const RecurrentBackward<T>& args
 
 namespace {
 
-bool at_the_same_time(const ThreadPool& pool, const Schedule& s, int64_t row_bytes, int64_t few_row_bytes) {
-  constexpr int64_t kManyRows = 12;  // for each thread: sequences are then shared out, and nobody waits
-  return pool.threads == 2 && s.B < pool.threads * kManyRows &&
-         (s.B <= kFewRows ? few_row_bytes : row_bytes) <= core_cache_bytes();
+// From the bytes of W_ih, where a step reads it, and of W_hh.
+template <class T>
+bool at_the_same_time(const ThreadPool& pool, const Schedule& s, int64_t input, int64_t state) {
+  const double work = double(s.N) * double(input + state) / double(sizeof(T));
+  return side_by_side(pool.threads, work, s.T, s.B, (s.B <= kFewRows ? state : input + state) <= core_cache_bytes());
 }
 
 // run(pool of one thread, direction) for both.
@@ -56,7 +58,7 @@ template <class Cell, class T>
 void bidirectional_forward(const ThreadPool& pool, const RecurrentForward<T>& ahead,
                            const RecurrentForward<T>& reverse) {
   const auto [input, state] = weight_bytes<Cell, T>(ahead.I, ahead.H, ahead.P);
-  if (at_the_same_time(pool, ahead.schedule, input + state, state))
+  if (at_the_same_time<T>(pool, ahead.schedule, input, state))
     return each_on_its_own(
         pool, [&](const ThreadPool& one, int64_t d) { recurrent_forward<Cell>(one, d ? reverse : ahead); });
   recurrent_forward<Cell>(pool, ahead);
@@ -70,7 +72,7 @@ void bidirectional_backward(const ThreadPool& pool, const RecurrentBackward<T>& 
   const auto [input, state] = weight_bytes<Cell, T>(ahead.dx ? I : 0, ahead.H, ahead.P);
   const Schedule& s = ahead.schedule;
   RecurrentBackward<T> second = reverse;
-  if (!at_the_same_time(pool, s, input + state, state)) {
+  if (!at_the_same_time<T>(pool, s, input, state)) {
     recurrent_backward<Cell>(pool, ahead);
     second.add_dx = true;
     return recurrent_backward<Cell>(pool, second);

@@ -55,9 +55,10 @@ class RecurrentForwardKernel {
 
   void run(const ThreadPool& pool) {
     const double work = double(s_.N) * weights();  // multiply-adds
-    const int threads = int(std::min<int64_t>(pool.threads, work / kRecurrentWorkPerThread + 1));
-    const bool share_rows =
-        threads > 1 && weights() * int64_t(sizeof(T)) <= core_cache_bytes() && s_.B >= 2 * kMaxRows * threads;
+    const bool fits = weights() * int64_t(sizeof(T)) <= core_cache_bytes();
+    const RecurrentTeam planned(pool.threads, work, s_.T, s_.B, 2 * kMaxRows, fits);
+    const int threads = planned.threads;
+    const bool share_rows = planned.share_rows;
     const Panels units(a_.H, L, share_rows ? 1 : threads, kWidest), projection(a_.w_hr ? a_.P : 0, L, threads);
     const int64_t state = Cell::kCell ? unit_blocks<T>(a_.H) * s_.B * U : 0, width = units.vectors * L;
     const int64_t m_size = a_.w_hr && !training_ ? s_.B * a_.H : 0, h_size = training_ ? 0 : 2 * s_.B * a_.P;

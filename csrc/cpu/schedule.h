@@ -48,8 +48,6 @@ constexpr int64_t unit_blocks(int64_t H) {
   return (H + kUnits<T> - 1) / kUnits<T>;
 }
 
-// Multiply-adds below which another thread costs more than it saves.
-constexpr double kRecurrentWorkPerThread = 400e3;
 // A tile of this many rows or fewer is bound by reading the weights. Products that need not be made step by step are
 // then put off until there are kSliceRows rows for them.
 constexpr int64_t kFewRows = 3, kSliceRows = 48;

@@ -25,18 +25,22 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   // For each direction they have as many rows as the sum of the lengths if `exact`, else as x has vectors, which a
   // compiler knows without the lengths; so many on CUDA, too, where lengths are on the device. Those behind the sum are
   // not written.
+  // tf32, form: for CUDA kernels, of which the others know nothing. Whether products of float32 may be made in TF32;
+  // the form of the recurrence, 0 what is estimated to cost less, 1 steps, 2 persistent.
 #define TEXTNN_RECURRENT_ARGUMENTS                                                                             \
   "Tensor input, Tensor? table, Tensor h0, Tensor? c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, " \
   "Tensor? w_hr, Tensor? w_ih_reverse, Tensor? w_hh_reverse, Tensor? b_ih_reverse, Tensor? b_hh_reverse, "     \
   "Tensor? w_hr_reverse, Tensor? sizes, str layout, bool reverse, "
   m.def("recurrent(str cell, " TEXTNN_RECURRENT_ARGUMENTS
-        "int padding_idx, bool sparse, bool outputs, bool cells, bool save, bool exact) -> (Tensor y, Tensor h_n, "
-        "Tensor c_n, Tensor c, Tensor kept, Tensor cells, Tensor h_prev, Tensor unprojected)");
+        "int padding_idx, bool sparse, bool outputs, bool cells, bool save, bool exact, bool tf32=False, "
+        "int form=0) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor c, Tensor kept, Tensor cells, Tensor h_prev, Tensor "
+        "unprojected)");
   // dinput is the gradient of x, or of the table: [V, D], or where it is sparse [U, D] for the rows `distinct` [U], in
   // rising order. Gradients of weights that are not there are empty.
   m.def("recurrent_backward(str cell, Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor? dc, " TEXTNN_RECURRENT_ARGUMENTS
-        "Tensor kept, Tensor cells, Tensor h_prev, Tensor unprojected, int padding_idx, bool sparse, bool need_dinput) "
-        "-> (Tensor dinput, Tensor distinct, Tensor dh0, Tensor dc0, Tensor dw_ih, Tensor dw_hh, Tensor db_ih, "
+        "Tensor kept, Tensor cells, Tensor h_prev, Tensor unprojected, int padding_idx, bool sparse, bool need_dinput, "
+        "bool tf32=False, int form=0) -> (Tensor dinput, Tensor distinct, Tensor dh0, Tensor dc0, Tensor dw_ih, Tensor "
+        "dw_hh, Tensor db_ih, "
         "Tensor db_hh, Tensor dw_hr, Tensor dw_ih_reverse, Tensor dw_hh_reverse, Tensor db_ih_reverse, "
         "Tensor db_hh_reverse, Tensor dw_hr_reverse)");
 #undef TEXTNN_RECURRENT_ARGUMENTS
@@ -90,14 +94,17 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def(
       "text_conv_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, int activation, "
       "Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
+  // tf32: as above. deterministic: whether the table's gradient is to be summed in a fixed order on CUDA, as it is on
+  // the CPU in any case; in the forward operator for its backward pass, like sparse.
   m.def(
       "embedding_text_conv(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, "
-      "bool same, int activation, int padding_idx, bool sparse, bool save) -> (Tensor y, Tensor window)");
+      "bool same, int activation, int padding_idx, bool sparse, bool save, bool tf32=False, bool deterministic=False) "
+      "-> (Tensor y, Tensor window)");
   // sparse: dtable [U, D] holds the rows `distinct` [U]; otherwise dtable [V, D], and distinct comes back empty.
   m.def(
       "embedding_text_conv_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, bool flat, "
-      "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable) -> "
-      "(Tensor dtable, Tensor distinct, Tensor dweight, Tensor dbias)");
+      "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable, "
+      "bool deterministic=False) -> (Tensor dtable, Tensor distinct, Tensor dweight, Tensor dbias)");
 
   // One row of y for each window instead of the maximum: y [N_out, S * C] of flat tokens, [B, L_out, S * C] of padded
   // ones, zero behind a sentence's windows. padding: zero vectors on either side, without `same`.
@@ -109,7 +116,9 @@ STABLE_TORCH_LIBRARY(textnn, m) {
       "int padding, int stride, int activation, Tensor y, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
   m.def(
       "embedding_text_conv_positions(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, "
-      "bool flat, bool same, int padding, int stride, int activation, int padding_idx, bool sparse) -> Tensor");
+      "bool flat, bool same, int padding, int stride, int activation, int padding_idx, bool sparse, bool tf32=False) "
+      "-> "
+      "Tensor");
   m.def(
       "embedding_text_conv_positions_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, "
       "bool flat, bool same, int padding, int stride, int activation, Tensor y, int padding_idx, bool sparse, "
@@ -127,8 +136,7 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("has_dot_products() -> bool");
   m.def("set_cpu_capability(str name) -> ()");
   m.def("cuda_built() -> bool");
-  m.def("cuda_architectures() -> str");                                           // "7.5 8.0+PTX"
-  m.def("set_cuda_options(bool deterministic, bool tf32, str recurrent) -> ()");  // where the CUDA kernels are
+  m.def("cuda_architectures() -> str");  // "7.5 8.0+PTX"
   m.def("release_workspaces() -> ()");
 }
 

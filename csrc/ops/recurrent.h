@@ -44,6 +44,20 @@ struct Direction {
 constexpr size_t kWeights = 5;
 using Weights = std::vector<OptionalTensor>;
 
+// How CUDA kernels are to run the recurrence: in what costs less by estimate (cuda/recurrent_choice.h), or in this
+// form.
+enum class RecurrentForm { kAuto, kSteps, kPersistent };
+
+// What only CUDA kernels ask. An argument of each call, since a graph keeps what held when it was traced.
+struct OnCudaDevices {
+  bool tf32;  // whether products of float32 may be made in TF32
+  RecurrentForm form;
+
+  OnCudaDevices(bool tf32_, int64_t form_) : tf32(tf32_), form(RecurrentForm(int(form_))) {
+    STD_TORCH_CHECK(form_ >= 0 && form_ <= 2, "textnn: form must be 0, 1 or 2, got ", form_);
+  }
+};
+
 // The arguments that forward and backward operator have in common.
 //
 // The input is vectors [.., I], or with a table ids [..]. States have a leading dimension for the direction, unless
@@ -59,11 +73,12 @@ struct Recurrent {
   std::vector<Direction> directions;
   OptionalTensor sizes;
   std::string layout;
+  OnCudaDevices cuda;
   int64_t D, B, I, H, P;
 
   Recurrent(const std::string& name_, const Tensor& input, const OptionalTensor& table, const Tensor& h0_,
             const OptionalTensor& c0_, const Weights& weights, const OptionalTensor& sizes_, const std::string& layout_,
-            bool reverse);
+            bool reverse, const OnCudaDevices& cuda_);
 
   bool projected() const { return directions[0].w_hr.has_value(); }
   // The dimensions of the positions, and one more.
@@ -165,10 +180,10 @@ struct RecurrentOperators {
                                Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse,
                                Optional b_hh_reverse, Optional w_hr_reverse, Optional sizes, std::string layout,
                                bool reverse, int64_t padding_idx, bool /*sparse*/, bool outputs, bool cells, bool save,
-                               bool exact) {
+                               bool exact, bool tf32, int64_t form) {
     const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
                           w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
-    const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse);
+    const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse, {tf32, form});
     if (table) check_padding_idx(padding_idx, table->size(0));
     STD_TORCH_CHECK(!cells || r.cell.cell, "textnn: cells must be False for ", cell, ", which has no cell state");
     return OnDevice::forward(r, {outputs, cells, save, exact});
@@ -181,10 +196,10 @@ struct RecurrentOperators {
            Optional b_hh, Optional w_hr, Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse,
            Optional b_hh_reverse, Optional w_hr_reverse, Optional sizes, std::string layout, bool reverse,
            const Tensor& kept, const Tensor& cells, const Tensor& h_prev, const Tensor& unprojected,
-           int64_t padding_idx, bool sparse, bool need_dx) {
+           int64_t padding_idx, bool sparse, bool need_dx, bool tf32, int64_t form) {
     const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
                           w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
-    const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse);
+    const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse, {tf32, form});
     if (table) check_padding_idx(padding_idx, table->size(0));
     const Kept all{kept, cells, h_prev, unprojected};
     all.check(r);

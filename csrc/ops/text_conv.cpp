@@ -42,7 +42,8 @@ std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, co
 
 std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                                const Tensors& bias, const OptionalTensor& sizes, bool flat, bool same,
-                                               int64_t activation, int64_t padding_idx, bool /*sparse*/, bool save) {
+                                               int64_t activation, int64_t padding_idx, bool /*sparse*/, bool save,
+                                               bool /*tf32*/, bool /*deterministic*/) {
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
   check_padding_idx(padding_idx, table_.size(0));
@@ -113,7 +114,7 @@ Tensor text_conv_positions(const Tensor& x_, const Tensors& weight, const Tensor
 Tensor embedding_text_conv_positions(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                      const Tensors& bias, const OptionalTensor& lengths, bool flat, bool same,
                                      int64_t padding, int64_t stride, int64_t activation, int64_t padding_idx,
-                                     bool /*sparse*/) {
+                                     bool /*sparse*/, bool /*tf32*/) {
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
   check_padding_idx(padding_idx, table_.size(0));
@@ -188,12 +189,10 @@ std::tuple<Tensor, Tensor, Tensor> text_conv_backward(const Tensor& dy, const Te
   return {dx, b.dweight, b.dbias};
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Tensor& dy, const Tensor& ids_,
-                                                                        const Tensor& table_, const Tensors& weight,
-                                                                        const OptionalTensor& sizes, bool flat,
-                                                                        bool same, int64_t activation, const Tensor& y,
-                                                                        const Tensor& window, int64_t padding_idx,
-                                                                        bool sparse, bool need_dtable) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(
+    const Tensor& dy, const Tensor& ids_, const Tensor& table_, const Tensors& weight, const OptionalTensor& sizes,
+    bool flat, bool same, int64_t activation, const Tensor& y, const Tensor& window, int64_t padding_idx, bool sparse,
+    bool need_dtable, bool /*deterministic*/) {
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
   check_padding_idx(padding_idx, table_.size(0));

@@ -8,6 +8,7 @@
 #include "../../csrc/cpu/cache.h"
 #include "../../csrc/cpu/capability.h"
 #include "../../csrc/cpu/distinct.h"
+#include "../../csrc/cpu/team_size.h"
 #include "../../csrc/cpu/workspace.h"
 #include "../../csrc/math/cells.h"
 #include "arrays.h"
@@ -93,6 +94,12 @@ void def_probes(py::module_& m) {
     cpu::team_patience.least = least;
     cpu::team_patience.most = most;
   });
+  m.def("set_team_costs", [](double least_work, double barrier) { cpu::team_costs = {least_work, barrier}; });
+  m.def("recurrent_team", [](int most, double work, int64_t steps, int64_t B, bool fits) {
+    const cpu::RecurrentTeam team(most, work, steps, B, 12, fits);
+    return std::make_pair(team.threads, team.share_rows);
+  });
+  m.def("side_by_side", &cpu::side_by_side);
   m.def("team", [](const std::string& kind, int threads, int64_t steps, double work) {
     const py::gil_scoped_release release;
     const TeamReport r = team(kind, threads, steps, work);

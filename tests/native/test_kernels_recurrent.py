@@ -339,7 +339,7 @@ def test_from_tokens(native: Any, memory: Memory, instruction_set: str, dtype: A
     assert_same_bits(call.backward(kept, FOUR), gradients, f"V={V}, gradients, four threads")
 
 
-@pytest.mark.parametrize("pool", [ONE, Pool("threads", 2)], ids=["one behind the other", "at the same time"])
+@pytest.mark.parametrize("pool", [ONE, Pool("threads", 2), Pool("threads", 3), Pool("threads", 8)], ids=str)
 @pytest.mark.parametrize(
     "case",
     [

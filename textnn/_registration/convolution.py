@@ -236,6 +236,8 @@ def _(
     padding_idx: int,
     sparse: bool,
     save: bool,
+    tf32: bool = False,
+    deterministic: bool = False,
 ) -> tuple[Tensor, Tensor]:
     check_text_conv("ids", ids, 1 if flat else 2, weight)
     check_dims("table", table, 2)
@@ -257,6 +259,7 @@ def _(
     padding_idx: int,
     sparse: bool,
     need_dtable: bool,
+    deterministic: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     check_text_conv("ids", ids, 1 if flat else 2, weight)
     check_dims("table", table, 2)
@@ -266,34 +269,34 @@ def _(
 
 
 def _embedding_text_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    ids, table, weight, bias, sizes, flat, same, activation, padding_idx, sparse, _ = inputs
+    ids, table, weight, bias, sizes, *options, padding_idx, sparse, _, _, ctx.deterministic = inputs
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(output[1])
     ctx.save_for_backward(ids, table, sizes, *output, *weight)
-    ctx.options, ctx.biases, ctx.padding_idx, ctx.sparse = (flat, same, activation), len(bias), padding_idx, sparse
+    ctx.options, ctx.biases, ctx.padding_idx, ctx.sparse = options, len(bias), padding_idx, sparse
 
 
 def _embedding_text_conv_backward(ctx: Any, dy: Maybe, _: Maybe) -> tuple[Any, ...]:
     ids, table, sizes, y, window, *weight = ctx.saved_tensors
     if dy is None:
-        return (None,) * (len(weight) + ctx.biases + 9)
+        return (None,) * (len(weight) + ctx.biases + 11)
     need, sparse = ctx.needs_input_grad[1], ctx.sparse and not dense_gradients()
     dtable, distinct, dweight, dbias = _ops.embedding_text_conv_backward(
-        dy, ids, table, weight, sizes, *ctx.options, y, window, ctx.padding_idx, sparse, need
+        dy, ids, table, weight, sizes, *ctx.options, y, window, ctx.padding_idx, sparse, need, ctx.deterministic
     )
     if sparse and need:
         dtable = rows_gradient(distinct, dtable, table.shape)
-    return None, dtable if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 7
+    return None, dtable if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 9
 
 
 def _plain_embedding_text_conv(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:
-    ids, table, weight, bias, sizes, flat, same, activation, padding_idx, _, _ = inputs
+    ids, table, weight, bias, sizes, flat, same, activation, padding_idx, *_ = inputs
     z = masked.text_conv(_look_up(ids, table, padding_idx), weight, bias, sizes, flat, same, outputs[1])
     return masked.activated(z, ACTIVATIONS[activation]), None
 
 
 def _plain_embedding_text_conv_backward(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:
-    dy, ids, table, weight, *options, y, window, padding_idx, sparse, need = inputs
+    dy, ids, table, weight, *options, y, window, padding_idx, sparse, need, _ = inputs
     x = _look_up(ids, table, padding_idx)
     dx, dweight, dbias = _plain_conv_backward([x, *weight], (dy, y, window), *options)
     if not need:

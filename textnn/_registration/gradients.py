@@ -52,8 +52,13 @@ def register_gradient(
     op = getattr(torch.ops.textnn, name).default
     schema = op._schema.arguments
     saved = next((i for i, argument in enumerate(schema) if argument.name == "save"), None)
+    count, defaults = len(schema), [argument.default_value for argument in schema if argument.has_default_value()]
     lists = any(str(argument.type) == "List[Tensor]" for argument in schema)
     single = len(op._schema.returns) == 1
+
+    def completed(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Arguments with the last ones, which torch leaves out where they are as the schema has them."""
+        return arguments if len(arguments) == count else (*arguments, *defaults[len(arguments) - count :])
 
     def call(arguments: Sequence[Any], keyset: Any) -> Any:
         with torch._C._AutoDispatchBelowAutograd():
@@ -82,9 +87,10 @@ def register_gradient(
 
     def run(keyset: Any, *arguments: Any) -> Any:
         if forward_ad._current_level >= 0 and any(map(_has_tangent, _spread(arguments)[0])):
-            return _forward_mode(plain, call(_saving(arguments, saved), keyset), arguments, single)
+            return _forward_mode(plain, call(_saving(arguments, saved), keyset), completed(arguments), single)
         if not (torch.is_grad_enabled() and _any_requires_grad(*arguments)):
             return call(arguments, keyset)
+        arguments = completed(arguments)
         if saved is not None and not arguments[saved]:
             arguments = _saving(arguments, saved)
         flat, counts = _spread(arguments) if lists else (arguments, None)
@@ -109,7 +115,7 @@ def register_vmap(name: str) -> None:
     def rule(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Any, Any]:
         empty = info.batch_size == 0
         if any(exact):
-            arguments = tuple(False if sizes else a for a, sizes in zip(arguments, exact, strict=True))
+            arguments = tuple(False if sizes else a for a, sizes in zip(arguments, exact, strict=False))
         results = [op(*_element(arguments, in_dims, None if empty else i)) for i in range(max(1, info.batch_size))]
         if isinstance(results[0], Tensor):
             return _stack(results, empty), 0

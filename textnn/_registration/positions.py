@@ -66,6 +66,7 @@ def _(
     activation: int,
     padding_idx: int,
     sparse: bool,
+    tf32: bool = False,
 ) -> Tensor:
     return _output(ids, table, weight, flat, (same, padding, stride))
 
@@ -312,7 +313,7 @@ def _backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
 
 
 def _embedding_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ids, table, weight, bias, sizes, *ctx.options, ctx.padding_idx, ctx.sparse = inputs
+    ids, table, weight, bias, sizes, *ctx.options, ctx.padding_idx, ctx.sparse, _ = inputs
     ctx.save_for_backward(ids, table, sizes, output, *weight)
     ctx.biases = len(bias)
 
@@ -325,7 +326,7 @@ def _embedding_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
     )
     if sparse and need:
         dtable = rows_gradient(distinct, dtable, table.shape)
-    return None, dtable if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 8
+    return None, dtable if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 9
 
 
 # --- derivatives of the backward operators, and forward mode: through this form in torch's own operations ---
@@ -371,7 +372,7 @@ def _look_up(ids: Tensor, table: Tensor, padding_idx: int) -> Tensor:
 
 
 def _plain_embedding(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> list[Tensor]:
-    ids, table, *rest, padding_idx, _ = inputs
+    ids, table, *rest, padding_idx, _, _ = inputs
     return _plain([_look_up(ids, table, padding_idx), *rest], outputs)
 
 

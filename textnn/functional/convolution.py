@@ -21,6 +21,7 @@ from .._checks import (
     needs_gradient,
     widen,
 )
+from ..backends import asked_of_torch, runs_cuda
 from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
@@ -245,7 +246,8 @@ def embedding_text_conv(
     (table, *rest), narrow = widen(dtype, table, *weight, *biases)
     kernels, biases = rest[: len(weight)], rest[len(weight) :]
     save = keeps(table, *rest)
-    y, _ = _ops.embedding_text_conv(ids, table, kernels, biases, sizes, flat, same, code, row, sparse, save)
+    on_cuda = asked_of_torch() if runs_cuda(table) else ()
+    y, _ = _ops.embedding_text_conv(ids, table, kernels, biases, sizes, flat, same, code, row, sparse, save, *on_cuda)
     return narrow((y,))[0]
 
 

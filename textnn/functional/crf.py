@@ -248,6 +248,9 @@ def crf_decode(
     -----
     Viterbi 1967; the n best by merging the lists of the tags before (Huang and Chiang 2005). Without gradient.
 
+    Scores that are NaN are no error, here as in torch: they are passed over, or come back as the score where all of a
+    step are NaN. :func:`crf_log_likelihood` of the same scores is NaN, which a training loop notices.
+
     Examples
     --------
     >>> zeros, emissions = torch.zeros(2), torch.tensor([[0.0, 1.0], [0.5, 0.0], [0.0, 2.0]])

@@ -17,6 +17,7 @@ from .._checks import (
     widen,
     window_counts,
 )
+from ..backends import asked_of_torch, runs_cuda
 from .convolution import _check_kernels, _named
 from .sizes import Sizes, size_tensors
 
@@ -162,8 +163,9 @@ def embedding_text_conv_positions(
     sizes = _to_cpu(sizes, flat, same, stride)
     (table, *rest), narrow = widen(dtype, table, *weight, *biases)
     kernels, biases = rest[: len(weight)], rest[len(weight) :]
+    tf32 = asked_of_torch()[:1] if runs_cuda(table) else ()
     y = _ops.embedding_text_conv_positions(
-        ids, table, kernels, biases, sizes, flat, same, pad, stride, code, row, sparse
+        ids, table, kernels, biases, sizes, flat, same, pad, stride, code, row, sparse, *tf32
     )
     return narrow((y,))[0], _sizes_of(ids, sizes, flat, weight[0].shape[2], (same, pad, stride))
 

@@ -24,6 +24,7 @@ from .._checks import (
     widen,
 )
 from .._registration.cells import CELLS
+from ..backends import recurrence_on
 from .elsewhere import look_up, substitute
 from .sizes import Sizes, size_tensors
 
@@ -161,7 +162,7 @@ def run(
         return y, states[0], None if c0 is None else states[1], *states[2 : 3 if cells else 2]
     # What is kept follows the tokens, unless a compiler has to know its size (csrc/ops/recurrent.h).
     exact = not torch.compiler.is_compiling() or torch._dynamo.config.capture_dynamic_output_shape_ops
-    wanted = (outputs, cells, save, exact)
+    wanted = (outputs, cells, save, exact, *recurrence_on(x.device.type))
     result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, *wanted)
     y, h_n, c_n, *c = narrow(result[: 4 if cells else 3])
     return y, h_n, None if c0 is None else c_n, *c

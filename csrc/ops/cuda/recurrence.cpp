@@ -1,6 +1,5 @@
 #include "recurrence.h"
 #include "../../cuda/recurrent_choice.h"
-#include "options.h"
 
 namespace textnn::ops::cuda {
 namespace {
@@ -11,8 +10,8 @@ using textnn::cuda::PersistentGrid;
 template <class E, class Arguments>
 bool prefers_persistent(const PersistentGrid& grid, const Recurrent& r, const Arguments& a) {
   const bool instance = !r.projected() && grid.capacity > 0;
-  if (options().form == RecurrentForm::kSteps || !instance) return false;
-  if (options().form == RecurrentForm::kPersistent) {
+  if (r.cuda.form == RecurrentForm::kSteps || !instance) return false;
+  if (r.cuda.form == RecurrentForm::kPersistent) {
     STD_TORCH_CHECK(grid.possible, "textnn: the device is too small for the persistent form of ", r.name,
                     " with H = ", a.H, ": it needs ", grid.blocks, " blocks at the same time, the device holds ",
                     grid.resident, " (0: it has no cooperative launch, or no tensor cores for this type)");
@@ -25,7 +24,7 @@ bool prefers_persistent(const PersistentGrid& grid, const Recurrent& r, const Ar
                                          a.P,
                                          r.cell.blocks,
                                          int64_t(sizeof(E)),
-                                         sizeof(E) == 2 || (sizeof(E) == 4 && options().tf32),
+                                         sizeof(E) == 2 || (sizeof(E) == 4 && r.cuda.tf32),
                                          a.directions};
   return cost.persistent(grid) < cost.steps();
 }
@@ -92,7 +91,7 @@ void run_forward(const Device& device, const DeviceSchedule& ragged, const Recur
   if (r.B == 0) return;
   with_cell(r.name, [&](auto cell) {
     using Cell = decltype(cell);
-    const auto grid = textnn::cuda::persistent_grid<Cell, E>(options().tf32, r.B, r.H, int(r.D));
+    const auto grid = textnn::cuda::persistent_grid<Cell, E>(r.cuda.tf32, r.B, r.H, int(r.D));
     const bool persistent = choose_persistent<E>(grid, r, r.P, a);
     Tensor h = empty(r.x, {r.D * 2 * a.batch_rows, a.state_width});
     Tensor c = empty(r.x, {r.cell.cell ? r.D * r.B : 0, r.H}, compute_type(r.x));
@@ -102,7 +101,7 @@ void run_forward(const Device& device, const DeviceSchedule& ragged, const Recur
     }
     textnn::cuda::recurrent_begin<E>(device.stream, a);
     if (persistent)
-      textnn::cuda::recurrent_persistent<Cell, E>(device.stream, grid, options().tf32, a);
+      textnn::cuda::recurrent_persistent<Cell, E>(device.stream, grid, r.cuda.tf32, a);
     else
       steps_forward<Cell, E>(device, ragged, r, h, a);
   });
@@ -115,7 +114,7 @@ void run_backward(const Device& device, const DeviceSchedule& ragged, const Recu
   with_cell(r.name, [&](auto cell) {
     using Cell = decltype(cell);
     constexpr bool carries = Cell::kCarry != math::Carry::kNone;
-    const auto grid = textnn::cuda::persistent_backward_grid<Cell, E>(options().tf32, r.B, r.H, int(r.D));
+    const auto grid = textnn::cuda::persistent_backward_grid<Cell, E>(r.cuda.tf32, r.B, r.H, int(r.D));
     const bool persistent = choose_persistent<E>(grid, r, r.cell.blocks * r.H, a);
     Tensor exchange = empty(r.x, {r.D * 2 * a.batch_rows, a.state_width});
     Tensor carry = empty(r.x, {carries ? r.D * r.B : 0, r.H}, compute_type(r.x));
@@ -125,7 +124,7 @@ void run_backward(const Device& device, const DeviceSchedule& ragged, const Recu
     }
     textnn::cuda::recurrent_backward_begin<E>(device.stream, a);
     if (persistent)
-      textnn::cuda::recurrent_persistent_backward<Cell, E>(device.stream, grid, options().tf32, a);
+      textnn::cuda::recurrent_persistent_backward<Cell, E>(device.stream, grid, r.cuda.tf32, a);
     else
       steps_backward<Cell, E>(device, ragged, r, exchange, a);
   });

@@ -8,7 +8,6 @@
 #include "check_device.h"
 #include "distinct.h"
 #include "embedding.h"
-#include "options.h"
 #include "recurrence.h"
 #include "schedule.h"
 
@@ -52,7 +51,8 @@ Tensor packed(const Device& device, const Recurrent& r, const DeviceSchedule& ra
 // Products of the input with W_ih, for each row or for each distinct token.
 class Products {
  public:
-  Products(const Device& device, const Recurrent& r, const DeviceSchedule& ragged) : device_(device) {
+  Products(const Device& device, const Recurrent& r, const DeviceSchedule& ragged)
+      : device_(device), tf32_(r.cuda.tf32) {
     if (!r.tokens) {
       x_ = packed(device, r, ragged);
       return;
@@ -76,10 +76,10 @@ class Products {
     } else {  // cuBLAS would round the products of halves to halves
       dispatch(x, [&](auto zero) {
         using E = decltype(zero);
-        textnn::cuda::product<E>(device_.stream,
-                                 {M, distinct_ ? data<int32_t>(distinct_->count) : nullptr, N, x.size(1), data<E>(x),
-                                  distinct_ ? data<int64_t>(distinct_->id) : nullptr, data<E>(w_ih),
-                                  writable<Compute<E>>(to), options().tf32});
+        textnn::cuda::product<E>(
+            device_.stream,
+            {M, distinct_ ? data<int32_t>(distinct_->count) : nullptr, N, x.size(1), data<E>(x),
+             distinct_ ? data<int64_t>(distinct_->id) : nullptr, data<E>(w_ih), writable<Compute<E>>(to), tf32_});
       });
     }
     return to;
@@ -87,6 +87,7 @@ class Products {
 
  private:
   const Device& device_;
+  const bool tf32_;
   OptionalTensor x_, token_;
   std::optional<Distinct> distinct_;
 };

@@ -5,7 +5,6 @@
 #include "check_device.h"
 #include "distinct.h"
 #include "embedding.h"
-#include "options.h"
 #include "sentences.h"
 
 namespace textnn::ops::cuda {
@@ -68,25 +67,27 @@ Tensor products_of(const Device& device, const Tensor& x, int64_t N, const Devic
   Tensor products = empty(x, {N, kernels.columns()}, compute_type(x));
   if (products.scalar_type() == x.scalar_type()) {
     mm_out(products, torch::stable::view(x, {N, kernels.D}), t(w));
-  } else {  // cuBLAS would round the products of halves to halves
+  } else {                        // cuBLAS would round the products of halves to halves
+    constexpr bool tf32 = false;  // which is of float32
     dispatch(x, [&](auto zero) {
       using E = decltype(zero);
       textnn::cuda::product<E>(device.stream, {N, nullptr, kernels.columns(), kernels.D, data<E>(x), nullptr,
-                                               data<E>(w), writable<Compute<E>>(products), options().tf32});
+                                               data<E>(w), writable<Compute<E>>(products), tf32});
     });
   }
   return products;
 }
 
 // Those of the distinct tokens of a batch.
-Tensor products_of(const Device& device, const Tensor& table, const Distinct& distinct, const DeviceKernels& kernels) {
+Tensor products_of(const Device& device, const Tensor& table, const Distinct& distinct, const DeviceKernels& kernels,
+                   bool tf32) {
   const Tensor w = kernels.laid_out(device);
   Tensor products = empty(table, {distinct.most, kernels.columns()}, compute_type(table));
   dispatch(table, [&](auto zero) {
     using E = decltype(zero);
     textnn::cuda::product<E>(
         device.stream, {distinct.most, data<int32_t>(distinct.count), kernels.columns(), kernels.D, data<E>(table),
-                        data<int64_t>(distinct.id), data<E>(w), writable<Compute<E>>(products), options().tf32});
+                        data<int64_t>(distinct.id), data<E>(w), writable<Compute<E>>(products), tf32});
   });
   return products;
 }
@@ -151,7 +152,8 @@ Tensor text_conv_positions(const Tensor& x_, const Tensors& weight, const Tensor
 
 std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                                const Tensors& bias, const OptionalTensor& lengths, bool flat, bool same,
-                                               int64_t activation, int64_t padding_idx, bool /*sparse*/, bool save) {
+                                               int64_t activation, int64_t padding_idx, bool /*sparse*/, bool save,
+                                               bool tf32, bool /*deterministic*/) {
   const Device device(table_);
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
@@ -163,13 +165,13 @@ std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor&
   const SentenceBounds bounds(device, ids, flat, lengths);
   const Distinct distinct(device, ids, table.size(0));
   return maxima(device, bounds, kernels, sizes, table, data<int32_t>(distinct.token),
-                products_of(device, table, distinct, kernels), save);
+                products_of(device, table, distinct, kernels, tf32), save);
 }
 
 Tensor embedding_text_conv_positions(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                      const Tensors& bias, const OptionalTensor& lengths, bool flat, bool same,
                                      int64_t padding, int64_t stride, int64_t activation, int64_t padding_idx,
-                                     bool /*sparse*/) {
+                                     bool /*sparse*/, bool tf32) {
   const Device device(table_);
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
@@ -181,7 +183,7 @@ Tensor embedding_text_conv_positions(const Tensor& ids_, const Tensor& table_, c
   const SentenceBounds bounds(device, ids, flat, lengths);
   const Distinct distinct(device, ids, table.size(0));
   return outputs(device, bounds, kernels, places, activation, ids, table, lengths, flat, data<int32_t>(distinct.token),
-                 products_of(device, table, distinct, kernels));
+                 products_of(device, table, distinct, kernels, tf32));
 }
 
 // Both backward operators.
@@ -243,12 +245,10 @@ std::tuple<Tensor, Tensor, Tensor> text_conv_backward(const Tensor& dy, const Te
 //   with atomics      as they are made: one kernel, no sorting, no memory for them
 //   in a fixed order  by table_gradient, where results are to be deterministic; where they are sparse, which takes the
 //                     tokens in order anyway; and where elements are halves, which must be added in float32
-std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Tensor& dy, const Tensor& ids_,
-                                                                        const Tensor& table_, const Tensors& weight,
-                                                                        const OptionalTensor& lengths, bool flat,
-                                                                        bool same, int64_t activation, const Tensor& y,
-                                                                        const Tensor& window, int64_t padding_idx,
-                                                                        bool sparse, bool need_dtable) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(
+    const Tensor& dy, const Tensor& ids_, const Tensor& table_, const Tensors& weight, const OptionalTensor& lengths,
+    bool flat, bool same, int64_t activation, const Tensor& y, const Tensor& window, int64_t padding_idx, bool sparse,
+    bool need_dtable, bool deterministic) {
   const Device device(table_);
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
@@ -263,7 +263,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(const Te
   Backward b(dy, y, window, kernels, bounds, kernels.sizes(same, activation), table);
   b.to_weights(device, table, data<int64_t>(ids));
   TableGradient gradient{empty(table, {0, D}), empty(ids, {0})};
-  if (need_dtable && (sparse || options().deterministic || compute_type(table) != table.scalar_type())) {
+  if (need_dtable && (sparse || deterministic || compute_type(table) != table.scalar_type())) {
     Tensor positions = empty(table, {N, D});
     b.to_positions(device, N, nullptr, -1, positions);
     gradient = table_gradient(device, positions, ids, V, padding_idx, sparse);
