@@ -35,7 +35,9 @@ def window(value: int) -> torch.Tensor:
 
 def recurrent(padding_idx: int = -1, sizes: Any = None, layout: str = "batch_major", **changes: Any) -> Any:
     given = {"cell": "lstm", "input": IDS, "table": TABLE, "h0": STATES[0], "c0": STATES[1]} | changes
-    return ops.recurrent(*given.values(), *LSTM, sizes, layout, False, padding_idx, False, True, False, False, False)
+    return ops.recurrent(
+        *given.values(), *LSTM, sizes, layout, False, "ieee", padding_idx, False, True, False, False, False
+    )
 
 
 def adam(rows: Any, param: Any = None, rate: float = 0.1, beta: float = 0.9) -> Any:

@@ -24,7 +24,7 @@ std::vector<Direction> directions_of(const Weights& weights, bool reverse) {
 
 Recurrent::Recurrent(const std::string& name_, const Tensor& input, const OptionalTensor& table, const Tensor& h0_,
                      const OptionalTensor& c0_, const Weights& weights, const OptionalTensor& sizes_,
-                     const std::string& layout_, bool reverse)
+                     const std::string& layout_, bool reverse, const std::string& precision)
     : name(name_),
       cell(name_),
       x(table ? compact(*table) : with_contiguous_vectors(input)),
@@ -34,7 +34,9 @@ Recurrent::Recurrent(const std::string& name_, const Tensor& input, const Option
       c0(compact(c0_)),
       directions(directions_of(weights, reverse)),
       sizes(sizes_),
-      layout(layout_) {
+      layout(layout_),
+      bfloat16(precision == "bf16") {
+  STD_TORCH_CHECK(bfloat16 || precision == "ieee", "textnn: precision must be ieee or bf16, got ", precision);
   STD_TORCH_CHECK(!table || table->dim() == 2, "textnn: table must have shape [V, D], got ", shape_of(x));
   const RaggedLayout kind = parse_layout(layout);
   const int64_t wanted = kind == RaggedLayout::kFlat || kind == RaggedLayout::kPacked ? 1 : 2;

@@ -94,8 +94,8 @@ def autocast_dtypes_of_cell(
 
 
 # The operator's arguments are cell, input, table, h0, c0, the weights w_ih, w_hh, b_ih, b_hh, w_hr of both directions,
-# sizes, layout, reverse, padding_idx, sparse, outputs, cells, save, exact; those of the backward operator stand around
-# the same ones.
+# sizes, layout, reverse, precision, padding_idx, sparse, outputs, cells, save, exact; those of the backward operator
+# stand around the same ones.
 _WEIGHTS = slice(5, 15)
 
 
@@ -159,7 +159,7 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe
     dc_n = None if inputs[3] is None else dc_n  # of cells without one the result is empty, and so is its gradient
     given = (dy, dh_n, dc_n, dc if ctx.cells else None)
     if all(gradient is None for gradient in given):
-        return (None,) * 24
+        return (None,) * 25
     table = inputs[1]
     need, sparse = ctx.needs_input_grad[1 if table is None else 2], ctx.sparse and not dense_gradients()
     gradients = _ops.recurrent_backward(ctx.cell, *given, *inputs, *ctx.batch, *kept, ctx.padding_idx, sparse, need)
@@ -168,12 +168,12 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe
         dinput = rows_gradient(distinct, dinput, table.shape)
     of_input = (dinput if need else None, None) if table is None else (None, dinput if need else None)
     of_rest = (g if given is not None else None for g, given in zip(rest, inputs[2:14], strict=True))
-    return None, *of_input, *of_rest, *(None,) * 9
+    return None, *of_input, *of_rest, *(None,) * 10
 
 
 def _plain(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
     cell, x, table, h0, c0 = inputs[:5]
-    sizes, layout, reverse, padding_idx, _, outputs, cells, _, _ = inputs[_WEIGHTS.stop :]
+    sizes, layout, reverse, _, padding_idx, _, outputs, cells, _, _ = inputs[_WEIGHTS.stop :]
     if table is not None:
         x = F.embedding(x, table, padding_idx=padding_idx if padding_idx >= 0 else None)
     y, h_n, *private = masked.recurrent(cell, x, h0, c0, inputs[_WEIGHTS], sizes, layout, reverse)
@@ -182,7 +182,7 @@ def _plain(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
 
 
 def _plain_backward(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> list[Maybe]:
-    cell, dy, dh_n, dc_n, dc, *given = inputs[:22]  # input, table, h0, c0, weights, sizes, layout, reverse
+    cell, dy, dh_n, dc_n, dc, *given = inputs[:23]  # input, table, h0, c0, weights, sizes, layout, reverse, precision
     padding_idx, sparse, need = inputs[-3:]
     table, dc_n = given[1], None if given[3] is None else dc_n
     tensors = [place for place, t in enumerate(given[:14]) if t is not None and t.is_floating_point()]
