@@ -27,7 +27,7 @@ FLOORS = {
     "tasks": "classification tagging",
     "roof": "__main__ benchmark demo evaluation explanation export serving",
 }
-FACADES = {"textnn.classification.estimator", "textnn.classification.fitted"}
+FACADES = {"textnn.classification.estimator", "textnn.classification.fitted", "textnn.tagging.estimator"}
 NAMES = list(FLOORS)
 
 

@@ -1,7 +1,7 @@
-"""Fast recurrent and text-convolution layers for PyTorch, and a sentiment classifier that takes raw text.
+"""Fast recurrent and text-convolution layers for PyTorch, and estimators that take raw text.
 
 Layers are imported at once, because ``import textnn`` is what registers the operators (a program saved by torch.export
-needs them); the classifier, which needs scikit-learn, at its first use.
+needs them); the estimators, which need scikit-learn, at their first use.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .classification.estimator import SentimentClassifier
+    from .tagging.estimator import SequenceTagger
 
 __all__ = [
     "CRF",
@@ -52,6 +53,7 @@ __all__ = [
     "NgramBag",
     "RNNCell",
     "SentimentClassifier",
+    "SequenceTagger",
     "TextConv",
     "__version__",
     "accelerate",
@@ -67,4 +69,8 @@ def __getattr__(name: str) -> object:
         from .classification.estimator import SentimentClassifier
 
         return SentimentClassifier
+    if name == "SequenceTagger":
+        from .tagging.estimator import SequenceTagger
+
+        return SequenceTagger
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -31,7 +31,7 @@ def table(task: str) -> dict[str, Any]:
     """Return every parameter of a task's estimator that is an option, in the order in which the help shows them."""
     shared = run_file("models", "options.py")
     own = [row for row in run_file(task, "parameters.py")["PARAMETERS"] if row.sentence]
-    rows = [shared["OPTIONS"][name] for name in shared["CHOSEN"]]
+    rows = [shared["OPTIONS"][name] for name in shared["chosen"](task)]
     first = [row for row in own if row.panel == shared["TEXT"]]
     return {row.name: row for row in (*first, *rows, *own)}
 

@@ -9,16 +9,16 @@ import pytest
 from textnn import SentimentClassifier
 from textnn.classification.parameters import NOT_STORED, PARAMETERS
 from textnn.models import ARCHITECTURES
-from textnn.models.options import CHOSEN, OPTIONS
+from textnn.models.options import CLASSIFICATION, OPTIONS, chosen
 from textnn_cli.parameters import table
 
-DEFAULTS = {row.name: row.default for row in PARAMETERS} | dict.fromkeys(CHOSEN)
+DEFAULTS = {row.name: row.default for row in PARAMETERS} | dict.fromkeys(chosen(CLASSIFICATION))
 SIGNATURE = {name: value.default for name, value in inspect.signature(SentimentClassifier).parameters.items()}
 
 
 def test_the_constructor_has_the_parameters_that_are_declared_with_their_defaults() -> None:
     assert SIGNATURE == DEFAULTS
-    assert len(DEFAULTS) == len(PARAMETERS) + len(CHOSEN), "a parameter is declared twice"
+    assert len(DEFAULTS) == len(PARAMETERS) + len(chosen(CLASSIFICATION)), "a parameter is declared twice"
 
 
 def test_the_class_describes_each_parameter() -> None:
@@ -37,7 +37,7 @@ def test_the_defaults_of_an_architecture_are_declared_and_make_sense(architectur
 
 def test_the_options_of_the_command_line_are_those_that_have_a_sentence() -> None:
     own = [row.name for row in PARAMETERS if row.sentence]
-    assert {*table("classification")} == {*CHOSEN, *own}
+    assert {*table("classification")} == {*chosen(CLASSIFICATION), *own}
     assert {"architecture", "warm_start", "random_state", "device", "verbose"} == {*SIGNATURE} - {
         *table("classification")
     }

@@ -201,7 +201,7 @@ class _Recorder(Reporter):
         assert 0 <= accuracy <= 1
         assert loss > 0
 
-    def epoch(self, record: Epoch) -> None:
+    def epoch(self, record: Epoch, measure: str) -> None:
         self.epochs.append(record)
 
 
@@ -304,7 +304,7 @@ class Tags(Objective):
     def sums(self, outputs: torch.Tensor, batch: RaggedBatch) -> Sums:
         tags = batch.aligned["tags"]
         loss = torch.nn.functional.cross_entropy(outputs, tags, reduction="sum")
-        return Sums(loss, float((outputs.argmax(1) == tags).sum()), len(tags))
+        return Sums(loss, float((outputs.argmax(1) == tags).sum()), len(tags), len(tags))
 
     held_out = sums
 

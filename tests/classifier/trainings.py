@@ -58,7 +58,7 @@ class Breaker(Reporter):
         if self.seen == self.batches:
             raise BrokenOffError
 
-    def epoch(self, record: Epoch) -> None:
+    def epoch(self, record: Epoch, measure: str) -> None:
         self.told += 1
         if self.told == self.epochs:
             raise BrokenOffError

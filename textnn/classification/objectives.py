@@ -51,14 +51,15 @@ class Objective(objective.Objective):
         """Return the sums of a batch to train on; of loss, the mean over the members of an ensemble."""
         assert batch.labels is not None
         rows = self._weighted(outputs, batch.labels, batch.weights)
-        return Sums(rows.sum(), self.hits(outputs, batch.labels), batch.size)
+        return Sums(rows.sum(), self.hits(outputs, batch.labels), batch.size, batch.size)
 
     def held_out(self, outputs: Tensor, batch: RaggedBatch) -> Sums:
         """Return the sums of a batch to measure by, without label smoothing."""
         assert batch.labels is not None
         rows, right = self._judged(outputs, batch.labels)
         share = torch.ones_like(rows) if batch.weights is None else batch.weights.double()
-        return Sums((rows * share).sum(), float((right * share).sum()), float(share.sum()))
+        weight = float(share.sum())
+        return Sums((rows * share).sum(), float((right * share).sum()), weight, weight)
 
     def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return the mean of weight times loss over the rows of a batch, and over the members of an ensemble.

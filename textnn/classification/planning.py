@@ -22,13 +22,11 @@ from textnn.data.labels import Classes, check_labels
 from textnn.data.targets import LABEL, Targets, check_joint_classes, find_joint_classes, read_targets
 from textnn.distributed import Group
 from textnn.models import TextModel, get_architecture, resolve_options
-from textnn.models.options import CHOSEN
+from textnn.models.options import CLASSIFICATION, chosen
 from textnn.text import Scripts, Tokenizer, make_tokenizer
 from textnn.text.tokenizers import AUTO
 from textnn.training import pretrained
-
-LARGEST_STEP = 4.0
-"""What a learning rate is multiplied by at most where there are few steps."""
+from textnn.training.schedule import suit_steps
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ def make_plan(
     """Check what a fit is given; ``kept`` is whether it keeps checkpoints, and the rest as for :func:`fit`."""
     with group.together():
         architecture = parameters["architecture"]
-        given = {name: parameters[name] for name in CHOSEN}
+        given = {name: parameters[name] for name in chosen(CLASSIFICATION)}
         resolve_options(architecture, given)  # refuses what makes no sense before there is any work
         device = check_device(parameters["device"])
         if before is not None and one_pass and classes is not None:
@@ -149,7 +147,7 @@ def make_plan(
         words = parameters["user_dictionary"], parameters["stop_words"]
         tokenizer = before.tokenizer if before else make_tokenizer(parameters["tokenizer"], *words, scripts)
         if not one_pass:
-            options = _suit_size(options, given, sum(offer[1] for offer in offers))
+            options = suit_steps(options, given, sum(offer[1] for offer in offers))
         else:
             options |= {"epochs": 1, "patience": 0, "validation_fraction": 0.0, "schedule": "constant", "warmup": 0.0}
         lists = repr((tokenizer.stop_words, tokenizer.user_dictionary)).encode("utf-8", "surrogatepass")
@@ -178,25 +176,3 @@ def _options_of(before: State, architecture: str, given: Mapping[str, Any]) -> d
         raise ValueError(f"architecture: {message}")
     names = ("embedding_dim", "ngram_buckets", *get_architecture(architecture).spaced_defaults)
     return {name: before.options[name] for name in names if given.get(name) is None and name in before.options}
-
-
-def _suit_size(options: dict[str, Any], given: Mapping[str, Any], texts: int) -> dict[str, Any]:
-    """Return options with as many steps as a network needs, where few texts make few steps an epoch.
-
-    Batches become smaller, then epochs more, and patience with them. The fewer steps there are, the larger is each: the
-    rate is for ``full_steps``, and grows with the root of their share. What the user gave stays.
-    """
-    options = dict(options)
-    if texts * options["epochs"] < options["min_steps"] * options["batch_size"]:
-        if given["batch_size"] is None:
-            options["batch_size"] = max(1, options["batch_size"] // 2)
-        if given["epochs"] is None:
-            steps = max(1, -(-texts // options["batch_size"]))
-            epochs = max(options["epochs"], -(-options["min_steps"] // steps))
-            if given["patience"] is None:
-                options["patience"] = -(-options["patience"] * epochs // options["epochs"])
-            options["epochs"] = epochs
-    steps = options["epochs"] * -(-texts // options["batch_size"])
-    if given["learning_rate"] is None and 0 < steps < options["full_steps"]:
-        options["learning_rate"] *= min(LARGEST_STEP, (options["full_steps"] / steps) ** 0.5)
-    return options

@@ -74,6 +74,13 @@ def split_tag(tag: str, scheme: str) -> tuple[str, str]:
     return prefix, kind
 
 
+def may_follow(before: tuple[str, str], after: tuple[str, str], scheme: str) -> bool:
+    """Say whether a tag may stand behind another one; both as :func:`split_tag` gives them. The edge is like O."""
+    rules = SCHEMES[scheme]
+    inside = before[0] + after[0] in rules.inside and before[1] == after[1]
+    return inside or (before[0] in rules.ends and after[0] in rules.begins)
+
+
 def allowed_transitions(tags: Sequence[str], scheme: str) -> AllowedTransitions:
     """Say which tags may follow each other.
 
@@ -108,14 +115,9 @@ def allowed_transitions(tags: Sequence[str], scheme: str) -> AllowedTransitions:
         raise ValueError(f"tags must differ from each other, got {twice!r} twice")
     rules = SCHEMES[scheme]
 
-    def follows(before: tuple[str, str], after: tuple[str, str]) -> bool:
-        inside = before[0] + after[0] in rules.inside and before[1] == after[1]
-        return inside or (before[0] in rules.ends and after[0] in rules.begins)
-
+    follows = [[may_follow(before, after, scheme) for after in parts] for before in parts]
     return AllowedTransitions(
         torch.tensor([prefix in rules.begins for prefix, _ in parts], dtype=torch.bool, device="cpu"),
         torch.tensor([prefix in rules.ends for prefix, _ in parts], dtype=torch.bool, device="cpu"),
-        torch.tensor([[follows(a, b) for b in parts] for a in parts], dtype=torch.bool, device="cpu").reshape(
-            len(parts), len(parts)
-        ),
+        torch.tensor(follows, dtype=torch.bool, device="cpu").reshape(len(parts), len(parts)),
     )

@@ -49,8 +49,37 @@ COMMON: dict[str, Any] = {
 }
 
 
-class TextModel(nn.Module):
-    """What the trainer and the classifier expect of an architecture.
+class Network(nn.Module):
+    """What the trainer expects of a network, and a saved model.
+
+    Attributes
+    ----------
+    name
+        The name of its architecture.
+    exact
+        Whether training with sparse gradients is to give what a dense Adam gives, or leaves rows at rest alone (see
+        :class:`textnn.optim.Adam`).
+    """
+
+    name: str
+    exact: ClassVar[bool] = False
+
+    def forward(self, *inputs: Any, **_: Any) -> Tensor:
+        """Return what the objective takes, of ids [N] and offsets [B] of each form, text b from offsets[b] on."""
+        raise NotImplementedError
+
+    def word_tables(self) -> list[nn.Parameter]:
+        """Return the embedding tables of words, [V, D]; a network that has none gives none."""
+        return []
+
+    def sparse_parameters(self) -> list[nn.Parameter]:
+        """Return the tables whose gradients are sparse: a training step touches only the rows of its batch."""
+        tables = (module.weight for module in self.modules() if getattr(module, "sparse", False))
+        return [table for table in tables if isinstance(table, nn.Parameter) and table.requires_grad]
+
+
+class TextModel(Network):
+    """What the classifier expects of an architecture.
 
     A subclass takes ``(vocabulary_size, classes, *, ...)``, where the keyword arguments are its own options, and
     defines ``forward(ids [N], offsets [B]) -> logits [B, K]``. One that reads characters beside words takes a
@@ -58,8 +87,6 @@ class TextModel(nn.Module):
 
     Attributes
     ----------
-    name
-        The name in the registry.
     defaults
         The value of every option that the architecture has: those of its constructor and those of the training.
     spaced_defaults
@@ -74,19 +101,14 @@ class TextModel(nn.Module):
         first that is possible.
     padded
         Whether ``forward`` takes padded batches too: such a network can be exported.
-    exact
-        Whether training with sparse gradients is to give what a dense Adam gives, or leaves rows at rest alone (see
-        :class:`textnn.optim.Adam`).
     """
 
-    name: ClassVar[str]
     defaults: ClassVar[Mapping[str, Any]]
     spaced_defaults: ClassVar[Mapping[str, Any]] = {}
     streams: ClassVar[tuple[str, ...]] = (WORDS,)
     embedding: ClassVar[str | None] = None
     explained_by: ClassVar[str | None] = None
     padded: ClassVar[bool] = False
-    exact: ClassVar[bool] = False
 
     def forward(self, *inputs: Any, **_: Any) -> Tensor:
         """Return the logits [B, K] of texts: ids [N] and offsets [B] of each form, text b being ids from offsets[b].
@@ -108,13 +130,8 @@ class TextModel(nn.Module):
         return None
 
     def word_tables(self) -> list[nn.Parameter]:
-        """Return the embedding tables of words, [V, D]; those of a network that has none are none."""
+        """Return the embedding tables of words, [V, D]; a network that has none gives none."""
         return [] if self.embedding is None else [self.get_parameter(self.embedding)]
-
-    def sparse_parameters(self) -> list[nn.Parameter]:
-        """Return the tables whose gradients are sparse: a training step touches only the rows of its batch."""
-        tables = (module.weight for module in self.modules() if getattr(module, "sparse", False))
-        return [table for table in tables if isinstance(table, nn.Parameter) and table.requires_grad]
 
     @property
     def freezable(self) -> bool:

@@ -9,14 +9,17 @@ more than any machine has. This file imports no torch, and the command line runs
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Check = Callable[[str, Any], Any]
 
 # What textnn.training.schedule knows.
 SCHEDULES = ("constant", "linear", "cosine")
+
+CLASSIFICATION, TAGGING = "classification", "tagging"
 
 TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
 
@@ -32,6 +35,8 @@ class Option(NamedTuple):
         What the command line shows. Without them it is no parameter, but the architecture's own business.
     metavar, option
         What stands for a value, and the name on the command line if that is not the option's own.
+    tasks
+        Whose estimators have it for a parameter.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Option(NamedTuple):
     sentence: str = ""
     metavar: str | None = None
     option: str | None = None
+    tasks: tuple[str, ...] = (CLASSIFICATION, TAGGING)
     default: Any = None
 
 
@@ -127,36 +133,39 @@ def _boolean(option: str, value: Any) -> bool:
     return value
 
 
+_C, _T = (CLASSIFICATION,), (TAGGING,)
 _SIZES, _NAMES = "N,N,...", "constant, linear or cosine"
 _ALL = (
     Option("min_count", int, integer(1), TEXT, "Rarer tokens count as unknown."),
-    Option("max_vocabulary", int, integer(3), TEXT, "Maximum size of the vocabulary."),
-    Option("max_length", int, integer(1), TEXT, "Cut texts after this many tokens."),
-    Option("max_characters", int, integer(1), TEXT, "Cut texts after this many characters."),
+    Option("max_vocabulary", int, integer(3), TEXT, "Maximum size of the vocabulary.", tasks=_C),
+    Option("max_length", int, integer(1), TEXT, "Cut texts after this many tokens.", tasks=_C),
+    Option("max_characters", int, integer(1), TEXT, "Cut texts after this many characters.", tasks=_C),
     Option("embedding_dim", int, integer(1, 65536), NETWORK, "Size of a token's vector."),
     Option("hidden_size", int, integer(1, 65536), NETWORK, "Hidden units of an LSTM, GRU, RNN or MLP."),
     Option("num_layers", int, integer(1, 32), NETWORK, "Layers of an LSTM, GRU, RNN or MLP."),
     Option("channels", int, integer(1, 65536), NETWORK, "Channels of each kernel size."),
-    Option("kernel_sizes", tuple, sizes(1, 32, 64), NETWORK, "Kernel sizes over words, such as 1,2,3.", _SIZES),
-    Option("character_kernel_sizes", tuple, sizes(1, 32, 64), NETWORK, "The same over characters.", _SIZES),
-    Option("word_ngrams", tuple, sizes(0, 8, 16), NETWORK, "Sizes of word n-grams; '' for none.", _SIZES),
-    Option("character_ngrams", tuple, sizes(0, 8, 16), NETWORK, "Sizes of character n-grams; '' for none.", _SIZES),
+    Option("kernel_sizes", tuple, sizes(1, 32, 64), NETWORK, "Kernel sizes over words: 1,2,3.", _SIZES, tasks=_C),
+    Option("character_kernel_sizes", tuple, sizes(1, 32, 64), NETWORK, "The same over characters.", _SIZES, tasks=_C),
+    Option("word_ngrams", tuple, sizes(0, 8, 16), NETWORK, "Sizes of word n-grams, or '' for none.", _SIZES, tasks=_C),
+    Option("character_ngrams", tuple, sizes(0, 8, 16), NETWORK, "Sizes of character n-grams, or ''.", _SIZES, tasks=_C),
     Option("ngram_buckets", int, integer(0, 2**26), NETWORK, "Rows of the tables that n-grams are hashed into."),
     Option("ngram_dropout", float, number(0, 1), NETWORK, "Share of n-grams to drop."),
-    Option("ensemble", int, integer(1, 16), NETWORK, "Number of networks to train side by side and average."),
+    Option("ensemble", int, integer(1, 16), NETWORK, "Number of networks to train side by side and average.", tasks=_C),
     Option("dropout", float, number(0, 1), NETWORK, "Share of features to drop."),
     Option("word_dropout", float, number(0, 1), NETWORK, "Share of words to drop."),
+    Option("bigram_dim", int, integer(0, 65536), NETWORK, "Size of the vector of a pair of characters.", tasks=_T),
+    Option("embedding_dropout", float, number(0, 1), NETWORK, "Share of what the encoder reads to drop.", tasks=_T),
     Option("epochs", int, integer(1), TRAINING, "Maximum number of passes over the texts."),
     Option("batch_size", int, integer(1), TRAINING, "Texts per batch, over all processes."),
     Option("learning_rate", float, number(0, above=True), TRAINING, "Learning rate of Adam."),
     Option("weight_decay", float, number(0), TRAINING, "Decay of the weights."),
-    Option("label_smoothing", float, number(0, 1), TRAINING, "Share of a target spread over all classes."),
+    Option("label_smoothing", float, number(0, 1), TRAINING, "Share of a target spread over all classes.", tasks=_C),
     Option("clip_norm", float, number(0), TRAINING, "Maximum norm of all gradients; 0: no limit."),
     Option("schedule", str, choice(*SCHEDULES), TRAINING, f"Learning-rate schedule: {_NAMES}.", "NAME"),
     Option("warmup", float, number(0, 1), TRAINING, "Share of the steps in which the learning rate rises."),
     Option(
         "output", str, choice("softmax", "sigmoid"), NETWORK, "softmax; or, for two labels, sigmoid with one logit.",
-        "NAME", "--output-layer",  # --output is where the model goes
+        "NAME", "--output-layer", _C,  # --output is where the model goes
     ),
     Option("validation_fraction", float, number(0, 1), TRAINING, "Share of FILE to use as validation split."),
     Option("patience", int, integer(0), TRAINING, "Stop after this many epochs without progress; 0: never."),
@@ -169,5 +178,44 @@ _ALL = (
 )  # fmt: skip
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _ALL}
 """Every option, by its name."""
-CHOSEN = tuple(option.name for option in _ALL if option.sentence)
-"""Those that are parameters of an estimator, which stand there at None: the architecture's own default."""
+
+
+def chosen(task: str) -> tuple[str, ...]:
+    """Return those that are parameters of a task's estimator, where None is the architecture's own default."""
+    return tuple(option.name for option in _ALL if option.sentence and task in option.tasks)
+
+
+def resolve(architecture: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an architecture's options with those given in place of the defaults; None stands for "not given".
+
+    Raises
+    ------
+    ValueError
+        If the architecture has no such option, or a value makes no sense.
+    TypeError
+        If a value is of the wrong type.
+    """
+    options = dict(defaults)
+    for option, value in given.items():
+        if value is None:
+            continue
+        if option not in options:
+            known = ", ".join(sorted(options))
+            raise ValueError(f"{option}: the architecture {architecture!r} has no such option; it has {known}")
+        options[option] = check_option(option, value)
+    return options
+
+
+def find_name(name: Any, names: Collection[str], argument: str) -> str:
+    """Return a name that is one of some.
+
+    Raises
+    ------
+    ValueError
+        If it is none; the message says which is alike.
+    """
+    if not isinstance(name, str) or name not in names:
+        close = difflib.get_close_matches(str(name), names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"{argument}: expected one of {', '.join(map(repr, names))}, got {name!r}{hint}")
+    return name

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textnn.models.base import CHARACTERS, WORDS, TextModel
 from textnn.models.ensemble import Ensemble
-from textnn.models.options import check_option
+from textnn.models.options import find_name, resolve
 
 _SIZES = {WORDS: "vocabulary_size", CHARACTERS: "character_vocabulary_size"}
 
@@ -32,12 +31,7 @@ def get_architecture(name: str) -> type[TextModel]:
     ValueError
         If there is none of that name.
     """
-    if not isinstance(name, str) or name not in ARCHITECTURES:
-        names = ", ".join(repr(known) for known in ARCHITECTURES)
-        close = difflib.get_close_matches(str(name), ARCHITECTURES, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"architecture: expected one of {names}, got {name!r}{hint}")
-    return ARCHITECTURES[name]
+    return ARCHITECTURES[find_name(name, ARCHITECTURES, "architecture")]
 
 
 def resolve_options(architecture: str, given: Mapping[str, Any], spaced: bool = False) -> dict[str, Any]:
@@ -60,15 +54,7 @@ def resolve_options(architecture: str, given: Mapping[str, Any], spaced: bool = 
         If a value is of the wrong type.
     """
     kind = get_architecture(architecture)
-    options = {**kind.defaults, **(kind.spaced_defaults if spaced else {})}
-    for option, value in given.items():
-        if value is None:
-            continue
-        if option not in options:
-            known = ", ".join(sorted(options))
-            raise ValueError(f"{option}: the architecture {architecture!r} has no such option; it has {known}")
-        options[option] = check_option(option, value)
-    return options
+    return resolve(architecture, {**kind.defaults, **(kind.spaced_defaults if spaced else {})}, given)
 
 
 def build_model(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from textnn.tagging.schemes import Span, tags_of
 from textnn.text.sources import Reading
@@ -28,7 +28,7 @@ def tags_of_words(words: list[str], kinds: list[str] | None = None) -> tuple[lis
     return [character for word in words for character in word], tags_of(place, spans, "BMES")
 
 
-def words_of_tags(tokens: list[str], tags: list[str]) -> list[str]:
+def words_of_tags(tokens: Sequence[str], tags: Sequence[str]) -> list[str]:
     """Return the words that tags in the scheme BMES make of characters; whatever the tags, no character is lost.
 
     Examples

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from textnn.distributed import ALONE, GradientSum, Group
-from textnn.models import TextModel
+from textnn.models import Network
 from textnn.optim import Adam
 from textnn.text import LengthBucketSampler, RaggedBatch, RaggedDataset
 from textnn.training.checkpoint import Checkpoint, Identity
@@ -120,7 +120,7 @@ def set_seed(seed: int, device: torch.device) -> None:
 
 
 def train(
-    model: TextModel,
+    model: Network,
     data: RaggedDataset,
     options: TrainingOptions,
     generator: torch.Generator,
@@ -194,7 +194,7 @@ def train(
     return Trained(state.history, state.best_epoch)
 
 
-def check_logits(model: TextModel, data: RaggedDataset, device: torch.device | str, texts: int = 64) -> None:
+def check_logits(model: Network, data: RaggedDataset, device: torch.device | str, texts: int = 64) -> None:
     """Refuse a trained network that gives no numbers for some of its own texts.
 
     Raises
@@ -212,7 +212,7 @@ def check_logits(model: TextModel, data: RaggedDataset, device: torch.device | s
 
 
 def predict_logits(
-    model: TextModel,
+    model: Network,
     data: RaggedDataset,
     batch_size: int = 128,
     device: torch.device | str = "cpu",
@@ -246,7 +246,7 @@ def predict_logits(
 class _Run:
     """A training with all that it needs; what changes is in ``state``."""
 
-    model: TextModel
+    model: Network
     data: RaggedDataset
     options: TrainingOptions
     validation: RaggedDataset | None
@@ -285,20 +285,20 @@ class _Run:
         self._judge(record)
         state.begin_epoch()
         self.keeper.save()
-        self.reporter.epoch(record)
+        self.reporter.epoch(record, self.objective.measured_by)
 
     def _measure(self, data: RaggedDataset) -> tuple[float, float]:
-        """Return loss and accuracy on held-out sequences, of which each process takes a part."""
+        """Return loss and measure on held-out sequences, of which each process takes a part."""
         self.model.eval()
-        sums = [0.0, 0.0, 0.0]
+        sums = [0.0, 0.0, 0.0, 0.0]
         rows = LengthBucketSampler(data.lengths, self.options.batch_size, shuffle=False)
         with torch.inference_mode():
             for batch in data.batches(part for part in map(self.group.part, rows) if len(part)):
                 batch = batch.to(self.state.device)
-                loss, right, weight = self.objective.held_out(self.model(*batch.inputs), batch)
-                sums = [sums[0] + float(loss), sums[1] + right, sums[2] + weight]
-        total = [sum(column) for column in zip(*self.group.gather(sums), strict=True)]
-        return total[0] / total[2], total[1] / total[2]
+                found = self.objective.held_out(self.model(*batch.inputs), batch)
+                sums = [have + more for have, more in zip(sums, (float(found.loss), *found[1:]), strict=True)]
+        loss, right, weight, total = (sum(column) for column in zip(*self.group.gather(sums), strict=True))
+        return loss / weight, right / total if total else 0.0
 
     def _judge(self, record: Epoch) -> None:
         """Take down the figures of an epoch, and its weights if they are the best so far."""
@@ -320,7 +320,7 @@ class _Run:
         value, right = 0.0, 0.0
         size = self.objective.size(self.data.lengths[rows])
         if batch.size:
-            loss, right, _ = self.objective.sums(self.model(*batch.inputs), batch)
+            loss, right, *_ = self.objective.sums(self.model(*batch.inputs), batch)
             loss = loss / size
             value = loss.item()
             loss.backward()
@@ -347,7 +347,7 @@ class _Run:
 
 
 def _score(record: Epoch) -> tuple[float, float]:
-    """What epochs are compared by: accuracy; among equal ones, and small validation parts have many, the loss."""
+    """What epochs are compared by: the measure; among equal ones, and small validation parts have many, the loss."""
     assert record.validation_accuracy is not None
     assert record.validation_loss is not None
     return record.validation_accuracy, -record.validation_loss
@@ -359,7 +359,7 @@ def _batches(data: RaggedDataset, options: TrainingOptions, generator: torch.Gen
     return iter(torch.randperm(len(data), generator=generator).split(options.batch_size))
 
 
-def _split_parameters(model: TextModel) -> tuple[list[Parameter], list[Parameter]]:
+def _split_parameters(model: Network) -> tuple[list[Parameter], list[Parameter]]:
     """Return the parameters with dense gradients, and those with sparse ones."""
     tables = model.sparse_parameters()
     known = {id(table) for table in tables}
@@ -367,7 +367,7 @@ def _split_parameters(model: TextModel) -> tuple[list[Parameter], list[Parameter
     return dense, tables
 
 
-def _make_optimizer(model: TextModel, options: TrainingOptions) -> Adam:
+def _make_optimizer(model: Network, options: TrainingOptions) -> Adam:
     dense, tables = _split_parameters(model)
     groups: list[dict[str, Any]] = [{"params": dense, "weight_decay": options.weight_decay}] if dense else []
     if tables:

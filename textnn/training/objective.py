@@ -20,8 +20,9 @@ class Sums(NamedTuple):
     ----------
     loss
         Of weight times loss, a scalar.
-    right
-        Of the weights of those that are predicted right.
+    right, total
+        What the objective's measure is a quotient of: of accuracy, the weights of the examples that are predicted
+        right, and of all.
     weight
         Of the weights.
     """
@@ -29,10 +30,19 @@ class Sums(NamedTuple):
     loss: Tensor
     right: float
     weight: float
+    total: float
 
 
 class Objective(ABC):
-    """What all objectives have in common."""
+    """What all objectives have in common.
+
+    Attributes
+    ----------
+    measured_by
+        What ``held_out`` measures beside the loss, by which the best epoch is chosen.
+    """
+
+    measured_by: str = "accuracy"
 
     def size(self, lengths: Tensor) -> int:
         """Return how many examples sequences of some lengths, int64 [B], are: as many, unless each token is one.

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from textnn.models import TextModel
+from textnn.models import Network
 from textnn.reading import printable
 from textnn.text import Vectors, Vocabulary
 from textnn.text.vectors import missing, read_dim, scan
@@ -112,7 +112,7 @@ def checksum(vectors: Vectors) -> int:
 
 
 @torch.no_grad()
-def set_first_weights(model: TextModel, vectors: Vectors) -> None:
+def set_first_weights(model: Network, vectors: Vectors) -> None:
     """Give a fresh network the vectors that were found; vectors of zeros are left aside.
 
     Parameters

@@ -30,7 +30,7 @@ class Epoch:
     loss, accuracy
         Means over the training batches as they were seen, with dropout and before each one's update.
     validation_loss, validation_accuracy
-        On the validation part after the epoch; None without one.
+        On the validation part after the epoch, the second by the objective's measure; None without one.
     seconds
         Time of the epoch with its validation.
     """
@@ -46,11 +46,11 @@ class Epoch:
         """Return the figures by name."""
         return asdict(self)
 
-    def describe(self, epochs: int) -> str:
-        """Return the figures as one line."""
+    def describe(self, epochs: int, measure: str = "accuracy") -> str:
+        """Return the figures as one line; ``measure`` is what the validation part was measured by."""
         line = f"epoch {self.epoch}/{epochs}  loss {self.loss:.4f}  accuracy {self.accuracy:.4f}"
         if self.validation_loss is not None:
-            line += f"  validation loss {self.validation_loss:.4f}  accuracy {self.validation_accuracy:.4f}"
+            line += f"  validation loss {self.validation_loss:.4f}  {measure} {self.validation_accuracy:.4f}"
         return f"{line}  {self.seconds:.1f} s"
 
 
@@ -83,8 +83,8 @@ class Reporter:
     def batch(self, loss: float, accuracy: float) -> None:
         """Take the means of the epoch so far, after a batch."""
 
-    def epoch(self, record: Epoch) -> None:
-        """Take the figures of a finished epoch."""
+    def epoch(self, record: Epoch, measure: str) -> None:
+        """Take the figures of a finished epoch, and what the validation part was measured by."""
 
 
 class LineReporter(Reporter):
@@ -103,9 +103,9 @@ class LineReporter(Reporter):
         self.epochs = epochs
         yield
 
-    def epoch(self, record: Epoch) -> None:
+    def epoch(self, record: Epoch, measure: str) -> None:
         """Write the epoch's figures."""
-        self.note(record.describe(self.epochs))
+        self.note(record.describe(self.epochs, measure))
 
 
 class BarReporter(LineReporter):
@@ -152,9 +152,9 @@ class BarReporter(LineReporter):
         """Move the bar."""
         self._progress.update(self._task, advance=1, figures=f"loss {loss:.4f}  accuracy {accuracy:.4f}")
 
-    def epoch(self, record: Epoch) -> None:
+    def epoch(self, record: Epoch, measure: str) -> None:
         """Write the epoch's line and name the next one."""
-        super().epoch(record)
+        super().epoch(record, measure)
         self._progress.update(self._task, description=self._name(record.epoch + 1))
 
     def _name(self, epoch: int) -> str:

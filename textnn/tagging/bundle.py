@@ -1,0 +1,194 @@
+"""Saved taggers: a directory of plain files (``textnn.bundle``).
+
+model.safetensors   the weights, the known pairs of characters, the kinds of tokens
+config.json         format version, architecture, options, figures of the training, sums of all files
+tags.json           the names of the network's tags, and how the user's tags mark spans
+vocabulary.txt      one token a line, in the order of the ids
+characters.txt      the same of the letters of words, where the network reads them
+words.txt           the lexicon of a segmenter: the words of the text that it was trained on
+README.md           a card for people; nothing reads it
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from textnn.bundle import directory as shared
+from textnn.bundle.config import Format, file_sums, get, seal
+from textnn.bundle.directory import config_of, read_bundle, write_bundle, write_weights
+from textnn.bundle.files import CARD, CHARACTERS, CONFIG, VOCABULARY, WEIGHTS, Directory, file_sum, reading, to_json
+from textnn.models.options import integer
+from textnn.reading import parse_json
+from textnn.tagging.architectures import build_network, resolve_options
+from textnn.tagging.card import write_card
+from textnn.tagging.encoding import LEVELS, WORD
+from textnn.tagging.metrics import SpanScore, SpanScores
+from textnn.tagging.parameters import NOT_STORED
+from textnn.tagging.state import State
+from textnn.tagging.tags import TagSet
+from textnn.text import Vocabulary, parse_words, save_words
+from textnn.version import __version__
+
+TAGS, WORDS = "tags.json", "words.txt"
+MOST_PAIRS, MOST_TAGS = 2**26, 2**14
+FORMAT = Format(
+    "textnn-tagger",
+    1,
+    summed=(WEIGHTS, TAGS, VOCABULARY),
+    optional=(CHARACTERS, WORDS),
+    unsummed=(CONFIG, CARD),
+    names=frozenset({"textnn", "torch", "architecture", "level", "pairs", "options", "parameters", "training"}),
+    parts={},
+)
+check_target = partial(shared.check_target, kind=FORMAT)
+read_config = partial(shared.read_config, kind=FORMAT)
+
+
+def save(state: State, parameters: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Save a fitted tagger as a directory.
+
+    Parameters
+    ----------
+    state, parameters
+        The tagger.
+    path
+        The directory; see :func:`textnn.bundle.write_bundle`.
+
+    Raises
+    ------
+    BundleError
+        If ``path`` exists and is not a tagger of textnn, or writing fails.
+    """
+    write_bundle(path, FORMAT, partial(_write, state, parameters))
+
+
+def _write(state: State, parameters: Mapping[str, Any], directory: Path) -> None:
+    write_weights(state.model.state_dict(), directory)
+    (directory / TAGS).write_bytes(to_json({"names": state.tags.names, "scheme": state.tags.scheme}))
+    state.vocabulary.save(directory / VOCABULARY)
+    if state.letters is not None:
+        state.letters.save(directory / CHARACTERS)
+    if state.words is not None:
+        save_words(state.words, directory / WORDS)
+    scores = state.validation_scores
+    training = {
+        "sentences": state.n_sentences,
+        "seed": state.seed,
+        "best_epoch": state.best_epoch,
+        "history": state.history,
+        "spans": None if scores is None else {name: [*_counts(score)] for name, score in scores.types.items()},
+    }
+    config = seal(
+        {
+            "format": FORMAT.name,
+            "format_version": FORMAT.version,
+            "textnn": __version__,
+            "torch": torch.__version__,
+            "architecture": state.model.name,
+            "level": state.level,
+            "pairs": len(state.model.keys),
+            "options": state.options,
+            "parameters": {name: value for name, value in parameters.items() if name not in NOT_STORED},
+            "training": training,
+            "files": {file.name: file_sum(file) for file in sorted(directory.iterdir())},
+        }
+    )
+    (directory / CONFIG).write_bytes(to_json(config))
+    (directory / CARD).write_text(write_card(state, config), encoding="utf-8", errors="replace")
+
+
+def load(path: str | os.PathLike[str], device: str, names: Collection[str]) -> tuple[State, dict[str, Any]]:
+    """Load a saved tagger, with those of its parameters that are named; see :meth:`SequenceTagger.load`.
+
+    Raises
+    ------
+    BundleError
+        If the directory is no saved tagger, or is damaged.
+    """
+    return read_bundle(path, partial(_load, device=device, names=names))
+
+
+def _load(directory: Directory, device: str, names: Collection[str]) -> tuple[State, dict[str, Any]]:
+    config = config_of(directory, FORMAT)
+    with reading(directory.path / CONFIG):
+        sums = file_sums(config, FORMAT)
+    tags_file = directory.read(TAGS, sums[TAGS])
+    with reading(directory.path / TAGS):
+        tags = _tags(parse_json(tags_file))
+    vocabularies = []
+    for name in (VOCABULARY, CHARACTERS):
+        content = directory.read(name, sums[name]) if name in sums else None
+        with reading(directory.path / name):
+            vocabularies.append(None if content is None else Vocabulary.parse(content, directory.path / name))
+    vocabulary, letters = vocabularies
+    words = None
+    if WORDS in sums:
+        content = directory.read(WORDS, sums[WORDS])
+        with reading(directory.path / WORDS):
+            words = parse_words(content, directory.path / WORDS)
+    assert vocabulary is not None
+    with reading(directory.path / CONFIG):
+        architecture, level = get(config, "architecture", str), get(config, "level", str)
+        if level not in LEVELS or (level == WORD) is (letters is None):
+            raise ValueError(f"expected 'level' to be char, or word beside {CHARACTERS}, got {level!r:.40}")
+        options = resolve_options(architecture, get(config, "options", dict), level)
+        pairs = integer(0, MOST_PAIRS)("pairs", config.get("pairs"))
+        training, stored = get(config, "training", dict), get(config, "parameters", dict)
+        history = get(training, "history", list)
+        if not all(isinstance(epoch, dict) for epoch in history):
+            raise ValueError("expected 'history' to be a list of objects, one an epoch")
+        facts: dict[str, Any] = {
+            "seed": get(training, "seed", int),
+            "n_sentences": get(training, "sentences", int),
+            "best_epoch": get(training, "best_epoch", int),
+            "history": history,
+            "validation_scores": _scores(training.get("spans")),
+        }
+        # On the meta device a model has shapes but no memory.
+        with torch.device("meta"):
+            sizes = len(vocabulary), len(letters) if letters else 0, pairs
+            model = build_network(architecture, *sizes, words is not None, tags, options)
+    model.load_state_dict(directory.read_weights(model.state_dict(), sums[WEIGHTS]), assign=True)
+    with reading(directory.path / WEIGHTS):
+        if bool((model.keys.diff() <= 0).any()) or bool((model.kinds < 0).any()):
+            raise ValueError("expected rising keys of pairs, and kinds from 0")
+    state = State(level, tags, vocabulary, letters, words, model.to(device).eval(), options, **facts)
+    parameters = {
+        name: tuple(v) if isinstance(v, list) else v
+        for name, v in stored.items()
+        if name in names and name not in NOT_STORED
+    }
+    return state, parameters
+
+
+def _tags(stored: Any) -> TagSet:
+    if not isinstance(stored, dict) or {*stored} != {"names", "scheme"}:
+        raise ValueError("expected an object with the names of the tags and their scheme")
+    names, scheme = stored["names"], stored["scheme"]
+    if not isinstance(names, list) or not 0 < len(names) <= MOST_TAGS:
+        raise ValueError(f"expected a list of 1 to {MOST_TAGS} names")
+    if not all(isinstance(name, str) and name for name in names) or not isinstance(scheme, str | None):
+        raise ValueError("expected names of tags, and a scheme or null")
+    return TagSet(names, scheme)
+
+
+def _counts(score: SpanScore) -> tuple[int, int, int]:
+    return score.true, score.predicted, score.correct
+
+
+def _scores(stored: Any) -> SpanScores | None:
+    if stored is None:
+        return None
+    if not isinstance(stored, dict):
+        raise ValueError(f"expected 'spans' to be an object, got {type(stored).__name__}")
+    for counts in stored.values():
+        if not isinstance(counts, list) or len(counts) != 3 or not all(type(n) is int and n >= 0 for n in counts):
+            raise ValueError("expected three counts of each type of 'spans'")
+    overall = [sum(column) for column in zip([0, 0, 0], *stored.values(), strict=True)]
+    return SpanScores({name: SpanScore(*counts) for name, counts in stored.items()}, SpanScore(*overall))

@@ -1,0 +1,460 @@
+"""``SequenceTagger``: sentences of tokens and tags in; tags, entities and words of new texts out.
+
+    fit               sentences, tags -> ``fitting`` -> ``state_``, all at once
+    predict, ...      ``prediction``, ``entities``
+    save, load        ``state_`` <-> ``bundle``
+
+It follows scikit-learn's contract for estimators. A fit that fails or is interrupted leaves the tagger as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from textnn.circumstances import plain_torch
+from textnn.data.inputs import iter_texts
+from textnn.distributed import ALONE, Group
+from textnn.tagging import bundle, entities, evaluation, fitting, prediction
+from textnn.tagging.dictionary import Dictionary
+from textnn.tagging.encoding import CHAR, Tokens
+from textnn.tagging.entities import Entity
+from textnn.tagging.evaluation import TaggingReport
+from textnn.tagging.intake import check_sentences, check_tagged
+from textnn.tagging.segmented import tags_of_words
+from textnn.tagging.state import State
+from textnn.training.checkpoint import Checkpoint
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class SequenceTagger(BaseEstimator):
+    """Gives each token of a sentence a tag: named entities, parts of speech, or where words begin and end.
+
+    Every parameter that is None takes the architecture's own default, which docs/tagging.md lists; ``options_`` has
+    what it came to.
+
+    Parameters
+    ----------
+    architecture : str, default="bilstm-crf"
+        ``"bilstm-crf"``, ``"bigru-crf"``, ``"birnn-crf"``, ``"cnn-crf"``, or ``"ngram-crf"``, which has no network: a
+        linear model of the n-grams around each token, which the others have beside the network. All end in a
+        conditional random field (:class:`textnn.CRF`).
+    level : {"auto", "char", "word"}, default="auto"
+        Whether tokens are characters or words; ``"auto"``: characters if nine of ten have the length 1. Characters are
+        read with their pairs, words with a convolution over their letters.
+    scheme : str or None, default="auto"
+        How tags mark spans: ``"BIO"``, ``"IOB1"``, ``"BIOES"``, ``"BMES"``, ``"BILOU"`` or ``"IO"``; None if they mark
+        none, as parts of speech; ``"auto"`` tells by their letters. The network learns BIOES, whatever the scheme.
+    vectors : path, optional
+        Path of a file of vectors with which the embedding of tokens begins; see :func:`textnn.text.read_vectors`.
+    min_count : int, optional
+        Tokens, and pairs of characters, that occur less often in the training sentences are unknown.
+    embedding_dim, bigram_dim : int, optional
+        Sizes of the vectors of a token, and of a pair of neighbouring characters (0: none).
+    hidden_size, num_layers : int, optional
+        Units of each direction, and layers.
+    channels : int, optional
+        Of the convolution over the letters of words.
+    ngram_buckets : int, optional
+        Rows of the table that n-grams are hashed into; 0: none.
+    ngram_dropout, dropout, embedding_dropout, word_dropout : float, optional
+        Shares that are dropped in training: of the n-grams, of what the encoder puts out, of what it reads, and of the
+        tokens, which become the unknown one.
+    epochs, batch_size, learning_rate, weight_decay, clip_norm, schedule, warmup : optional
+        As for :class:`textnn.SentimentClassifier`; batches count sentences.
+    validation_fraction : float, optional
+        Share of the sentences that is held out, unless ``fit`` is given validation data.
+    patience : int, optional
+        Stop after so many epochs in a row without a better F1 of spans on the validation part (of tags that mark none:
+        accuracy), and go back to the best weights. 0: train all epochs, keep the last weights.
+    random_state : int or RandomState, optional
+        A seed gives the same weights, to the bit, whenever the number of threads is the same. None: another each time.
+    device : str, default="cpu"
+        Where the model is trained and used.
+    verbose : int, default=1
+        0: silent. 1: progress on standard error.
+
+    Attributes
+    ----------
+    state_ : State
+        All that a fit came to, in one record.
+    tags_ : list of str
+        The tags that the network tells apart, in the order of the columns of ``predict_marginals``.
+    scheme_, level_ : str or None, str
+        How the user's tags mark spans; whether tokens are characters or words.
+    options_ : dict
+        All options of the architecture as they were used.
+    history_ : list of dict
+        The figures of each epoch.
+    best_epoch_, seed_ : int
+        The epoch, from 1, whose weights the model has; the seed that was used.
+
+    Examples
+    --------
+    >>> X = [["Ann", "met", "Bob", "."], ["Bob", "ran", "."]] * 20
+    >>> y = [["B-PER", "O", "B-PER", "O"], ["B-PER", "O", "O"]] * 20
+    >>> tagger = textnn.SequenceTagger(random_state=0, verbose=0).fit(X, y)
+    >>> tagger.predict([["Ann", "ran"]])
+    [['B-PER', 'O']]
+    >>> [entity.text for entity in tagger.entities("Bob met Ann.")]
+    ['Bob', 'Ann']
+    """
+
+    state_: State
+
+    def __init__(
+        self,
+        architecture: str = "bilstm-crf",
+        level: str = "auto",
+        scheme: str | None = "auto",
+        vectors: str | PathLike[str] | None = None,
+        min_count: int | None = None,
+        embedding_dim: int | None = None,
+        hidden_size: int | None = None,
+        num_layers: int | None = None,
+        channels: int | None = None,
+        ngram_buckets: int | None = None,
+        ngram_dropout: float | None = None,
+        dropout: float | None = None,
+        word_dropout: float | None = None,
+        bigram_dim: int | None = None,
+        embedding_dropout: float | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        clip_norm: float | None = None,
+        schedule: str | None = None,
+        warmup: float | None = None,
+        validation_fraction: float | None = None,
+        patience: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "cpu",
+        verbose: int = 1,
+    ) -> None:
+        self.architecture = architecture
+        self.level = level
+        self.scheme = scheme
+        self.vectors = vectors
+        self.min_count = min_count
+        self.embedding_dim = embedding_dim
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.channels = channels
+        self.ngram_buckets = ngram_buckets
+        self.ngram_dropout = ngram_dropout
+        self.dropout = dropout
+        self.word_dropout = word_dropout
+        self.bigram_dim = bigram_dim
+        self.embedding_dropout = embedding_dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.schedule = schedule
+        self.warmup = warmup
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Iterable[Tokens],
+        y: Iterable[Iterable[str]],
+        validation_data: tuple[Any, Any] | None = None,
+        distributed: bool = False,
+        checkpoint: Checkpoint | str | PathLike[str] | None = None,
+    ) -> SequenceTagger:
+        """Train on sentences and their tags.
+
+        Parameters
+        ----------
+        X : iterable of sequences of str
+            The tokens of each sentence; a string stands for its characters.
+        y : iterable of sequences of str
+            A tag for each token. :func:`textnn.tagging.read_tagged` reads both from files.
+        validation_data : tuple, optional
+            Sentences and tags to measure by, and with ``patience`` to choose the best epoch; no part of ``X`` is held
+            out then.
+        distributed : bool, default=False
+            Whether the processes of ``torch.distributed``'s default group train one tagger together.
+        checkpoint : path or Checkpoint, optional
+            Directory to keep the state of the training in, so that it can be gone on with after a break.
+
+        Returns
+        -------
+        SequenceTagger
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument or a parameter makes no sense.
+        TrainingError
+            If the loss becomes infinite or NaN.
+
+        Warns
+        -----
+        UserWarning
+            If there are tags that their scheme does not allow where they stand.
+        """
+        return self._fit({}, X, y, validation_data, distributed, checkpoint)
+
+    def fit_words(
+        self,
+        X: Iterable[str | Iterable[str]],
+        y: Iterable[Iterable[str]] | None = None,
+        validation_data: tuple[Any, Any] | None = None,
+        distributed: bool = False,
+        checkpoint: Checkpoint | str | PathLike[str] | None = None,
+    ) -> SequenceTagger:
+        """Train word segmentation, of characters tagged B, M, E and S; with ``y`` joint with parts of speech.
+
+        Parameters
+        ----------
+        X : iterable of sequences of str
+            The words of each sentence; or a string with spaces between them.
+        y : iterable of sequences of str, optional
+            A part of speech for each word.
+        validation_data : tuple, optional
+            X and y (or None) to measure by.
+        distributed, checkpoint
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        SequenceTagger
+            Itself; :meth:`cut` cuts texts into words.
+
+        Raises
+        ------
+        TypeError, ValueError, TrainingError
+            As :meth:`fit` does.
+
+        Examples
+        --------
+        >>> segmenter = textnn.SequenceTagger("ngram-crf", random_state=0, verbose=0)
+        >>> segmenter.fit_words(["我 来到 北京", "他 来到 上海", "我 在 上海"] * 20).cut("他在北京")
+        ['他', '在', '北京']
+        """
+        held_out = None if validation_data is None else _characters(*validation_data, "validation_data[0]")
+        forms = {"scheme": "BMES", "level": CHAR}
+        return self._fit(forms, *_characters(X, y, "X"), held_out, distributed, checkpoint)
+
+    def _fit(
+        self, forms: dict[str, str], X: Any, y: Any, validation_data: Any, distributed: bool, checkpoint: Any
+    ) -> SequenceTagger:
+        group = Group.default() if distributed else ALONE
+        parameters = {**self.get_params(deep=False), **forms}
+        with plain_torch(gradients=True):
+            self.state_ = fitting.fit(parameters, X, y, validation_data, group, Checkpoint.of(checkpoint))
+        return self
+
+    @property
+    def _state(self) -> State:
+        check_is_fitted(self, "state_")
+        return self.state_
+
+    @property
+    def tags_(self) -> list[str]:
+        """The tags that the network tells apart."""
+        return list(self._state.tags.names)
+
+    @property
+    def scheme_(self) -> str | None:
+        """How the user's tags mark spans."""
+        return self._state.scheme
+
+    @property
+    def level_(self) -> str:
+        """Whether tokens are characters or words."""
+        return self._state.level
+
+    @property
+    def options_(self) -> dict[str, Any]:
+        """All options of the architecture as they were used."""
+        return self._state.options
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """The figures of each epoch."""
+        return self._state.history
+
+    @property
+    def best_epoch_(self) -> int:
+        """The epoch whose weights the model has."""
+        return self._state.best_epoch
+
+    @property
+    def seed_(self) -> int:
+        """The seed that was used."""
+        return self._state.seed
+
+    def predict(self, X: Iterable[Tokens]) -> list[list[str]]:
+        """Return the tags of each sentence, in the scheme of the training data.
+
+        Parameters
+        ----------
+        X : iterable of sequences of str
+            The tokens of each sentence; of a model of characters, strings will do.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the tagger has not been fitted.
+        TypeError, ValueError
+            If ``X`` makes no sense.
+        """
+        state = self._state
+        sentences = check_sentences(X, strings=state.level == CHAR)
+        return [state.tags.decode(numbers.tolist()) for numbers in prediction.predict_numbers(state, sentences)]
+
+    def predict_marginals(self, X: Iterable[Tokens]) -> list[Array]:
+        """Return the probability of each tag of each token: float arrays [tokens, K], in the order of ``tags_``.
+
+        Parameters
+        ----------
+        X
+            As for :meth:`predict`, which raises the same.
+        """
+        state = self._state
+        sentences = check_sentences(X, strings=state.level == CHAR)
+        return list(prediction.stream(state, sentences, prediction.probabilities))
+
+    def entities(self, text: str) -> list[Entity]:
+        """Find the entities of a text.
+
+        Parameters
+        ----------
+        text : str
+            Of any length. Words are found by a simple rule: letters and digits together, all else for itself.
+
+        Returns
+        -------
+        list of Entity
+            Type, place in the text and confidence of each, from left to right.
+
+        Raises
+        ------
+        TypeError
+            If ``text`` is no string.
+        ValueError
+            If the model's tags mark no spans.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text: expected a string, got {type(text).__name__}; stream_entities takes several")
+        return next(self.stream_entities([text]))
+
+    def stream_entities(self, texts: Iterable[str]) -> Iterator[list[Entity]]:
+        """Yield the entities of each of any number of texts, in constant memory; see :meth:`entities`."""
+        return entities.entities(self._state, iter_texts(texts))
+
+    def cut(self, text: str, dictionary: Iterable[str] | None = None) -> list[str]:
+        """Cut a text into words.
+
+        Parameters
+        ----------
+        text : str
+            Of any length; white space always parts words, and is in none.
+        dictionary : iterable of str, optional
+            Words that are cut out wherever they stand, of words that overlap the leftmost, and the longest there.
+
+        Raises
+        ------
+        TypeError
+            If ``text`` is no string.
+        ValueError
+            If the model is none of word segmentation (:meth:`fit_words`).
+        """
+        return [word for word, _ in self.cut_tagged(text, dictionary)]
+
+    def cut_tagged(self, text: str, dictionary: Iterable[str] | None = None) -> list[tuple[str, str]]:
+        """Cut a text into words with their parts of speech; empty where the model learnt none. See :meth:`cut`."""
+        if not isinstance(text, str):
+            raise TypeError(f"text: expected a string, got {type(text).__name__}; stream_cut takes several")
+        return next(self.stream_cut([text], dictionary))
+
+    def stream_cut(
+        self, texts: Iterable[str], dictionary: Iterable[str] | None = None
+    ) -> Iterator[list[tuple[str, str]]]:
+        """Yield words and parts of speech of each of any number of texts, in constant memory; see :meth:`cut`."""
+        words = None if dictionary is None else Dictionary(dictionary)
+        return entities.cut(self._state, iter_texts(texts), words)
+
+    def score(self, X: Iterable[Tokens], y: Iterable[Iterable[str]]) -> float:
+        """Return the F1 of spans, or the accuracy of tags that mark none.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument makes no sense.
+        """
+        return self.evaluate(X, y).score
+
+    def evaluate(self, X: Iterable[Tokens], y: Iterable[Iterable[str]], strict: bool = False) -> TaggingReport:
+        """Compare predictions with tags.
+
+        Parameters
+        ----------
+        X, y
+            As for :meth:`fit`.
+        strict : bool, default=False
+            Whether a span of ``y`` that its scheme does not spell in full is none, as in seqeval's strict mode.
+
+        Returns
+        -------
+        TaggingReport
+            Precision, recall and F1 of each type of spans, and the accuracy of tags.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument makes no sense.
+        """
+        return evaluation.evaluate(self._state, check_tagged(X, y), strict)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Save the fitted tagger as a directory of plain files, without pickle; an earlier one is replaced at once.
+
+        Raises
+        ------
+        BundleError
+            If the directory cannot be written, or holds something else.
+        """
+        bundle.save(self._state, self.get_params(deep=False), path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], device: str = "cpu") -> SequenceTagger:
+        """Load a saved tagger; its predictions are those of the saved one.
+
+        Raises
+        ------
+        BundleError
+            If the directory is no saved tagger, or is damaged; the message names the file.
+        """
+        with plain_torch(gradients=True):
+            state, parameters = bundle.load(path, device, cls._get_param_names())
+        tagger = cls(**parameters, device=device)
+        tagger.state_ = state
+        return tagger
+
+
+def _characters(X: Any, y: Any, argument: str) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the characters of words and their tags."""
+    sentences = [each.split() if isinstance(each, str) else each for each in X]
+    words = [list(each) for each in check_sentences(sentences, argument, strings=False)]
+    if y is None:
+        parts = [tags_of_words(each) for each in words]
+    else:
+        tagged = check_tagged(words, y)
+        parts = [tags_of_words(list(each), kinds) for each, kinds in zip(tagged.tokens, tagged.tags, strict=True)]
+    return [characters for characters, _ in parts], [tags for _, tags in parts]

@@ -1,0 +1,186 @@
+"""Fitting a tagger: from sentences and tags to everything that a fitted tagger has.
+
+sentences, tags -> checked -> split -> vocabularies -> ids -> network trained -> judged -> State
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from textnn.data.inputs import check_device, make_seed
+from textnn.distributed import ALONE, Group
+from textnn.models.options import TAGGING, choice, chosen
+from textnn.tagging.architectures import build_network, resolve_options
+from textnn.tagging.encoding import CHAR, LEVELS, guess_level, make_vocabularies
+from textnn.tagging.intake import Tagged, check_tagged, hold_out, warn_of_tags
+from textnn.tagging.kinds import kinds_of
+from textnn.tagging.lexicon import Lexicon
+from textnn.tagging.metrics import score_spans
+from textnn.tagging.objective import TAGS, TaggingObjective
+from textnn.tagging.prediction import predict_numbers
+from textnn.tagging.segmented import words_of_tags
+from textnn.tagging.state import State
+from textnn.tagging.tags import AUTO, TagSet, check_tag_scheme
+from textnn.tagging.windows import Windows, pair_keys
+from textnn.text import RaggedDataset, Vocabulary
+from textnn.training import pretrained
+from textnn.training.checkpoint import Checkpoint
+from textnn.training.loop import TrainingOptions, check_logits, seeded, set_seed, train
+from textnn.training.progress import make_reporter
+from textnn.training.schedule import suit_steps
+
+
+def fit(
+    parameters: Mapping[str, Any],
+    X: Any,
+    y: Any,
+    validation_data: tuple[Any, Any] | None = None,
+    group: Group = ALONE,
+    checkpoint: Checkpoint | None = None,
+) -> State:
+    """Train a tagger; see :meth:`SequenceTagger.fit`.
+
+    Parameters
+    ----------
+    parameters
+        Those of the tagger, by name.
+    X, y, validation_data
+        Sentences and their tags.
+    group
+        The processes that train together.
+    checkpoint
+        Where the training keeps its state.
+    """
+    architecture = parameters["architecture"]
+    given = {name: parameters[name] for name in chosen(TAGGING)}
+    resolve_options(architecture, given)  # refuses what makes no sense before there is any work
+    level = choice(AUTO, *LEVELS)("level", parameters["level"])
+    scheme = check_tag_scheme(parameters["scheme"])
+    device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"])
+    if checkpoint is not None and parameters["random_state"] is None:
+        raise ValueError("random_state: expected a seed beside a checkpoint, got None: each fit is another training")
+    if parameters["vectors"] is not None:
+        pretrained.check(parameters["vectors"], given["embedding_dim"])
+    data = check_tagged(X, y)
+    if not data.tokens:
+        raise ValueError("X: expected at least one sentence, got none")
+    if level == AUTO:
+        level = guess_level(data.tokens[:1000])
+    options = resolve_options(architecture, given, level)
+    tags = TagSet.of(data.tags, scheme)
+    warn_of_tags(data, tags.scheme)
+    if validation_data is not None:
+        held_out = _check_validation(validation_data, tags)
+    else:
+        training, rest = hold_out(data.tokens, options["validation_fraction"], seed)
+        data, held_out = data.take(training), data.take(rest)
+    options = suit_steps(options, given, len(data.tokens))
+
+    reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
+    marks = "tags that mark no spans" if tags.scheme is None else f"tags in {tags.scheme}"
+    reporter.note(f"{len(data.tokens):,} sentences of {level}s, {len(held_out.tokens):,} held out; {len(tags)} {marks}")
+    vocabulary, letters = make_vocabularies(data.tokens, level, tags.is_segmentation, options["min_count"])
+    vectors, source = None, 0
+    if parameters["vectors"] is not None and "embedding_dim" in options:
+        vectors = pretrained.read(parameters["vectors"], vocabulary, given["embedding_dim"], reporter)
+        options["embedding_dim"], source = vectors.dim, pretrained.checksum(vectors)
+    state = State(level, tags, vocabulary, letters, None, _NONE, options, seed, len(data.tokens), [], 0)
+    if tags.is_segmentation and level == CHAR:
+        state = with_lexicon(state, data)
+    sets = [encode(state, part, part is data) for part in (data, held_out)]
+    identity = {
+        **options,
+        "architecture": architecture,
+        "tags": tags.names,
+        "vocabulary": [vocabulary.tokens, letters.tokens if letters else []],
+        "checksum of the vectors": source,
+        "seed": seed,
+    }
+    with seeded(seed, device):
+        keys = count_pairs(sets[0], len(vocabulary), options["min_count"]) if options.get("bigram_dim") else None
+        sizes = len(vocabulary), len(letters) if letters else 0, 0 if keys is None else len(keys)
+        model = build_network(architecture, *sizes, state.words is not None, tags, options)
+        if keys is not None:
+            model.keys.copy_(keys)
+        model.kinds.copy_(torch.tensor([kinds_of(token) for token in vocabulary.tokens]))
+        model = model.to(device)
+        if vectors is not None:
+            pretrained.set_first_weights(model, vectors)
+        group.share_weights(model)
+        if group.rank:  # other dropout in each part of a batch
+            set_seed(seed + group.rank, device)
+        objective, generator = TaggingObjective(model.crf, tags), torch.Generator().manual_seed(seed)
+        trained = train(
+            model, sets[0], TrainingOptions.of(options), generator, objective, sets[1], reporter, device, group,
+            checkpoint, identity,
+        )  # fmt: skip
+    check_logits(model, sets[0], device)
+    history = [_named(epoch.to_dict(), objective.measured_by) for epoch in trained.history]
+    state = replace(state, model=model, history=history, best_epoch=trained.best_epoch)
+    if held_out.tokens and tags.inner is not None:
+        state.validation_scores = score(state, held_out)
+    return state
+
+
+_NONE: Any = None
+
+
+def _check_validation(validation_data: Any, tags: TagSet) -> Tagged:
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        raise TypeError("validation_data: expected a pair of sentences and their tags")
+    X, y = validation_data
+    held_out = check_tagged(X, y, ("validation_data[0]", "validation_data[1]"))
+    if not held_out.tokens:
+        raise ValueError("validation_data: expected at least one sentence, got none")
+    for number, those in enumerate(held_out.tags):
+        try:
+            tags.encode(those)
+        except ValueError as error:
+            raise ValueError(f"validation_data[1][{number}]: {error}") from None
+    return held_out
+
+
+def with_lexicon(state: State, data: Tagged) -> State:
+    """Return the state with the words of what it is trained on, and in which parts of it each occurs."""
+    words = [words_of_tags(tokens, tags) for tokens, tags in zip(data.tokens, data.tags, strict=True)]
+    lexicon = Lexicon.of(words, state.encoder.encode, Vocabulary.UNK_ID)
+    state = replace(state, words=lexicon.words)
+    state.encoder.lexicon = lexicon
+    return state
+
+
+def encode(state: State, data: Tagged, training: bool = False) -> RaggedDataset:
+    """Return the ids of sentences, with the numbers of their tags beside them."""
+    numbers = [number for tags in data.tags for number in state.tags.encode(tags)]
+    made = state.encoder(data.tokens, training)
+    made.aligned = {TAGS: torch.tensor(numbers, dtype=torch.int64)}
+    return made
+
+
+def count_pairs(data: RaggedDataset, size: int, min_count: int) -> Tensor:
+    """Return the keys of pairs of neighbours that occur often enough, sorted, int64 [P]; 0 is beside a sentence."""
+    batch = data.whole()
+    windows = Windows(batch.ids, batch.offsets)
+    pairs = torch.cat([pair_keys(windows.at(-1), batch.ids, size), pair_keys(batch.ids, windows.at(1), size)])
+    keys, counts = pairs.unique(return_counts=True)
+    # Each pair within a sentence was counted from both sides.
+    inside = (keys >= size) & (keys.remainder(size) != Vocabulary.PAD_ID)
+    return keys[counts >= torch.where(inside, 2 * min_count, min_count)]
+
+
+def score(state: State, data: Tagged) -> Any:
+    """Return the scores of the spans of sentences."""
+    numbers = predict_numbers(state, data.tokens)
+    found = [state.tags.named(state.tags.spans(each)) for each in numbers]
+    true = [state.tags.named(state.tags.spans(torch.tensor(state.tags.encode(tags)).numpy())) for tags in data.tags]
+    return score_spans(true, found)
+
+
+def _named(figures: dict[str, Any], measure: str) -> dict[str, Any]:
+    """Call the measure of an epoch by its name."""
+    return {name.replace("validation_accuracy", f"validation_{measure.lower()}"): v for name, v in figures.items()}

@@ -1,0 +1,118 @@
+"""What a fit begins with: sentences of tokens with their tags, checked, and the parts that they fall into.
+
+X, y -> Tagged(tokens, tags) -> what is trained on | what is held out
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from textnn.data.splitting import split
+from textnn.tagging.encoding import Tokens
+from textnn.tagging.tags import count_illegal
+
+
+class Tagged(NamedTuple):
+    """Sentences, none of which is empty.
+
+    Attributes
+    ----------
+    tokens
+        Of each a list of strings, or a string of characters.
+    tags
+        Of each a list.
+    """
+
+    tokens: list[Tokens]
+    tags: list[list[str]]
+
+    def take(self, rows: Iterable[int]) -> Tagged:
+        """Return some of the sentences."""
+        rows = list(rows)
+        return Tagged([self.tokens[row] for row in rows], [self.tags[row] for row in rows])
+
+
+def check_sentences(X: Any, argument: str = "X", strings: bool = True) -> list[Tokens]:
+    """Return sentences as lists of tokens; strings stay, where a string is a sentence of characters.
+
+    Raises
+    ------
+    TypeError
+        If ``X`` is no collection of collections of strings, or a sentence is a string and must not be one.
+    ValueError
+        If a token is empty.
+    """
+    if isinstance(X, str | bytes) or not isinstance(X, Iterable):
+        kind = "one string" if isinstance(X, str | bytes) else type(X).__name__
+        raise TypeError(f"{argument}: expected a list of sentences, each a list of tokens, got {kind}")
+    sentences: list[Tokens] = []
+    for number, sentence in enumerate(X):
+        if isinstance(sentence, str):
+            if not strings:
+                raise TypeError(f"{argument}[{number}]: expected a list of tokens, got the string {sentence!r:.60}")
+            sentences.append(sentence)
+            continue
+        if not isinstance(sentence, Iterable) or isinstance(sentence, bytes):
+            raise TypeError(f"{argument}[{number}]: expected a list of tokens, got {type(sentence).__name__}")
+        tokens = list(sentence)
+        for place, token in enumerate(tokens):
+            if not isinstance(token, str):
+                kind = type(token).__name__
+                raise TypeError(f"{argument}[{number}][{place}]: expected a string, got {kind} {token!r:.60}")
+            if not token:
+                raise ValueError(f"{argument}[{number}][{place}]: expected a token, got an empty string")
+        sentences.append(tokens)
+    return sentences
+
+
+def check_tagged(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> Tagged:
+    """Return sentences with their tags; sentences without a token are left out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no such thing, or there is not one tag for each token.
+    """
+    sentences, tags = check_sentences(X, names[0]), check_sentences(y, names[1], strings=False)
+    if len(sentences) != len(tags):
+        raise ValueError(
+            f"{names[1]}: expected the tags of {len(sentences)} sentences as in {names[0]}, got {len(tags)}"
+        )
+    for number, (tokens, those) in enumerate(zip(sentences, tags, strict=True)):
+        if len(tokens) != len(those):
+            raise ValueError(
+                f"{names[1]}[{number}]: expected a tag for each of {len(tokens)} tokens, got {len(those)} tags; "
+                f"the sentence begins {' '.join(tokens[:5])!r:.60}"
+            )
+    kept = [number for number, tokens in enumerate(sentences) if len(tokens)]
+    return Tagged([sentences[number] for number in kept], [list(tags[number]) for number in kept])
+
+
+def hold_out(sentences: Sequence[Tokens], fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """Return the rows to train on and those that are held out; sentences that are the same go to the same side."""
+    digests = (
+        hashlib.blake2b("\0".join(tokens).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        for tokens in sentences
+    )
+    keys = np.frombuffer(b"".join(digests), dtype=np.int64)
+    training, held_out = split(np.zeros(len(keys), dtype=np.int64), keys, fraction, seed)
+    return training.tolist(), sorted(held_out.tolist())
+
+
+def warn_of_tags(data: Tagged, scheme: str | None) -> None:
+    """Warn of tags that their scheme does not allow where they stand."""
+    if scheme is None:
+        return
+    count, first = count_illegal(data.tags, scheme)
+    if count:
+        warnings.warn(
+            f"y: {count:,} tags are not allowed where they stand by {scheme}, such as {first}; spans are read as "
+            "conlleval does",
+            UserWarning,
+            stacklevel=5,
+        )

@@ -1,0 +1,86 @@
+"""Raw text -> pieces that a tagger reads at once, with the place of each token in the text.
+
+A piece is a line; of a long one, some of its sentences; of a text that is to become words, what stands between spaces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from textnn.tagging.encoding import CHAR, Tokens
+
+LONGEST = 200
+"""Characters of a piece, where its line has ends of sentences to cut at; twice as many where it has none."""
+
+_LINES, _RUNS = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+"), re.compile(r"\S+")
+_ENDS = re.compile(r"[。！？；!?;…]+[”’』」）》)\"']*|\.(?=\s)")
+_WORDS = re.compile(r"\w+(?:['’.\-]\w+)*|[^\w\s]")
+
+
+class Piece(NamedTuple):
+    """A part of a text.
+
+    Attributes
+    ----------
+    tokens
+        Its characters, as a string, or its words.
+    starts, ends
+        Where each token begins and ends in the text.
+    """
+
+    tokens: Tokens
+    starts: list[int] | range
+    ends: list[int] | range
+
+
+def pieces(text: str, level: str, words: bool = False) -> Iterator[Piece]:
+    """Yield the pieces of a text that hold a token.
+
+    Parameters
+    ----------
+    text
+        Of any length.
+    level
+        ``"char"`` or ``"word"``.
+    words
+        Whether pieces are to become words, none of which has a space within.
+
+    Examples
+    --------
+    >>> [piece.tokens for piece in pieces("他来了。\\n好 的", "char", words=True)]
+    ['他来了。', '好', '的']
+    >>> [(piece.tokens, piece.starts) for piece in pieces("It's so.", "word")]
+    [(["It's", 'so', '.'], [0, 5, 7])]
+    """
+    for run in (_RUNS if words else _LINES).finditer(text):
+        for start, end in _cut(text, *run.span()):
+            if level == CHAR:
+                if not text[start:end].isspace():
+                    yield Piece(text[start:end], range(start, end), range(start + 1, end + 1))
+                continue
+            found = list(_WORDS.finditer(text, start, end))
+            if found:
+                yield Piece(
+                    [match.group() for match in found], [match.start() for match in found], [m.end() for m in found]
+                )
+
+
+def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the places of the parts of a line."""
+    if end - start <= LONGEST:
+        yield start, end
+        return
+    begin = start
+    last = start  # the last end of a sentence
+    for stop in [match.end() for match in _ENDS.finditer(text, start, end)] + [end]:
+        if stop - begin > LONGEST and last > begin:
+            yield begin, last
+            begin = last
+        while stop - begin > 2 * LONGEST:
+            yield begin, begin + LONGEST
+            begin += LONGEST
+        last = stop
+    if begin < end:
+        yield begin, end
