@@ -87,10 +87,10 @@ def expected(case: Case, V: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
     return forward, oracle.backward(case, given, forward, oracle.half)
 
 
-def assert_near(got: Array, want: Array, what: str, most: bool = True) -> None:
+def assert_near(got: Array, want: Array, what: str, most: float | None) -> None:
     """Within what roundings that went the other way can cause, in a few factors of a sum.
 
-    ``most``: and most values within what activations can cause.
+    ``most``: and most values within this share of the largest, else something else than the factors has been rounded.
     """
     assert got.shape == want.shape, f"{what}: shape {got.shape}, expected {want.shape}"
     if not want.size:
@@ -98,30 +98,30 @@ def assert_near(got: Array, want: Array, what: str, most: bool = True) -> None:
     tolerance = 2 * FLIP * max(1.0, float(np.abs(want).max()))
     difference = np.abs(got.astype(float) - want)
     assert difference.max() <= tolerance, f"{what}: differs by {difference.max():.2g}, more than {tolerance:.2g}"
-    if not most:
-        return
-    # Most of them agree to what activations of 13 bits allow: else something else than the factors has been rounded.
-    typical = 2 * ACTIVATION * max(1.0, float(np.abs(want).max()))
-    assert np.median(difference) <= typical, f"{what}: differs by {np.median(difference):.2g} in the middle"
+    if most is not None:
+        middle, allowed = float(np.median(difference)), most * max(1.0, float(np.abs(want).max()))
+        assert middle <= allowed, f"{what}: differs by {middle:.2g} in the middle, more than {allowed:.2g}"
 
 
 def check(call: Call, got: dict[str, Array], gradients: dict[str, Array], V: int = 0) -> None:
     case = call.case
     forward, backward = expected(case, V)
+    # Near its ends the slope of tanh, 1 - h^2, has a much larger relative error than h.
+    most = 16 * ACTIVATION if call.native.capability() == "avx512_bf16" else 2 * ACTIVATION
     for name, value in (got | gradients).items():
         if name in ("y", "c", "dx") and not (name == "dx" and V):
             kind, width = oracle.place(case, name)
             want = {"y": forward["y"], "c": forward["cells"], "dx": backward["dx"]}[name]
             for q, vectors in enumerate(call.schedule.read(value, kind, width)):
-                assert_near(vectors, want[q], f"{name} of sequence {q}")
+                assert_near(vectors, want[q], f"{name} of sequence {q}", most)
         elif name in ("h_n", "c_n"):
-            assert_near(value, forward[name], name)
+            assert_near(value, forward[name], name, most)
         elif name in gradients and name != "dx":
             # The gradients of a token's sums are added up, and the sum is a factor that is rounded.
-            assert_near(value, backward[name], name, most=not (V and name.endswith("_ih")))
+            assert_near(value, backward[name], name, None if V and name.endswith("_ih") else most)
         elif name in got and case.lengths:
             rows = oracle.from_blocks(value, case.H) if name in ("kept", "cells") else value
-            assert_near(rows, packed(case, forward[name]), name)
+            assert_near(rows, packed(case, forward[name]), name, most)
 
 
 @pytest.mark.parametrize("case", [*CASES, *SHARED], ids=str)
@@ -159,7 +159,7 @@ def test_from_tokens(kernels: Any, memory: Memory, case: Case, V: int) -> None:
         want = np.zeros((len(call.distinct), case.I))
         for ids, dx in zip(call.ids, expected(case, V)[1]["dx"], strict=True):
             np.add.at(want, np.searchsorted(call.distinct, ids), dx)
-        assert_near(gradients["dx"], want, "dx of the distinct tokens", most=False)
+        assert_near(gradients["dx"], want, "dx of the distinct tokens", most=None)
     for pool in (FOUR, Pool("threads", 2)):
         assert_same_bits(call.forward(pool), kept, f"forward, {pool}")
         assert_same_bits(call.backward(kept, pool), gradients, f"backward, {pool}")
