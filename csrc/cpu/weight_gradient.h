@@ -106,22 +106,42 @@ class WeightGradient {
   template <int V>
   static void accumulate(T* sums, const Value* panel, const Value* a, int64_t stride, int64_t K, int64_t depth) {
     for_row_tiles(0, K, [&](auto R, int64_t k) {
-      // One by one: copied as a whole, GCC stores them at each step.
       Tile<T, R, V> tile;
       T* to = sums + k * V * L;
-      for (int r = 0; r < R; ++r)
-        for (int v = 0; v < V; ++v) tile.acc[r][v] = load(to + (r * V + v) * L);
+      begin(tile, to);
       const Value *g = panel, *from = a + k;
       for (int64_t d = 0; d < depth; ++d, g += V * L, from += stride) {
         __builtin_prefetch(from + 8 * stride);
         Vec<Value> w[V];
         for (int v = 0; v < V; ++v) w[v] = load(g + v * L);
         for (int r = 0; r < R; ++r)
-          for (int v = 0; v < V; ++v) Product::multiply_add(tile.acc[r][v], from + r, w[v]);
+          for (int v = 0; v < V; ++v)
+            if constexpr (kGroup == 1)
+              tile.acc[r][v] += from[r] * w[v];
+            else
+              Product::multiply_add(tile.acc[r][v], from + r, w[v]);
       }
-      for (int r = 0; r < R; ++r)
-        for (int v = 0; v < V; ++v) store(to + (r * V + v) * L, tile.acc[r][v]);
+      end(tile, to);
     });
+  }
+
+  // To and from a tile. GCC keeps its vectors in registers only if those of pairs are copied one by one, and those of T
+  // as a whole.
+  template <int R, int V>
+  [[gnu::always_inline]] static inline void begin(Tile<T, R, V>& tile, const T* sums) {
+    if constexpr (kGroup == 1)
+      std::memcpy(tile.acc, sums, sizeof tile.acc);
+    else
+      for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) tile.acc[r][v] = load(sums + (r * V + v) * L);
+  }
+  template <int R, int V>
+  [[gnu::always_inline]] static inline void end(const Tile<T, R, V>& tile, T* sums) {
+    if constexpr (kGroup == 1)
+      std::memcpy(sums, tile.acc, sizeof tile.acc);
+    else
+      for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) store(sums + (r * V + v) * L, tile.acc[r][v]);
   }
 
   const ThreadPool& pool_;
