@@ -1,6 +1,7 @@
 # Every target sets up what it needs in .venv, from nothing; a second run starts at once.
 #
 #   make demo         train on real reviews, compare with a baseline, keep the model in ./demo-model
+#   make demo-tag     learn to cut Chinese text into words, compare with jieba, keep the model in ./demo-segmenter
 #   make test         the tests: the CPU's kernels and all of Python, then the CUDA kernels in the emulator. About ten
 #                     minutes on two cores from a fresh clone. ARGS="tests/test_lstm.py -k gradcheck" runs some of them
 #   make test-slow    those that take long: kernels under the sanitizers, races and missing barriers, trainings in several
@@ -41,7 +42,7 @@ PARTS ?=
 
 JOBS ?= auto
 
-.PHONY: demo test test-slow test-full gpu-check bench accuracy throughput serving fuzz lint format docs cuda-check wheel clean
+.PHONY: demo demo-tag test test-slow test-full gpu-check bench accuracy throughput serving fuzz lint format docs cuda-check wheel clean
 .DELETE_ON_ERROR:
 
 $(VENV)/torch.stamp:
@@ -63,6 +64,9 @@ $(VENV)/%.stamp: $(VENV)/package.stamp
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/textnn demo $(ARGS)
+
+demo-tag: $(VENV)/demo.stamp
+	$(BIN)/textnn demo --task tag $(ARGS)
 
 # Threads do not spin while they wait, as the other processes need the cores. Every suite runs and says how it went,
 # whatever became of the one before it.

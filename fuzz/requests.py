@@ -12,6 +12,7 @@ import functools
 import json
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from fuzz.mutation import TOKENS, Entropy, damage_bytes, damage_value, write_jso
 
 App = Any
 
-PATHS = ("/predict", "/predict", "/predict", "/explain", "/explain", "/", "/model", "/openapi.json", "/static/page.js")
+PATHS = (
+    *("/predict", "/predict", "/predict", "/explain", "/explain", "/", "/model", "/openapi.json", "/static/page.js"),
+    *("/entities", "/cut", "/tags"),
+)
 METHODS = (*["POST"] * 12, "GET", "HEAD", "PUT", "post", "\x1b[2J", "")
 KINDS = (
     *[b"application/json"] * 8,
@@ -37,6 +41,8 @@ BODIES: tuple[Any, ...] = (
     {"text": "好", "label": "a", "method": "integrated gradients"},
     {"text": " "},
     {},
+    {"text": "很 好差", "dictionary": ["好差", "很"]},
+    {"sentences": [["很", "好"], [], ["差"]], "marginals": True},
 )
 LIMITS = {"max_text": 200, "max_texts": 8, "max_body": 3000, "max_explained": 50}
 STATUSES = frozenset({200, 400, 404, 405, 413, 415, 422})
@@ -49,8 +55,8 @@ class RefusedError(ValueError):
 
 @functools.cache
 def _served() -> tuple[asyncio.AbstractEventLoop, list[App]]:
-    """Return a loop, and applications: with one label a text, and with several."""
-    from textnn import SentimentClassifier
+    """Return a loop, and applications: with one label a text, with several, of entities, and of words."""
+    from textnn import SentimentClassifier, SequenceTagger
     from textnn.serving import Settings, create_app
 
     apps = []
@@ -60,6 +66,10 @@ def _served() -> tuple[asyncio.AbstractEventLoop, list[App]]:
             for name, content in model.items():
                 (Path(folder) / name).write_bytes(content)
             apps.append(create_app(SentimentClassifier.load(folder), Settings(rate_limit="0", **LIMITS)))
+    taggers = [SequenceTagger("ngram-crf", epochs=1, random_state=0, verbose=0) for _ in range(2)]
+    taggers[0].fit(["很好", "好差"] * 20, [["B-X", "I-X"], ["O", "B-Y"]] * 20)
+    taggers[1].fit_words(["很 好差", "差 好"] * 20)
+    apps += [create_app(tagger, Settings(rate_limit="0", **LIMITS)) for tagger in taggers]
     return asyncio.new_event_loop(), apps
 
 
@@ -159,27 +169,57 @@ def _check(answer: list[dict[str, Any]], path: str, body: bytes) -> None:
         error = json.loads(content)["error"] if content else {"code": "none", "message": f"the status {status}"}
         assert {"code", "message"} <= set(error) <= {"code", "message", "field"}, error
         raise RefusedError(error["message"])
-    if path not in ("/predict", "/explain") or not content:
+    check = _CHECKS.get(path)
+    if check is None or not content:
         return
     asked, found = json.loads(body), json.loads(content)
-    if path == "/explain":
-        letters = asked["text"]
-        assert all(0 <= token["start"] <= token["end"] <= len(letters) for token in found["tokens"]), found
-        return
-    texts = asked["texts"] if "predictions" in found else [asked["text"]]
-    for text, one in zip(texts, found.get("predictions", [found]), strict=True):
-        rows = one["probabilities"]
-        assert (rows is None) == (not text.strip()), one
-        assert rows is None or all(0 <= row["probability"] <= 1 for row in rows), one
+    one, several = ("tokens", "sentences") if path == "/tags" else ("text", "texts")
+    items = asked[several] if "predictions" in found else [asked[one]]
+    for item, each in zip(items, found.get("predictions", [found]), strict=True):
+        assert check(item, each), each
+
+
+def _predicted(text: str, found: Any) -> bool:
+    rows = found["probabilities"]
+    return all(0 <= row["probability"] <= 1 for row in rows) if text.strip() else rows is None
+
+
+def _within(text: str, found: Any) -> bool:
+    return all(0 <= token["start"] <= token["end"] <= len(text) for token in found["tokens"])
+
+
+def _named(text: str, found: Any) -> bool:
+    return all(one["text"] == text[one["start"] : one["end"]] and one["text"] for one in found["entities"])
+
+
+def _tagged(tokens: list[str], found: Any) -> bool:
+    return len(tokens) == len(found["tags"]) == len(found.get("marginals", tokens))
+
+
+_CHECKS: dict[str, Callable[[Any, Any], bool]] = {
+    "/predict": _predicted,
+    "/explain": _within,
+    "/entities": _named,
+    "/cut": lambda text, found: "".join(found["words"]) == "".join(text.split()),
+    "/tags": _tagged,
+}
+"""What an answer must be to what was asked."""
 
 
 @functools.cache
 def valid() -> frozenset[bytes]:
     """Return inputs that are requests without a fault."""
-    return frozenset(bytes([model, body, 0, 3, 3, 0]) for model in (0, 1) for body in (0, 1))
+    rows = [*((model, body, 0) for model in (0, 1) for body in (0, 1)), (2, 1, 9), (2, 7, 11), (3, 6, 10)]
+    return frozenset(bytes([model, body, 0, 3, 3, path]) for model, body, path in rows)
 
 
 def beginnings() -> list[bytes]:
     """Return inputs to begin with: each body as it is, then what readers stumble over in its place."""
-    plain = [bytes([model, body, 0, 3, 3, path]) for model in (0, 1) for body in range(len(BODIES)) for path in (0, 3)]
+    paths = {0: (0, 3), 1: (0, 3), 2: (9, 11), 3: (10, 11)}
+    plain = [
+        bytes([model, body, 0, 3, 3, path])
+        for model, those in paths.items()
+        for body in range(len(BODIES))
+        for path in those
+    ]
     return [*plain, *(bytes([0, 0, 0, 0, 1]) + token for token in TOKENS)]

@@ -22,10 +22,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "first wing": "version packages _C _checks _registration backends functional layers optim reference",
-    "tools": "circumstances distributed files reading tensor_file",
+    "tools": "circumstances distributed files parcel reading tensor_file",
     "second wing": "bundle data models text training",
     "tasks": "classification tagging",
-    "roof": "__main__ benchmark demo evaluation explanation export serving",
+    "roof": "__main__ benchmark demo demo_tagging evaluation explanation export serving",
 }
 FACADES = {"textnn.classification.estimator", "textnn.classification.fitted", "textnn.tagging.estimator"}
 NAMES = list(FLOORS)

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 import textnn
-from textnn import SentimentClassifier, backends, functional, layers, optim, reference, text
+from textnn import SentimentClassifier, SequenceTagger, backends, functional, layers, optim, reference, tagging, text
 from textnn.classification.evaluation import Calibration, EvaluationReport, MultilabelReport, WrongPrediction
 from textnn.classification.explanation import Explanation, NgramContribution, TokenContribution
 from textnn.training import Checkpoint
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference"
-MODULES = (functional, layers, optim, backends, text)
+MODULES = (functional, layers, optim, backends, text, tagging)
 RESULTS = {  # what the classifier's methods give and take
     "textnn.evaluation": (Calibration, EvaluationReport, MultilabelReport, WrongPrediction),
     "textnn.explanation": (Explanation, NgramContribution, TokenContribution),
@@ -26,6 +26,7 @@ RESULTS = {  # what the classifier's methods give and take
 }
 PUBLIC = {
     "textnn.classification.estimator.SentimentClassifier": SentimentClassifier,
+    "textnn.tagging.estimator.SequenceTagger": SequenceTagger,
     **{f"{module}.{kind.__name__}": kind for module, kinds in RESULTS.items() for kind in kinds},
     **{
         f"{module.__name__}.{name}": getattr(module, name)
@@ -67,6 +68,7 @@ def entries(section: str) -> dict[str, str]:
 def run(name: str, docstring: str) -> list[doctest.Example]:
     """Run the examples; what they show is what comes out."""
     names = {"torch": torch, "np": np, "textnn": textnn, **{one: getattr(text, one) for one in text.__all__}}
+    names |= {one: getattr(tagging, one) for one in tagging.__all__}
     module = inspect.getmodule(PUBLIC.get(name))
     names |= {} if module is None else {key: value for key, value in vars(module).items() if key[0].isupper()}
     test = doctest.DocTestParser().get_doctest(docstring, names, name, None, None)

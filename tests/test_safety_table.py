@@ -19,22 +19,22 @@ HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "safety.md"
 sys.path[:0] = [str(HERE), str(HERE / "classifier")]
 
-from safety import data, models, requests  # noqa: E402
+from safety import data, models, requests, taggers  # noqa: E402
 from samples import make_reviews  # noqa: E402
 
-from textnn import SentimentClassifier  # noqa: E402
+from textnn import SentimentClassifier, SequenceTagger  # noqa: E402
 from textnn.bundle import BundleError  # noqa: E402
 from textnn.reading import escape_controls  # noqa: E402
 
 
-def _load(make: Callable[[Path], object], good: Path) -> Callable[[Path], object]:
+def _load(make: Callable[[Path], object], good: Path, kind: Any = SentimentClassifier) -> Callable[[Path], object]:
     def run(folder: Path) -> None:
         directory = folder / "model"
         directory.mkdir()
         for file in good.iterdir():
             (directory / file.name).write_bytes(file.read_bytes())
         make(directory)
-        SentimentClassifier.load(directory)
+        kind.load(directory)
 
     return run
 
@@ -42,6 +42,7 @@ def _load(make: Callable[[Path], object], good: Path) -> Callable[[Path], object
 def _tables(good: Path) -> dict[str, list[tuple[str, Callable[[Path], object]]]]:
     return {
         "models": [(what, _load(make, good)) for what, make in models.CASES],
+        "taggers": [(what, _load(make, good.with_name("tagger"), SequenceTagger)) for what, make in taggers.CASES],
         "corpora": data.CORPORA,
         "vectors": data.VECTORS,
         "word lists": data.WORDS,
@@ -90,10 +91,16 @@ def _section(page: str, name: str) -> tuple[int, int]:
 
 
 def make_good(folder: Path) -> Path:
-    """Save the model that the cases damage."""
+    """Save the models that the cases damage, and return the classifier's directory."""
     parameters: dict[str, Any] = {"embedding_dim": 8, "channels": 8, "epochs": 1, "random_state": 0, "verbose": 0}
     classifier = SentimentClassifier("textcnn", tokenizer="whitespace", **parameters)
     classifier.fit(*make_reviews(60)).save(folder / "good")
+    tagger = SequenceTagger(hidden_size=8, ngram_buckets=64, embedding_dim=8, epochs=1, random_state=0, verbose=0)
+    X, y = (
+        [["Ann", "met", "in", "Rome"], ["Rome", "is", "Ann"]],
+        [["B-PER", "O", "O", "B-LOC"], ["B-LOC", "O", "B-PER"]],
+    )
+    tagger.fit(X * 4, y * 4).save(folder / "tagger")
     return folder / "good"
 
 
@@ -102,7 +109,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_good(tmp_path_factory.mktemp("good"))
 
 
-@pytest.mark.parametrize("name", ["models", "corpora", "vectors", "word lists", "checkpoints", "outputs"])
+@pytest.mark.parametrize("name", ["models", "taggers", "corpora", "vectors", "word lists", "checkpoints", "outputs"])
 def test_the_page_shows_what_users_see(name: str, good: Path, tmp_path: Path) -> None:
     page = PAGE.read_text(encoding="utf-8")
     start, end = _section(page, name)

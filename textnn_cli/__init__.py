@@ -1,4 +1,4 @@
-"""The command line: ``textnn train | predict | evaluate | explain | serve | export | info | demo | bench``.
+"""The command line: ``textnn train | predict | evaluate | explain | tag | cut | serve | export | info | demo | bench``.
 
     arguments -> a command of this package -> the classifier -> standard output, or a file that appears complete or not
 
@@ -20,6 +20,7 @@ import typer
 from typer.core import TyperCommand
 
 from textnn_cli.bench import bench
+from textnn_cli.cut import cut
 from textnn_cli.demo import demo
 from textnn_cli.evaluate import evaluate
 from textnn_cli.explain import explain
@@ -28,10 +29,13 @@ from textnn_cli.info import info
 from textnn_cli.parameters import run_file
 from textnn_cli.predict import predict
 from textnn_cli.serve import serve
+from textnn_cli.tag import evaluate as tag_evaluate
+from textnn_cli.tag import predict as tag_predict
+from textnn_cli.tag import train as tag_train
 from textnn_cli.train import train
 
 HELP = """
-Classify texts with fast neural networks: train on your own labelled file, predict, evaluate.
+Classify and tag texts with fast neural networks: train on your own file, predict, evaluate.
 
 [bold]A first tour[/]
 
@@ -41,11 +45,27 @@ Classify texts with fast neural networks: train on your own labelled file, predi
   textnn predict model/ new.csv -o out.csv    classify a file of any size
   textnn evaluate model/ test.csv             accuracy and the worst errors
   textnn explain model/ --text "太差了"       which words decided the label
+  textnn tag train ner.conll -o tagger/       entities, parts of speech, words
+  textnn cut segmenter/ novel.txt             spaces between Chinese words
   textnn serve model/                         an HTTP server, and a page to try it on
   textnn export model/ -o exported/           ONNX or torch.export, to run without textnn
   textnn bench                                speed and gradients beside torch.nn
 
 Each command explains itself: textnn train --help
+"""
+
+TAG_HELP = """
+Tag tokens: named entities, parts of speech, words of Chinese text.
+
+[bold]A first tour[/]
+
+  textnn demo --task tag                    learn to cut Chinese text into words
+  textnn tag train ner.conll -o model/      columns, CoNLL-U, or JSON with spans
+  textnn tag predict model/ -t "叶老桂说"   entities of one text
+  textnn tag predict model/ new.txt         entities of a file of any size
+  textnn tag evaluate model/ test.conll     precision, recall, F1 of each type
+  textnn tag train words.txt -o segmenter/  learn words from spaces between them
+  textnn cut segmenter/ novel.txt           cut text into words
 """
 
 
@@ -68,16 +88,25 @@ def _initials(option: str) -> str:
     return "".join(word[:1] for word in option.lstrip("-").split("-"))
 
 
-app = typer.Typer(
-    help=HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (train, predict, evaluate, explain, serve, export, info, demo, bench):
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(
+        help=text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+app, tag_app = _group(HELP), _group(TAG_HELP)
+for command in (train, predict, evaluate, explain):
     app.command(cls=_Command)(command)
+app.add_typer(tag_app, name="tag")
+for command in (cut, serve, export, info, demo, bench):
+    app.command(cls=_Command)(command)
+for command in (tag_train.train, tag_predict.predict, tag_evaluate.evaluate):
+    tag_app.command(cls=_Command)(command)
 
 
 def _show_version(asked: bool) -> None:

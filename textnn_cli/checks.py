@@ -66,15 +66,17 @@ def reading_options(options: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def check_page(html: str, file: str | None) -> None:
+def check_page(html: str, file: str | None, option: str = "--html") -> None:
     """Refuse the name of a page that cannot be written.
 
     Parameters
     ----------
     html
-        What ``--html`` names.
+        What ``option`` names.
     file
         What is read, if it is a file.
+    option
+        The option of the page, or of another file that is written beside the output.
 
     Raises
     ------
@@ -82,11 +84,11 @@ def check_page(html: str, file: str | None) -> None:
         If it is a directory, in none that exists, or the input.
     """
     if Path(html).is_dir():
-        raise ValueError(f"--html: expected the name of a file, got {html}")
+        raise ValueError(f"{option}: expected the name of a file, got {html}")
     if not Path(html).absolute().parent.is_dir():
-        raise ValueError(f"--html: expected a file in a directory that exists, got {html}")
+        raise ValueError(f"{option}: expected a file in a directory that exists, got {html}")
     if file is not None and same_file(file, html):
-        raise ValueError(f"--html: expected another file than the input, got {html} for both")
+        raise ValueError(f"{option}: expected another file than the input, got {html} for both")
 
 
 def check_texts(file: str | None) -> None:

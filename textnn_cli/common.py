@@ -12,7 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
@@ -154,7 +154,7 @@ TokenizerName = Annotated[
     str | None,
     typer.Option(
         "--tokenizer",
-        metavar="NAME",
+        metavar="NAME|DIRECTORY",
         help="Use this tokenizer even if the model was trained with another one; tokens may differ.",
     ),
 ]
@@ -287,6 +287,30 @@ def set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
+_KINDS = {
+    "textnn-model": ("a classifier", "textnn predict, textnn evaluate and textnn explain use it"),
+    "textnn-tagger": ("a tagger", "textnn tag predict, textnn tag evaluate and textnn cut use it"),
+}
+CLASSIFIER, TAGGER = _KINDS
+
+
+def check_kind(path: str, expected: str) -> None:
+    """Refuse a saved model of another task, and say which commands use it.
+
+    Raises
+    ------
+    ValueError
+        If it is one. Whether it is a model at all is left to who reads it.
+    """
+    from textnn.bundle import BundleError, read_format
+
+    with suppress(BundleError):
+        found = read_format(path)
+        if found != expected and found in _KINDS:
+            kind, commands = _KINDS[found]
+            raise ValueError(f"{path}: expected {_KINDS[expected][0]}, got {kind}; {commands}")
+
+
 def load_model(path: str, tokenizer: str | None, frozen: bool | str) -> SentimentClassifier:
     """Load a saved classifier, with another tokenizer than its own if one is named.
 
@@ -294,6 +318,7 @@ def load_model(path: str, tokenizer: str | None, frozen: bool | str) -> Sentimen
     """
     from textnn import SentimentClassifier
 
+    check_kind(path, CLASSIFIER)
     with warnings.catch_warnings():
         if frozen is True:
             warnings.filterwarnings("ignore", message=".* has nothing to freeze")

@@ -1,8 +1,6 @@
 """The files that ``textnn train`` reads, and whether they go with each other and with the options.
 
-    FILE, --validation FILE -> this process's share of each -> labels of all processes -> checks -> Data
-
-Where all processes can know of an error, all raise it, and one of them tells.
+FILE, --validation FILE -> texts and labels of each -> checks -> Data
 """
 
 from __future__ import annotations
@@ -10,14 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textnn_cli.common import note, short
 from textnn_cli.labels import advice, count_line, find_spellings, pairs, quote, tell_problems
 
 if TYPE_CHECKING:
-    from textnn.distributed import Group
     from textnn.text import Corpus
 
 
@@ -28,7 +24,7 @@ class Data:
     Attributes
     ----------
     texts, labels
-        Of this process.
+        One label a text, or a list of them.
     validation
         The same of another file, or None.
     """
@@ -39,7 +35,6 @@ class Data:
 
 
 def read_data(
-    group: Group,
     file: str,
     validation: str | None,
     columns: dict[str, Any],
@@ -47,12 +42,10 @@ def read_data(
     parameters: dict[str, Any],
     quiet: bool,
 ) -> Data:
-    """Read this process's share of the texts to train on, and of those to choose the best epoch by.
+    """Read the texts to train on, and those to choose the best epoch by.
 
     Parameters
     ----------
-    group
-        The processes that train together.
     file, validation
         Names of the files.
     columns
@@ -72,61 +65,35 @@ def read_data(
         If a parameter does not go with the labels.
     """
     from textnn.data.suspects import suspect_labels
+    from textnn.text import read_corpus
 
-    corpus = _read(file, columns, group, limit)
+    corpus = read_corpus(file, limit=limit, **columns)
     note(str(corpus.report), quiet)
-    if group.rank == 0:
-        tell_problems(corpus.report)
-    known, sizes = _count_labels(corpus, group)
-    with group.together():
-        _check_classes(corpus, known)
-        check_parameters(parameters, known, corpus.several)
+    tell_problems(corpus.report)
+    known = Counter(corpus.label_counts())
+    sizes = Counter(map(len, corpus.labels)) if corpus.several else Counter[int]()
+    _check_classes(corpus, known)
+    check_parameters(parameters, known, corpus.several)
     if corpus.several:
         mean = sum(number * texts for number, texts in sizes.items()) / sizes.total()
         note(f"labels: {len(known):,}, {mean:.2f} a text; texts without one: {sizes[0]:,}", quiet)
     else:
         note(count_line(known), quiet)
-    if group.rank == 0:
-        shares = () if columns["label_separator"] is not None else sizes
-        fasttext = corpus.report.layout.format == "fasttext"
-        for message in suspect_labels(known, corpus.several, sizes=shares, fasttext=fasttext, advice=advice()):
-            note(f"warning: {corpus.report.source}: {message}")
-        if corpus.several and max(sizes) == 1 and (separator := columns["label_separator"]) is not None:
-            question = f"is {separator!r} what stands between them?"
-            note(f"warning: {corpus.report.source}: no text has several labels; {question}")
+    shares = () if columns["label_separator"] is not None else sizes
+    fasttext = corpus.report.layout.format == "fasttext"
+    for message in suspect_labels(known, corpus.several, sizes=shares, fasttext=fasttext, advice=advice()):
+        note(f"warning: {corpus.report.source}: {message}")
+    if corpus.several and max(sizes) == 1 and (separator := columns["label_separator"]) is not None:
+        question = f"is {separator!r} what stands between them?"
+        note(f"warning: {corpus.report.source}: no text has several labels; {question}")
     if validation is None:
         return Data(corpus.texts, corpus.labels, None)
-    held_out = _read(validation, columns, group)
-    _take_spellings(held_out, known, group, quiet)
-    with group.together():
-        _check_known(held_out, known, corpus.several)
+    held_out = read_corpus(validation, **columns)
+    _take_spellings(held_out, known, quiet)
+    _check_known(held_out, known, corpus.several)
     note(str(held_out.report), quiet)
-    if group.rank == 0:
-        tell_problems(held_out.report)
+    tell_problems(held_out.report)
     return Data(corpus.texts, corpus.labels, (held_out.texts, held_out.labels))
-
-
-def _read(file: str, columns: dict[str, Any], group: Group, limit: int | None = None) -> Corpus:
-    """Read this process's share of a file; the same file in all processes, or it is an error."""
-    from textnn.text import read_corpus
-
-    with group.together():
-        if group.size > 1 and (file == "-" or (Path(file).exists() and not Path(file).is_file())):
-            what = "standard input" if file == "-" else file
-            raise ValueError(f"--distributed: expected a file that each process can read for itself, got {what}")
-        corpus = read_corpus(file, limit=limit, **columns, share=(group.rank, group.size))
-    group.check_same(file, {"texts": corpus.report.kept, "checksum": corpus.checksum})
-    return corpus
-
-
-def _count_labels(corpus: Corpus, group: Group) -> tuple[Counter[str], Counter[int]]:
-    """Return the labels of all processes, and how many texts have how many of them, where they may have several."""
-    own = Counter(map(len, corpus.labels)) if corpus.several else Counter[int]()
-    known, sizes = Counter[str](), Counter[int]()
-    for labels, counts in group.gather((Counter(corpus.label_counts()), own)):
-        known += labels
-        sizes += counts
-    return known, sizes
 
 
 def _check_classes(corpus: Corpus, known: Collection[str]) -> None:
@@ -171,10 +138,9 @@ def check_parameters(parameters: dict[str, Any], known: Collection[str], several
             )
 
 
-def _take_spellings(corpus: Corpus, known: Collection[str], group: Group, quiet: bool) -> None:
+def _take_spellings(corpus: Corpus, known: Collection[str], quiet: bool) -> None:
     """Give labels that differ from those of the training texts in spelling only the spelling that they have there."""
-    found, _ = _count_labels(corpus, group)
-    if spellings := find_spellings(found, list(known)):
+    if spellings := find_spellings(Counter(corpus.label_counts()), list(known)):
         several = corpus.several
         corpus.labels = [
             [spellings.get(each, each) for each in label] if several else spellings.get(label, label)

@@ -1,7 +1,8 @@
-"""``textnn export``: a saved model as a directory that needs no textnn."""
+"""``textnn export``: a saved model, of any task, as a directory that needs no textnn."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -34,7 +35,7 @@ def export(
     """Export a model to run without textnn: ONNX or a torch.export program.
 
     The directory contains the network, the vocabularies, the labels, a script
-    that classifies texts with them (predict.py), and a README.
+    that classifies or tags texts with them (predict.py), and a README.
 
     [bold]Examples[/]
 
@@ -42,15 +43,38 @@ def export(
       textnn export model/ -o exported/ --format torch --no-tables
       python exported/predict.py "房间很干净"
     """
-    from textnn.export.package import check_format, check_target, export_classifier
+    from textnn.bundle import read_format
+    from textnn.export.directory import check_format, check_target
+    from textnn.tagging.bundle import FORMAT as TAGGER
 
     with option_errors(format="--format", path="--output"):
         check_format(format)
         check_target(output)
-    classifier = load_model(model, tokenizer, frozen=False)
+    if read_format(model) == TAGGER.name:
+        write = _tagger(model, tables, tokenizer)
+    else:
+        write = _classifier(model, tables, tokenizer)
     try:
         with write_errors(output), option_errors(format="--format", path="--output"):
-            export_classifier(classifier, format, output, tables)
+            write(format, output)
     except ImportError as error:
         raise RunError(str(error)) from error
     note(f"exported to {output}; its README.md says how to use it", quiet)
+
+
+def _classifier(model: str, tables: bool | None, tokenizer: str | None) -> Callable[[str, str], None]:
+    from textnn.export.package import export_classifier
+
+    classifier = load_model(model, tokenizer, frozen=False)
+    return lambda kind, output: export_classifier(classifier, kind, output, tables)
+
+
+def _tagger(model: str, tables: bool | None, tokenizer: str | None) -> Callable[[str, str], None]:
+    from textnn import SequenceTagger
+    from textnn.export.tagging import export_tagger
+
+    for option, given in (("--tables", tables), ("--tokenizer", tokenizer)):
+        if given is not None:
+            raise ValueError(f"{option}: expected none for the tagger {model}; classifiers alone have it")
+    tagger = SequenceTagger.load(model)
+    return lambda kind, output: export_tagger(tagger, kind, output)

@@ -19,16 +19,23 @@ def info(
     [bold]Examples[/]
 
       textnn info
-      textnn info model/
+      textnn info model/       a classifier, or a tagger
     """
     with open_output(None) as stream:
         if model is not None:
-            from textnn.classification.bundle import read_card
-
-            stream.write(read_card(model))
+            stream.write(_card(model))
             return
         for name, value in _installation():
             stream.write(f"{name:<16} {value}\n")
+
+
+def _card(model: str) -> str:
+    """Return the card of a model of any task."""
+    from textnn.bundle import read_format
+    from textnn.classification import bundle
+    from textnn.tagging import bundle as tagging
+
+    return (tagging if read_format(model) == tagging.FORMAT.name else bundle).read_card(model)
 
 
 def _installation() -> list[tuple[str, object]]:

@@ -31,9 +31,9 @@ def quote(labels: Iterable[Any]) -> str:
     return _listed([repr(short(str(label))) for label in labels])
 
 
-def count_line(counts: Mapping[str, int]) -> str:
+def count_line(counts: Mapping[str, int], what: str = "labels") -> str:
     """Return how many texts each label has, the most frequent first."""
-    return "labels: " + _listed([f"{_name(label)} {count:,}" for label, count in _by_count(counts)])
+    return f"{what}: " + _listed([f"{_name(label)} {count:,}" for label, count in _by_count(counts)])
 
 
 def threshold_line(labels: Iterable[Any], thresholds: Iterable[float]) -> str:

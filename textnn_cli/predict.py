@@ -12,9 +12,8 @@ import itertools
 import json
 import re
 import sys
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +47,7 @@ from textnn_cli.common import (
 )
 from textnn_cli.labels import tell_problems, watch_lines
 from textnn_cli.partial import open_partial
+from textnn_cli.progress import progress
 from textnn_cli.rows import KINDS, SEPARATOR, Output, Row, Sink, choose
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def predict(
         sink.skip(records, str(file))
         write = written.writer(sink.stream, classifier.classes_.tolist(), not sink.texts)
         sink.flush()
-        with _progress(sink.texts, shown) as show:
+        with progress(sink.texts, shown) as show:
             for row in _predict(classifier, records, report.layout.text if keep_columns else None):
                 write(row)
                 sink.count(row)
@@ -249,14 +249,15 @@ def _predict(
     for table in classifier.stream_proba(texts()):
         for row, (prediction, probability) in zip(table.tolist(), choose(classifier, table), strict=True):
             record = read.popleft()
-            kept = {} if text_column is None else _other_columns(record, text_column)
+            kept = {} if text_column is None else other_cells(record, text_column)
             if not is_blank(record.text):
                 yield Row(record.line, record.text, prediction, probability, row, kept)
             else:
                 yield Row(record.line, record.text, None, None, None, kept)
 
 
-def _other_columns(record: Record, text_column: str | int | None) -> dict[str, Any]:
+def other_cells(record: Record, text_column: str | int | None) -> dict[str, Any]:
+    """Return the cells of a record's row beside its text, by name."""
     cells = record.row
     if isinstance(cells, list):
         return {f"column {place}": cell for place, cell in enumerate(cells) if place != text_column}
@@ -267,7 +268,7 @@ def _kept_names(first: list[Record], report: CorpusReport) -> tuple[str, ...]:
     """Return the names of the columns to keep; of JSON those of the first object."""
     if report.layout.text is None:
         raise ValueError(f"--keep-columns: expected a table or JSON, got the format {report.layout.format!r}")
-    return tuple(_other_columns(first[0], report.layout.text)) if first else ()
+    return tuple(other_cells(first[0], report.layout.text)) if first else ()
 
 
 def _circumstances(model: str, classifier: SentimentClassifier, file: str) -> dict[str, Any]:
@@ -300,27 +301,6 @@ def _open_sink(output: str | None, settings: dict[str, Any] | None, resume: bool
         return
     with write_errors(str(output)), open_partial(str(output), settings, resume, quiet) as sink:
         yield sink
-
-
-@contextmanager
-def _progress(done: int, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how many texts are done, and how many a second; gives a function to call with their number."""
-    if not shown or not sys.stderr.isatty():
-        yield lambda texts: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    begun = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bar:
-        task = bar.add_task(f"{done:,} texts", total=None)
-
-        def show(texts: int) -> None:
-            rate = (texts - done) / max(time.monotonic() - begun, 1e-9)
-            bar.update(task, description=f"{texts:,} texts, {rate:,.0f} texts/s")
-
-        yield show
 
 
 _ENDINGS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}

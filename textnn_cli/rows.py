@@ -27,7 +27,7 @@ _QUOTED = re.compile('[",\t\r\n]|^[ \ufeff]| $')
 # What a spreadsheet takes for a formula, with the wide forms that East Asian ones take too.
 _FORMULA = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 # Breaks of lines to some readers, which JSON may have in strings as they are.
-_BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
 class Row(NamedTuple):
@@ -160,7 +160,7 @@ def _jsonl_writer(output: Output, stream: IO[str], classes: list[Any], header: b
         # As in a table, so that what was written is read as what was.
         others = {f"{name} of the input" if name in values else name: value for name, value in row.kept.items()}
         values |= others if output.kept else {}
-        stream.write(json.dumps(values, ensure_ascii=False).translate(_BREAKS) + "\n")
+        stream.write(json.dumps(values, ensure_ascii=False).translate(BREAKS) + "\n")
 
     return write
 

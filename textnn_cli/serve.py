@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from textnn_cli.common import RunError, Threads, TokenizerName, command_errors, load_model, note, set_threads
+
+if TYPE_CHECKING:
+    from textnn import SentimentClassifier, SequenceTagger
 
 LIMITS = "Limits"
 BATCHES = "Batches"
@@ -122,10 +125,11 @@ def serve(
 ) -> None:
     """Serve a model over HTTP, with a page to try it on.
 
-    POST /predict takes {"text": "..."} or {"texts": [...]}, POST /explain says
-    what each word contributes, GET /openapi.json describes everything.
-    Concurrent requests are classified in one batch. Ctrl-C or SIGTERM stops
-    the server once all requests are answered; a second one stops it at once.
+    A classifier has POST /predict and /explain, a tagger POST /entities or
+    /cut, and /tags; they take {"text": "..."} or {"texts": [...]}.
+    GET /openapi.json describes everything. Concurrent requests become one
+    batch. Ctrl-C or SIGTERM stops the server once all requests are answered;
+    a second one stops it at once.
 
     [bold]Examples[/]
 
@@ -161,7 +165,21 @@ def serve(
     # A port that is taken is found out before a model is read; it listens when that is ready.
     sockets = open_sockets(host, port)
     set_threads(threads)
-    app = create_app(load_model(model, tokenizer, True), settings)
+    app = create_app(_load(model, tokenizer), settings)
     shown = f"[{host}]" if ":" in host else host
     note(f"{model} is served at http://{shown}:{sockets[0].getsockname()[1]}", quiet=log_level in LEVELS[2:])
     run(app, sockets, settings, forwarded_allow_ips, log_level, access_log)
+
+
+def _load(path: str, tokenizer: str | None) -> SentimentClassifier | SequenceTagger:
+    """Load a saved model of the task that its format names."""
+    from textnn.bundle import read_format
+    from textnn.tagging.bundle import FORMAT
+
+    if read_format(path) != FORMAT.name:
+        return load_model(path, tokenizer, True)
+    if tokenizer is not None:
+        raise RunError("--tokenizer: expected a classifier; a tagger reads characters or words and has no tokenizer")
+    from textnn import SequenceTagger
+
+    return SequenceTagger.load(path)

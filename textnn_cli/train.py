@@ -37,7 +37,7 @@ from textnn_cli.common import (
     session,
     set_threads,
 )
-from textnn_cli.corpora import read_data
+from textnn_cli.corpora import Data, read_data
 from textnn_cli.labels import threshold_line
 from textnn_cli.parameters import option_of, parse, table, with_parameters
 from textnn_cli.values import parse_class_weight, parse_threshold
@@ -77,7 +77,7 @@ def train(
     ] = False,
     distributed: Annotated[
         bool,
-        typer.Option("--distributed", help="Train in all processes that torchrun started; each reads a share of FILE."),
+        typer.Option("--distributed", help="Train in all processes that torchrun started."),
     ] = False,
     threads: Threads = None,
     device: Annotated[
@@ -176,8 +176,12 @@ def train(
             note(f"{directory} is complete, there is nothing to resume; without --resume it is trained again", quiet)
             return
         if distributed:
-            note(f"processes: {group.size} ({group.device.partition(':')[0]}), each with its share of the texts", quiet)
-        data = read_data(group, file, validation, columns, limit, parameters, quiet)
+            kind = group.device.partition(":")[0]
+            note(f"processes: {group.size} ({kind}), each with its part of every batch", quiet)
+        with group.together():  # process 0 has all texts; a share may be empty
+            data = Data([], [], None if validation is None else ([], []))
+            if group.rank == 0:
+                data = read_data(file, validation, columns, limit, parameters, quiet)
         classifier = SentimentClassifier(
             architecture,
             random_state=seed,
@@ -187,7 +191,7 @@ def train(
         )
         names = {"X": file, "y": file, "min_count": "--min-count", "vectors": "--vectors"}
         warnings.simplefilter("ignore", LabelWarning)  # told of each file
-        with _saying_how_to_go_on(checkpoint, group), option_errors(**names):
+        with saying_how_to_go_on(checkpoint, group), option_errors(**names):
             classifier.fit(data.texts, data.labels, data.validation, distributed, checkpoint=checkpoint)
             if group.rank == 0:
                 with _ended_in_order() if distributed else nullcontext():
@@ -228,7 +232,7 @@ def _save(classifier: SentimentClassifier, directory: Path) -> None:
 
 
 @contextmanager
-def _saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]:
+def saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]:
     """Say, when the block is interrupted, how to resume from the state that is there."""
     from textnn.training.checkpoint import CheckpointError
     from textnn.training.loop import TrainingError

@@ -17,7 +17,7 @@ from process_group import work
 from samples import SMALL, make_reviews
 
 from textnn import SentimentClassifier, circumstances
-from textnn.distributed import GradientSum, Group, is_shared, joint_numbers
+from textnn.distributed import GradientSum, Group, is_shared
 
 TEXTS, LABELS = make_reviews(121, classes=3)
 VALIDATION = make_reviews(31, classes=3, seed=5)
@@ -27,13 +27,17 @@ WEIGHTS = [float(row % 4) for row in range(len(TEXTS))]
 WEIGHTED = ["unheard of" if row == 8 else label for row, label in enumerate(LABELS)]
 # Texts that are the same are in shares of different processes, one of them with another label.
 TWICE = [*TEXTS, TEXTS[3], TEXTS[7]], [*LABELS, LABELS[3], "bad" if LABELS[7] != "bad" else "good"]
+ROWS = ["很 好", "", "a\ud800", "很 好", "\udc00b", "c"] * 2 + ["end"]
 ERRORS = (
     "tokenizer",
     "options",
     "vectors",
     "classes",
     "validation",
-    "files",
+    "labels that cannot be sent",
+    "validation in one process",
+    "empty validation",
+    "no texts",
     "words",
     "loss",
     "shares",
@@ -85,7 +89,8 @@ CASES = {
 def share(items: list[Any], rank: int, size: int, sizes: tuple[int, ...] | None) -> list[Any]:
     if sizes is None or size == 1:
         return items[rank::size]
-    return [items[number] for number in joint_numbers(sizes, rank)]
+    turns = [(number, owner) for owner, length in enumerate(sizes) for number in range(length)]
+    return [item for item, (_, owner) in zip(items, sorted(turns), strict=True) if owner == rank]
 
 
 def fit(case: Case, rank: int = 0, size: int = 1) -> SentimentClassifier:
@@ -150,12 +155,14 @@ def fail(name: str, rank: int, size: int, folder: Path) -> None:
         parameters["class_weight"] = {"good": 1.0 + rank}
     elif name == "kinds":
         labels = [[label] for label in labels] if rank else labels
-    elif name == "files":
-        from textnn_cli.corpora import _read
-
-        path = folder / f"{rank}.csv"
-        path.write_text(f"label,review\na,x\nb,y{rank}\n", encoding="utf-8")
-        _read(str(path), {"text": None, "label": None, "format": None, "encoding": None}, Group.default())
+    elif name == "labels that cannot be sent":
+        labels = [lambda: None for _ in labels] if rank else labels
+    elif name == "validation in one process":
+        validation = (["x"], ["good"]) if rank else None
+    elif name == "empty validation":
+        validation = ([], [])
+    elif name == "no texts":
+        texts, labels = [], []
     SentimentClassifier(**parameters).fit(texts, labels, validation, distributed=True)
 
 
@@ -163,6 +170,24 @@ def raising_in_process_1(text: str) -> list[str]:
     if torch.distributed.get_rank() == 1:
         raise RuntimeError("no tokens today")
     return text.split()
+
+
+def exchange(rank: int) -> dict[str, Any]:
+    """What goes from process to process beside gradients."""
+    group = Group.default()
+    table = torch.nn.Embedding(3, 2)
+    sent = {"values": [table.weight, torch.arange(4)[::2], torch.tensor(True), torch.empty(0, 2)], "table": table}
+    received = group.first(sent if rank == 0 else None)
+    assert received is not None
+    values = received["values"]
+    return {
+        "first": [(type(value).__name__, value.dtype, value.requires_grad, value.tolist()) for value in values],
+        "tensors": values,
+        "tied": [values[0] is received["table"].weight, received["table"].weight.requires_grad],
+        "collected": group.collect({"rank": rank, "values": torch.ones(rank)}),
+        "joined": group.join(ROWS[rank::2]),
+        "dealt": group.deal(ROWS if rank == 0 else None),
+    }
 
 
 def sum_gradients(rank: int) -> dict[str, Any]:
@@ -201,12 +226,13 @@ def run_cases(rank: int, size: int, folder: Path) -> dict[str, Any]:
         results[name] = describe(classifier)
         if name == "dropout" and rank == 0:
             classifier.save(folder / "model")
+    results["exchange"] = exchange(rank)
     results["gradients"] = sum_gradients(rank)
     results["narrow gradients"] = sum_narrow_gradients(rank)
     for name in ERRORS:
         try:
             fail(name, rank, size, folder)
-        except (ValueError, RuntimeError) as error:
+        except Exception as error:
             results["errors"][name] = (type(error).__name__, str(error), is_shared(error))
     return results
 

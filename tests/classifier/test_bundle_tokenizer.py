@@ -198,7 +198,7 @@ def test_options_that_do_not_suit_are_refused(save: Any) -> None:
         (
             "mecab",
             ValueError,
-            "tokenizer: expected one of jieba, rjieba, unicode, mixed, char, whitespace or a function, got 'mecab'",
+            "tokenizer: expected one of jieba, .*, the directory of a saved segmenter or a function, got 'mecab'",
         ),
         ("callable", ValueError, "tokenizer: expected one of .* got 'callable'"),
         (3, TypeError, "tokenizer: expected a name, a function, a Tokenizer or None, got int"),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 from commands import ENVIRONMENT, QUICK, write_csv
@@ -26,7 +27,7 @@ FOREVER = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--epochs", "100
 
 
 @contextmanager
-def torchrun(*arguments: object, processes: int = 2) -> Iterator[subprocess.Popen[str]]:
+def torchrun(*arguments: object, processes: int = 2, stdin: IO[bytes] | None = None) -> Iterator[subprocess.Popen[str]]:
     """Start ``textnn train --distributed`` in some processes; none of them is left afterwards."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     process = subprocess.Popen(
@@ -34,6 +35,7 @@ def torchrun(*arguments: object, processes: int = 2) -> Iterator[subprocess.Pope
         # Ctrl-C ends it even where the tests run in the background.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         start_new_session=True,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,9 +52,9 @@ def torchrun(*arguments: object, processes: int = 2) -> Iterator[subprocess.Pope
         process.communicate()
 
 
-def run(*arguments: object, processes: int = 2) -> tuple[int, str, str]:
+def run(*arguments: object, processes: int = 2, stdin: IO[bytes] | None = None) -> tuple[int, str, str]:
     """Return exit code, standard output and standard error, without what torchrun itself says."""
-    with torchrun(*arguments, processes=processes) as process:
+    with torchrun(*arguments, processes=processes, stdin=stdin) as process:
         out, err = process.communicate(timeout=HANG)
     return process.returncode, out, err
 
@@ -168,10 +170,12 @@ def test_a_loss_that_is_no_number_is_told_once_and_ends_all(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_standard_input_cannot_be_shared(tmp_path: Path) -> None:
-    code, _, err = run("-", "-o", tmp_path / "model", *QUICK)
-    assert code != 0
-    assert err.count("error: --distributed: expected a file that each process can read for itself") == 1, err
+def test_process_0_reads_standard_input(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "reviews.csv", 60)
+    with data.open("rb") as stream:
+        code, _, err = run("-", "-o", tmp_path / "model", *QUICK, "--validation", data, stdin=stream)
+    assert code == 0, err
+    assert SentimentClassifier.load(tmp_path / "model").n_texts_ == 60
 
 
 def test_ctrl_c_ends_all_and_leaves_no_model(tmp_path: Path) -> None:

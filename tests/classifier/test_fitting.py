@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import random
 import warnings
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import fitting_worker as worker
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from process_group import run_group
 
 from textnn import SentimentClassifier
-from textnn.distributed import ALONE, GradientSum, Group, joint_numbers
-from textnn.text import RaggedDataset, TokenCounts, Vocabulary, read_corpus
+from textnn.distributed import ALONE, GradientSum, Group
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +116,11 @@ def test_the_model_that_was_saved_predicts_what_both_hold(folder: Path, ranks: l
         ("words", ["the parameters: expected the same in every process, got checksum of its words"] * 2),
         ("vectors", ["the parameters: expected the same in every process, got vectors False in process 1"] * 2),
         ("classes", ["y: expected at least two classes, got only one class, 'same'"] * 2),
-        ("validation", ["process 1 of 2: validation_data labels[0]", "validation_data labels[0]: expected one of"]),
-        ("files", ["expected the same in every process, got checksum"] * 2),
+        ("validation", ["validation_data labels[1]: expected one of", "process 0 of 2: validation_data labels[1]"]),
+        ("labels that cannot be sent", ["process 1 of 2: ", "pickle"]),
+        ("validation in one process", ["the parameters: expected the same in every process, got validation_data"] * 2),
+        ("empty validation", ["validation_data: expected at least one", "process 0 of 2: validation_data: expected"]),
+        ("no texts", ["X: expected at least one text, got none", "process 0 of 2: X: expected at least one text"]),
         ("loss", ["the loss became nan in epoch 1, batch 2"] * 2),
         ("weights", ["the parameters: expected the same in every process, got class_weight {'good': 2.0}"] * 2),
         ("kinds", ["y: expected the same in every process, got one label a text and a list of labels"] * 2),
@@ -136,6 +133,19 @@ def test_an_error_in_one_process_ends_all(name: str, messages: list[str], ranks:
         kind, found, shared = results["errors"][name]
         assert message in found, f"{name}: {kind}: {found}"
         assert shared, name
+
+
+def test_what_is_exchanged_arrives_as_it_was(ranks: list[dict[str, Any]]) -> None:
+    one, other = (results["exchange"] for results in ranks)
+    assert one["first"] == other["first"]
+    assert torch.equal(one["tensors"][0], other["tensors"][0])
+    assert other["tied"] == [True, True]
+    assert [part["rank"] for part in one["collected"]] == [0, 1]
+    assert [part["values"].tolist() for part in one["collected"]] == [[], [1.0]]
+    assert one["joined"] == worker.ROWS
+    assert one["dealt"] == worker.ROWS[0::2]
+    assert other["dealt"] == worker.ROWS[1::2]
+    assert other["collected"] is other["joined"] is None
 
 
 def test_sums_of_narrow_parameters_keep_counts_figures_and_types(ranks: list[dict[str, Any]]) -> None:
@@ -168,76 +178,11 @@ def test_distributed_needs_a_process_group() -> None:
         SentimentClassifier().fit(["a", "b"], [0, 1], distributed=True)
 
 
-@given(st.lists(st.integers(0, 7), min_size=1, max_size=5))
-def test_joint_numbers_are_each_number_once(sizes: list[int]) -> None:
-    numbers = [joint_numbers(sizes, rank) for rank in range(len(sizes))]
-    assert sorted(np.concatenate(numbers).tolist()) == list(range(sum(sizes)))
-    for number in numbers:
-        assert (np.diff(number) > 0).all()
-
-
-@pytest.mark.parametrize(("total", "size"), [(0, 2), (1, 3), (10, 1), (10, 3), (12, 4)])
-def test_what_was_dealt_out_comes_back_in_order(total: int, size: int) -> None:
-    sizes = [len(range(rank, total, size)) for rank in range(size)]
-    for rank in range(size):
-        assert joint_numbers(sizes, rank).tolist() == list(range(rank, total, size))
-
-
-@settings(max_examples=50)
-@given(st.lists(st.lists(st.sampled_from("abcdefghij")), max_size=12), st.integers(1, 4), st.integers(1, 3))
-def test_joint_counts_give_the_vocabulary_of_one_count(texts: list[list[str]], size: int, min_count: int) -> None:
-    parts = [TokenCounts() for _ in range(size)]
-    for number, tokens in enumerate(texts):
-        parts[random.Random(number).randrange(size)].add(number, tokens)
-    expected = Vocabulary.build(texts, min_count, 8)
-    assert Vocabulary.from_counts(TokenCounts.joint(parts), min_count, 8) == expected
-    assert TokenCounts.joint(parts).counts == Counter(token for tokens in texts for token in tokens)
-
-
-def test_a_joint_dataset_has_the_batches_of_one() -> None:
-    texts = [[row + 1] * (row % 4) for row in range(11)]
-    whole = RaggedDataset(texts, list(range(11)))
-    places = [torch.tensor([0, 5, 3]), torch.tensor([], dtype=torch.int64), torch.tensor([1, 2, 4, 6, 7, 10, 9, 8])]
-    parts = [RaggedDataset([texts[row] for row in place], place.tolist()) for place in places]
-    joint = RaggedDataset.joint(parts, places)
-    assert torch.equal(joint.lengths, whole.lengths)
-    rows = [torch.tensor([3, 9, 0]), torch.tensor([5]), torch.arange(11)]
-    for one, other in zip(joint.batches(rows), whole.batches(rows), strict=True):
-        assert torch.equal(one.ids, other.ids)
-        assert torch.equal(one.offsets, other.offsets)
-        assert torch.equal(one.labels, other.labels)
-
-
-@pytest.mark.parametrize("limit", [None, 3, 4])
-@pytest.mark.parametrize("size", [1, 2, 3, 9])
-def test_shares_of_a_file_are_its_records(size: int, limit: int | None, tmp_path: Path) -> None:
-    """Line breaks within quotes, rows that are left out, blank lines."""
-    path = tmp_path / "data.csv"
-    path.write_text('label,review\na,"one\ntwo"\nb,\n\na,"say ""hi"",\r\n\n"\nb,x\n,y\na,z\nb,w\n', encoding="utf-8")
-    whole = read_corpus(path, limit=limit)
-    shares = [read_corpus(path, limit=limit, share=(rank, size)) for rank in range(size)]
-    for rank, share in enumerate(shares):
-        assert share.texts == whole.texts[rank::size]
-        assert share.labels == whole.labels[rank::size]
-        assert share.lines == whole.lines[rank::size]
-        assert share.report == whole.report
-    assert len({share.checksum for share in shares}) == 1
-
-
-def test_a_bad_line_is_an_error_in_every_share(tmp_path: Path) -> None:
-    path = tmp_path / "data.csv"
-    path.write_text("label,review\na,x\nb\na,y\n", encoding="utf-8")
-    for rank in range(2):
-        with pytest.raises(ValueError, match=r"data\.csv, line 3: expected 2 fields"):
-            read_corpus(path, share=(rank, 2))
-    with pytest.raises(ValueError, match=r"share: expected \(number, how many\)"):
-        read_corpus(path, share=(2, 2))
-
-
 def test_alone_nothing_is_exchanged() -> None:
     rows = torch.arange(5)
     assert ALONE.part(rows) is rows
     assert (ALONE.gather(3), ALONE.collect(4), ALONE.first(5)) == ([3], [4], 5)
+    assert (ALONE.join([1, 2]), ALONE.deal(("a", "b"))) == ([1, 2], ["a", "b"])
     assert GradientSum(ALONE, [], [])([1.0, 2.0]) == [1.0, 2.0]
     with pytest.raises(ZeroDivisionError), ALONE.together():
         raise ZeroDivisionError

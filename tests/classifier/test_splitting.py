@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import make_reviews
 
-from textnn.data.splitting import Shares, split, stratified_split, text_keys
-from textnn.distributed import ALONE
+from textnn.data.splitting import split, stratified_split, text_keys
 
 
 def test_texts_that_differ_in_white_space_at_most_have_one_key() -> None:
@@ -53,15 +52,6 @@ def test_classes_keep_their_shares_of_different_texts() -> None:
     assert (codes[held_out] == 0).sum() == 90
     assert (codes[held_out] == 1).sum() == 10 * 9
     assert (codes[training] == 1).sum() == 90 * 9
-
-
-def test_alone_a_share_is_all() -> None:
-    shares = Shares(5, ALONE, start=3)
-    values = np.array([[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]])
-    assert (shares.join(values) == values).all()
-    part = shares.part([4, 0, 2])
-    assert (len(part), part.rows, part.places[0].tolist()) == (3, [7, 3, 5], [0, 1, 2])
-    assert part.join(np.arange(8) * 10, ALONE).tolist() == [70, 30, 50]
 
 
 # what users hear

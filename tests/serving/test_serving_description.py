@@ -10,7 +10,7 @@ from small_models import train
 from starlette.testclient import TestClient
 
 from textnn import SentimentClassifier
-from textnn.serving.examples import REVIEWS, find_examples
+from textnn.serving.tasks.classification.examples import REVIEWS, find_examples
 
 Serve = Callable[..., TestClient]
 

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from small_taggers import TEXT, find_names
 from waiting import HANG, forward, until, wait_until
 
 from bench.serving.__main__ import end_under_load
@@ -158,6 +160,37 @@ def test_no_text_is_in_the_log(model: Path) -> None:
         process.wait()
         assert '"POST /predict HTTP/1.1" 200' in process.log()
         assert "confidential" not in process.log()
+
+
+def test_a_tagger_is_known_by_its_format_and_loses_no_request(tmp_path: Path) -> None:
+    tagger = find_names()
+    tagger.save(tmp_path / "model")
+    asked = [f"{TEXT}{'杜甫在长安。' * (number % 7)}" for number in range(100)]
+    expected = {text: [entity[:4] for entity in tagger.entities(text)] for text in asked}
+    with ServerProcess(tmp_path / "model", "--rate-limit", "0", *PATIENT) as process:
+        with ThreadPoolExecutor(16) as pool:
+            answers = [(text, pool.submit(ask, process, "/entities", text=text)) for text in asked]
+            for text, answer in answers:
+                found = answer.result().json()["entities"]
+                assert [(one["start"], one["end"], one["type"], one["text"]) for one in found] == expected[text]
+        assert get(process, "/model").json()["task"] == "entities"
+        refused = ask(process, "/predict", text=TEXT)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_for_this_model")
+        process.signal()
+        assert process.wait() == 0
+        assert "Traceback" not in process.log()
+
+
+def test_a_tagger_has_no_other_tokenizer(tmp_path: Path) -> None:
+    from typer import Typer
+    from typer.testing import CliRunner
+
+    find_names(epochs=1).save(tmp_path / "model")
+    app = Typer()
+    app.command()(serve)
+    result = CliRunner().invoke(app, [str(tmp_path / "model"), "--port", "0", "--tokenizer", "jieba"])
+    assert result.exit_code == 1
+    assert "--tokenizer: expected a classifier" in result.output
 
 
 @pytest.mark.slow

@@ -59,12 +59,6 @@ def test_a_text_has_a_list_of_labels_if_any_text_has_several(write: Any) -> None
     assert (corpus.labels, corpus.several) == (["good", "bad"], False)
 
 
-def test_shares_agree_on_whether_texts_have_several(write: Any) -> None:
-    shares = [read_corpus(write(SEVERAL, "a.txt"), share=(rank, 2)) for rank in range(2)]
-    assert [share.labels for share in shares] == [[["a"]], [["b", "a"]]]
-    assert [share.several for share in shares] == [True, True]
-
-
 def test_a_line_without_a_label_is_left_out_as_fasttext_does_unless_a_separator_says_there_may_be_none(
     write: Any,
 ) -> None:

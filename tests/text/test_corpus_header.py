@@ -65,14 +65,6 @@ def test_other_first_rows_are_not_warned_of(write: Any, content: str) -> None:
         read_corpus(write(content), **NUMBERS)
 
 
-def test_of_many_processes_one_warns(write: Any) -> None:
-    path = write(table(("col1", "col2")))
-    with pytest.warns(UserWarning, match="line 1") as caught:
-        shares = [read_corpus(path, **NUMBERS, share=(rank, 3)) for rank in range(3)]
-    assert len(caught) == 1
-    assert sum(map(len, shares)) == 1 + len(ROWS)
-
-
 def test_a_header_without_rows_is_called_one_also_where_columns_have_numbers(write: Any) -> None:
     with pytest.raises(CorpusError, match="got no row below the header"):
         read_corpus(write("text,label\n"), **NUMBERS)

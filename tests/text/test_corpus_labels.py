@@ -107,14 +107,3 @@ def test_records_have_the_list_and_the_row_as_it_stands():
     assert [*iter_records(stream("label,text\na;b,好\n"), format="csv", label_separator=";")] == [
         Record(2, "好", ["a", "b"], row)
     ]
-
-
-def test_shares_are_of_one_kind_and_have_the_checksum_of_the_labels():
-    def read(content: str, number: int):
-        return read_corpus(stream(content), format="csv", label_separator=";", share=(number, 2))
-
-    content = "label,text\na;b,好\n,差\nb,行\n"
-    one, other = read(content, 0), read(content, 1)
-    assert (one.labels, other.labels) == ([["a", "b"], ["b"]], [[]])
-    assert one.several is other.several is True
-    assert one.checksum == other.checksum != read(content.replace("a;b", "a"), 1).checksum

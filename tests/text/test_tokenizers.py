@@ -189,7 +189,7 @@ def test_options_from_files(name, tmp_path):
         (
             ("spacy",),
             ValueError,
-            "tokenizer: expected one of jieba, rjieba, unicode, mixed, char, whitespace or a function",
+            "tokenizer: expected one of jieba, .*, whitespace, the directory of a saved segmenter or a function, got",
         ),
         (
             ("callable",),
@@ -200,12 +200,12 @@ def test_options_from_files(name, tmp_path):
         (
             ("char", ["a"]),
             ValueError,
-            "only the tokenizers 'jieba', 'rjieba' and 'mixed' have one, got the tokenizer 'char'",
+            "only the tokenizers 'jieba', 'rjieba', 'mixed' and saved segmenters have one, got the tokenizer 'char'",
         ),
         (
             (double, ["a"]),
             ValueError,
-            "user_dictionary: only the tokenizers 'jieba', 'rjieba' and 'mixed' have one, got the",
+            "user_dictionary: only the tokenizers 'jieba', 'rjieba', 'mixed' and saved segmenters have one, got the",
         ),
         (("char", None, "none.txt"), ValueError, "stop_words: cannot read the file none.txt: No such file"),
         (("jieba", "none.txt"), ValueError, "user_dictionary: cannot read the file none.txt: No such file"),

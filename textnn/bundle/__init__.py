@@ -9,6 +9,7 @@ from textnn.bundle.directory import (
     read_bundle,
     read_card,
     read_config,
+    read_format,
     write_bundle,
     write_weights,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "read_bundle",
     "read_card",
     "read_config",
+    "read_format",
     "write_bundle",
     "write_weights",
 ]

@@ -21,6 +21,8 @@ from textnn.bundle.files import Sum, to_json
 from textnn.reading import parse_json
 
 _SUM = "sha256"
+_READERS = {"textnn-model": "SentimentClassifier", "textnn-tagger": "SequenceTagger"}
+"""Who reads the formats that there are, for messages."""
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -70,12 +72,11 @@ def parse_config(data: bytes, kind: Format) -> dict[str, Any]:
     ValueError
         If it is damaged, or of another program or format version.
     """
-    try:
-        config = parse_json(data)
-    except ValueError as error:
-        raise ValueError(f"{error}; the file is damaged") from error
+    config = _parse(data)
     if not isinstance(config, dict) or config.get("format") != kind.name:
-        raise ValueError(f"expected the configuration of a textnn model ('format': {kind.name!r}), got another file")
+        other = _READERS.get(str(config.get("format"))) if isinstance(config, dict) else None
+        found = "another file" if other is None else f"a model that {other}.load reads"
+        raise ValueError(f"expected the configuration of a textnn model ('format': {kind.name!r}), got {found}")
     version = config.get("format_version")
     if type(version) is not int or version != kind.version:
         raise ValueError(
@@ -89,6 +90,27 @@ def parse_config(data: bytes, kind: Format) -> dict[str, Any]:
         if isinstance(config.get(part), dict):
             refuse_unknown(repr(part), config[part], names)
     return config
+
+
+def parse_format(data: bytes) -> str:
+    """Return the name of the format that a configuration says it has.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, or says none.
+    """
+    config = _parse(data)
+    if not isinstance(config, dict) or not isinstance(config.get("format"), str):
+        raise ValueError("expected the configuration of a textnn model, got another file")
+    return str(config["format"])
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        return parse_json(data)
+    except ValueError as error:
+        raise ValueError(f"{error}; the file is damaged") from error
 
 
 def file_sums(config: dict[str, Any], kind: Format) -> dict[str, Sum]:

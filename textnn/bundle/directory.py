@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from textnn.bundle.config import Format, parse_config
+from textnn.bundle.config import Format, parse_config, parse_format
 from textnn.bundle.files import CARD, CONFIG, LARGEST, SMALL, WEIGHTS, BundleError, Directory, opened, reading
 from textnn.files import (
     CHECKPOINT,
@@ -66,8 +66,9 @@ def write_bundle(path: str | os.PathLike[str], kind: Format, write: Callable[[Pa
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target, kind.files) as directory:
             write(directory)
-            shutil.copymode(directory / CONFIG, directory / WEIGHTS)  # safetensors leaves it to its owner alone
             for file in directory.iterdir():
+                if file.name.endswith(WEIGHTS):
+                    shutil.copymode(directory / CONFIG, file)  # safetensors leaves it to its owner alone
                 size, largest = file.stat().st_size, LARGEST.get(file.name, SMALL)
                 if largest is not None and size > largest:
                     raise BundleError(
@@ -147,8 +148,25 @@ def read_config(path: str | os.PathLike[str], kind: Format) -> dict[str, Any]:
 def config_of(directory: Directory, kind: Format) -> dict[str, Any]:
     """Return the ``config.json`` of a directory that is open; raises as :func:`read_config` does."""
     content = directory.read(CONFIG)
-    with reading(directory.path / CONFIG):
+    with reading(directory.file(CONFIG)):
         return parse_config(content, kind)
+
+
+def read_format(path: str | os.PathLike[str]) -> str:
+    """Return the name of a saved model's format, by which its task is told; nothing else of it is looked at.
+
+    Raises
+    ------
+    BundleError
+        If the directory is no model, or its ``config.json`` is damaged.
+    """
+
+    def name(directory: Directory) -> str:
+        content = directory.read(CONFIG)
+        with reading(directory.path / CONFIG):
+            return parse_format(content)
+
+    return read_bundle(path, name)
 
 
 def read_card(path: str | os.PathLike[str], kind: Format) -> str:

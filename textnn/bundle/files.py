@@ -9,11 +9,12 @@ mixed with it. What is summed is what is used; no file is read twice.
 
 from __future__ import annotations
 
+import copy
 import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +29,8 @@ from textnn.text.wordlist import LARGEST_FILE
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.txt"
 USER_DICTIONARY, STOP_WORDS, CARD = "user_dictionary.txt", "stop_words.txt", "README.md"
 CHARACTERS = "characters.txt"  # only where the network reads them
+TOKENIZER = "tokenizer-"
+"""What stands before the names of a tokenizer's files, where that is a model itself."""
 
 SMALL = 1 << 24
 """Bytes of a file at most, unless it is in ``LARGEST``. A user's dictionary is small: each prefix is an entry."""
@@ -37,6 +40,8 @@ LARGEST: dict[str, int | None] = {
     WEIGHTS: None,
     VOCABULARY: LARGEST_FILE,
     CHARACTERS: LARGEST_FILE,
+    f"{TOKENIZER}{WEIGHTS}": None,
+    f"{TOKENIZER}{VOCABULARY}": LARGEST_FILE,
 }
 
 Sum = dict[str, Any]
@@ -59,6 +64,25 @@ class Directory:
     def __init__(self, path: str | os.PathLike[str], descriptor: int) -> None:
         self.path, self._descriptor = Path(path), descriptor
         self._changed = os.fstat(descriptor).st_mtime_ns
+        self._prefix, self._sums = "", dict[str, Sum]()
+
+    def part(self, prefix: str, sums: Mapping[str, Sum]) -> Directory:
+        """Return the model within this one whose files have a prefix before their names.
+
+        Parameters
+        ----------
+        prefix
+            What stands before them.
+        sums
+            Sizes and sums that this model's configuration has for its files; they count beside its own ones.
+        """
+        part = copy.copy(self)
+        part._prefix, part._sums = prefix, {name: sum_ for name, sum_ in sums.items() if name.startswith(prefix)}
+        return part
+
+    def file(self, name: str) -> Path:
+        """Return the path of one of the files, for messages."""
+        return self.path / f"{self._prefix}{name}"
 
     def is_replaced(self) -> bool:
         """Return whether another directory stands at the path now, or other files in it."""
@@ -76,17 +100,17 @@ class Directory:
         BundleError
             If it is missing, no regular file, too large, or cannot be opened.
         """
-        file = self.path / name
+        file = self.file(name)
         with reading(file):
             try:
                 # Caches of models and mounted configurations hold links.
-                stream = open_regular(name, self._descriptor, follow=True)
+                stream = open_regular(file.name, self._descriptor, follow=True)
             except FileNotFoundError:
-                if name == CONFIG:
+                if file.name == CONFIG:
                     raise ValueError("the file is missing, so this is not the directory of a textnn model") from None
                 whole = "" if name == CARD else "; the model is not complete"
                 raise ValueError(f"the file is missing{whole}") from None
-            size, largest = os.fstat(stream.fileno()).st_size, LARGEST.get(name, SMALL)
+            size, largest = os.fstat(stream.fileno()).st_size, LARGEST.get(file.name, SMALL)
             if largest is not None and size > largest:
                 stream.close()
                 raise ValueError(f"expected at most {largest:,} bytes, got {size:,}")
@@ -100,13 +124,18 @@ class Directory:
         BundleError
             If it cannot be read, or has another size or sum.
         """
-        with reading(self.path / name), self.open(name) as stream:
-            if expected is not None:
-                check_size(stream, expected)
-            data = stream.read((LARGEST.get(name, SMALL) or 0) + 1)
-            if expected is not None:
-                check_sum(hashlib.sha256(data), expected)
+        sums, file = self._expected(name, expected), self.file(name)
+        with reading(file), self.open(name) as stream:
+            for each in sums:
+                check_size(stream, each)
+            data = stream.read((LARGEST.get(file.name, SMALL) or 0) + 1)
+            for each in sums:
+                check_sum(hashlib.sha256(data), each)
         return data
+
+    def _expected(self, name: str, own: Sum | None) -> list[Sum]:
+        """Return the sums that a file must have: its model's own one, and that of the model around it."""
+        return [sum_ for sum_ in (own, self._sums.get(f"{self._prefix}{name}")) if sum_ is not None]
 
     def read_weights(self, shapes: dict[str, Tensor], expected: Sum) -> dict[str, Tensor]:
         """Return the weights, once their file has the expected sum, names, types, shapes and finite numbers.
@@ -123,9 +152,10 @@ class Directory:
         BundleError
             If they have not.
         """
-        digest = hashlib.sha256()
-        with reading(self.path / WEIGHTS), self.open(WEIGHTS) as stream:
-            check_size(stream, expected)
+        digest, sums = hashlib.sha256(), self._expected(WEIGHTS, expected)
+        with reading(self.file(WEIGHTS)), self.open(WEIGHTS) as stream:
+            for each in sums:
+                check_size(stream, each)
             try:
                 header = read_header(stream, digest.update)
                 _check_shapes({name: (entry.dtype, entry.shape) for name, entry in header.entries.items()}, shapes)
@@ -133,10 +163,12 @@ class Directory:
                 # Damage is the better explanation, where it is one.
                 while block := stream.read(1 << 20):
                     digest.update(block)
-                check_sum(digest, expected)
+                for each in sums:
+                    check_sum(digest, each)
                 raise
             weights = read_tensors(stream, header, digest.update)
-            check_sum(digest, expected)
+            for each in sums:
+                check_sum(digest, each)
             for name, tensor in weights.items():
                 if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                     raise ValueError(f"{name}: expected finite numbers, got infinite ones or NaN")

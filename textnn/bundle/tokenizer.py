@@ -4,6 +4,9 @@
     what is installed here                                         --+-> the same tokenizer, or an error
     what the user asks for, if anything                            --+-> that one; a warning if it is another
 
+A tokenizer that is a model itself (:mod:`textnn.text.tokenizers.model`) has its files beside the model's, with
+``tokenizer-`` before their names.
+
 A model knows the tokens of its training. Another tokenizer, or another version of it, cuts other tokens, and the model
 would give worse results without a word; so it is used on request only.
 """
@@ -11,14 +14,16 @@ would give worse results without a word; so it is used on request only.
 from __future__ import annotations
 
 import json
+import os
 import re
+import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from textnn.bundle.config import get, refuse_unknown
-from textnn.bundle.files import CONFIG, reading, to_json
+from textnn.bundle.files import CARD, CONFIG, TOKENIZER, VOCABULARY, WEIGHTS, Directory, Sum, reading, to_json
 from textnn.reading import printable
 from textnn.text import (
     TOKENIZERS,
@@ -28,12 +33,30 @@ from textnn.text import (
     Tokenizer,
     tokenizer_from_config,
 )
-from textnn.text.tokenizers import AUTO, check_name
+from textnn.text.tokenizers import AUTO, ModelTokenizer, check_name, make_tokenizer, provided
+from textnn.text.tokenizers.make import names_model
+from textnn.text.tokenizers.model import PROVIDED
 
-_VERSION = re.compile(r"[0-9A-Za-z.+!_-]{1,64}")
+_VERSION, _DIGEST = re.compile(r"[0-9A-Za-z.+!_-]{1,64}"), re.compile("[0-9a-f]{16}")
 
-Request = str | Callable[[str], list[str]] | Tokenizer | None
-"""A tokenizer that is asked for: a name, a function, a tokenizer; or None, for that of the training."""
+_FILES = tuple(f"{TOKENIZER}{name}" for name in (WEIGHTS, CONFIG, VOCABULARY, "tags.json"))
+TOKENIZER_FILES = (*_FILES, f"{TOKENIZER}words.txt")
+"""The files of a tokenizer that is a model, in the directory of another one; the last one not of every model."""
+
+Request = str | os.PathLike[str] | Callable[[str], list[str]] | Tokenizer | None
+"""A tokenizer that is asked for: a name, a saved segmenter, a function, a tokenizer; or None, for that of the training.
+"""
+
+
+def write_tokenizer(tokenizer: Tokenizer, directory: Path) -> None:
+    """Write the files of a tokenizer that is a model into the directory of a model; others have none."""
+    if not isinstance(tokenizer, ModelTokenizer):
+        return
+    with tempfile.TemporaryDirectory(dir=directory) as inside:
+        tokenizer.write(Path(inside))
+        for file in Path(inside).iterdir():
+            if file.name != CARD:
+                file.rename(directory / f"{TOKENIZER}{file.name}")
 
 
 def check_request(request: Request) -> None:
@@ -46,6 +69,8 @@ def check_request(request: Request) -> None:
     TypeError
         If it is nothing that could be a tokenizer.
     """
+    if names_model(request):
+        return
     if isinstance(request, str):
         check_name(request)
         TOKENIZERS[request].version()
@@ -54,8 +79,9 @@ def check_request(request: Request) -> None:
 
 
 def load_tokenizer(
-    directory: Path,
+    directory: Directory,
     config: dict[str, Any],
+    sums: Mapping[str, Sum],
     user_dictionary: Sequence[str],
     stop_words: Sequence[str],
     request: Request,
@@ -66,13 +92,13 @@ def load_tokenizer(
     ----------
     directory
         The model's.
-    config
-        Its configuration.
+    config, sums
+        Its configuration, and the sums of its files there.
     user_dictionary, stop_words
         Those of the training.
     request
         What was asked for; see :func:`check_request`. A name takes over options, dictionary and stop words of the
-        model, a function its stop words.
+        model, a segmenter the latter two, a function its stop words.
 
     Raises
     ------
@@ -81,26 +107,33 @@ def load_tokenizer(
         installed, a function, a class of the user's; or if what was asked for does not take the model's options.
     """
     user_dictionary, stop_words = list(user_dictionary), list(stop_words)
-    with reading(directory / CONFIG):
+    path = directory.path
+    with reading(directory.file(CONFIG)):
         stored = get(config, "tokenizer", dict)
         _check_form(stored)
+        if request is None and stored["kind"] in PROVIDED:
+            missing = [name for name in _FILES if name not in sums]
+            if missing:
+                raise ValueError(f"tokenizer: expected its files in 'files', got no {', '.join(missing)}")
+            part = directory.part(TOKENIZER, sums)
+            return provided(stored["kind"]).read(part, user_dictionary, stop_words)
         if request is None:
             if get(config, "parameters", dict).get("tokenizer") == AUTO:
-                stored = _same_words_here(stored, directory)
+                stored = _same_words_here(stored, path)
             _check_available(stored)
             return tokenizer_from_config(stored, user_dictionary, stop_words)
         if isinstance(request, Tokenizer):
             tokenizer = request
+        elif names_model(request):
+            tokenizer = make_tokenizer(request, user_dictionary or None, stop_words or None)
         elif isinstance(request, str):
             tokenizer = tokenizer_from_config({**stored, "kind": request}, user_dictionary, stop_words)
         else:
-            tokenizer = CallableTokenizer(request, stop_words)
+            tokenizer = CallableTokenizer(request, stop_words)  # type: ignore[arg-type]
     same_words = (tokenizer.user_dictionary, tokenizer.stop_words) == (user_dictionary, stop_words)
     if not (same_words and _is_same(tokenizer, stored)):
         used = _describe(tokenizer.config()) + ("" if same_words else " and another dictionary or other stop words")
-        message = (
-            f"{directory}: trained with the tokenizer {_describe(stored)}, now used with {used}; tokens may differ"
-        )
+        message = f"{path}: trained with the tokenizer {_describe(stored)}, now used with {used}; tokens may differ"
         warnings.warn(printable(message), stacklevel=6)
     return tokenizer
 
@@ -129,6 +162,10 @@ def _check_form(stored: dict[str, Any]) -> None:
     if kind == CallableTokenizer.name:
         get(stored, "function", str)
         refuse_unknown("'tokenizer'", stored, {"kind", "function"})
+    elif kind in PROVIDED:
+        if not _DIGEST.fullmatch(get(stored, "model", str)):
+            raise ValueError(f"tokenizer: expected 'model' to be 16 digits, got {stored['model']!r:.80}")
+        refuse_unknown("'tokenizer'", stored, {"kind", "model"})
     elif kind in TOKENIZERS:
         refuse_unknown("'tokenizer'", stored, {"kind", "version", "options"})
         if not isinstance(options.get("hmm", True), bool):
@@ -186,5 +223,9 @@ def _describe(config: dict[str, Any]) -> str:
     if config.get("kind") == CallableTokenizer.name:
         return f"function {config.get('function')}"
     version = f" {config['version']}" if config.get("version") else ""
-    options = ", ".join(f"{name}={value}" for name, value in config.get("options", {}).items())
+    options = ", ".join(f"{name}={value}" for name, value in _options(config).items())
     return f"{config.get('kind')!r}{version}{options and f' ({options})'}"
+
+
+def _options(config: dict[str, Any]) -> dict[str, Any]:
+    return {"model": config["model"]} if config.get("kind") in PROVIDED else dict(config.get("options", {}))

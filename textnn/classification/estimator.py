@@ -39,12 +39,12 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     architecture : str, default="tfidf-textcnn"
         ``"tfidf-textcnn"``, ``"wide-textcnn"``, ``"textcnn"``, ``"bilstm"``, ``"lstm"``, ``"bigru"``, ``"gru"``,
         ``"rnn"``, ``"mlp"`` or ``"lecture-lstm"``; docs/accuracy.md compares them.
-    tokenizer : str, callable or Tokenizer, default="auto"
+    tokenizer : str, path, callable or Tokenizer, default="auto"
         ``"auto"`` looks at the scripts of the training texts: jieba's words for Chinese (by rjieba where it is
         installed), words by Unicode's rules with case folded where there are spaces between words, both where texts
         have both, characters for Japanese, Thai and the like. Or ``"jieba"``, ``"rjieba"`` (the same words, 20 times
-        faster), ``"unicode"``, ``"mixed"``, ``"char"``, ``"whitespace"``, a function from a text to its tokens, or a
-        Tokenizer.
+        faster), ``"unicode"``, ``"mixed"``, ``"char"``, ``"whitespace"``, the directory of a saved
+        :class:`textnn.SequenceTagger` that cuts words, a function from a text to its tokens, or a Tokenizer.
     user_dictionary, stop_words : path or iterable of str, optional
         Path of a text file with one entry a line, or the entries; see :func:`textnn.text.make_tokenizer`.
     min_count : int, optional
@@ -157,7 +157,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         architecture: str = "tfidf-textcnn",
-        tokenizer: str | Callable[[str], list[str]] | Tokenizer = "auto",
+        tokenizer: str | PathLike[str] | Callable[[str], list[str]] | Tokenizer = "auto",
         user_dictionary: str | PathLike[str] | Iterable[str] | None = None,
         stop_words: str | PathLike[str] | Iterable[str] | None = None,
         min_count: int | None = None,
@@ -358,7 +358,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     def load(
         cls,
         path: str | PathLike[str],
-        tokenizer: str | Callable[[str], list[str]] | Tokenizer | None = None,
+        tokenizer: str | PathLike[str] | Callable[[str], list[str]] | Tokenizer | None = None,
         device: str = "cpu",
         frozen: bool | str = True,
     ) -> SentimentClassifier:
@@ -371,10 +371,11 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         ----------
         path : path
             The directory.
-        tokenizer : str, callable or Tokenizer, optional
+        tokenizer : str, path, callable or Tokenizer, optional
             To be used in place of that of the training, with a warning if it is not the same: a name (``"rjieba"``,
-            which takes over the options, user dictionary and stop words of the training), a function or a Tokenizer. A
-            model that was trained with a function needs that function: functions are not saved.
+            which takes over the options, user dictionary and stop words of the training), the directory of a segmenter
+            (which takes over the latter two), a function or a Tokenizer. A model that was trained with a function needs
+            that function: functions are not saved.
         device : str, default="cpu"
             Where to use the model.
         frozen : bool or str, default=True

@@ -2,20 +2,18 @@
 
     texts, labels -> planning -> split -> tokens -> vocabulary -> ids -> model trained -> judged -> State
 
-In a group of processes each begins with a share of the texts and tokenizes it; only small things go between them:
+In a group of processes, process 0 does all of this as one process would. The others have three parts in it:
 
-    labels -> classes; codes, weights, keys -> the same split everywhere
-    texts that occur more than once         -> warnings, from process 0
-    counts of the tokens of each share      -> the vocabulary
-    ids of each share                       -> the ids of all texts, in the order of one process that has them all
-    probabilities, texts of the errors      -> the report on the validation part
+    join_inputs       their texts, labels and weights go to process 0
+    tokenize_shares   process 0 deals the texts out to be tokenized, which is slow, and gets the tokens
+    train_job         each trains on its part of every batch
 
 Alone a process is a group of one. A fit may go on from an earlier one, whose classes, vocabulary and weights it takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,34 +22,22 @@ import torch
 
 from textnn.classification import linear
 from textnn.classification.evaluation.judging import judge
-from textnn.classification.intake import (
-    check_vocabularies,
-    split_corpus,
-    tell_of_texts,
-    warn_of_duplicates,
-    warn_of_labels,
-)
+from textnn.classification.intake import check_vocabularies, join_inputs, read_inputs, tell_of_texts
 from textnn.classification.objectives import Objective, make_objective
-from textnn.classification.planning import Plan, make_plan
-from textnn.classification.state import Array, State
+from textnn.classification.planning import Plan, agree, given_options, make_plan
+from textnn.classification.state import State
 from textnn.classification.weighting import class_factors, row_weights
-from textnn.data.splitting import Part
+from textnn.data.inputs import check_device
+from textnn.data.splitting import Numbers
 from textnn.data.targets import LABEL
 from textnn.distributed import ALONE, Group
-from textnn.models import CHARACTERS, TextModel, build_model
+from textnn.models import CHARACTERS, TextModel, build_model, resolve_options
 from textnn.models.tfidf import TfidfTextCNN
-from textnn.text import (
-    RaggedDataset,
-    TokenCounts,
-    Vectors,
-    Vocabulary,
-    encode_tokens,
-    split_characters,
-    tokenize,
-)
+from textnn.text import RaggedDataset, Tokenizer, Vocabulary, encode_tokens, split_characters, tokenize
 from textnn.training import pretrained
 from textnn.training.checkpoint import Checkpoint
-from textnn.training.loop import TrainingOptions, check_logits, seeded, set_seed, train
+from textnn.training.joint import Job, train_job
+from textnn.training.loop import Trained, TrainingOptions, random_state, seeded
 from textnn.training.progress import Reporter, make_reporter
 
 FEW_TEXTS = 10_000
@@ -90,43 +76,93 @@ def fit(
     classes
         All classes, where the labels are not all of them; with ``before``, its own if any.
     """
-    kept = checkpoint is not None
-    plan = make_plan(parameters, texts, labels, validation_data, group, sample_weight, kept, before, one_pass, classes)
-    options, corpus, seed, device = plan.options, plan.corpus, plan.seed, plan.device
-    if before is None or not one_pass:
-        warn_of_labels(plan.targets, plan.weights, plan.classes, not one_pass, group)
-    training, held_out = split_corpus(corpus, options["validation_fraction"], seed, group)
-    warn_of_duplicates(corpus, training, held_out, group)
-
+    with group.together():
+        resolve_options(parameters["architecture"], given_options(parameters))
+        device = check_device(parameters["device"])
+        own = read_inputs(texts, labels, sample_weight, validation_data)
+    inputs = join_inputs(own, group)
     reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
-    for line in plan.chosen():
-        reporter.note(line)
-    with reporter.tokenizing(len(corpus.texts)) as progress, group.together():
-        tokens = list(tokenize(corpus.texts, plan.tokenizer, progress))
+    plan = job = facts = vocabularies = None
+    with group.together():
+        if inputs is not None:
+            plan = make_plan(parameters, inputs, checkpoint is not None, before, one_pass, classes)
+            for line in plan.chosen():
+                reporter.note(line)
+    tokenizer = agree(parameters, plan, before, group)
+    tokens = tokenize_shares(None if plan is None else plan.corpus.texts, tokenizer, reporter, group)
+    with group.together():
+        if plan is not None and tokens is not None:
+            vocabularies, data = encode(plan, tokens, reporter)
+            del tokens
+            job = prepare(plan, vocabularies, data, device, reporter)
+    job, trained = train_job(job, group, device, reporter, checkpoint)
+    with group.together():
+        if plan is not None and vocabularies is not None:
+            facts = finish(plan, vocabularies, job, trained, device, reporter)
+    facts = group.first(facts)
+    assert facts is not None
+    facts["model"].to(device)
+    state = State(tokenizer=tokenizer, **facts)
+    return _added(before, state) if before is not None and one_pass else state
+
+
+def tokenize_shares(
+    texts: list[str] | None, tokenizer: Tokenizer, reporter: Reporter, group: Group
+) -> list[list[str]] | None:
+    """Return the tokens of texts in process 0, which has them; None in the others. Each tokenizes a share."""
+    own = group.deal(texts)
+    with reporter.tokenizing(len(own)) as progress, group.together():
+        tokens = list(tokenize(own, tokenizer, progress))
+    return group.join(tokens)
+
+
+def encode(
+    plan: Plan, tokens: list[list[str]], reporter: Reporter
+) -> tuple[list[Vocabulary], tuple[RaggedDataset, RaggedDataset]]:
+    """Return the vocabulary of each form of the texts, and the ids of both parts, from the tokens of all texts."""
+    options, corpus, before = plan.options, plan.corpus, plan.before
     streams, limits = [tokens], [options["max_length"]]
     if CHARACTERS in plan.architecture.streams:
         streams.append([split_characters(text, options.get("character_form", "text")) for text in corpus.texts])
         limits.append(options["max_characters"])
-    tell_of_texts(corpus.texts, streams, limits, reporter, group)
+    tell_of_texts(corpus.texts, streams, limits, reporter)
     if before is not None:
         vocabularies = [known for known in (before.vocabulary, before.characters) if known is not None]
     else:
-        vocabularies = [_make_vocabulary(stream, training, options, group) for stream in streams]
-        check_vocabularies(vocabularies, streams, group)
+        limit = options["min_count"], options["max_vocabulary"]
+        vocabularies = [Vocabulary.build((stream[row] for row in plan.parts[0]), *limit) for stream in streams]
+        check_vocabularies(vocabularies, streams)
+
+    def of_part(rows: Numbers) -> RaggedDataset:
+        labels = torch.from_numpy(corpus.codes[rows])
+        forms = zip(streams, vocabularies, limits, strict=True)
+        whole, *others = (
+            encode_tokens((stream[row] for row in rows), vocabulary, limit, labels)
+            for stream, vocabulary, limit in forms
+        )
+        whole.others = tuple(others)
+        return whole
+
+    return vocabularies, (of_part(plan.parts[0]), of_part(plan.parts[1]))
+
+
+def prepare(
+    plan: Plan,
+    vocabularies: list[Vocabulary],
+    data: tuple[RaggedDataset, RaggedDataset],
+    device: torch.device,
+    reporter: Reporter,
+) -> Job[Objective]:
+    """Weigh the texts, and make the network with its first weights."""
+    parameters, options, before, seed = plan.parameters, plan.options, plan.before, plan.seed
     vectors, source = None, 0
     if plan.reads_vectors:
-        vectors = _read_vectors(plan, vocabularies[0], reporter, group)
-        facts = group.first(None if vectors is None else (vectors.dim, pretrained.checksum(vectors)))
-        assert facts is not None
-        options["embedding_dim"], source = facts
-    data, validation = (
-        _encode(streams, vocabularies, limits, corpus.codes, part, group) for part in (training, held_out)
-    )
-    del tokens, streams
-    objective = _weigh(plan, (training, held_out), (data, validation), group)
+        vectors = pretrained.read(parameters["vectors"], vocabularies[0], plan.given["embedding_dim"], reporter)
+        options["embedding_dim"], source = vectors.dim, pretrained.checksum(vectors)
+    objective = _weigh(plan, data)
     if issubclass(plan.architecture, TfidfTextCNN) and plan.given["ngram_buckets"] is None and before is None:
         sizes = options["word_ngrams"], options["character_ngrams"]
-        texts_known = None if one_pass else data
+        texts_known = None if plan.one_pass else data[0]
         options["ngram_buckets"] = linear.suit_buckets(sizes, texts_known, options["ngram_buckets"], plan.outputs)
     identity = {
         **plan.settings,
@@ -138,58 +174,60 @@ def fit(
     with seeded(seed, device):
         model = build_model(parameters["architecture"], [*map(len, vocabularies)], plan.outputs, options).to(device)
         if before is not None:
-            with group.together():
-                _take_weights(model, before, options)
+            _take_weights(model, before, options)
         elif vectors is not None:
             pretrained.set_first_weights(model, vectors)
         if isinstance(model, TfidfTextCNN):
             model.learn_linear(plan.by_steps)
             if not plan.by_steps:
-                _solve(model, data, objective, reporter, group)
-        group.share_weights(model)
-        if group.rank:  # other dropout in each part of a batch
-            set_seed(seed + group.rank, device)
-        generator, chosen = torch.Generator().manual_seed(seed), TrainingOptions.of(options)
-        trained = train(
-            model, data, chosen, generator, objective, validation, reporter, device, group, checkpoint, identity
-        )
-    check_logits(model, data, device)
+                _solve(model, data[0], objective, reporter)
+        random = random_state(device)
+    return Job(model, *data, objective, TrainingOptions.of(options), seed, random, identity)
+
+
+def finish(
+    plan: Plan,
+    vocabularies: list[Vocabulary],
+    job: Job[Objective],
+    trained: Trained,
+    device: torch.device,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Judge the trained network; return the fields of the state but for the tokenizer: a function cannot be sent."""
+    parameters, corpus, model = plan.parameters, plan.corpus, job.model
+    assert isinstance(model, TextModel)
     judged = judge(
         model,
-        validation,
-        objective,
+        job.validation,
+        job.objective,
         plan.kind,
         plan.classes,
-        corpus.texts,
-        held_out,
+        [corpus.texts[row] for row in plan.parts[1]],
         device,
-        group,
         calibrate=parameters["calibrate"],
         threshold=parameters["threshold"],
     )
-    few = len(validation) and not corpus.validation and len(data) < FEW_TEXTS
+    few = len(job.validation) and not corpus.validation and len(job.data) < FEW_TEXTS
     if isinstance(model, TfidfTextCNN) and few and not plan.by_steps:
         # To so few others the held-out texts are worth more than what else they could tell about the model.
-        _solve(model, RaggedDataset.chained([data, validation]), objective, reporter, group)
-        group.share_weights(model)
-    state = State(
-        plan.kind,
-        plan.classes,
-        plan.tokenizer,
-        vocabularies[0],
-        vocabularies[1] if len(vocabularies) > 1 else None,
-        model,
-        options,
-        seed,
-        len(training),
-        [epoch.to_dict() for epoch in trained.history],
-        trained.best_epoch,
-        judged.temperature,
-        judged.calibration,
-        judged.thresholds,
-        judged.report,
-    )
-    return _added(before, state) if before is not None and one_pass else state
+        _solve(model, RaggedDataset.chained([job.data, job.validation]), job.objective, reporter)
+    words, *characters = vocabularies
+    return {
+        "label_kind": plan.kind,
+        "classes": plan.classes,
+        "vocabulary": words,
+        "characters": characters[0] if characters else None,
+        "model": model,
+        "options": plan.options,
+        "seed": plan.seed,
+        "n_texts": len(job.data),
+        "history": [epoch.to_dict() for epoch in trained.history],
+        "best_epoch": trained.best_epoch,
+        "temperature": judged.temperature,
+        "calibration": judged.calibration,
+        "thresholds": judged.thresholds,
+        "validation_report": judged.report,
+    }
 
 
 def _added(before: State, state: State) -> State:
@@ -207,20 +245,18 @@ def _added(before: State, state: State) -> State:
     )
 
 
-def _solve(model: TfidfTextCNN, data: RaggedDataset, objective: Objective, reporter: Reporter, group: Group) -> None:
-    """Solve the linear part in process 0, whose weights the others get."""
-    with group.together():
-        if group.rank == 0 and model.bags:
-            with reporter.solving(len(model.linear_bias)) as progress:
-                linear.solve(model, data, objective, progress)
+def _solve(model: TfidfTextCNN, data: RaggedDataset, objective: Objective, reporter: Reporter) -> None:
+    if model.bags:
+        with reporter.solving(len(model.linear_bias)) as progress:
+            linear.solve(model, data, objective, progress)
 
 
-def _weigh(plan: Plan, parts: tuple[Part, Part], data: tuple[RaggedDataset, RaggedDataset], group: Group) -> Objective:
+def _weigh(plan: Plan, data: tuple[RaggedDataset, RaggedDataset]) -> Objective:
     """Give each text its weight; return the objective, which has those of the classes where a text may have several."""
     corpus, class_weight = plan.corpus, plan.parameters["class_weight"]
-    codes, weights = ([part.join(values, group) for part in parts] for values in (corpus.codes, corpus.weights))
+    codes, weights = ([values[rows] for rows in plan.parts] for values in (corpus.codes, corpus.weights))
     several = corpus.kind != LABEL
-    with group.together(), np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):
         factors = class_factors(class_weight, corpus.classes, codes[0], weights[0])
         own = None if several else factors
         mean = float(np.mean(weights[0] if own is None else weights[0] * own[codes[0]]))
@@ -250,47 +286,3 @@ def _take_weights(model: TextModel, before: State, options: dict[str, Any]) -> N
             f"the network: expected the one that the classifier was fitted with, got another: {', '.join(changed)}"
         )
     model.load_state_dict(old)
-
-
-def _make_vocabulary(
-    tokens: Sequence[Sequence[str]], training: Part, options: dict[str, Any], group: Group
-) -> Vocabulary:
-    """Count the tokens of each share; process 0 makes the vocabulary for all."""
-    counts = TokenCounts()
-    for row, place in zip(training.rows, training.places[group.rank].tolist(), strict=True):
-        counts.add(place, tokens[row])
-    parts = group.collect(counts)
-    vocabulary = None
-    if parts is not None:
-        vocabulary = Vocabulary.from_counts(TokenCounts.joint(parts), options["min_count"], options["max_vocabulary"])
-    vocabulary = group.first(vocabulary)
-    assert vocabulary is not None
-    return vocabulary
-
-
-def _read_vectors(plan: Plan, vocabulary: Vocabulary, reporter: Reporter, group: Group) -> Vectors | None:
-    """Read the file of vectors in process 0, whose weights the others get; None in them."""
-    with group.together():
-        if group.rank == 0:
-            return pretrained.read(plan.parameters["vectors"], vocabulary, plan.given["embedding_dim"], reporter)
-    return None
-
-
-def _encode(
-    streams: Sequence[Sequence[Sequence[str]]],
-    vocabularies: Sequence[Vocabulary],
-    limits: Sequence[int | None],
-    codes: Array,
-    part: Part,
-    group: Group,
-) -> RaggedDataset:
-    """Return the ids of all texts of the part in each form, those of the other processes included."""
-    labels = torch.from_numpy(codes[part.rows])
-    forms = [
-        encode_tokens((tokens[row] for row in part.rows), vocabulary, limit, labels)
-        for tokens, vocabulary, limit in zip(streams, vocabularies, limits, strict=True)
-    ]
-    own, own.others = forms[0], tuple(forms[1:])
-    if group.size == 1:
-        return own
-    return RaggedDataset.joint(group.gather(own), [torch.from_numpy(places) for places in part.places])

@@ -1,6 +1,7 @@
 """What a fit begins with: texts with labels as the network takes them, and the parts that they fall into.
 
-texts, labels, weights, validation data -> LabelledTexts -> texts to train on | texts that are held out -> warnings
+texts, labels, weights, validation data -> Inputs --all processes'--> Inputs of process 0
+Inputs -> LabelledTexts -> texts to train on | texts that are held out -> warnings
 """
 
 from __future__ import annotations
@@ -8,18 +9,19 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from textnn.classification.weighting import check_weights
 from textnn.data.audit import find_duplicates
 from textnn.data.inputs import check_texts
 from textnn.data.labels import labels_to_json
-from textnn.data.splitting import Part, Shares, split, text_keys
+from textnn.data.splitting import Numbers, split, text_keys
 from textnn.data.suspects import LabelWarning, missing_words, suspect_labels, suspect_texts
-from textnn.data.targets import Targets, check_kind, no_codes, read_targets
+from textnn.data.targets import Targets, check_kind, joint_kind, read_targets
 from textnn.distributed import Group
 from textnn.text import is_blank
 
@@ -28,15 +30,76 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+Parts = tuple[Numbers, Numbers]
+"""The rows to train on, and those that are held out."""
+
+VALIDATION = "validation_data labels"
+USER = 6
+"""Whoever calls the classifier's fit, seen from a function that a step of the fit calls."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a fit is given: texts, labels, how much each text counts, and texts with labels that are held out."""
+
+    texts: list[str]
+    targets: Targets
+    weights: Array
+    held_out: tuple[list[str], Targets] | None
+
+
+def read_inputs(texts: Any, labels: Any, sample_weight: Any, validation_data: Any) -> Inputs:
+    """Check what a process is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument makes no sense by itself.
+    """
+    texts = check_texts(texts, "X")
+    targets, weights = read_targets(labels, len(texts), "y"), check_weights(sample_weight, len(texts))
+    if validation_data is None:
+        return Inputs(texts, targets, weights, None)
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        raise TypeError(f"validation_data: expected a pair (texts, labels), got {type(validation_data).__name__}")
+    others = check_texts(validation_data[0], "validation_data texts")
+    return Inputs(texts, targets, weights, (others, read_targets(validation_data[1], len(others), VALIDATION)))
+
+
+def join_inputs(own: Inputs, group: Group) -> Inputs | None:
+    """Return what all processes are given, in process 0, in the order of one process that has it all; else None.
+
+    Raises
+    ------
+    ValueError
+        In every process, if the kinds of their labels differ, or some have no validation data.
+    """
+    if group.size == 1:
+        return own
+    group.check_same("the parameters", {"validation_data": own.held_out is not None})
+    texts, targets = _join(own.texts, own.targets, "y", group)
+    weights = np.array(group.join(own.weights.tolist()) or (), dtype=np.float64)
+    held_out = None if own.held_out is None else _join(*own.held_out, VALIDATION, group)
+    return None if group.rank else Inputs(texts, targets, weights, held_out)
+
+
+def _join(texts: list[str], targets: Targets, argument: str, group: Group) -> tuple[list[str], Targets]:
+    shares = group.gather((targets.kind, targets.columns, len(targets)))
+    try:
+        kind, columns = joint_kind(shares, argument)
+    except ValueError as error:
+        raise group.fail(error) from None
+    return group.join(texts) or [], Targets(kind, group.join(targets.values) or [], columns)
+
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """This process's texts, to train on and then those of ``validation_data``.
+    """Texts to train on and then those of ``validation_data``, with labels as the network takes them.
 
     Attributes
     ----------
     kind, classes
-        Of all processes' labels; see :class:`textnn.data.targets.Targets`.
+        Of the labels; see :class:`textnn.data.targets.Targets`.
     texts, values
         Strings, and their labels as the user gave them.
     codes, weights, keys
@@ -58,210 +121,122 @@ class LabelledTexts:
     validation: bool
 
 
-def make_corpus(
-    kind: str,
-    classes: Array,
-    texts: list[str],
-    targets: Targets,
-    weights: Array,
-    validation_data: tuple[Iterable[str], Any] | None,
-    group: Group,
-) -> LabelledTexts:
+def make_corpus(kind: str, classes: Array, inputs: Inputs) -> LabelledTexts:
     """Put the texts that a fit is given together.
-
-    Parameters
-    ----------
-    kind, classes
-        Of all processes' labels.
-    texts, targets, weights
-        The texts to train on, their labels, and how much they count.
-    validation_data
-        Texts and labels to choose the best epoch by, or None.
-    group
-        The processes, each of which has a share of both.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``validation_data`` makes no sense, or a label is none of the classes.
-    """
-    more_texts: list[str] = []
-    more = Targets(kind, [])
-    if validation_data is not None:
-        more_texts, more = check_validation(validation_data, empty=group.size > 1)
-        check_kind(more, kind, "validation_data labels")
-    parts = [targets.encode(classes, "y", weights > 0) if texts else no_codes(kind, classes)]
-    parts += [more.encode(classes, "validation_data labels") if more_texts else no_codes(kind, classes)]
-    return LabelledTexts(
-        kind,
-        classes,
-        texts + more_texts,
-        targets.sorted_values(classes) + more.sorted_values(classes),
-        np.concatenate(parts),
-        np.concatenate([weights, np.ones(len(more_texts))]),
-        text_keys(texts + more_texts),
-        len(texts),
-        validation_data is not None,
-    )
-
-
-def split_corpus(corpus: LabelledTexts, fraction: float, seed: int, group: Group) -> tuple[Part, Part]:
-    """Return the texts to train on, in their order, and those that are held out: a part of them, or those given.
-
-    Texts that do not count are in neither part.
-
-    Parameters
-    ----------
-    corpus
-        The texts of this process.
-    fraction, seed
-        See :func:`textnn.data.splitting.split`.
-    group
-        The processes.
 
     Raises
     ------
     ValueError
-        If there is validation data, without a text in any process.
+        If there is validation data without texts or of another kind, or a label is none of the classes.
     """
-    size = corpus.size
-    shares = Shares(size, group)
-    counted = np.flatnonzero(shares.join(corpus.weights[:size]) > 0)
-    if not corpus.validation:
-        codes, keys = (shares.join(values[:size])[counted] for values in (corpus.codes, corpus.keys))
-        training, held_out = split(codes, keys, fraction, seed)
-        return shares.part(counted[training]), shares.part(counted[held_out])
-    others = Shares(len(corpus.texts) - size, group, start=size)
-    if not len(others):
-        raise group.fail(ValueError("validation_data: expected at least one text, got none"))
-    return shares.part(counted), others.part(np.arange(len(others)))
+    texts, targets, weights = inputs.texts, inputs.targets, inputs.weights
+    codes = [targets.encode(classes, "y", weights > 0)]
+    values = targets.sorted_values(classes)
+    if inputs.held_out is not None:
+        more_texts, more = inputs.held_out
+        if not more_texts:
+            raise ValueError("validation_data: expected at least one text, got none")
+        check_kind(more, kind, VALIDATION)
+        codes.append(more.encode(classes, VALIDATION))
+        texts, values = texts + more_texts, values + more.sorted_values(classes)
+        weights = np.concatenate([weights, np.ones(len(more_texts))])
+    size, validation = len(inputs.texts), inputs.held_out is not None
+    return LabelledTexts(
+        kind, classes, texts, values, np.concatenate(codes), weights, text_keys(texts), size, validation
+    )
 
 
-def warn_of_duplicates(corpus: LabelledTexts, training: Part, held_out: Part, group: Group) -> None:
-    """Warn, in process 0, of texts that are the same: twice in a part, in both parts, or with other labels.
+def split_corpus(corpus: LabelledTexts, fraction: float, seed: int) -> Parts:
+    """Return the rows to train on, in their order, and those that are held out: a part of them, or those given.
 
-    Only those go from one process to another. See :func:`textnn.data.audit.find_duplicates`.
+    Texts that do not count are in neither part. See :func:`textnn.data.splitting.split`.
     """
-    keys = np.concatenate([part.join(corpus.keys, group) for part in (training, held_out)])
-    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    if len(counts) == len(keys):
+    counted = np.flatnonzero(corpus.weights[: corpus.size] > 0)
+    if corpus.validation:
+        return counted, np.arange(corpus.size, len(corpus.texts))
+    training, held_out = split(corpus.codes[counted], corpus.keys[counted], fraction, seed)
+    return counted[training], counted[held_out]
+
+
+def warn_of_duplicates(corpus: LabelledTexts, training: Numbers, held_out: Numbers) -> None:
+    """Warn of texts that are the same: twice in a part, in both parts, or with other labels."""
+    _, inverse, counts = np.unique(
+        corpus.keys[np.concatenate([training, held_out])], return_inverse=True, return_counts=True
+    )
+    if len(counts) == len(training) + len(held_out):
         return
     several = np.split(counts[inverse.reshape(-1)] > 1, [len(training)])
     found: list[Any] = []
-    for part, chosen in zip((training, held_out), several, strict=True):
-        places = zip(part.places[group.rank].tolist(), part.rows, strict=True)
-        own = [(place, corpus.texts[row], corpus.values[row]) for place, row in places if chosen[place]]
-        rows = sorted(itertools.chain.from_iterable(group.collect(own) or []), key=lambda row: row[0])
-        found += [[text for _, text, _ in rows], [value for _, _, value in rows]]
-    if group.rank == 0:
-        audit = replace(find_duplicates(*found), training=len(training), held_out=len(held_out))
-        for message in audit.messages():
-            warnings.warn(message, UserWarning, stacklevel=5)
+    for rows, chosen in zip((training, held_out), several, strict=True):
+        same = rows[chosen].tolist()
+        found += [[corpus.texts[row] for row in same], [corpus.values[row] for row in same]]
+    audit = replace(find_duplicates(*found), training=len(training), held_out=len(held_out))
+    for message in audit.messages():
+        warnings.warn(message, UserWarning, stacklevel=USER)
 
 
-def warn_of_labels(targets: Targets, weights: Array, classes: Array, whole: bool, group: Group) -> None:
-    """Warn, in process 0, of labels that look like a mistake, and of those with which no model can be saved.
+def warn_of_labels(targets: Targets, weights: Array, classes: Array, whole: bool) -> None:
+    """Warn of labels that look like a mistake, and of those with which no model can be saved.
 
     Parameters
     ----------
-    targets, weights
-        The labels of this process, and how much their texts count.
-    classes
-        Of all processes.
+    targets, weights, classes
+        The labels, how much their texts count, and their classes.
     whole
         Whether these are all the labels that there will be.
     """
     values = [targets.values[row] for row in np.flatnonzero(weights > 0)]
-    names = itertools.chain.from_iterable(values) if targets.several else values
-    sizes = {len(labels) for labels in values} if targets.several else set()
-    found = group.gather((Counter(names), sizes))
-    if group.rank:
-        return
-    counts: Counter[Any] = sum((counts for counts, _ in found), Counter())
-    sizes = set[int]().union(*(sizes for _, sizes in found))
-    for message in suspect_labels(counts, targets.several, sizes=sizes, whole=whole):
-        warnings.warn(message, LabelWarning, stacklevel=5)
+    names = Counter(itertools.chain.from_iterable(values) if targets.several else values)
+    sizes = {len(labels) for labels in values} if targets.several else set[int]()
+    for message in suspect_labels(names, targets.several, sizes=sizes, whole=whole):
+        warnings.warn(message, LabelWarning, stacklevel=USER)
     try:
         labels_to_json(classes)
     except ValueError as error:
-        warnings.warn(f"{error}; this classifier predicts, but cannot be saved", LabelWarning, stacklevel=5)
+        warnings.warn(f"{error}; this classifier predicts, but cannot be saved", LabelWarning, stacklevel=USER)
 
 
 def tell_of_texts(
-    texts: list[str],
-    streams: Sequence[Sequence[Sequence[str]]],
-    limits: Sequence[int | None],
-    reporter: Reporter,
-    group: Group,
+    texts: list[str], streams: Sequence[Sequence[Sequence[str]]], limits: Sequence[int | None], reporter: Reporter
 ) -> None:
     """Say how many texts are longer than the network reads, and warn of those in which nothing can be seen.
 
     Parameters
     ----------
-    texts
-        Of this process.
-    streams, limits
-        Their tokens in each form, and how many of them count.
+    texts, streams
+        The texts, and their tokens in each form.
+    limits
+        How many tokens count in each form.
     """
-    long = [
-        sum(limit is not None and len(tokens) > limit for tokens in stream)
-        for stream, limit in zip(streams, limits, strict=True)
-    ]
-    found = group.gather(np.array([len(texts), sum(map(is_blank, texts)), *long]))
-    total, blank, *long = np.sum(found, axis=0).tolist()
-    missing: Counter[str] = sum(group.gather(missing_words(texts)), Counter())
-    for name, count, limit in zip(("max_length", "max_characters"), long, limits, strict=False):
-        if count:
+    total = len(texts)
+    for name, stream, limit in zip(("max_length", "max_characters"), streams, limits, strict=False):
+        if limit is not None and (count := sum(len(tokens) > limit for tokens in stream)):
             what = f"{limit:,} {'tokens' if name == 'max_length' else 'characters'}"
             share = f"{count:,} of {total:,} texts ({count / total:.1%})"
             reporter.note(f"{share} have more than {what} and are cut ({name})")
-    if blank and group.rank == 0:
-        warnings.warn(f"texts: {blank:,} of {total:,} have nothing that can be seen", UserWarning, stacklevel=5)
-    for message in suspect_texts(missing, total) if group.rank == 0 else ():
-        warnings.warn(message, UserWarning, stacklevel=5)
+    if blank := sum(map(is_blank, texts)):
+        warnings.warn(f"texts: {blank:,} of {total:,} have nothing that can be seen", UserWarning, stacklevel=USER)
+    for message in suspect_texts(missing_words(texts), total):
+        warnings.warn(message, UserWarning, stacklevel=USER)
 
 
-def check_vocabularies(vocabularies: Sequence[Sized], streams: Sequence[Sequence[Sequence[str]]], group: Group) -> None:
+def check_vocabularies(vocabularies: Sequence[Sized], streams: Sequence[Sequence[Sequence[str]]]) -> None:
     """Refuse texts of which a network would see nothing at all.
 
     Parameters
     ----------
     vocabularies, streams
-        Of the training texts in each form, and the tokens of this process.
+        Of the training texts in each form, and the tokens of all texts.
 
     Raises
     ------
     ValueError
         If there is no word in any vocabulary.
     """
-    tokens = sum(group.gather(sum(map(len, itertools.chain.from_iterable(streams)))))
     if all(len(vocabulary) <= 2 for vocabulary in vocabularies):
-        if not tokens:
-            raise group.fail(ValueError("X: expected at least one token, got none from any text"))
-        raise group.fail(ValueError("min_count: expected words that occur so often, but none does; take a smaller one"))
-
-
-def check_validation(validation_data: Any, empty: bool = False) -> tuple[list[str], Targets]:
-    """Return texts and labels of a pair ``(texts, labels)``.
-
-    Parameters
-    ----------
-    validation_data
-        What should be a pair.
-    empty
-        Whether there may be no texts, as in a share of one process.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no such pair.
-    """
-    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        raise TypeError(f"validation_data: expected a pair (texts, labels), got {type(validation_data).__name__}")
-    texts = check_texts(validation_data[0], "validation_data texts")
-    if not texts and not empty:
-        raise ValueError("validation_data: expected at least one text, got none")
-    return texts, read_targets(validation_data[1], len(texts), "validation_data labels")
+        if not any(map(len, itertools.chain.from_iterable(streams))):
+            raise ValueError("X: expected at least one token, got none from any text")
+        raise ValueError("min_count: expected words that occur so often, but none does; take a smaller one")
 
 
 def check_threshold(threshold: Any) -> float | str:

@@ -39,14 +39,14 @@ class Parameter(NamedTuple):
     stored: bool = True
 
 
-_TOKENIZERS = "auto: by the scripts of the texts. Or jieba, rjieba, unicode, mixed, char, whitespace."
+_TOKENIZERS = "auto: by the scripts. Or jieba, rjieba, unicode, mixed, char, whitespace, the directory of a segmenter."
 _VECTORS = "Start from these word vectors (word2vec or fastText format)."
 _WEIGHTS = "Weight of the texts of a label; repeatable. balanced: equal weight for all labels."
 _THRESHOLD = "Multi-label: predict labels from this probability on; 0.5 by default. auto: best F1 for each label."
 
 PARAMETERS = (
     Parameter("architecture", str, "tfidf-textcnn"),
-    Parameter("tokenizer", str, "auto", TEXT, _TOKENIZERS, "NAME", stored=False),
+    Parameter("tokenizer", str, "auto", TEXT, _TOKENIZERS, "NAME|DIRECTORY", stored=False),
     Parameter("user_dictionary", Path, None, TEXT, "File of words for jieba, one a line.", "FILE", stored=False),
     Parameter("stop_words", Path, None, TEXT, "File of words to leave out, one a line.", "FILE", stored=False),
     Parameter("vectors", Path, None, NETWORK, _VECTORS, "FILE", stored=False),

@@ -1,6 +1,6 @@
 """What a fit is to do: all that it is given, checked before there is any work.
 
-parameters, texts, labels, the fit that it goes on from -> checks -> options, classes, corpus, tokenizer, seed -> Plan
+parameters, inputs, the fit that it goes on from -> checks -> options, classes, corpus, split, tokenizer -> Plan
 """
 
 from __future__ import annotations
@@ -11,15 +11,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from textnn.classification.intake import LabelledTexts, check_threshold, make_corpus
+from textnn.classification.intake import (
+    Inputs,
+    LabelledTexts,
+    Parts,
+    check_threshold,
+    make_corpus,
+    split_corpus,
+    warn_of_duplicates,
+    warn_of_labels,
+)
 from textnn.classification.objectives import make_objective
 from textnn.classification.state import Array, State
-from textnn.classification.weighting import check_weights
-from textnn.data.inputs import check_device, check_texts, make_seed
+from textnn.data.inputs import make_seed
 from textnn.data.labels import Classes, check_labels
-from textnn.data.targets import LABEL, Targets, check_joint_classes, find_joint_classes, read_targets
+from textnn.data.targets import LABEL, check_target_classes, find_target_classes
 from textnn.distributed import Group
 from textnn.models import TextModel, get_architecture, resolve_options
 from textnn.models.options import CLASSIFICATION, chosen
@@ -31,7 +38,7 @@ from textnn.training.schedule import suit_steps
 
 @dataclass(frozen=True)
 class Plan:
-    """What a fit is to do; the same in all processes of a group, but for the texts.
+    """What a fit is to do.
 
     Attributes
     ----------
@@ -44,9 +51,9 @@ class Plan:
     given, options
         The options of the architecture that the user gave, and all as they are used.
     kind, classes, outputs
-        Of the labels of all processes, and the number of logits for them.
-    targets, weights, corpus
-        Of this process's texts.
+        Of the labels, and the number of logits for them.
+    corpus, parts
+        The texts, and which rows of them are trained on and held out.
     settings
         What else the training follows from, by names that a user understands.
     """
@@ -56,14 +63,12 @@ class Plan:
     one_pass: bool
     given: dict[str, Any]
     options: dict[str, Any]
-    device: torch.device
     seed: int
     kind: str
     classes: Array
     outputs: int
-    targets: Targets
-    weights: Array
     corpus: LabelledTexts
+    parts: Parts
     scripts: Scripts
     tokenizer: Tokenizer
     settings: dict[str, Any]
@@ -96,70 +101,103 @@ class Plan:
 
 def make_plan(
     parameters: Mapping[str, Any],
-    texts: Iterable[str],
-    labels: Any,
-    validation_data: tuple[Iterable[str], Any] | None,
-    group: Group,
-    sample_weight: Any,
+    inputs: Inputs,
     kept: bool,
     before: State | None,
     one_pass: bool,
     classes: Iterable[Hashable] | None,
 ) -> Plan:
-    """Check what a fit is given; ``kept`` is whether it keeps checkpoints, and the rest as for :func:`fit`."""
-    with group.together():
-        architecture = parameters["architecture"]
-        given = {name: parameters[name] for name in chosen(CLASSIFICATION)}
-        resolve_options(architecture, given)  # refuses what makes no sense before there is any work
-        device = check_device(parameters["device"])
-        if before is not None and one_pass and classes is not None:
-            _check_known(classes, before.classes)
-        if kept and parameters["random_state"] is None:
-            raise ValueError(
-                "random_state: expected a seed beside a checkpoint, got None: each fit is another training"
-            )
-        seed = make_seed(parameters["random_state"])
-        if before is not None and one_pass:  # another order of texts in each pass
-            seed = (before.seed + before.n_texts) % 2**32
-        check_threshold(parameters["threshold"])
-        if parameters["vectors"] is not None and before is None:
-            if "embedding_dim" not in get_architecture(architecture).defaults:
-                raise ValueError(f"vectors: the architecture {architecture!r} has no embedding of words")
-            if group.rank == 0:
-                pretrained.check(parameters["vectors"], given["embedding_dim"])
-        texts = check_texts(texts, "X")
-        targets = read_targets(labels, len(texts), "y")
-        weights = check_weights(sample_weight, len(texts))
-    offers = group.gather((targets.kind, len(targets), targets.columns, targets.names(np.flatnonzero(weights > 0))))
-    scripts = sum(group.gather(Scripts.of(texts)), Scripts())
-    with group.together():
-        if not any(offer[1] for offer in offers):
-            raise ValueError("X: expected at least one text, got none")
-        options = resolve_options(architecture, given, scripts.is_spaced)
-        if before is not None:
-            kind, found = before.label_kind, before.classes
-            check_joint_classes(offers, kind, found, not one_pass)
-            options |= _options_of(before, architecture, given)
-        else:
-            kind, found = find_joint_classes(offers, classes)
-        outputs = make_objective(options["output"], kind != LABEL, 0.0).outputs(len(found))
-        corpus = make_corpus(kind, found, texts, targets, weights, validation_data, group)
-        words = parameters["user_dictionary"], parameters["stop_words"]
-        tokenizer = before.tokenizer if before else make_tokenizer(parameters["tokenizer"], *words, scripts)
-        if not one_pass:
-            options = suit_steps(options, given, sum(offer[1] for offer in offers))
-        else:
-            options |= {"epochs": 1, "patience": 0, "validation_fraction": 0.0, "schedule": "constant", "warmup": 0.0}
-        lists = repr((tokenizer.stop_words, tokenizer.user_dictionary)).encode("utf-8", "surrogatepass")
-        settings = {"architecture": architecture, "validation_data": corpus.validation, **options}
-        settings |= {"tokenizer": tokenizer.config(), "checksum of its words": zlib.crc32(lists)}
-        settings |= {name: parameters[name] for name in ("class_weight", "threshold")}
-        settings |= {"going on": before is not None, "vectors": parameters["vectors"] is not None}
-    group.check_same("the parameters", settings)
+    """Check what a fit is given, and warn of what looks wrong with its texts.
+
+    ``kept`` is whether it keeps checkpoints; for the rest see :func:`textnn.classification.fitting.fit`.
+    """
+    architecture = parameters["architecture"]
+    given = given_options(parameters)
+    if before is not None and one_pass and classes is not None:
+        _check_known(classes, before.classes)
+    if kept and parameters["random_state"] is None:
+        raise ValueError("random_state: expected a seed beside a checkpoint, got None: each fit is another training")
+    seed = make_seed(parameters["random_state"])
+    if before is not None and one_pass:  # another order of texts in each pass
+        seed = (before.seed + before.n_texts) % 2**32
+    check_threshold(parameters["threshold"])
+    if parameters["vectors"] is not None and before is None:
+        if "embedding_dim" not in get_architecture(architecture).defaults:
+            raise ValueError(f"vectors: the architecture {architecture!r} has no embedding of words")
+        pretrained.check(parameters["vectors"], given["embedding_dim"])
+    if not inputs.texts:
+        raise ValueError("X: expected at least one text, got none")
+    scripts = Scripts.of(inputs.texts)
+    options = resolve_options(architecture, given, scripts.is_spaced)
+    rows = np.flatnonzero(inputs.weights > 0)
+    if before is not None:
+        kind, found = before.label_kind, before.classes
+        check_target_classes(inputs.targets, rows, kind, found, not one_pass)
+        options |= _options_of(before, architecture, given)
+    else:
+        kind, found = inputs.targets.kind, find_target_classes(inputs.targets, rows, classes)
+    outputs = make_objective(options["output"], kind != LABEL, 0.0).outputs(len(found))
+    corpus = make_corpus(kind, found, inputs)
+    tokenizer = choose_tokenizer(parameters, before, scripts)
+    if not one_pass:
+        options = suit_steps(options, given, len(inputs.texts))
+    else:
+        options |= {"epochs": 1, "patience": 0, "validation_fraction": 0.0, "schedule": "constant", "warmup": 0.0}
+    if before is None or not one_pass:
+        warn_of_labels(inputs.targets, inputs.weights, found, not one_pass)
+    parts = split_corpus(corpus, options["validation_fraction"], seed)
+    warn_of_duplicates(corpus, *parts)
+    settings = {"validation_data": corpus.validation, **describe_settings(parameters, options, tokenizer, before)}
     return Plan(
-        parameters, before, one_pass, given, options, device, group.first(seed), kind, found, outputs, targets, weights,
-        corpus, scripts, tokenizer, settings,
+        parameters, before, one_pass, given, options, seed, kind, found, outputs, corpus, parts, scripts, tokenizer,
+        settings,
     )  # fmt: skip
+
+
+def given_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the architecture that the user gave, None for the others."""
+    return {name: parameters[name] for name in chosen(CLASSIFICATION)}
+
+
+def choose_tokenizer(parameters: Mapping[str, Any], before: State | None, scripts: Scripts) -> Tokenizer:
+    """Return the tokenizer of an earlier fit, or the one that the parameters ask for."""
+    words = parameters["user_dictionary"], parameters["stop_words"]
+    return before.tokenizer if before else make_tokenizer(parameters["tokenizer"], *words, scripts)
+
+
+def describe_settings(
+    parameters: Mapping[str, Any], options: Mapping[str, Any], tokenizer: Tokenizer, before: State | None
+) -> dict[str, Any]:
+    """Return what a training follows from, beside its texts, by names that a user understands."""
+    lists = repr((tokenizer.stop_words, tokenizer.user_dictionary)).encode("utf-8", "surrogatepass")
+    return {
+        "architecture": parameters["architecture"],
+        **options,
+        "tokenizer": tokenizer.config(),
+        "checksum of its words": zlib.crc32(lists),
+        **{name: parameters[name] for name in ("class_weight", "threshold")},
+        "going on": before is not None,
+        "vectors": parameters["vectors"] is not None,
+    }
+
+
+def agree(parameters: Mapping[str, Any], plan: Plan | None, before: State | None, group: Group) -> Tokenizer:
+    """Return this process's tokenizer; it and the parameters have to be those of process 0, which has the plan.
+
+    Raises
+    ------
+    ValueError
+        If a process has others.
+    """
+    if plan is not None and group.size == 1:
+        return plan.tokenizer
+    scripts = group.first(None if plan is None else plan.scripts)
+    assert scripts is not None
+    with group.together():
+        tokenizer = plan.tokenizer if plan is not None else choose_tokenizer(parameters, before, scripts)
+        options = resolve_options(parameters["architecture"], given_options(parameters), scripts.is_spaced)
+    group.check_same("the parameters", describe_settings(parameters, options, tokenizer, before))
+    return tokenizer
 
 
 def _check_known(classes: Iterable[Any], known: Classes) -> None:

@@ -1,6 +1,6 @@
-"""Which texts are trained on and which are held out, also where each process has a share of them.
+"""Which texts are trained on and which are held out.
 
-    keys of all texts -> texts that are the same -> split, stratified by label -> Part(rows of this process, places)
+    keys of all texts -> texts that are the same -> split, stratified by label -> rows of both parts
 
 Texts that are the same go to the same side: a text that is trained on says nothing when it is asked again.
 """
@@ -10,84 +10,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from textnn.data.audit import even_space
-from textnn.distributed import Group, Numbers, joint_numbers
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """The texts to train on, or those that are held out.
-
-    Attributes
-    ----------
-    rows
-        This process's texts of the part, as positions in its share.
-    places
-        For each process the places of its texts within the part, rising: ``places[rank][i]`` is that of ``rows[i]``.
-    """
-
-    rows: list[int]
-    places: list[Numbers]
-
-    def __len__(self) -> int:
-        return sum(map(len, self.places))
-
-    def join(self, values: Array, group: Group) -> Array:
-        """Return values [texts of this process, ...] of the texts of the part, all processes' in its order."""
-        return _join(self.places, group.gather(values[self.rows]))
-
-
-class Shares:
-    """Texts that the processes of a group have a share of each; their numbers run over the shares in turn.
-
-    Parameters
-    ----------
-    size
-        The number of texts of this process's share.
-    group
-        The processes.
-    start
-        The position of its first text among all that this process has.
-    """
-
-    def __init__(self, size: int, group: Group, start: int = 0) -> None:
-        self._group, self._start = group, start
-        sizes = group.gather(size)
-        self._numbers = [joint_numbers(sizes, rank) for rank in range(group.size)]
-
-    def __len__(self) -> int:
-        return sum(map(len, self._numbers))
-
-    def join(self, values: Array) -> Array:
-        """Return values [texts of the share, ...] of all processes, in the order of their numbers."""
-        return _join(self._numbers, self._group.gather(values))
-
-    def part(self, chosen: Sequence[int] | Numbers) -> Part:
-        """Return the part with the texts of these numbers, in this order."""
-        numbers = np.asarray(chosen, dtype=np.int64)
-        place = np.full(len(self), -1)
-        place[numbers] = np.arange(len(numbers))
-        rows, places = [], []
-        for number in self._numbers:
-            there = np.flatnonzero(place[number] >= 0)
-            there = there[np.argsort(place[number[there]])]
-            rows.append((there + self._start).tolist())
-            places.append(place[number[there]])
-        return Part(rows[self._group.rank], places)
-
-
-def _join(places: Sequence[Numbers], shares: Sequence[Array]) -> Array:
-    joint = np.empty((sum(map(len, places)), *shares[0].shape[1:]), dtype=shares[0].dtype)
-    for place, share in zip(places, shares, strict=True):
-        joint[place] = share
-    return joint
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def text_keys(texts: Iterable[str]) -> Numbers:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -154,10 +153,6 @@ def read_targets(labels: Any, texts: int | None = None, argument: str = "labels"
     return Targets(LISTS, found)
 
 
-Offer = tuple[str, int, int, list[Hashable]]
-"""What a process tells of the labels of its share: kind, number, columns, and the different labels that count."""
-
-
 def as_array(values: Any) -> Any:
     """Return tensors, and values that are no collection but can be made an array, as that array; all else as it is."""
     if isinstance(values, torch.Tensor):
@@ -174,48 +169,62 @@ def column_hint(table: Any, argument: str, usual: Collection[str] = ()) -> str:
     return f"; pass one column, such as {argument}[{best!r}]"
 
 
-def find_joint_classes(offers: Sequence[Offer], given: Any = None) -> tuple[str, Classes]:
-    """Return kind and classes of labels that come in shares.
+def joint_kind(shares: Sequence[tuple[str, int, int]], argument: str = "labels") -> tuple[str, int]:
+    """Return kind and columns of labels that come in shares.
 
     Parameters
     ----------
-    offers
-        Of each process. Shares without texts are of any kind.
+    shares
+        Of each the kind, the columns and the number of texts; without texts it is of any kind.
+    argument
+        The name to use in messages.
+
+    Raises
+    ------
+    ValueError
+        If the kinds differ.
+    """
+    kinds = sorted({(kind, columns) for kind, columns, texts in shares if texts})
+    if len(kinds) > 1:
+        found = [_NAMES[kind] + (f" with {columns} columns" if columns else "") for kind, columns in kinds]
+        raise ValueError(f"{argument}: expected the same in every process, got {' and '.join(found)}")
+    return kinds[0] if kinds else (LABEL, 0)
+
+
+def find_target_classes(targets: Targets, rows: Iterable[int], given: Any = None) -> Classes:
+    """Return the classes of labels.
+
+    Parameters
+    ----------
+    targets, rows
+        The labels, and which of them count.
     given
         All classes, where the labels are not all of them; or None.
 
     Raises
     ------
     TypeError, ValueError
-        If the kinds differ, there are fewer than two classes (one where a text may have several), or a label is not
-        among those given.
+        If there are fewer than two classes (one where a text may have several), or a label is not among those given.
     """
-    kinds = sorted({kind for kind, size, _, _ in offers if size})
-    columns = sorted({columns for kind, size, columns, _ in offers if size and kind == MATRIX})
-    if len(kinds) > 1:
-        raise ValueError(f"y: expected the same in every process, got {' and '.join(_NAMES[kind] for kind in kinds)}")
-    if len(columns) > 1:
-        raise ValueError(f"y: expected a matrix of as many columns in every process, got {columns}")
-    kind = kinds[0] if kinds else LABEL
-    names = list(chain.from_iterable(names for own, size, _, names in offers if size))
-    if kinds and not names and kind == LABEL:
+    names = targets.names(rows)
+    if not names and targets.kind == LABEL:
         raise ValueError("sample_weight: expected a number above 0 for at least one text, got zeros only")
-    fewest = 2 if kind == LABEL else 1
+    fewest = 1 if targets.several else 2
     if given is None:
-        return kind, find_classes(names, fewest, "y")
+        return find_classes(names, fewest, "y")
     classes = find_classes(check_labels(given, argument="classes"), fewest, "classes")
-    if kind != MATRIX:
+    if targets.kind != MATRIX:
         encode_labels(names, classes, "y")
-    return kind, classes
+    return classes
 
 
-def check_joint_classes(offers: Sequence[Offer], kind: str, classes: Classes, all_of_them: bool) -> None:
+def check_target_classes(targets: Targets, rows: Iterable[int], kind: str, classes: Classes, all_of_them: bool) -> None:
     """Check that labels go with a classifier that is fitted.
 
     Parameters
     ----------
-    offers
-        Of each process.
+    targets, rows
+        The labels, and which of them count.
     kind, classes
         Of the classifier.
     all_of_them
@@ -226,20 +235,14 @@ def check_joint_classes(offers: Sequence[Offer], kind: str, classes: Classes, al
     ValueError
         If not.
     """
-    for own, size, columns, _ in offers:
-        check_kind(Targets(own, [()] * size, columns), kind, "y")
-    known, names = classes.tolist(), set(chain.from_iterable(names for own, _, _, names in offers if own != MATRIX))
+    check_kind(targets, kind, "y")
+    known, names = classes.tolist(), set() if targets.kind == MATRIX else set(targets.names(rows))
     unknown = [label for label in names if label not in known]
     missing = [label for label in known if label not in names] if all_of_them and kind == LABEL else []
     if unknown or missing:
         found = f"{unknown[0]!r} as well" if unknown else f"no {missing[0]!r}"
         some = ", ".join(map(repr, known[:20]))
         raise ValueError(f"y: expected the classes that the classifier was fitted with, {some}, got {found}")
-
-
-def no_codes(kind: str, classes: Classes) -> Array:
-    """Return what :meth:`Targets.encode` gives for no texts at all."""
-    return np.zeros(0, dtype=np.int64) if kind == LABEL else np.zeros((0, len(classes)), dtype=np.float32)
 
 
 def check_kind(targets: Targets, kind: str, argument: str = "labels") -> None:

@@ -9,8 +9,9 @@ consumer    becomes predict.py of an export: texts in, labels out
 readme      becomes its README.md
 """
 
+from textnn.export.directory import FORMATS
 from textnn.export.networks import PlainNetwork
-from textnn.export.package import FORMATS, export_classifier
+from textnn.export.package import export_classifier
 from textnn.export.plain import to_torch_nn
 from textnn.export.recurrence import export_program
 

@@ -15,10 +15,8 @@ classifier -> network on padded batches -> program --+
 from __future__ import annotations
 
 import copy
-import difflib
-import json
 import os
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +25,16 @@ from torch import Tensor
 
 from textnn.classification.state import State
 from textnn.data.labels import labels_to_json
-from textnn.export import onnx, program
+from textnn.export import directory, onnx
+from textnn.export.directory import check_format, check_target, write_directory
 from textnn.export.networks import ExportedNetwork
 from textnn.export.readme import write_readme
-from textnn.files import BYTECODE, finish_replacing, foreign_names, replacing, sync_directory, sync_file
 from textnn.models import CHARACTERS, WORDS
 from textnn.text import CallableTokenizer, Vocabulary
 from textnn.text.tokenizers.dictionary import parse_entry
 
-FORMATS = {"onnx": onnx.NAME, "torch": program.NAME}
-"""What can be exported, and the file of the program."""
-
-SETTINGS, LABELS, SCRIPT, README = "preprocessing.json", "labels.json", "predict.py", "README.md"
-VOCABULARIES = {WORDS: "vocabulary.txt", CHARACTERS: "characters.txt"}
-FILES = {*FORMATS.values(), onnx.DATA, SETTINGS, LABELS, SCRIPT, README, *VOCABULARIES.values()}
-_REPLACED = {*FILES, BYTECODE}  # what an export may replace: whoever imports the script has its bytecode beside it
+VOCABULARIES = {WORDS: directory.VOCABULARY, CHARACTERS: directory.CHARACTERS}
 OUTPUTS = ("logits", "probabilities")
-FORMAT, FORMAT_VERSION = "textnn-export", 1
 
 
 def export_classifier(
@@ -83,65 +74,7 @@ def export_classifier(
         model = copy.deepcopy(model).cpu()
     network = ExportedNetwork(model, state.objective, state.temperature, tables)
     labels = labels_to_json(state.classes)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target, _REPLACED) as directory:
-            _write(state, format, network, labels, directory)
-    except OSError as error:
-        if error.errno is None:
-            raise
-        # It would name a directory that nobody has heard of.
-        raise OSError(error.errno, error.strerror, str(target)) from error
-
-
-def check_format(format: str) -> None:  # noqa: A002
-    """Refuse a format that there is not.
-
-    Raises
-    ------
-    ValueError
-        With the formats that there are.
-    """
-    if not isinstance(format, str) or format not in FORMATS:
-        close = difflib.get_close_matches(str(format).lower(), FORMATS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"format: expected one of {', '.join(map(repr, FORMATS))}, got {format!r}{hint}")
-
-
-def check_target(path: str | os.PathLike[str]) -> Path:
-    """Return where to export to, links resolved.
-
-    Raises
-    ------
-    ValueError
-        If something is there that an export must not replace.
-    """
-    target = Path(os.path.realpath(path))
-    if target.suffix in (".onnx", ".pt2", ".pt") and not target.is_dir():
-        raise ValueError(f"path: expected a directory, in which {' or '.join(FORMATS.values())} will be, got {target}")
-    if not target.exists():
-        return target
-    if not target.is_dir():
-        raise ValueError(f"path: expected a directory to export to, got the file {target}")
-    if os.access(target, os.W_OK):
-        finish_replacing(target, _REPLACED)
-    foreign = foreign_names(target, _REPLACED)
-    names = {*foreign, *(entry.name for entry in target.iterdir() if entry.name in _REPLACED)}
-    if names and not _is_export(target / SETTINGS):
-        raise ValueError(f"path: expected an empty directory or an earlier export to replace, got others in {target}")
-    if foreign:
-        raise ValueError(
-            f"path: the export in {target} would be replaced, but with it {', '.join(foreign[:5])}, which textnn did "
-            "not write; move it away or export elsewhere"
-        )
-    return target
-
-
-def _is_export(settings: Path) -> bool:
-    try:
-        return bool(json.loads(settings.read_bytes())["format"] == FORMAT)
-    except (OSError, ValueError, LookupError, TypeError):
-        return False
+    write_directory(target, partial(_write, state, format, network, labels))
 
 
 def _write(
@@ -149,59 +82,32 @@ def _write(
     format: str,  # noqa: A002
     network: ExportedNetwork,
     labels: list[Any],
-    directory: Path,
+    target: Path,
 ) -> None:
     streams = state.model.streams
     inputs = [name for stream in streams for name in (stream, f"{stream.removesuffix('s')}_lengths")]
     axes = [shape for stream in streams for shape in ({0: "batch", 1: stream}, {0: "batch"})]
-    example = tuple(tensor for _ in streams for tensor in _example())
-    if format == "onnx":
-        onnx.write_onnx(network, example, axes, inputs, OUTPUTS, directory)
-    else:
-        program.write_program(network, example, axes, directory)
+    example = [tensor for _ in streams for tensor in _example()]
+    named = dict(zip(inputs, example, strict=True)), dict(zip(inputs, axes, strict=True))
+    written = directory.write_network(format, network, *named, OUTPUTS, target)
     vocabularies = [state.vocabulary, state.characters][: len(streams)]
     for stream, vocabulary in zip(streams, vocabularies, strict=True):
         assert vocabulary is not None
-        vocabulary.save(directory / VOCABULARIES[stream])
-    settings = _settings(state, format)
-    settings["inputs"] = [
-        {"name": name, "dtype": "int64", "shape": list(shape.values())}
-        for name, shape in zip(inputs, axes, strict=True)
-    ]
-    with torch.no_grad():
-        results = network(*example)
-    settings["outputs"] = [
-        {"name": name, "dtype": str(result.dtype).removeprefix("torch."), "shape": ["batch", result.shape[1]]}
-        for name, result in zip(OUTPUTS, results, strict=True)
-    ]
-    # Both in ASCII, as a label or a word may have half a surrogate pair.
-    for name, content in ((LABELS, labels), (SETTINGS, settings)):
-        (directory / name).write_text(json.dumps(content, indent=2) + "\n", encoding="ascii")
-    script = files("textnn.export").joinpath("consumer.py").read_text(encoding="utf-8")
-    (directory / SCRIPT).write_text(script, encoding="utf-8", newline="\n")
-    (directory / README).write_text(write_readme(settings), encoding="utf-8", newline="\n")
-    for file in directory.iterdir():
-        sync_file(file)
-    sync_directory(directory)
+        vocabulary.save(target / VOCABULARIES[stream])
+    settings = {**directory.versions(), "program": written.pop("program"), **_settings(state), **written}
+    directory.write_texts(target, settings, labels, "consumer.py", write_readme(settings))
 
 
 def _example() -> tuple[Tensor, Tensor]:
     return torch.full((3, 5), Vocabulary.UNK_ID), torch.tensor([5, 1, 3])
 
 
-def _settings(state: State, format: str) -> dict[str, Any]:  # noqa: A002
-    from textnn.version import __version__
-
+def _settings(state: State) -> dict[str, Any]:
     options, tokenizer = state.options, state.tokenizer
     limits = {WORDS: options["max_length"], CHARACTERS: options.get("max_characters")}
     streams = state.model.streams
     output = "sigmoid" if state.multilabel else options.get("output", "softmax")
     settings: dict[str, Any] = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "textnn": __version__,
-        "torch": torch.__version__,
-        "program": {"file": FORMATS[format], **({"opset": onnx.OPSET} if format == "onnx" else {})},
         "architecture": state.model.name,
         "tokenizer": {
             **tokenizer.config(),

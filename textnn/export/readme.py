@@ -20,8 +20,8 @@ def write_readme(settings: dict[str, Any]) -> str:
     settings
         The content of ``preprocessing.json``.
     """
-    file, tokenizer = settings["program"]["file"], settings["tokenizer"]
-    runtime = next(package for suffix, package in _PROGRAMS.items() if file.endswith(suffix))
+    tokenizer = settings["tokenizer"]
+    runtime = runtime_of(settings)
     jieba = tokenizer["kind"] in ("jieba", "rjieba", "mixed")
     packages = [f"jieba=={JiebaTokenizer.version()}"] * jieba + ["regex"] * (tokenizer["kind"] in ("unicode", "mixed"))
     argument = "tokenize=function" if tokenizer["kind"] not in TOKENIZERS or tokenizer["kind"] == "callable" else ""
@@ -63,13 +63,7 @@ def write_readme(settings: dict[str, Any]) -> str:
         lines += [f"The tokenizer `{name}` is not exported: give it yourself, as a function from a text to tokens.", ""]
     if tokenizer["kind"] == "rjieba":
         lines += ["The model was trained with rjieba, whose tokens are jieba's; `predict.py` uses the latter.", ""]
-    lines += ["## The program", "", f"`{file}`{_opset(settings)} takes and gives", "", "| | type | shape |"]
-    lines += ["| --- | --- | --- |"]
-    lines += [
-        f"| {kind} `{one['name']}` | {one['dtype']} | {' × '.join(map(str, one['shape']))} |"
-        for kind in ("input", "output")
-        for one in settings[f"{kind}s"]
-    ]
+    lines += ["## The program", "", *program_table(settings)]
     lines += [
         "",
         "Sizes in words change from call to call. Ids are padded with 0 to the longest text of the batch, and have at",
@@ -89,5 +83,19 @@ def write_readme(settings: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _opset(settings: dict[str, Any]) -> str:
-    return f" (opset {settings['program']['opset']})" if "opset" in settings["program"] else ""
+def runtime_of(settings: dict[str, Any]) -> str:
+    """Return the package that runs the program."""
+    file = settings["program"]["file"]
+    return next(package for suffix, package in _PROGRAMS.items() if file.endswith(suffix))
+
+
+def program_table(settings: dict[str, Any]) -> list[str]:
+    """Return the lines that tell of inputs and outputs of the program."""
+    rows = [
+        f"| {kind} `{one['name']}` | {one['dtype']} | {' × '.join(map(str, one['shape']))} |"
+        for kind in ("input", "output")
+        for one in settings[f"{kind}s"]
+    ]
+    opset = f" (opset {settings['program']['opset']})" if "opset" in settings["program"] else ""
+    head = f"`{settings['program']['file']}`{opset} takes and gives"
+    return [head, "", "| | type | shape |", "| --- | --- | --- |", *rows]

@@ -59,10 +59,13 @@ class Network(nn.Module):
     exact
         Whether training with sparse gradients is to give what a dense Adam gives, or leaves rows at rest alone (see
         :class:`textnn.optim.Adam`).
+    rates
+        Of sparse parameters, by name, what the learning rate is multiplied by; 1 for all others.
     """
 
     name: str
     exact: ClassVar[bool] = False
+    rates: ClassVar[Mapping[str, float]] = {}
 
     def forward(self, *inputs: Any, **_: Any) -> Tensor:
         """Return what the objective takes, of ids [N] and offsets [B] of each form, text b from offsets[b] on."""

@@ -1,11 +1,12 @@
-"""A classifier behind HTTP: texts in as JSON, labels, probabilities and explanations out, and a page for people.
+"""A model behind HTTP: texts in as JSON, labels, entities or words out, and a page for people.
 
     request -> ``guard``: address, rate, security headers, figures
             -> ``bodies``: bytes, within their limits -> checked values
             -> ``batching``: requests of the same moment become one batch, in a thread beside the event loop
-            -> ``views``: predictions as JSON
+            -> ``tasks``: what comes of it as JSON
 
-``app`` puts them together as an ASGI application, ``server`` runs that in uvicorn and ends it without losing a request.
+``desk`` leads a request through these, ``app`` puts them together as an ASGI application, ``server`` runs that in
+uvicorn and ends it without losing a request.
 Nothing is kept of a text: it is neither written to a file nor to the log.
 """
 
@@ -18,18 +19,18 @@ from textnn.serving.settings import Settings, require
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from textnn import SentimentClassifier
+    from textnn import SentimentClassifier, SequenceTagger
 
 __all__ = ["Settings", "create_app", "require"]
 
 
-def create_app(classifier: SentimentClassifier, settings: Settings | None = None) -> FastAPI:
-    """Return a classifier as an ASGI application, for a server of your own.
+def create_app(model: SentimentClassifier | SequenceTagger, settings: Settings | None = None) -> FastAPI:
+    """Return a model as an ASGI application, for a server of your own.
 
     Parameters
     ----------
-    classifier
-        A fitted classifier. It must not be fitted again while it is served.
+    model
+        A fitted classifier or tagger. It must not be fitted again while it is served.
     settings
         Limits, batching and title; by default those of ``textnn serve``.
 
@@ -43,7 +44,9 @@ def create_app(classifier: SentimentClassifier, settings: Settings | None = None
     ImportError
         If fastapi, prometheus-client or limits is not installed.
     sklearn.exceptions.NotFittedError
-        If the classifier has not been fitted.
+        If the model has not been fitted.
+    TypeError
+        If it is something else.
 
     Examples
     --------
@@ -51,9 +54,6 @@ def create_app(classifier: SentimentClassifier, settings: Settings | None = None
     >>> uvicorn.run(create_app(SentimentClassifier.load("model/")))  # doctest: +SKIP
     """
     require()
-    from sklearn.utils.validation import check_is_fitted
-
     from textnn.serving.app import make_app
 
-    check_is_fitted(classifier, "model_")
-    return make_app(classifier, settings or Settings())
+    return make_app(model, settings or Settings())

@@ -5,7 +5,7 @@ Every mistake is a :class:`ServingError` that says what was expected. None of th
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import anyio
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,29 +18,90 @@ from textnn.serving.settings import Settings
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class PredictRequest(BaseModel):
-    """One text, or several."""
+class OneOrSeveral(BaseModel):
+    """A request for one thing, or for several of them.
+
+    Attributes
+    ----------
+    names, kinds
+        The fields of the one and of the several, and what they hold, for messages.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid")
+    names: ClassVar[tuple[str, str]]
+    kinds: ClassVar[tuple[str, str]]
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> OneOrSeveral:
+        one, several = self.names
+        if (getattr(self, one) is None) == (getattr(self, several) is None):
+            forms = (f"{name!r}, {kind}" for name, kind in zip(self.names, self.kinds, strict=True))
+            raise ValueError(f"expected either {', or '.join(forms)}")
+        return self
+
+    @property
+    def single(self) -> bool:
+        """Whether one is asked for."""
+        return getattr(self, self.names[0]) is not None
+
+    @property
+    def items(self) -> list[Any]:
+        """What is asked for."""
+        one, several = (getattr(self, name) for name in self.names)
+        return [one] if self.single else several
+
+    @staticmethod
+    def size(item: Any) -> int:
+        """Return the characters of an item."""
+        return len(item)
+
+    def check(self, settings: Settings) -> None:
+        """Check the number of items and their lengths.
+
+        Raises
+        ------
+        ServingError
+            If there are too many, none, or one is too long.
+        """
+        one, several = self.names
+        items = self.items
+        if not items:
+            raise ServingError(422, "no_texts", f"{several}: expected at least one {several[:-1]}, got none.", several)
+        if len(items) > settings.max_texts:
+            raise ServingError(
+                422,
+                "too_many_texts",
+                f"{several}: expected at most {settings.max_texts:,}, got {len(items):,}.",
+                several,
+            )
+        for position, item in enumerate(items):
+            check_length(self.size(item), settings, one if self.single else f"{several}[{position}]")
+
+
+class TextsRequest(OneOrSeveral):
+    """One text, or several."""
+
+    names = ("text", "texts")
+    kinds = ("a string", "a list of strings")
     text: Annotated[str | None, Field(description="A text.")] = None
     texts: Annotated[list[str] | None, Field(description="Several texts, in the place of one.")] = None
 
-    @model_validator(mode="after")
-    def _one_of_both(self) -> PredictRequest:
-        if (self.text is None) == (self.texts is None):
-            raise ValueError("expected either 'text', a string, or 'texts', a list of strings")
-        return self
 
+def check_length(length: int, settings: Settings, field: str) -> None:
+    """Check how many characters a field has.
 
-class ExplainRequest(BaseModel):
-    """A text, and of which class to explain the probability."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-    text: Annotated[str, Field(description="A text.")]
-    label: Annotated[Any, Field(description="A class of the model; by default the predicted one.")] = None
-    method: Annotated[
-        str, Field(description="By what method; 'auto' takes the one that suits the model.", max_length=40)
-    ] = "auto"
+    Raises
+    ------
+    ServingError
+        If they are too many.
+    """
+    if length > settings.max_text:
+        raise ServingError(
+            422,
+            "text_too_long",
+            f"{field}: expected at most {settings.max_text:,} characters, got {length:,}.",
+            field,
+        )
 
 
 async def read(request: Request, model: type[Model], settings: Settings) -> Model:
@@ -106,28 +167,3 @@ def _explain(error: ValidationError) -> ServingError:
     field = field.encode("ascii", "replace").decode()
     message = message.removeprefix("Value error, ")
     return ServingError(422, "invalid_request", f"{field}: {message}." if field else f"{message}.", field or None)
-
-
-def check_texts(texts: list[str], settings: Settings, single: bool) -> None:
-    """Check the number of texts and their lengths.
-
-    Raises
-    ------
-    ServingError
-        If there are too many, none, or one is too long.
-    """
-    if not texts:
-        raise ServingError(422, "no_texts", "texts: expected at least one text, got none.", "texts")
-    if len(texts) > settings.max_texts:
-        raise ServingError(
-            422, "too_many_texts", f"texts: expected at most {settings.max_texts:,}, got {len(texts):,}.", "texts"
-        )
-    for position, text in enumerate(texts):
-        if len(text) > settings.max_text:
-            field = "text" if single else f"texts[{position}]"
-            raise ServingError(
-                422,
-                "text_too_long",
-                f"{field}: expected at most {settings.max_text:,} characters, got {len(text):,}.",
-                field,
-            )

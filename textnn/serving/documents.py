@@ -1,72 +1,13 @@
-"""What the OpenAPI description says of requests and answers; nothing here is computed with."""
+"""What the OpenAPI description says of the server: errors, facts of any model; nothing here is computed with."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, Field
 
-from textnn.serving.bodies import ExplainRequest, PredictRequest
-
-if TYPE_CHECKING:
-    from textnn.serving.views import ModelView
-
-DESCRIPTION = """Classifies texts. Errors have one form: `{"error": {"code", "message", "field"?}}`, where `code` is for
-programs and `message` for people."""
-
-
-class ClassProbability(BaseModel):
-    """A class and how probable it is."""
-
-    label: Any = Field(description="A string, number or boolean; another label as its text.")
-    probability: float
-
-
-class Prediction(BaseModel):
-    """The prediction of one text; of a text with nothing in it every value is null."""
-
-    label: Any = Field(None, description="The most probable class; not there where a text may have several labels.")
-    probability: float | None = Field(None, description="Of that class.")
-    labels: list[Any] | None = Field(None, description="Where a text may have several: those that it has.")
-    probabilities: list[ClassProbability] | None = Field(description="Of all classes, in the order of the model.")
-
-
-class Predictions(BaseModel):
-    """The predictions of several texts, in their order."""
-
-    predictions: list[Prediction]
-
-
-class TokenContribution(BaseModel):
-    """What a token contributes."""
-
-    token: str
-    start: int = Field(description="Where it begins in the text, in characters (code points).")
-    end: int
-    contribution: float = Field(description="In log-odds, towards the label where it is above 0.")
-
-
-class NgramContribution(BaseModel):
-    """What an n-gram contributes; a part of what its tokens do."""
-
-    text: str
-    start: int
-    end: int
-    contribution: float
-    source: str = Field(description="'words' or 'characters'.")
-
-
-class Explanation(BaseModel):
-    """Why a text has the probability of a label; a text with nothing in it has no label and no tokens."""
-
-    text: str
-    label: Any
-    probability: float | None
-    probabilities: list[ClassProbability] | None
-    method: str | None
-    base: float | None = Field(description="The log-odds without the tokens.")
-    tokens: list[TokenContribution]
-    ngrams: list[NgramContribution] = Field(description="The strongest, where the model has any.")
+DESCRIPTION = """Errors have one form: `{"error": {"code", "message", "field"?}}`, where `code` is for programs and
+`message` for people."""
 
 
 class ErrorDetail(BaseModel):
@@ -87,15 +28,12 @@ class Facts(BaseModel):
     """What the model is."""
 
     title: str
+    task: str = Field(description="What it is for: 'classification', 'entities', 'segmentation' or 'tagging'.")
+    paths: list[str] = Field(description="What it can be asked.")
     architecture: str
-    classes: list[Any]
-    multilabel: bool
-    thresholds: list[float] | None
-    tokenizer: dict[str, str]
     vocabulary: int
     parameters: int
-    training_texts: int
-    examples: list[str] = Field(description="Texts to try it on; none where its classes do not tell what it is for.")
+    examples: list[str] = Field(description="Texts to try it on; none where it does not tell what it is for.")
     textnn: str
     limits: dict[str, Any]
 
@@ -151,53 +89,56 @@ def errors() -> dict[int | str, dict[str, Any]]:
     }
 
 
-def predict(view: ModelView) -> dict[str, Any]:
-    """Return what is said of ``POST /predict``, with texts and classes that the model knows."""
-    texts, classes = _texts(view), _classes(view)
-    shares = (0.984, 0.016)[: len(classes)]
-    bars = [{"label": label, "probability": share} for label, share in zip(classes, shares, strict=True)]
-    found = {"labels": classes[:1]} if view.several else bars[0]
-    one = {**found, "probabilities": bars}
-    answers = _examples({"one text": one, "several texts": {"predictions": [one, one]}})
-    return {
-        "summary": "Classify texts",
-        "responses": {
-            200: {
-                "model": Prediction | Predictions,
-                "description": "The prediction of `text`, or those of `texts`.",
-                "content": {"application/json": answers},
-            },
-            **errors(),
-        },
-        "openapi_extra": _body(PredictRequest, {"one text": {"text": texts[0]}, "several texts": {"texts": texts}}),
-    }
+def sendable(label: Any) -> Any:
+    """Return a label for an example: without halves of surrogate pairs, which could not be sent."""
+    return label.encode("utf-8", "replace").decode() if isinstance(label, str) else label
 
 
-def explain(view: ModelView) -> dict[str, Any]:
-    """Return what is said of ``POST /explain``, with a text and a class that the model knows."""
-    text, label = _texts(view)[0], _classes(view)[-1]
-    asked = {"the predicted class": {"text": text}, "a certain class": {"text": text, "label": label}}
-    return {
-        "summary": "Say what each word of a text contributes",
-        "responses": {200: {"model": Explanation}, **errors()},
-        "openapi_extra": _body(ExplainRequest, asked),
-    }
-
-
-def _texts(view: ModelView) -> list[str]:
-    return view.examples[:2] or ["A text.", "Another text."]
-
-
-def _classes(view: ModelView) -> list[Any]:
-    """Return two classes or the only one, without halves of surrogate pairs, which could not be sent."""
-    labels = view.classes[:2]
-    return [label.encode("utf-8", "replace").decode() if isinstance(label, str) else label for label in labels]
-
-
-def _examples(values: dict[str, Any]) -> dict[str, Any]:
+def examples(values: dict[str, Any]) -> dict[str, Any]:
+    """Return examples of a body by their names."""
     return {"examples": {name: {"summary": name, "value": value} for name, value in values.items()}}
 
 
-def _body(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
-    content = {"application/json": {"schema": model.model_json_schema(), **_examples(values)}}
+def body(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said of the body of a request, with examples by their names."""
+    content = {"application/json": {"schema": model.model_json_schema(), **examples(values)}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def one_or_several(
+    summary: str,
+    request: type[BaseModel],
+    asked: tuple[dict[str, Any], dict[str, Any]],
+    answer: Any,
+    found: dict[str, Any],
+    names: tuple[str, str] = ("one text", "several texts"),
+) -> dict[str, Any]:
+    """Return what is said of a path that takes one thing or several.
+
+    Parameters
+    ----------
+    summary
+        What it does.
+    request, answer
+        The forms of bodies and answers.
+    asked
+        A request for one thing, and one for two.
+    found
+        The answer to the first.
+    names
+        Of these examples.
+    """
+    one, several = asked
+    first, second = names
+    return {
+        "summary": summary,
+        "responses": {
+            200: {
+                "model": answer,
+                "description": f"The answer to {first}, or those to {second}.",
+                "content": {"application/json": examples({first: found, second: {"predictions": [found, found]}})},
+            },
+            **errors(),
+        },
+        "openapi_extra": body(request, {first: one, second: several}),
+    }

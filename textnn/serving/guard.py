@@ -35,9 +35,6 @@ HEADERS = {
 }
 _HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
-WORK = ("/predict", "/explain")
-"""The paths that cost something."""
-
 SURPLUS = "surplus"
 """In the state of a scope: the request came on a connection beyond those that the server holds."""
 
@@ -56,9 +53,9 @@ class State:
     closing
         Whether it takes no more connections: those that are open are closed after their next answer.
     working
-        Requests to :data:`WORK` that are under way.
+        Requests to paths that cost something that are under way.
     arriving
-        Requests for predictions whose body is being read.
+        Requests for something that is done in batches, whose body is being read.
     """
 
     draining: bool = False
@@ -78,11 +75,21 @@ class Guard:
         Of the server.
     paths
         The paths that figures are kept of; all others are counted together.
+    work
+        Those of them that cost something, and are limited.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, state: State, paths: frozenset[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        metrics: Metrics,
+        state: State,
+        paths: frozenset[str],
+        work: frozenset[str],
+    ) -> None:
         self._app, self._settings, self._metrics, self._state = app, settings, metrics, state
-        self._paths = paths
+        self._paths, self._work = paths, work
         self._limiter = RateLimiter(settings) if settings.limited else None
         self._places = Places(settings.max_per_client, "requests")
 
@@ -93,8 +100,8 @@ class Guard:
             return
         if self._settings.root_path:
             scope = {**scope, "root_path": self._settings.root_path}
-        started, path = time.perf_counter(), _local_path(scope)
-        work = path in WORK and scope["method"] == "POST"
+        started, path = time.perf_counter(), local_path(scope)
+        work = path in self._work and scope["method"] == "POST"
         surplus, status = SURPLUS in scope.get("state", ()), 0
 
         async def sending(message: Message) -> None:
@@ -163,7 +170,7 @@ def client_address(scope: Scope) -> str:
     return str(client[0])
 
 
-def _local_path(scope: Scope) -> str:
+def local_path(scope: Scope) -> str:
     """Return the path without the one under which a proxy shows the server."""
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
     return path[len(root) :] if root and path.startswith(root + "/") else path

@@ -30,7 +30,7 @@ class Metrics:
         self.in_flight = Gauge("textnn_requests_in_flight", "Requests that are under way", registry=registry)
         self.texts = Counter("textnn_texts", "Texts that were accepted", registry=registry)
         self.batches = Histogram(
-            "textnn_batch_texts", "Texts that were classified at once", buckets=_TEXTS, registry=registry
+            "textnn_batch_texts", "Texts that were worked on at once", buckets=_TEXTS, registry=registry
         )
         self.queue = Gauge("textnn_queue_length", "What waits for its turn", ["queue"], registry=registry)
         self.rejected = Counter("textnn_rejected", "Requests that were refused", ["reason"], registry=registry)

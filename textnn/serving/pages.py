@@ -1,4 +1,4 @@
-"""The page for people: files of this package, read once, sent as they are but for the title."""
+"""The page for people: files of this package, read once, sent as they are but for the title and the task."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from fastapi import FastAPI, Request, Response
 from textnn.serving.settings import Settings
 
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
-_STATIC = ("page.css", "page.js", "words.js", "icon.svg")
-_TITLE = "{{title}}"
 
 
-def add_page(app: FastAPI, settings: Settings) -> None:
-    """Add the page at ``/``, and its parts under ``/static``."""
+def add_page(app: FastAPI, settings: Settings, task: str) -> None:
+    """Add the page at ``/``, which shows the answers of a task, and its parts under ``/static``."""
     folder = files(__package__).joinpath("page")
-    page = folder.joinpath("index.html").read_text("utf-8").replace(_TITLE, html.escape(settings.title))
+    page = folder.joinpath("index.html").read_text("utf-8").replace("{{task}}", task)
+    page = page.replace("{{title}}", html.escape(settings.title))
 
     def add(path: str, content: bytes, kind: str) -> None:
         tag = f'"{hashlib.blake2b(content, digest_size=8).hexdigest()}"'
@@ -32,5 +31,7 @@ def add_page(app: FastAPI, settings: Settings) -> None:
         app.add_api_route(path, send, methods=["GET", "HEAD"], include_in_schema=False)
 
     add("/", page.encode(), "text/html; charset=utf-8")
-    for name in _STATIC:
-        add(f"/static/{name}", folder.joinpath(name).read_bytes(), _TYPES[name.rpartition(".")[2]])
+    for part in folder.iterdir():
+        kind = _TYPES.get(part.name.rpartition(".")[2])
+        if kind is not None:
+            add(f"/static/{part.name}", part.read_bytes(), kind)

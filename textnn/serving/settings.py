@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """Limits, batching and looks of a served classifier.
+    """Limits, batching and looks of a served model.
 
     Parameters
     ----------
     max_batch
-        Texts that are classified at once, at most.
+        Texts that are worked on at once, at most.
     max_wait
         Milliseconds for which a batch waits for requests whose body is still arriving, unless it is full. Requests that
         come while a batch is at work are the next batch in any case.
@@ -31,6 +31,10 @@ class Settings:
         Explanations of one client that wait or are worked on, at most.
     max_explained
         Characters of a text that is explained by another method than "exact"; the others run the network many times.
+    max_dictionary
+        Words of the dictionary of a request to cut texts into words.
+    max_marginals
+        Probabilities of tags that a request may ask for: tokens times tags.
     max_per_client
         Requests of one client that are under way, at most, those included whose body is still arriving.
     max_connections
@@ -42,7 +46,7 @@ class Settings:
     max_body
         Bytes of a request's body.
     rate_limit
-        Requests of one client, one limit as ``"600/minute"``; ``"0"``: none. Only predictions and explanations count.
+        Requests of one client, one limit as ``"600/minute"``; ``"0"``: none. Only what costs time counts: POST.
     max_clients
         Clients that are counted for themselves; what comes from others in the same window is counted together.
     timeout
@@ -71,6 +75,8 @@ class Settings:
     max_explanations: int = 8
     max_explanations_per_client: int = 2
     max_explained: int = 2000
+    max_dictionary: int = 10_000
+    max_marginals: int = 1 << 18
     max_per_client: int = 512
     max_connections: int = 900
     max_text: int = 10_000

@@ -29,9 +29,11 @@ _PERHAPS = ("entity", "value", "name")  # the mention, or something else
 
 
 def sentences_of_objects(
-    rows: Iterator[Row], reading: Reading, scheme: str, doubts: list[str]
+    rows: Iterator[Row], reading: Reading, scheme: str, doubts: list[str], need_tags: bool = True
 ) -> Iterator[tuple[int, list[str], list[str]]]:
     """Yield line, tokens and tags of each object; the tokens of a text are its characters.
+
+    Without ``need_tags`` an object has a list of tokens, and no tags are read.
 
     Of spans that overlap, which tags cannot say, the longest is kept; ``doubts`` says how many were left out.
     """
@@ -41,7 +43,7 @@ def sentences_of_objects(
             reading.refuse(number, "expected a JSON object")
             continue
         try:
-            tokens, tags, overlaps = _sentence(row, scheme)
+            tokens, tags, overlaps = _sentence(row, scheme) if need_tags else (_tokens(row), [], 0)
         except ValueError as error:
             reading.refuse(number, str(error))
             continue
@@ -58,9 +60,26 @@ def sentences_of_objects(
         doubts.append(f"{what}: one tag a token cannot say both")
 
 
-def _sentence(row: dict[str, Any], scheme: str) -> tuple[list[str], list[str], int]:
+def list_of_tokens(row: dict[str, Any]) -> list[Any] | None:
+    """Return the tokens of an object that has a list of them."""
     tokens = _first(row, _TOKENS)
-    if isinstance(tokens, list) and not all(isinstance(token, dict) for token in tokens):
+    return tokens if isinstance(tokens, list) and not all(isinstance(token, dict) for token in tokens) else None
+
+
+def _tokens(row: dict[str, Any]) -> list[str]:
+    tokens = list_of_tokens(row)
+    if tokens is None and _first(row, _TOKENS) != []:
+        raise ValueError(f"expected a list of tokens under one of {', '.join(_TOKENS)}, got {_names(row)}")
+    return _strings("tokens", tokens or [])
+
+
+def _names(row: dict[str, Any]) -> str:
+    return ", ".join(map(repr, list(row)[:8])) or "an empty object"
+
+
+def _sentence(row: dict[str, Any], scheme: str) -> tuple[list[str], list[str], int]:
+    tokens = list_of_tokens(row)
+    if tokens is not None:
         tags = _first(row, _TAGS)
         if not isinstance(tags, list):
             raise ValueError(
@@ -71,8 +90,7 @@ def _sentence(row: dict[str, Any], scheme: str) -> tuple[list[str], list[str], i
         row = {**row["data"], "label": _results(row.get("annotations"))}
     text = _first(row, _TEXT)
     if not isinstance(text, str):
-        names = ", ".join(map(repr, list(row)[:8]))
-        raise ValueError(f'expected "text" with spans, or "tokens" with "tags", got {names or "an empty object"}')
+        raise ValueError(f'expected "text" with spans, or "tokens" with "tags", got {_names(row)}')
     given = [row[name] for name in _SPANS if row.get(name) is not None]
     spans, overlaps = _without_overlaps(_spans(text, next(filter(None, given), given[0] if given else None)))
     return list(text), tags_of(len(text), spans, scheme), overlaps

@@ -47,6 +47,7 @@ ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
     "ngram-crf": _COMMON,
 }
 """Of each architecture the defaults for characters."""
+_MOST_VALUES = 2**26  # of the table of n-grams, by default: 256 MB
 _WORDS: Mapping[str, Any] = {"embedding_dim": 100, "channels": 50, "word_dropout": 0.05}
 _NOT_FOR_WORDS = ("bigram_dim",)
 
@@ -73,7 +74,20 @@ def resolve_options(architecture: str, given: Mapping[str, Any], level: str | No
         defaults |= _WORDS
     if level == WORD:
         defaults = {name: value for name, value in defaults.items() if name not in _NOT_FOR_WORDS}
-    return resolve(f"{architecture}{f' of {level}s' if level else ''}", defaults, given)
+    options = resolve(f"{architecture}{f' of {level}s' if level else ''}", defaults, given)
+    buckets, alone = options["ngram_buckets"], "embedding_dim" not in defaults
+    if buckets == 1 or (alone and not buckets):
+        expected = "at least 2, as it has nothing but n-grams," if alone else "0, or at least 2,"
+        raise ValueError(f"ngram_buckets: expected {expected} of the architecture {architecture!r}, got {buckets}")
+    return options
+
+
+def suit_tags(options: Mapping[str, Any], given: Mapping[str, Any], tags: int) -> dict[str, Any]:
+    """Return options with fewer rows of n-grams, where many tags make each of them long and the user did not choose."""
+    buckets = options["ngram_buckets"]
+    while given.get("ngram_buckets") is None and buckets > 2 and buckets * tags > _MOST_VALUES:
+        buckets //= 2
+    return {**options, "ngram_buckets": buckets}
 
 
 def build_network(

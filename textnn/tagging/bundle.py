@@ -23,20 +23,21 @@ from textnn.bundle import directory as shared
 from textnn.bundle.config import Format, file_sums, get, seal
 from textnn.bundle.directory import config_of, read_bundle, write_bundle, write_weights
 from textnn.bundle.files import CARD, CHARACTERS, CONFIG, VOCABULARY, WEIGHTS, Directory, file_sum, reading, to_json
+from textnn.data.inputs import check_device
 from textnn.models.options import integer
 from textnn.reading import parse_json
 from textnn.tagging.architectures import build_network, resolve_options
 from textnn.tagging.card import write_card
-from textnn.tagging.encoding import LEVELS, WORD
+from textnn.tagging.encoding import CHAR, LEVELS, WORD
 from textnn.tagging.metrics import SpanScore, SpanScores
 from textnn.tagging.parameters import NOT_STORED
 from textnn.tagging.state import State
-from textnn.tagging.tags import TagSet
+from textnn.tagging.tags import MOST_TAGS, TagSet
 from textnn.text import Vocabulary, parse_words, save_words
 from textnn.version import __version__
 
 TAGS, WORDS = "tags.json", "words.txt"
-MOST_PAIRS, MOST_TAGS = 2**26, 2**14
+MOST_PAIRS = 2**26
 FORMAT = Format(
     "textnn-tagger",
     1,
@@ -47,6 +48,7 @@ FORMAT = Format(
     parts={},
 )
 check_target = partial(shared.check_target, kind=FORMAT)
+read_card = partial(shared.read_card, kind=FORMAT)
 read_config = partial(shared.read_config, kind=FORMAT)
 
 
@@ -65,10 +67,11 @@ def save(state: State, parameters: Mapping[str, Any], path: str | os.PathLike[st
     BundleError
         If ``path`` exists and is not a tagger of textnn, or writing fails.
     """
-    write_bundle(path, FORMAT, partial(_write, state, parameters))
+    write_bundle(path, FORMAT, partial(write, state, parameters))
 
 
-def _write(state: State, parameters: Mapping[str, Any], directory: Path) -> None:
+def write(state: State, parameters: Mapping[str, Any], directory: Path) -> None:
+    """Write the files of a tagger into an empty directory."""
     write_weights(state.model.state_dict(), directory)
     (directory / TAGS).write_bytes(to_json({"names": state.tags.names, "scheme": state.tags.scheme}))
     state.vocabulary.save(directory / VOCABULARY)
@@ -110,33 +113,48 @@ def load(path: str | os.PathLike[str], device: str, names: Collection[str]) -> t
     ------
     BundleError
         If the directory is no saved tagger, or is damaged.
+    ValueError
+        If there is no such device.
     """
-    return read_bundle(path, partial(_load, device=device, names=names))
+    return read_bundle(path, partial(_load, device=check_device(device), names=names))
 
 
-def _load(directory: Directory, device: str, names: Collection[str]) -> tuple[State, dict[str, Any]]:
+def read(directory: Directory) -> State:
+    """Return the tagger whose files stand in an open directory, on the CPU.
+
+    Raises
+    ------
+    BundleError
+        If they are damaged.
+    """
+    return _load(directory, torch.device("cpu"), ())[0]
+
+
+def _load(directory: Directory, device: torch.device, names: Collection[str]) -> tuple[State, dict[str, Any]]:
     config = config_of(directory, FORMAT)
-    with reading(directory.path / CONFIG):
+    with reading(directory.file(CONFIG)):
         sums = file_sums(config, FORMAT)
     tags_file = directory.read(TAGS, sums[TAGS])
-    with reading(directory.path / TAGS):
+    with reading(directory.file(TAGS)):
         tags = _tags(parse_json(tags_file))
     vocabularies = []
     for name in (VOCABULARY, CHARACTERS):
         content = directory.read(name, sums[name]) if name in sums else None
-        with reading(directory.path / name):
-            vocabularies.append(None if content is None else Vocabulary.parse(content, directory.path / name))
+        with reading(directory.file(name)):
+            vocabularies.append(None if content is None else Vocabulary.parse(content, directory.file(name)))
     vocabulary, letters = vocabularies
     words = None
     if WORDS in sums:
         content = directory.read(WORDS, sums[WORDS])
-        with reading(directory.path / WORDS):
-            words = parse_words(content, directory.path / WORDS)
+        with reading(directory.file(WORDS)):
+            words = parse_words(content, directory.file(WORDS))
     assert vocabulary is not None
-    with reading(directory.path / CONFIG):
+    with reading(directory.file(CONFIG)):
         architecture, level = get(config, "architecture", str), get(config, "level", str)
         if level not in LEVELS or (level == WORD) is (letters is None):
             raise ValueError(f"expected 'level' to be char, or word beside {CHARACTERS}, got {level!r:.40}")
+        if (words is not None) is not (tags.is_segmentation and level == CHAR):
+            raise ValueError(f"expected {WORDS} of a segmenter of characters, and of it alone")
         options = resolve_options(architecture, get(config, "options", dict), level)
         pairs = integer(0, MOST_PAIRS)("pairs", config.get("pairs"))
         training, stored = get(config, "training", dict), get(config, "parameters", dict)
@@ -155,7 +173,7 @@ def _load(directory: Directory, device: str, names: Collection[str]) -> tuple[St
             sizes = len(vocabulary), len(letters) if letters else 0, pairs
             model = build_network(architecture, *sizes, words is not None, tags, options)
     model.load_state_dict(directory.read_weights(model.state_dict(), sums[WEIGHTS]), assign=True)
-    with reading(directory.path / WEIGHTS):
+    with reading(directory.file(WEIGHTS)):
         if bool((model.keys.diff() <= 0).any()) or bool((model.kinds < 0).any()):
             raise ValueError("expected rising keys of pairs, and kinds from 0")
     state = State(level, tags, vocabulary, letters, words, model.to(device).eval(), options, **facts)

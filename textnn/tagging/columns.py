@@ -44,9 +44,11 @@ def split_columns(line: str) -> list[str]:
 
 
 def sentences_of_columns(
-    lines: Iterator[str], reading: Reading, token: int, tag: int, doubts: list[str], numbered: bool = False
+    lines: Iterator[str], reading: Reading, token: int, tag: int | None, doubts: list[str], numbered: bool = False
 ) -> Iterator[tuple[int, list[str], list[str]]]:
     """Yield line, tokens and tags of each sentence; ``numbered``: the first column counts words, as in CoNLL-U.
+
+    Where ``tag`` is None there are no tags to read, and the list of them is empty.
 
     Raises
     ------
@@ -94,7 +96,8 @@ def sentences_of_columns(
         if not width:
             width, first = len(cells), number
         tokens.append(cells[token])
-        tags.append(cells[tag])
+        if tag is not None:
+            tags.append(cells[tag])
     if tokens and not bad:
         yield start, tokens, tags
     if indented:
@@ -107,18 +110,24 @@ def _is_comment(line: str, width: int, tagged: bool) -> bool:
     return len(cells) != width or (tagged and not is_tag(cells[-1]))
 
 
-def _wrong(cells: list[str], token: int, tag: int, width: int, first: int) -> str:
+def _wrong(cells: list[str], token: int, tag: int | None, width: int, first: int) -> str:
     """Say what is wrong with a line, or nothing."""
     count = len(cells)
     if width and count != width:
-        return f"expected {width} columns as in line {first}, got {count}: {' '.join(cells)!r}"
+        return f"expected {_columns(width)} as in line {first}, got {count}: {' '.join(cells)!r}"
     for name, place in (("tokens", token), ("tags", tag)):
-        if not -count <= place < count:
-            return f"expected {name} in column {place}, got {count} columns: {' '.join(cells)!r}"
-    if count > 1 and token % count == tag % count:
+        if place is not None and not -count <= place < count:
+            return f"expected {name} in column {place}, got {_columns(count)}: {' '.join(cells)!r}"
+    if tag is not None and count > 1 and token % count == tag % count:
         return f"expected tokens and tags in different columns, got column {token % count} for both"
-    if count < 2:
+    if tag is not None and count < 2:
         return f"expected a token and a tag, got one column: {cells[0]!r}; are these texts without tags?"
     if not cells[token]:
         return f"expected a token in column {token % count}, got nothing"
-    return "" if cells[tag].strip() else f"expected a tag in column {tag % count}, got nothing"
+    if tag is not None and not cells[tag].strip():
+        return f"expected a tag in column {tag % count}, got nothing"
+    return ""
+
+
+def _columns(count: int) -> str:
+    return f"{count} column{'s' if count > 1 else ''}"

@@ -31,14 +31,15 @@ class Dictionary:
     Raises
     ------
     TypeError
-        If one is no string, or the words are one string.
+        If one is no string, or the words are one string or no collection.
     ValueError
         If one is empty or has white space in it.
     """
 
     def __init__(self, words: Iterable[str]) -> None:
-        if isinstance(words, str):
-            raise TypeError("dictionary: expected a list of words, got one string")
+        if isinstance(words, str | bytes) or not isinstance(words, Iterable):
+            kind = "one string" if isinstance(words, str) else type(words).__name__
+            raise TypeError(f"dictionary: expected a list of words, got {kind}")
         self._words: set[str] = set()
         lengths: dict[str, set[int]] = {}
         for number, word in enumerate(words):

@@ -13,6 +13,7 @@ import string
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,6 +71,15 @@ def fold_word(token: str) -> str:
 def fold(level: str, coarse: bool) -> Callable[[str], str]:
     """Return the function that folds tokens of a level; see :func:`fold_character`."""
     return partial(fold_character, coarse=coarse) if level == CHAR else fold_word
+
+
+def fold_settings(level: str, coarse: bool) -> dict[str, Any]:
+    """Return what the folding of a level's tokens comes to, for exported models, which do it alone."""
+    if level == WORD:
+        table = {chr(code): digit for code, digit in _DIGITS.items()}
+    else:
+        table = {chr(code): fold_character(chr(code), coarse) for code in (*_WIDE, *(_COARSE if coarse else ()))}
+    return {"words": level == WORD, "characters": ["".join(table), "".join(table.values())]}
 
 
 def guess_level(sentences: Iterable[Tokens]) -> str:

@@ -21,6 +21,9 @@ from textnn.tagging.state import State
 from textnn.tagging.texts import Piece, pieces
 from textnn.text import RaggedBatch
 
+_ROWS = 1 << 16
+"""Tokens, about, of the copies of sentences that are worked on at once: there is one for each span."""
+
 
 class Entity(NamedTuple):
     """Something that was found in a text.
@@ -35,6 +38,12 @@ class Entity(NamedTuple):
         ``text[start:end]``.
     confidence : float
         The probability, under the model, that just this span is an entity of this type.
+
+    Examples
+    --------
+    >>> entity = Entity(0, 3, "PER", "Ann", 0.9)
+    >>> "Ann met Bob."[entity.start : entity.end]
+    'Ann'
     """
 
     start: int
@@ -52,10 +61,19 @@ def entities(state: State, texts: Iterable[str]) -> Iterator[list[Entity]]:
     ValueError
         If the tags mark no spans.
     """
+    check_entities(state)
+    return _found(state, texts)
+
+
+def check_entities(state: State) -> None:
+    """Raise a ValueError unless a model's tags mark spans."""
     if state.tags.inner is None:
         raise ValueError(
             "entities: the tags of this model mark no spans, such as B-PER and I-PER do; predict gives them"
         )
+
+
+def _found(state: State, texts: Iterable[str]) -> Iterator[list[Entity]]:
     for text, parts in _by_text(state, texts, _tags_and_confidence):
         found: list[Entity] = []
         for piece, rows in parts:
@@ -96,19 +114,28 @@ def span_chances(
     offsets, lengths = batch.offsets.cpu().numpy(), batch.lengths.cpu().numpy()
     sentence = np.searchsorted(offsets, starts, side="right") - 1
     sizes = lengths[sentence]
+    part = (np.cumsum(sizes) - 1) // _ROWS
+    cuts = np.flatnonzero(np.diff(part)) + 1
+    places = zip(*(np.split(each, cuts) for each in (starts, ends, offsets[sentence], sizes)), strict=True)
+    return torch.cat([_chances(state, emissions, numbers, *each) for each in places])
+
+
+def _chances(
+    state: State, emissions: Tensor, numbers: Tensor, starts: Array, ends: Array, offsets: Array, sizes: Array
+) -> Tensor:
+    """Return the probability of each span, each with a copy of its sentence, from the first row on."""
     ahead = np.cumsum(sizes) - sizes
-    # A copy of the sentence for each span.
-    rows = torch.from_numpy(np.arange(sizes.sum()) + np.repeat(offsets[sentence] - ahead, sizes)).to(emissions.device)
+    rows = torch.from_numpy(np.arange(sizes.sum()) + np.repeat(offsets - ahead, sizes)).to(emissions.device)
     place = np.arange(sizes.sum()) - np.repeat(ahead, sizes)
-    first = np.repeat(starts - offsets[sentence], sizes)
-    last = np.repeat(ends - offsets[sentence], sizes)
+    first = np.repeat(starts - offsets, sizes)
+    last = np.repeat(ends - offsets, sizes)
     fixed = torch.from_numpy((place >= first) & (place < last)).to(emissions.device)
     K = emissions.shape[1]
     possible = torch.ones(len(rows), K, dtype=torch.bool, device=emissions.device)
     possible[fixed] = torch.nn.functional.one_hot(numbers[rows[fixed]], K).bool()
     copies = torch.from_numpy(ahead).to(emissions.device)
-    scores = state.model.crf.scores()
-    return crf_log_likelihood(emissions[rows], possible, *scores, offsets=copies, reduction="none").exp()
+    scores = [score.to(emissions.dtype) for score in state.model.crf.scores()]
+    return crf_log_likelihood(emissions[rows], possible, *scores, offsets=copies, reduction="none").exp().clamp(max=1.0)
 
 
 def cut(state: State, texts: Iterable[str], dictionary: Dictionary | None = None) -> Iterator[list[tuple[str, str]]]:
@@ -120,15 +147,32 @@ def cut(state: State, texts: Iterable[str], dictionary: Dictionary | None = None
         If the model is none of word segmentation.
     """
     check_segmenter(state)
+    return _cut(state, texts, dictionary)
+
+
+def _cut(state: State, texts: Iterable[str], dictionary: Dictionary | None) -> Iterator[list[tuple[str, str]]]:
     work = best_tags if dictionary is None else forced_tags
     for text, parts in _by_text(state, texts, work, True, dictionary):
         words: list[tuple[str, str]] = []
         for piece, numbers in parts:
+            if not piece.tokens:
+                continue
             spans, begin = state.tags.spans(numbers), piece.starts[0]
             types = [state.tags.types[kind] for kind in spans.kind.tolist()]
             places = zip((spans.start + begin).tolist(), (spans.end + begin).tolist(), types, strict=True)
             words += [(text[start:end], kind) for start, end, kind in places]
         yield words
+
+
+def tagged(state: State, texts: Iterable[str]) -> Iterator[list[tuple[str, str]]]:
+    """Yield the tokens of each text with their tags, in the scheme of the training data; white space is none."""
+    for _, parts in _by_text(state, texts, best_tags):
+        pairs = (
+            pair
+            for piece, numbers in parts
+            for pair in zip(piece.tokens, state.tags.decode(numbers.tolist()), strict=True)
+        )
+        yield [(token, tag) for token, tag in pairs if not token.isspace()]
 
 
 def check_segmenter(state: State) -> None:
@@ -147,7 +191,8 @@ def _by_text(
 
     def all_pieces() -> Iterator[Tokens]:
         for text in texts:
-            found = list(pieces(text, state.level, words))
+            # Something goes along for a text without a piece, too: so many texts wait at most as tokens are ahead.
+            found = list(pieces(text, state.level, words)) or [Piece("", (), ())]
             waiting.append((text, found))
             yield from (piece.tokens for piece in found)
         waiting.append(None)

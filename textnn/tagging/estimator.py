@@ -20,12 +20,13 @@ from sklearn.utils.validation import check_is_fitted
 from textnn.circumstances import plain_torch
 from textnn.data.inputs import iter_texts
 from textnn.distributed import ALONE, Group
-from textnn.tagging import bundle, entities, evaluation, fitting, prediction
+from textnn.tagging import bundle, entities, evaluation, explanation, fitting, prediction
 from textnn.tagging.dictionary import Dictionary
 from textnn.tagging.encoding import CHAR, Tokens
 from textnn.tagging.entities import Entity
 from textnn.tagging.evaluation import TaggingReport
-from textnn.tagging.intake import check_sentences, check_tagged
+from textnn.tagging.explanation import EntityExplanation
+from textnn.tagging.intake import check_sentences, check_tagged, pair_of
 from textnn.tagging.segmented import tags_of_words
 from textnn.tagging.state import State
 from textnn.training.checkpoint import Checkpoint
@@ -97,11 +98,13 @@ class SequenceTagger(BaseEstimator):
 
     Examples
     --------
-    >>> X = [["Ann", "met", "Bob", "."], ["Bob", "ran", "."]] * 20
-    >>> y = [["B-PER", "O", "B-PER", "O"], ["B-PER", "O", "O"]] * 20
-    >>> tagger = textnn.SequenceTagger(random_state=0, verbose=0).fit(X, y)
-    >>> tagger.predict([["Ann", "ran"]])
-    [['B-PER', 'O']]
+    >>> names = ["Ann", "Bob", "Eve", "Max"]
+    >>> X = [["then", one, "ran", "."] for one in names]
+    >>> X += [[one, "met", other, "."] for one in names for other in names]
+    >>> y = [["B-PER" if token in names else "O" for token in tokens] for tokens in X]
+    >>> tagger = textnn.SequenceTagger(epochs=20, random_state=0, verbose=0).fit(X, y)
+    >>> tagger.predict([["Ann", "ran", "."]])
+    [['B-PER', 'O', 'O']]
     >>> [entity.text for entity in tagger.entities("Bob met Ann.")]
     ['Bob', 'Ann']
     """
@@ -186,7 +189,8 @@ class SequenceTagger(BaseEstimator):
             Sentences and tags to measure by, and with ``patience`` to choose the best epoch; no part of ``X`` is held
             out then.
         distributed : bool, default=False
-            Whether the processes of ``torch.distributed``'s default group train one tagger together.
+            Whether the processes of ``torch.distributed``'s default group train one tagger together, each called with
+            a share of the sentences: every n-th one gives the tagger of one process that has them all.
         checkpoint : path or Checkpoint, optional
             Directory to keep the state of the training in, so that it can be gone on with after a break.
 
@@ -242,13 +246,15 @@ class SequenceTagger(BaseEstimator):
 
         Examples
         --------
-        >>> segmenter = textnn.SequenceTagger("ngram-crf", random_state=0, verbose=0)
+        >>> segmenter = textnn.SequenceTagger("ngram-crf", validation_fraction=0.0, random_state=0, verbose=0)
         >>> segmenter.fit_words(["我 来到 北京", "他 来到 上海", "我 在 上海"] * 20).cut("他在北京")
         ['他', '在', '北京']
         """
-        held_out = None if validation_data is None else _characters(*validation_data, "validation_data[0]")
+        held_out = None
+        if validation_data is not None:
+            held_out = _characters(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
         forms = {"scheme": "BMES", "level": CHAR}
-        return self._fit(forms, *_characters(X, y, "X"), held_out, distributed, checkpoint)
+        return self._fit(forms, *_characters(X, y), held_out, distributed, checkpoint)
 
     def _fit(
         self, forms: dict[str, str], X: Any, y: Any, validation_data: Any, distributed: bool, checkpoint: Any
@@ -358,6 +364,28 @@ class SequenceTagger(BaseEstimator):
         """Yield the entities of each of any number of texts, in constant memory; see :meth:`entities`."""
         return entities.entities(self._state, iter_texts(texts))
 
+    def explain(self, text: str) -> list[EntityExplanation]:
+        """Say for each entity of a text which tokens around it, and in it, made it one.
+
+        Parameters
+        ----------
+        text : str
+            As for :meth:`entities`. It takes a prediction for each token of a line.
+
+        Returns
+        -------
+        list of EntityExplanation
+            Of each entity, what each token adds to its log-odds; ``print`` and rich show it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`entities` does.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text: expected a string, got {type(text).__name__}")
+        return explanation.explain(self._state, text)
+
     def cut(self, text: str, dictionary: Iterable[str] | None = None) -> list[str]:
         """Cut a text into words.
 
@@ -432,6 +460,31 @@ class SequenceTagger(BaseEstimator):
         """
         bundle.save(self._state, self.get_params(deep=False), path)
 
+    def export(self, format: str, path: str | PathLike[str]) -> None:  # noqa: A002
+        """Write the tagger as a directory that needs no textnn: docs/export.md has what is in it.
+
+        Parameters
+        ----------
+        format
+            ``"onnx"``, for onnxruntime and others, or ``"torch"``, a program that ``torch.export.load`` reads.
+        path
+            The directory; its parents are made. An earlier export is replaced in one step.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the tagger has not been fitted.
+        ValueError
+            If there is no such format, or something else is at ``path``.
+        ImportError
+            If the packages for ONNX are not installed: ``pip install onnx onnxscript``.
+        OSError
+            If it cannot be written.
+        """
+        from textnn.export.tagging import export_tagger
+
+        export_tagger(self._state, format, path)
+
     @classmethod
     def load(cls, path: str | PathLike[str], device: str = "cpu") -> SequenceTagger:
         """Load a saved tagger; its predictions are those of the saved one.
@@ -440,6 +493,8 @@ class SequenceTagger(BaseEstimator):
         ------
         BundleError
             If the directory is no saved tagger, or is damaged; the message names the file.
+        ValueError
+            If there is no such device.
         """
         with plain_torch(gradients=True):
             state, parameters = bundle.load(path, device, cls._get_param_names())
@@ -448,13 +503,12 @@ class SequenceTagger(BaseEstimator):
         return tagger
 
 
-def _characters(X: Any, y: Any, argument: str) -> tuple[list[list[str]], list[list[str]]]:
+def _characters(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> tuple[list[list[str]], list[list[str]]]:
     """Return the characters of words and their tags."""
-    sentences = [each.split() if isinstance(each, str) else each for each in X]
-    words = [list(each) for each in check_sentences(sentences, argument, strings=False)]
+    words = [each.split() if isinstance(each, str) else list(each) for each in check_sentences(X, names[0])]
     if y is None:
         parts = [tags_of_words(each) for each in words]
     else:
-        tagged = check_tagged(words, y)
+        tagged = check_tagged(words, y, names)
         parts = [tags_of_words(list(each), kinds) for each, kinds in zip(tagged.tokens, tagged.tags, strict=True)]
     return [characters for characters, _ in parts], [tags for _, tags in parts]

@@ -24,6 +24,11 @@ class TaggingReport:
         The share of tokens with the right tag.
     spans : SpanScores or None
         Precision, recall and F1 of each type; None for tags that mark no spans.
+
+    Examples
+    --------
+    >>> print(TaggingReport(sentences=2, tokens=9, accuracy=0.75, spans=None))
+    2 sentences, 9 tokens; accuracy of tags 0.7500
     """
 
     sentences: int

@@ -47,6 +47,12 @@ class Sentence(NamedTuple):
         Its words or characters.
     tags : list of str
         Their tags.
+
+    Examples
+    --------
+    >>> sentence = Sentence(1, ["Ann", "ran"], ["B-PER", "O"])
+    >>> list(zip(sentence.tokens, sentence.tags))
+    [('Ann', 'B-PER'), ('ran', 'O')]
     """
 
     line: int
@@ -70,6 +76,8 @@ class TaggedReport:
         How often each tag occurs.
     bad_rows : int
         Sentences that were left out because something is wrong with them.
+    replaced : int
+        Bytes that did not fit the encoding and were replaced.
     problems, doubts : list of str
         The messages of the first of these, and sentences about what looks like a mistake.
 
@@ -87,6 +95,7 @@ class TaggedReport:
     tokens: int = 0
     tags: Counter[str] = field(default_factory=Counter)
     bad_rows: int = 0
+    replaced: int = 0
     problems: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
@@ -94,7 +103,8 @@ class TaggedReport:
         facts = ", ".join(filter(None, (self.format, self.encoding, self.scheme)))
         left_out = f"{self.bad_rows:,} bad sentences" if self.bad_rows else "nothing"
         counts = f"{self.sentences:,} sentences, {self.tokens:,} tokens, {len(self.tags):,} tags"
-        return f"{self.source}: {counts} ({facts}); left out: {left_out}"
+        replaced = f"; bytes replaced by U+FFFD: {self.replaced:,}" if self.replaced else ""
+        return f"{self.source}: {counts} ({facts}); left out: {left_out}{replaced}"
 
 
 def iter_tagged(
@@ -109,6 +119,7 @@ def iter_tagged(
     encoding: str | None = None,
     encoding_errors: str = "strict",
     on_error: str = "stop",
+    need_tags: bool = True,
     report: TaggedReport | None = None,
 ) -> Generator[Sentence, None, None]:
     r"""Read the sentences of a file one by one.
@@ -131,6 +142,9 @@ def iter_tagged(
         As in :func:`textnn.text.iter_records`.
     on_error : {"stop", "skip"}, default="stop"
         ``"stop"`` raises for a bad sentence, ``"skip"`` leaves the whole sentence out and counts it.
+    need_tags : bool, default=True
+        Whether the sentences have tags; else the tokens of ``"conll"``, ``"conllu"``, ``"jsonl"`` or ``"words"`` are
+        read alone, the lists of tags are empty, and the format has to be named.
     report : TaggedReport, optional
         A report to fill on the way.
 
@@ -159,14 +173,16 @@ def iter_tagged(
         raise ValueError(f"level: expected 'char' or 'word', got {level!r}")
     if not separator or separator.isspace():
         raise ValueError(f"separator: expected at least one character that is no space, got {separator!r}")
-    if format == "words" and level == "word":
+    if not need_tags and format not in ("conll", "conllu", "jsonl", "words"):
+        raise ValueError(f"format: expected conll, conllu, jsonl or words for tokens without tags, got {format!r}")
+    if format == "words" and level == "word" and need_tags:
         raise ValueError("level: words between spaces have no tags of their own, expected 'char', got 'word'")
     for name, column in (("token_column", token_column), ("tag_column", tag_column)):
         if column is not None and (isinstance(column, bool) or not isinstance(column, int)):
             raise TypeError(f"{name}: expected a number, got {column!r}")
     asked = check_layout(on_error, encoding=encoding, encoding_errors=encoding_errors)
     columns = token_column, tag_column
-    options = _Options(format, columns, separator, level, check_scheme(scheme))
+    options = _Options(format, columns, separator, level, check_scheme(scheme), need_tags)
     return _iterate(path, asked, on_error == "skip", options, report or TaggedReport())
 
 
@@ -176,6 +192,7 @@ class _Options(NamedTuple):
     separator: str
     level: str
     scheme: str
+    need_tags: bool
 
 
 def _iterate(
@@ -193,6 +210,9 @@ def _iterate(
             way = "write it as columns, a token a line, or as JSON lines"
             raise CorpusError(f"{inner.source}: expected sentences with tags, got a table of CSV; {way}")
         report.format = found or _find_format(head, options.separator)
+        if report.format == "words" and options.level == "word" and options.need_tags:
+            expected = f"expected words with tags (word{options.separator}tag), got words without"
+            raise CorpusError(f"{inner.source}: {expected}")
         longest = 0
         try:
             for sentence in _sentences(itertools.chain(head, lines), reading, report, options):
@@ -205,7 +225,7 @@ def _iterate(
                     report.doubts.append(f"line {sentence.line}: a sentence of {longest:,} tokens; {asks}")
                 yield sentence
         finally:
-            report.bad_rows, report.problems = inner.bad_rows, inner.problems
+            report.bad_rows, report.problems, report.replaced = inner.bad_rows, inner.problems, inner.replaced
 
 
 def _sentences(lines: Iterator[str], reading: Reading, report: TaggedReport, options: _Options) -> Iterator[Sentence]:
@@ -214,12 +234,13 @@ def _sentences(lines: Iterator[str], reading: Reading, report: TaggedReport, opt
         first = next(lines, "")
         rows = json_rows if first.lstrip().startswith("[") else json_lines
         objects = rows(itertools.chain([first], lines), reading)
-        found = sentences_of_objects(objects, reading, options.scheme, report.doubts)
+        found = sentences_of_objects(objects, reading, options.scheme, report.doubts, options.need_tags)
     elif report.format.startswith("conll"):
         usual = (1, 3) if report.format == "conllu" else (0, -1)
         columns = [usual[i] if asked is None else asked for i, asked in enumerate(options.columns)]
         numbered = report.format == "conllu"
-        found = sentences_of_columns(lines, reading, columns[0], columns[1], report.doubts, numbered)
+        tag = columns[1] if options.need_tags else None
+        found = sentences_of_columns(lines, reading, columns[0], tag, report.doubts, numbered)
     else:
         separator = options.separator if report.format == "word/tag" else None
         found = sentences_of_words(lines, reading, separator, options.level == "char", report.doubts)
@@ -253,13 +274,20 @@ def _in_groups(head: list[str]) -> bool:
     return any(blank[:-1]) and any(not a and not b for a, b in itertools.pairwise(blank))
 
 
-def read_tagged(path: Source, format: str | None = None, **options: object) -> tuple[list[Sentence], TaggedReport]:  # noqa: A002
+def read_tagged(
+    path: Source,
+    format: str | None = None,  # noqa: A002
+    limit: int | None = None,
+    **options: object,
+) -> tuple[list[Sentence], TaggedReport]:
     r"""Read all sentences of a file, and see how its tags mark spans.
 
     Parameters
     ----------
     path, format, options
         As in :func:`iter_tagged`.
+    limit : int, optional
+        Read this many sentences at most.
 
     Returns
     -------
@@ -280,8 +308,10 @@ def read_tagged(path: Source, format: str | None = None, **options: object) -> t
     ('IOB1', {'I-PER': 1, 'O': 1})
     """
     report = TaggedReport()
-    read: Callable[..., Iterator[Sentence]] = iter_tagged
-    sentences = list(read(path, format, report=report, **options))
+    read: Callable[..., Generator[Sentence, None, None]] = iter_tagged
+    stream = read(path, format, report=report, **options)
+    sentences = list(itertools.islice(stream, limit))
+    stream.close()
     if not sentences:
         left_out = f": {report.problems[0]}" if report.problems else ""
         raise CorpusError(f"{report.source}: expected sentences, got none{left_out}")
@@ -315,7 +345,7 @@ def _refuse_odd_tags(sentences: list[Sentence], report: TaggedReport) -> None:
             raise CorpusError(f"{report.source}, sentence of line {line}: {expected}, got {tag!r}")
     spelt = [tag for tag in marked if len(tag) > 2 and (tag[1] in "-_" or tag[-2] in "-_")]
     other = [tag.upper() if tag[1] in "-_" else f"{tag[-1]}-{tag[:-2]}".upper() for tag in spelt]
-    if spelt and len(spelt) == len(marked) and not fit and all(map(is_tag, other)):
+    if spelt and {*spelt} == {*marked} - {"o"} and not fit and all(map(is_tag, other)):
         raise CorpusError(
             f"{report.source}: expected tags such as {other[0]!r}, a capital letter first, got {spelt[0]!r}"
         )

@@ -15,9 +15,9 @@ from torch import Tensor
 from textnn.data.inputs import check_device, make_seed
 from textnn.distributed import ALONE, Group
 from textnn.models.options import TAGGING, choice, chosen
-from textnn.tagging.architectures import build_network, resolve_options
+from textnn.tagging.architectures import build_network, resolve_options, suit_tags
 from textnn.tagging.encoding import CHAR, LEVELS, guess_level, make_vocabularies
-from textnn.tagging.intake import Tagged, check_tagged, hold_out, warn_of_tags
+from textnn.tagging.intake import Tagged, check_tagged, hold_out, join_shares, pair_of, warn_of_tags
 from textnn.tagging.kinds import kinds_of
 from textnn.tagging.lexicon import Lexicon
 from textnn.tagging.metrics import score_spans
@@ -50,43 +50,47 @@ def fit(
     parameters
         Those of the tagger, by name.
     X, y, validation_data
-        Sentences and their tags.
+        Sentences and their tags; in a group of processes the share of this one.
     group
         The processes that train together.
     checkpoint
         Where the training keeps its state.
     """
-    architecture = parameters["architecture"]
+    architecture, level = parameters["architecture"], parameters["level"]
     given = {name: parameters[name] for name in chosen(TAGGING)}
-    resolve_options(architecture, given)  # refuses what makes no sense before there is any work
-    level = choice(AUTO, *LEVELS)("level", parameters["level"])
-    scheme = check_tag_scheme(parameters["scheme"])
-    device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"])
-    if checkpoint is not None and parameters["random_state"] is None:
-        raise ValueError("random_state: expected a seed beside a checkpoint, got None: each fit is another training")
-    if parameters["vectors"] is not None:
-        pretrained.check(parameters["vectors"], given["embedding_dim"])
-    data = check_tagged(X, y)
+    held_out = Tagged([], [])
+    with group.together():
+        scheme = _check_parameters(parameters, given)
+        device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"])
+        if checkpoint is not None and parameters["random_state"] is None:
+            message = "random_state: expected a seed beside a checkpoint, got None: each fit is another training"
+            raise ValueError(message)
+        data = check_tagged(X, y)
+        if validation_data is not None:
+            held_out = check_tagged(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
+    group.check_same("fit", {name: value for name, value in parameters.items() if name not in _OF_A_PROCESS})
+    data, held_out, seed = join_shares(data, group), join_shares(held_out, group), group.first(seed)
     if not data.tokens:
         raise ValueError("X: expected at least one sentence, got none")
     if level == AUTO:
         level = guess_level(data.tokens[:1000])
     options = resolve_options(architecture, given, level)
     tags = TagSet.of(data.tags, scheme)
-    warn_of_tags(data, tags.scheme)
+    if group.rank == 0:
+        warn_of_tags(data, tags.scheme, scheme == AUTO)
     if validation_data is not None:
-        held_out = _check_validation(validation_data, tags)
+        _check_validation(held_out, tags)
     else:
         training, rest = hold_out(data.tokens, options["validation_fraction"], seed)
         data, held_out = data.take(training), data.take(rest)
-    options = suit_steps(options, given, len(data.tokens))
+    options = suit_steps(suit_tags(options, given, len(tags)), given, len(data.tokens))
 
     reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
     marks = "tags that mark no spans" if tags.scheme is None else f"tags in {tags.scheme}"
     reporter.note(f"{len(data.tokens):,} sentences of {level}s, {len(held_out.tokens):,} held out; {len(tags)} {marks}")
     vocabulary, letters = make_vocabularies(data.tokens, level, tags.is_segmentation, options["min_count"])
     vectors, source = None, 0
-    if parameters["vectors"] is not None and "embedding_dim" in options:
+    if parameters["vectors"] is not None:
         vectors = pretrained.read(parameters["vectors"], vocabulary, given["embedding_dim"], reporter)
         options["embedding_dim"], source = vectors.dim, pretrained.checksum(vectors)
     state = State(level, tags, vocabulary, letters, None, _NONE, options, seed, len(data.tokens), [], 0)
@@ -128,13 +132,22 @@ def fit(
 
 
 _NONE: Any = None
+_OF_A_PROCESS = ("random_state", "device", "verbose")
 
 
-def _check_validation(validation_data: Any, tags: TagSet) -> Tagged:
-    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        raise TypeError("validation_data: expected a pair of sentences and their tags")
-    X, y = validation_data
-    held_out = check_tagged(X, y, ("validation_data[0]", "validation_data[1]"))
+def _check_parameters(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
+    """Refuse what makes no sense before there is any work; return the scheme."""
+    options = resolve_options(parameters["architecture"], given)
+    choice(AUTO, *LEVELS)("level", parameters["level"])
+    if parameters["vectors"] is not None:
+        if "embedding_dim" not in options:
+            name = parameters["architecture"]
+            raise ValueError(f"vectors: the architecture {name!r} has no embedding that could begin with them")
+        pretrained.check(parameters["vectors"], given["embedding_dim"])
+    return check_tag_scheme(parameters["scheme"])
+
+
+def _check_validation(held_out: Tagged, tags: TagSet) -> None:
     if not held_out.tokens:
         raise ValueError("validation_data: expected at least one sentence, got none")
     for number, those in enumerate(held_out.tags):
@@ -142,7 +155,6 @@ def _check_validation(validation_data: Any, tags: TagSet) -> Tagged:
             tags.encode(those)
         except ValueError as error:
             raise ValueError(f"validation_data[1][{number}]: {error}") from None
-    return held_out
 
 
 def with_lexicon(state: State, data: Tagged) -> State:

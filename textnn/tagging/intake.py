@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from textnn.data.splitting import split
+from textnn.distributed import Group
 from textnn.tagging.encoding import Tokens
 from textnn.tagging.tags import count_illegal
 
@@ -37,8 +38,8 @@ class Tagged(NamedTuple):
         return Tagged([self.tokens[row] for row in rows], [self.tags[row] for row in rows])
 
 
-def check_sentences(X: Any, argument: str = "X", strings: bool = True) -> list[Tokens]:
-    """Return sentences as lists of tokens; strings stay, where a string is a sentence of characters.
+def check_sentences(X: Any, argument: str = "X", strings: bool = True, what: str = "token") -> list[Tokens]:
+    """Return sentences as lists of tokens, or ``what`` else; strings stay, where one is a sentence of characters.
 
     Raises
     ------
@@ -47,27 +48,33 @@ def check_sentences(X: Any, argument: str = "X", strings: bool = True) -> list[T
     ValueError
         If a token is empty.
     """
-    if isinstance(X, str | bytes) or not isinstance(X, Iterable):
+    if not _in_order(X) or isinstance(X, str):
         kind = "one string" if isinstance(X, str | bytes) else type(X).__name__
-        raise TypeError(f"{argument}: expected a list of sentences, each a list of tokens, got {kind}")
+        raise TypeError(f"{argument}: expected a list of sentences, each a list of {what}s, got {kind}")
     sentences: list[Tokens] = []
     for number, sentence in enumerate(X):
         if isinstance(sentence, str):
             if not strings:
-                raise TypeError(f"{argument}[{number}]: expected a list of tokens, got the string {sentence!r:.60}")
-            sentences.append(sentence)
+                raise TypeError(f"{argument}[{number}]: expected a list of {what}s, got the string {sentence!r:.60}")
+            sentences.append(str(sentence))
             continue
-        if not isinstance(sentence, Iterable) or isinstance(sentence, bytes):
-            raise TypeError(f"{argument}[{number}]: expected a list of tokens, got {type(sentence).__name__}")
+        if not _in_order(sentence):
+            raise TypeError(f"{argument}[{number}]: expected a list of {what}s, got {type(sentence).__name__}")
         tokens = list(sentence)
         for place, token in enumerate(tokens):
             if not isinstance(token, str):
                 kind = type(token).__name__
                 raise TypeError(f"{argument}[{number}][{place}]: expected a string, got {kind} {token!r:.60}")
             if not token:
-                raise ValueError(f"{argument}[{number}][{place}]: expected a token, got an empty string")
-        sentences.append(tokens)
+                raise ValueError(f"{argument}[{number}][{place}]: expected a {what}, got an empty string")
+        sentences.append([str(token) for token in tokens])  # numpy's strings become plain ones
     return sentences
+
+
+def _in_order(value: Any) -> bool:
+    """Whether a value is a collection whose order means something; a table gives the names of its columns."""
+    unordered = isinstance(value, bytes | Mapping | Set) or hasattr(value, "columns")
+    return isinstance(value, Iterable) and not unordered and getattr(value, "shape", None) != ()
 
 
 def check_tagged(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> Tagged:
@@ -78,7 +85,7 @@ def check_tagged(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> Tagged:
     TypeError, ValueError
         If they are no such thing, or there is not one tag for each token.
     """
-    sentences, tags = check_sentences(X, names[0]), check_sentences(y, names[1], strings=False)
+    sentences, tags = check_sentences(X, names[0]), check_sentences(y, names[1], False, "tag")
     if len(sentences) != len(tags):
         raise ValueError(
             f"{names[1]}: expected the tags of {len(sentences)} sentences as in {names[0]}, got {len(tags)}"
@@ -93,6 +100,31 @@ def check_tagged(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> Tagged:
     return Tagged([sentences[number] for number in kept], [list(tags[number]) for number in kept])
 
 
+def join_shares(data: Tagged, group: Group) -> Tagged:
+    """Return the sentences of all processes, dealt out in turn, in the order of one process that has them all."""
+    if group.size == 1:
+        return data
+    shares = group.gather(data)
+    places = [(place, rank) for rank, share in enumerate(shares) for place in range(len(share.tokens))]
+    joint = Tagged([tokens for share in shares for tokens in share.tokens], [t for share in shares for t in share.tags])
+    return joint.take(sorted(range(len(places)), key=places.__getitem__))
+
+
+def pair_of(validation_data: Any) -> tuple[Any, Any]:
+    """Return the sentences and the tags of validation data.
+
+    Raises
+    ------
+    TypeError
+        If they are no pair.
+    """
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        kind = type(validation_data).__name__
+        number = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
+        raise TypeError(f"validation_data: expected a pair, sentences and their tags, got {kind}{number}")
+    return validation_data[0], validation_data[1]
+
+
 def hold_out(sentences: Sequence[Tokens], fraction: float, seed: int) -> tuple[list[int], list[int]]:
     """Return the rows to train on and those that are held out; sentences that are the same go to the same side."""
     digests = (
@@ -104,15 +136,23 @@ def hold_out(sentences: Sequence[Tokens], fraction: float, seed: int) -> tuple[l
     return training.tolist(), sorted(held_out.tolist())
 
 
-def warn_of_tags(data: Tagged, scheme: str | None) -> None:
-    """Warn of tags that their scheme does not allow where they stand."""
-    if scheme is None:
-        return
-    count, first = count_illegal(data.tags, scheme)
-    if count:
-        warnings.warn(
-            f"y: {count:,} tags are not allowed where they stand by {scheme}, such as {first}; spans are read as "
-            "conlleval does",
-            UserWarning,
-            stacklevel=5,
-        )
+def warn_of_tags(data: Tagged, scheme: str | None, guessed: bool) -> None:
+    """Warn of tags that their scheme does not allow where they stand, or if it was ``guessed`` and is in doubt."""
+    message = ""
+    if scheme in (None, "IO"):
+        tags = {tag for those in data.tags for tag in those}
+        marked = sorted(tag for tag in tags if len(tag) > 2 and tag[0] in "BIESMLUbiesmlu" and tag[1] in "-_")
+        if guessed and len(marked) > len(tags) // 2:
+            few = ", ".join(map(repr, marked[:3]))
+            message = f"y: tags such as {few} look like those of spans, but all of them together fit no scheme"
+        elif len(tags) > max(100, len({token for tokens in data.tokens for token in tokens})):
+            message = f"y: there are more different tags ({len(tags):,}) than tokens; did X and y change places?"
+    else:
+        count, first = count_illegal(data.tags, scheme)
+        if count:
+            message = (
+                f"y: {count:,} tags are not allowed where they stand by {scheme}, such as {first}; spans are read as "
+                "conlleval does"
+            )
+    if message:
+        warnings.warn(message, UserWarning, stacklevel=5)

@@ -76,6 +76,11 @@ class Lexicon:
     def __len__(self) -> int:
         return len(self.words)
 
+    @property
+    def keys(self) -> Array:
+        """The numbers of the words that are looked for, uint64 [words], rising."""
+        return self._keys
+
     def find(self, ids: Array, lengths: Array, training: bool = False) -> Array:
         """Return what is known of each character, int32 [N, 3].
 
@@ -122,3 +127,8 @@ def _windows(ids: Array, ends: Array) -> Iterator[tuple[int, Array, Array]]:
             key = (key ^ (ids[place + length - 1] + 1).astype(np.uint64)) * _PRIME
             if length >= SHORTEST:
                 yield length, place, key
+
+
+def lexicon_settings() -> dict[str, Any]:
+    """Return all that finding words follows from beside their keys, for exported models, which do it alone."""
+    return {"shortest": SHORTEST, "longest": LONGEST, "start": int(_START), "prime": int(_PRIME)}

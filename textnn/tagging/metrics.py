@@ -20,6 +20,12 @@ class SpanScore:
     ----------
     true, predicted, correct : int, int, int
         Spans that there are, that were predicted, and that were predicted rightly.
+
+    Examples
+    --------
+    >>> score = SpanScore(true=4, predicted=2, correct=2)
+    >>> score.precision, score.recall
+    (1.0, 0.5)
     """
 
     true: int
@@ -74,7 +80,8 @@ class SpanScores:
         return sum(score.f1 for score in self.types.values()) / len(self.types) if self.types else 0.0
 
     def __str__(self) -> str:
-        rows = [*self.types.items(), ("all spans", self.overall)]
+        # Where spans have no types, as words have none, a row of their own would say the same once more.
+        rows = [*(self.types.items() if set(self.types) != {""} else ()), ("all spans", self.overall)]
         width = max(len(name) for name, _ in rows)
         head = f"{'':{width}}  precision  recall      F1  spans"
         lines = (f"{name:{width}}  {s.precision:9.4f}  {s.recall:6.4f}  {s.f1:6.4f}  {s.true:5}" for name, s in rows)
@@ -97,6 +104,11 @@ def score_spans(true: Sequence[Iterable[Span]], predicted: Sequence[Iterable[Spa
     ------
     ValueError
         If there are not as many sentences on both sides.
+
+    Examples
+    --------
+    >>> score_spans([[Span(0, 2, "PER")]], [[Span(0, 1, "PER")]]).overall
+    SpanScore(true=1, predicted=1, correct=0)
     """
     if len(true) != len(predicted):
         raise ValueError(f"predicted: expected {len(true)} sentences as in true, got {len(predicted)}")

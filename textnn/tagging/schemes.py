@@ -50,6 +50,12 @@ class Span(NamedTuple):
         Its first token, and the one behind its last.
     type : str
         What it is; empty where spans have no types.
+
+    Examples
+    --------
+    >>> span = Span(0, 2, "PER")
+    >>> ["Bob", "Lee", "ran"][span.start : span.end]
+    ['Bob', 'Lee']
     """
 
     start: int
@@ -79,6 +85,11 @@ def find_scheme(sequences: Iterable[Sequence[str]]) -> str | None:
     str or None
         One of ``SCHEMES``; None for tags that mark no spans, such as parts of speech. B and I alone are ``"IOB1"`` if a
         span begins with I and no B stands but behind a span of its type, else ``"BIO"``.
+
+    Raises
+    ------
+    TypeError
+        If a tag is no string.
 
     Examples
     --------
@@ -231,6 +242,23 @@ def _spell(length: int, scheme: str, touching: bool) -> str:
 
 def convert_tags(tags: Sequence[str], source: str, target: str) -> list[str]:
     """Write the tags of one sentence in another scheme.
+
+    Parameters
+    ----------
+    tags : sequence of str
+        The tags of its tokens.
+    source, target : str, str
+        One of ``SCHEMES`` each: theirs, and the other.
+
+    Returns
+    -------
+    list of str
+        The same spans.
+
+    Raises
+    ------
+    ValueError
+        If a tag is none of the scheme, or there is no such scheme.
 
     Examples
     --------

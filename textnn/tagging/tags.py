@@ -8,18 +8,32 @@ be read one way alone. Text that is words throughout keeps the names of its sche
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from textnn.layers.tag_schemes import may_follow, split_tag
-from textnn.tagging.schemes import SCHEMES, Span, check_scheme, find_scheme, illegal_places, spans_of, tags_of
+from textnn.tagging.schemes import (
+    SCHEMES,
+    Span,
+    check_scheme,
+    find_scheme,
+    illegal_places,
+    letter_and_type,
+    spans_of,
+    tags_of,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 AUTO = "auto"
+MOST_TAGS = 2**12
+"""Tags that a network can tell apart: the CRF has a weight, and does work, for each pair of them."""
+
+
+_LETTERS = {"BIOES": "BIES", "BMES": "BMES"}
 
 
 class Spans(NamedTuple):
@@ -63,18 +77,25 @@ class TagSet:
     Raises
     ------
     ValueError
-        If names are none of the scheme, or one occurs twice.
+        If names are none of the scheme or not all of it, one occurs twice, or there is no such scheme.
     """
 
     def __init__(self, names: Sequence[str], scheme: str | None) -> None:
-        self.names, self.scheme = list(names), scheme
-        self.inner = inner_scheme(scheme)
+        self.names, self.scheme = list(names), None if scheme is None else check_scheme(scheme)
+        self.inner = inner_scheme(self.scheme)
         self._legal: dict[tuple[str, str], bool] = {}
-        self._ids = {name: number for number, name in enumerate(self.names)}
+        self._key: Callable[[str], Any] = letter_and_type if self.inner else str
+        self._ids = {self._key(name): number for number, name in enumerate(self.names)}
         if len(self._ids) != len(self.names):
             raise ValueError("tags: expected each name once")
+        self._separator = next((name[1] for name in self.names if len(name) > 1), "-")
         self.types = sorted({name[2:] for name in self.names if name != "O"}) if self.inner else []
         if self.inner is not None:
+            parts = [split_tag(name, self.inner) for name in self.names]
+            kinds = {kind for letter, kind in parts if letter != "O"}
+            missing = {(letter, kind) for letter in _LETTERS[self.inner] for kind in kinds} - {*parts}
+            if missing or (not kinds and "O" not in self.names):
+                raise ValueError(f"tags: expected {', '.join(_LETTERS[self.inner])} of each type, or O alone")
             letters = [name[:1] for name in self.names]
             self._starts = np.array([letter in "BS" for letter in letters])
             self._ends = np.array([letter in "ES" for letter in letters])
@@ -97,10 +118,10 @@ class TagSet:
             If a tag is none of the scheme.
         """
         sequences = list(sequences)
-        found = find_scheme(sequences) if scheme == AUTO else None if scheme is None else check_scheme(scheme)
         seen = {tag for tags in sequences for tag in tags}
+        found = find_scheme(sequences) if scheme == AUTO else None if scheme is None else check_scheme(scheme)
         if found is None:
-            return cls(sorted(seen), None)
+            return cls(_limited(sorted(seen)), None)
         for tag in seen:
             try:
                 spans_of([tag], found)
@@ -110,18 +131,23 @@ class TagSet:
                 raise ValueError(f"y[{number}]: {str(error).replace('tags[0]', f'tags[{place}]')}") from None
         inner = inner_scheme(found)
         kinds = sorted({tag if found == "IO" else tag[2:] for tag in seen - {"O"}})
-        letters = "BMES" if inner == "BMES" else "BIES"
-        names = [f"{letter}-{kind}" if kind else letter for kind in kinds for letter in letters]
+        letters = _LETTERS[str(inner)]
+        underscores = found != "IO" and all(tag[1:2] == "_" for tag in seen if len(tag) > 1)
+        separator = "_" if underscores else "-"
+        names = [f"{letter}{separator}{kind}" if kind else letter for kind in kinds for letter in letters]
         # Words between spaces have no outside; and text without a span has nothing else.
-        return cls((["O"] if "O" in seen or not names else []) + names, found)
+        return cls(_limited((["O"] if "O" in seen or not names else []) + names), found)
 
     def __len__(self) -> int:
         return len(self.names)
 
+    def __repr__(self) -> str:  # which a checkpoint keeps, to know the training again
+        return f"TagSet({self.names!r}, {self.scheme!r})"
+
     @property
     def is_segmentation(self) -> bool:
         """Whether each token is part of a span: the spans are the words of a text."""
-        return self.inner is not None and "O" not in self._ids
+        return self.inner is not None and "O" not in self.names
 
     def encode(self, tags: Sequence[str]) -> list[int]:
         """Return the numbers of a sentence's tags.
@@ -131,15 +157,18 @@ class TagSet:
         ValueError
             If a tag is not known.
         """
+        given = tags
         if self.inner is not None:
             assert self.scheme is not None
             if self.scheme != self.inner or not self._is_legal(tags):
                 tags = tags_of(len(tags), spans_of(tags, self.scheme), self.inner)
         try:
-            return [self._ids[tag] for tag in tags]
-        except KeyError as error:
-            known = ", ".join(self.names[:20])
-            raise ValueError(f"expected one of the tags {known}, got {error.args[0]!r}") from None
+            return [self._ids[self._key(tag)] for tag in tags]
+        except KeyError:
+            place = next(place for place, tag in enumerate(tags) if self._key(tag) not in self._ids)
+            known = ", ".join(self.types or self.names)
+            what = "a tag of one of the types" if self.types else "one of the tags"
+            raise ValueError(f"expected {what} {known:.200}, got {given[place]!r:.80}") from None
 
     def _is_legal(self, tags: Sequence[str]) -> bool:
         """Whether the inner scheme allows a sentence's tags; which may follow each other is looked up once."""
@@ -160,7 +189,10 @@ class TagSet:
             return tags
         assert self.inner is not None
         assert self.scheme is not None
-        return tags_of(len(tags), spans_of(tags, self.inner), self.scheme)
+        tags = tags_of(len(tags), spans_of(tags, self.inner), self.scheme)
+        if self.scheme == "IO" or self._separator == "-":
+            return tags
+        return [tag[:1] + self._separator + tag[2:] if len(tag) > 1 else tag for tag in tags]
 
     def spans(self, numbers: Array) -> Spans:
         """Return the spans of a flat batch of tags [N] that keep to the inner scheme."""
@@ -171,6 +203,13 @@ class TagSet:
         """Return spans with the names of their types; places count from ``start``."""
         rows = zip(spans.start.tolist(), spans.end.tolist(), spans.kind.tolist(), strict=True)
         return [Span(first - start, last - start, self.types[kind]) for first, last, kind in rows]
+
+
+def _limited(names: list[str]) -> list[str]:
+    if len(names) > MOST_TAGS:
+        few = ", ".join(map(repr, names[:3]))
+        raise ValueError(f"y: expected at most {MOST_TAGS:,} tags to tell apart, got {len(names):,}: {few:.200}, ...")
+    return names
 
 
 def inner_scheme(scheme: str | None) -> str | None:

@@ -6,8 +6,8 @@ A piece is a line; of a long one, some of its sentences; of a text that is to be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from textnn.tagging.encoding import CHAR, Tokens
 
@@ -31,8 +31,8 @@ class Piece(NamedTuple):
     """
 
     tokens: Tokens
-    starts: list[int] | range
-    ends: list[int] | range
+    starts: Sequence[int]
+    ends: Sequence[int]
 
 
 def pieces(text: str, level: str, words: bool = False) -> Iterator[Piece]:
@@ -84,3 +84,9 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         last = stop
     if begin < end:
         yield begin, end
+
+
+def piece_settings() -> dict[str, Any]:
+    """Return all that the pieces of a text follow from, for exported models, which cut texts alone."""
+    patterns = {"lines": _LINES, "runs": _RUNS, "ends": _ENDS, "words": _WORDS}
+    return {"longest": LONGEST, "patterns": {name: pattern.pattern for name, pattern in patterns.items()}}

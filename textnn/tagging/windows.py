@@ -10,6 +10,7 @@ using Conditional Random Fields", 2004). A deep network generalises; this one re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,8 +22,12 @@ TEMPLATES = (
     (-2, -1, 0), (-1, 0, 1), (0, 1, 2),
 )  # fmt: skip
 """Which places, counted from a character, make an n-gram together."""
-_EQUAL = ((-1, 0), (0, 1), (-2, 0), (0, 2), (-1, 1))  # pairs of places that may hold the same character
+KIND_TEMPLATES = ((-1, 0, 1), (-2, -1, 0, 1, 2))
+"""The same of the kinds of the characters."""
+EQUAL = ((-1, 0), (0, 1), (-2, 0), (0, 2), (-1, 1))
+"""Pairs of places that may hold the same character."""
 
+_MIXING = (0xFF51AFD7ED558CCD - (1 << 64), 0xC4CEB9FE1A85EC53 - (1 << 64))
 _PRIME, _SALT = 1099511628211, 0x9E3779B97F4A7C15 - (1 << 64)  # of FNV-1a; 2**64 over the golden ratio
 
 
@@ -72,10 +77,11 @@ def window_features(windows: Windows, kinds: Windows) -> list[Tensor]:
     """
     ids = {place: windows.at(place) for place in range(-REACH, REACH + 1)}
     kind = {place: kinds.at(place) for place in range(-REACH, REACH + 1)}
-    equal = sum((ids[a] == ids[b]).to(torch.int64) << bit for bit, (a, b) in enumerate(_EQUAL))
+    equal = sum((ids[a] == ids[b]).to(torch.int64) << bit for bit, (a, b) in enumerate(EQUAL))
     assert isinstance(equal, Tensor)
     hashes = [_join([ids[place] for place in template]) for template in TEMPLATES]
-    return [*hashes, _join([kind[place] for place in (-1, 0, 1)]), _join(list(kind.values())), equal]
+    hashes += [_join([kind[place] for place in template]) for template in KIND_TEMPLATES]
+    return [*hashes, equal]
 
 
 def lexicon_features(ids: Tensor, known: Tensor) -> list[Tensor]:
@@ -116,6 +122,19 @@ def _join(columns: Sequence[Tensor]) -> Tensor:
 
 def _mix(h: Tensor) -> Tensor:
     """Spread the bits of numbers (the end of MurmurHash3)."""
-    for factor in (0xFF51AFD7ED558CCD - (1 << 64), 0xC4CEB9FE1A85EC53 - (1 << 64)):
+    for factor in _MIXING:
         h = (h ^ ((h >> 33) & 0x7FFFFFFF)) * factor
     return h ^ ((h >> 33) & 0x7FFFFFFF)
+
+
+def hash_settings() -> dict[str, Any]:
+    """Return all that the numbers of :func:`hash_features` follow from, for exported models, which make them alone."""
+    return {
+        "reach": REACH,
+        "templates": TEMPLATES,
+        "kind_templates": KIND_TEMPLATES,
+        "equal": EQUAL,
+        "prime": _PRIME,
+        "salt": _SALT,
+        "mixing": _MIXING,
+    }

@@ -237,41 +237,6 @@ class RaggedDataset:
             raise TypeError(f"labels: expected integers, got {labels.dtype}")
         return labels.to(torch.int64)
 
-    @classmethod
-    def joint(cls, parts: Sequence[RaggedDataset], places: Sequence[Tensor]) -> RaggedDataset:
-        """Put datasets together.
-
-        Parameters
-        ----------
-        parts
-            Datasets that all have labels, or none of them, and so for weights; with the same other forms and aligned
-            arrays.
-        places
-            For each of them the row of the whole, int64 [rows], that each of its rows becomes; all places together
-            are 0, 1, 2, ... in any order.
-        """
-        place = torch.cat(list(places))
-
-        def put(vectors: Sequence[Tensor | None]) -> Tensor | None:
-            if any(vector is None for vector in vectors):
-                return None
-            rows = torch.cat([vector for vector in vectors if vector is not None])
-            return torch.empty_like(rows).index_copy_(0, place, rows)
-
-        ends = list(accumulate(part._flat.numel() for part in parts))
-        starts = put([part._starts + (end - part._flat.numel()) for part, end in zip(parts, ends, strict=True)])
-        lengths = put([part.lengths for part in parts])
-        assert starts is not None
-        assert lengths is not None
-        whole = cls([])
-        whole._flat, whole._starts, whole.lengths = torch.cat([part._flat for part in parts]), starts, lengths
-        whole.labels, whole.weights = put([part.labels for part in parts]), put([part.weights for part in parts])
-        names = parts[0].aligned if parts else {}
-        whole.aligned = {name: torch.cat([part.aligned[name] for part in parts]) for name in names}
-        forms = zip(*(part.others for part in parts), strict=True)
-        whole.others = tuple(cls.joint(form, places) for form in forms)
-        return whole
-
     def take(self, index: Tensor) -> RaggedDataset:
         """Return the dataset of some rows, int64 [rows]."""
         batch = self.batch(index)
@@ -287,9 +252,12 @@ class RaggedDataset:
 
     @classmethod
     def chained(cls, parts: Sequence[RaggedDataset]) -> RaggedDataset:
-        """Put datasets one behind the other; see :meth:`joint`."""
-        ends = list(accumulate(map(len, parts), initial=0))
-        return cls.joint(parts, [torch.arange(start, end) for start, end in pairwise(ends)])
+        """Put datasets one behind the other: all with labels or none, and so for weights, other forms and arrays."""
+        others = [cls.chained(forms) for forms in zip(*(part.others for part in parts), strict=True)]
+        aligned = {name: torch.cat([part.aligned[name] for part in parts]) for name in parts[0].aligned}
+        labels, weights = (_chained(vectors) for vectors in zip(*((p.labels, p.weights) for p in parts), strict=True))
+        flat, lengths = torch.cat([part._flat for part in parts]), torch.cat([part.lengths for part in parts])
+        return cls.of_flat(flat, lengths, labels, weights, others, aligned)
 
     def __len__(self) -> int:
         return self.lengths.numel()
@@ -379,6 +347,11 @@ def _split(form: Ragged, parts: Sequence[int]) -> list[Ragged]:
         (ids[begin:end], part - begin)
         for part, (begin, end) in zip(offsets.split(parts), pairwise(bounds), strict=True)
     ]
+
+
+def _chained(vectors: Sequence[Tensor | None]) -> Tensor | None:
+    present = [vector for vector in vectors if vector is not None]
+    return torch.cat(present) if len(present) == len(vectors) else None
 
 
 def _rows(values: Tensor | None, index: Tensor) -> Tensor | None:

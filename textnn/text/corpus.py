@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,9 +31,7 @@ class Corpus:
     lines : list of int
         The line of the file, from 1, where each record begins.
     report : CorpusReport
-        What was read and what was left out, of the whole file also where the corpus is a share of it.
-    checksum : int
-        Of all texts and labels of the file, where the corpus is a share of it; else 0.
+        What was read and what was left out.
 
     Examples
     --------
@@ -48,7 +45,6 @@ class Corpus:
     labels: list[Any] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     report: CorpusReport = field(default_factory=CorpusReport)
-    checksum: int = 0
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -71,7 +67,6 @@ def read_corpus(
     format: str | None = None,  # noqa: A002
     encoding: str | None = None,
     limit: int | None = None,
-    share: tuple[int, int] = (0, 1),
     label_separator: str | None = None,
     **options: Any,
 ) -> Corpus:
@@ -83,9 +78,6 @@ def read_corpus(
         As in :func:`textnn.text.iter_records`; all but ``path`` are optional.
     limit : int, optional
         Read this many records at most, from the start of the file.
-    share : tuple of (int, int), default=(0, 1)
-        ``(r, W)``: keep the records r, r + W, r + 2 W, ..., counted from 0. The file is read to its end, since only who
-        has read what stands before knows whether a line break is within quotes; all that is kept is the share.
     label_separator, options : str, optional, and others
         As in :func:`textnn.text.iter_records`: ``delimiter``, ``quoting``, ``header``, ``encoding_errors``,
         ``on_error``.
@@ -105,8 +97,7 @@ def read_corpus(
     Raises
     ------
     CorpusError
-        With file and line, for anything in the file that is not as expected, and if it holds no record at all. It is
-        the same whatever the share.
+        With file and line, for anything in the file that is not as expected, and if it holds no record at all.
     TypeError, ValueError
         If an argument has no meaning.
 
@@ -119,9 +110,6 @@ def read_corpus(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit: expected at least 1, got {limit}")
-    rank, step = share
-    if not 0 <= rank < step:
-        raise ValueError(f"share: expected (number, how many) with a number below how many, got {share}")
     corpus = Corpus()
     records = iter_records(
         path,
@@ -138,29 +126,24 @@ def read_corpus(
     counts: Counter[str] = Counter()
     for number, record in enumerate(itertools.islice(records, limit)):
         assert record.label is not None
-        if number == rank == 0:
+        if number == 0:
             for message in other_columns(record, report.layout, text is None, label is None):
                 warnings.warn(f"{report.source}: {message}", stacklevel=2)
         several = several or (isinstance(record.label, list) and len(record.label) > 1)
         if report.layout.header is False:
             first = record if report.rows == 1 else first
             counts.update(_all_labels(record))
-        if step > 1:
-            row = f"{record.label}\t{record.text}\n".encode("utf-8", "surrogatepass")
-            corpus.checksum = zlib.crc32(row, corpus.checksum)
-            if number % step != rank:
-                continue
         corpus.texts.append(record.text)
         corpus.labels.append(record.label)
         corpus.lines.append(record.line)
     records.close()
-    for message in report.doubts if rank == 0 else ():
+    for message in report.doubts:
         warnings.warn(f"{report.source}: {message}", stacklevel=2)
     if not report.kept:
         raise CorpusError(f"{report.source}: expected rows with a text and a label, got {_nothing(report)}")
     if report.layout.format == "fasttext" and label_separator is None and not several:
         corpus.labels, report.several = [label for (label,) in corpus.labels], False
-    if first is not None and rank == 0 and _is_odd(first, counts):
+    if first is not None and _is_odd(first, counts):
         shown = ", ".join(repr(label[:40]) for label in _all_labels(first)[:3])
         warnings.warn(
             f"{report.source}, line {first.line}: the first row is read as a text, {first.text.strip()[:40]!r}, with a "

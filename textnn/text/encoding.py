@@ -12,7 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ def tokenize(
     texts : iterable of str
         The texts.
     tokenizer : callable
-        From a text to its tokens.
+        From a text to its tokens. A :class:`Tokenizer` for which it pays is given many texts at a time.
     progress : callable, optional
         Called now and then with the number of texts done since its last call.
 
@@ -66,16 +66,29 @@ def _tokenize(
 ) -> Iterator[list[str]]:
     known: dict[str, str] = {}
     waiting = 0
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"texts[{position}]: expected a string, got {type(text).__name__}")
-        yield [known.setdefault(token, token) for token in tokenizer(text)]
+    for tokens in _token_lists(_checked(texts), tokenizer):
+        yield [known.setdefault(token, token) for token in tokens]
         waiting += 1
         if progress is not None and waiting == _REPORT_EVERY:
             progress(waiting)
             waiting = 0
     if progress is not None and waiting:
         progress(waiting)
+
+
+def _checked(texts: Iterable[str]) -> Iterator[str]:
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{position}]: expected a string, got {type(text).__name__}")
+        yield text
+
+
+def _token_lists(texts: Iterator[str], tokenizer: Callable[[str], list[str]]) -> Iterator[list[str]]:
+    if not isinstance(tokenizer, Tokenizer) or tokenizer.at_once == 1:
+        yield from map(tokenizer, texts)
+        return
+    while chunk := list(islice(texts, tokenizer.at_once)):
+        yield from tokenizer.split_many(chunk)
 
 
 def encode_tokens(

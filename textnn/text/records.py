@@ -242,7 +242,7 @@ def _find_converter(number: int, cells: Cells, reading: Reading, need_label: boo
         found = {"text": names[text], "label": None if label is None else names[label]}
     layout = reading.report.layout = replace(layout, **found, header=None if named else is_header)
     if named:
-        return functools.partial(_from_object, layout=layout)
+        return functools.partial(_from_object, layout=layout, need_label=need_label)
     delimiter = layout.delimiter if layout.quoting and not layout.escape else None
     reading.watch = Watch(delimiter, len(names), label, bool(layout.escape))
     return _cells_converter(layout, _unique(names) if is_header else None, len(names), text, label, need_label)
@@ -344,7 +344,7 @@ def _cells_converter(
     return convert
 
 
-def _from_object(number: int, row: Any, layout: Layout) -> Record | str:
+def _from_object(number: int, row: Any, layout: Layout, need_label: bool) -> Record | str:
     text, label = str(layout.text), layout.label
     if not isinstance(row, dict):
         return "expected an object as in the first row, got another"
@@ -360,6 +360,9 @@ def _from_object(number: int, row: Any, layout: Layout) -> Record | str:
     labels: list[str] = []
     for each in found if several else [] if found is None else [found]:
         if each is None or isinstance(each, dict | list) or (isinstance(each, float) and not math.isfinite(each)):
+            if not need_label:  # such as spans of the text, for a tagger
+                several, labels = False, []
+                break
             got = json.dumps(each) if isinstance(each, float) else json_kind(each)
             return f"expected a string or a number {where}, got {got}"
         labels.append(each if isinstance(each, str) else json.dumps(each))

@@ -11,7 +11,6 @@ Row 0 is the padding and row 1 stands for every token that is not listed.
 from __future__ import annotations
 
 import os
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -19,30 +18,27 @@ from textnn.text.wordlist import load_words, parse_words, save_words
 
 
 class TokenCounts:
-    """How often each token occurs in some texts, and in which text first.
+    """How often each token occurs in some texts.
 
     Attributes
     ----------
     counts : Counter of str
         Occurrences of each token, in the order of first appearance.
-    first : array of int
-        Number of the text where each token, in this order, appears first.
 
     Examples
     --------
     >>> counts = TokenCounts()
     >>> counts.add(0, ["很", "好"])
     >>> counts.add(1, ["很", "差"])
-    >>> dict(counts.counts), counts.first.tolist()
-    ({'很': 2, '好': 1, '差': 1}, [0, 0, 1])
+    >>> dict(counts.counts)
+    {'很': 2, '好': 1, '差': 1}
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.first = array("q")
 
     def add(self, number: int, tokens: Iterable[str]) -> None:
-        """Count the tokens of a text; the numbers of the texts rise from call to call.
+        """Count the tokens of a text of this number.
 
         Raises
         ------
@@ -51,27 +47,7 @@ class TokenCounts:
         """
         if isinstance(tokens, str):
             raise TypeError(f"token_lists[{number}]: expected a list of tokens, got one string")
-        before = len(self.counts)
         self.counts.update(tokens)
-        self.first.extend([number] * (len(self.counts) - before))
-
-    @classmethod
-    def joint(cls, parts: Sequence[TokenCounts]) -> TokenCounts:
-        """Return what one count of all texts, in the order of their numbers, would be; no text is in two parts."""
-        if len(parts) == 1:
-            return parts[0]
-        first: dict[str, tuple[int, int]] = {}
-        totals: Counter[str] = Counter()
-        for part in parts:
-            totals.update(part.counts)
-            for place, (token, number) in enumerate(zip(part.counts, part.first, strict=True)):
-                # Tokens that are new in the same text come from one part, where their places have its order.
-                first[token] = min(first.get(token, (number, place)), (number, place))
-        whole = cls()
-        for token in sorted(first, key=first.__getitem__):
-            whole.counts[token] = totals[token]
-            whole.first.append(first[token][0])
-        return whole
 
 
 class Vocabulary:

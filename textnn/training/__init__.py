@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from textnn.training.checkpoint import Checkpoint
+from textnn.training.joint import Job, train_job
 from textnn.training.loop import Trained, TrainingOptions, train
 from textnn.training.state import TrainingError
 
-__all__ = ["Checkpoint", "Trained", "TrainingError", "TrainingOptions", "train"]
+__all__ = ["Checkpoint", "Job", "Trained", "TrainingError", "TrainingOptions", "train", "train_job"]

@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -119,6 +119,16 @@ def set_seed(seed: int, device: torch.device) -> None:
             torch.cuda.manual_seed(seed)
 
 
+def random_state(device: torch.device, state: Sequence[Tensor] = ()) -> list[Tensor]:
+    """Return the state of torch's global generators, on the CPU and on ``device``, set to ``state`` if one is given."""
+    cuda = device.type == "cuda"
+    if state:
+        torch.set_rng_state(state[0])
+        if cuda:
+            torch.cuda.set_rng_state(state[1], device)
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if cuda else [])]
+
+
 def train(
     model: Network,
     data: RaggedDataset,
@@ -212,33 +222,23 @@ def check_logits(model: Network, data: RaggedDataset, device: torch.device | str
 
 
 def predict_logits(
-    model: Network,
-    data: RaggedDataset,
-    batch_size: int = 128,
-    device: torch.device | str = "cpu",
-    group: Group = ALONE,
+    model: Network, data: RaggedDataset, batch_size: int = 128, device: torch.device | str = "cpu"
 ) -> Tensor:
     """Return the logits [rows, classes] of all texts, in their order, on the CPU; the model is put in evaluation mode.
 
-    Batches hold texts of similar length, so that none waits for a much longer one. The processes of a group share the
-    work, and each gets all logits.
+    Batches hold texts of similar length, so that none waits for a much longer one.
     """
     model.eval()
     index, outputs = [], []
-    rows = LengthBucketSampler(data.lengths, batch_size, shuffle=False)
     with torch.inference_mode():
-        for batch in data.batches(part for part in map(group.part, rows) if len(part)):
+        for batch in data.batches(LengthBucketSampler(data.lengths, batch_size, shuffle=False)):
             batch = batch.to(device)
             index.append(batch.index.cpu())
             outputs.append(model(*batch.inputs).cpu())
-    parts = group.gather((torch.cat(index), torch.cat(outputs)) if outputs else None)
-    found = [part for part in parts if part is not None]
-    if not found:
+    if not outputs:
         raise ValueError("data: expected at least one text, got none")
-    first = found[0][1]
-    logits = torch.empty(len(data), first.shape[1], dtype=first.dtype)
-    for rows_of_part, part in found:
-        logits[rows_of_part] = part
+    logits = torch.empty(len(data), outputs[0].shape[1], dtype=outputs[0].dtype)
+    logits[torch.cat(index)] = torch.cat(outputs)
     return logits
 
 
@@ -335,7 +335,7 @@ class _Run:
         step = (state.epoch - 1) * self.batches + state.batch
         rate = options.learning_rate * rate_share(options.schedule, options.warmup, step, options.epochs * self.batches)
         for parameters in optimizer.param_groups:
-            parameters["lr"] = rate
+            parameters["lr"] = rate * parameters["rate"]
         optimizer.step()
         state.batch = number
         state.loss_sum += value * size
@@ -369,9 +369,12 @@ def _split_parameters(model: Network) -> tuple[list[Parameter], list[Parameter]]
 
 def _make_optimizer(model: Network, options: TrainingOptions) -> Adam:
     dense, tables = _split_parameters(model)
-    groups: list[dict[str, Any]] = [{"params": dense, "weight_decay": options.weight_decay}] if dense else []
-    if tables:
-        groups.append({"params": tables})
+    groups: list[dict[str, Any]] = []
+    if dense:
+        groups.append({"params": dense, "weight_decay": options.weight_decay, "rate": 1.0})
+    rates = {id(model.get_parameter(name)): rate for name, rate in model.rates.items() if tables}
+    for rate in sorted({rates.get(id(table), 1.0) for table in tables}):
+        groups.append({"params": [table for table in tables if rates.get(id(table), 1.0) == rate], "rate": rate})
     for group in groups:
         group["initial_lr"] = options.learning_rate
     return Adam(groups, lr=options.learning_rate, exact=model if tables and model.exact else None)

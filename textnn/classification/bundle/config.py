@@ -17,12 +17,14 @@ import torch
 
 from textnn.bundle.config import Format, get, seal
 from textnn.bundle.files import CARD, CHARACTERS, CONFIG, STOP_WORDS, USER_DICTIONARY, VOCABULARY, WEIGHTS, Sum
+from textnn.bundle.tokenizer import TOKENIZER_FILES
 from textnn.classification.evaluation.judging import report_counts
 from textnn.classification.parameters import NOT_STORED
 from textnn.classification.state import State
 from textnn.data.labels import check_labels, classes_array, labels_from_json, labels_to_json
 from textnn.data.targets import KINDS, LABEL
 from textnn.text import CallableTokenizer
+from textnn.text.tokenizers import ModelTokenizer
 from textnn.version import __version__
 
 LABELS = "labels.json"
@@ -30,7 +32,7 @@ FORMAT = Format(
     "textnn-model",
     1,
     summed=(WEIGHTS, LABELS, VOCABULARY, USER_DICTIONARY, STOP_WORDS),
-    optional=(CHARACTERS,),
+    optional=(CHARACTERS, *TOKENIZER_FILES),
     unsummed=(CONFIG, CARD),
     names=frozenset(
         {"textnn", "torch", "architecture", "options", "parameters", "tokenizer", "prediction", "training", "note"}
@@ -50,8 +52,9 @@ def make_config(state: State, parameters: Mapping[str, Any], files: dict[str, Su
         Sizes and sums of the model's other files.
     """
     stored = {name: value for name, value in parameters.items() if name not in NOT_STORED}
-    # A name is kept as a name; a tokenizer that the user made comes back as one, out of its own configuration.
-    if isinstance(parameters["tokenizer"], str):
+    # A name is kept as a name; a tokenizer that the user made comes back as one, out of its own configuration, and so
+    # does a model, whose path may not be there any more.
+    if isinstance(parameters["tokenizer"], str) and not isinstance(state.tokenizer, ModelTokenizer):
         stored["tokenizer"] = parameters["tokenizer"]
     stored["class_weight"] = _weights_to_json(stored.get("class_weight"))
     config: dict[str, Any] = {

@@ -7,6 +7,7 @@ vocabulary.txt       one token a line, in the order of the ids
 characters.txt       the same of characters, where the network reads them
 user_dictionary.txt  of the tokenizer; may be empty
 stop_words.txt       of the tokenizer; may be empty
+tokenizer-...        the files of a segmenter, where that is the tokenizer
 README.md            a card for people; nothing reads it
 """
 
@@ -36,7 +37,7 @@ from textnn.bundle.files import (
     reading,
     to_json,
 )
-from textnn.bundle.tokenizer import Request, check_request, load_tokenizer
+from textnn.bundle.tokenizer import Request, check_request, load_tokenizer, write_tokenizer
 from textnn.classification.bundle.card import write_card
 from textnn.classification.bundle.config import (
     FORMAT,
@@ -55,7 +56,7 @@ from textnn.data.targets import LABEL
 from textnn.models import build_model, resolve_options
 from textnn.reading import parse_json
 from textnn.text import CallableTokenizer, Tokenizer, Vocabulary, parse_words, save_words
-from textnn.text.tokenizers import AUTO
+from textnn.text.tokenizers import AUTO, ModelTokenizer
 
 
 def save(
@@ -110,7 +111,7 @@ def _load(directory: Directory, request: Request, device: str, names: Collection
         content = directory.read(name, sums[name])
         with reading(directory.path / name):
             words[name] = parse_words(content, directory.path / name)
-    made = load_tokenizer(directory.path, config, words[USER_DICTIONARY], words[STOP_WORDS], request)
+    made = load_tokenizer(directory, config, sums, words[USER_DICTIONARY], words[STOP_WORDS], request)
     with reading(directory.path / CONFIG):
         architecture = get(config, "architecture", str)
         options = resolve_options(architecture, get(config, "options", dict))
@@ -157,6 +158,7 @@ def _write(state: State, parameters: Mapping[str, Any], directory: Path, report:
         state.characters.save(directory / CHARACTERS)
     save_words(state.tokenizer.user_dictionary, directory / USER_DICTIONARY)
     save_words(state.tokenizer.stop_words, directory / STOP_WORDS)
+    write_tokenizer(state.tokenizer, directory)
     config = make_config(state, parameters, {file.name: file_sum(file) for file in sorted(directory.iterdir())})
     (directory / CONFIG).write_bytes(to_json(config))
     (directory / CARD).write_text(write_card(state, config, report), encoding="utf-8", errors="replace")
@@ -174,7 +176,8 @@ def _parameters(
     parameters = stored_parameters(config, names)
     if isinstance(tokenizer, CallableTokenizer):
         return {**parameters, "tokenizer": tokenizer.function, "stop_words": tokenizer.stop_words or None}
-    if "tokenizer" not in config["parameters"] or isinstance(request, Tokenizer):
+    named = "tokenizer" in config["parameters"] and not isinstance(request, Tokenizer)
+    if not named or isinstance(tokenizer, ModelTokenizer):
         return {**parameters, "tokenizer": tokenizer}
     # What a fit on other texts is to choose anew.
     name = AUTO if config["parameters"]["tokenizer"] == AUTO and request is None else tokenizer.name

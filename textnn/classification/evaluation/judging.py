@@ -17,9 +17,7 @@ from textnn.classification.evaluation.calibration import Calibration, best_thres
 from textnn.classification.evaluation.multilabel import MultilabelReport
 from textnn.classification.evaluation.report import EvaluationReport, dense_rows
 from textnn.classification.objectives import Objective
-from textnn.data.splitting import Part
 from textnn.data.targets import LABEL, decode
-from textnn.distributed import Group
 from textnn.models import TextModel
 from textnn.text import RaggedDataset
 from textnn.training.loop import predict_logits
@@ -60,9 +58,7 @@ def judge(
     kind: str,
     classes: Array,
     texts: Sequence[str],
-    held_out: Part,
     device: torch.device,
-    group: Group,
     *,
     calibrate: bool,
     threshold: float | str,
@@ -73,16 +69,12 @@ def judge(
     ----------
     model, objective
         The network, and what it was trained for.
-    validation
-        The held-out texts of all processes; there may be none.
+    validation, texts
+        What is held out, as ids and as strings; there may be nothing.
     kind, classes
         Of the labels; see :class:`textnn.data.targets.Targets`.
-    texts
-        Those of this process.
-    held_out
-        Says which of them are held out, and where.
-    device, group
-        Where the network is, and the processes that trained it.
+    device
+        Where the network is.
     calibrate
         Whether to fit a temperature.
     threshold
@@ -90,42 +82,27 @@ def judge(
     """
     thresholds = None if kind == LABEL else np.full(len(classes), 0.5 if threshold == "auto" else float(threshold))
     if not len(validation):
-        if thresholds is not None and threshold == "auto" and group.rank == 0:
+        if thresholds is not None and threshold == "auto":
             message = "threshold: 'auto' needs texts that are held out, and there are none; it is 0.5 for each label"
-            warnings.warn(message, UserWarning, stacklevel=5)
+            warnings.warn(message, UserWarning, stacklevel=6)
         return Judged(None, thresholds, None)
     assert validation.labels is not None
-    logits, labels = predict_logits(model, validation, device=device, group=group), validation.labels
+    logits, labels = predict_logits(model, validation, device=device), validation.labels
     calibration = fit_temperature(objective, logits, labels, validation.weights) if calibrate else None
-    calibration = group.first(calibration)
     probabilities = objective.probabilities(logits, 1.0 if calibration is None else calibration.temperature)
     codes = labels.numpy()
-    if thresholds is None:
-        wrong = probabilities.argmax(axis=1) != codes
-    else:
-        if threshold == "auto":
-            thresholds = group.first(best_thresholds(probabilities, codes))
-        wrong = ((probabilities >= thresholds) != (codes != 0)).any(axis=1)
-    shown = _texts_of(wrong, texts, held_out, group)
+    if thresholds is not None and threshold == "auto":
+        thresholds = best_thresholds(probabilities, codes)
     names = classes.tolist()
     report: Report
     lengths: dict[str, Any] = {"lengths": validation.lengths.numpy(), "unit": "tokens"}
     if thresholds is None:
         true = [names[code] for code in codes]
-        report = EvaluationReport.from_predictions(names, true, probabilities, shown, **lengths)
+        report = EvaluationReport.from_predictions(names, true, probabilities, texts, **lengths)
     else:
         several = decode(codes, classes)
-        report = MultilabelReport.from_predictions(names, several, probabilities, thresholds, shown, **lengths)
+        report = MultilabelReport.from_predictions(names, several, probabilities, thresholds, texts, **lengths)
     return Judged(calibration, thresholds, report)
-
-
-def _texts_of(wrong: Array, texts: Sequence[str], held_out: Part, group: Group) -> list[str]:
-    """Return the texts of some rows of the part, in its order, and "" for the others: only errors are shown."""
-    places = zip(held_out.places[group.rank].tolist(), held_out.rows, strict=True)
-    found: dict[int, str] = {}
-    for own in group.gather({place: texts[row] for place, row in places if wrong[place]}):
-        found.update(own)
-    return [found.get(place, "") for place in range(len(wrong))]
 
 
 def report_counts(report: Report | None) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class Tokenizer(ABC):
     """
 
     name: ClassVar[str]
+    at_once: ClassVar[int] = 1
+    """Texts that :meth:`split_many` should be given at a time, where one by one would cost more."""
 
     def __init__(self, stop_words: Iterable[str] | None = None) -> None:
         self._stop_words = frozenset(check_strings("stop_words", stop_words))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from textnn.reading import read_regular
@@ -12,6 +13,7 @@ from textnn.text.scripts import Scripts
 from textnn.text.tokenizers.base import Tokenizer, check_strings
 from textnn.text.tokenizers.dictionary import DictionaryTokenizer
 from textnn.text.tokenizers.jieba import JiebaTokenizer
+from textnn.text.tokenizers.model import SEGMENTER, provided
 from textnn.text.tokenizers.plain import CallableTokenizer, CharTokenizer, WhitespaceTokenizer
 from textnn.text.tokenizers.rjieba import RJiebaTokenizer
 from textnn.text.tokenizers.unicode import MixedTokenizer, UnicodeTokenizer, chinese_tokenizer
@@ -34,20 +36,21 @@ NAMES = tuple(name for name in TOKENIZERS if name != CallableTokenizer.name)
 
 
 def make_tokenizer(
-    tokenizer: str | Callable[[str], list[str]] | Tokenizer,
+    tokenizer: str | os.PathLike[str] | Callable[[str], list[str]] | Tokenizer,
     user_dictionary: Words | None = None,
     stop_words: Words | None = None,
     scripts: Scripts | None = None,
 ) -> Tokenizer:
-    """Make a tokenizer of a name, a function, or a tokenizer.
+    """Make a tokenizer of a name, a saved segmenter, a function, or a tokenizer.
 
     Parameters
     ----------
-    tokenizer : str, callable or Tokenizer
-        ``"auto"``, ``"jieba"``, ``"rjieba"``, ``"unicode"``, ``"mixed"``, ``"char"``, ``"whitespace"``, a function from
-        a text to a list of tokens, or a tokenizer, which is returned as it is.
+    tokenizer : str, path, callable or Tokenizer
+        ``"auto"``, ``"jieba"``, ``"rjieba"``, ``"unicode"``, ``"mixed"``, ``"char"``, ``"whitespace"``, the directory
+        of a saved :class:`textnn.SequenceTagger` that cuts words, a function from a text to a list of tokens, or a
+        tokenizer, which is returned as it is.
     user_dictionary : path or iterable of str, optional
-        For jieba, rjieba and mixed: path of a UTF-8 text file, or its lines. A string is a path.
+        For jieba, rjieba, mixed and segmenters: path of a UTF-8 text file, or its lines. A string is a path.
     stop_words : path or iterable of str, optional
         Path of a UTF-8 text file with one word a line, or the words. A string is a path. Words from a file are
         stripped of surrounding white space; words given directly are taken exactly.
@@ -67,6 +70,8 @@ def make_tokenizer(
         option does not go with the tokenizer.
     TypeError
         If ``tokenizer`` is none of these, or an entry is not a string.
+    BundleError
+        If a directory is no saved tagger, or is damaged.
 
     Examples
     --------
@@ -81,6 +86,8 @@ def make_tokenizer(
             raise ValueError(f"{given}: expected None beside a {type(tokenizer).__name__}; give it to the tokenizer")
         return tokenizer
     kind = None
+    if names_model(tokenizer):
+        return provided(SEGMENTER).load(tokenizer, **_read_lists(user_dictionary, stop_words))
     if tokenizer == AUTO:
         chosen = Scripts(han=1).tokenizer if scripts is None else scripts.tokenizer
         kind = chinese_tokenizer() if chosen == JiebaTokenizer.name else TOKENIZERS[chosen]
@@ -92,17 +99,25 @@ def make_tokenizer(
     has_dictionary = kind is not None and issubclass(kind, DictionaryTokenizer)
     if user_dictionary is not None and not has_dictionary:
         raise ValueError(
-            "user_dictionary: only the tokenizers 'jieba', 'rjieba' and 'mixed' have one, got the tokenizer "
+            "user_dictionary: only the tokenizers 'jieba', 'rjieba', 'mixed' and saved segmenters have one, got the "
+            "tokenizer "
             f"{tokenizer!r}{f', which is {kind.name!r} for these texts' if kind and tokenizer == AUTO else ''}"
         )
-    options: dict[str, Any] = {"stop_words": None if stop_words is None else _read_words("stop_words", stop_words)}
-    if user_dictionary is not None:
-        options["user_dictionary"] = _read_words("user_dictionary", user_dictionary)
+    options = _read_lists(user_dictionary, stop_words)
+    if not has_dictionary:
+        del options["user_dictionary"]
     return CallableTokenizer(tokenizer, **options) if kind is None else kind(**options)  # type: ignore[arg-type]
 
 
+def names_model(tokenizer: Any) -> bool:
+    """Whether this is a path, and of a directory unless it is surely one: not a tokenizer's name."""
+    if isinstance(tokenizer, os.PathLike):
+        return True
+    return isinstance(tokenizer, str) and tokenizer not in (AUTO, *NAMES) and Path(tokenizer).is_dir()
+
+
 def check_name(tokenizer: str) -> None:
-    """Refuse what is no tokenizer's name.
+    """Refuse a string that is no tokenizer's name.
 
     Raises
     ------
@@ -110,7 +125,10 @@ def check_name(tokenizer: str) -> None:
         If it is none.
     """
     if tokenizer not in NAMES:
-        raise ValueError(f"tokenizer: expected one of {', '.join(NAMES)} or a function, got {tokenizer!r}")
+        names = ", ".join(NAMES)
+        raise ValueError(
+            f"tokenizer: expected one of {names}, the directory of a saved segmenter or a function, got {tokenizer!r}"
+        )
 
 
 def tokenizer_from_config(
@@ -159,6 +177,12 @@ def tokenizer_from_config(
         return made
     except TypeError as error:
         raise ValueError(f"tokenizer: the options {options} do not suit {kind!r}: {error}") from error
+
+
+def _read_lists(user_dictionary: Words | None, stop_words: Words | None) -> dict[str, Any]:
+    """Return the arguments of a tokenizer for what is given."""
+    given = {"user_dictionary": user_dictionary, "stop_words": stop_words}
+    return {name: None if words is None else _read_words(name, words) for name, words in given.items()}
 
 
 def _read_words(argument: str, words: Words) -> list[str]:

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from textnn.text.tokenizers.base import Tokenizer
 from textnn.text.tokenizers.dictionary import DictionaryTokenizer
+from textnn.text.tokenizers.model import ModelTokenizer
 
 _PART = 256  # texts sent at a time: much less than a second's work, and much more than a message costs
 
@@ -23,7 +24,8 @@ _tokenizer: Tokenizer | None = None  # of a worker process
 def split_in_processes(tokenizer: Tokenizer, texts: Sequence[str], processes: int) -> list[list[str]]:
     """Return ``tokenizer.split_many(texts)``, found by several processes.
 
-    It pays for jieba, and for slow functions, on some thousand texts or more. The processes are forks of this one: they
+    It pays for jieba, and for slow functions, on some thousand texts or more. A segmenter uses all cores by itself: no
+    process is started for one. The processes are forks of this one: they
     begin with the dictionary that is loaded already, and a tokenizer need not be picklable.
 
     Parameters
@@ -61,7 +63,7 @@ def split_in_processes(tokenizer: Tokenizer, texts: Sequence[str], processes: in
         raise TypeError("texts: expected a sequence of strings, got one string")
     parts = [texts[start : start + _PART] for start in range(0, len(texts), _PART)]
     processes = min(processes, len(parts))
-    if processes < 2:
+    if processes < 2 or isinstance(tokenizer, ModelTokenizer):
         return tokenizer.split_many(texts)
     if isinstance(tokenizer, DictionaryTokenizer):
         tokenizer.split("")  # loads the dictionary once, for all

@@ -18,7 +18,7 @@ _OPINIONS = (
     *({"positive", "negative"}, {"pos", "neg"}, {"good", "bad"}),
     *({"正面", "负面"}, {"积极", "消极"}, {"正向", "负向"}, {"好评", "差评"}),
 )
-_CHINESE = ("jieba", "rjieba", "char")
+_CHINESE = ("jieba", "rjieba", "char", "segmenter")
 
 
 def find_examples(classes: Sequence[Any], tokenizer: str) -> list[str]:

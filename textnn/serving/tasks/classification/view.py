@@ -14,10 +14,9 @@ from textnn.classification.evaluation.report import plain_label
 from textnn.classification.explanation.explain import AUTO
 from textnn.classification.explanation.methods import EXACT, METHODS
 from textnn.serving.errors import ServingError
-from textnn.serving.examples import find_examples
 from textnn.serving.settings import Settings
+from textnn.serving.tasks.classification.examples import find_examples
 from textnn.text import is_blank
-from textnn.version import __version__
 
 if TYPE_CHECKING:
     from textnn import SentimentClassifier
@@ -53,12 +52,11 @@ class ModelView:
         self._thresholds = classifier.thresholds_
         self._methods = _find_methods(classifier)
 
-    def facts(self, settings: Settings) -> dict[str, Any]:
-        """Return what the model is, and the limits of the server."""
+    def facts(self) -> dict[str, Any]:
+        """Return what the model is."""
         classifier = self._classifier
         thresholds = None if self._thresholds is None else self._thresholds.tolist()
         return {
-            "title": settings.title,
             "architecture": classifier.architecture,
             "classes": self.classes,
             "multilabel": self.several,
@@ -68,8 +66,6 @@ class ModelView:
             "parameters": sum(parameter.numel() for parameter in classifier.model_.parameters()),
             "training_texts": classifier.n_texts_,
             "examples": self.examples,
-            "textnn": __version__,
-            "limits": {name: getattr(settings, name) for name in ("max_text", "max_texts", "max_body", "rate_limit")},
         }
 
     def predictions(self, texts: Sequence[str], rows: Sequence[Table]) -> list[dict[str, Any]]:
