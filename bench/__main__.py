@@ -1,7 +1,7 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-python -m bench [lstm gru rnn text_conv crf step memory scaling rounding lecture] [--data FILE] [--seconds S]
-                [--threads N] [--page [--output FILE]]
+python -m bench [lstm gru rnn recurrent_bf16 text_conv crf step memory scaling rounding lecture] [--data FILE]
+                [--seconds S] [--threads N] [--page [--output FILE]]
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ PROGRAMS: dict[str, Rows] = {
     "lstm": lambda data, effort: chain(recurrent.rows("LSTM", data, effort), lstm_more.rows(data, effort)),
     "gru": lambda data, effort: recurrent.rows("GRU", data, effort),
     "rnn": lambda data, effort: recurrent.rows("RNN", data, effort),
+    "recurrent_bf16": recurrent.half_rows,
     "text_conv": lambda data, effort: chain(text_conv.rows(data, effort), text_conv_more.rows(data, effort)),
     "crf": crf.rows,
     "step": step.rows,

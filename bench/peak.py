@@ -10,10 +10,10 @@ import time
 import torch
 
 
-def matrix_product_peak(size: int = 1536, repeats: int = 15) -> float:
-    """Return the best rate of ``repeats`` float32 products of square matrices, in GFLOP/s."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    out = torch.empty(size, size)
+def matrix_product_peak(dtype: torch.dtype = torch.float32, size: int = 1536, repeats: int = 15) -> float:
+    """Return the best rate of ``repeats`` products of square matrices, in GFLOP/s."""
+    a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
+    out = torch.empty(size, size, dtype=dtype)
     best = 0.0
     for _ in range(repeats):
         begin = time.perf_counter()

@@ -1,6 +1,9 @@
 """The recurrent layers against those of torch.nn: dense, ragged and single sequences, inference and training.
 
-    python -m bench [lstm] [gru] [rnn] [--data FILE] [--seconds S]
+    python -m bench [lstm] [gru] [rnn] [recurrent_bf16] [--data FILE] [--seconds S]
+
+recurrent_bf16 runs textnn under autocast to bfloat16, against the faster of torch's layers under autocast and in
+float32.
 
 Peers: torch's own layer on dense input (oneDNN has the LSTM alone); for ragged batches the faster of the layer on
 padded input, which computes the padding too, and on a ``PackedSequence``; from token ids the same behind an
@@ -58,24 +61,32 @@ def pair(width: int, H: int, layers: int, directions: int, kind: str = "LSTM") -
     return ours, theirs
 
 
-def inference(layer: nn.Module, *inputs: Tensor) -> Call:
+def autocast(half: bool) -> torch.autocast:
+    """Autocast to bfloat16, or nothing."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=half)
+
+
+def inference(layer: nn.Module, *inputs: Tensor, half: bool = False) -> Call:
     @torch.inference_mode()
     def call() -> list[Tensor]:
-        return [layer(*inputs)[0]]
+        with autocast(half):
+            return [layer(*inputs)[0]]
 
     return call
 
 
-def training(layer: nn.Module, x: Tensor, last: bool) -> Call:
+def training(layer: nn.Module, x: Tensor, last: bool, half: bool = False) -> Call:
     """Forward and backward; the loss is a fixed weighting of all outputs, or of those of the last step."""
-    y = layer(x)[0]
+    with autocast(half):
+        y = layer(x)[0]
     weight = torch.randn(y.shape[1:] if last else y.shape, dtype=y.dtype, device=y.device)
 
     def call() -> list[Tensor]:
         for p in layer.parameters():
             p.grad = None
         x.grad = None
-        y = layer(x)[0]
+        with autocast(half):
+            y = layer(x)[0]
         ((y[-1] if last else y) * weight).sum().backward()
         assert x.grad is not None
         return [x.grad, *[p.grad for p in layer.parameters() if p.grad is not None]]
@@ -90,37 +101,60 @@ def flops(B: int, T: int, width: int, H: int, layers: int, directions: int, kind
     return 2.0 * B * T * blocks * H * directions * (first + (layers - 1) * rest)
 
 
-def inference_rows(kind: str, name: str, shapes: Sequence[Shape], peak: float, effort: Effort) -> Iterator[Row]:
+def in_words(kind: str, half: bool) -> str:
+    """The layer in a group's name."""
+    return f"{kind} in bfloat16" if half else kind
+
+
+def precisions(half: bool) -> list[bool]:
+    """Those of torch's layers that are compared."""
+    return [False, True] if half else [False]
+
+
+def peer_name(peer: str, half: bool) -> str:
+    return f"{peer}, autocast" if half else peer
+
+
+def inference_rows(
+    kind: str, name: str, shapes: Sequence[Shape], peak: float, effort: Effort, half: bool = False
+) -> Iterator[Row]:
     for shape in shapes:
         B, T, width, H, layers, directions = shape
         ours, theirs = pair(width, H, layers, directions, kind)
         x = torch.randn(T, B, width)
-        row = compare(f"{kind}, {name}", str(shape), inference(ours, x), {f"nn.{kind}": inference(theirs, x)}, effort)
+        peers = {peer_name(f"nn.{kind}", h): inference(theirs, x, half=h) for h in precisions(half)}
+        row = compare(f"{in_words(kind, half)}, {name}", str(shape), inference(ours, x, half=half), peers, effort)
         rate = flops(*shape, kind) / row.ours / 1e6
         row.extra = {"GFLOP/s": rate, "of the peak": rate / peak}
         yield row
 
 
-def training_rows(kind: str, name: str, shapes: Sequence[Shape], last: bool, effort: Effort) -> Iterator[Row]:
+def training_rows(
+    kind: str, name: str, shapes: Sequence[Shape], last: bool, effort: Effort, half: bool = False
+) -> Iterator[Row]:
     for shape in shapes:
         B, T, width, H, layers, directions = shape
         ours, theirs = pair(width, H, layers, directions, kind)
         x = torch.randn(T, B, width, requires_grad=True)
+        peers = {}
+        for h in precisions(half):
+            torch.manual_seed(1)
+            peers[peer_name(f"nn.{kind}", h)] = training(theirs, x, last, h)
         torch.manual_seed(1)
-        mine = training(ours, x, last)
-        torch.manual_seed(1)
-        yield compare(f"{kind}, {name}", str(shape), mine, {f"nn.{kind}": training(theirs, x, last)}, effort)
+        mine = training(ours, x, last, half)
+        yield compare(f"{in_words(kind, half)}, {name}", str(shape), mine, peers, effort)
 
 
-def dense_rows(kind: str, effort: Effort) -> Iterator[Row]:
-    peak, brief, train = matrix_product_peak(), effort.share(0.5), "dense, forward and backward"
-    yield from inference_rows(kind, "dense, inference", DENSE, peak, effort)
-    yield from inference_rows(kind, "one sequence, inference", SINGLE, peak, effort)
-    yield from training_rows(kind, "one sequence, forward and backward", SINGLE, False, effort)
-    yield from training_rows(kind, f"{train}, loss on all outputs", DENSE, False, effort)
-    yield from training_rows(kind, f"{train}, loss on the last output", [s for s in DENSE if s[1] >= 100], True, effort)
-    yield from inference_rows(kind, "dense, inference, other shapes", OTHER, peak, brief)
-    yield from training_rows(kind, f"{train}, loss on all outputs, other shapes", OTHER, False, brief)
+def dense_rows(kind: str, effort: Effort, half: bool = False) -> Iterator[Row]:
+    peak = matrix_product_peak(torch.bfloat16) if half else matrix_product_peak()
+    brief, train, long = effort.share(0.5), "dense, forward and backward", [s for s in DENSE if s[1] >= 100]
+    yield from inference_rows(kind, "dense, inference", DENSE, peak, effort, half)
+    yield from inference_rows(kind, "one sequence, inference", SINGLE, peak, effort, half)
+    yield from training_rows(kind, "one sequence, forward and backward", SINGLE, False, effort, half)
+    yield from training_rows(kind, f"{train}, loss on all outputs", DENSE, False, effort, half)
+    yield from training_rows(kind, f"{train}, loss on the last output", long, True, effort, half)
+    yield from inference_rows(kind, "dense, inference, other shapes", OTHER, peak, brief, half)
+    yield from training_rows(kind, f"{train}, loss on all outputs, other shapes", OTHER, False, brief, half)
 
 
 class Packed(nn.Module):
@@ -164,22 +198,29 @@ def ragged_sides(
     }
 
 
-def ragged_rows(kind: str, data: reviews.Reviews, effort: Effort) -> Iterator[Row]:
+def sides_in(half: bool, sides: dict[str, nn.Module]) -> Iterator[tuple[str, nn.Module, bool]]:
+    """Of each side that is compared a name, the module, and whether it runs under autocast."""
+    for name, module in sides.items():
+        for h in [half] if name == "textnn" else precisions(half):
+            yield name if name == "textnn" else peer_name(name, h), module, h
+
+
+def ragged_rows(kind: str, data: reviews.Reviews, effort: Effort, half: bool = False) -> Iterator[Row]:
     for train in (False, True):
-        group = f"{kind}, ragged, {'forward and backward' if train else 'inference'}"
+        group = f"{in_words(kind, half)}, ragged, {'forward and backward' if train else 'inference'}"
         for B, H, directions in RAGGED:
             x, sides = ragged_sides(data, B, H, directions, kind)
             x.requires_grad_(train)
             calls = {}
-            for name, side in sides.items():
+            for name, side, h in sides_in(half, sides):
                 torch.manual_seed(1)
-                calls[name] = training(side, x, last=False) if train else inference(side, x)
+                calls[name] = training(side, x, False, h) if train else inference(side, x, half=h)
             yield _row(group, B, H, directions, calls, effort)
 
 
 def _row(group: str, B: int, H: int, directions: int, calls: dict[str, Call], effort: Effort) -> Row:
     row = compare(group, f"B={B} H={H} directions={directions}", calls.pop("textnn"), calls, effort)
-    if row.peer == "padded" and directions == 2:
+    if row.peer.startswith("padded") and directions == 2:
         row.difference = float("nan")
     return row
 
@@ -206,21 +247,23 @@ class Ours(nn.Module):
         return self.layer(ids.t(), lengths=self.lengths)[0].transpose(0, 1), None
 
 
-def step(module: nn.Module, ids: Tensor) -> Call:
+def step(module: nn.Module, ids: Tensor, half: bool = False) -> Call:
     """Forward and backward with a fixed weighting of all outputs."""
     weight = torch.randn(module(ids)[0].shape)
 
     def call() -> list[Tensor]:
         module.zero_grad()
-        (module(ids)[0] * weight).sum().backward()
+        with autocast(half):
+            y = module(ids)[0]
+        (y * weight).sum().backward()
         return [p.grad for p in module.parameters() if p.grad is not None]
 
     return call
 
 
-def id_rows(kind: str, data: reviews.Reviews, effort: Effort) -> Iterator[Row]:
+def id_rows(kind: str, data: reviews.Reviews, effort: Effort, half: bool = False) -> Iterator[Row]:
     for train in (False, True):
-        group = f"{kind} from token ids, ragged, {'forward and backward' if train else 'inference'}"
+        group = f"{in_words(kind, half)} from token ids, ragged, {'forward and backward' if train else 'inference'}"
         for B, H, directions in FROM_IDS:
             ids, lengths = data.padded(B, LONGEST)
             ids = ids[:, : int(lengths.max())].t().contiguous()
@@ -233,16 +276,22 @@ def id_rows(kind: str, data: reviews.Reviews, effort: Effort) -> Iterator[Row]:
                 "padded": FromIds(layer.weight, Ragged(theirs, lengths, masked=True)),
             }
             calls = {}
-            for name, side in sides.items():
+            for name, side, h in sides_in(half, sides):
                 torch.manual_seed(1)
-                calls[name] = step(side, ids) if train else inference(side, ids)
+                calls[name] = step(side, ids, h) if train else inference(side, ids, half=h)
             row = _row(group, B, H, directions, calls, effort)
             row.extra = {"distinct tokens": len(ids.unique()) / int(lengths.sum())}
             yield row
 
 
-def rows(kind: str, data_path: str | None, effort: Effort) -> Iterator[Row]:
+def rows(kind: str, data_path: str | None, effort: Effort, half: bool = False) -> Iterator[Row]:
     data = reviews.load(data_path)
-    yield from dense_rows(kind, effort)
-    yield from ragged_rows(kind, data, effort)
-    yield from id_rows(kind, data, effort.share(0.5))
+    yield from dense_rows(kind, effort, half)
+    yield from ragged_rows(kind, data, effort, half)
+    yield from id_rows(kind, data, effort.share(0.5), half)
+
+
+def half_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
+    """Of all kinds, with products of bfloat16."""
+    for kind in ("LSTM", "GRU", "RNN"):
+        yield from rows(kind, data_path, effort, half=True)

@@ -168,11 +168,14 @@ def test_gradients_have_the_dtype_of_the_parameters(kind: str) -> None:
 
 @pytest.mark.cpu
 def test_sums_are_made_in_float32() -> None:
-    """Only the results are cut to 16 bits."""
-    layer, x = textnn.GRU(64, 64), torch.randn(20, B, 64)
+    """Factors that are bfloat16 already give what float32 gives: nothing else is cut to 16 bits."""
+    layer, x = textnn.GRU(64, 64), torch.randn(1, B, 64).to(HALF).float()
+    with torch.no_grad():
+        for p in layer.parameters():
+            p.copy_(p.to(HALF))
     want = layer(x)[0]
     with torch.autocast("cpu", HALF):
-        torch.testing.assert_close(layer(x)[0], want)
+        torch.testing.assert_close(layer(x)[0], want, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.cpu

@@ -244,17 +244,19 @@ def test_memory_of_a_step_is_its_peak_above_what_was_there():
 # programs
 
 
+@pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
-def test_recurrent(monkeypatch, data, kind):
+def test_recurrent(monkeypatch, data, kind, half):
     tiny = [(2, 3, 8, 4, 1, 2)]
     for name in ("DENSE", "SINGLE", "OTHER"):
         monkeypatch.setattr(recurrent, name, tiny)
     for name in ("RAGGED", "FROM_IDS"):
         monkeypatch.setattr(recurrent, name, [(3, 4, 1)])
-    monkeypatch.setattr(recurrent, "matrix_product_peak", lambda: 1.0)
-    found = list(recurrent.rows(kind, None, TINY))
+    monkeypatch.setattr(recurrent, "matrix_product_peak", lambda *_: 1.0)
+    found = list(recurrent.rows(kind, None, TINY, half))
     assert len({r.group for r in found}) == len(found) == 10
-    assert [r for r in found if not r.difference < 1e-4] == []
+    assert all(len(r.peers) >= 2 for r in found) is half
+    assert [r for r in found if not r.difference < (0.1 if half else 1e-4)] == []
 
 
 def test_lstm_in_integers_and_pooled(monkeypatch, data):

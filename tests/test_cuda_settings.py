@@ -24,7 +24,7 @@ asked = cuda_cases.asked_of_torch
 def operator_arguments() -> list[Any]:
     """Of a GRU, up to ``exact``."""
     w = cuda_cases.weights_of("gru", 4, H, H, torch.float32)
-    rest = [None] * 6 + [None, "time_major", False, -1, False, True, False, True, True]
+    rest = [None] * 6 + [None, "time_major", False, "ieee", -1, False, True, False, True, True]
     return ["gru", torch.randn(3, 5, 4), None, torch.randn(1, 5, H), None, *w[:4], *rest]
 
 
@@ -53,7 +53,7 @@ def test_the_argument_of_a_recurrent_operator_decides(form: int) -> None:
         for precision in ("highest", "high"):
             with asked(precision):
                 y, h, _, _, *kept = ops.recurrent(*given, tf32, form)
-                back = ops.recurrent_backward("gru", y, h, None, None, *given[1:18], *kept, -1, False, True, tf32, form)
+                back = ops.recurrent_backward("gru", y, h, None, None, *given[1:19], *kept, -1, False, True, tf32, form)
                 results[tf32, precision] = [y, *back]
         assert all(map(torch.equal, results[tf32, "highest"], results[tf32, "high"]))
     difference = float((results[True, "high"][0] - results[False, "high"][0]).abs().max())

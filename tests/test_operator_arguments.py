@@ -38,7 +38,7 @@ def recurrent(
 ) -> Any:
     given = {"cell": "lstm", "input": IDS, "table": TABLE, "h0": STATES[0], "c0": STATES[1]} | changes
     return ops.recurrent(
-        *given.values(), *LSTM, sizes, layout, False, padding_idx, False, True, False, False, False, *on_cuda
+        *given.values(), *LSTM, sizes, layout, False, "ieee", padding_idx, False, True, False, False, False, *on_cuda
     )
 
 

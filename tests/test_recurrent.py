@@ -254,14 +254,14 @@ def test_opcheck(cell, form, directions):
     c0 = None if c0 is None else c0.requires_grad_()
     layout = {"padded": "time_major", "batch_first": "batch_major"}.get(form, form)
     sizes = next(v for k, v in batch.sizes.items() if k != "batch_first")
-    inputs = (cell, x, None, h0, c0, *w, sizes, layout, False, -1, False, True, False, True, True)
+    inputs = (cell, x, None, h0, c0, *w, sizes, layout, False, "ieee", -1, False, True, False, True, True)
     torch.library.opcheck(torch.ops.textnn.recurrent.default, inputs)
     y, h, _, _, *kept = (t.detach() for t in torch.ops.textnn.recurrent(*inputs))
     states = [None if t is None else t.detach() for t in (x, None, h0, c0, *w)]
     given = cell, torch.randn_like(y), torch.randn_like(h), None, None
     torch.library.opcheck(
         torch.ops.textnn.recurrent_backward.default,
-        (*given, *states, sizes, layout, False, *kept, -1, False, True),
+        (*given, *states, sizes, layout, False, "ieee", *kept, -1, False, True),
         test_utils=("test_schema", "test_faketensor"),
     )
 
@@ -394,7 +394,7 @@ def test_another_nonlinearity_is_refused():
 def test_the_raw_operators_refuse_what_does_not_fit():
     """Backward operators too: none reads or writes where it must not."""
     x, h0, good = torch.randn(4, 2, 3), torch.zeros(1, 2, 5), [torch.randn(15, 3), torch.randn(15, 5)]
-    w, rest = operands([good]), (None, "time_major", False, -1, False, True, False, True, True)
+    w, rest = operands([good]), (None, "time_major", False, "ieee", -1, False, True, False, True, True)
     ops = torch.ops.textnn
     y, h, _, _, *kept = ops.recurrent("gru", x, None, h0, None, *w, *rest)
     wrong = [[good[0], torch.randn(15, 4)]], [[*good, torch.randn(4)]], [[*good, None, None, good[1]]], [good, good]
@@ -403,18 +403,20 @@ def test_the_raw_operators_refuse_what_does_not_fit():
             ops.recurrent("gru", x, None, h0, None, *operands(directions), *rest)
     with pytest.raises(RuntimeError, match="the reverse direction must have both w_ih and w_hh"):
         ops.recurrent("gru", x, None, h0, None, *w[:5], good[0], *w[6:], *rest)
-    both, turned = torch.zeros(2, 2, 5), (None, "time_major", True, -1, False, True, False, True, True)
+    both, turned = torch.zeros(2, 2, 5), (None, "time_major", True, "ieee", -1, False, True, False, True, True)
     with pytest.raises(RuntimeError, match="reverse is of one direction, got weights of both"):
         ops.recurrent("gru", x, None, both, None, *operands([good, good]), *turned)
     with pytest.raises(RuntimeError, match="dc_n must not be given for gru"):
-        ops.recurrent_backward("gru", y, h, h, None, x, None, h0, None, *w, *rest[:3], *kept, -1, False, True)
+        ops.recurrent_backward("gru", y, h, h, None, x, None, h0, None, *w, *rest[:4], *kept, -1, False, True)
+    with pytest.raises(RuntimeError, match="precision must be ieee or bf16, got half"):
+        ops.recurrent("gru", x, None, h0, None, *w, *rest[:3], "half", *rest[4:])
     with pytest.raises(RuntimeError, match="cell must be one of lstm, gru, rnn_tanh, rnn_relu, got tree"):
         ops.recurrent("tree", x, None, h0, None, *w, *rest)
     for place in range(4):
         short = list(kept)
         short[place] = torch.empty(1, 7)
         with pytest.raises(RuntimeError, match="which the forward pass makes with save=True, must have shape"):
-            ops.recurrent_backward("gru", y, h, None, None, x, None, h0, None, *w, *rest[:3], *short, -1, False, True)
+            ops.recurrent_backward("gru", y, h, None, None, x, None, h0, None, *w, *rest[:4], *short, -1, False, True)
     for dy, dh in ((y[:3], h), (y, h[:, :1]), (y.double(), h)):
         with pytest.raises(RuntimeError, match="textnn: "):
-            ops.recurrent_backward("gru", dy, dh, None, None, x, None, h0, None, *w, *rest[:3], *kept, -1, False, True)
+            ops.recurrent_backward("gru", dy, dh, None, None, x, None, h0, None, *w, *rest[:4], *kept, -1, False, True)

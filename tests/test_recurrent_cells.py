@@ -127,13 +127,13 @@ def test_opcheck(form, directions):
     x, h0, c0, *w = (t if t is None else t.nan_to_num().requires_grad_() for t in (x, h0, c0, *operands(w)))
     layout = {"padded": "time_major", "batch_first": "batch_major"}.get(form, form)
     sizes = next(v for k, v in batch.sizes.items() if k != "batch_first")
-    inputs = ("lstm", x, None, h0, c0, *w, sizes, layout, False, -1, False, True, True, True, True)
+    inputs = ("lstm", x, None, h0, c0, *w, sizes, layout, False, "ieee", -1, False, True, True, True, True)
     torch.library.opcheck(torch.ops.textnn.recurrent.default, inputs)
     y, _, c_n, c, *kept = (t.detach() for t in torch.ops.textnn.recurrent(*inputs))
     states = [None if t is None else t.detach() for t in (x, None, h0, c0, *w)]
     torch.library.opcheck(
         torch.ops.textnn.recurrent_backward.default,
-        ("lstm", y, None, c_n, torch.randn_like(c), *states, sizes, layout, False, *kept, -1, False, True),
+        ("lstm", y, None, c_n, torch.randn_like(c), *states, sizes, layout, False, "ieee", *kept, -1, False, True),
         test_utils=("test_schema", "test_faketensor"),
     )
 
@@ -156,7 +156,7 @@ def test_cells_without_a_cell_state_are_refused():
     x, h0, w = torch.randn(4, 2, 3), torch.zeros(1, 2, 5), [torch.randn(15, 3), torch.randn(15, 5)]
     with pytest.raises(ValueError, match="cells must be False for the cell 'gru', which has no cell state"):
         fast.recurrent("gru", x, h0, None, [w], cells=True)
-    given = (x, None, h0, None, *operands([w]), None, "time_major", False)
+    given = (x, None, h0, None, *operands([w]), None, "time_major", False, "ieee")
     with pytest.raises(RuntimeError, match="cells must be False for gru, which has no cell state"):
         torch.ops.textnn.recurrent("gru", *given, -1, False, True, True, True, True)
     y, h, _, _, *kept = torch.ops.textnn.recurrent("gru", *given, -1, False, True, False, True, True)
@@ -174,7 +174,7 @@ def test_cells_without_a_cell_state_are_refused():
 
 def test_a_gradient_of_another_shape_is_refused():
     x, state, w = torch.randn(4, 2, 3), torch.zeros(1, 2, 5), [torch.randn(20, 3), torch.randn(20, 5)]
-    given = (x, None, state, state, *operands([w]), None, "time_major", False)
+    given = (x, None, state, state, *operands([w]), None, "time_major", False, "ieee")
     *_, c, kept, cells, h_prev, m = torch.ops.textnn.recurrent("lstm", *given, -1, False, True, True, True, True)
     for dc in (c[:3], c[..., :4], c.double()):
         with pytest.raises(RuntimeError, match="textnn: "):

@@ -79,7 +79,7 @@ def arguments(exact: bool) -> tuple[Any, ...]:
     """Of the raw operator, for a GRU over 4 sequences of at most 5 steps, 8 in all."""
     w = [torch.randn(9, 6), torch.randn(9, 3), *[None] * 8]
     sizes = torch.tensor([5, 1, 0, 2])
-    batch = (sizes, "batch_major", False, -1, False, True, False, True, exact)
+    batch = (sizes, "batch_major", False, "ieee", -1, False, True, False, True, exact)
     return "gru", torch.randn(4, 5, 6), None, torch.zeros(4, 3), None, *w, *batch
 
 
@@ -90,12 +90,12 @@ def test_a_caller_may_have_rows_for_all_positions(capability):
         y, h, _, _, *kept = torch.ops.textnn.recurrent(*given[:-1], exact)
         assert [len(k) for k in kept] == [8 if exact else 20, 0, 8 if exact else 20, 0]
         gradients = ("gru", torch.ones_like(y), h, None, None)
-        results.append(torch.ops.textnn.recurrent_backward(*gradients, *given[1:18], *kept, -1, False, True))
+        results.append(torch.ops.textnn.recurrent_backward(*gradients, *given[1:19], *kept, -1, False, True))
     for a, b in zip(*results, strict=True):
         assert torch.equal(a, b)
     short = [k[:7] for k in kept]
     with pytest.raises(RuntimeError, match="must have 8 rows for these sizes, got 7"):
-        torch.ops.textnn.recurrent_backward(*gradients, *given[1:18], *short, -1, False, True)
+        torch.ops.textnn.recurrent_backward(*gradients, *given[1:19], *short, -1, False, True)
 
 
 def test_shapes_are_known_without_values_and_without_symbols():

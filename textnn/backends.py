@@ -26,14 +26,14 @@ __all__ = [
     "use_cuda_recurrence",
 ]
 
-CPU_CAPABILITIES = ("base", "avx2", "avx512")
+CPU_CAPABILITIES = ("base", "avx2", "avx512", "avx512_bf16")
 RECURRENT_FORMS = LSTM_FORMS = ("auto", "steps", "persistent")
 CUDA_DEVICES = {"cuda"}  # types of devices whose operators are the CUDA ones
 _recurrent_form = "auto"
 
 
 def cpu_capability() -> str:
-    """Return the instruction set that the CPU kernels use: ``"base"``, ``"avx2"`` or ``"avx512"``.
+    """Return the instruction set that the CPU kernels use: ``"base"``, ``"avx2"``, ``"avx512"`` or ``"avx512_bf16"``.
 
     The best that the CPU has, unless the environment variable ``TEXTNN_CPU_CAPABILITY`` names another.
 
@@ -63,7 +63,7 @@ def use_cpu_capability(name: str) -> Iterator[None]:
 
     Parameters
     ----------
-    name : {"base", "avx2", "avx512"}
+    name : {"base", "avx2", "avx512", "avx512_bf16"}
         The instruction set.
 
     Yields

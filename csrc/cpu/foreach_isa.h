@@ -20,7 +20,7 @@
 #undef TEXTNN_VECTOR_BYTES
 #undef TEXTNN_REGISTERS
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(TEXTNN_EMULATED_INSTRUCTIONS)  // of tests of other instructions
 #include "isa_push_avx2.h"
 #define TEXTNN_ISA avx2
 #define TEXTNN_VECTOR_BYTES 32
@@ -42,7 +42,7 @@
 #include "isa_pop.h"
 
 #define TEXTNN_PICK(...)                                      \
-  (capability() == Capability::kAvx512 ? &avx512::__VA_ARGS__ \
+  (capability() >= Capability::kAvx512 ? &avx512::__VA_ARGS__ \
    : capability() == Capability::kAvx2 ? &avx2::__VA_ARGS__   \
                                        : &base::__VA_ARGS__)
 #else

@@ -31,7 +31,7 @@ namespace textnn::cpu {
 
 void quantized_lstm(const ThreadPool& pool, const QuantizedLstm& args) {
 #if defined(__x86_64__)
-  if (capability() == Capability::kAvx512 && has_dot_products()) return avx512_vnni::quantized_lstm(pool, args);
+  if (capability() >= Capability::kAvx512 && has_dot_products()) return avx512_vnni::quantized_lstm(pool, args);
 #endif
   TEXTNN_PICK(quantized_lstm)(pool, args);
 }

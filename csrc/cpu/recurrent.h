@@ -42,6 +42,7 @@ struct RecurrentForward {
   T* cells;        // [blocks, N, U] the cell state after the step
   T* h_prev;       // [N, P] before the step
   T* unprojected;  // [N, H] the state before its projection where w_hr is given, else null
+  bool bfloat16;   // whether products multiply bfloat16, of T = float (precision.h); all else is T
 };
 
 template <class T>
@@ -67,14 +68,15 @@ struct RecurrentBackward {
   const T* unprojected;  //
   T* dx;                 // (b, t) at dx_layout, with tokens [U, I]; or null
   Layout dx_layout;
-  bool add_dx;  // whether dx is added to what stands there
-  T* dh0;       // [B, P] in the caller's order
-  T* dc0;       // [B, H]
-  T* dw_ih;     // [GH, I]
-  T* dw_hh;     // [GH, P]
-  T* db_ih;     // [GH]
-  T* db_hh;     // [GH], only where it differs from db_ih; otherwise not written
-  T* dw_hr;     // [P, H] or null
+  bool add_dx;    // whether dx is added to what stands there
+  T* dh0;         // [B, P] in the caller's order
+  T* dc0;         // [B, H]
+  T* dw_ih;       // [GH, I]
+  T* dw_hh;       // [GH, P]
+  T* db_ih;       // [GH]
+  T* db_hh;       // [GH], only where it differs from db_ih; otherwise not written
+  T* dw_hr;       // [P, H] or null
+  bool bfloat16;  // as in the forward pass
 };
 
 // Cell: math::Lstm, math::Gru, ... (math/cells.h)

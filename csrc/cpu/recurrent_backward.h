@@ -14,11 +14,18 @@
 //
 // With tokens dsums is summed for each distinct one after the last step, and what concerns the input is made of these
 // sums: dx and the gradient of W_ih, each with U rows instead of N.
+//
+// Product is the precision of the products (precision.h). Where it rounds, dsums and the gradient of a projected state
+// are rounded as they leave the registers and stand nowhere else; the cell's own arithmetic, the carry and all results
+// are T.
 
 namespace TEXTNN_ISA {
 
-template <class Cell, class T>
+template <class Cell, class Product>
 class RecurrentBackwardKernel {
+  using T = typename Product::T;
+  using Value = typename Product::Value;
+  using Stored = typename Product::Stored;
   static constexpr int64_t L = kLanes<T>, U = kUnits<T>;
   static constexpr int S = Cell::kSums;
   static constexpr math::Window kIn = Cell::kInput, kState = Cell::kState;
@@ -26,26 +33,29 @@ class RecurrentBackwardKernel {
 
   // Where one sequence reads and writes when the gradients of the present step are made.
   struct Row {
-    const T* later;                       // dsums of the next step, null if the sequence does not take it
+    const Stored* later;                  // dsums of the next step, null if the sequence does not take it
     T* dx;                                // of the next step, null if not wanted
     T* dh0;                               // before the first step, where dh goes; else null
     const T *dy, *dh_n;                   // what is added to dh, or null
     const T* dc;                          // what is added to the carry, or null
     const T *kept, *h_prev, *c, *c_prev;  // of the forward pass
     int64_t c_prev_block;                 // from one block of units to the next
-    T *carry, *dh, *dsums;                // dh null unless there is a projection
+    T* carry;
+    Stored *dh, *dsums;  // dh null unless there is a projection
   };
 
  public:
-  explicit RecurrentBackwardKernel(const RecurrentBackward<T>& a) : a_(a), s_(a.schedule) {}
+  explicit RecurrentBackwardKernel(const RecurrentBackward<T>& a)
+      : a_(a), s_(a.schedule), Hs_(stored<Product>(a.H)), Ps_(stored<Product>(a.P)) {}
 
   void run(const ThreadPool& pool) {
     const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
     const int64_t state = unit_blocks<T>(a_.H) * s_.B * U;
     const int64_t cell = Cell::kCell ? state : 0, carry = Cell::kCarry != math::Carry::kNone ? state : 0;
-    Workspace workspace(bytes(s_.N * S * a_.H) + bytes(a_.w_hr ? s_.N * a_.P : 0) + bytes(cell) + bytes(carry));
-    dsums_ = workspace.take<T>(s_.N * S * a_.H);
-    dh_ = workspace.take<T>(a_.w_hr ? s_.N * a_.P : 0);
+    const int64_t dsums = s_.N * S * Hs_, dh = a_.w_hr ? s_.N * Ps_ : 0;
+    Workspace workspace(Workspace::bytes<Stored>(dsums) + Workspace::bytes<Stored>(dh) + bytes(cell) + bytes(carry));
+    dsums_ = workspace.take<Stored>(dsums);
+    dh_ = workspace.take<Stored>(dh);
     c0_ = workspace.take<T>(cell);
     carry_ = workspace.take<T>(carry);
     through_time(pool);
@@ -54,19 +64,21 @@ class RecurrentBackwardKernel {
 
  private:
   void through_time(const ThreadPool& pool) {
-    const int64_t I = a_.dx && !a_.tokens.token ? a_.I : 0, weights = (a_.P * kState.size + I * kIn.size) * a_.H;
-    const double work = double(s_.N) * weights;  // multiply-adds
-    const bool fits = weights * int64_t(sizeof(T)) <= core_cache_bytes();
+    const int64_t I = a_.dx && !a_.tokens.token ? a_.I : 0, columns = a_.P * kState.size + I * kIn.size;
+    const double work = double(s_.N) * columns * a_.H;  // multiply-adds
+    const int64_t depth = Product::depth(a_.H), depth_hr = Product::depth(a_.P);
+    const bool fits = columns * depth * int64_t(sizeof(Value)) <= core_cache_bytes();
     const RecurrentTeam planned(pool.threads, work, s_.T, s_.B, 2 * kMaxRows, fits);
     const int threads = planned.threads;
     const bool share_rows = planned.share_rows;
     const Panels state(a_.P, L, threads), input(I, L, threads), hidden(a_.w_hr ? a_.H : 0, L, threads);
-    const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
-    Workspace workspace(bytes(state.vectors * kState.size * a_.H * L) + bytes(input.vectors * kIn.size * a_.H * L) +
-                        bytes(hidden.vectors * a_.P * L) + Workspace::bytes<Row>((s_.B + kSliceRows) * threads));
-    w_hh_ = workspace.take<T>(state.vectors * kState.size * a_.H * L);
-    w_ih_ = workspace.take<T>(input.vectors * kIn.size * a_.H * L);
-    w_hr_ = workspace.take<T>(hidden.vectors * a_.P * L);
+    const int64_t hh = state.vectors * kState.size * depth * L, ih = input.vectors * kIn.size * depth * L;
+    const int64_t hr = hidden.vectors * depth_hr * L;
+    Workspace workspace(Workspace::bytes<Value>(hh) + Workspace::bytes<Value>(ih) + Workspace::bytes<Value>(hr) +
+                        Workspace::bytes<Row>((s_.B + kSliceRows) * threads));
+    w_hh_ = workspace.take<Value>(hh);
+    w_ih_ = workspace.take<Value>(ih);
+    w_hr_ = workspace.take<Value>(hr);
     Row* tables = workspace.take<Row>((s_.B + kSliceRows) * threads);
 
     Team::run(pool, threads, work, [&](Team& team, int member, int size) {
@@ -127,8 +139,8 @@ class RecurrentBackwardKernel {
     const T** x = workspace.take<const T*>(inputs);
     const T** h = workspace.take<const T*>(s_.N);
     for (int64_t n = 0; n < s_.N; ++n) h[n] = a_.h_prev + n * P;
-    const T *of_input = dsums_ + kIn.begin * H, *of_state = dsums_ + kState.begin * H;
-    const WeightGradient<T> state(pool, s_.N, of_state, S * H, H, kState.size, Cell::state_block);
+    const Stored *of_input = dsums_ + kIn.begin * Hs_, *of_state = dsums_ + kState.begin * Hs_;
+    const WeightGradient<Product> state(pool, s_.N, of_state, S * Hs_, H, kState.size, Cell::state_block);
     if (a_.tokens.token) {
       state.run(h, P, a_.dw_hh, nullptr, 0, nullptr, kIn == kState ? a_.db_ih : a_.db_hh);
       input_of_tokens(pool, x);
@@ -137,14 +149,15 @@ class RecurrentBackwardKernel {
       if (kIn == kState) {
         state.run(x, a_.I, a_.dw_ih, h, P, a_.dw_hh, a_.db_ih);
       } else {
-        WeightGradient<T>(pool, s_.N, of_input, S * H, H, kIn.size, Cell::input_block)
+        WeightGradient<Product>(pool, s_.N, of_input, S * Hs_, H, kIn.size, Cell::input_block)
             .run(x, a_.I, a_.dw_ih, nullptr, 0, nullptr, a_.db_ih);
         state.run(h, P, a_.dw_hh, nullptr, 0, nullptr, a_.db_hh);
       }
     }
     if (!a_.w_hr) return;
     for (int64_t n = 0; n < s_.N; ++n) h[n] = a_.unprojected + n * H;
-    WeightGradient<T>(pool, s_.N, dh_, P, P, 1, Cell::state_block).run(h, H, a_.dw_hr, nullptr, 0, nullptr, nullptr);
+    WeightGradient<Product>(pool, s_.N, dh_, Ps_, P, 1, Cell::state_block)
+        .run(h, H, a_.dw_hr, nullptr, 0, nullptr, nullptr);
   }
 
   // f(row in packed order, place in x) for all steps of all sequences.
@@ -158,11 +171,13 @@ class RecurrentBackwardKernel {
   // dx and dw_ih from the sums of dsums for each distinct token. x: room for as many pointers.
   void input_of_tokens(const ThreadPool& pool, const T** x) const {
     constexpr int64_t kTokens = 6 * kMaxRows;
-    const int64_t distinct = a_.tokens.U, J = kIn.size * a_.H;
+    const int64_t distinct = a_.tokens.U, J = kIn.size * Hs_;
     const Panels input(a_.dx ? a_.I : 0, L, 1);
-    Workspace workspace(Workspace::bytes<T>(distinct * J) + Workspace::bytes<T>(input.vectors * J * L) +
+    const int64_t ih = input.vectors * kIn.size * Product::depth(a_.H) * L;
+    Workspace workspace(Workspace::bytes<Stored>(distinct * J) + Workspace::bytes<Value>(ih) +
                         Workspace::bytes<int32_t>(distinct + 2) + Workspace::bytes<int32_t>(s_.N));
-    T *sums = workspace.take<T>(distinct * J), *w_ih = workspace.take<T>(input.vectors * J * L);
+    Stored* sums = workspace.take<Stored>(distinct * J);
+    Value* w_ih = workspace.take<Value>(ih);
     int32_t *end = workspace.take<int32_t>(distinct + 2), *rows = workspace.take<int32_t>(s_.N);
     std::fill(end, end + distinct + 2, 0);
     const int32_t* token = a_.tokens.token;
@@ -176,7 +191,7 @@ class RecurrentBackwardKernel {
       const int64_t begin = unit * kTokens, stop = std::min(distinct, begin + kTokens);
       Row table[kTokens];
       for (int64_t u = begin; u < stop; ++u) {
-        sum_rows(sums + u * J, dsums_ + kIn.begin * a_.H, rows + end[u], end[u + 1] - end[u], J, S * a_.H);
+        sum_rows_of<Product>(sums + u * J, dsums_ + kIn.begin * Hs_, rows + end[u], end[u + 1] - end[u], J, S * Hs_);
         x[u] = a_.x + a_.tokens.distinct[u] * a_.I;
         table[u - begin].later = sums + u * J;
         table[u - begin].dx = a_.dx ? a_.dx + u * a_.I : nullptr;
@@ -185,18 +200,24 @@ class RecurrentBackwardKernel {
         product<0, kIn.size>(table, stop - begin, w_ih, input, p,
                              [&](const Row* r, int n, int64_t j, int v, const V* dx) { put(r, n, j, v, dx); });
     });
-    WeightGradient<T>(pool, distinct, sums, J, a_.H, kIn.size, Cell::input_block)
+    WeightGradient<Product>(pool, distinct, sums, J, a_.H, kIn.size, Cell::input_block)
         .run(x, a_.I, a_.dw_ih, nullptr, 0, nullptr, kIn == kState ? nullptr : a_.db_ih);
   }
 
-  // The panels of one member of a matrix of blocks of H rows, each [blocks, H, N, L] with block(i) in place i.
+  // The panels of one member of a matrix of blocks of H rows, each [blocks, depth of H, N, L] with block(i) in place i.
   template <int Blocks>
-  static void pack(T* to, const T* from, int64_t H, int64_t columns, int (*block)(int), const Panels& panels,
+  static void pack(Value* to, const T* from, int64_t H, int64_t columns, int (*block)(int), const Panels& panels,
                    const Share& mine) {
     for (int64_t p = mine.begin; p < mine.end; ++p) {
-      const int64_t first = panels.begin(p), n = panels.begin(p + 1) - first;
+      const int64_t first = panels.begin(p) * L, width = panels.begin(p + 1) * L - first;
+      const int64_t used = std::min(width, columns - first);
+      Value* panel = to + first * Blocks * Product::depth(H);
       for (int i = 0; i < Blocks; ++i)
-        pack_panel(to + (first * Blocks + i * n) * H * L, from + block(i) * H * columns, H, first * L, columns, n);
+        for (int64_t j = 0; j < H; j += Product::kGroup, panel += width) {
+          const T* row = from + (block(i) * H + j) * columns + first;
+          Product::gather(row, j + 1 < H ? row + columns : nullptr, used, panel);
+          std::fill(panel + used, panel + width, Value(0));
+        }
     }
   }
 
@@ -225,7 +246,7 @@ class RecurrentBackwardKernel {
     const int64_t q = s_.sequence[b];
     Row r{};
     if (running) {
-      r.later = dsums_ + s_.row(b, s + 1) * S * a_.H;
+      r.later = dsums_ + s_.row(b, s + 1) * S * Hs_;
       if (a_.dx && !a_.tokens.token)
         r.dx = a_.dx + a_.dx_layout.sequence_offset[b] + a_.dx_layout.step_offset[s_.time(b, s + 1)];
     }
@@ -245,23 +266,24 @@ class RecurrentBackwardKernel {
       r.c_prev_block = (s > 0 ? s_.N : s_.B) * U;
       if (a_.dc) r.dc = a_.dc + a_.dc_layout.sequence_offset[b] + a_.dc_layout.step_offset[s_.time(b, s)];
     }
-    if (a_.w_hr) r.dh = dh_ + n * a_.P;
-    r.dsums = dsums_ + n * S * a_.H;
+    if (a_.w_hr) r.dh = dh_ + n * Ps_;
+    r.dsums = dsums_ + n * S * Hs_;
     return r;
   }
 
   // use(rows, R, j, N, [R][N] vectors: columns j.. of a window of dsums of the next step x weights) for the first
   // `running` sequences and panel p of the weights.
   template <int First, int Size, class Use>
-  void product(const Row* table, int64_t running, const T* weights, const Panels& panels, int64_t p, Use&& use) const {
-    const int64_t begin = panels.begin(p);
+  void product(const Row* table, int64_t running, const Value* weights, const Panels& panels, int64_t p,
+               Use&& use) const {
+    const int64_t begin = panels.begin(p), depth = Size * Product::depth(a_.H);
     with_constant<kMaxVectors>(int(panels.begin(p + 1) - begin), [&](auto N) {
       for_row_tiles(0, running, [&](auto R, int64_t first) {
-        const T* dsums[R];
-        for (int r = 0; r < R; ++r) dsums[r] = table[first + r].later + First * a_.H;
+        const Value* dsums[R];
+        for (int r = 0; r < R; ++r) dsums[r] = reinterpret_cast<const Value*>(table[first + r].later + First * Hs_);
         Tile<T, R, N> tile;
         tile.clear();
-        tile.multiply_add(dsums, weights + begin * Size * a_.H * L, Size * a_.H);
+        tile.template multiply_add<0, N, Product>(dsums, weights + begin * depth * L, depth);
         use(table + first, R, begin * L, N, &tile.acc[0][0]);
       });
     });
@@ -281,7 +303,7 @@ class RecurrentBackwardKernel {
         if (row.dh0)
           store(row.dh0 + at, d, n);
         else if (row.dh)
-          store(row.dh + at, d, n);
+          Product::write(row.dh + at, d, n);
         else
           cell(row, at, d);
       }
@@ -307,11 +329,11 @@ class RecurrentBackwardKernel {
       const int64_t begin = panels.begin(p);
       with_constant<kMaxVectors>(int(panels.begin(p + 1) - begin), [&](auto N) {
         for_row_tiles(0, count, [&](auto R, int64_t first) {
-          const T* dh[R];
-          for (int r = 0; r < R; ++r) dh[r] = table[first + r].dh;
+          const Value* dh[R];
+          for (int r = 0; r < R; ++r) dh[r] = reinterpret_cast<const Value*>(table[first + r].dh);
           Tile<T, R, N> tile;
           tile.clear();
-          tile.multiply_add(dh, w_hr_ + begin * a_.P * L, a_.P);
+          tile.template multiply_add<0, N, Product>(dh, w_hr_ + begin * Product::depth(a_.P) * L, Product::depth(a_.P));
           cells(table + first, R, begin * L, N, &tile.acc[0][0]);
         });
       });
@@ -320,7 +342,7 @@ class RecurrentBackwardKernel {
 
   // The cell's backward pass for one sequence and units j..
   [[gnu::always_inline]] inline void cell(const Row& row, int64_t j, const V& dh) const {
-    const int64_t block = j / U, at = j % U, n = a_.H - j, H = a_.H;
+    const int64_t block = j / U, at = j % U, n = a_.H - j;
     const T* from = row.kept + block * s_.N * Cell::kKept * U + at;
     T* carry_at = row.carry + block * s_.B * U + at;
     V kept[Cell::kKept], h_prev{}, c_prev{}, c{}, carry{}, dsum[S];
@@ -334,25 +356,30 @@ class RecurrentBackwardKernel {
       carry = load(carry_at);
       if (row.dc) carry += load(row.dc + j, n);
     }
-    Cell::template backward<VectorMath<T>>(kept, h_prev, c_prev, c, dh, carry, dsum);
+    Cell::template backward<typename Product::Math>(kept, h_prev, c_prev, c, dh, carry, dsum);
     if constexpr (Cell::kCarry != math::Carry::kNone) store(carry_at, carry);
-    for (int i = 0; i < S; ++i) store(row.dsums + i * H + j, dsum[i], n);
+    for (int i = 0; i < S; ++i) Product::write(row.dsums + i * Hs_ + j, dsum[i], n);
   }
 
   const RecurrentBackward<T>& a_;
   const Schedule& s_;
-  T* dsums_;  // [N, S, H] gradients of the sums, packed order
-  T* dh_;     // [N, P] gradients of the projected states, packed order, with a projection
-  T* c0_;     // [blocks, B, U], of cells that have a cell state
-  T* carry_;  // [blocks, B, U]
-  T* w_hh_;   // packed [panels, window, H, N, L]
-  T* w_ih_;   // packed [panels, window, H, N, L]
-  T* w_hr_;   // packed [panels, P, N, L]
+  const int64_t Hs_, Ps_;  // H and P as rows of factors have them
+  Stored* dsums_;          // [N, S, Hs] gradients of the sums, packed order
+  Stored* dh_;             // [N, Ps] gradients of the projected states, packed order, with a projection
+  T* c0_;                  // [blocks, B, U], of cells that have a cell state
+  T* carry_;               // [blocks, B, U]
+  Value* w_hh_;            // packed [panels, window, depth of H, N, L]
+  Value* w_ih_;            // packed [panels, window, depth of H, N, L]
+  Value* w_hr_;            // packed [panels, depth of P, N, L]
 };
 
 template <class Cell, class T>
 void recurrent_backward(const ThreadPool& pool, const RecurrentBackward<T>& args) {
-  RecurrentBackwardKernel<Cell, T>(args).run(pool);
+  RecurrentBackwardKernel<Cell, Exact<T>>(args).run(pool);
+}
+template <class Cell>
+void recurrent_backward_bfloat16(const ThreadPool& pool, const RecurrentBackward<float>& args) {
+  RecurrentBackwardKernel<Cell, Bfloat16>(args).run(pool);
 }
 
 }  // namespace TEXTNN_ISA

@@ -17,16 +17,36 @@
 
 namespace textnn::cpu {
 
+#define TEXTNN_PAIRS 0
 #define TEXTNN_KERNEL "recurrent_kernels.h"
 #include "foreach_isa.h"
 
+#if defined(__x86_64__)
+#undef TEXTNN_PAIRS
+#define TEXTNN_PAIRS 1
+#define TEXTNN_ISA avx512_bf16
+#define TEXTNN_VECTOR_BYTES 64
+#define TEXTNN_REGISTERS 32
+#include "isa_push_bf16.h"
+#include TEXTNN_KERNEL
+#include "isa_pop.h"
+#define TEXTNN_PICK_BFLOAT16(...) \
+  (capability() == Capability::kAvx512Bf16 ? &avx512_bf16::__VA_ARGS__ : TEXTNN_PICK(__VA_ARGS__))
+#else
+#define TEXTNN_PICK_BFLOAT16 TEXTNN_PICK
+#endif
+
 template <class Cell, class T>
 void recurrent_forward(const ThreadPool& pool, const RecurrentForward<T>& args) {
+  if constexpr (std::is_same_v<T, float>)
+    if (args.bfloat16) return (TEXTNN_PICK_BFLOAT16(recurrent_forward_bfloat16<Cell>))(pool, args);
   (TEXTNN_PICK(recurrent_forward<Cell, T>))(pool, args);
 }
 
 template <class Cell, class T>
 void recurrent_backward(const ThreadPool& pool, const RecurrentBackward<T>& args) {
+  if constexpr (std::is_same_v<T, float>)
+    if (args.bfloat16) return (TEXTNN_PICK_BFLOAT16(recurrent_backward_bfloat16<Cell>))(pool, args);
   (TEXTNN_PICK(recurrent_backward<Cell, T>))(pool, args);
 }
 
@@ -34,8 +54,8 @@ namespace {
 
 // From the bytes of W_ih, where a step reads it, and of W_hh.
 template <class T>
-bool at_the_same_time(const ThreadPool& pool, const Schedule& s, int64_t input, int64_t state) {
-  const double work = double(s.N) * double(input + state) / double(sizeof(T));
+bool at_the_same_time(const ThreadPool& pool, const Schedule& s, int64_t input, int64_t state, bool bfloat16) {
+  const double work = double(s.N) * double(input + state) / double(bfloat16 ? 2 : sizeof(T));
   return side_by_side(pool.threads, work, s.T, s.B, (s.B <= kFewRows ? state : input + state) <= core_cache_bytes());
 }
 
@@ -47,8 +67,8 @@ void each_on_its_own(const ThreadPool& pool, F&& run) {
 
 // Of W_ih and of W_hh.
 template <class Cell, class T>
-std::pair<int64_t, int64_t> weight_bytes(int64_t I, int64_t H, int64_t P) {
-  const int64_t unit = H * int64_t(sizeof(T));
+std::pair<int64_t, int64_t> weight_bytes(int64_t I, int64_t H, int64_t P, bool bfloat16) {
+  const int64_t unit = H * int64_t(bfloat16 ? 2 : sizeof(T));
   return {I * Cell::kInput.size * unit, P * Cell::kState.size * unit};
 }
 
@@ -57,8 +77,8 @@ std::pair<int64_t, int64_t> weight_bytes(int64_t I, int64_t H, int64_t P) {
 template <class Cell, class T>
 void bidirectional_forward(const ThreadPool& pool, const RecurrentForward<T>& ahead,
                            const RecurrentForward<T>& reverse) {
-  const auto [input, state] = weight_bytes<Cell, T>(ahead.I, ahead.H, ahead.P);
-  if (at_the_same_time<T>(pool, ahead.schedule, input, state))
+  const auto [input, state] = weight_bytes<Cell, T>(ahead.I, ahead.H, ahead.P, ahead.bfloat16);
+  if (at_the_same_time<T>(pool, ahead.schedule, input, state, ahead.bfloat16))
     return each_on_its_own(
         pool, [&](const ThreadPool& one, int64_t d) { recurrent_forward<Cell>(one, d ? reverse : ahead); });
   recurrent_forward<Cell>(pool, ahead);
@@ -69,10 +89,10 @@ template <class Cell, class T>
 void bidirectional_backward(const ThreadPool& pool, const RecurrentBackward<T>& ahead,
                             const RecurrentBackward<T>& reverse) {
   const int64_t I = ahead.I;
-  const auto [input, state] = weight_bytes<Cell, T>(ahead.dx ? I : 0, ahead.H, ahead.P);
+  const auto [input, state] = weight_bytes<Cell, T>(ahead.dx ? I : 0, ahead.H, ahead.P, ahead.bfloat16);
   const Schedule& s = ahead.schedule;
   RecurrentBackward<T> second = reverse;
-  if (!at_the_same_time<T>(pool, s, input, state)) {
+  if (!at_the_same_time<T>(pool, s, input, state, ahead.bfloat16)) {
     recurrent_backward<Cell>(pool, ahead);
     second.add_dx = true;
     return recurrent_backward<Cell>(pool, second);

@@ -18,32 +18,43 @@
 // slice stays in the cache.
 //
 // With tokens the products of all distinct ones are made before the first step, unless hardly any token comes twice.
+//
+// Product is the precision of the products (precision.h). Where it rounds, each row is rounded once: the state of the
+// next step as it leaves the registers, the input by each member before its tiles read it.
 
 namespace TEXTNN_ISA {
 
-template <class Cell, class T>
+template <class Cell, class Product>
 class RecurrentForwardKernel {
+  using T = typename Product::T;
+  using Value = typename Product::Value;
+  using Stored = typename Product::Stored;
   static constexpr int64_t L = kLanes<T>, U = kUnits<T>;
   using V = Vec<T>;
   static constexpr int S = Cell::kSums, kWidest = kMaxVectors / S;  // sums of a unit, vectors of units of a panel
   static constexpr math::Window kIn = Cell::kInput, kState = Cell::kState;
+  static constexpr bool kRounds = Product::kRounds;
   static constexpr double kRepeated = 0.8;  // of the positions: with more distinct tokens their products do not pay
 
   // Where one sequence reads and writes at the present step.
   struct Row {
-    const T *x, *h, *c;
-    T *y, *h_next, *c_next;         // y null if outputs are not wanted
+    const Value *x, *h;             // what the products read
+    const T *h_prev, *c;            // what the cell reads
+    T *y, *h_next, *c_next;         // null if not wanted
+    Stored* rounded_next;           // h_next for the products of the next step, where they round
     int64_t c_block, c_next_block;  // from one block of units to the next
     T* c_out;                       // null if cell states are not wanted
     T* c_n;                         // null but at the sequence's last step
     T* kept;                        // null in inference
     int64_t product;                // which row of the input products, where they have been made
-    T* m;                           // the state before its projection where there is one, else null
+    T* m;                           // the state before its projection where there is one and it is wanted, else null
+    Stored* factor_m;               // the same for the projection's product
   };
   // Input products of some steps for one member, panel by panel: [rows][sums of the input's window][vectors][L].
   struct Slice {
     T* products;
-    const T** x;                          // [rows]
+    const Value** x;                      // [rows]
+    Value* rounded;                       // [rows, depth of I] where products round
     int64_t rows = 0, next = 0, end = 0;  // rows in all, those used up, the first step behind it
   };
 
@@ -54,29 +65,38 @@ class RecurrentForwardKernel {
   }
 
   void run(const ThreadPool& pool) {
-    const double work = double(s_.N) * weights();  // multiply-adds
-    const bool fits = weights() * int64_t(sizeof(T)) <= core_cache_bytes();
+    const double work = double(s_.N) * (a_.I * kIn.size + a_.P * kState.size) * a_.H;  // multiply-adds
+    const bool fits = weights(a_.H) * int64_t(sizeof(Value)) <= core_cache_bytes();
     const RecurrentTeam planned(pool.threads, work, s_.T, s_.B, 2 * kMaxRows, fits);
     const int threads = planned.threads;
     const bool share_rows = planned.share_rows;
     const Panels units(a_.H, L, share_rows ? 1 : threads, kWidest), projection(a_.w_hr ? a_.P : 0, L, threads);
     const int64_t state = Cell::kCell ? unit_blocks<T>(a_.H) * s_.B * U : 0, width = units.vectors * L;
-    const int64_t m_size = a_.w_hr && !training_ ? s_.B * a_.H : 0, h_size = training_ ? 0 : 2 * s_.B * a_.P;
+    const int64_t m_size = a_.w_hr && !training_ ? s_.B * a_.H : 0, h_size = keeps_state() ? 2 * s_.B * a_.P : 0;
     const int64_t slice = distinct_ ? 0 : kSliceRows * kIn.size * width * (share_rows ? threads : 1);
-    const int64_t distinct = distinct_ * kIn.size * width, packed = (a_.I * kIn.size + a_.P * kState.size) * width;
+    const int64_t distinct = distinct_ * kIn.size * width, packed = weights(width);
+    const int64_t hidden = depth(a_.H) * L, rows_x = distinct_ ? 0 : (s_.B + kSliceRows) * threads;
+    const int64_t factors_x = kRounds ? (rows_x + distinct_) * depth(a_.I) : 0;
+    const int64_t factors_h = kRounds ? 2 * s_.B * depth(a_.P) : 0,
+                  factors_m = kRounds && a_.w_hr ? s_.B * depth(a_.H) : 0;
     const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
-    Workspace workspace(bytes(packed) + bytes(S * width) + bytes(projection.vectors * a_.H * L) + bytes(state) +
-                        bytes(m_size) + bytes(h_size) + bytes(slice) + bytes(distinct) +
-                        Workspace::bytes<const T*>(kSliceRows * threads) + Workspace::bytes<Row>(s_.B * threads));
-    weights_ = workspace.take<T>(packed);
+    const auto values = [](int64_t n) { return Workspace::bytes<Value>(n); };
+    Workspace workspace(values(packed) + bytes(S * width) + values(projection.vectors * hidden) + bytes(state) +
+                        bytes(m_size) + bytes(h_size) + bytes(slice) + bytes(distinct) + values(factors_x) +
+                        values(factors_h) + values(factors_m) + Workspace::bytes<const Value*>(kSliceRows * threads) +
+                        Workspace::bytes<Row>(s_.B * threads));
+    weights_ = workspace.take<Value>(packed);
     bias_ = workspace.take<T>(S * width);
-    w_hr_ = workspace.take<T>(projection.vectors * a_.H * L);
+    w_hr_ = workspace.take<Value>(projection.vectors * hidden);
     c_ = workspace.take<T>(state);
     m_ = workspace.take<T>(m_size);
     h_ = workspace.take<T>(h_size);
     T* products = workspace.take<T>(slice);
     products_ = workspace.take<T>(distinct);
-    const T** slice_x = workspace.take<const T*>(kSliceRows * threads);
+    factors_x_ = workspace.take<Value>(factors_x);
+    factors_h_ = workspace.take<Value>(factors_h);
+    factors_m_ = workspace.take<Value>(factors_m);
+    const Value** slice_x = workspace.take<const Value*>(kSliceRows * threads);
     Row* tables = workspace.take<Row>(s_.B * threads);
 
     Team::run(pool, threads, work, [&](Team& team, int member, int size) {
@@ -86,6 +106,12 @@ class RecurrentForwardKernel {
       for (int64_t p = mine.begin; p < mine.end; ++p)
         with_panel(units, p, [&](auto N, int64_t vector) { pack<N>(vector); });
       for (int64_t p = projected.begin; p < projected.end; ++p) pack_projection(projection, p);
+      if (kRounds && distinct_) {
+        const Share tokens(distinct_, member, size);
+        for (int64_t u = tokens.begin; u < tokens.end; ++u)
+          factors(a_.x + a_.tokens.distinct[u] * a_.I, factors_x_ + u * depth(a_.I));
+        team.barrier();
+      }
       for (int64_t p = mine.begin; distinct_ && p < mine.end; ++p)
         with_panel(units, p, [&](auto N, int64_t vector) { make_products<N>(vector); });
       start(member, size);
@@ -98,12 +124,17 @@ class RecurrentForwardKernel {
       Slice slice;
       slice.products = products + (alone ? member * kSliceRows * kIn.size * width : 0);
       slice.x = slice_x + member * kSliceRows;
+      Value* own = factors_x_ + (kRounds ? member * (s_.B + kSliceRows) * depth(a_.I) : 0);
+      slice.rounded = own + (kRounds ? s_.B * depth(a_.I) : 0);
       for (int64_t s = 0; s < s_.T; ++s) {
         const int64_t count = rows.count(s_.batch_size[s]);
         for (int64_t i = 0; i < count; ++i) table[i] = row(rows[i], s);
         if (!distinct_ && s >= slice.end && count <= kFewRows) prepare(slice, s, rows, units, panels);
         if (s < slice.end)
           for (int64_t i = 0; i < count; ++i) table[i].product = slice.next++;
+        else if (!distinct_)
+          for (int64_t i = 0; i < count; ++i)
+            table[i].x = factors(x(rows[i], s), kRounds ? own + i * depth(a_.I) : nullptr);
         for (int64_t p = panels.begin; p < panels.end; ++p)
           with_panel(units, p, [&](auto N, int64_t vector) {
             const T* made = distinct_       ? products_of(products_, distinct_, vector)
@@ -120,8 +151,11 @@ class RecurrentForwardKernel {
   }
 
  private:
-  // Values of the weights that a step reads.
-  int64_t weights() const { return (a_.I * kIn.size + a_.P * kState.size) * a_.H; }
+  static constexpr int64_t depth(int64_t K) { return Product::depth(K); }
+  // Values of the weights that a step reads, of so many units.
+  int64_t weights(int64_t units) const { return (depth(a_.I) * kIn.size + depth(a_.P) * kState.size) * units; }
+  // Whether the state before each step stands in h_ of its own.
+  bool keeps_state() const { return !training_ && (!kRounds || Cell::kReadsState); }
 
   // body(Const<N>, its first vector) for the N vectors of units of a panel.
   template <class F>
@@ -138,20 +172,44 @@ class RecurrentForwardKernel {
     return a_.x + (a_.tokens.token ? a_.tokens.distinct[a_.tokens.token[at]] * a_.I : at);
   }
 
+  // A row of the input as the products read it: where it stands, or rounded to `to`.
+  const Value* factors(const T* row, Value* to) const {
+    if constexpr (kRounds) {
+      Product::round(row, a_.I, to);
+      return to;
+    } else {
+      return row;
+    }
+  }
+  Value* factors_of_state(int64_t b, int64_t s) const { return factors_h_ + ((s & 1) * s_.B + b) * depth(a_.P); }
+  // Where the state before a step stands; null if nobody reads it there.
+  T* state(int64_t b, int64_t s) const {
+    if (training_) return a_.h_prev + s_.row(b, s) * a_.P;
+    return keeps_state() ? h_ + ((s & 1) * s_.B + b) * a_.P : nullptr;
+  }
+
   Row row(int64_t b, int64_t s) const {
     const int64_t t = s_.time(b, s), n = s_.first_row[t] + b, q = s_.sequence[b];
     const bool last = s + 1 == s_.length[b];
     Row r;
-    r.x = x(b, s);
+    r.x = nullptr;
     r.product = distinct_ ? a_.tokens.token[place(b, s)] : 0;
     r.y = a_.y ? a_.y + a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t] : nullptr;
     r.c_out = Cell::kCell && a_.c ? a_.c + a_.c_layout.sequence_offset[b] + a_.c_layout.step_offset[t] : nullptr;
     r.c_n = last && Cell::kCell ? a_.c_n + q * a_.H : nullptr;
     r.c = c_ + b * U;
     r.c_block = s_.B * U;
+    r.h_prev = state(b, s);
+    r.h_next = last ? a_.h_n + q * a_.P : state(b, s + 1);
+    r.factor_m = nullptr;
+    if constexpr (kRounds) {
+      r.h = factors_of_state(b, s);
+      r.rounded_next = last ? nullptr : reinterpret_cast<Stored*>(factors_of_state(b, s + 1));
+      if (a_.w_hr) r.factor_m = reinterpret_cast<Stored*>(factors_m_ + b * depth(a_.H));
+    } else {
+      r.h = r.h_prev;
+    }
     if (training_) {
-      r.h = a_.h_prev + n * a_.P;
-      r.h_next = last ? a_.h_n + q * a_.P : a_.h_prev + s_.row(b, s + 1) * a_.P;
       if (s > 0) {
         r.c = a_.cells + s_.row(b, s - 1) * U;
         r.c_block = s_.N * U;
@@ -161,22 +219,20 @@ class RecurrentForwardKernel {
       r.kept = a_.kept + n * Cell::kKept * U;
       r.m = a_.w_hr ? a_.unprojected + n * a_.H : nullptr;
     } else {
-      r.h = h_ + ((s & 1) * s_.B + b) * a_.P;
-      r.h_next = last ? a_.h_n + q * a_.P : h_ + (((s + 1) & 1) * s_.B + b) * a_.P;
       r.c_next = c_ + b * U;
       r.c_next_block = s_.B * U;
       r.kept = nullptr;
-      r.m = a_.w_hr ? m_ + b * a_.H : nullptr;
+      r.m = a_.w_hr && !kRounds ? m_ + b * a_.H : nullptr;
     }
     return r;
   }
 
-  // What belongs to the panel that begins with a vector of units: of the weights, [I][input's window][N][L] and
-  // [P][state's window][N][L]; of the biases, [sums][N][L]; of `rows` rows of products.
-  T* panel(int64_t vector) const { return weights_ + vector * (a_.I * kIn.size + a_.P * kState.size) * L; }
+  // What belongs to the panel that begins with a vector of units: of the weights, [depth of I][input's window][N][L]
+  // and [depth of P][state's window][N][L]; of the biases, [sums][N][L]; of `rows` rows of products.
+  Value* panel(int64_t vector) const { return weights_ + weights(vector * L); }
   template <int N>
-  T* state_panel(int64_t vector) const {
-    return panel(vector) + a_.I * kIn.size * N * L;
+  Value* state_panel(int64_t vector) const {
+    return panel(vector) + depth(a_.I) * kIn.size * N * L;
   }
   T* bias(int64_t vector) const { return bias_ + vector * S * L; }
   static T* products_of(T* all, int64_t rows, int64_t vector) { return all + vector * rows * kIn.size * L; }
@@ -184,27 +240,30 @@ class RecurrentForwardKernel {
   template <int N>
   void pack(int64_t vector) {
     const int64_t first = vector * L, used = std::min(N * L, a_.H - first);
-    T *input = panel(vector), *state = state_panel<N>(vector), *sums = bias(vector);
-    if (used < N * L) std::fill(input, state + a_.P * kState.size * N * L, T(0));
+    Value *input = panel(vector), *state = state_panel<N>(vector);
+    T* sums = bias(vector);
+    if (used < N * L) std::fill(input, state + depth(a_.P) * kState.size * N * L, Value(0));
     std::fill(sums, sums + S * N * L, T(0));
     const auto add = [&](const T* from, int sum) {
       for (int64_t v = 0; from && v < used; ++v) sums[sum * N * L + v] += from[v];
     };
     for (int i = 0; i < kIn.size; ++i) {
       const int64_t row = Cell::input_block(i) * a_.H + first;
-      transpose(a_.w_ih + row * a_.I, a_.I, input + i * N * L, kIn.size * N * L, used, a_.I);
+      Product::transpose_rows(a_.w_ih + row * a_.I, a_.I, input + i * N * L, kIn.size * N * L, used);
       add(a_.b_ih ? a_.b_ih + row : nullptr, kIn.begin + i);
     }
     for (int i = 0; i < kState.size; ++i) {
       const int64_t row = Cell::state_block(i) * a_.H + first;
-      transpose(a_.w_hh + row * a_.P, a_.P, state + i * N * L, kState.size * N * L, used, a_.P);
+      Product::transpose_rows(a_.w_hh + row * a_.P, a_.P, state + i * N * L, kState.size * N * L, used);
       add(a_.b_hh ? a_.b_hh + row : nullptr, kState.begin + i);
     }
   }
 
   void pack_projection(const Panels& panels, int64_t p) {
     const int64_t first = panels.begin(p), n = panels.begin(p + 1) - first;
-    pack_panel_transposed(w_hr_ + first * a_.H * L, a_.w_hr, a_.H, first * L, a_.P, n);
+    Value* to = w_hr_ + first * depth(a_.H) * L;
+    std::fill(to, to + n * depth(a_.H) * L, Value(0));
+    Product::transpose_rows(a_.w_hr + first * L * a_.H, a_.H, to, n * L, std::min(n * L, a_.P - first * L));
   }
 
   // The initial states, to where the first step reads them; sequences without a step end as they began.
@@ -212,8 +271,8 @@ class RecurrentForwardKernel {
     for (int64_t b = member; b < s_.B; b += size) {
       const int64_t q = s_.sequence[b];
       const bool empty = s_.length[b] == 0;
-      T* h = empty ? a_.h_n + q * a_.P : const_cast<T*>(row(b, 0).h);
-      std::memcpy(h, a_.h0 + q * a_.P, a_.P * sizeof(T));
+      if (T* h = empty ? a_.h_n + q * a_.P : state(b, 0)) std::memcpy(h, a_.h0 + q * a_.P, a_.P * sizeof(T));
+      if constexpr (kRounds) Product::round(a_.h0 + q * a_.P, a_.P, factors_of_state(b, 0));
       if constexpr (Cell::kCell) {
         if (empty)
           std::memcpy(a_.c_n + q * a_.H, a_.c0 + q * a_.H, a_.H * sizeof(T));
@@ -230,7 +289,9 @@ class RecurrentForwardKernel {
     for (int64_t count; slice.end < s_.T; ++slice.end) {
       count = rows.count(s_.batch_size[slice.end]);
       if (slice.rows + count > kSliceRows) break;
-      for (int64_t i = 0; i < count; ++i) slice.x[slice.rows++] = x(rows[i], slice.end);
+      for (int64_t i = 0; i < count; ++i, ++slice.rows)
+        slice.x[slice.rows] =
+            factors(x(rows[i], slice.end), kRounds ? slice.rounded + slice.rows * depth(a_.I) : nullptr);
     }
     slice.next = 0;
     for (int64_t p = panels.begin; p < panels.end; ++p)
@@ -246,28 +307,32 @@ class RecurrentForwardKernel {
   void make_products(int64_t vector) const {
     T* to = products_of(products_, distinct_, vector);
     for_row_tiles(0, distinct_, [&](auto R, int64_t first) {
-      const T* x[R];
-      for (int r = 0; r < R; ++r) x[r] = a_.x + a_.tokens.distinct[first + r] * a_.I;
+      const Value* x[R];
+      for (int r = 0; r < R; ++r)
+        if constexpr (kRounds)
+          x[r] = factors_x_ + (first + r) * depth(a_.I);
+        else
+          x[r] = a_.x + a_.tokens.distinct[first + r] * a_.I;
       multiply_input<R, N>(x, vector, first, to);
     });
   }
 
   // Rows first.. of the input's products.
   template <int R, int N>
-  void multiply_input(const T* const* rows, int64_t vector, int64_t first, T* to) const {
-    const T* x[R];
+  void multiply_input(const Value* const* rows, int64_t vector, int64_t first, T* to) const {
+    const Value* x[R];
     std::copy(rows, rows + R, x);
     Tile<T, R, kIn.size * N> tile;
     for (int r = 0; r < R; ++r)
       for (int i = 0; i < kIn.size * N; ++i) tile.acc[r][i] = load(bias(vector) + (kIn.begin * N + i) * L);
-    tile.multiply_add(x, panel(vector), a_.I);
+    tile.template multiply_add<0, kIn.size * N, Product>(x, panel(vector), depth(a_.I));
     std::memcpy(to + first * kIn.size * N * L, tile.acc, sizeof tile.acc);
   }
 
   // R sequences and N vectors of units. products: the panel's input products if they have been made, else null.
   template <int R, int N>
   void tile(const Row* rows, int64_t vector, const T* products) const {
-    const T *x[R], *h[R];
+    const Value *x[R], *h[R];
     for (int r = 0; r < R; ++r) {
       x[r] = rows[r].x;
       h[r] = rows[r].h;
@@ -281,9 +346,9 @@ class RecurrentForwardKernel {
         for (int i = 0; i < kIn.size * N; ++i)
           tile.acc[r][kIn.begin * N + i] = load(products + (rows[r].product * kIn.size * N + i) * L);
     } else {
-      tile.template multiply_add<kIn.begin * N, kIn.size * N>(x, panel(vector), a_.I);
+      tile.template multiply_add<kIn.begin * N, kIn.size * N, Product>(x, panel(vector), depth(a_.I));
     }
-    tile.template multiply_add<kState.begin * N, kState.size * N>(h, state_panel<N>(vector), a_.P);
+    tile.template multiply_add<kState.begin * N, kState.size * N, Product>(h, state_panel<N>(vector), depth(a_.P));
     finish<N>(rows, R, vector, tile.acc);
   }
 
@@ -299,8 +364,8 @@ class RecurrentForwardKernel {
         V sum[S], kept[Cell::kKept], c{}, h_prev{};
         for (int i = 0; i < S; ++i) sum[i] = acc[r][i * N + v];
         if constexpr (Cell::kCell) c = load(row.c + block * row.c_block + at);
-        if constexpr (Cell::kReadsState) h_prev = load(row.h + j, n);
-        const V h = Cell::template forward<VectorMath<T>>(sum, h_prev, c, kept);
+        if constexpr (Cell::kReadsState) h_prev = load(row.h_prev + j, n);
+        const V h = Cell::template forward<typename Product::Math>(sum, h_prev, c, kept);
         if constexpr (Cell::kCell) {
           store(row.c_next + block * row.c_next_block + at, c);
           if (row.c_out) store(row.c_out + j, c, n);
@@ -310,10 +375,9 @@ class RecurrentForwardKernel {
           T* to = row.kept + block * s_.N * Cell::kKept * U + at;
           for (int i = 0; i < Cell::kKept; ++i) store(to + i * U, kept[i]);
         }
-        if (row.m)
-          store(row.m + j, h, n);
-        else
-          emit(row, j, h, n);
+        if (row.m) store(row.m + j, h, n);
+        if (kRounds && row.factor_m) Product::write(row.factor_m + j, h, n);
+        if (!row.m && !row.factor_m) emit(row, j, h, n);
       }
     }
   }
@@ -321,7 +385,8 @@ class RecurrentForwardKernel {
   // Units j.. of the output state go to the output, and to the next step or, at the end of a sequence, its final state.
   static void emit(const Row& row, int64_t j, const V& h, int64_t n) {
     if (row.y) store(row.y + j, h, n);
-    store(row.h_next + j, h, n);
+    if (!kRounds || row.h_next) store(row.h_next + j, h, n);
+    if (kRounds && row.rounded_next) Product::write(row.rounded_next + j, h, n);
   }
 
   void project(const Row* table, int64_t count, const Panels& panels, const Share& mine) const {
@@ -329,11 +394,15 @@ class RecurrentForwardKernel {
       const int64_t vector = panels.begin(p);
       with_constant<kMaxVectors>(int(panels.begin(p + 1) - vector), [&](auto N) {
         for_row_tiles(0, count, [&](auto R, int64_t first) {
-          const T* m[R];
-          for (int r = 0; r < R; ++r) m[r] = table[first + r].m;
+          const Value* m[R];
+          for (int r = 0; r < R; ++r)
+            if constexpr (kRounds)
+              m[r] = reinterpret_cast<const Value*>(table[first + r].factor_m);
+            else
+              m[r] = table[first + r].m;
           Tile<T, R, N> tile;
           tile.clear();
-          tile.multiply_add(m, w_hr_ + vector * a_.H * L, a_.H);
+          tile.template multiply_add<0, N, Product>(m, w_hr_ + vector * depth(a_.H) * L, depth(a_.H));
           for (int r = 0; r < R; ++r)
             for (int n = 0; n < N; ++n) {
               const int64_t j = (vector + n) * L;
@@ -349,17 +418,25 @@ class RecurrentForwardKernel {
   const bool training_;
   int64_t distinct_ = 0;  // tokens whose products are made first
   T* products_;           // of these, panel by panel: [U, input's window, N, L]
-  T* weights_;            // panel by panel: [I, input's window, N, L], [P, state's window, N, L]
+  Value* weights_;        // panel by panel: [depth of I, input's window, N, L], [depth of P, state's window, N, L]
   T* bias_;               // panel by panel: [sums, N, L]
-  T* w_hr_;               // [panels of the projection, H, N, L]
+  Value* w_hr_;           // [panels of the projection, depth of H, N, L]
   T* c_;                  // [blocks, B, U]: the initial cell state, in inference the present one
   T* m_;                  // [B, H] in inference with a projection
   T* h_;                  // [2, B, P] in inference: the state before the step, and after it
+  // Where products round:
+  Value* factors_x_;  // [member, B + slice, depth of I] or of distinct tokens [U, depth of I]
+  Value* factors_h_;  // [2, B, depth of P]
+  Value* factors_m_;  // [B, depth of H]
 };
 
 template <class Cell, class T>
 void recurrent_forward(const ThreadPool& pool, const RecurrentForward<T>& args) {
-  RecurrentForwardKernel<Cell, T>(args).run(pool);
+  RecurrentForwardKernel<Cell, Exact<T>>(args).run(pool);
+}
+template <class Cell>
+void recurrent_forward_bfloat16(const ThreadPool& pool, const RecurrentForward<float>& args) {
+  RecurrentForwardKernel<Cell, Bfloat16>(args).run(pool);
 }
 
 }  // namespace TEXTNN_ISA

@@ -1,7 +1,11 @@
 #include "simd.h"
 #include "tile.h"
+#include "sum_rows.h"
+#if TEXTNN_PAIRS
+#include "quick_math.h"
+#endif
+#include "precision.h"
 #include "unit_blocks.h"
 #include "recurrent_forward.h"
 #include "weight_gradient.h"
-#include "sum_rows.h"
 #include "recurrent_backward.h"

@@ -25,16 +25,22 @@ struct Tile {
       for (int n = 0; n < N; ++n) acc[r][n] = Vec<T>{};
   }
 
-  // A panel of fewer vectors adds to those of the accumulators that begin with `First`.
-  template <int First = 0, int M = N>
-  [[gnu::always_inline]] inline void multiply_add(const T* const (&rows)[R], const T* panel, int64_t K) {
-    for (int64_t k = 0; k < K; ++k, panel += M * kLanes<T>) {
-      for (int n = 0; n < M; ++n) __builtin_prefetch(panel + (kAhead * M + n) * kLanes<T>);
-      Vec<T> w[M];
-      for (int n = 0; n < M; ++n) w[n] = load(panel + n * kLanes<T>);
+  // A panel of fewer vectors adds to those of the accumulators that begin with `First`. Product says how other values
+  // than T are multiplied (precision.h).
+  template <int First = 0, int M = N, class Product = void, class Value = T>
+  [[gnu::always_inline]] inline void multiply_add(const Value* const (&rows)[R], const Value* panel, int64_t K) {
+    constexpr int64_t L = kLanes<Value>;
+    for (int64_t k = 0; k < K; ++k, panel += M * L) {
+      for (int n = 0; n < M; ++n) __builtin_prefetch(panel + (kAhead * M + n) * L);
+      Vec<Value> w[M];
+      for (int n = 0; n < M; ++n) w[n] = load(panel + n * L);
       for (int r = 0; r < R; ++r) {
-        const T x = rows[r][k];
-        for (int n = 0; n < M; ++n) acc[r][First + n] += x * w[n];
+        if constexpr (std::is_same_v<Value, T>) {
+          const T x = rows[r][k];
+          for (int n = 0; n < M; ++n) acc[r][First + n] += x * w[n];
+        } else {
+          for (int n = 0; n < M; ++n) Product::multiply_add(acc[r][First + n], rows[r] + k, w[n]);
+        }
       }
     }
   }

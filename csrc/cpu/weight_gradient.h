@@ -11,23 +11,29 @@
 //   g[block, panel]  packed                                                   first-level cache
 //   for every few columns k of a:  tile [k..][panel] += a[n, k] * g[n, panel] over the block
 //
-// The rows of `a` are given by pointers, so they need not lie in one matrix.
+// The rows of `a` are given by pointers, so they need not lie in one matrix. Product is the precision of the product
+// (precision.h): g has been rounded to it, `a` is rounded as it is copied, and where factors go in pairs these are
+// those of two rows.
 
 namespace TEXTNN_ISA {
 
-template <class T>
+template <class Product>
 class WeightGradient {
-  static constexpr int64_t L = kLanes<T>;
-  // Rows of a block: a packed panel of 4 vectors then takes 32 KiB of a first-level cache in AVX-512, else less.
+  using T = typename Product::T;
+  using Value = typename Product::Value;
+  using Stored = typename Product::Stored;
+  static constexpr int64_t L = kLanes<T>, kGroup = Product::kGroup;
+  // Values of a block: a packed panel of 4 vectors then takes 32 KiB of a first-level cache in AVX-512, else less.
   static constexpr int64_t kBlock = 128;
 
  public:
-  // g: N rows of blocks * H values that stand `stride` apart. Block i of the columns belongs to block order(i) of dw.
-  WeightGradient(const ThreadPool& pool, int64_t N, const T* g, int64_t stride, int64_t H, int blocks,
+  // g: N rows of blocks * stored(H) factors that stand `stride` apart. Block i of the columns belongs to block order(i)
+  // of dw.
+  WeightGradient(const ThreadPool& pool, int64_t N, const Stored* g, int64_t stride, int64_t H, int blocks,
                  int (*order)(int))
       : pool_(pool),
         N_(N),
-        J_(H * blocks),
+        J_(stored<Product>(H) * blocks),
         H_(H),
         stride_(stride),
         g_(g),
@@ -43,23 +49,24 @@ class WeightGradient {
     for_units(pool_, parts, [&](int64_t part) {
       const Share mine(panels_.count, int(part), int(parts));
       const int64_t first = panels_.begin(mine.begin), vectors = panels_.begin(mine.end) - first;
-      Workspace workspace(Workspace::bytes<T>((K + 1) * vectors * L) + Workspace::bytes<T>(kBlock * kMaxVectors * L) +
-                          Workspace::bytes<T>(kBlock * stride));
+      Workspace workspace(Workspace::bytes<T>((K + 1) * vectors * L) +
+                          Workspace::bytes<Value>(kBlock * kMaxVectors * L) + Workspace::bytes<Value>(kBlock * stride));
       T* sums = workspace.take<T>((K + 1) * vectors * L);  // for each panel [K + 1, vectors, L]
-      T* panel = workspace.take<T>(kBlock * kMaxVectors * L);
-      T* a = workspace.take<T>(kBlock * stride);
+      Value* panel = workspace.take<Value>(kBlock * kMaxVectors * L);
+      Value* a = workspace.take<Value>(kBlock * stride);
       std::memset(sums, 0, (K + 1) * vectors * L * sizeof(T));
-      for (int64_t begin = 0; begin < N_; begin += kBlock) {
-        const int64_t rows = std::min(kBlock, N_ - begin);
-        for (int64_t n = 0; n < rows; ++n) {
-          std::memcpy(a + n * stride, rows_0[begin + n], K_0 * sizeof(T));
-          if (K_1) std::memcpy(a + n * stride + K_0, rows_1[begin + n], K_1 * sizeof(T));
+      for (int64_t begin = 0; begin < N_; begin += kBlock * kGroup) {
+        const int64_t rows = std::min(kBlock * kGroup, N_ - begin), depth = Product::depth(rows);
+        for (int64_t d = 0, n = begin; d < depth; ++d, n += kGroup) {
+          const int64_t next = n + 1 < begin + rows ? n + 1 : -1;
+          Product::gather(rows_0[n], next < 0 ? nullptr : rows_0[next], K_0, a + d * stride);
+          if (K_1) Product::gather(rows_1[n], next < 0 ? nullptr : rows_1[next], K_1, a + d * stride + K_0);
         }
         for (int64_t p = mine.begin; p < mine.end; ++p)
           with_constant<kMaxVectors>(int(panels_.begin(p + 1) - panels_.begin(p)), [&](auto V) {
             T* to = sums + (panels_.begin(p) - first) * (K + 1) * L;
             pack<V>(panel, to + K * V * L, g_ + begin * stride_, rows, panels_.begin(p) * L);
-            accumulate<V>(to, panel, a, stride, K, rows);
+            accumulate<V>(to, panel, a, stride, K, depth);
           });
       }
       for (int64_t p = mine.begin; p < mine.end; ++p) {
@@ -67,12 +74,14 @@ class WeightGradient {
         const T* from = sums + (panels_.begin(p) - first) * (K + 1) * L;
         // A panel may reach over the end of a block.
         for (int64_t c = column, n; c < std::min(column + width, J_); c += n) {
-          n = std::min({column + width, J_, (c / H_ + 1) * H_}) - c;
-          const int64_t row = order_(int(c / H_)) * H_ + c % H_;
+          const int64_t block = c / stored<Product>(H_), at = c % stored<Product>(H_),
+                        row = order_(int(block)) * H_ + at;
+          n = std::min({column + width, J_, (block + 1) * stored<Product>(H_)}) - c;
+          const int64_t used = std::min(n, H_ - at);
           const T* columns = from + (c - column);
-          if (dw_0) transpose(columns, width, dw_0 + row * K_0, K_0, K_0, n);
-          if (dw_1) transpose(columns + K_0 * width, width, dw_1 + row * K_1, K_1, K_1, n);
-          if (db) std::copy(columns + K * width, columns + K * width + n, db + row);
+          if (dw_0) transpose(columns, width, dw_0 + row * K_0, K_0, K_0, used);
+          if (dw_1) transpose(columns + K_0 * width, width, dw_1 + row * K_1, K_1, K_1, used);
+          if (db) std::copy(columns + K * width, columns + K * width + used, db + row);
         }
       }
     });
@@ -81,39 +90,63 @@ class WeightGradient {
  private:
   // The panel's columns of some rows of g one behind the other, and their sum.
   template <int V>
-  void pack(T* panel, T* bias, const T* g, int64_t rows, int64_t column) const {
+  void pack(Value* panel, T* bias, const Stored* g, int64_t rows, int64_t column) const {
     Vec<T> sum[V];
     for (int v = 0; v < V; ++v) sum[v] = load(bias + v * L);
-    for (int64_t n = 0; n < rows; ++n, g += stride_, panel += V * L)
+    for (int64_t n = 0; n < rows; n += kGroup, g += kGroup * stride_, panel += V * L)
       for (int v = 0; v < V; ++v) {
-        const Vec<T> value = load(g + column + v * L, J_ - column - v * L);
+        const Stored* at = g + column + v * L;
+        const Vec<Value> value = Product::gather_stored(at, n + 1 < rows ? at + stride_ : nullptr, J_ - column - v * L);
         store(panel + v * L, value);
-        sum[v] += value;
+        sum[v] = Product::add(sum[v], value);
       }
     for (int v = 0; v < V; ++v) store(bias + v * L, sum[v]);
   }
 
   template <int V>
-  static void accumulate(T* sums, const T* panel, const T* a, int64_t stride, int64_t K, int64_t rows) {
+  static void accumulate(T* sums, const Value* panel, const Value* a, int64_t stride, int64_t K, int64_t depth) {
     for_row_tiles(0, K, [&](auto R, int64_t k) {
       Tile<T, R, V> tile;
       T* to = sums + k * V * L;
-      std::memcpy(tile.acc, to, sizeof tile.acc);
-      const T *g = panel, *from = a + k;
-      for (int64_t n = 0; n < rows; ++n, g += V * L, from += stride) {
+      begin(tile, to);
+      const Value *g = panel, *from = a + k;
+      for (int64_t d = 0; d < depth; ++d, g += V * L, from += stride) {
         __builtin_prefetch(from + 8 * stride);
-        Vec<T> w[V];
+        Vec<Value> w[V];
         for (int v = 0; v < V; ++v) w[v] = load(g + v * L);
         for (int r = 0; r < R; ++r)
-          for (int v = 0; v < V; ++v) tile.acc[r][v] += from[r] * w[v];
+          for (int v = 0; v < V; ++v)
+            if constexpr (kGroup == 1)
+              tile.acc[r][v] += from[r] * w[v];
+            else
+              Product::multiply_add(tile.acc[r][v], from + r, w[v]);
       }
-      std::memcpy(to, tile.acc, sizeof tile.acc);
+      end(tile, to);
     });
+  }
+
+  // To and from a tile. GCC keeps its vectors in registers only if those of pairs are copied one by one, and those of T
+  // as a whole.
+  template <int R, int V>
+  [[gnu::always_inline]] static inline void begin(Tile<T, R, V>& tile, const T* sums) {
+    if constexpr (kGroup == 1)
+      std::memcpy(tile.acc, sums, sizeof tile.acc);
+    else
+      for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) tile.acc[r][v] = load(sums + (r * V + v) * L);
+  }
+  template <int R, int V>
+  [[gnu::always_inline]] static inline void end(const Tile<T, R, V>& tile, T* sums) {
+    if constexpr (kGroup == 1)
+      std::memcpy(sums, tile.acc, sizeof tile.acc);
+    else
+      for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) store(sums + (r * V + v) * L, tile.acc[r][v]);
   }
 
   const ThreadPool& pool_;
   const int64_t N_, J_, H_, stride_;
-  const T* g_;
+  const Stored* g_;
   int (*const order_)(int);
   const Panels panels_;
 };

@@ -25,12 +25,14 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   // For each direction they have as many rows as the sum of the lengths if `exact`, else as x has vectors, which a
   // compiler knows without the lengths; so many on CUDA, too, where lengths are on the device. Those behind the sum are
   // not written.
+  // precision: of the products of float32 tensors on the CPU, "ieee" or "bf16" (cpu/precision.h); on CUDA the dtype
+  // says it.
   // tf32, form: for CUDA kernels, of which the others know nothing. Whether products of float32 may be made in TF32;
   // the form of the recurrence, 0 what is estimated to cost less, 1 steps, 2 persistent.
 #define TEXTNN_RECURRENT_ARGUMENTS                                                                             \
   "Tensor input, Tensor? table, Tensor h0, Tensor? c0, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, " \
   "Tensor? w_hr, Tensor? w_ih_reverse, Tensor? w_hh_reverse, Tensor? b_ih_reverse, Tensor? b_hh_reverse, "     \
-  "Tensor? w_hr_reverse, Tensor? sizes, str layout, bool reverse, "
+  "Tensor? w_hr_reverse, Tensor? sizes, str layout, bool reverse, str precision, "
   m.def("recurrent(str cell, " TEXTNN_RECURRENT_ARGUMENTS
         "int padding_idx, bool sparse, bool outputs, bool cells, bool save, bool exact, bool tf32=False, "
         "int form=0) -> (Tensor y, Tensor h_n, Tensor c_n, Tensor c, Tensor kept, Tensor cells, Tensor h_prev, Tensor "

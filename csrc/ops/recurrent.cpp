@@ -34,6 +34,7 @@ Arguments direction_arguments(const Recurrent& r, int64_t d, const Ragged& ragge
   a.w_ih = w.w_ih.const_data_ptr<T>();
   a.w_hh = w.w_hh.const_data_ptr<T>();
   a.w_hr = pointer<T>(w.w_hr);
+  a.bfloat16 = r.bfloat16 && std::is_same_v<T, float>;
   return a;
 }
 

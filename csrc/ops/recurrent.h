@@ -73,12 +73,13 @@ struct Recurrent {
   std::vector<Direction> directions;
   OptionalTensor sizes;
   std::string layout;
+  bool bfloat16;  // whether products multiply bfloat16, of float32 tensors on the CPU
   OnCudaDevices cuda;
   int64_t D, B, I, H, P;
 
   Recurrent(const std::string& name_, const Tensor& input, const OptionalTensor& table, const Tensor& h0_,
             const OptionalTensor& c0_, const Weights& weights, const OptionalTensor& sizes_, const std::string& layout_,
-            bool reverse, const OnCudaDevices& cuda_);
+            bool reverse, const std::string& precision, const OnCudaDevices& cuda_);
 
   bool projected() const { return directions[0].w_hr.has_value(); }
   // The dimensions of the positions, and one more.
@@ -179,11 +180,11 @@ struct RecurrentOperators {
                                const Tensor& w_ih, const Tensor& w_hh, Optional b_ih, Optional b_hh, Optional w_hr,
                                Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse,
                                Optional b_hh_reverse, Optional w_hr_reverse, Optional sizes, std::string layout,
-                               bool reverse, int64_t padding_idx, bool /*sparse*/, bool outputs, bool cells, bool save,
-                               bool exact, bool tf32, int64_t form) {
+                               bool reverse, std::string precision, int64_t padding_idx, bool /*sparse*/, bool outputs,
+                               bool cells, bool save, bool exact, bool tf32, int64_t form) {
     const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
                           w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
-    const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse, {tf32, form});
+    const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse, precision, {tf32, form});
     if (table) check_padding_idx(padding_idx, table->size(0));
     STD_TORCH_CHECK(!cells || r.cell.cell, "textnn: cells must be False for ", cell, ", which has no cell state");
     return OnDevice::forward(r, {outputs, cells, save, exact});
@@ -195,11 +196,11 @@ struct RecurrentOperators {
            Optional table, const Tensor& h0, Optional c0, const Tensor& w_ih, const Tensor& w_hh, Optional b_ih,
            Optional b_hh, Optional w_hr, Optional w_ih_reverse, Optional w_hh_reverse, Optional b_ih_reverse,
            Optional b_hh_reverse, Optional w_hr_reverse, Optional sizes, std::string layout, bool reverse,
-           const Tensor& kept, const Tensor& cells, const Tensor& h_prev, const Tensor& unprojected,
-           int64_t padding_idx, bool sparse, bool need_dx, bool tf32, int64_t form) {
+           std::string precision, const Tensor& kept, const Tensor& cells, const Tensor& h_prev,
+           const Tensor& unprojected, int64_t padding_idx, bool sparse, bool need_dx, bool tf32, int64_t form) {
     const Weights weights{w_ih,         w_hh,         b_ih,         b_hh,         w_hr,
                           w_ih_reverse, w_hh_reverse, b_ih_reverse, b_hh_reverse, w_hr_reverse};
-    const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse, {tf32, form});
+    const Recurrent r(cell, input, table, h0, c0, weights, sizes, layout, reverse, precision, {tf32, form});
     if (table) check_padding_idx(padding_idx, table->size(0));
     const Kept all{kept, cells, h_prev, unprojected};
     all.check(r);

@@ -24,7 +24,8 @@ std::vector<Direction> directions_of(const Weights& weights, bool reverse) {
 
 Recurrent::Recurrent(const std::string& name_, const Tensor& input, const OptionalTensor& table, const Tensor& h0_,
                      const OptionalTensor& c0_, const Weights& weights, const OptionalTensor& sizes_,
-                     const std::string& layout_, bool reverse, const OnCudaDevices& cuda_)
+                     const std::string& layout_, bool reverse, const std::string& precision,
+                     const OnCudaDevices& cuda_)
     : name(name_),
       cell(name_),
       x(table ? compact(*table) : with_contiguous_vectors(input)),
@@ -35,7 +36,9 @@ Recurrent::Recurrent(const std::string& name_, const Tensor& input, const Option
       directions(directions_of(weights, reverse)),
       sizes(sizes_),
       layout(layout_),
+      bfloat16(precision == "bf16"),
       cuda(cuda_) {
+  STD_TORCH_CHECK(bfloat16 || precision == "ieee", "textnn: precision must be ieee or bf16, got ", precision);
   STD_TORCH_CHECK(!table || table->dim() == 2, "textnn: table must have shape [V, D], got ", shape_of(x));
   const RaggedLayout kind = parse_layout(layout);
   const int64_t wanted = kind == RaggedLayout::kFlat || kind == RaggedLayout::kPacked ? 1 : 2;

@@ -1,13 +1,16 @@
 """Makes csrc/cpu and the bindings beside this file into the module that the native tests load.
 
-One ninja file describes two flavours of the module, so that only what changed is compiled again:
+One ninja file describes three flavours of the module, so that only what changed is compiled again:
 
     plain       the package's own objects; where it was not        build/native-plain/textnn_native*.so
                 built in this tree, others of that optimisation
     sanitized   -O1 with the address and undefined-behaviour       build/native-sanitized/textnn_native*.so
                 sanitizers, and checked_workspace.h in the kernels
+    emulated    as plain, but where instructions that few CPUs     build/native-emulated/textnn_native*.so
+                have are used they are those of
+                emulated_instructions.h
 
-Bindings that hold no code under test are compiled once for both. ``python tests/native/build.py plain`` builds by hand.
+Bindings that hold no code under test are compiled once for all. ``python tests/native/build.py plain`` builds by hand.
 """
 
 from __future__ import annotations
@@ -40,9 +43,11 @@ FLAVOURS = {
         "-fno-sanitize=null,alignment,object-size,vptr,pointer-overflow",
         "--param asan-instrumentation-with-call-threshold=0",
     ],
+    "emulated": ["-O1", "-include", str(Path(__file__).resolve().parent / "emulated_instructions.h")],
 }
 WARNINGS = ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes"]
-# No code under test, compiled once for both flavours.
+EMULATED = {"cells", "capability"}  # files, or folders of them, that use such instructions
+# No code under test, compiled once for all flavours.
 BINDINGS = ["module", "recurrent", "quantized_lstm", "text_conv", "frozen_text_conv", "crf", "tables", "pools"]
 SLOW_FIRST = ["cells", "text_conv", "frozen_text_conv"]  # the longest compilations, of a file or a folder, start first
 _background: list[subprocess.Popen[bytes]] = []
@@ -134,17 +139,26 @@ def _ninja_file() -> str:
         checked = ["-include", escape(HERE / "checked_workspace.h")] if flavour == "sanitized" else []
         if flavour == "plain" and ready:
             targets[flavour] = [escape(path) for path in ready]
+        elif flavour == "emulated":
+            plain = zip(kernels, targets["plain"], strict=False)
+            targets[flavour] = [add(path, flavour, extra) if _emulated(path) else made for path, made in plain]
         else:
             targets[flavour] = [
                 add(path, flavour, extra + (checked if path.stem != "workspace" else [])) for path in kernels
             ]
-        targets[flavour].append(add(HERE / "probes.cpp", flavour, extra))
+        targets[flavour].append(
+            targets["plain"][-1] if flavour == "emulated" else add(HERE / "probes.cpp", flavour, extra)
+        )
     for flavour, extra in FLAVOURS.items():
         out = escape(module_path(flavour))
         lines.append(f"build {out}: link {' '.join(targets[flavour] + common)}")
         lines.append(f"  extra = {' '.join(extra)}")
         lines.append(f"build {flavour}: phony {out}")
     return "\n".join([*lines, ""])
+
+
+def _emulated(kernels: Path) -> bool:
+    return bool({kernels.stem, kernels.parent.name} & EMULATED)
 
 
 def build(flavour: str) -> Path:

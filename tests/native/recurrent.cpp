@@ -27,6 +27,7 @@ Args common(const Arguments& a) {
   args.w_ih = a.array<const T>("w_ih", rows * I);
   args.w_hh = a.array<const T>("w_hh", rows * P);
   args.w_hr = a.optional<const T>("w_hr", P * H);
+  args.bfloat16 = a.size("bfloat16");
   return args;
 }
 

@@ -238,6 +238,14 @@ def _wide(given: dict[str, Any]) -> dict[str, Any]:
     return {k: [a.astype(float) for a in v] if isinstance(v, list) else v.astype(float) for k, v in given.items()}
 
 
+def _rounded(given: dict[str, Any], factor: Any) -> dict[str, Any]:
+    g = _wide(given)
+    for name in FACTORS:
+        if name in g:
+            g[name] = [factor(a) for a in g[name]] if name == "x" else factor(g[name])
+    return g
+
+
 def _steps(case: Case, n: int) -> list[int]:
     return list(range(n))[:: -1 if case.reverse else 1]
 
@@ -248,9 +256,23 @@ def from_blocks(kept: Array, H: int) -> Array:
     return kept.transpose(1, 2, 0, 3).reshape(N, n, blocks * units)[:, :, :H].reshape(N, n * H)
 
 
-def forward(case: Case, given: dict[str, Any]) -> dict[str, Any]:
-    """y, h_n, c_n; and for each sequence what the backward pass needs."""
-    g, H, P = _wide(given), case.H, case.P
+def half(a: Array) -> Array:
+    """The nearest bfloat16 of each value."""
+    wide = np.asarray(a, np.float32)
+    bits = wide.view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32).astype(float)
+
+
+def as_it_is(a: Array) -> Array:
+    return a
+
+
+FACTORS = ("x", "w_ih", "w_hh", "w_hr")
+
+
+def forward(case: Case, given: dict[str, Any], factor: Any = as_it_is) -> dict[str, Any]:
+    """y, h_n, c_n; and for each sequence what the backward pass needs. ``factor`` rounds the factors of products."""
+    g, H, P = _rounded(given, factor), case.H, case.P
     w_ih, w_hh, w_hr = g["w_ih"], g["w_hh"], g.get("w_hr")
     b_ih, b_hh = (g.get(name, np.zeros(case.rows)) for name in ("b_ih", "b_hh"))
     out: dict[str, Any] = {name: [] for name in ("y", "h_n", "c_n", "kept", "cells", "h_prev", "unprojected")}
@@ -259,8 +281,8 @@ def forward(case: Case, given: dict[str, Any]) -> dict[str, Any]:
         steps: dict[str, Any] = {name: [None] * len(x) for name in ("kept", "cells", "h_prev", "unprojected", "y")}
         for t in _steps(case, len(x)):
             steps["h_prev"][t] = h
-            kept, m, c = case.equations.forward(of_x[t], w_hh @ h + b_hh, h, c)
-            h = m if w_hr is None else w_hr @ m
+            kept, m, c = case.equations.forward(of_x[t], w_hh @ factor(h) + b_hh, h, c)
+            h = m if w_hr is None else w_hr @ factor(m)
             for name, value in (("kept", kept), ("cells", c), ("unprojected", m), ("y", h)):
                 steps[name][t] = value
         widths = {"kept": case.equations.values_kept * H, "cells": H, "h_prev": P, "unprojected": H, "y": P}
@@ -273,12 +295,12 @@ def forward(case: Case, given: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def backward(case: Case, given: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+def backward(case: Case, given: dict[str, Any], kept: dict[str, Any], factor: Any = as_it_is) -> dict[str, Any]:
     """The gradients of sum(dy * y) + sum(dh_n * h_n) + sum(dc_n * c_n) + sum(dc * c), of those given.
 
     kept: what forward() returned.
     """
-    g, H, P = _wide(given), case.H, case.P
+    g, H, P = _rounded(given, factor), case.H, case.P
     w_hr = g.get("w_hr")
     out: dict[str, Any] = {"dx": [], "dh0": np.zeros((case.B, P)), "dc0": np.zeros((case.B, H))}
     out |= {"dw_ih": np.zeros_like(g["w_ih"]), "dw_hh": np.zeros_like(g["w_hh"])}
@@ -297,16 +319,17 @@ def backward(case: Case, given: dict[str, Any], kept: dict[str, Any]) -> dict[st
             if "dc" in g:
                 dc = dc + g["dc"][b][t]
             c_prev = kept["cells"][b][steps[s - 1]] if s else c0[b]
-            dm = dh if w_hr is None else dh @ w_hr
+            dm = dh if w_hr is None else factor(dh) @ w_hr
             if w_hr is not None:
-                out["dw_hr"] += np.outer(dh, kept["unprojected"][b][t])
+                out["dw_hr"] += np.outer(factor(dh), factor(kept["unprojected"][b][t]))
             h_prev = kept["h_prev"][b][t]
             d_x[t], d_h[t], direct, dc = case.equations.backward(
                 kept["kept"][b][t], h_prev, c_prev, kept["cells"][b][t], dm, dc
             )
+            d_x[t], d_h[t] = factor(d_x[t]), factor(d_h[t])
             dh = d_h[t] @ g["w_hh"] + direct
         for name, d, a in (("ih", d_x, x), ("hh", d_h, kept["h_prev"][b])):
-            out[f"dw_{name}"] += d.T @ a
+            out[f"dw_{name}"] += d.T @ factor(a)
             out[f"db_{name}"] += d.sum(axis=0)
         out["dx"].append(d_x @ g["w_ih"])
         out["dh0"][b], out["dc0"][b] = dh, dc
@@ -329,12 +352,13 @@ class Call:
     dtype: Any
     given: dict[str, Any]
     schedule: Schedule = field(init=False)
+    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         self.schedule = Schedule(self.case.lengths)
 
     def _arguments(self) -> dict[str, Any]:
-        a: dict[str, Any] = {"I": self.case.I, "H": self.case.H, "P": self.case.P}
+        a: dict[str, Any] = {"I": self.case.I, "H": self.case.H, "P": self.case.P, "bfloat16": int(self.bfloat16)}
         a |= self.schedule.arguments(self.case.reverse)
         for name, value in self.given.items():
             if isinstance(value, list):

@@ -27,10 +27,11 @@ def follow_autocast(
     """Make an operator run in the dtype that autocast is set to on this type of device.
 
     With `results` it runs in float32 instead, and the first results get the dtypes that ``results(dtype, *arguments)``
-    returns.
+    returns. An operator that takes a precision multiplies bfloat16 where autocast is set to it.
     """
     op, key = getattr(torch.ops.textnn, name).default, f"Autocast{torch._C._dispatch_key_for_device(device)}"
     excluded = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key))
+    takes_precision = [argument.name == "precision" for argument in op._schema.arguments]
 
     def cast(argument: Any, dtype: torch.dtype) -> Any:
         if isinstance(argument, (list, tuple)):
@@ -41,8 +42,11 @@ def follow_autocast(
     def run(*arguments: Any) -> Any:
         dtype = torch.get_autocast_dtype(device)
         compute = dtype if results is None else torch.float32
+        given = [cast(a, compute) for a in arguments]
+        if dtype is torch.bfloat16 and any(takes_precision):
+            given[takes_precision.index(True)] = "bf16"
         with torch._C._ExcludeDispatchKeyGuard(excluded):
-            output = op(*(cast(a, compute) for a in arguments))
+            output = op(*given)
             if results is None:
                 return output
             if isinstance(output, Tensor):

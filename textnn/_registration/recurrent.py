@@ -94,8 +94,8 @@ def autocast_dtypes_of_cell(
 
 
 # The operator's arguments are cell, input, table, h0, c0, the weights w_ih, w_hh, b_ih, b_hh, w_hr of both directions,
-# sizes, layout, reverse, padding_idx, sparse, outputs, cells, save, exact, tf32, form; those of the backward operator
-# stand around the same ones.
+# sizes, layout, reverse, precision, padding_idx, sparse, outputs, cells, save, exact, tf32, form; those of the backward
+# operator stand around the same ones.
 _WEIGHTS = slice(5, 15)
 
 
@@ -109,7 +109,7 @@ def _steps(x: Tensor, most: int) -> Any:
 @register_fake("textnn::recurrent")
 def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any) -> tuple[Tensor, ...]:  # noqa: A002
     check_recurrent(cell, input, table, h0, c0, *rest)
-    weights, sizes, layout, (outputs, cells, save, exact) = rest[:10], *rest[10:12], rest[15:19]
+    weights, sizes, layout, (outputs, cells, save, exact) = rest[:10], *rest[10:12], rest[16:20]
     x = input if table is None else table
     places = input.shape[:-1] if table is None else input.shape
     D, P, H = 1 if weights[5] is None else 2, h0.shape[-1], h0.shape[-1] if c0 is None else c0.shape[-1]
@@ -134,7 +134,7 @@ def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any)
 def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe, *rest: Any) -> tuple[Tensor, ...]:
     input, table, h0, c0 = rest[:4]  # noqa: A001
     check_recurrent(cell, input, table, h0, c0, *rest[4:])
-    sparse, need_dinput = rest[22:24]
+    sparse, need_dinput = rest[23:25]
     states = dense(h0), h0.new_empty(0) if c0 is None else dense(c0)
     weights = (h0.new_empty(0) if w is None else dense(w) for w in rest[4:14])
     if table is None:
@@ -160,7 +160,7 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe
     dc_n = None if inputs[3] is None else dc_n  # of cells without one the result is empty, and so is its gradient
     given = (dy, dh_n, dc_n, dc if ctx.cells else None)
     if all(gradient is None for gradient in given):
-        return (None,) * 26
+        return (None,) * 27
     table = inputs[1]
     need, sparse = ctx.needs_input_grad[1 if table is None else 2], ctx.sparse and not dense_gradients()
     options = (ctx.padding_idx, sparse, need, *ctx.on_cuda)
@@ -170,12 +170,12 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe
         dinput = rows_gradient(distinct, dinput, table.shape)
     of_input = (dinput if need else None, None) if table is None else (None, dinput if need else None)
     of_rest = (g if given is not None else None for g, given in zip(rest, inputs[2:14], strict=True))
-    return None, *of_input, *of_rest, *(None,) * 11
+    return None, *of_input, *of_rest, *(None,) * 12
 
 
 def _plain(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
     cell, x, table, h0, c0 = inputs[:5]
-    sizes, layout, reverse, padding_idx, _, outputs, cells = inputs[_WEIGHTS.stop :][:7]
+    sizes, layout, reverse, _, padding_idx, _, outputs, cells = inputs[_WEIGHTS.stop :][:8]
     if table is not None:
         x = F.embedding(x, table, padding_idx=padding_idx if padding_idx >= 0 else None)
     y, h_n, *private = masked.recurrent(cell, x, h0, c0, inputs[_WEIGHTS], sizes, layout, reverse)
@@ -184,8 +184,8 @@ def _plain(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
 
 
 def _plain_backward(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> list[Maybe]:
-    cell, dy, dh_n, dc_n, dc, *given = inputs[:22]  # input, table, h0, c0, weights, sizes, layout, reverse
-    padding_idx, sparse, need = inputs[26:29]
+    cell, dy, dh_n, dc_n, dc, *given = inputs[:23]  # input, table, h0, c0, weights, sizes, layout, reverse, precision
+    padding_idx, sparse, need = inputs[27:30]
     table, dc_n = given[1], None if given[3] is None else dc_n
     tensors = [place for place, t in enumerate(given[:14]) if t is not None and t.is_floating_point()]
     batch = (*given[14:], padding_idx, sparse, dy is not None, dc is not None)

@@ -162,10 +162,27 @@ def run(
         return y, states[0], None if c0 is None else states[1], *states[2 : 3 if cells else 2]
     # What is kept follows the tokens, unless a compiler has to know its size (csrc/ops/recurrent.h).
     exact = not torch.compiler.is_compiling() or torch._dynamo.config.capture_dynamic_output_shape_ops
-    wanted = (outputs, cells, save, exact, *recurrence_on(x.device.type))
-    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, row, sparse, *wanted)
+    wanted = (row, sparse, outputs, cells, save, exact, *recurrence_on(x.device.type))
+    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, precision(dtype), *wanted)
     y, h_n, c_n, *c = narrow(result[: 4 if cells else 3])
     return y, h_n, None if c0 is None else c_n, *c
+
+
+def precision(dtype: torch.dtype) -> str:
+    """Return what the products of a layer on the CPU multiply: ``"ieee"``, the tensors' own dtype, or ``"bf16"``.
+
+    The latter of tensors in bfloat16; and of those in float32 after ``torch.set_float32_matmul_precision("medium")``,
+    which a graph keeps as it was while it was traced. Autocast has a word of its own (``_registration.common``).
+    """
+    half = dtype is torch.bfloat16 or (dtype is torch.float32 and _medium())
+    return "bf16" if half else "ieee"
+
+
+def _medium() -> bool:
+    return torch.get_float32_matmul_precision() == "medium"
+
+
+_medium._dynamo_marked_constant = True  # type: ignore[attr-defined]  # without the import of torch._dynamo
 
 
 def _check_directions(
