@@ -129,14 +129,14 @@ def test_opcheck(cell, form, directions):
     table, h0, *w = (t if t is None else t.requires_grad_() for t in (table, h0, *operands(w)))
     layout = "flat" if form == "flat" else "batch_major"
     (size,) = sizes.values()
-    arguments = (cell, ids, table, h0, c0, *w, size, layout, False, 0, False, True, False, True, True)
+    arguments = (cell, ids, table, h0, c0, *w, size, layout, False, "ieee", 0, False, True, False, True, True)
     torch.library.opcheck(torch.ops.textnn.recurrent.default, arguments)
     y, h, _, _, *kept = (t.detach() for t in torch.ops.textnn.recurrent(*arguments))
     given = cell, torch.randn_like(y), torch.randn_like(h), None, None, ids, table.detach(), h0.detach(), c0
     for sparse in (False, True):
         torch.library.opcheck(
             torch.ops.textnn.recurrent_backward.default,
-            (*given, *(t if t is None else t.detach() for t in w), size, layout, False, *kept, 0, sparse, True),
+            (*given, *(t if t is None else t.detach() for t in w), size, layout, False, "ieee", *kept, 0, sparse, True),
             test_utils=("test_schema", "test_faketensor"),
         )
 
