@@ -57,12 +57,15 @@ def test_a_saved_model_keeps_what_does_not_belong_to_a_machine() -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_table_of_ngrams_has_fewer_rows_where_each_has_many_tags(architecture: str) -> None:
-    options = architectures.resolve_options(architecture, {})
+    options = architectures.resolve_options(architecture, {}, "segments")
     few = architectures.suit_tags(options, {}, 20)
     assert few == options
     many = architectures.suit_tags(options, {}, 2000)["ngram_buckets"]
     assert 2**25 < many * 2000 <= 2**26
     assert architectures.suit_tags(options, {"ngram_buckets": 2**20}, 2000) == options, "the user chose"
+
+
+LEVELS = {"characters": "char", "segments": "segments", "words": "word"}
 
 
 LEVELS = {"characters": "char", "segments": "segments", "words": "word"}

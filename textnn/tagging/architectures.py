@@ -32,10 +32,11 @@ _COMMON: dict[str, Any] = {
 _DEEP: dict[str, Any] = {
     **_COMMON,
     "ngram_buckets": 0,  # a network alone finds names as well, and more of those that it has not seen
-    "epochs": 10,
+    "epochs": 12,
+    "batch_size": 16,
     "embedding_dim": 64,
     "bigram_dim": 32,
-    "hidden_size": 96,
+    "hidden_size": 128,
     "num_layers": 1,
     "dropout": 0.4,
     "embedding_dropout": 0.3,
@@ -54,6 +55,7 @@ SEGMENTS = "segments"
 _SEGMENTS: Mapping[str, Any] = {
     "ngram_buckets": 2**20,
     "epochs": 5,
+    "batch_size": 32,
     "hidden_size": 64,
     "dropout": 0.3,
     "embedding_dropout": 0.2,

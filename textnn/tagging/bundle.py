@@ -5,7 +5,7 @@ config.json         format version, architecture, options, figures of the traini
 tags.json           the names of the network's tags, and how the user's tags mark spans
 vocabulary.txt      one token a line, in the order of the ids
 characters.txt      the same of the letters of words, where the network reads them
-words.txt           the lexicon of a segmenter: the words of the text that it was trained on
+words.txt           the lexicon of a tagger of characters: the spans of the text that it was trained on
 README.md           a card for people; nothing reads it
 """
 
@@ -153,8 +153,8 @@ def _load(directory: Directory, device: torch.device, names: Collection[str]) ->
         architecture, level = get(config, "architecture", str), get(config, "level", str)
         if level not in LEVELS or (level == WORD) is (letters is None):
             raise ValueError(f"expected 'level' to be char, or word beside {CHARACTERS}, got {level!r:.40}")
-        if (words is not None) is not (tags.is_segmentation and level == CHAR):
-            raise ValueError(f"expected {WORDS} of a segmenter of characters, and of it alone")
+        if (words is not None) is not (tags.inner is not None and level == CHAR):
+            raise ValueError(f"expected {WORDS} of a tagger of characters that finds spans, and of it alone")
         options = resolve_options(architecture, get(config, "options", dict), level)
         pairs = integer(0, MOST_PAIRS)("pairs", config.get("pairs"))
         training, stored = get(config, "training", dict), get(config, "parameters", dict)

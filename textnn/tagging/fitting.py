@@ -1,6 +1,8 @@
 """Fitting a tagger: from sentences and tags to everything that a fitted tagger has.
 
 sentences, tags -> checked -> split -> vocabularies -> ids -> network trained -> judged -> State
+
+In a group of processes each checks its own share, process 0 prepares the training (``training.joint``) and judges.
 """
 
 from __future__ import annotations
@@ -21,17 +23,19 @@ from textnn.tagging.intake import Tagged, check_tagged, hold_out, join_shares, p
 from textnn.tagging.kinds import kinds_of
 from textnn.tagging.lexicon import Lexicon
 from textnn.tagging.metrics import score_spans
+from textnn.tagging.network import TaggingNetwork
 from textnn.tagging.objective import TAGS, TaggingObjective
 from textnn.tagging.prediction import predict_numbers
-from textnn.tagging.segmented import words_of_tags
+from textnn.tagging.schemes import spans_of
 from textnn.tagging.state import State
 from textnn.tagging.tags import AUTO, TagSet, check_tag_scheme
 from textnn.tagging.windows import Windows, pair_keys
 from textnn.text import RaggedDataset, Vocabulary
 from textnn.training import pretrained
 from textnn.training.checkpoint import Checkpoint
-from textnn.training.loop import TrainingOptions, check_logits, seeded, set_seed, train
-from textnn.training.progress import make_reporter
+from textnn.training.joint import Job, train_job
+from textnn.training.loop import TrainingOptions, random_state, seeded
+from textnn.training.progress import Reporter, make_reporter
 from textnn.training.schedule import suit_steps
 
 
@@ -56,36 +60,59 @@ def fit(
     checkpoint
         Where the training keeps its state.
     """
-    architecture, level = parameters["architecture"], parameters["level"]
-    given = {name: parameters[name] for name in chosen(TAGGING)}
-    held_out = Tagged([], [])
     with group.together():
-        scheme = _check_parameters(parameters, given)
+        scheme = _check_parameters(parameters, checkpoint is not None)
         device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"])
-        if checkpoint is not None and parameters["random_state"] is None:
-            message = "random_state: expected a seed beside a checkpoint, got None: each fit is another training"
-            raise ValueError(message)
-        data = check_tagged(X, y)
+        own, held_out = check_tagged(X, y), Tagged([], [])
         if validation_data is not None:
             held_out = check_tagged(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
     group.check_same("fit", {name: value for name, value in parameters.items() if name not in _OF_A_PROCESS})
-    data, held_out, seed = join_shares(data, group), join_shares(held_out, group), group.first(seed)
+    data, held_out, seed = join_shares(own, group), join_shares(held_out, group), group.first(seed)
+    reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
+    state = job = None
+    with group.together():
+        if group.rank == 0:
+            split = None if validation_data is None else held_out
+            state, held_out, job = _prepare(parameters, data, split, scheme, device, seed, reporter)
+    job, trained = train_job(job, group, device, reporter, checkpoint)
+    with group.together():
+        if state is not None:
+            assert isinstance(job.model, TaggingNetwork)
+            history = [_named(epoch.to_dict(), job.objective.measured_by) for epoch in trained.history]
+            state = replace(state, model=job.model, history=history, best_epoch=trained.best_epoch)
+            if held_out.tokens and state.tags.inner is not None:
+                state.validation_scores = score(state, held_out)
+    state = group.first(state)
+    assert state is not None
+    state.model.to(device)
+    return state
+
+
+def _prepare(
+    parameters: Mapping[str, Any],
+    data: Tagged,
+    held_out: Tagged | None,
+    scheme: str | None,
+    device: torch.device,
+    seed: int,
+    reporter: Reporter,
+) -> tuple[State, Tagged, Job[TaggingObjective]]:
+    """Return the state but for what training gives, what is held out, and the training."""
+    architecture, level = parameters["architecture"], parameters["level"]
+    given = {name: parameters[name] for name in chosen(TAGGING)}
     if not data.tokens:
         raise ValueError("X: expected at least one sentence, got none")
     if level == AUTO:
         level = guess_level(data.tokens[:1000])
     tags = TagSet.of(data.tags, scheme)
     options = resolve_options(architecture, given, SEGMENTS if tags.is_segmentation and level == CHAR else level)
-    if group.rank == 0:
-        warn_of_tags(data, tags.scheme, scheme == AUTO)
-    if validation_data is not None:
+    warn_of_tags(data, tags.scheme, scheme == AUTO)
+    if held_out is not None:
         _check_validation(held_out, tags)
     else:
         training, rest = hold_out(data.tokens, options["validation_fraction"], seed)
         data, held_out = data.take(training), data.take(rest)
     options = suit_steps(suit_tags(options, given, len(tags)), given, len(data.tokens))
-
-    reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
     marks = "tags that mark no spans" if tags.scheme is None else f"tags in {tags.scheme}"
     reporter.note(f"{len(data.tokens):,} sentences of {level}s, {len(held_out.tokens):,} held out; {len(tags)} {marks}")
     vocabulary, letters = make_vocabularies(data.tokens, level, tags.is_segmentation, options["min_count"])
@@ -94,9 +121,9 @@ def fit(
         vectors = pretrained.read(parameters["vectors"], vocabulary, given["embedding_dim"], reporter)
         options["embedding_dim"], source = vectors.dim, pretrained.checksum(vectors)
     state = State(level, tags, vocabulary, letters, None, _NONE, options, seed, len(data.tokens), [], 0)
-    if tags.is_segmentation and level == CHAR:
+    if tags.inner is not None and level == CHAR:
         state = with_lexicon(state, data)
-    sets = [encode(state, part, part is data) for part in (data, held_out)]
+    sets = encode(state, data, training=True), encode(state, held_out)
     identity = {
         **options,
         "architecture": architecture,
@@ -112,32 +139,23 @@ def fit(
         if keys is not None:
             model.keys.copy_(keys)
         model.kinds.copy_(torch.tensor([kinds_of(token) for token in vocabulary.tokens]))
-        model = model.to(device)
         if vectors is not None:
             pretrained.set_first_weights(model, vectors)
-        group.share_weights(model)
-        if group.rank:  # other dropout in each part of a batch
-            set_seed(seed + group.rank, device)
-        objective, generator = TaggingObjective(model.crf, tags), torch.Generator().manual_seed(seed)
-        trained = train(
-            model, sets[0], TrainingOptions.of(options), generator, objective, sets[1], reporter, device, group,
-            checkpoint, identity,
-        )  # fmt: skip
-    check_logits(model, sets[0], device)
-    history = [_named(epoch.to_dict(), objective.measured_by) for epoch in trained.history]
-    state = replace(state, model=model, history=history, best_epoch=trained.best_epoch)
-    if held_out.tokens and tags.inner is not None:
-        state.validation_scores = score(state, held_out)
-    return state
+        random = random_state(device)
+    objective = TaggingObjective(model.crf, tags)
+    return state, held_out, Job(model, *sets, objective, TrainingOptions.of(options), seed, random, identity)
 
 
 _NONE: Any = None
 _OF_A_PROCESS = ("random_state", "device", "verbose")
 
 
-def _check_parameters(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
-    """Refuse what makes no sense before there is any work; return the scheme."""
+def _check_parameters(parameters: Mapping[str, Any], kept: bool) -> str | None:
+    """Refuse what makes no sense before there is any work; return the scheme. ``kept``: there are checkpoints."""
+    given = {name: parameters[name] for name in chosen(TAGGING)}
     options = resolve_options(parameters["architecture"], given)
+    if kept and parameters["random_state"] is None:
+        raise ValueError("random_state: expected a seed beside a checkpoint, got None: each fit is another training")
     choice(AUTO, *LEVELS)("level", parameters["level"])
     if parameters["vectors"] is not None:
         if "embedding_dim" not in options:
@@ -158,8 +176,13 @@ def _check_validation(held_out: Tagged, tags: TagSet) -> None:
 
 
 def with_lexicon(state: State, data: Tagged) -> State:
-    """Return the state with the words of what it is trained on, and in which parts of it each occurs."""
-    words = [words_of_tags(tokens, tags) for tokens, tags in zip(data.tokens, data.tags, strict=True)]
+    """Return the state with the spans of what it is trained on, and in which parts of it each occurs."""
+    scheme = state.scheme
+    assert scheme is not None
+    words = [
+        ["".join(tokens[start:end]) for start, end, _ in spans_of(tags, scheme)]
+        for tokens, tags in zip(data.tokens, data.tags, strict=True)
+    ]
     lexicon = Lexicon.of(words, state.encoder.encode, Vocabulary.UNK_ID)
     state = replace(state, words=lexicon.words)
     state.encoder.lexicon = lexicon

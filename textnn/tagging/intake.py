@@ -101,13 +101,9 @@ def check_tagged(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> Tagged:
 
 
 def join_shares(data: Tagged, group: Group) -> Tagged:
-    """Return the sentences of all processes, dealt out in turn, in the order of one process that has them all."""
-    if group.size == 1:
-        return data
-    shares = group.gather(data)
-    places = [(place, rank) for rank, share in enumerate(shares) for place in range(len(share.tokens))]
-    joint = Tagged([tokens for share in shares for tokens in share.tokens], [t for share in shares for t in share.tags])
-    return joint.take(sorted(range(len(places)), key=places.__getitem__))
+    """Return the sentences of all processes, in the order of one process that has them all; empty but in process 0."""
+    tokens, tags = group.join(data.tokens), group.join(data.tags)
+    return Tagged([], []) if tokens is None or tags is None else Tagged(tokens, tags)
 
 
 def pair_of(validation_data: Any) -> tuple[Any, Any]:

@@ -25,7 +25,7 @@ class State:
     vocabulary, letters
         Of tokens, and of the letters of words.
     words
-        Those of a segmenter's lexicon; None for other taggers.
+        Those of the lexicon of a tagger of characters that finds spans; None for other taggers.
     validation_scores
         Of the spans of the validation part, or None.
     """
