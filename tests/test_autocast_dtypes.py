@@ -184,3 +184,13 @@ def test_compiled(kind: str) -> None:
     layer, x = getattr(textnn, kind)(3, H), torch.randn(T, B, 3)
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
     same(lambda: compiled(x), lambda: layer(x))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_stack_goes_by_the_dtype_that_it_was_given(kind: str, layers: int, bidirectional: bool) -> None:
+    ours, theirs = pair(kind, 3, H, layers, bidirectional=bidirectional)
+    for dtype in (torch.float16, HALF, FULL):
+        x = torch.randn(T, B, 3).to(dtype)
+        same(lambda x=x: ours(x), lambda x=x: theirs(x))

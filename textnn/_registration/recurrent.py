@@ -220,7 +220,8 @@ def autocast_dtypes(
     if c0 is None:
         return [dtype if cell.startswith("rnn") else torch.promote_types(dtype, h0.dtype)] * 2
     w_hr, layout, x = rest[4], rest[11], input if table is None else table
-    if w_hr is None and layout != "packed" and x.dtype in (torch.float32, torch.bfloat16):
+    onednn = {x.dtype, c0.dtype} <= {torch.float32, torch.bfloat16}  # the state says what a stack was given
+    if w_hr is None and layout != "packed" and onednn:
         return [dtype] * 4
     of_state = torch.promote_types(dtype, c0.dtype)
     return [of_state if w_hr is None else dtype] * 2 + [of_state] * 2
