@@ -5,6 +5,8 @@ The kernels by themselves, over more shapes and threads: tests/native/test_kerne
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -221,6 +223,46 @@ def test_float64_and_float16_are_not_touched(kind, medium):
     torch.set_float32_matmul_precision("medium")
     torch.testing.assert_close(half.half()(x.half())[0], exact.half())
     assert not want[0].equal(exact)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_autocast_to_float16_multiplies_float32(kind, medium):
+    layer, x = getattr(textnn, kind)(6, 20), torch.randn(5, 3, 6)
+    with torch.autocast("cpu", torch.float16):
+        found = layer(x)[0].float()
+    torch.set_float32_matmul_precision("highest")
+    with torch.autocast("cpu", torch.float16):
+        assert found.equal(layer(x)[0].float())
+
+
+NEWER = """
+import torch, textnn
+layer, x = textnn.LSTM(6, 20), torch.randn(5, 3, 6)
+exact = layer(x)[0]
+{setting}
+print(layer(x)[0].equal(exact))
+compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+print(compiled(x)[0].equal(layer(x)[0]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "exact"),
+    [
+        ('torch.backends.mkldnn.matmul.fp32_precision = "bf16"', False),
+        ('torch.backends.mkldnn.matmul.fp32_precision = "tf32"', True),
+        ('torch.backends.mkldnn.fp32_precision = "bf16"', False),
+        ('torch.backends.fp32_precision = "tf32"', True),
+        ('torch.backends.cuda.matmul.fp32_precision = "tf32"', True),
+        ('torch.set_float32_matmul_precision("medium")', False),
+        ('torch.set_float32_matmul_precision("high")', True),
+    ],
+)
+def test_torch_may_be_asked_in_each_of_its_ways(setting, exact):
+    """In a process of its own: torch does not let a program that took one way take another."""
+    command = [sys.executable, "-c", NEWER.format(setting=setting)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [str(exact), "True"], done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])

@@ -138,7 +138,7 @@ def test_words_without_tags_for_a_tagger_of_words(tmp_path: Path) -> None:
 def test_validation_tags_that_training_lacks(tmp_path: Path) -> None:
     file, other = write(tmp_path / "a.conll", CONLL), write(tmp_path / "b.conll", "so x O\n\nUN x B-ORG\n")
     told = refuse("tag", "train", file, "-o", tmp_path / "m", *ONCE, "--validation", other)
-    assert f"{other}, sentence of line 3: expected one of the tags " in told
+    assert f"{other}, sentence of line 3: expected a tag of one of the types LOC, PER, got" in told
     assert "ORG" in told
 
 

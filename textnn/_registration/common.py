@@ -43,8 +43,8 @@ def follow_autocast(
         dtype = torch.get_autocast_dtype(device)
         compute = dtype if results is None else torch.float32
         given = [cast(a, compute) for a in arguments]
-        if dtype is torch.bfloat16 and any(takes_precision):
-            given[takes_precision.index(True)] = "bf16"
+        if any(takes_precision):
+            given[takes_precision.index(True)] = "bf16" if dtype is torch.bfloat16 else "ieee"
         with torch._C._ExcludeDispatchKeyGuard(excluded):
             output = op(*given)
             if results is None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .cells import CELLS
 
+PRECISIONS = ("ieee", "bf16")
 LAYOUTS = {"time_major": 2, "batch_major": 2, "flat": 1, "packed": 1}
 """Dimensions of the positions."""
 
@@ -41,9 +42,10 @@ def check_recurrent(
     cell: str, x: Tensor, table: Tensor | None, h0: Tensor, c0: Tensor | None, *weights_to_layout: object
 ) -> None:
     """Of both recurrent operators, with the weights, sizes and layout that follow c0."""
-    *weights, _, layout = weights_to_layout[:12]
+    *weights, _, layout, _, precision = weights_to_layout[:14]
     _expect(cell in CELLS, "cell", f"be one of {', '.join(CELLS)}", cell)
     _expect(layout in LAYOUTS, "layout", f"be one of {', '.join(LAYOUTS)}", layout)
+    _expect(precision in PRECISIONS, "precision", f"be one of {', '.join(PRECISIONS)}", precision)
     given = "none" if c0 is None else "a tensor"
     _expect(
         (c0 is not None) == CELLS[cell].state, "c0", f"{'' if CELLS[cell].state else 'not '}be given for {cell}", given

@@ -70,7 +70,7 @@ def work_on(state: State, sentences: Sequence[Tokens], work: Work, forced: Force
 
 def _nothing(state: State, device: torch.device) -> tuple[Tensor, RaggedBatch]:
     none = torch.zeros(0, dtype=torch.int64, device=device)
-    return torch.zeros(0, len(state.tags), device=device), RaggedBatch(none, none, None, none)
+    return torch.zeros(0, len(state.tags), device=device), RaggedBatch(none, none, None, none, aligned={FORCED: none})
 
 
 def stream(state: State, sentences: Iterable[Tokens], work: Work, forced: Forced | None = None) -> Iterator[Array]:
