@@ -256,7 +256,7 @@ def test_recurrent(monkeypatch, data, kind, half):
     found = list(recurrent.rows(kind, None, TINY, half))
     assert len({r.group for r in found}) == len(found) == 10
     assert all(len(r.peers) >= 2 for r in found) is half
-    assert [r for r in found if not r.difference < (0.3 if half else 1e-4)] == []
+    assert [r for r in found if not r.difference < (2 if half else 1e-4)] == []
 
 
 def test_lstm_in_integers_and_pooled(monkeypatch, data):

@@ -106,13 +106,6 @@ class Group:
                 distributed.broadcast(_on_carrier(tensor), 0)
         return value
 
-    def share_weights(self, model: nn.Module) -> None:
-        """Give the model the weights that it has in process 0."""
-        if self.size > 1:
-            with _connected(), torch.no_grad():
-                for tensor in model.state_dict().values():
-                    distributed.broadcast(tensor, 0)
-
     def join(self, rows: Sequence[T]) -> list[T] | None:
         """Return the rows of all processes in process 0, in the order of one process that has them all; else None.
 

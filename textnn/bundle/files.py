@@ -28,7 +28,7 @@ from textnn.text.wordlist import LARGEST_FILE
 
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.txt"
 USER_DICTIONARY, STOP_WORDS, CARD = "user_dictionary.txt", "stop_words.txt", "README.md"
-CHARACTERS = "characters.txt"  # only where the network reads them
+CHARACTERS, WORDS = "characters.txt", "words.txt"  # only where the network reads them, or knows them
 TOKENIZER = "tokenizer-"
 """What stands before the names of a tokenizer's files, where that is a model itself."""
 
@@ -40,8 +40,10 @@ LARGEST: dict[str, int | None] = {
     WEIGHTS: None,
     VOCABULARY: LARGEST_FILE,
     CHARACTERS: LARGEST_FILE,
+    WORDS: LARGEST_FILE,
     f"{TOKENIZER}{WEIGHTS}": None,
     f"{TOKENIZER}{VOCABULARY}": LARGEST_FILE,
+    f"{TOKENIZER}{WORDS}": LARGEST_FILE,
 }
 
 Sum = dict[str, Any]

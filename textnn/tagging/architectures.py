@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from textnn.models.options import find_name, resolve
-from textnn.tagging.encoding import WORD
+from textnn.tagging.encoding import CHAR, WORD
 from textnn.tagging.network import TaggingNetwork
 from textnn.tagging.tags import TagSet
 
@@ -62,6 +62,7 @@ _SEGMENTS: Mapping[str, Any] = {
 }
 _MOST_VALUES = 2**26  # of the table of n-grams, by default: 256 MB
 _WORDS: Mapping[str, Any] = {"embedding_dim": 100, "channels": 50, "word_dropout": 0.05}
+_READS = {CHAR: "characters", SEGMENTS: "characters that become words", WORD: "words"}
 _NOT_FOR_WORDS = ("bigram_dim",)
 
 
@@ -90,7 +91,7 @@ def resolve_options(architecture: str, given: Mapping[str, Any], level: str | No
         defaults |= {name: value for name, value in _SEGMENTS.items() if name in defaults}
     if level == WORD:
         defaults = {name: value for name, value in defaults.items() if name not in _NOT_FOR_WORDS}
-    options = resolve(f"{architecture}{f' of {level}s' if level else ''}", defaults, given)
+    options = resolve(f"{architecture}{f' of {_READS[level]}' if level else ''}", defaults, given)
     buckets, alone = options["ngram_buckets"], "embedding_dim" not in defaults
     if buckets == 1 or (alone and not buckets):
         expected = "at least 2, as it has nothing but n-grams," if alone else "0, or at least 2,"

@@ -22,7 +22,18 @@ import torch
 from textnn.bundle import directory as shared
 from textnn.bundle.config import Format, file_sums, get, seal
 from textnn.bundle.directory import config_of, read_bundle, write_bundle, write_weights
-from textnn.bundle.files import CARD, CHARACTERS, CONFIG, VOCABULARY, WEIGHTS, Directory, file_sum, reading, to_json
+from textnn.bundle.files import (
+    CARD,
+    CHARACTERS,
+    CONFIG,
+    VOCABULARY,
+    WEIGHTS,
+    WORDS,
+    Directory,
+    file_sum,
+    reading,
+    to_json,
+)
 from textnn.data.inputs import check_device
 from textnn.models.options import integer
 from textnn.reading import parse_json
@@ -36,7 +47,7 @@ from textnn.tagging.tags import MOST_TAGS, TagSet
 from textnn.text import Vocabulary, parse_words, save_words
 from textnn.version import __version__
 
-TAGS, WORDS = "tags.json", "words.txt"
+TAGS = "tags.json"
 MOST_PAIRS = 2**26
 FORMAT = Format(
     "textnn-tagger",

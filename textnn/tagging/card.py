@@ -7,12 +7,13 @@ from typing import Any
 from textnn.tagging.state import State
 
 _SHOWN = 50
+_NOT = "The model was not evaluated when it was saved."
 
 
 def write_card(state: State, config: dict[str, Any]) -> str:
     """Return the card's Markdown: of a fitted tagger, and the content of its ``config.json``."""
     tags = state.tags
-    what = "segmenter" if tags.is_segmentation else "tagger"
+    what = "segmenter" if state.is_segmenter else "tagger"
     names = [f"`{name}`" for name in (tags.types or tags.names) if name][:_SHOWN]
     parameters = sum(parameter.numel() for parameter in state.model.parameters())
     lines = [
@@ -32,9 +33,12 @@ def write_card(state: State, config: dict[str, Any]) -> str:
     ]
     if state.validation_scores is not None:
         lines += ["On the validation part:", "", "```", str(state.validation_scores), "```", ""]
+    elif "validation_accuracy" in (best := state.history[state.best_epoch - 1] if state.history else {}):
+        accuracy = best["validation_accuracy"]
+        lines += [f"On the validation part: accuracy of tags {accuracy:.4f}" if accuracy is not None else _NOT, ""]
     else:
-        lines += ["The model was not evaluated when it was saved.", ""]
-    use = 'tagger.cut("...")' if tags.is_segmentation else 'tagger.entities("...")'
+        lines += [_NOT, ""]
+    use = 'tagger.cut("...")' if state.is_segmenter else 'tagger.entities("...")'
     use = 'tagger.predict([["..."]])' if tags.inner is None else use
     lines += [
         "## Use",

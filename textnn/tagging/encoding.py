@@ -56,7 +56,6 @@ def fold_character(token: str, coarse: bool = False) -> str:
     return narrow.translate(_COARSE) if coarse else narrow
 
 
-@lru_cache(maxsize=1 << 16)
 def fold_word(token: str) -> str:
     """Return a word in small letters and with 0 for each digit.
 
@@ -65,7 +64,14 @@ def fold_word(token: str) -> str:
     >>> fold_word("1998"), fold_word("Straße")
     ('0000', 'strasse')
     """
+    return _fold_usual(token) if len(token) <= LONGEST_WORD else _fold(token)
+
+
+def _fold(token: str) -> str:
     return unicodedata.normalize("NFKC", token).casefold().translate(_DIGITS)
+
+
+_fold_usual = lru_cache(maxsize=1 << 14)(_fold)  # of words, not of whatever stands between two spaces
 
 
 def fold(level: str, coarse: bool) -> Callable[[str], str]:
@@ -115,7 +121,7 @@ class TokenEncoder:
     vocabulary, letters
         Of tokens; of the letters of words, for that level.
     words
-        Those of the lexicon of a segmenter, or the lexicon.
+        Those of the lexicon of a tagger of characters.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from textnn.functional import crf_log_likelihood
 from textnn.tagging.dictionary import Dictionary, forced_tags
-from textnn.tagging.encoding import CHAR, Tokens
+from textnn.tagging.encoding import Tokens
 from textnn.tagging.prediction import Array, Forced, Work, best_tags, stream
 from textnn.tagging.state import State
 from textnn.tagging.texts import Piece, pieces
@@ -177,7 +177,7 @@ def tagged(state: State, texts: Iterable[str]) -> Iterator[list[tuple[str, str]]
 
 def check_segmenter(state: State) -> None:
     """Raise a ValueError unless a model cuts texts into words."""
-    if not state.tags.is_segmentation or state.level != CHAR:
+    if not state.is_segmenter:
         raise ValueError(
             "cut: this model does not cut text into words: it was trained on other tags than those of words"
         )

@@ -26,8 +26,7 @@ from textnn.tagging.encoding import CHAR, Tokens
 from textnn.tagging.entities import Entity
 from textnn.tagging.evaluation import TaggingReport
 from textnn.tagging.explanation import EntityExplanation
-from textnn.tagging.intake import check_sentences, check_tagged, pair_of
-from textnn.tagging.segmented import tags_of_words
+from textnn.tagging.intake import check_sentences, check_tagged, pair_of, tagged_words
 from textnn.tagging.state import State
 from textnn.training.checkpoint import Checkpoint
 
@@ -251,10 +250,12 @@ class SequenceTagger(BaseEstimator):
         ['他', '在', '北京']
         """
         held_out = None
-        if validation_data is not None:
-            held_out = _characters(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
+        with (Group.default() if distributed else ALONE).together():
+            characters, tags = tagged_words(X, y)
+            if validation_data is not None:
+                held_out = tagged_words(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
         forms = {"scheme": "BMES", "level": CHAR}
-        return self._fit(forms, *_characters(X, y), held_out, distributed, checkpoint)
+        return self._fit(forms, characters, tags, held_out, distributed, checkpoint)
 
     def _fit(
         self, forms: dict[str, str], X: Any, y: Any, validation_data: Any, distributed: bool, checkpoint: Any
@@ -501,14 +502,3 @@ class SequenceTagger(BaseEstimator):
         tagger = cls(**parameters, device=device)
         tagger.state_ = state
         return tagger
-
-
-def _characters(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> tuple[list[list[str]], list[list[str]]]:
-    """Return the characters of words and their tags."""
-    words = [each.split() if isinstance(each, str) else list(each) for each in check_sentences(X, names[0])]
-    if y is None:
-        parts = [tags_of_words(each) for each in words]
-    else:
-        tagged = check_tagged(words, y, names)
-        parts = [tags_of_words(list(each), kinds) for each, kinds in zip(tagged.tokens, tagged.tags, strict=True)]
-    return [characters for characters, _ in parts], [tags for _, tags in parts]

@@ -66,7 +66,8 @@ def fit(
         own, held_out = check_tagged(X, y), Tagged([], [])
         if validation_data is not None:
             held_out = check_tagged(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
-    group.check_same("fit", {name: value for name, value in parameters.items() if name not in _OF_A_PROCESS})
+    settings = {name: value for name, value in parameters.items() if name not in _OF_A_PROCESS}
+    group.check_same("fit", {**settings, "validation data": validation_data is not None})
     data, held_out, seed = join_shares(own, group), join_shares(held_out, group), group.first(seed)
     reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
     state = job = None
@@ -100,15 +101,17 @@ def _prepare(
     """Return the state but for what training gives, what is held out, and the training."""
     architecture, level = parameters["architecture"], parameters["level"]
     given = {name: parameters[name] for name in chosen(TAGGING)}
-    if not data.tokens:
+    if not any(data.tokens):
         raise ValueError("X: expected at least one sentence, got none")
     if level == AUTO:
         level = guess_level(data.tokens[:1000])
     tags = TagSet.of(data.tags, scheme)
     options = resolve_options(architecture, given, SEGMENTS if tags.is_segmentation and level == CHAR else level)
     warn_of_tags(data, tags.scheme, scheme == AUTO)
+    data = data.without_empty()
     if held_out is not None:
         _check_validation(held_out, tags)
+        held_out = held_out.without_empty()
     else:
         training, rest = hold_out(data.tokens, options["validation_fraction"], seed)
         data, held_out = data.take(training), data.take(rest)
@@ -166,7 +169,7 @@ def _check_parameters(parameters: Mapping[str, Any], kept: bool) -> str | None:
 
 
 def _check_validation(held_out: Tagged, tags: TagSet) -> None:
-    if not held_out.tokens:
+    if not any(held_out.tokens):
         raise ValueError("validation_data: expected at least one sentence, got none")
     for number, those in enumerate(held_out.tags):
         try:

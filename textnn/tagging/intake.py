@@ -15,11 +15,12 @@ import numpy as np
 from textnn.data.splitting import split
 from textnn.distributed import Group
 from textnn.tagging.encoding import Tokens
+from textnn.tagging.segmented import tags_of_words
 from textnn.tagging.tags import count_illegal
 
 
 class Tagged(NamedTuple):
-    """Sentences, none of which is empty.
+    """Sentences.
 
     Attributes
     ----------
@@ -36,6 +37,10 @@ class Tagged(NamedTuple):
         """Return some of the sentences."""
         rows = list(rows)
         return Tagged([self.tokens[row] for row in rows], [self.tags[row] for row in rows])
+
+    def without_empty(self) -> Tagged:
+        """Return those that have a token."""
+        return self.take(row for row, tokens in enumerate(self.tokens) if len(tokens))
 
 
 def check_sentences(X: Any, argument: str = "X", strings: bool = True, what: str = "token") -> list[Tokens]:
@@ -78,7 +83,7 @@ def _in_order(value: Any) -> bool:
 
 
 def check_tagged(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> Tagged:
-    """Return sentences with their tags; sentences without a token are left out.
+    """Return sentences with their tags.
 
     Raises
     ------
@@ -96,8 +101,27 @@ def check_tagged(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> Tagged:
                 f"{names[1]}[{number}]: expected a tag for each of {len(tokens)} tokens, got {len(those)} tags; "
                 f"the sentence begins {' '.join(tokens[:5])!r:.60}"
             )
-    kept = [number for number, tokens in enumerate(sentences) if len(tokens)]
-    return Tagged([sentences[number] for number in kept], [list(tags[number]) for number in kept])
+    return Tagged(sentences, [list(those) for those in tags])
+
+
+def tagged_words(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the characters of sentences of words, and their tags in BMES, with parts of speech if ``y`` has them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`check_tagged` does, and for a word with white space in it.
+    """
+    words = [each.split() if isinstance(each, str) else list(each) for each in check_sentences(X, names[0])]
+    for number, each in enumerate(words):
+        for place, word in enumerate(each):
+            if word.split() != [word]:
+                raise ValueError(f"{names[0]}[{number}][{place}]: expected a word without spaces, got {word!r:.60}")
+    kinds: list[list[str]] | list[None] = [None] * len(words)
+    if y is not None:
+        kinds = check_tagged(words, y, names).tags
+    parts = [tags_of_words(each, those) for each, those in zip(words, kinds, strict=True)]
+    return [characters for characters, _ in parts], [tags for _, tags in parts]
 
 
 def join_shares(data: Tagged, group: Group) -> Tagged:
@@ -151,4 +175,4 @@ def warn_of_tags(data: Tagged, scheme: str | None, guessed: bool) -> None:
                 "conlleval does"
             )
     if message:
-        warnings.warn(message, UserWarning, stacklevel=5)
+        warnings.warn(message, UserWarning, stacklevel=6)

@@ -58,10 +58,11 @@ class Lexicon:
             inside = at < len(starts)
             inside[inside] = (starts[at[inside]] == place[inside]) & (lengths[at[inside]] == length)
             keys[at[inside]] = key[inside]
-        order = np.argsort(keys)
-        self._keys = keys[order]
         everywhere = [-1] * len(self.words) if parts is None else parts
-        self._parts = np.asarray(everywhere, dtype=np.int64)[known][order]
+        # Words that fold to the same ids are one.
+        self._keys, which = np.unique(keys, return_inverse=True)
+        self._parts = np.zeros(len(self._keys), dtype=np.int64)
+        np.bitwise_or.at(self._parts, which, np.asarray(everywhere, dtype=np.int64)[known])
 
     @classmethod
     def of(cls, sentences: Sequence[Iterable[str]], encode: Callable[[str], Sequence[int]], unknown: int) -> Lexicon:

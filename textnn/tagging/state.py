@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from textnn.tagging.encoding import TokenEncoder
+from textnn.tagging.encoding import CHAR, TokenEncoder
 from textnn.tagging.metrics import SpanScores
 from textnn.tagging.network import TaggingNetwork
 from textnn.tagging.tags import TagSet
@@ -51,6 +51,11 @@ class State:
     def of(cls, fitted: Any) -> State:
         """Return the record of an estimator, or the record itself."""
         return fitted if isinstance(fitted, cls) else cast(State, fitted.state_)
+
+    @property
+    def is_segmenter(self) -> bool:
+        """Whether it cuts texts into words."""
+        return self.tags.is_segmentation and self.level == CHAR
 
     @property
     def scheme(self) -> str | None:

@@ -16,6 +16,7 @@ LONGEST = 200
 
 _LINES, _RUNS = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+"), re.compile(r"\S+")
 _ENDS = re.compile(r"[。！？；!?;…]+[”’』」）》)\"']*|\.(?=\s)")
+_GAPS = re.compile(r"[\S\s]*[\s，,、：:]")  # up to the last place where a long run without an end can be cut
 _WORDS = re.compile(r"\w+(?:['’.\-]\w+)*|[^\w\s]")
 
 
@@ -79,8 +80,10 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             yield begin, last
             begin = last
         while stop - begin > 2 * LONGEST:
-            yield begin, begin + LONGEST
-            begin += LONGEST
+            gap = _GAPS.search(text, begin, begin + LONGEST)
+            cut = gap.end() if gap else begin + LONGEST
+            yield begin, cut
+            begin = cut
         last = stop
     if begin < end:
         yield begin, end
@@ -88,5 +91,5 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def piece_settings() -> dict[str, Any]:
     """Return all that the pieces of a text follow from, for exported models, which cut texts alone."""
-    patterns = {"lines": _LINES, "runs": _RUNS, "ends": _ENDS, "words": _WORDS}
+    patterns = {"lines": _LINES, "runs": _RUNS, "ends": _ENDS, "gaps": _GAPS, "words": _WORDS}
     return {"longest": LONGEST, "patterns": {name: pattern.pattern for name, pattern in patterns.items()}}

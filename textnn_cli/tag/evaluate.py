@@ -88,7 +88,7 @@ def evaluate(
     set_threads(threads)
     tagger = load_tagger(model)
     state = tagger.state_
-    cuts = state.tags.is_segmentation and state.level == "char"
+    cuts = state.is_segmenter
     words_only = cuts and not any(state.tags.types)
     level = "char" if cuts else state.level
     data = read_sentences(file, options, level, state.scheme or "BIOES", limit, quiet, words_only)

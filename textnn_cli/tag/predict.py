@@ -303,7 +303,7 @@ def find_in_sentences(tagger: SequenceTagger, sentences: Iterable[Sentence], for
 
 def _cuts(tagger: SequenceTagger) -> bool:
     """Whether the model cuts texts into words."""
-    return tagger.state_.tags.is_segmentation and tagger.level_ == "char"
+    return tagger.state_.is_segmenter
 
 
 def _has_types(tagger: SequenceTagger) -> bool:
@@ -348,7 +348,8 @@ def _check_formats(
 def _kind_of(file: str, output: str | None) -> str | None:
     """Return the format that the output's name asks for."""
     suffix = Path(output or "").suffix.lower()
-    if output not in (None, "-") and suffix not in _LINES and suffix != Path(file).suffix.lower():
+    table = suffix in (".csv", ".tsv", ".xlsx", ".json")
+    if output not in (None, "-") and suffix not in _LINES and (table or suffix != Path(file).suffix.lower()):
         expected = "expected a name in .jsonl, .conll or .txt, or --output-format beside it"
         raise ValueError(f"--output: {expected}, got {output}")
     return _ENDINGS.get(suffix)

@@ -189,7 +189,7 @@ def _scores(tagger: SequenceTagger) -> str:
 def _next(tagger: SequenceTagger, directory: Path) -> str:
     """Say which command uses the model."""
     tags = tagger.state_.tags
-    if tags.is_segmentation and tagger.level_ == "char":
+    if tagger.state_.is_segmenter:
         return f'next:  textnn cut {directory} --text "..."\n'
     if tags.scheme is not None:
         return f'next:  textnn tag predict {directory} --text "..."\n'

@@ -170,8 +170,10 @@ class Tagger:
                 yield begin, last
                 begin = last
             while stop - begin > 2 * longest:
-                yield begin, begin + longest
-                begin += longest
+                gap = self._patterns["gaps"].search(text, begin, begin + longest)
+                cut = gap.end() if gap else begin + longest
+                yield begin, cut
+                begin = cut
             last = stop
         if begin < end:
             yield begin, end

@@ -37,7 +37,7 @@ from textnn.export.directory import (
 from textnn.export.tagging import network as names
 from textnn.export.tagging.network import ExportedTagger
 from textnn.export.tagging.readme import write_readme
-from textnn.tagging.encoding import LONGEST_WORD, WORD, fold_settings
+from textnn.tagging.encoding import LONGEST_WORD, fold_settings
 from textnn.tagging.lexicon import lexicon_settings
 from textnn.tagging.network import TaggingNetwork
 from textnn.tagging.state import State
@@ -113,7 +113,7 @@ def _settings(state: State) -> dict[str, Any]:
         "level": state.level,
         "scheme": tags.scheme,
         "spans": tags.inner is not None,
-        "segmentation": tags.is_segmentation and state.level != WORD,
+        "segmentation": state.is_segmenter,
         "spelling": _spelling(tags) if tags.types else None,
         "fold": fold_settings(state.level, tags.is_segmentation),
         "longest_word": LONGEST_WORD,

@@ -19,7 +19,6 @@ from textnn.serving.tasks.tagging import documents
 from textnn.serving.tasks.tagging.bodies import CutRequest, TagsRequest
 from textnn.serving.tasks.tagging.examples import find_examples, tokens_of
 from textnn.serving.tasks.task import LIMITS, Task
-from textnn.tagging.encoding import CHAR
 from textnn.tagging.state import State
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Tagging(Task):
     def __init__(self, model: SequenceTagger) -> None:
         self._tagger, self._state = model, State.of(model)
         tags = self._state.tags
-        if tags.is_segmentation and self._state.level == CHAR:
+        if self._state.is_segmenter:
             self.name, self.does, self.paths = "segmentation", "cuts texts into words", ("/cut", "/tags")
         elif tags.inner is not None:
             self.name, self.does, self.paths = "entities", "finds entities in texts", ("/entities", "/tags")
