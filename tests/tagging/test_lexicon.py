@@ -70,3 +70,15 @@ def test_an_empty_lexicon_finds_nothing() -> None:
     lexicon = Lexicon([], ids_of, unknown=1)
     assert not lexicon.find(np.array(ids_of("abab")), np.array([4])).any()
     assert lexicon.find(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)).shape == (0, 3)
+
+
+def test_words_that_fold_to_the_same_ids_are_one() -> None:
+    def coarse(word: str) -> list[int]:
+        return [2 if letter.isdigit() else 3 for letter in word]
+
+    sentences = [["12x"], *[["y"]] * 18, ["34x"]]  # in the first and in the last of ten parts
+    lexicon = Lexicon.of(sentences, coarse, unknown=1)
+    ids = np.array([number for words in sentences for word in words for number in coarse(word)])
+    found = lexicon.find(ids, np.array([sum(map(len, words)) for words in sentences]), training=True)
+    assert found[0].tolist() == [3, 0, 0], "known, as the last part has it"
+    assert len(lexicon.keys) == 1

@@ -190,3 +190,13 @@ def test_a_string_is_a_sentence_of_characters_only() -> None:
 def test_unknown_tokens_and_characters_are_taken() -> None:
     tagger = make_tagger("cnn-crf", epochs=1).fit(*make_characters(20))
     assert [len(tags) for tags in tagger.predict(["xyz", "\U0010ffff", "Ａ\ud800"])] == [3, 1, 2]
+
+
+def test_a_word_with_a_space_in_it_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"X\[1\]\[0\]: expected a word without spaces, got 'New York'"):
+        make_tagger(epochs=1).fit_words([["so"], ["New York", "is"]])
+
+
+def test_sentences_without_a_token_are_counted() -> None:
+    with pytest.raises(ValueError, match=r"y\[2\]: tags\[1\]: "):
+        make_tagger(epochs=1, scheme="BIO").fit([[], [], ["a", "b"]], [[], [], ["O", "E-X"]])

@@ -225,3 +225,12 @@ def test_what_is_no_text_is_refused_at_once(tagger: SequenceTagger, segmenter: S
     results = tagger.stream_entities(["Ann", None])
     with pytest.raises(TypeError, match=r"texts\[1\]: expected a string, got NoneType"):
         list(results)
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_a_long_line_without_an_end_is_cut_between_words(level: str) -> None:
+    text = "Wolverhampton " * 60
+    parts = list(pieces(text, level))
+    assert len(parts) > 1
+    words = ["".join(part.tokens).split() if level == "char" else list(part.tokens) for part in parts]
+    assert [word for part in words for word in part] == ["Wolverhampton"] * 60
