@@ -118,7 +118,10 @@ def test_a_token_may_be_a_blank_or_a_hash():
     [
         ("Ann B-PER\nran\n\nHi O\n", "stream, line 2: expected 2 columns as in line 1, got 1: 'ran'"),
         ("Ann B-PER\nran a O\n", "stream, line 2: expected 2 columns as in line 1, got 3: 'ran a O'"),
-        ("Ann\nran\n", r"stream, line 1: expected a token and a tag, got one column: 'Ann'; are these texts without"),
+        (
+            "Ann\nran\n",
+            r"stream, line 1: expected a token and a tag, got one column: 'Ann'; are these texts, or tokens, without",
+        ),
         ("a\t\nb\tO\n", "stream, line 1: expected a tag in column 1, got nothing"),
         ("\tO\nb\tO\n", "stream, line 1: expected a token in column 0, got nothing"),
     ],

@@ -121,7 +121,7 @@ def _wrong(cells: list[str], token: int, tag: int | None, width: int, first: int
     if tag is not None and count > 1 and token % count == tag % count:
         return f"expected tokens and tags in different columns, got column {token % count} for both"
     if tag is not None and count < 2:
-        return f"expected a token and a tag, got one column: {cells[0]!r}; are these texts without tags?"
+        return f"expected a token and a tag, got one column: {cells[0]!r}; are these texts, or tokens, without tags?"
     if not cells[token]:
         return f"expected a token in column {token % count}, got nothing"
     if tag is not None and not cells[tag].strip():

@@ -72,7 +72,8 @@ class SequenceTagger(BaseEstimator):
         Share of the sentences that is held out, unless ``fit`` is given validation data.
     patience : int, optional
         Stop after so many epochs in a row without a better F1 of spans on the validation part (of tags that mark none:
-        accuracy), and go back to the best weights. 0: train all epochs, keep the last weights.
+        accuracy), or of equal ones a smaller loss, and go back to the best weights. 0: train all epochs, keep the
+        last weights.
     random_state : int or RandomState, optional
         A seed gives the same weights, to the bit, whenever the number of threads is the same. None: another each time.
     device : str, default="cpu"

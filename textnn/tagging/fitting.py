@@ -18,8 +18,17 @@ from textnn.data.inputs import check_device, make_seed
 from textnn.distributed import ALONE, Group
 from textnn.models.options import TAGGING, choice, chosen
 from textnn.tagging.architectures import SEGMENTS, build_network, resolve_options, suit_tags
-from textnn.tagging.encoding import CHAR, LEVELS, guess_level, make_vocabularies
-from textnn.tagging.intake import Tagged, check_tagged, hold_out, join_shares, pair_of, warn_of_tags
+from textnn.tagging.encoding import CHAR, LEVELS, make_vocabularies
+from textnn.tagging.intake import (
+    Tagged,
+    check_tagged,
+    choose_level,
+    hold_out,
+    join_shares,
+    pair_of,
+    warn_of_nothing,
+    warn_of_tags,
+)
 from textnn.tagging.kinds import kinds_of
 from textnn.tagging.lexicon import Lexicon
 from textnn.tagging.metrics import score_spans
@@ -83,6 +92,7 @@ def fit(
             state = replace(state, model=job.model, history=history, best_epoch=trained.best_epoch)
             if held_out.tokens and state.tags.inner is not None:
                 state.validation_scores = score(state, held_out)
+                warn_of_nothing(state.validation_scores)
     state = group.first(state)
     assert state is not None
     state.model.to(device)
@@ -103,8 +113,7 @@ def _prepare(
     given = {name: parameters[name] for name in chosen(TAGGING)}
     if not any(data.tokens):
         raise ValueError("X: expected at least one sentence, got none")
-    if level == AUTO:
-        level = guess_level(data.tokens[:1000])
+    level = choose_level(level, data.tokens)
     tags = TagSet.of(data.tags, scheme)
     options = resolve_options(architecture, given, SEGMENTS if tags.is_segmentation and level == CHAR else level)
     warn_of_tags(data, tags.scheme, scheme == AUTO)
@@ -116,7 +125,9 @@ def _prepare(
         training, rest = hold_out(data.tokens, options["validation_fraction"], seed)
         data, held_out = data.take(training), data.take(rest)
     options = suit_steps(suit_tags(options, given, len(tags)), given, len(data.tokens))
-    marks = "tags that mark no spans" if tags.scheme is None else f"tags in {tags.scheme}"
+    marks = "tags that mark no spans" if tags.scheme is None else f"tags in {tags.inner}"
+    if tags.scheme != tags.inner:
+        marks += f" (yours: {tags.scheme})"
     reporter.note(f"{len(data.tokens):,} sentences of {level}s, {len(held_out.tokens):,} held out; {len(tags)} {marks}")
     vocabulary, letters = make_vocabularies(data.tokens, level, tags.is_segmentation, options["min_count"])
     vectors, source = None, 0

@@ -14,9 +14,10 @@ import numpy as np
 
 from textnn.data.splitting import split
 from textnn.distributed import Group
-from textnn.tagging.encoding import Tokens
+from textnn.tagging.encoding import CHAR, WORD, Tokens, guess_level
+from textnn.tagging.metrics import SpanScores
 from textnn.tagging.segmented import tags_of_words
-from textnn.tagging.tags import count_illegal
+from textnn.tagging.tags import AUTO, count_illegal
 
 
 class Tagged(NamedTuple):
@@ -128,6 +129,31 @@ def join_shares(data: Tagged, group: Group) -> Tagged:
     """Return the sentences of all processes, in the order of one process that has them all; empty but in process 0."""
     tokens, tags = group.join(data.tokens), group.join(data.tags)
     return Tagged([], []) if tokens is None or tags is None else Tagged(tokens, tags)
+
+
+def choose_level(level: str, sentences: Sequence[Tokens]) -> str:
+    """Return whether tokens are characters or words; warn where they seem to be something else than they should be."""
+    some = sentences[:1000]
+    found = guess_level(some)
+    if level == WORD and found == CHAR:
+        _warn("level: expected words, but nine of ten tokens are single characters; give the words of each sentence")
+    if found == CHAR and level != WORD:
+        letters = [token for tokens in some for token in tokens if token.isalpha()]
+        if letters and sum(token.isascii() for token in letters) > 0.5 * len(letters):
+            _warn(
+                "X: most tokens are single letters of the Latin alphabet; give words, from which names are learnt better"
+            )
+    return found if level == AUTO else level
+
+
+def warn_of_nothing(scores: SpanScores) -> None:
+    """Warn of a tagger that finds nothing in the sentences that were held out."""
+    if scores.overall.true and not scores.overall.correct:
+        _warn(f"none of the {scores.overall.true} spans of the validation part was found; are there enough sentences?")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=7)
 
 
 def pair_of(validation_data: Any) -> tuple[Any, Any]:
