@@ -140,9 +140,7 @@ def choose_level(level: str, sentences: Sequence[Tokens]) -> str:
     if found == CHAR and level != WORD:
         letters = [token for tokens in some for token in tokens if token.isalpha()]
         if letters and sum(token.isascii() for token in letters) > 0.5 * len(letters):
-            _warn(
-                "X: most tokens are single letters of the Latin alphabet; give words, from which names are learnt better"
-            )
+            _warn("X: most tokens are single letters of the Latin alphabet; names are learnt better from words")
     return found if level == AUTO else level
 
 
