@@ -43,11 +43,20 @@ def test_the_code_of_the_classifier_runs(name: str, tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("name", READMES)
+def test_the_code_of_the_tagger_runs(name: str) -> None:
+    code, names = blocks(name)[1], dict[str, object]()
+    exec(compile(code.replace("SequenceTagger(", "SequenceTagger(verbose=0, "), name, "exec"), names)
+    said = re.search(r"^segmenter\.cut\((.*?)\)  # (\[.*?\])", code, re.MULTILINE)
+    assert said, "the words and what comes out"
+    assert names["segmenter"].cut(eval(said[1])) == eval(said[2])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", READMES)
 def test_the_code_of_the_layers_runs(name: str) -> None:
     model = nn.Sequential(nn.LSTM(4, 4))
     lengths, ids, offsets = torch.tensor([3, 5]), torch.tensor([1, 2, 3, 4]), torch.tensor([0, 3])
     names = dict(model=model, x=torch.randn(2, 5, 128), lengths=lengths, ids=ids, offsets=offsets)
-    exec(compile(blocks(name)[1], name, "exec"), names)
+    exec(compile(blocks(name)[2], name, "exec"), names)
     assert isinstance(model[0], textnn.LSTM)
     assert names["output"].shape == (2, 5, 512)
     assert names["features"].shape == (2, 300)
