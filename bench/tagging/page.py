@@ -30,7 +30,7 @@ def accuracy(content: Mapping[str, Any]) -> str:
             table["recall"].append(f"{_mean(rows, 'recall'):.4f}")
             table["seconds"].append(f"{_mean(rows, 'seconds'):.0f}" if "seconds" in rows[0] else "")
         parts.append(markdown({head: cells for head, cells in table.items() if any(cells)}))
-    return "\n\n".join([*parts, _about(content, "Seconds are those of a training.")])
+    return "\n\n".join([*parts, _about(content, "Means over the seeds and their standard deviation.")])
 
 
 def speed(content: Mapping[str, Any]) -> str:
