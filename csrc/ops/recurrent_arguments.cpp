@@ -24,8 +24,7 @@ std::vector<Direction> directions_of(const Weights& weights, bool reverse) {
 
 Recurrent::Recurrent(const std::string& name_, const Tensor& input, const OptionalTensor& table, const Tensor& h0_,
                      const OptionalTensor& c0_, const Weights& weights, const OptionalTensor& sizes_,
-                     const std::string& layout_, bool reverse, const std::string& precision,
-                     const OnCudaDevices& cuda_)
+                     const std::string& layout_, bool reverse, const std::string& precision, const OnCudaDevices& cuda_)
     : name(name_),
       cell(name_),
       x(table ? compact(*table) : with_contiguous_vectors(input)),
