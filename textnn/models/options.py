@@ -50,6 +50,26 @@ class Option(NamedTuple):
     default: Any = None
 
 
+class Parameter(NamedTuple):
+    """A parameter of an estimator that is no option of architectures (``parameters`` of each task's parameters.py).
+
+    Attributes
+    ----------
+    name, kind, default
+        Its name, the type of what is typed for it, and its default.
+    panel, sentence, metavar, option
+        As for :class:`Option`; without them the command line does not have it, or under a name of its own.
+    """
+
+    name: str
+    kind: type
+    default: Any = None
+    panel: str = ""
+    sentence: str = ""
+    metavar: str | None = None
+    option: str | None = None
+
+
 def check_option(option: str, value: Any) -> Any:
     """Return the value of an option as a plain Python value.
 
@@ -155,8 +175,8 @@ _ALL = (
     Option("word_dropout", float, number(0, 1), NETWORK, "Share of words to drop."),
     Option("bigram_dim", int, integer(0, 65536), NETWORK, "Size of the vector of a pair of characters.", tasks=_T),
     Option("embedding_dropout", float, number(0, 1), NETWORK, "Share of what the encoder reads to drop.", tasks=_T),
-    Option("epochs", int, integer(1), TRAINING, "Maximum number of passes over the texts."),
-    Option("batch_size", int, integer(1), TRAINING, "Texts per batch, over all processes."),
+    Option("epochs", int, integer(1), TRAINING, "Maximum number of passes over FILE."),
+    Option("batch_size", int, integer(1), TRAINING, "Texts, or sentences, per batch, over all processes."),
     Option("learning_rate", float, number(0, above=True), TRAINING, "Learning rate of Adam."),
     Option("weight_decay", float, number(0), TRAINING, "Decay of the weights."),
     Option("label_smoothing", float, number(0, 1), TRAINING, "Share of a target spread over all classes.", tasks=_C),
