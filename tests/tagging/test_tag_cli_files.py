@@ -46,6 +46,8 @@ def classifier(folder: Path) -> Path:
         json.dumps({"tokens": ["Ann", "ran"], "tags": ["B-PER", "O"]}) + "\n",
         json.dumps({"text": "Ann ran", "label": [[0, 3, "PER"]]}) + "\n",
         json.dumps([{"text": "Ann ran", "label": [[0, 3, "PER"]]}]),
+        json.dumps([["Ann ran", {"entities": [[0, 3, "PER"]]}]]),
+        "Sentence #,Word,POS,Tag\nSentence: 1,Ann,NNP,B-PER\n,ran,VBD,O\n",
         "Ann PER\nran O\n\nBob PER\nRome LOC\n",  # without prefix: IO
         "Ann B-PER\n\nran O\n\nRome B-LOC\n\nin O\n",  # a token a sentence
     ],
@@ -67,7 +69,11 @@ def test_files_as_users_have_them(content: str | bytes, tmp_path: Path) -> None:
         ("a.conll", "Ann b-per\nran o\n", ": expected tags such as 'B-PER', a capital letter first, got 'b-per'"),
         ("a.txt", "", ", line 1: expected text, but the file is empty"),
         ("a.txt", "\n\n", ": expected sentences, got none"),
-        ("a.csv", "text,label\nAnn ran,good\n", ": expected sentences with tags, got a table of CSV; write it as"),
+        (
+            "a.csv",
+            "text,label\nAnn ran,good\n",
+            ": expected a table of tokens with columns such as sentence, word and tag, got another table of CSV",
+        ),
         ("a.xlsx", b"PK\x03\x04", ", line 1: expected text, got a ZIP archive"),
         ("a.jsonl", '{"text": "Ann"}\n', ", line 1: expected spans under one of label, labels, entities"),
         ("a.jsonl", '{"tokens": ["Ann"], "tags": []}\n', ", line 1: expected a tag for each of 1 tokens, got 0"),

@@ -294,6 +294,12 @@ def test_words_between_spaces():
     assert read(text) == [(1, list("我来到北京大学"), list("SBEBMME")), (3, ["好", "的"], ["S", "S"])]
 
 
+@pytest.mark.parametrize("format", ["conll", "conllu", "jsonl", "words"])
+def test_tokens_without_tags(format):  # noqa: A002
+    text = {"conllu": "1\tAnn" + "\t_" * 8, "jsonl": '{"tokens": ["Ann"]}'}.get(format, "Ann")
+    assert read(text, format, need_tags=False, level="word") == [(1, ["Ann"], [])]
+
+
 def test_lines_of_equally_many_words_are_no_columns():
     assert read("我 来到 北京\n他 去 上海\n")[0][1] == list("我来到北京")
     assert read("我/r 来/v\n他/r 去/v\n") == [(1, ["我", "来"], ["S-r", "S-v"]), (2, ["他", "去"], ["S-r", "S-v"])]

@@ -271,7 +271,7 @@ def _sentences(lines: Iterator[str], reading: Reading, report: TaggedReport, opt
     else:
         separator = options.separator if report.format == "word/tag" else None
         found = sentences_of_words(lines, reading, separator, options.level != WORD, report.doubts)
-    return itertools.starmap(Sentence, found)
+    return (Sentence(line, tokens, tags if need else []) for line, tokens, tags in found)
 
 
 def _choose_level(objects: Iterator[Row], level: str) -> tuple[Iterator[Row], str | None]:
