@@ -135,6 +135,22 @@ def test_a_scheme_that_the_tags_are_not_in(tmp_path: Path) -> None:
     assert f"{file}, sentence of line 3: tags[0]: expected O or a tag that begins with B, I (BIO), got 'S-PER'" in told
 
 
+def test_texts_with_spans_are_read_as_words_or_as_characters(tmp_path: Path) -> None:
+    rows = [{"text": f"{name} ran home", "label": [[0, len(name), "PER"]]} for name in ("Ann", "Bob", "Max")]
+    file = write(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    told = succeed("tag", "train", file, "-o", tmp_path / "m", *ONCE).stderr
+    assert "(jsonl, texts as words, utf-8, BIOES)" in told
+    assert f"{file}: texts are read as words, as blanks stand between their words (--level char: as characters)" in told
+    assert SequenceTagger.load(tmp_path / "m").level_ == "word"
+    assert "accuracy" in succeed("tag", "evaluate", tmp_path / "m", file).stdout
+    told = succeed("tag", "train", file, "-o", tmp_path / "c", *ONCE, "--level", "char").stderr
+    assert "(jsonl, texts as characters, utf-8, BIOES)" in told
+    assert "read as words" not in told
+    assert SequenceTagger.load(tmp_path / "c").level_ == "char"
+    told = succeed("tag", "evaluate", tmp_path / "c", file).stderr
+    assert "texts as characters" in told, "as the model reads them"
+
+
 def test_words_without_tags_for_a_tagger_of_words(tmp_path: Path) -> None:
     file = write(tmp_path / "a.txt", "我 来到 北京\n")
     told = refuse("tag", "train", file, "-o", tmp_path / "m", *ONCE, "--level", "word")
