@@ -270,5 +270,5 @@ def test_the_operator_itself_refuses_ids_outside_the_table():
     """Under torch.compile the check in Python is left out."""
     with pytest.raises(RuntimeError, match=r"ids must lie in \[0, 9\), got 12 at position 3"):
         torch.ops.textnn.embedding_text_conv(
-            torch.tensor([[1, 2, 3, 12]]), TABLE, W, [], None, False, False, 1, -1, False, False
+            torch.tensor([[1, 2, 3, 12]]), TABLE, W, [], None, False, False, 1, "ieee", -1, False, False
         )

@@ -334,10 +334,11 @@ def test_errors_name_the_argument(call, error, message):
         ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"weight": W}, "kernels must be equally wide, got 2 and 3 taps"),
         ({"activation": 3}, "activation must be 0, 1 or 2, got 3"),
+        ({"precision": "medium"}, "precision must be ieee or bf16, got medium"),
     ],
 )
 def test_the_operator_itself_refuses_what_it_cannot_do(changed, message):
     given = {"x": X, "weight": W[:1], "bias": [], "sizes": None, "flat": False, "same": False}
-    given |= {"padding": 0, "stride": 1, "activation": 1, **changed}
+    given |= {"padding": 0, "stride": 1, "activation": 1, "precision": "ieee", **changed}
     with pytest.raises(RuntimeError, match=message):
         torch.ops.textnn.text_conv_positions(**given)
