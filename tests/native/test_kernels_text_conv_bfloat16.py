@@ -102,7 +102,7 @@ def test_what_is_not_finite_stays_in_its_own_sentence(
     kernels: Any,  # noqa: F811
     memory: Memory,
     special: float,
-    D: int,  # noqa: N803
+    D: int,
 ) -> None:
     """Where factors go in pairs, no neighbour is multiplied with zero."""
     case = Case((6, 3, 5), D, 19, (2, 3), activation="identity", V=15, whole=False)
