@@ -88,7 +88,8 @@ def test_the_argument_of_a_convolutions_gradient_decides(library: ctypes.CDLL, d
 @pytest.mark.parametrize("operator", ["embedding_text_conv", "embedding_text_conv_positions"])
 def test_the_argument_of_a_convolution_decides(operator: str) -> None:
     ids, table, weight = conv_arguments()
-    rest = (None, False, False, 1) if operator == "embedding_text_conv" else (None, False, False, 0, 1, 1)
+    places = () if operator == "embedding_text_conv" else (0, 1)
+    rest = (None, False, False, *places, 1, "ieee")
     last = (-1, False, True) if operator == "embedding_text_conv" else (-1, False)
     with torch.no_grad():
         results = [

@@ -125,7 +125,7 @@ def test_opcheck(operator):
             t.requires_grad_()
     extra = (-1, False) if operator == "embedding_text_conv" else ()
     forward = getattr(torch.ops.textnn, operator).default
-    arguments = (*tokens, weight, bias, sizes["offsets"], True, False, 1, *extra, True)
+    arguments = (*tokens, weight, bias, sizes["offsets"], True, False, 1, "ieee", *extra, True)
     torch.library.opcheck(forward, arguments)
     y, window = (t.detach() for t in forward(*arguments))
     plain = [t.detach() for t in tokens]
@@ -140,6 +140,7 @@ def test_opcheck(operator):
             True,
             False,
             1,
+            "ieee",
             y,
             window,
             *tail,

@@ -161,7 +161,7 @@ def test_opcheck(operator, form, same, padding, stride):
     for t in [*tokens, *weight, *bias]:
         if t.is_floating_point():
             t.requires_grad_()
-    options = (*sizes.values(), form == "flat", same, padding, stride, 1)
+    options = (*sizes.values(), form == "flat", same, padding, stride, 1, "ieee")
     extra = (-1, False) if operator == "embedding_text_conv_positions" else ()
     forward = getattr(torch.ops.textnn, operator).default
     torch.library.opcheck(forward, (*tokens, weight, bias, *options, *extra))

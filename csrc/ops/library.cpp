@@ -96,8 +96,8 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def(
       "text_conv_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, int activation, "
       "str precision, Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
-  // tf32: as above. deterministic: whether the table's gradient is to be summed in a fixed order on CUDA, as it is on
-  // the CPU in any case; in the forward operator for its backward pass, like sparse.
+  // precision, tf32: as above. deterministic: whether the table's gradient is to be summed in a fixed order on CUDA, as
+  // it is on the CPU in any case; in the forward operator for its backward pass, like sparse.
   m.def(
       "embedding_text_conv(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, "
       "bool same, int activation, str precision, int padding_idx, bool sparse, bool save, bool tf32=False, bool "
