@@ -91,39 +91,44 @@ STABLE_TORCH_LIBRARY(textnn, m) {
 
   m.def(
       "text_conv(Tensor x, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, bool same, int activation, "
-      "bool save) -> (Tensor y, Tensor window)");
+      "str precision, bool save) -> (Tensor y, Tensor window)");
   // dweight: the gradients [C, D, K] of all kernels one behind the other.
   m.def(
       "text_conv_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, int activation, "
-      "Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
-  // tf32: as above. deterministic: whether the table's gradient is to be summed in a fixed order on CUDA, as it is on
-  // the CPU in any case; in the forward operator for its backward pass, like sparse.
+      "str precision, Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
+  // precision, tf32: as above. deterministic: whether the table's gradient is to be summed in a fixed order on CUDA, as
+  // it is on the CPU in any case; in the forward operator for its backward pass, like sparse.
   m.def(
       "embedding_text_conv(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, "
-      "bool same, int activation, int padding_idx, bool sparse, bool save, bool tf32=False, bool deterministic=False) "
+      "bool same, int activation, str precision, int padding_idx, bool sparse, bool save, bool tf32=False, bool "
+      "deterministic=False) "
       "-> (Tensor y, Tensor window)");
   // sparse: dtable [U, D] holds the rows `distinct` [U]; otherwise dtable [V, D], and distinct comes back empty.
   m.def(
       "embedding_text_conv_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, bool flat, "
-      "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable, "
+      "bool same, int activation, str precision, Tensor y, Tensor window, int padding_idx, bool sparse, bool "
+      "need_dtable, "
       "bool deterministic=False) -> (Tensor dtable, Tensor distinct, Tensor dweight, Tensor dbias)");
 
   // One row of y for each window instead of the maximum: y [N_out, S * C] of flat tokens, [B, L_out, S * C] of padded
   // ones, zero behind a sentence's windows. padding: zero vectors on either side, without `same`.
   m.def(
       "text_conv_positions(Tensor x, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, bool same, int padding, "
-      "int stride, int activation) -> Tensor");
+      "int stride, int activation, str precision) -> Tensor");
   m.def(
       "text_conv_positions_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, "
-      "int padding, int stride, int activation, Tensor y, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
+      "int padding, int stride, int activation, str precision, Tensor y, bool need_dx) -> (Tensor dx, Tensor dweight, "
+      "Tensor dbias)");
   m.def(
       "embedding_text_conv_positions(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, "
-      "bool flat, bool same, int padding, int stride, int activation, int padding_idx, bool sparse, bool tf32=False) "
+      "bool flat, bool same, int padding, int stride, int activation, str precision, int padding_idx, bool sparse, "
+      "bool tf32=False) "
       "-> "
       "Tensor");
   m.def(
       "embedding_text_conv_positions_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, "
-      "bool flat, bool same, int padding, int stride, int activation, Tensor y, int padding_idx, bool sparse, "
+      "bool flat, bool same, int padding, int stride, int activation, str precision, Tensor y, int padding_idx, bool "
+      "sparse, "
       "bool need_dtable) -> (Tensor dtable, Tensor distinct, Tensor dweight, Tensor dbias)");
 
   // Inference only. Rows 0 .. R of table [R, taps of all kernels, width] hold products, the rows behind them are

@@ -46,7 +46,7 @@ FLAVOURS = {
     "emulated": ["-O1", "-include", str(Path(__file__).resolve().parent / "emulated_instructions.h")],
 }
 WARNINGS = ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes"]
-EMULATED = {"cells", "capability"}  # files, or folders of them, that use such instructions
+EMULATED = {"cells", "capability", "text_conv"}  # files, or folders of them, that use such instructions
 # No code under test, compiled once for all flavours.
 BINDINGS = ["module", "recurrent", "quantized_lstm", "text_conv", "frozen_text_conv", "crf", "tables", "pools"]
 SLOW_FIRST = ["cells", "text_conv", "frozen_text_conv"]  # the longest compilations, of a file or a folder, start first

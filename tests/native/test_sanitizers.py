@@ -23,6 +23,7 @@ TESTS = (
     "test_kernels_quantized_lstm.py",
     "test_kernels_tables.py",
     "test_kernels_text_conv.py",
+    "test_kernels_text_conv_bfloat16.py",
     "test_kernels_frozen_text_conv.py",
     "test_parallel.py",
 )

@@ -2,8 +2,8 @@
 
 The operators' schemas are in csrc/ops/library.cpp. Backward operators are operators like the others, and can be
 differentiated again (gradients.py). Autocast runs everything on the CPU with tensors of float32, where its kernels
-accumulate anyway (those of recurrent layers round the factors of their products), and on CUDA in the dtype that it is
-set to; the results have the dtype of torch's own layers.
+accumulate anyway (those of recurrent layers and convolutions round the factors of their products), and on CUDA in the
+dtype that it is set to; the results have the dtype of torch's own layers.
 """
 
 from __future__ import annotations
