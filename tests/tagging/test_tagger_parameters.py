@@ -15,7 +15,7 @@ from textnn.tagging import architectures
 from textnn.tagging.parameters import NOT_STORED, PARAMETERS
 from textnn_cli.parameters import table
 
-DEFAULTS = {row.name: row.default for row in PARAMETERS} | dict.fromkeys(chosen(TAGGING))
+DEFAULTS = {row.name: row.default for row in PARAMETERS} | {name: OPTIONS[name].default for name in chosen(TAGGING)}
 SIGNATURE = {name: value.default for name, value in inspect.signature(SequenceTagger).parameters.items()}
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from textnn import functional
 from textnn.layers.frozen import DTYPES
+from textnn.models.options import FLOAT32
 
 if TYPE_CHECKING:
     from textnn.models.decomposition import Decomposition
@@ -42,6 +43,7 @@ COMMON: dict[str, Any] = {
     "clip_norm": 0.0,
     "schedule": "constant",
     "warmup": 0.0,
+    "precision": FLOAT32,
     "output": "softmax",
     "ensemble": 1,
     "bucket": True,

@@ -126,7 +126,8 @@ def train(
     if str(parameters["scheme"]).lower() == "none":
         parameters["scheme"] = None
     level = parameters["level"]
-    with option_errors(scheme="--scheme", level="--level", device="--device", architecture="--architecture"):
+    names = {"scheme": "--scheme", "level": "--level", "device": "--device", "architecture": "--architecture"}
+    with option_errors(**names, precision="--precision"):
         if level not in ("auto", "char", "word"):
             raise ValueError(f"level: expected auto, char or word, got {level!r}")
         parameters["scheme"] = check_tag_scheme(parameters["scheme"])
