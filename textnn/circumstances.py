@@ -2,7 +2,7 @@
 
     containers' quotas -> ``usable_cpus`` -> the default number of threads of the command line
     fork of a process with threads -> ``after_fork`` at the child's first work -> one thread
-    default dtype and device, autocast, gradients off, inference mode -> ``plain_torch`` -> float32 on the CPU, in a block
+    default dtype, device, autocast, gradients off, inference mode -> ``plain_torch`` -> float32 on the CPU, in a block
 
 OpenMP's threads do not survive a fork, and whoever waits for them in the child waits for ever; torch does.
 """

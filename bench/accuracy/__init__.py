@@ -1,6 +1,7 @@
 """How accurate textnn's architectures are, beside strong opponents on the same texts.
 
     python -m bench.accuracy [--data FILE ...] [--seeds N] [--only NAME ...] [--threads N]    measure what is lacking
+    python -m bench.accuracy --precision both --sizes 5000 --only textnn ...                  and train in bfloat16 too
     python -m bench.accuracy --page [FILE]                                                    write docs/accuracy.md
 
     corpora      a file -> different texts with one label each -> 80 % training, 10 % validation, 10 % test by seed

@@ -12,7 +12,9 @@ from textnn.models import ARCHITECTURES
 from textnn.models.options import CLASSIFICATION, OPTIONS, chosen
 from textnn_cli.parameters import table
 
-DEFAULTS = {row.name: row.default for row in PARAMETERS} | {name: OPTIONS[name].default for name in chosen(CLASSIFICATION)}
+DEFAULTS = {row.name: row.default for row in PARAMETERS} | {
+    name: OPTIONS[name].default for name in chosen(CLASSIFICATION)
+}
 SIGNATURE = {name: value.default for name, value in inspect.signature(SentimentClassifier).parameters.items()}
 
 
