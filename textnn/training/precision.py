@@ -20,7 +20,7 @@ from textnn.text import RaggedBatch
 def forward(model: Network, batch: RaggedBatch, precision: str, device: torch.device) -> Tensor:
     """Return the outputs of a network for a batch, in the dtype of its weights; the backward pass has its precision."""
     if precision != BFLOAT16:
-        return model(*batch.inputs)  # type: ignore[no-any-return]
+        return model(*batch.inputs)
     with torch.autocast(device.type, torch.bfloat16):
         outputs: Tensor = model(*batch.inputs)
     return outputs.float()
