@@ -11,6 +11,7 @@ from .base import stay_whole
 from .embedding import TableModule
 from .frozen import check_limit
 from .frozen_lstm import FrozenEmbeddingLSTM
+from .frozen_recurrent import FrozenRecurrent, freeze
 from .recurrent import GRU, LSTM, RNN, Recurrent
 from .sequences import take_ids
 
@@ -70,6 +71,34 @@ class EmbeddingRecurrent(TableModule):
         batch = take_ids(layer, ids, hx, lengths, offsets, outputs, self.weight)
         table = {"table": self.weight, "padding_idx": self.padding_idx, "sparse": self.sparse}
         return layer.run(batch, outputs, return_cells, table)
+
+    frozen_dtypes: ClassVar[tuple[str, ...]] = ("bfloat16",)
+
+    def freeze(  # type: ignore[override]
+        self, memory_limit: int | None = None, dtype: str = "bfloat16"
+    ) -> FrozenRecurrent:
+        """Return a module for inference only that multiplies bfloat16; see :meth:`GRU.freeze`.
+
+        Parameters
+        ----------
+        memory_limit : int, optional
+            Of no effect: there is no table of products to be limited.
+        dtype : {"bfloat16"}
+
+        Returns
+        -------
+        FrozenRecurrent
+
+        Raises
+        ------
+        ValueError
+            As :meth:`GRU.freeze` does; or for a ``memory_limit`` below 0.
+        TypeError
+            If ``memory_limit`` is no integer.
+        """
+        if memory_limit is not None:
+            check_limit(memory_limit)
+        return freeze(self, dtype)
 
 
 class EmbeddingLSTM(EmbeddingRecurrent):
@@ -137,7 +166,7 @@ class EmbeddingLSTM(EmbeddingRecurrent):
     def _layer(self) -> LSTM:
         return self.lstm
 
-    frozen_dtypes: ClassVar[tuple[str, ...]] = ("int8",)
+    frozen_dtypes = ("int8",)
 
     def freeze(  # type: ignore[override]
         self, memory_limit: int | None = None, dtype: str = "int8"

@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .. import functional
 from ..functional.sizes import Sizes
 from .base import Layer
+from .frozen_recurrent import Freezable
 from .plain import for_script, run_instead
 from .sequences import Sequences, States, take_apart
 
@@ -246,7 +247,7 @@ class LSTM(Recurrent):
         return FrozenLSTM.of(self)
 
 
-class GRU(Recurrent):
+class GRU(Freezable, Recurrent):
     """A multi-layer GRU; everything that ``torch.nn.GRU`` takes, with the same results.
 
     Besides, ``forward`` takes the lengths of padded input, the offsets of flat input, or a jagged nested tensor, and
@@ -294,7 +295,7 @@ class GRU(Recurrent):
         super().__init__("GRU", *args, **kwargs)
 
 
-class RNN(Recurrent):
+class RNN(Freezable, Recurrent):
     """A multi-layer Elman RNN; everything that ``torch.nn.RNN`` takes, with the same results.
 
     Besides, ``forward`` takes the lengths of padded input, the offsets of flat input, or a jagged nested tensor, and
