@@ -3,8 +3,7 @@
     python -m bench.frozen [--data FILE] [--seconds S]
 
 Milliseconds of CPU time of one thread, so that other work on the machine counts for little: the median of calls in
-turn, on whole reviews. float32 is the table of a convolution, and a recurrent layer as it is; bfloat16 of an LSTM, which
-has no such form, is the layer under autocast.
+turn, on whole reviews. float32 is the table of a convolution, and a recurrent layer as it is.
 """
 
 from __future__ import annotations
@@ -43,12 +42,7 @@ def forms(kind: str, vocabulary: int, size: int) -> dict[str, Any]:
         layer = textnn.EmbeddingTextConv(vocabulary, D, size, KERNELS)
         return {dtype: layer.freeze(dtype=dtype) for dtype in ("float32", "int16", "int8")}
     layer = getattr(textnn, kind)(vocabulary, D, size, bidirectional=True).eval()
-
-    def half(*arguments: Any, **options: Any) -> Any:
-        with torch.autocast("cpu", torch.bfloat16):
-            return layer(*arguments, **options)
-
-    return {"float32": layer, "bfloat16": half, **{dtype: layer.freeze(dtype=dtype) for dtype in layer.frozen_dtypes}}
+    return {"float32": layer, **{dtype: layer.freeze(dtype=dtype) for dtype in layer.frozen_dtypes}}
 
 
 def cpu_milliseconds(calls: Mapping[str, Call], seconds: float, least: int = 5, most: int = 101) -> dict[str, float]:

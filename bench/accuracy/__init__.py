@@ -10,6 +10,7 @@
     opponents    the same of TF-IDF with linear models, fastText, snownlp
     results      bench/results/accuracy.json: one entry a data set, contestant, its settings and seed
     page         the entries -> tables and a plot
+    precision    entries of trainings in bfloat16 -> a table beside those in float32
 
 Whatever is in the results already is not measured again, so that a run that was broken off goes on where it stopped.
 """

@@ -166,22 +166,22 @@ class EmbeddingLSTM(EmbeddingRecurrent):
     def _layer(self) -> LSTM:
         return self.lstm
 
-    frozen_dtypes = ("int8",)
+    frozen_dtypes = ("bfloat16", "int8")
 
     def freeze(  # type: ignore[override]
         self, memory_limit: int | None = None, dtype: str = "int8"
-    ) -> FrozenEmbeddingLSTM:
-        """Return a module for inference only that computes with weights of 8 bits; see :meth:`LSTM.freeze`.
+    ) -> FrozenEmbeddingLSTM | FrozenRecurrent:
+        """Return a module for inference only with products of fewer bits; see :meth:`LSTM.freeze`.
 
         Parameters
         ----------
         memory_limit : int, optional
             Of no effect: there is no table of products to be limited.
-        dtype : {"int8"}
+        dtype : {"int8", "bfloat16"}
 
         Returns
         -------
-        FrozenEmbeddingLSTM
+        FrozenEmbeddingLSTM or FrozenRecurrent
 
         Raises
         ------
@@ -192,9 +192,10 @@ class EmbeddingLSTM(EmbeddingRecurrent):
         """
         if memory_limit is not None:
             check_limit(memory_limit)
-        if dtype != "int8":
-            raise ValueError(f"dtype must be 'int8', got {dtype!r}: in its own dtype an LSTM has nothing to freeze")
-        return FrozenEmbeddingLSTM.of(self)
+        if dtype not in self.frozen_dtypes:
+            hint = "in its own dtype an LSTM has nothing to freeze"
+            raise ValueError(f"dtype must be 'int8' or 'bfloat16', got {dtype!r}: {hint}")
+        return FrozenEmbeddingLSTM.of(self) if dtype == "int8" else FrozenRecurrent(self)
 
 
 class EmbeddingGRU(EmbeddingRecurrent):

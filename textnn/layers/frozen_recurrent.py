@@ -1,9 +1,9 @@
-"""Inference with a GRU or an RNN whose weights do not change any more: products of bfloat16.
+"""Inference with a recurrent layer whose weights do not change any more: products of bfloat16.
 
-    GRU, RNN                    --freeze("bfloat16")-->  FrozenRecurrent
-    EmbeddingGRU, EmbeddingRNN  --freeze("bfloat16")-->  FrozenRecurrent, with their table as it is
+    LSTM, GRU, RNN        --freeze("bfloat16")-->  FrozenRecurrent
+    the same from ids     --freeze("bfloat16")-->  FrozenRecurrent, with their table as it is
 
-An LSTM has a form of 8 bits instead, which is faster (frozen_lstm.py).
+An LSTM has a form of 8 bits as well (frozen_lstm.py).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence
 
 from .base import Unscriptable
 
@@ -20,11 +21,11 @@ BFLOAT16 = "bfloat16"
 
 
 class FrozenRecurrent(Unscriptable):
-    """The inference form of a GRU or an RNN, which makes it: ``layer.freeze("bfloat16")``.
+    """The inference form of a recurrent layer in bfloat16, which makes it: ``layer.freeze("bfloat16")``.
 
     Parameters
     ----------
-    layer : GRU, RNN, EmbeddingGRU or EmbeddingRNN
+    layer : LSTM, GRU, RNN, EmbeddingLSTM, EmbeddingGRU or EmbeddingRNN
         A copy of it is kept, under ``layer``, in float32: weights are rounded as they are packed for each batch.
 
     Raises
@@ -48,12 +49,17 @@ class FrozenRecurrent(Unscriptable):
                 raise ValueError(f"dtype 'bfloat16' needs weights in float32, but {name} is {parameter.dtype}")
         self.layer = copy.deepcopy(layer).requires_grad_(False).eval()
 
-    def forward(self, input: Any, hx: Any = None, **options: Any) -> tuple[Any, Any]:  # noqa: A002
+    def forward(self, input: Any, hx: Any = None, **options: Any) -> tuple[Any, ...]:  # noqa: A002
         """Run a batch; arguments, results and errors are those of the layer."""
         device = next(self.layer.parameters()).device.type
         with torch.autocast(device, torch.bfloat16):
-            output, h_n = self.layer(input, hx, **options)
-        return output.float(), h_n.float()
+            results = self.layer(input, hx, **options)
+        return tuple(map(_in_float32, results))
+
+
+def _in_float32(result: Any) -> Any:
+    several = isinstance(result, tuple) and not isinstance(result, PackedSequence)
+    return tuple(map(_in_float32, result)) if several else result.float()
 
 
 class Freezable(nn.Module):

@@ -153,7 +153,7 @@ class TextModel(Network):
         memory_limit
             Bytes that the table of each part may take. None is no limit.
         dtype
-            Of the tables; "int8" also rounds the weights of LSTMs, and "bfloat16" is for GRUs and RNNs alone.
+            Of the tables; "int8" also rounds the weights of LSTMs, and "bfloat16" is for recurrent layers alone.
 
         Raises
         ------
