@@ -82,7 +82,7 @@ def test_a_copy_keeps_to_itself_what_the_layer_was(kind):
 def test_errors(kind):
     sizes = (9, 4, 3) if kind.startswith("Embedding") else (4, 3)
     layer = getattr(textnn, kind)(*sizes)
-    with pytest.raises(ValueError, match="dtype must be .*'bfloat16', got 'int16': in its own dtype .* has nothing"):
+    with pytest.raises(ValueError, match=r"dtype must be .*'bfloat16', got 'int16': in its own dtype .* has nothing"):
         layer.freeze(dtype="int16")
     with pytest.raises(ValueError, match=r"'bfloat16' needs weights in float32, but .*weight.* is torch\.float64"):
         layer.double().freeze(dtype="bfloat16")

@@ -259,9 +259,9 @@ class FittedMixin:
 
         A network is frozen by itself at its first prediction, in the dtype of its weights and with tables of 256 MB at
         most. For ``"textcnn"`` and ``"wide-textcnn"`` a table of the products of tokens and kernels takes the place of
-        a convolution; see :meth:`textnn.EmbeddingTextConv.freeze`. LSTMs, GRUs and RNNs can be frozen in
-        ``"bfloat16"`` (:meth:`textnn.GRU.freeze`), LSTMs also in ``"int8"`` (:meth:`textnn.LSTM.freeze`); in
-        ``"float32"`` they predict as before, with a warning, as ``"mlp"`` does in any dtype. ``model_`` stays, and is what :meth:`save`
+        a convolution; see :meth:`textnn.EmbeddingTextConv.freeze`. LSTMs, GRUs and RNNs can be frozen in ``"bfloat16"``
+        (:meth:`textnn.GRU.freeze`), LSTMs also in ``"int8"`` (:meth:`textnn.LSTM.freeze`); in ``"float32"`` they
+        predict as before, with a warning, as ``"mlp"`` does in any dtype. ``model_`` stays, and is what :meth:`save`
         writes. After a change of ``model_`` (``load_state_dict()``, ``to()``, a step of an optimizer, a change in
         place) the next prediction freezes it once more; weights written through ``.data`` need a call of this method.
 
