@@ -78,8 +78,9 @@ def write(results: Results, path: Path = PAGE) -> None:
     sets = {place: _ordered(precision.without(found[key]), default) for place, key in named.items()}
     text += summary.sections(sets, default, path.parent / "images" / f"{path.stem}-sizes.png")
     picture = path.parent / "images" / f"{path.stem}.png"
-    plot(picture, {name: data for (name, size), data in sets.items() if size == summary.ALL}, default)
-    text.append(f"![Accuracy with all texts to learn from](images/{picture.name})\n")
+    if whole := {name: data for (name, size), data in sets.items() if size == summary.ALL}:
+        plot(picture, whole, default)
+        text.append(f"![Accuracy with all texts to learn from](images/{picture.name})\n")
     for place, key in named.items():
         text += _section(results, key, sets[place], default)
     text += precision.sections({place: found[key] for place, key in named.items()})
