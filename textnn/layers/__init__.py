@@ -7,6 +7,7 @@ from .embedding import EmbeddingTextConv
 from .embedding_recurrent import EmbeddingGRU, EmbeddingLSTM, EmbeddingRNN
 from .frozen import FrozenTextConv
 from .frozen_lstm import FrozenEmbeddingLSTM, FrozenLSTM
+from .frozen_recurrent import FrozenRecurrent
 from .ngrams import NgramBag
 from .recurrent import GRU, LSTM, RNN
 from .tag_schemes import AllowedTransitions, allowed_transitions
@@ -24,6 +25,7 @@ __all__ = [
     "EmbeddingTextConv",
     "FrozenEmbeddingLSTM",
     "FrozenLSTM",
+    "FrozenRecurrent",
     "FrozenTextConv",
     "GRUCell",
     "LSTMCell",

@@ -19,6 +19,10 @@ Check = Callable[[str, Any], Any]
 # What textnn.training.schedule knows.
 SCHEDULES = ("constant", "linear", "cosine")
 
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
+PRECISIONS = (FLOAT32, BFLOAT16)
+"""What the products of a training multiply; see textnn/training/precision.py."""
+
 CLASSIFICATION, TAGGING = "classification", "tagging"
 
 TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
@@ -37,6 +41,8 @@ class Option(NamedTuple):
         What stands for a value, and the name on the command line if that is not the option's own.
     tasks
         Whose estimators have it for a parameter.
+    default
+        Of the parameter: None leaves it to the architecture.
     """
 
     name: str
@@ -155,6 +161,7 @@ def _boolean(option: str, value: Any) -> bool:
 
 _C, _T = (CLASSIFICATION,), (TAGGING,)
 _SIZES, _NAMES = "N,N,...", "constant, linear or cosine"
+_PRECISION = "What training multiplies, float32 or bfloat16; bfloat16 is faster on CPUs and GPUs made for it."
 _ALL = (
     Option("min_count", int, integer(1), TEXT, "Rarer tokens count as unknown."),
     Option("max_vocabulary", int, integer(3), TEXT, "Maximum size of the vocabulary.", tasks=_C),
@@ -183,6 +190,7 @@ _ALL = (
     Option("clip_norm", float, number(0), TRAINING, "Maximum norm of all gradients; 0: no limit."),
     Option("schedule", str, choice(*SCHEDULES), TRAINING, f"Learning-rate schedule: {_NAMES}.", "NAME"),
     Option("warmup", float, number(0, 1), TRAINING, "Share of the steps in which the learning rate rises."),
+    Option("precision", str, choice(*PRECISIONS), TRAINING, _PRECISION, "NAME", default=FLOAT32),
     Option(
         "output", str, choice("softmax", "sigmoid"), NETWORK, "softmax; or, for two labels, sigmoid with one logit.",
         "NAME", "--output-layer", _C,  # --output is where the model goes
