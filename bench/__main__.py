@@ -1,7 +1,7 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-python -m bench [lstm gru rnn recurrent_bf16 text_conv crf step memory scaling rounding lecture] [--data FILE]
-                [--seconds S] [--threads N] [--page [--output FILE]]
+python -m bench [lstm gru rnn recurrent_bf16 text_conv crf linear_cross_entropy step memory scaling rounding lecture]
+                [--data FILE] [--seconds S] [--threads N] [--page [--output FILE]]
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from . import (
     crf,
     harness,
     lecture,
+    linear_cross_entropy,
     lstm_more,
     memory,
     page,
@@ -38,6 +39,7 @@ PROGRAMS: dict[str, Rows] = {
     "recurrent_bf16": recurrent.half_rows,
     "text_conv": lambda data, effort: chain(text_conv.rows(data, effort), text_conv_more.rows(data, effort)),
     "crf": crf.rows,
+    "linear_cross_entropy": linear_cross_entropy.rows,
     "step": step.rows,
     "memory": lambda data, _: memory.rows(data),
     "scaling": scaling.rows,

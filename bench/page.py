@@ -16,6 +16,7 @@ TITLES = {
     "recurrent_bf16": "LSTM, GRU and RNN in bfloat16",
     "text_conv": "TextCNN",
     "crf": "CRF",
+    "linear_cross_entropy": "Linear layer with cross entropy",
     "memory": "Memory",
     "scaling": "How cost grows",
     "step": "Training step",
@@ -49,6 +50,9 @@ rate as a share of that of torch's own matrix product in the same run.""",
 in float32. *Of the peak* is the share of torch's own matrix product of bfloat16.""",
     "text_conv": "Tokens are those of real reviews. *Distinct tokens* is the share of distinct ids in the batch.",
     "crf": "Against pytorch-crf, on padded batches with its mask; shapes are (B, T, K) with K tags.",
+    "linear_cross_entropy": """The loss and all gradients; shapes are (N, H, V): N positions, H hidden units, V classes.
+*F.linear* is `F.cross_entropy(F.linear(...))`. Memory is the peak of a step above inputs and weights, gradients
+included.""",
     "memory": """The peak of resident memory in one training step (forward and backward) above inputs and weights. Each
 figure comes from a process of its own, whose allocator returns freed blocks at once and whose libraries keep nothing:
 after a step as warm-up, everything that is kept is freed, the kernel's peak counter (`VmHWM`) reset through

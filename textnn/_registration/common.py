@@ -44,7 +44,8 @@ def follow_autocast(
         compute = dtype if results is None else torch.float32
         given = [cast(a, compute) for a in arguments]
         if any(takes_precision):
-            given[takes_precision.index(True)] = "bf16" if dtype is torch.bfloat16 else "ieee"
+            half = "fp16" if results is not None and device != "cpu" else "ieee"
+            given[takes_precision.index(True)] = "bf16" if dtype is torch.bfloat16 else half
         with torch._C._ExcludeDispatchKeyGuard(excluded):
             output = op(*given)
             if results is None:

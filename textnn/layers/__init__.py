@@ -7,6 +7,7 @@ from .embedding import EmbeddingTextConv
 from .embedding_recurrent import EmbeddingGRU, EmbeddingLSTM, EmbeddingRNN
 from .frozen import FrozenTextConv
 from .frozen_lstm import FrozenEmbeddingLSTM, FrozenLSTM
+from .linear_cross_entropy import LinearCrossEntropyLoss
 from .ngrams import NgramBag
 from .recurrent import GRU, LSTM, RNN
 from .tag_schemes import AllowedTransitions, allowed_transitions
@@ -27,6 +28,7 @@ __all__ = [
     "FrozenTextConv",
     "GRUCell",
     "LSTMCell",
+    "LinearCrossEntropyLoss",
     "NgramBag",
     "RNNCell",
     "TextConv",
