@@ -15,7 +15,7 @@
 #include <cmath>
 #include <cstring>
 #include "../cpu/linear_cross_entropy.h"
-#include "dispatcher.h"
+#include "products.h"
 
 namespace textnn::ops {
 namespace {
@@ -65,7 +65,12 @@ class LogitBlocks {
  public:
   // dx [N, H], dw [V, H], db [V] are empty where they are not wanted.
   LogitBlocks(const LinearCrossEntropy& call, Tensor dx, Tensor dw, Tensor db, bool keep)
-      : c_(call), pool_(torch_threads()), dx_(dx), dw_(dw), db_(db), w_(call.linear_weight) {
+      : c_(call),
+        pool_(torch_threads()),
+        dx_(dx),
+        dw_(dw),
+        db_(db),
+        w_(torch_from_blob ? same_memory(call.linear_weight) : call.linear_weight) {
     const int64_t most = std::min(kRows, std::max(keep ? kKept / std::max<int64_t>(1, c_.V) : kRows, kFewRows));
     const int64_t quarter = std::max(kFewRows, (c_.used() + 3) / 4);  // never all of [N, V], unless it is small
     const int64_t size = std::min(most, quarter);
@@ -144,7 +149,8 @@ class LogitBlocks {
   }
   Tensor make_logits(int64_t i, bool keep) {
     const Tensor z = logits_of(i, keep);
-    mm_out(z, first_rows(x_, 0, n_), torch::stable::transpose(weights(i), 0, 1));
+    products_.add(z, first_rows(x_, 0, n_), torch::stable::transpose(weights(i), 0, 1), 256, 512);
+    products_.run(pool_);
     return z;
   }
   cpu::LogitBlock<S> logits(Tensor& z, int64_t i) const {
@@ -170,16 +176,15 @@ class LogitBlocks {
           pool_, logits(z, i),
           {reference ? reference + i * n_ : nullptr, lse, all.data(), hit.data(), e > 0 ? smooth.data() : nullptr},
           db_.numel() ? writable<T>(db_) + first_column(i) : nullptr);
-      if (dx_.numel()) {
-        Tensor product = first_rows(product_x_, 0, n_);
-        mm_out(product, z, weights(i));
-        cpu::add_block<S>(pool_, sums_x_.data(), at<S>(product), n_ * c_.H, i > 0);
-      }
-      if (dw_.numel()) {
-        Tensor product = first_rows(product_w_, 0, width(i));
-        mm_out(product, torch::stable::transpose(z, 0, 1), first_rows(x_, 0, n_));
-        cpu::add_block<S>(pool_, writable<T>(dw_) + first_column(i) * c_.H, at<S>(product), width(i) * c_.H, block > 0);
-      }
+      if (dx_.numel()) products_.add(first_rows(product_x_, 0, n_), z, weights(i), 256, 256);
+      if (dw_.numel())
+        products_.add(first_rows(product_w_, 0, width(i)), torch::stable::transpose(z, 0, 1), first_rows(x_, 0, n_),
+                      512, 256);
+      products_.run(pool_);
+      if (dx_.numel()) cpu::add_block<S>(pool_, sums_x_.data(), at<S>(product_x_), n_ * c_.H, i > 0);
+      if (dw_.numel())
+        cpu::add_block<S>(pool_, writable<T>(dw_) + first_column(i) * c_.H, at<S>(product_w_), width(i) * c_.H,
+                          block > 0);
     }
     for (int64_t r = 0; dx_.numel() && r < n_; ++r)
       std::copy_n(sums_x_.data() + r * c_.H, c_.H, writable<T>(dx_) + row_[r] * c_.H);
@@ -188,8 +193,9 @@ class LogitBlocks {
   const LinearCrossEntropy& c_;
   const cpu::ThreadPool pool_;
   Tensor dx_, dw_, db_;
-  Tensor w_;                      // [V, H] as products read it
-  Tensor x_;                      // [rows, H], the rows of a block
+  Tensor w_;  // [V, H] as products read it
+  Tensor x_;  // [rows, H], the rows of a block
+  Products products_;
   Tensor product_x_, product_w_;  // [rows, H], [width, H]
   std::vector<T> sums_x_;         // [rows, H]
   std::vector<Tensor> z_;         // [rows, width] of each block of columns if logits are kept, else of each width

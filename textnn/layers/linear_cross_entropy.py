@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from .. import functional
-from .base import Layer, refuse_script
+from .base import Unscriptable
 
 
-class LinearCrossEntropyLoss(Layer):
+class LinearCrossEntropyLoss(Unscriptable):
     """``nn.CrossEntropyLoss()(nn.Linear(in_features, num_classes)(input), target)`` without the logits.
 
     Arguments, parameters and results are those of ``torch.nn.LinearCrossEntropyLoss``, of torch 2.13 and later.
@@ -102,17 +102,6 @@ class LinearCrossEntropyLoss(Layer):
             ignore_index=self.ignore_index,
             label_smoothing=self.label_smoothing,
         )
-
-    def __prepare_scriptable__(self) -> nn.Module:
-        """Return torch's layer, which ``torch.jit.script`` takes, where there is one."""
-        plain = getattr(nn, "LinearCrossEntropyLoss", None)
-        if plain is None:
-            refuse_script(type(self).__name__)
-        options = {name: getattr(self, name) for name in ("reduction", "ignore_index", "label_smoothing")}
-        layer: nn.Module = plain(self.linear.in_features, self.num_classes, out_features=self.out_features, **options)
-        layer.linear = self.linear
-        layer.register_buffer("weight", self.weight)
-        return layer
 
     def extra_repr(self) -> str:
         return (
