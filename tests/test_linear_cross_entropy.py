@@ -413,6 +413,25 @@ def test_the_layer_is_torchs() -> None:
             assert "textnn.LinearCrossEntropyLoss(" in repr(ours)
 
 
+def test_the_layer_stays_whole_in_a_symbolic_trace_and_is_exported() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Linear(4, 5), textnn.LinearCrossEntropyLoss(5, 7)
+
+        def forward(self, x: Tensor, target: Tensor) -> Tensor:
+            loss: Tensor = self.head(self.body(x), target)
+            return loss
+
+    model, x, target = Model(), torch.randn(9, 4), torch.randint(7, (9,))
+    traced = torch.fx.symbolic_trace(model)
+    assert "head" in [node.target for node in traced.graph.nodes if node.op == "call_module"]
+    for other in (traced, torch.export.export(model, (x, target)).module(), torch.jit.trace(model, (x, target))):
+        torch.testing.assert_close(other(x, target), model(x, target))
+    with pytest.raises(RuntimeError, match=r"torch.jit.script cannot compile textnn.LinearCrossEntropyLoss"):
+        torch.jit.script(model)
+
+
 def test_the_layer_learns_and_shares_weights() -> None:
     embedding, layer = nn.Embedding(20, 8), textnn.LinearCrossEntropyLoss(8, 20)
     layer.linear.weight = embedding.weight

@@ -105,11 +105,11 @@ def linear_cross_entropy(
     ignored = _IGNORED if ignore_index is None else ignore_index
     _check_target(target, input, V, ignored)
     result = torch.float32 if _autocast(input.device.type) and dtype != torch.float64 else dtype
-    products = "fp16" if dtype is torch.float16 and input.device.type != "cpu" else precision(dtype, input.device.type)
+    products = _products(dtype, input.device.type)
     flat = input.reshape(-1, input.shape[-1]) if input.dim() != 2 else input
     x, W, b, w = (_wide(t) for t in (flat, linear_weight, linear_bias, weight))
     here = torch.compiler.is_compiling() or not torch._C._are_functorch_transforms_active()
-    need = [here and any(t is not None and t.requires_grad for t in ts) for ts in ([x], [W, b])]
+    need = [here and keeps(x), here and keeps(W, b)]
     loss: Tensor = _ops.linear_cross_entropy(
         x, W, b, target.reshape(-1), w, reduction, ignored, float(label_smoothing), products, *need, keeps(x, W, b)
     )[0]
@@ -147,6 +147,13 @@ def _check_target(target: Tensor, x: Tensor, V: int, ignored: int) -> None:
         if bool(outside.any()):
             first = int(target[outside][0])
             raise IndexError(f"target must lie in [0, V) = [0, {V}) or be ignore_index, {ignored}, got {first}")
+
+
+def _products(dtype: torch.dtype, device: str) -> str:
+    """What products multiply; sums and losses are in the operator's own dtype."""
+    if dtype is torch.bfloat16:
+        return "bf16"
+    return "fp16" if dtype is torch.float16 and device != "cpu" else precision(dtype, device)
 
 
 def _wide(t: Tensor | None) -> Tensor | None:

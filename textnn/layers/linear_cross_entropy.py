@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from .. import functional
-from .base import Unscriptable
+from .base import Unscriptable, stay_whole
 
 
 class LinearCrossEntropyLoss(Unscriptable):
@@ -91,6 +92,9 @@ class LinearCrossEntropyLoss(Unscriptable):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:  # noqa: A002
         """Return the loss of input [..., H] for target [...]."""
+        whole = stay_whole(self, LinearCrossEntropyLoss.forward, input, target)
+        if whole is not None:
+            return cast(Tensor, whole)
         classes, bias = (self.num_classes, *self.out_features), self.linear.bias
         return functional.linear_cross_entropy(
             input,
