@@ -67,6 +67,20 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("crf_decode(Tensor x, " TEXTNN_CRF_SCORES ", int n_best) -> (Tensor tags, Tensor scores)");
 #undef TEXTNN_CRF_SCORES
 
+  // loss [] or, of reduction none, [N]. save: lse [N] comes back for the backward pass, and, unless reduction is none,
+  // the gradients of the loss: dx if need_dx, dweight and dbias if need_dweight. What is not wanted has no rows.
+  // precision: of the products of float32 tensors, "ieee" or "bf16".
+#define TEXTNN_LINEAR_CROSS_ENTROPY \
+  "str reduction, int ignore_index, float label_smoothing, str precision, bool need_dx, bool need_dweight"
+  m.def(
+      "linear_cross_entropy(Tensor x, Tensor linear_weight, Tensor? linear_bias, Tensor target, Tensor? "
+      "weight, " TEXTNN_LINEAR_CROSS_ENTROPY
+      ", bool save) -> (Tensor loss, Tensor lse, Tensor dx, Tensor dweight, Tensor dbias)");
+  m.def(
+      "linear_cross_entropy_backward(Tensor dloss, Tensor x, Tensor linear_weight, Tensor? linear_bias, Tensor target, "
+      "Tensor? weight, Tensor lse, " TEXTNN_LINEAR_CROSS_ENTROPY ") -> (Tensor dx, Tensor dweight, Tensor dbias)");
+#undef TEXTNN_LINEAR_CROSS_ENTROPY
+
   m.def("embedding(Tensor ids, Tensor table, int padding_idx, bool sparse) -> Tensor");
   // sparse: dtable [U, D] holds the rows `distinct` [U], in rising order; otherwise dtable [rows, D], distinct is
   // empty.

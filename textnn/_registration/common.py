@@ -68,8 +68,10 @@ def follow_autocast(
         given = [cast(a, compute, place == rows) for place, a in enumerate(arguments)]
         if any(takes_precision):
             outputs = name == "recurrent" and results is not None and results(dtype, *arguments)[0] is dtype
-            half = "bf16_outputs" if outputs else "bf16"
-            given[takes_precision.index(True)] = half if dtype is torch.bfloat16 else "ieee"
+            half = {torch.bfloat16: "bf16_outputs" if outputs else "bf16"}
+            if results is not None and device != "cpu":
+                half[torch.float16] = "fp16"
+            given[takes_precision.index(True)] = half.get(dtype, "ieee")
         with torch._C._ExcludeDispatchKeyGuard(excluded):
             output = op(*given)
             if results is None:

@@ -8,6 +8,7 @@ from .embedding_recurrent import EmbeddingGRU, EmbeddingLSTM, EmbeddingRNN
 from .frozen import FrozenTextConv
 from .frozen_lstm import FrozenEmbeddingLSTM, FrozenLSTM
 from .frozen_recurrent import FrozenRecurrent
+from .linear_cross_entropy import LinearCrossEntropyLoss
 from .ngrams import NgramBag
 from .recurrent import GRU, LSTM, RNN
 from .tag_schemes import AllowedTransitions, allowed_transitions
@@ -29,6 +30,7 @@ __all__ = [
     "FrozenTextConv",
     "GRUCell",
     "LSTMCell",
+    "LinearCrossEntropyLoss",
     "NgramBag",
     "RNNCell",
     "TextConv",
