@@ -223,8 +223,8 @@ class LSTM(Recurrent):
         """Return a module for inference only that computes with weights of 8 bits; this layer stays as it is.
 
         Each row of the weights is rounded to 127 steps of either sign, inputs and states are rounded to as many as they
-        come. Where the CPU has AVX-512 VNNI (:func:`textnn.backends.has_dot_products`) this is faster than float32, at
-        the cost of some accuracy; elsewhere it only takes less memory.
+        come. Where the CPU has AVX-512 VNNI or AVX-VNNI (:func:`textnn.backends.has_dot_products`) this is faster than
+        float32, at the cost of some accuracy; elsewhere it only takes less memory.
 
         Parameters
         ----------
