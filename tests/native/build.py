@@ -197,12 +197,13 @@ def in_background(flavour: str) -> None:
 
 
 def load(path: Path) -> ModuleType:
-    """Import the module at this path."""
-    spec = importlib.util.spec_from_file_location(MODULE, path)
+    """Import the module at this path, by a name of its own: pybind11 gives out one module for each name."""
+    spec = importlib.util.spec_from_file_location(f"{path.parent.name}.{MODULE}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    assert module.__file__ == str(path), "another flavour has been loaded"
     return module
 
 
