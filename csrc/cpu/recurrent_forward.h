@@ -9,8 +9,7 @@
 //
 // A tile of few rows is bound by reading the weights. So where few sequences are active (one sentence, the long tail of
 // a ragged batch) the input's products are made for a slice of steps at once, which reads W_ih once for many rows; the
-// slice stays in the cache. With tokens the products of all distinct ones are made before the first step, unless hardly
-// any token comes twice.
+// slice stays in the cache. With tokens the products of all distinct ones come first, unless hardly any comes twice.
 //
 // Product is the precision of the products (precision.h). Where it rounds, each row is rounded once: the state of the
 // next step as it leaves the registers, the input by each member before its tiles read it.
@@ -35,6 +34,7 @@ class RecurrentForwardKernel {
     const Value *x, *h;             // what the products read
     const T *h_prev, *c;            // what the cell reads
     T *y, *h_next, *c_next;         // null if not wanted
+    uint16_t* y_half;               // y in bfloat16, null if not wanted
     Stored* rounded_next;           // h_next for the products of the next step, where they round
     int64_t c_block, c_next_block;  // from one block of units to the next
     T* c_out;                       // null if cell states are not wanted
@@ -183,17 +183,17 @@ class RecurrentForwardKernel {
   Row row(int64_t b, int64_t s) const {
     const int64_t t = s_.time(b, s), n = s_.first_row[t] + b, q = s_.sequence[b];
     const bool last = s + 1 == s_.length[b];
-    Row r;
-    r.x = nullptr;
+    Row r{};
     r.product = distinct_ ? a_.tokens.token[place(b, s)] : 0;
-    r.y = a_.y ? a_.y + a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t] : nullptr;
+    const int64_t y = a_.y || a_.y_half ? a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t] : 0;
+    r.y = a_.y ? a_.y + y : nullptr;
+    r.y_half = a_.y_half ? a_.y_half + y : nullptr;
     r.c_out = Cell::kCell && a_.c ? a_.c + a_.c_layout.sequence_offset[b] + a_.c_layout.step_offset[t] : nullptr;
     r.c_n = last && Cell::kCell ? a_.c_n + q * a_.H : nullptr;
     r.c = c_ + b * U;
     r.c_block = s_.B * U;
     r.h_prev = state(b, s);
     r.h_next = last ? a_.h_n + q * a_.P : state(b, s + 1);
-    r.factor_m = nullptr;
     if constexpr (kRounds) {
       r.h = factors_of_state(b, s);
       r.rounded_next = last ? nullptr : reinterpret_cast<Stored*>(factors_of_state(b, s + 1));
@@ -213,13 +213,11 @@ class RecurrentForwardKernel {
     } else {
       r.c_next = c_ + b * U;
       r.c_next_block = s_.B * U;
-      r.kept = nullptr;
       r.m = a_.w_hr && !kRounds ? m_ + b * a_.H : nullptr;
     }
     return r;
   }
 
-  // What belongs to a panel of `rows` rows of products.
   static T* products_of(T* all, int64_t rows, int64_t vector) { return all + vector * rows * kIn.size * L; }
 
   // The initial states, to where the first step reads them; sequences without a step end as they began.
@@ -344,6 +342,8 @@ class RecurrentForwardKernel {
   // sequence, its final state.
   static void emit(const Row& row, int64_t j, const V& h, int64_t n) {
     if (row.y) store(row.y + j, h, n);
+    if constexpr (kRounds)
+      if (row.y_half) store_bfloat16(row.y_half + j, h, n);
     if (!kRounds || row.h_next) store(row.h_next + j, h, n);
     if (kRounds && row.rounded_next) Product::write(row.rounded_next + j, h, n);
   }
