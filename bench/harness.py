@@ -30,7 +30,7 @@ from textnn import backends
 from textnn.benchmark import Call, interleave
 
 RESULTS = Path(__file__).parent / "results"
-SETS = {"base": "baseline", "avx2": "AVX2", "avx512": "AVX-512", "avx512_bf16": "AVX512-BF16"}
+SETS = {"base": "baseline", "avx2": "AVX2", "avx512": "AVX-512", "avx512_bf16": "AVX512-BF16", "amx_bf16": "AMX-BF16"}
 AUTOCAST = ", autocast"  # the end of a peer's name
 console = Console(width=180)
 

@@ -15,7 +15,7 @@
 #include TEXTNN_KERNEL
 #include "isa_pop.h"
 #define TEXTNN_PICK_BFLOAT16(...) \
-  (capability() == Capability::kAvx512Bf16 ? &avx512_bf16::__VA_ARGS__ : TEXTNN_PICK(__VA_ARGS__))
+  (capability() >= Capability::kAvx512Bf16 ? &avx512_bf16::__VA_ARGS__ : TEXTNN_PICK(__VA_ARGS__))
 #else
 #define TEXTNN_PICK_BFLOAT16 TEXTNN_PICK
 #endif

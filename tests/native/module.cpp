@@ -148,6 +148,12 @@ PYBIND11_MODULE(textnn_native, m) {
   native::def_kernel(m, "frozen_text_conv", &native::frozen_text_conv);
   native::def_kernel(m, "quantize_products", &native::quantize_products);
   native::def_kernel(m, "max_mean_pool", &native::max_mean_pool);
+#if defined(__x86_64__)
+  native::def_kernel(m, "instruction_bfloat16_pairs", &native::instruction_bfloat16_pairs);
+  native::def_kernel(m, "instruction_bfloat16", &native::instruction_bfloat16);
+  native::def_kernel(m, "instruction_bytes", &native::instruction_bytes);
+  native::def_kernel(m, "instruction_tiles", &native::instruction_tiles);
+#endif
   native::def_kernel(m, "max_mean_pool_backward", &native::max_mean_pool_backward);
   native::def_kernel(m, "crf_forward", &native::crf_forward);
   native::def_kernel(m, "crf_backward", &native::crf_backward);
