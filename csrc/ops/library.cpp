@@ -25,8 +25,8 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   // For each direction they have as many rows as the sum of the lengths if `exact`, else as x has vectors, which a
   // compiler knows without the lengths; so many on CUDA, too, where lengths are on the device. Those behind the sum are
   // not written.
-  // precision: of the products of float32 tensors on the CPU, "ieee" or "bf16" (cpu/precision.h); on CUDA the dtype
-  // says it.
+  // precision: of the products of float32 tensors on the CPU, "ieee" or "bf16" (cpu/precision.h); "bf16_outputs" if y
+  // and its gradient are to be in bfloat16, too. On CUDA the dtype says it.
   // tf32, form: for CUDA kernels, of which the others know nothing. Whether products of float32 may be made in TF32;
   // the form of the recurrence, 0 what is estimated to cost less, 1 steps, 2 persistent.
 #define TEXTNN_RECURRENT_ARGUMENTS                                                                             \
@@ -66,6 +66,20 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("crf_marginals(Tensor x, " TEXTNN_CRF_SCORES ") -> Tensor");
   m.def("crf_decode(Tensor x, " TEXTNN_CRF_SCORES ", int n_best) -> (Tensor tags, Tensor scores)");
 #undef TEXTNN_CRF_SCORES
+
+  // loss [] or, of reduction none, [N]. save: lse [N] comes back for the backward pass, and, unless reduction is none,
+  // the gradients of the loss: dx if need_dx, dweight and dbias if need_dweight. What is not wanted has no rows.
+  // precision: of the products of float32 tensors, "ieee" or "bf16".
+#define TEXTNN_LINEAR_CROSS_ENTROPY \
+  "str reduction, int ignore_index, float label_smoothing, str precision, bool need_dx, bool need_dweight"
+  m.def(
+      "linear_cross_entropy(Tensor x, Tensor linear_weight, Tensor? linear_bias, Tensor target, Tensor? "
+      "weight, " TEXTNN_LINEAR_CROSS_ENTROPY
+      ", bool save) -> (Tensor loss, Tensor lse, Tensor dx, Tensor dweight, Tensor dbias)");
+  m.def(
+      "linear_cross_entropy_backward(Tensor dloss, Tensor x, Tensor linear_weight, Tensor? linear_bias, Tensor target, "
+      "Tensor? weight, Tensor lse, " TEXTNN_LINEAR_CROSS_ENTROPY ") -> (Tensor dx, Tensor dweight, Tensor dbias)");
+#undef TEXTNN_LINEAR_CROSS_ENTROPY
 
   m.def("embedding(Tensor ids, Tensor table, int padding_idx, bool sparse) -> Tensor");
   // sparse: dtable [U, D] holds the rows `distinct` [U], in rising order; otherwise dtable [rows, D], distinct is

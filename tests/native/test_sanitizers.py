@@ -18,6 +18,7 @@ import build
 TESTS = (
     "test_distinct.py",
     "test_kernels_crf.py",
+    "test_kernels_linear_cross_entropy.py",
     "test_kernels_recurrent.py",
     "test_kernels_pool.py",
     "test_kernels_quantized_lstm.py",

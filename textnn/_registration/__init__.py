@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.library import register_autocast, register_fake
 
-from . import convolution, crf, positions, recurrent  # noqa: F401
+from . import convolution, crf, linear_cross_entropy, positions, recurrent  # noqa: F401
 from .common import follow_autocast
 from .gradients import register_vmap
 
@@ -53,6 +53,8 @@ for _name in (
     "crf_log_likelihood_backward",
     "crf_marginals",
     "crf_decode",
+    "linear_cross_entropy",
+    "linear_cross_entropy_backward",
 ):
     register_vmap(_name)
 

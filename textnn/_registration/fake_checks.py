@@ -26,9 +26,10 @@ def check_dims(name: str, t: Tensor, dims: int) -> None:
     _expect(t.dim() == dims, name, f"have {dims} dimensions", f"shape {list(t.shape)}")
 
 
-def check_precision(precision: str) -> None:
+def check_precision(precision: str, *more: str) -> None:
     """What products on the CPU multiply."""
-    _expect(precision in PRECISIONS, "precision", f"be {' or '.join(PRECISIONS)}", precision)
+    known = (*PRECISIONS, *more)
+    _expect(precision in known, "precision", f"be {' or '.join(known)}", precision)
 
 
 def check_cell(cell: str, input_gates: Tensor, hidden_gates: Tensor | None, h: Tensor | None, c: Tensor | None) -> None:
@@ -50,7 +51,7 @@ def check_recurrent(
     *weights, _, layout, _, precision = weights_to_layout[:14]
     _expect(cell in CELLS, "cell", f"be one of {', '.join(CELLS)}", cell)
     _expect(layout in LAYOUTS, "layout", f"be one of {', '.join(LAYOUTS)}", layout)
-    check_precision(str(precision))
+    check_precision(str(precision), "bf16_outputs")
     given = "none" if c0 is None else "a tensor"
     _expect(
         (c0 is not None) == CELLS[cell].state, "c0", f"{'' if CELLS[cell].state else 'not '}be given for {cell}", given

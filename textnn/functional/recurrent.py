@@ -163,9 +163,8 @@ def run(
     # What is kept follows the tokens, unless a compiler has to know its size (csrc/ops/recurrent.h).
     exact = not torch.compiler.is_compiling() or torch._dynamo.config.capture_dynamic_output_shape_ops
     wanted = (row, sparse, outputs, cells, save, exact, *recurrence_on(x.device.type))
-    result = _ops.recurrent(
-        cell, *source, h0, c0, *tensors, sizes, layout, reverse, product_precision(dtype, x.device.type), *wanted
-    )
+    precision = "bf16_outputs" if dtype is torch.bfloat16 else product_precision(dtype, x.device.type)
+    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, precision, *wanted)
     y, h_n, c_n, *c = narrow(result[: 4 if cells else 3])
     return y, h_n, None if c0 is None else c_n, *c
 
