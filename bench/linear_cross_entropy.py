@@ -19,7 +19,7 @@ from torch import Tensor
 from textnn import functional
 
 from . import memory
-from .harness import Call, Effort, Row, compare
+from .harness import AUTOCAST, Call, Effort, Row, compare
 
 # N, H, V
 SHAPES = [(8192, 256, 20000), (2048, 256, 10000), (1024, 512, 50000), (4096, 128, 4000), (700, 256, 6000)]
@@ -76,8 +76,8 @@ def rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
         peers = {form: training(form, tensors) for form in FORMS if form != "textnn"}
         group = "Linear layer with cross entropy"
         yield compare(f"{group}, float32", str(shape), training("textnn", tensors), peers, effort)
-        peers |= {f"{form}, autocast": training(form, tensors, True) for form in FORMS if form != "textnn"}
-        yield compare(f"{group}, autocast", str(shape), training("textnn", tensors, True), peers, effort)
+        peers |= {form + AUTOCAST: training(form, tensors, True) for form in FORMS if form != "textnn"}
+        yield compare(f"{group}, autocast", str(shape), training("textnn", tensors, True), peers, effort).in_bfloat16()
     for shape in SHAPES:
         for autocast in (False, True):
             sizes = {form: memory.peak(step, shape, form, autocast) for form in FORMS}

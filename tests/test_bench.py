@@ -13,6 +13,7 @@ import torch
 
 from bench import (
     harness,
+    linear_cross_entropy,
     lstm_more,
     memory,
     page,
@@ -308,6 +309,17 @@ def test_text_conv_in_bfloat16(monkeypatch, data):
     assert all("bfloat16" in r.group for r in found)
     assert all({"Conv1d", "Conv1d, autocast"} <= set(r.peers) for r in found)
     assert [r for r in found if not r.difference < 2] == []  # another window may win
+
+
+def test_linear_cross_entropy(monkeypatch):
+    monkeypatch.setattr(linear_cross_entropy, "SHAPES", [(9, 4, 7)])
+    monkeypatch.setattr(memory, "peak", lambda *_: memory.Peak(2.0, 1.0, 0.0))
+    found = list(linear_cross_entropy.rows(None, TINY))
+    assert [r.unit for r in found] == ["ms", "ms", "MB", "MB"]
+    assert [r.precision for r in found[:2]] == ["", "bfloat16"]
+    assert len(found[1].peers) == 2 * len(found[0].peers)
+    assert found[0].difference < 1e-4
+    assert found[1].difference < 0.1
 
 
 def test_scaling(monkeypatch, data):
