@@ -1,7 +1,7 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-python -m bench [lstm gru rnn recurrent_bf16 text_conv crf step memory scaling rounding lecture] [--data FILE]
-                [--seconds S] [--threads N] [--page [--output FILE]]
+python -m bench [lstm gru rnn recurrent_bf16 generation text_conv crf step memory scaling rounding lecture]
+                [--data FILE] [--seconds S] [--threads N] [--page [--output FILE]]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 
 from . import (
     crf,
+    generation,
     harness,
     lecture,
     lstm_more,
@@ -36,6 +37,7 @@ PROGRAMS: dict[str, Rows] = {
     "gru": lambda data, effort: recurrent.rows("GRU", data, effort),
     "rnn": lambda data, effort: recurrent.rows("RNN", data, effort),
     "recurrent_bf16": recurrent.half_rows,
+    "generation": generation.rows,
     "text_conv": lambda data, effort: chain(text_conv.rows(data, effort), text_conv_more.rows(data, effort)),
     "crf": crf.rows,
     "step": step.rows,

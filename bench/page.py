@@ -14,6 +14,7 @@ TITLES = {
     "gru": "GRU",
     "rnn": "RNN",
     "recurrent_bf16": "LSTM, GRU and RNN in bfloat16",
+    "generation": "Generation",
     "text_conv": "TextCNN",
     "crf": "CRF",
     "memory": "Memory",
@@ -47,6 +48,9 @@ rate as a share of that of torch's own matrix product in the same run.""",
     "rnn": "As for the LSTM; the nonlinearity is tanh.",
     "recurrent_bf16": """textnn under autocast to bfloat16; the peer is the faster of torch's layer under autocast and
 in float32. *Of the peak* is the share of torch's own matrix product of bfloat16.""",
+    "generation": """Ten steps, each from the state of the one before, without gradients: `step` of our layers, and
+torch.nn's on an input of one step, with oneDNN and without. *GB/s* is the rate at which our weights are read: each once
+in a step of one sequence.""",
     "text_conv": "Tokens are those of real reviews. *Distinct tokens* is the share of distinct ids in the batch.",
     "crf": "Against pytorch-crf, on padded batches with its mask; shapes are (B, T, K) with K tags.",
     "memory": """The peak of resident memory in one training step (forward and backward) above inputs and weights. Each

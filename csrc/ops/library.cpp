@@ -47,6 +47,12 @@ STABLE_TORCH_LIBRARY(textnn, m) {
         "Tensor db_hh_reverse, Tensor dw_hr_reverse)");
 #undef TEXTNN_RECURRENT_ARGUMENTS
 
+  // One step of all layers of a stack: input [B, I], or ids [B] with a table; states [layers, B, ..]. weights: of each
+  // layer, the lowest first, w_ih and w_hh, then both biases or none, then w_hr if there is a projection.
+  m.def(
+      "recurrent_step(str cell, Tensor input, Tensor? table, Tensor h, Tensor? c, Tensor[] weights) -> (Tensor y, "
+      "Tensor h_next, Tensor c_next)");
+
   // Inference with weights of 8 bits: weight [panels, groups, 4, 16, 4] int8, scale and sum [2, 4H] of W_ih and W_hh,
   // see cpu/quantized_lstm.h.
   m.def(

@@ -32,6 +32,7 @@ for _name in ("crf_log_likelihood", "crf_marginals", "crf_decode"):
 for _name in (
     "recurrent_cell",
     "recurrent_cell_backward",
+    "recurrent_step",
     "recurrent",
     "recurrent_backward",
     "quantized_lstm",

@@ -23,6 +23,7 @@ from .ngrams import hash_ngrams
 from .positions import embedding_text_conv_positions, text_conv_positions
 from .quantized import quantized_lstm
 from .recurrent import recurrent
+from .stack import recurrent_step
 
 __all__ = [
     "bilstm",
@@ -43,6 +44,7 @@ __all__ = [
     "quantized_lstm",
     "recurrent",
     "recurrent_cell",
+    "recurrent_step",
     "rnn",
     "text_conv",
     "text_conv_positions",

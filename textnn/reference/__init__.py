@@ -7,7 +7,18 @@ as one would write them on a blackboard, and autograd derives every gradient.
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, hash_ngrams, max_mean_pool, text_conv
 from .crf import crf_decode, crf_log_likelihood, crf_log_partition, crf_marginals
 from .positions import embedding_text_conv_positions, text_conv_positions
-from .recurrent import bilstm, embedding_lstm, gru, lstm, lstm_cell, quantized_lstm, recurrent, recurrent_cell, rnn
+from .recurrent import (
+    bilstm,
+    embedding_lstm,
+    gru,
+    lstm,
+    lstm_cell,
+    quantized_lstm,
+    recurrent,
+    recurrent_cell,
+    recurrent_step,
+    rnn,
+)
 
 __all__ = [
     "bilstm",
@@ -28,6 +39,7 @@ __all__ = [
     "quantized_lstm",
     "recurrent",
     "recurrent_cell",
+    "recurrent_step",
     "rnn",
     "text_conv",
     "text_conv_positions",
