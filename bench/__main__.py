@@ -1,7 +1,7 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-python -m bench [lstm gru rnn recurrent_bf16 generation text_conv crf step memory scaling rounding lecture]
-                [--data FILE] [--seconds S] [--threads N] [--page [--output FILE]]
+python -m bench [lstm gru rnn recurrent_bf16 generation text_conv attention crf step memory scaling
+                 rounding lecture] [--data FILE] [--seconds S] [--threads N] [--page [--output FILE]]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from . import (
+    attention,
     crf,
     generation,
     harness,
@@ -39,6 +40,7 @@ PROGRAMS: dict[str, Rows] = {
     "recurrent_bf16": recurrent.half_rows,
     "generation": generation.rows,
     "text_conv": lambda data, effort: chain(text_conv.rows(data, effort), text_conv_more.rows(data, effort)),
+    "attention": attention.rows,
     "crf": crf.rows,
     "step": step.rows,
     "memory": lambda data, _: memory.rows(data),

@@ -61,6 +61,16 @@ def recurrent(
     return Case(call, p, x)
 
 
+def attention(form: str) -> Case:
+    batch = ragged_batch(form, [2, 3], H, torch.float64)
+    batch.sizes.pop("batch_first", None)
+
+    def call(functions: Any, p: Parameters, states: Tensor) -> Any:
+        return functions.ragged_attention(p["query"], states, **batch.sizes, return_weights=True)
+
+    return Case(call, {"query": real(2, 3, H)}, batch.x.nan_to_num())
+
+
 def recurrent_step(cell: str, projection: int = 0, table: bool = False) -> Case:
     """Two layers; the data are vectors, or where there is a table the states, since ids have no derivative."""
     blocks, P = {"lstm": 4, "gru": 3}[cell], projection or H
@@ -203,6 +213,8 @@ CASES: dict[str, Callable[[], Case]] = {
     ),
     "recurrent_step, lstm": lambda: recurrent_step("lstm", 1),
     "recurrent_step, gru, token ids": lambda: recurrent_step("gru", table=True),
+    "ragged_attention": lambda: attention("batch_first"),
+    "ragged_attention, flat": lambda: attention("flat"),
     "LSTMCell": lstm_cell_layer,
     "GRUCell": gru_cell_layer,
     "text_conv": lambda: convolution("padded", "tanh"),

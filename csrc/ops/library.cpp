@@ -73,6 +73,15 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("crf_decode(Tensor x, " TEXTNN_CRF_SCORES ", int n_best) -> (Tensor tags, Tensor scores)");
 #undef TEXTNN_CRF_SCORES
 
+  // context [B, Q, H] of query [B, Q, H] and states [B, T, H] or flat [N, H]. weights [B, Q, T], or [Q, N] of flat
+  // states, for the backward pass and for those who want them; [0] without save.
+  m.def(
+      "ragged_attention(Tensor query, Tensor states, Tensor? sizes, bool flat, float scale, bool save) -> (Tensor "
+      "context, Tensor weights)");
+  m.def(
+      "ragged_attention_backward(Tensor? dcontext, Tensor? dweights, Tensor query, Tensor states, Tensor weights, "
+      "Tensor? sizes, bool flat, float scale) -> (Tensor dquery, Tensor dstates)");
+
   m.def("embedding(Tensor ids, Tensor table, int padding_idx, bool sparse) -> Tensor");
   // sparse: dtable [U, D] holds the rows `distinct` [U], in rising order; otherwise dtable [rows, D], distinct is
   // empty.

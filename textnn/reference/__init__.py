@@ -4,6 +4,7 @@ Same names, same signatures, same results; nothing of the compiled code is used.
 as one would write them on a blackboard, and autograd derives every gradient.
 """
 
+from .attention import ragged_attention
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, hash_ngrams, max_mean_pool, text_conv
 from .crf import crf_decode, crf_log_likelihood, crf_log_partition, crf_marginals
 from .positions import embedding_text_conv_positions, text_conv_positions
@@ -37,6 +38,7 @@ __all__ = [
     "lstm_cell",
     "max_mean_pool",
     "quantized_lstm",
+    "ragged_attention",
     "recurrent",
     "recurrent_cell",
     "recurrent_step",
