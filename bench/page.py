@@ -53,8 +53,8 @@ in float32. *Of the peak* is the share of torch's own matrix product of bfloat16
 torch.nn's on an input of one step, with oneDNN and without. *GB/s* is the rate at which our weights are read: each once
 in a step of one sequence.""",
     "text_conv": "Tokens are those of real reviews. *Distinct tokens* is the share of distinct ids in the batch.",
-    "attention": """Shapes are (B, Q, H) with Q queries a sentence; states are ragged, ours flat, the peers' padded with a
-mask: `torch.bmm`, softmax, `torch.bmm`, and `F.scaled_dot_product_attention`.""",
+    "attention": """Shapes are (B, Q, H) with Q queries a sentence; states are ragged, ours flat, the peers' padded with
+a mask: `torch.bmm`, softmax, `torch.bmm`, and `F.scaled_dot_product_attention`.""",
     "crf": "Against pytorch-crf, on padded batches with its mask; shapes are (B, T, K) with K tags.",
     "memory": """The peak of resident memory in one training step (forward and backward) above inputs and weights. Each
 figure comes from a process of its own, whose allocator returns freed blocks at once and whose libraries keep nothing:

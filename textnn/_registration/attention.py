@@ -62,9 +62,11 @@ def _plain(inputs: Sequence[Any], _: Sequence[Tensor]) -> Sequence[Maybe]:
 def _plain_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Tensor]:
     dcontext, dweights, query, states, _, sizes, flat, scale = inputs
     tensors = [query, states]
-    found = differentiate(
-        lambda own: masked.ragged_attention(*own, sizes, flat, scale), tensors, (0, 1), (dcontext, dweights)
-    )
+
+    def attend(own: Sequence[Any]) -> Sequence[Tensor]:
+        return masked.ragged_attention(own[0], own[1], sizes, flat, scale)
+
+    found = differentiate(attend, tensors, (0, 1), (dcontext, dweights))
     return [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)]
 
 
