@@ -75,6 +75,15 @@ def test_the_fastest_peer_counts(clock):
     assert found.difference == 0.5
 
 
+@pytest.mark.parametrize(("half", "peer_precision"), [(3.0, "bfloat16"), (5.0, "float32")])
+def test_a_row_in_bfloat16_names_the_precision_of_both_sides(half, peer_precision):
+    of = Row("G", "c", 2.0, "layer, autocast" if half < 4 else "layer", min(half, 4.0), 2.0, 2.0, 2.0, 0.0)
+    of.peers = {"layer": 4.0, "layer, autocast": half}
+    table = report.columns([of.in_bfloat16()])
+    assert (table["textnn in"], table["best peer"], table["peer in"]) == (["bfloat16"], ["layer"], [peer_precision])
+    assert table["against float32"] == ["2"]
+
+
 def test_lesser_instruction_sets_are_forced_and_given_back(clock):
     used, before = set(), backends.cpu_capability()
 
@@ -289,6 +298,16 @@ def test_text_conv(monkeypatch, data):
     # Products of up to about 3 in steps of 1/127 of that, each off by at most half a step, K = 3 of them added.
     tolerance = {"TextCNN, inference, frozen, int8": 0.05}
     assert [r for r in found if not r.difference < tolerance.get(r.group, 1e-4)] == []
+
+
+def test_text_conv_in_bfloat16(monkeypatch, data):
+    monkeypatch.setattr(text_conv, "SHAPES", [(4, None, 6, 5, (2, 3))])
+    monkeypatch.setattr(text_conv_more, "POSITIONS", [(4, 12, 6, 5, 3)])
+    found = list(text_conv_more.half_rows(None, TINY))
+    assert len({r.group for r in found}) == len(found) == 4
+    assert all("bfloat16" in r.group for r in found)
+    assert all({"Conv1d", "Conv1d, autocast"} <= set(r.peers) for r in found)
+    assert [r for r in found if not r.difference < 2] == []  # another window may win
 
 
 def test_scaling(monkeypatch, data):

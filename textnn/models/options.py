@@ -19,6 +19,10 @@ Check = Callable[[str, Any], Any]
 # What textnn.training.schedule knows.
 SCHEDULES = ("constant", "linear", "cosine")
 
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
+PRECISIONS = (FLOAT32, BFLOAT16)
+"""What the products of a training multiply; see textnn/training/precision.py."""
+
 CLASSIFICATION, TAGGING = "classification", "tagging"
 
 TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
@@ -37,6 +41,8 @@ class Option(NamedTuple):
         What stands for a value, and the name on the command line if that is not the option's own.
     tasks
         Whose estimators have it for a parameter.
+    default
+        Of the parameter: None leaves it to the architecture.
     """
 
     name: str
@@ -48,6 +54,26 @@ class Option(NamedTuple):
     option: str | None = None
     tasks: tuple[str, ...] = (CLASSIFICATION, TAGGING)
     default: Any = None
+
+
+class Parameter(NamedTuple):
+    """A parameter of an estimator that is no option of architectures (``parameters`` of each task's parameters.py).
+
+    Attributes
+    ----------
+    name, kind, default
+        Its name, the type of what is typed for it, and its default.
+    panel, sentence, metavar, option
+        As for :class:`Option`; without them the command line does not have it, or under a name of its own.
+    """
+
+    name: str
+    kind: type
+    default: Any = None
+    panel: str = ""
+    sentence: str = ""
+    metavar: str | None = None
+    option: str | None = None
 
 
 def check_option(option: str, value: Any) -> Any:
@@ -135,6 +161,7 @@ def _boolean(option: str, value: Any) -> bool:
 
 _C, _T = (CLASSIFICATION,), (TAGGING,)
 _SIZES, _NAMES = "N,N,...", "constant, linear or cosine"
+_PRECISION = "What training multiplies, float32 or bfloat16; bfloat16 is faster on CPUs and GPUs made for it."
 _ALL = (
     Option("min_count", int, integer(1), TEXT, "Rarer tokens count as unknown."),
     Option("max_vocabulary", int, integer(3), TEXT, "Maximum size of the vocabulary.", tasks=_C),
@@ -155,14 +182,15 @@ _ALL = (
     Option("word_dropout", float, number(0, 1), NETWORK, "Share of words to drop."),
     Option("bigram_dim", int, integer(0, 65536), NETWORK, "Size of the vector of a pair of characters.", tasks=_T),
     Option("embedding_dropout", float, number(0, 1), NETWORK, "Share of what the encoder reads to drop.", tasks=_T),
-    Option("epochs", int, integer(1), TRAINING, "Maximum number of passes over the texts."),
-    Option("batch_size", int, integer(1), TRAINING, "Texts per batch, over all processes."),
+    Option("epochs", int, integer(1), TRAINING, "Maximum number of passes over FILE."),
+    Option("batch_size", int, integer(1), TRAINING, "Texts, or sentences, per batch, over all processes."),
     Option("learning_rate", float, number(0, above=True), TRAINING, "Learning rate of Adam."),
     Option("weight_decay", float, number(0), TRAINING, "Decay of the weights."),
     Option("label_smoothing", float, number(0, 1), TRAINING, "Share of a target spread over all classes.", tasks=_C),
     Option("clip_norm", float, number(0), TRAINING, "Maximum norm of all gradients; 0: no limit."),
     Option("schedule", str, choice(*SCHEDULES), TRAINING, f"Learning-rate schedule: {_NAMES}.", "NAME"),
     Option("warmup", float, number(0, 1), TRAINING, "Share of the steps in which the learning rate rises."),
+    Option("precision", str, choice(*PRECISIONS), TRAINING, _PRECISION, "NAME", default=FLOAT32),
     Option(
         "output", str, choice("softmax", "sigmoid"), NETWORK, "softmax; or, for two labels, sigmoid with one logit.",
         "NAME", "--output-layer", _C,  # --output is where the model goes
