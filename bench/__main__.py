@@ -1,7 +1,7 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-python -m bench [lstm gru rnn recurrent_bf16 text_conv text_conv_bf16 crf linear_cross_entropy step memory scaling
-                 rounding lecture]
+python -m bench [lstm gru rnn recurrent_bf16 generation text_conv text_conv_bf16 attention crf linear_cross_entropy step
+                 memory scaling rounding lecture]
                 [--data FILE] [--seconds S] [--threads N] [--page [--output FILE]]
 """
 
@@ -15,7 +15,9 @@ from pathlib import Path
 import torch
 
 from . import (
+    attention,
     crf,
+    generation,
     harness,
     lecture,
     linear_cross_entropy,
@@ -38,7 +40,9 @@ PROGRAMS: dict[str, Rows] = {
     "gru": lambda data, effort: recurrent.rows("GRU", data, effort),
     "rnn": lambda data, effort: recurrent.rows("RNN", data, effort),
     "recurrent_bf16": recurrent.half_rows,
+    "generation": generation.rows,
     "text_conv": lambda data, effort: chain(text_conv.rows(data, effort), text_conv_more.rows(data, effort)),
+    "attention": attention.rows,
     "text_conv_bf16": text_conv_more.half_rows,
     "crf": crf.rows,
     "linear_cross_entropy": linear_cross_entropy.rows,

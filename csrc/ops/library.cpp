@@ -47,6 +47,12 @@ STABLE_TORCH_LIBRARY(textnn, m) {
         "Tensor db_hh_reverse, Tensor dw_hr_reverse)");
 #undef TEXTNN_RECURRENT_ARGUMENTS
 
+  // One step of all layers of a stack: input [B, I], or ids [B] with a table; states [layers, B, ..]. weights: of each
+  // layer, the lowest first, w_ih and w_hh, then both biases or none, then w_hr if there is a projection.
+  m.def(
+      "recurrent_step(str cell, Tensor input, Tensor? table, Tensor h, Tensor? c, Tensor[] weights) -> (Tensor y, "
+      "Tensor h_next, Tensor c_next)");
+
   // Inference with weights of 8 bits: weight [panels, groups, 4, 16, 4] int8, scale and sum [2, 4H] of W_ih and W_hh,
   // see cpu/quantized_lstm.h.
   m.def(
@@ -66,6 +72,15 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("crf_marginals(Tensor x, " TEXTNN_CRF_SCORES ") -> Tensor");
   m.def("crf_decode(Tensor x, " TEXTNN_CRF_SCORES ", int n_best) -> (Tensor tags, Tensor scores)");
 #undef TEXTNN_CRF_SCORES
+
+  // context [B, Q, H] of query [B, Q, H] and states [B, T, H] or flat [N, H]. weights [B, Q, T], or [Q, N] of flat
+  // states, for the backward pass and for those who want them; [0] without save.
+  m.def(
+      "ragged_attention(Tensor query, Tensor states, Tensor? sizes, bool flat, float scale, bool save) -> (Tensor "
+      "context, Tensor weights)");
+  m.def(
+      "ragged_attention_backward(Tensor? dcontext, Tensor? dweights, Tensor query, Tensor states, Tensor weights, "
+      "Tensor? sizes, bool flat, float scale) -> (Tensor dquery, Tensor dstates)");
 
   // loss [] or, of reduction none, [N]. save: lse [N] comes back for the backward pass, and, unless reduction is none,
   // the gradients of the loss: dx if need_dx, dweight and dbias if need_dweight. What is not wanted has no rows.

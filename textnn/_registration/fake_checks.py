@@ -44,6 +44,24 @@ def check_cell(cell: str, input_gates: Tensor, hidden_gates: Tensor | None, h: T
             check_dims(name, t, 2)
 
 
+def check_step(
+    cell: str, x: Tensor, table: Tensor | None, h: Tensor, c: Tensor | None, weights: Sequence[Tensor]
+) -> None:
+    """Of one step of a stack of layers."""
+    _expect(cell in CELLS, "cell", f"be one of {', '.join(CELLS)}", cell)
+    state = CELLS[cell].state
+    _expect(
+        (c is not None) == state, "c", f"{'' if state else 'not '}be given for {cell}", "none" if c is None else "it"
+    )
+    check_dims("x" if table is None else "ids", x, 2 if table is None else 1)
+    for name, t, dims in (("table", table, 2), ("h", h, 3), ("c", c, 3)):
+        if t is not None:
+            check_dims(name, t, dims)
+    _expect(
+        any(len(weights) == n * h.shape[0] for n in (2, 3, 4, 5)), "weights", "be 2 to 5 of each layer", len(weights)
+    )
+
+
 def check_recurrent(
     cell: str, x: Tensor, table: Tensor | None, h0: Tensor, c0: Tensor | None, *weights_to_layout: object
 ) -> None:

@@ -14,9 +14,10 @@ from torch.library import register_fake
 
 from ..reference import masked
 from ..reference.recurrent import recurrent_cell as reference_cell
+from ..reference.recurrent import recurrent_step as reference_step
 from .cells import CELLS
 from .common import Maybe, dense, rows_gradient
-from .fake_checks import check_cell, check_dims, check_recurrent
+from .fake_checks import check_cell, check_dims, check_recurrent, check_step
 from .gradients import dense_gradients, differentiate, register_gradient
 
 _ops = torch.ops.textnn
@@ -88,6 +89,35 @@ def autocast_dtypes_of_cell(
     """Dtypes of torch's cells: that of the products, or of the state that they are added to if it is wider."""
     state = {"lstm": c, "gru": h}.get(cell)
     return [input_gates.dtype if state is None else torch.promote_types(input_gates.dtype, state.dtype)] * 2
+
+
+# --- recurrent_step: derivatives come from the reference, training from `recurrent` ---
+
+
+@register_fake("textnn::recurrent_step")
+def _(
+    cell: str,
+    input: Tensor,  # noqa: A002
+    table: Maybe,
+    h: Tensor,
+    c: Maybe,
+    weights: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    check_step(cell, input, table, h, c, weights)
+    return h.new_empty(h.shape[1:]), dense(h), _dense_or_empty(c, h)
+
+
+def _plain_step(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
+    cell, x, table, h, c, weights = inputs
+    each = len(weights) // int(h.shape[0])
+    layers = [list(weights[i : i + each]) for i in range(0, len(weights), each)]
+    if each == 3:  # w_ih, w_hh, w_hr
+        layers = [[*w[:2], None, None, w[2]] for w in layers]
+    y, h_next, c_next = reference_step(cell, x, h, c, layers, table=table)
+    return [y, h_next, c_next]
+
+
+register_gradient("recurrent_step", _plain_step)
 
 
 # --- recurrent ---

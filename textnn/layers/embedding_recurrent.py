@@ -14,6 +14,7 @@ from .frozen_lstm import FrozenEmbeddingLSTM
 from .frozen_recurrent import FrozenRecurrent, freeze
 from .recurrent import GRU, LSTM, RNN, Recurrent
 from .sequences import take_ids
+from .step import take_step
 
 
 class EmbeddingRecurrent(TableModule):
@@ -71,6 +72,42 @@ class EmbeddingRecurrent(TableModule):
         batch = take_ids(layer, ids, hx, lengths, offsets, outputs, self.weight)
         table = {"table": self.weight, "padding_idx": self.padding_idx, "sparse": self.sparse}
         return layer.run(batch, outputs, return_cells, table)
+
+    def step(self, ids: Tensor, state: Any = None) -> Any:
+        """Look up one token of each sequence and take a step through all layers; see :meth:`LSTM.step`.
+
+        Parameters
+        ----------
+        ids : Tensor int64 [B]
+        state : Tensor or tuple of Tensor, optional
+            As ``hx`` of ``forward``; zeros by default.
+
+        Returns
+        -------
+        y : Tensor [B, H]
+            The output of the last layer.
+        state
+            The states after the step, for the next one.
+
+        Raises
+        ------
+        IndexError
+            If an id lies outside the table.
+        ValueError
+            If the layer is bidirectional, or ids have another shape.
+
+        Examples
+        --------
+        >>> gru, ids = textnn.EmbeddingGRU(9, 4, 3), torch.tensor([2, 7])
+        >>> y, state = gru.step(ids)
+        >>> torch.allclose(y, gru(ids[:, None])[0][:, 0], atol=1e-6)
+        True
+        """
+        return take_step(self._layer(), ids, state, self.weight, self._step_forward)
+
+    def _step_forward(self, ids: Tensor, state: Any) -> Any:
+        y, state = self.forward(ids.unsqueeze(1), state)
+        return y.squeeze(1), state
 
     frozen_dtypes: ClassVar[tuple[str, ...]] = ("bfloat16",)
 

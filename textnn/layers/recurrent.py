@@ -20,6 +20,7 @@ from .base import Layer
 from .frozen_recurrent import Freezable, FrozenRecurrent
 from .plain import for_script, run_instead
 from .sequences import Sequences, States, take_apart
+from .step import take_step
 
 if TYPE_CHECKING:
     from .frozen_lstm import FrozenLSTM
@@ -93,6 +94,50 @@ class Recurrent(Layer, nn.RNNBase):
             return instead
         batch = take_apart(self, input, hx, lengths, offsets, outputs, cast(Tensor, self.weight_ih_l0))
         return self.run(batch, outputs, return_cells)
+
+    def step(self, x: Tensor, state: Any = None) -> Any:
+        """Take one step of each sequence through all layers, for generation: ``forward`` on an input of one step.
+
+        Parameters
+        ----------
+        x : Tensor [B, I]
+        state : Tensor or tuple of Tensor, optional
+            As ``hx`` of ``forward``: h [layers, B, H], and of an LSTM c; zeros by default.
+
+        Returns
+        -------
+        y : Tensor [B, H]
+            The output of the last layer; [B, P] with a projection.
+        state
+            The states after the step, for the next one.
+
+        Raises
+        ------
+        ValueError
+            If the layer is bidirectional, or for another dtype than that of the weights.
+        RuntimeError
+            If sizes do not fit.
+
+        Notes
+        -----
+        Without gradients on the CPU, in float32 and float64, all layers are one call of one kernel, which reads the
+        weights where they are (:func:`textnn.functional.recurrent_step`). Elsewhere ``forward`` runs.
+
+        Examples
+        --------
+        >>> lstm, x = textnn.LSTM(4, 3, num_layers=2), torch.randn(5, 2, 4)
+        >>> state = None
+        >>> for now in x:
+        ...     y, state = lstm.step(now, state)
+        >>> torch.allclose(y, lstm(x)[0][-1], atol=1e-6)
+        True
+        """
+        return take_step(self, x, state, None, self._step_forward)
+
+    def _step_forward(self, x: Tensor, state: Any) -> Any:
+        time = 1 if self.batch_first else 0
+        y, state = self.forward(x.unsqueeze(time), state)
+        return y.squeeze(time), state
 
     def run(
         self, batch: Sequences, outputs: bool, return_cells: bool = False, table: dict[str, Any] | None = None
