@@ -34,6 +34,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .classification.estimator import SentimentClassifier
+    from .language.estimator import LanguageModel
     from .tagging.estimator import SequenceTagger
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "FrozenTextConv",
     "GRUCell",
     "LSTMCell",
+    "LanguageModel",
     "NgramBag",
     "RNNCell",
     "SentimentClassifier",
@@ -73,4 +75,8 @@ def __getattr__(name: str) -> object:
         from .tagging.estimator import SequenceTagger
 
         return SequenceTagger
+    if name == "LanguageModel":
+        from .language.estimator import LanguageModel
+
+        return LanguageModel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
