@@ -46,6 +46,32 @@ def test_streams_have_every_token_once_in_its_order(lengths: list[int], count: i
     assert max(streams.lengths) <= window
 
 
+@pytest.mark.parametrize(
+    ("lengths", "count", "window", "streams"),
+    [
+        ([3, 3, 3, 3], 2, 4, [[1, 2], [3, 4]]),
+        ([9, 1, 1, 1], 2, 4, [[1], [2, 3, 4]]),
+        ([1, 1, 1, 9], 2, 4, [[4], [1, 2, 3]]),
+        ([2, 2], 5, 9, [[1], [2]]),
+    ],
+)
+def test_to_measure_by_streams_begin_with_texts_the_longest_first(
+    lengths: list[int], count: int, window: int, streams: list[list[int]]
+) -> None:
+    texts = [[END, *[number] * length] for number, length in enumerate(lengths, 1)]
+    ids = torch.tensor([id_ for text in texts for id_ in text], dtype=torch.int32)
+    found = read_streams(TokenStreams(ids, torch.tensor(lengths) + 1, count, window, shuffle=False, whole=True))
+    assert found == [[id_ for number in numbers for id_ in texts[number - 1]] for numbers in streams]
+
+
+def test_a_text_that_is_much_longer_than_a_window_is_cut() -> None:
+    ids, sizes = make_texts([40, 3])
+    streams = TokenStreams(ids, sizes, 3, 5, shuffle=False, whole=True)
+    assert [len(stream) for stream in read_streams(streams)] == [15, 15, 15]
+    with pytest.raises(ValueError, match="whole: expected False beside shuffle"):
+        TokenStreams(ids, sizes, 3, 5, whole=True)
+
+
 def test_what_follows_the_last_token_is_the_mark() -> None:
     ids, sizes = make_texts([3, 2])
     batch = TokenStreams(ids, sizes, 1, 100).whole()

@@ -168,7 +168,7 @@ def _prepare(
     options["batch_size"] = max(1, min(options["batch_size"], len(data.ids) // window))
     shape = options["batch_size"], window
     streams = TokenStreams(*data, *shape, options["shuffle"])
-    validation = TokenStreams(*measured, *shape, False) if len(measured.ids) else None
+    validation = TokenStreams(*measured, *shape, shuffle=False, whole=True) if len(measured.ids) else None
     unknown = float((data.ids == UNKNOWN).float().mean())
     reporter.note(
         f"{len(texts):,} texts, {len(data.ids):,} tokens with their ends; vocabulary of {len(vocabulary):,}, "
