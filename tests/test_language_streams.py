@@ -145,6 +145,19 @@ def test_a_text_is_read_as_if_it_stood_alone_and_in_a_stream_behind_the_one_befo
         assert torch.allclose(stream[-7:], alone, rtol=0, atol=1e-14) is same, context
 
 
+def test_in_a_stream_a_tenth_of_the_texts_begins_afresh_in_training_and_none_afterwards() -> None:
+    """The first features of a text are those behind fresh states just where it begins with them."""
+    options = {"context": "stream", "dropout": 0.0, "embedding_dropout": 0.0, "num_layers": 1}
+    network = make_network(**options)
+    ids, offsets = torch.tensor([3, END] * 500), torch.tensor([0])
+    with torch.no_grad():
+        fresh = network(torch.tensor([END]), offsets)
+        after = {training: network.train(training)(ids, offsets)[1::2] for training in (True, False)}
+    shares = {training: float((x - fresh).abs().amax(1).lt(1e-12).float().mean()) for training, x in after.items()}
+    assert shares[False] == 0
+    assert 0.05 < shares[True] < 0.15
+
+
 def test_gradients_end_at_the_window_and_states_do_not() -> None:
     ids, sizes = make_texts([11])
     network = make_network().train()

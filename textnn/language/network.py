@@ -11,7 +11,8 @@ Improve Language Models", 2017; Inan et al. 2017).
 In training, rows are windows of parallel streams (``textnn.text.streams``), and the states at the end of a window are
 those that the next one begins with. The mark before a text is where a window is cut: in the context of a text the
 network begins there with states of zero, so that what it learns of a text does not depend on what stands before it, and
-many texts in one window are as many short sequences, side by side. In the context of a stream the states go on.
+many texts in one window are as many short sequences, side by side. In the context of a stream the states go on, but for
+a tenth of the texts in training: a network that never begins one with fresh states is at a loss where it has to.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ END = Vocabulary.PAD_ID
 UNKNOWN = Vocabulary.UNK_ID
 
 _DEVIATION = 0.1  # of fresh vectors
+_AFRESH = 0.1  # share of the texts of a stream that begin with fresh states in training
 
 
 class LanguageNetwork(Network):
@@ -133,9 +135,10 @@ class LanguageNetwork(Network):
         of these; else each row begins a text.
         """
         (carried,) = self.carried_states().values() or (None,)
-        begins = torch.zeros_like(ids, dtype=torch.bool)
-        if self.context == "text":
-            begins = ids == END
+        begins = ids == END
+        if self.context == "stream":
+            chance = _AFRESH if self.training else 0.0
+            begins &= torch.rand(ids.shape, device=ids.device) < chance
         fresh = begins[offsets]
         begins[offsets] = True
         starts = begins.nonzero().flatten()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -111,7 +111,7 @@ def continue_(
     prompts = iter(prompt or [""]) if source is None else (piece.text for piece in source)
     # Each text has a seed of its own.
     first = secrets.randbits(32) if seed is None else seed
-    options = {"n": tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "stop": stop}
+    options: dict[str, Any] = {"n": tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "stop": stop}
     written = 0
     with option_errors(**_OPTIONS), open_output(output) as stream:
         for each in prompts:
@@ -125,12 +125,12 @@ def continue_(
         note(f"{output}: {written:,} texts", quiet)
 
 
-def _pieces(model: LanguageModel, prompt: str, options: dict[str, object]) -> Iterator[str]:
+def _pieces(model: LanguageModel, prompt: str, options: dict[str, Any]) -> Iterator[str]:
     """Yield what is written behind a prompt."""
     if "beam" in options:
-        yield model.generate(prompt, **options)  # type: ignore[arg-type]
+        yield model.generate(prompt, **options)
     else:
-        yield from model.stream(prompt, **options)  # type: ignore[arg-type]
+        yield from model.stream(prompt, **options)
 
 
 def _write(stream: IO[str], prompt: str, pieces: Iterator[str], as_jsonl: bool) -> None:
