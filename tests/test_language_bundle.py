@@ -114,7 +114,10 @@ def test_models_of_other_tasks_are_named(saved: Path, model: LanguageModel, tmp_
     ("change", "message"),
     [
         (lambda config: config.update(cell="transformer"), "cell: expected one of"),
-        (lambda config: config.update(level="letters"), "expected a level of"),
+        (
+            lambda config: config.update(level="letters"),
+            "expected 'level' to be char, word or tokenizer, got 'letters'",
+        ),
         (lambda config: config["options"].update(hidden_size=9), r"model\.safetensors: .*expected the shape"),
         (lambda config: config["options"].update(hidden_size=2**40), "hidden_size: expected an integer"),
         (lambda config: config["options"].update(layers=2), "layers: the architecture 'lstm' has no such option"),
@@ -144,7 +147,7 @@ def test_a_damaged_file_is_refused(name: str, saved: Path) -> None:
 def test_arguments_of_load(saved: Path) -> None:
     with pytest.raises(ValueError, match="device: 'none' cannot be used"):
         LanguageModel.load(saved, device="none")
-    with pytest.raises(BundleError, match="expected no tokenizer for a model that has none"):
+    with pytest.raises(ValueError, match="tokenizer: expected None for a model of chars, got 'jieba'"):
         LanguageModel.load(saved, tokenizer="jieba")
     with pytest.raises(BundleError, match="expected the directory of a textnn model"):
         LanguageModel.load(saved / "none")

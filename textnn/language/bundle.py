@@ -135,9 +135,10 @@ def _load(
     with reading(directory.file(CONFIG)):
         sums = file_sums(config, FORMAT)
         level = get(config, "level", str)
-        if level not in LEVELS or (request is not None and level != TOKENIZER):
-            expected = "no tokenizer for a model that has none" if level in LEVELS else f"a level of {LEVELS}"
-            raise ValueError(f"expected {expected}, got the level {level!r:.40}")
+        if level not in LEVELS:
+            raise ValueError(f"expected 'level' to be {', '.join(LEVELS[:-1])} or {LEVELS[-1]}, got {level!r:.40}")
+    if request is not None and level != TOKENIZER:
+        raise ValueError(f"tokenizer: expected None for a model of {level}s, got {request!r:.40}")
     content = directory.read(VOCABULARY, sums[VOCABULARY])
     with reading(directory.file(VOCABULARY)):
         vocabulary = Vocabulary.parse(content, directory.file(VOCABULARY))
