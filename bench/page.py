@@ -46,7 +46,8 @@ rate as a share of that of torch's own matrix product in the same run.""",
     "gru": "As for the LSTM; oneDNN, which torch leaves its LSTM to, has no part in `nn.GRU`.",
     "rnn": "As for the LSTM; the nonlinearity is tanh.",
     "recurrent_bf16": """textnn under autocast to bfloat16; the peer is the faster of torch's layer under autocast and
-in float32. *Of the peak* is the share of torch's own matrix product of bfloat16.""",
+in float32, *peer in* says which; *against float32* is the ratio to the fastest peer in float32. *Of the peak* is the
+share of torch's own matrix product of bfloat16 in the same run.""",
     "text_conv": "Tokens are those of real reviews. *Distinct tokens* is the share of distinct ids in the batch.",
     "crf": "Against pytorch-crf, on padded batches with its mask; shapes are (B, T, K) with K tags.",
     "memory": """The peak of resident memory in one training step (forward and backward) above inputs and weights. Each

@@ -75,6 +75,15 @@ def test_the_fastest_peer_counts(clock):
     assert found.difference == 0.5
 
 
+@pytest.mark.parametrize(("half", "peer_precision"), [(3.0, "bfloat16"), (5.0, "float32")])
+def test_a_row_in_bfloat16_names_the_precision_of_both_sides(half, peer_precision):
+    of = Row("G", "c", 2.0, "layer, autocast" if half < 4 else "layer", min(half, 4.0), 2.0, 2.0, 2.0, 0.0)
+    of.peers = {"layer": 4.0, "layer, autocast": half}
+    table = report.columns([of.in_bfloat16()])
+    assert (table["textnn in"], table["best peer"], table["peer in"]) == (["bfloat16"], ["layer"], [peer_precision])
+    assert table["against float32"] == ["2"]
+
+
 def test_lesser_instruction_sets_are_forced_and_given_back(clock):
     used, before = set(), backends.cpu_capability()
 

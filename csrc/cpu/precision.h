@@ -48,6 +48,35 @@ struct Exact : PlainRows<T_> {  // its Stored is one factor of a row
   return v == v ? result : v;
 }
 
+// n values of bfloat16 in memory, the nearest ones, as results and their gradients may be stored. Nothing behind them
+// is touched.
+typedef uint16_t HalfVec __attribute__((vector_size(kVectorBytes / 2)));
+[[gnu::always_inline]] inline void store_bfloat16(uint16_t* to, const Vec<float>& v, int64_t n) {
+#if TEXTNN_PAIRS
+  const HalfVec half = (HalfVec)_mm512_cvtneps_pbh((__m512)v);
+#else
+  const Vec<float> nearest = rounded(v);
+  Vec<uint32_t> bits;
+  __builtin_memcpy(&bits, &nearest, sizeof bits);
+  const HalfVec half = __builtin_convertvector(bits >> 16, HalfVec);
+#endif
+  if (n >= kLanes<float>)
+    __builtin_memcpy(to, &half, sizeof half);
+  else if (n > 0)
+    __builtin_memcpy(to, &half, size_t(n) * sizeof(uint16_t));
+}
+[[gnu::always_inline]] inline Vec<float> load_bfloat16(const uint16_t* from, int64_t n) {
+  HalfVec half{};
+  if (n >= kLanes<float>)
+    __builtin_memcpy(&half, from, sizeof half);
+  else if (n > 0)
+    __builtin_memcpy(&half, from, size_t(n) * sizeof(uint16_t));
+  const Vec<uint32_t> bits = __builtin_convertvector(half, Vec<uint32_t>) << 16;
+  Vec<float> v;
+  __builtin_memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
 struct Rounded : Exact<float> {
   static constexpr bool kRounds = true;
 

@@ -37,6 +37,7 @@ class RecurrentBackwardKernel {
     T* dx;                                // of the next step, null if not wanted
     T* dh0;                               // before the first step, where dh goes; else null
     const T *dy, *dh_n;                   // what is added to dh, or null
+    const uint16_t* dy_half;              // dy in bfloat16, or null
     const T* dc;                          // what is added to the carry, or null
     const T *kept, *h_prev, *c, *c_prev;  // of the forward pass
     int64_t c_prev_block;                 // from one block of units to the next
@@ -256,7 +257,10 @@ class RecurrentBackwardKernel {
       return r;
     }
     const int64_t n = s_.row(b, s);
-    if (a_.dy) r.dy = a_.dy + a_.dy_layout.sequence_offset[b] + a_.dy_layout.step_offset[s_.time(b, s)];
+    const bool dy = a_.dy || a_.dy_half;
+    const int64_t of_dy = dy ? a_.dy_layout.sequence_offset[b] + a_.dy_layout.step_offset[s_.time(b, s)] : 0;
+    if (a_.dy) r.dy = a_.dy + of_dy;
+    if (a_.dy_half) r.dy_half = a_.dy_half + of_dy;
     if (a_.dh_n && s + 1 == s_.length[b]) r.dh_n = a_.dh_n + q * a_.P;
     r.kept = a_.kept + n * Cell::kKept * U;
     r.h_prev = a_.h_prev + n * a_.P;
@@ -298,6 +302,8 @@ class RecurrentBackwardKernel {
         const int64_t at = j + v * L, n = a_.P - at;
         V d = dh ? dh[r * vectors + v] : V{};
         if (row.dy) d += load(row.dy + at, n);
+        if constexpr (Product::kRounds)
+          if (row.dy_half) d += load_bfloat16(row.dy_half + at, n);
         if (row.dh_n) d += load(row.dh_n + at, n);
         if constexpr (Cell::kCarry == math::Carry::kState) d += load(row.carry + at / U * s_.B * U + at % U);
         if (row.dh0)

@@ -41,6 +41,7 @@ class RecurrentForwardKernel {
     const Value *x, *h;             // what the products read
     const T *h_prev, *c;            // what the cell reads
     T *y, *h_next, *c_next;         // null if not wanted
+    uint16_t* y_half;               // y in bfloat16, null if not wanted
     Stored* rounded_next;           // h_next for the products of the next step, where they round
     int64_t c_block, c_next_block;  // from one block of units to the next
     T* c_out;                       // null if cell states are not wanted
@@ -194,7 +195,9 @@ class RecurrentForwardKernel {
     Row r;
     r.x = nullptr;
     r.product = distinct_ ? a_.tokens.token[place(b, s)] : 0;
-    r.y = a_.y ? a_.y + a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t] : nullptr;
+    const int64_t y = a_.y || a_.y_half ? a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t] : 0;
+    r.y = a_.y ? a_.y + y : nullptr;
+    r.y_half = a_.y_half ? a_.y_half + y : nullptr;
     r.c_out = Cell::kCell && a_.c ? a_.c + a_.c_layout.sequence_offset[b] + a_.c_layout.step_offset[t] : nullptr;
     r.c_n = last && Cell::kCell ? a_.c_n + q * a_.H : nullptr;
     r.c = c_ + b * U;
@@ -385,6 +388,8 @@ class RecurrentForwardKernel {
   // Units j.. of the output state go to the output, and to the next step or, at the end of a sequence, its final state.
   static void emit(const Row& row, int64_t j, const V& h, int64_t n) {
     if (row.y) store(row.y + j, h, n);
+    if constexpr (kRounds)
+      if (row.y_half) store_bfloat16(row.y_half + j, h, n);
     if (!kRounds || row.h_next) store(row.h_next + j, h, n);
     if (kRounds && row.rounded_next) Product::write(row.rounded_next + j, h, n);
   }

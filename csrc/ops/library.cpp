@@ -25,8 +25,8 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   // For each direction they have as many rows as the sum of the lengths if `exact`, else as x has vectors, which a
   // compiler knows without the lengths; so many on CUDA, too, where lengths are on the device. Those behind the sum are
   // not written.
-  // precision: of the products of float32 tensors on the CPU, "ieee" or "bf16" (cpu/precision.h); on CUDA the dtype
-  // says it.
+  // precision: of the products of float32 tensors on the CPU, "ieee" or "bf16" (cpu/precision.h); "bf16_outputs" if y
+  // and its gradient are to be in bfloat16, too. On CUDA the dtype says it.
   // tf32, form: for CUDA kernels, of which the others know nothing. Whether products of float32 may be made in TF32;
   // the form of the recurrence, 0 what is estimated to cost less, 1 steps, 2 persistent.
 #define TEXTNN_RECURRENT_ARGUMENTS                                                                             \

@@ -44,7 +44,8 @@ def follow_autocast(
         compute = dtype if results is None else torch.float32
         given = [cast(a, compute) for a in arguments]
         if any(takes_precision):
-            given[takes_precision.index(True)] = "bf16" if dtype is torch.bfloat16 else "ieee"
+            outputs = results is not None and results(dtype, *arguments)[0] is dtype
+            given[takes_precision.index(True)] = precision_of(dtype, outputs)
         with torch._C._ExcludeDispatchKeyGuard(excluded):
             output = op(*given)
             if results is None:
@@ -57,6 +58,13 @@ def follow_autocast(
     op.py_kernels.pop(getattr(torch._C.DispatchKey, key), None)
     op.py_impl(getattr(torch._C.DispatchKey, key))(run)
     library.impl(name, lambda _, *arguments: run(*arguments), key, with_keyset=True, allow_override=True)
+
+
+def precision_of(dtype: torch.dtype, outputs: bool) -> str:
+    """Return the argument ``precision`` of an operator: what its products multiply, and whether y is in it, too."""
+    if dtype is not torch.bfloat16:
+        return "ieee"
+    return "bf16_outputs" if outputs else "bf16"
 
 
 def check_memory(**tensors: Tensor | None) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .cells import CELLS
 
-PRECISIONS = ("ieee", "bf16")
+PRECISIONS = ("ieee", "bf16", "bf16_outputs")
 LAYOUTS = {"time_major": 2, "batch_major": 2, "flat": 1, "packed": 1}
 """Dimensions of the positions."""
 

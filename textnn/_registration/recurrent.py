@@ -118,8 +118,9 @@ def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any)
     unit = 64 // x.element_size()
     padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
     _, kept, private = CELLS[cell]
+    y_dtype = outputs_dtype(x, rest[13])
     return (
-        x.new_empty(*places, D * P) if outputs else x.new_empty(0),
+        x.new_empty(*places, D * P, dtype=y_dtype) if outputs else x.new_empty(0, dtype=y_dtype),
         dense(h0),
         x.new_empty(0) if c0 is None else dense(c0),
         x.new_empty(*places, D * H) if cells else x.new_empty(0),
@@ -142,6 +143,11 @@ def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe, *rest: Any) -> 
     distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
     rows = (distinct if sparse else table.shape[0]) if need_dinput else 0
     return table.new_empty(rows, table.shape[1]), input.new_empty(distinct), *states, *weights
+
+
+def outputs_dtype(x: Tensor, precision: str) -> torch.dtype:
+    """Dtype of y and its gradient."""
+    return torch.bfloat16 if precision == "bf16_outputs" and x.dtype is torch.float32 else x.dtype
 
 
 def _recurrent_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -175,11 +181,12 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe
 
 def _plain(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
     cell, x, table, h0, c0 = inputs[:5]
-    sizes, layout, reverse, _, padding_idx, _, outputs, cells = inputs[_WEIGHTS.stop :][:8]
+    sizes, layout, reverse, precision, padding_idx, _, outputs, cells = inputs[_WEIGHTS.stop :][:8]
     if table is not None:
         x = F.embedding(x, table, padding_idx=padding_idx if padding_idx >= 0 else None)
     y, h_n, *private = masked.recurrent(cell, x, h0, c0, inputs[_WEIGHTS], sizes, layout, reverse)
     c_n, c = private or (None, None)
+    y = y.to(outputs_dtype(x, precision))
     return [y if outputs else None, h_n, c_n, c if cells else None, *[None] * 4]
 
 

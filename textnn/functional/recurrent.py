@@ -24,6 +24,7 @@ from .._checks import (
     widen,
 )
 from .._registration.cells import CELLS
+from .._registration.common import precision_of
 from ..backends import CUDA_DEVICES, recurrence_on
 from .elsewhere import look_up, substitute
 from .sizes import Sizes, size_tensors
@@ -173,12 +174,13 @@ def run(
 def precision(dtype: torch.dtype, device: str) -> str:
     """Return what the products of a layer on the CPU multiply: ``"ieee"``, the tensors' own dtype, or ``"bf16"``.
 
-    The latter of tensors in bfloat16; and of those in float32 on the CPU after
+    The latter of tensors in bfloat16, whose outputs are in it, too; and of those in float32 on the CPU after
     ``torch.set_float32_matmul_precision("medium")`` or ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"``, which
     a graph keeps as it was while it was traced. Autocast has a word of its own (``_registration.common``).
     """
-    half = dtype is torch.bfloat16 or (dtype is torch.float32 and device not in CUDA_DEVICES and _medium())
-    return "bf16" if half else "ieee"
+    if dtype is torch.float32 and device not in CUDA_DEVICES and _medium():
+        return "bf16"
+    return precision_of(dtype, outputs=device not in CUDA_DEVICES)
 
 
 def _medium() -> bool:
