@@ -11,6 +11,7 @@ import pytest
 import torch
 from language_samples import SENTENCES, VERSES, make_model
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
 from textnn import LanguageModel
 from textnn.language import fitting
@@ -266,3 +267,9 @@ def test_a_fit_that_fails_leaves_the_model_as_it_was() -> None:
     assert model.generate(seed=0) == before
     assert model.fit(iter(VERSES)) is model, "a generator will do"
     assert model.generate(seed=0) == before
+
+
+def test_a_search_over_a_grid() -> None:
+    search = GridSearchCV(make_model(learning_rate=0.02), {"hidden_size": [1, 16]}, cv=2).fit(VERSES)
+    assert search.best_params_ == {"hidden_size": 16}
+    assert search.score(VERSES) == pytest.approx(-np.log(search.best_estimator_.perplexity(VERSES)))

@@ -60,6 +60,8 @@ def distribution(logits: Tensor, sampling: Sampling) -> Tensor:
     if not sampling.temperature:
         return torch.zeros_like(scores).index_fill_(0, scores.argmax()[None], 1.0)
     probabilities = (scores / sampling.temperature).softmax(dim=0)
+    if sampling.top_k is None and sampling.top_p is None:
+        return probabilities
     # Of equal ones the first comes first, whatever the machine.
     order = probabilities.argsort(descending=True, stable=True)
     if sampling.top_k is not None:
