@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -160,6 +160,3 @@ class TextEncoder:
             if len(token) == 1:
                 table[ord(token)] = id_
         return table
-
-
-Level = str | Tokenizer | Callable[[str], list[str]]
