@@ -1,4 +1,4 @@
-"""Valid files, small ones, that the targets damage: models, a checkpoint, corpora, vectors, word lists.
+"""Valid files, small ones, that the targets damage: models, taggers, a checkpoint, corpora, vectors, word lists.
 
 Models are of each kind that is stored differently: words alone or characters too, one label a text or several, labels
 that are strings, numbers or tuples, user dictionary and stop words, one network or an ensemble.
@@ -49,6 +49,21 @@ CORPORA = (
     b"",
     b"\n \n\t\n",
 )
+TAGGED = (
+    b"Ann NNP B-PER\nran VBD O\n\n-DOCSTART- -X- O\n\nBob NNP B-PER\n",
+    b"# text = du\n1-2\tdu\t_\t_\t_\t_\t_\t_\t_\t_\n1\tde\tde\tADP\t_\t_\t_\t_\t_\t_\n",
+    "我 来到 北京\n好\u3000的\n".encode(),
+    "[中央/n 电台/n]nt 我/r\n//w 来到/v\n".encode(),
+    "叶 B-name\n老 I-name\n  O\n".encode("gb18030"),
+    b'{"text": "Ann ran to New York-based firm", "label": [[0, 3, "PER"], [11, 19, "LOC"], [15, 25, "X"]]}\n',
+    '{"text": "叶老桂认为", "label": {"name": {"叶老桂": [[0, 2]]}}}\n{"text": "好", "entities": []}\n'.encode(),
+    b'[["Ann ran", {"entities": [[0, 3, "PER"]]}], ["Hi", {"entities": []}]]',
+    b'[{"data": {"text": "Ann"}, "annotations": [{"result": [{"value": {"start": 0, "end": 3, "labels": ["P"]}}]}]}]',
+    b'{"tokens": ["Ann", "ran"], "ner_tags": ["B-PER", "O"]}\n',
+    b'Sentence #,Word,POS,Tag\nSentence: 1,Ann,NNP,B-PER\n,ran,VBD,O\n,",",",",O\nSentence: 2,"""\n""",``,O\n',
+    b"word\ttag\nAnn\tB-PER\n\nran\tO\n",
+    b"",
+)
 VECTORS = b"5 3\n\xe5\xa5\xbd 0.1 0.2 0.3\n\xe5\xb7\xae -1 2e-3 3\na b 1 2 3\nx 1 2 3\n\xe5\xbe\x88 4 5 6\n"
 WORDS = (
     b"[PAD]\n[UNK]\n\xe5\xa5\xbd\n\\n\n\\\\\n\\ud800\n\\U0001f600\n\n",
@@ -87,14 +102,36 @@ def models() -> list[Files]:
         ("mlp", {**recurrent, "tokenizer": "whitespace", "num_layers": 2}, ["neg", "pos", "pos", "neg"] * 6),
         ("textcnn", {**convolution, "tokenizer": "rjieba", "user_dictionary": ["很好 10", "退货 n"]}, [1.5, 2.5] * 12),
     ]
-    found = []
-    for architecture, parameters, labels in cases:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            classifier = SentimentClassifier(architecture, **parameters).fit(list(TEXTS[:4]) * 6, labels)
-            classifier.save(Path(folder) / "model")
-            found.append({file.name: file.read_bytes() for file in sorted((Path(folder) / "model").iterdir())})
-    return found
+    return [
+        _saved(SentimentClassifier(architecture, **parameters), list(TEXTS[:4]) * 6, labels)
+        for architecture, parameters, labels in cases
+    ]
+
+
+@functools.cache
+def taggers() -> list[Files]:
+    """Return saved taggers, each as the content of its files."""
+    from textnn import SequenceTagger
+
+    small: dict[str, Any] = {"epochs": 1, "random_state": 0, "verbose": 0, "min_count": 1, "ngram_buckets": 16}
+    deep = {**small, "embedding_dim": 3, "hidden_size": 2}
+    words, characters = [["Ann", "ran"], ["Bob", "met"]] * 8, ["很好", "退货"] * 8
+    spans, speech = [["B-PER", "O"]] * 16, [["NR", "VV"]] * 16
+    cases: list[tuple[str, dict[str, Any], Any, Any]] = [
+        ("bilstm-crf", {**deep, "channels": 2}, words, spans),
+        ("cnn-crf", {**deep, "bigram_dim": 2}, characters, spans),
+        ("ngram-crf", small, words, speech),
+        ("ngram-crf", {**small, "level": "char", "scheme": "BMES"}, characters, [["B", "E"], ["S", "S"]] * 8),
+    ]
+    return [_saved(SequenceTagger(name, **parameters), X, y) for name, parameters, X, y in cases]
+
+
+def _saved(estimator: Any, X: Any, y: Any) -> Files:
+    """Return the files of an estimator, fitted and saved."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator.fit(X, y).save(Path(folder) / "model")
+        return {file.name: file.read_bytes() for file in sorted((Path(folder) / "model").iterdir())}
 
 
 def resume_training(folder: Path, resume: bool, stop: bool = False) -> None:

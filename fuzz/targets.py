@@ -11,15 +11,13 @@ import contextlib
 import hashlib
 import io
 import json
-import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from fuzz import requests, seeds
+from fuzz import requests, seeds, tagging
+from fuzz.files import damage_model, damaged, folder
 from fuzz.mutation import VALUES, Entropy, damage_bytes, damage_tensors, damage_value, write_json
 from textnn.bundle import BundleError
 from textnn.bundle.config import seal
@@ -47,52 +45,12 @@ class Target:
     seeds: Callable[[], list[bytes]]
 
 
-_folders: dict[int, tempfile.TemporaryDirectory[str]] = {}
-
-
-def _folder() -> Path:
-    """Return a directory of this process, in memory where the system has such a place."""
-    if os.getpid() not in _folders:
-        # A driver removes its own also where the engine ends the process without a word.
-        memory = os.environ.get("TEXTNN_FUZZ_FOLDER") or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-        _folders[os.getpid()] = tempfile.TemporaryDirectory(prefix="textnn-fuzz-", dir=memory)
-    return Path(_folders[os.getpid()].name)
-
-
 def load_model(data: bytes) -> None:
     """Damage a saved model, with sums that fit the damage or not; if it loads, it predicts."""
     from textnn import SentimentClassifier
 
     entropy = Entropy(data)
-    files = dict(entropy.choice(seeds.models()))
-    config = json.loads(files["config.json"])
-    sums_fit, config_text = entropy.below(8) > 0, None
-    for _ in range(1 + entropy.below(2)):
-        name = entropy.choice(["config.json", *sorted(config["files"]), "config.json"])
-        if name == "config.json":
-            for _ in range(1 + entropy.below(2)):
-                config = damage_value(config, entropy)
-            if not (isinstance(config, dict) and isinstance(config.get("files"), dict)):
-                break
-        elif name == "model.safetensors":
-            files[name] = damage_tensors(files[name], entropy)
-        elif name == "labels.json" and entropy.below(2):
-            files[name] = write_json(damage_value(json.loads(seeds.LABELS[0]), entropy), entropy)
-        elif name in files:
-            files[name] = damage_bytes(files[name], entropy)
-    if sums_fit and isinstance(config, dict) and isinstance(config.get("files"), dict):
-        for name, stored in config["files"].items():
-            if name in files and isinstance(stored, dict) and entropy.below(16):
-                config["files"][name] = {"bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()}
-        with contextlib.suppress(ValueError, RecursionError):
-            config = seal(config)
-    config_text = write_json(config, entropy)
-    directory = _folder() / "model"
-    directory.mkdir(exist_ok=True)
-    for name, content in {**files, "config.json": config_text}.items():
-        (directory / name).write_bytes(content)
-    if (directory / "characters.txt").exists() and "characters.txt" not in files:
-        (directory / "characters.txt").unlink()
+    directory = damage_model(dict(entropy.choice(seeds.models())), entropy, folder() / "model")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         classifier = SentimentClassifier.load(directory)
@@ -136,7 +94,7 @@ def read_tensors(data: bytes) -> None:
     entropy = Entropy(data)
     content = entropy.choice([*(files["model.safetensors"] for files in seeds.models()), seeds.checkpoint()])
     content = damage_tensors(content, entropy)
-    file = _folder() / "tensors"
+    file = folder() / "tensors"
     file.write_bytes(content)
     with file.open("rb") as stream:
         found = read(stream, read_header(stream))
@@ -177,12 +135,12 @@ def resume_checkpoint(data: bytes) -> None:
         if entropy.below(16):
             header["__metadata__"]["sum"] = _sum(text, tensors)
         content = save(tensors, header["__metadata__"])
-    folder = _folder() / "checkpoint"
-    folder.mkdir(exist_ok=True)
-    (folder / FILE).write_bytes(content)
+    target = folder() / "checkpoint"
+    target.mkdir(exist_ok=True)
+    (target / FILE).write_bytes(content)
     with warnings.catch_warnings(), contextlib.suppress(TrainingError):
         warnings.simplefilter("ignore")
-        seeds.resume_training(folder, True)
+        seeds.resume_training(target, True)
 
 
 def read_corpus(data: bytes) -> None:
@@ -202,10 +160,10 @@ def read_corpus(data: bytes) -> None:
     options |= {"encoding_errors": entropy.choice(["strict", "replace"]), "on_error": entropy.choice(["stop", "skip"])}
     options |= {"delimiter": entropy.choice([None, None, None, ";", "\t", "x"])}
     options |= {name: entropy.choice([None, None, True, False]) for name in ("quoting", "header", "escape")}
-    content = _damaged(entropy, seeds.CORPORA)
+    content = damaged(entropy, seeds.CORPORA)
     source: Any = io.BytesIO(content)
     if entropy.below(4) == 0:
-        source = _folder() / entropy.choice(["a.csv", "a.tsv", "a.jsonl", "a.json", "a"])
+        source = folder() / entropy.choice(["a.csv", "a.tsv", "a.jsonl", "a.json", "a"])
         source.write_bytes(content)
     report = CorpusReport()
     for record in iter_records(source, text, label, kind, encoding, report=report, **options):
@@ -222,9 +180,9 @@ def read_vectors(data: bytes) -> None:
     from textnn.text import read_vectors
 
     entropy = Entropy(data)
-    file = _folder() / "words.vec"
+    file = folder() / "words.vec"
     dim = entropy.choice([None, None, 3, 1])
-    file.write_bytes(_damaged(entropy, seeds.vectors()))
+    file.write_bytes(damaged(entropy, seeds.vectors()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = read_vectors(file, Vocabulary(seeds.VOCABULARY), dim)
@@ -237,9 +195,9 @@ def read_words(data: bytes) -> None:
     from textnn.text import WhitespaceTokenizer, load_words, make_tokenizer, save_words
 
     entropy = Entropy(data)
-    file = _folder() / "words.txt"
+    file = folder() / "words.txt"
     kind = entropy.below(4)
-    file.write_bytes(_damaged(entropy, seeds.WORDS))
+    file.write_bytes(damaged(entropy, seeds.WORDS))
     if kind == 0:
         words = load_words(file)
         save_words(words, file)
@@ -280,14 +238,14 @@ def resume_output(data: bytes) -> None:
     from textnn_cli.rows import KINDS, Output, Row
 
     entropy = Entropy(data)
-    folder = _folder() / "output"
-    folder.mkdir(exist_ok=True)
+    target = folder() / "output"
+    target.mkdir(exist_ok=True)
     corpus = "好 1\n差 2\n\nx\n".encode()
     settings = {"the model": "abc", "the size of FILE": len(corpus), "--threads": 1}
     kind = entropy.choice(list(KINDS))
 
     def work(resume: bool, stop: bool) -> None:
-        with open_partial(str(folder / "out"), settings, resume, True) as sink:
+        with open_partial(str(target / "out"), settings, resume, True) as sink:
             write = Output(kind, probabilities=True).writer(sink.stream, ["a", 1], not sink.state.size)
             records = iter_records(io.BytesIO(corpus), format="lines", keep_empty=True)
             sink.skip(records, "FILE")
@@ -300,11 +258,11 @@ def resume_output(data: bytes) -> None:
                 if stop and number == 1:
                     raise KeyboardInterrupt
 
-    for file in folder.iterdir():
+    for file in target.iterdir():
         file.unlink()
     with contextlib.suppress(KeyboardInterrupt), contextlib.redirect_stderr(io.StringIO()):
         work(False, True)
-    state, rows = folder / ".out.partial.json", folder / ".out.partial"
+    state, rows = target / ".out.partial.json", target / ".out.partial"
     stored = json.loads(state.read_bytes())
     for _ in range(entropy.below(3)):
         stored = damage_value(stored, entropy)
@@ -313,7 +271,7 @@ def resume_output(data: bytes) -> None:
         rows.write_bytes(damage_bytes(rows.read_bytes(), entropy))
     with contextlib.redirect_stderr(io.StringIO()):
         work(True, False)
-    assert (folder / "out").is_file()
+    assert (target / "out").is_file()
 
 
 def read_json(data: bytes) -> None:
@@ -327,22 +285,16 @@ def read_json(data: bytes) -> None:
     assert parse_json(content) == json.loads(content)
 
 
-def _damaged(entropy: Entropy, valid: Any) -> bytes:
-    """Return one of some files with changes, or bytes of the engine's own."""
-    if entropy.below(8) == 0:
-        return entropy.rest()
-    content: bytes = entropy.choice(valid)
-    for _ in range(entropy.below(4)):
-        content = damage_bytes(content, entropy)
-    return content
-
-
 def _any() -> list[bytes]:
     return [hashlib.blake2b(bytes([number]), digest_size=64).digest() * 2 for number in range(32)]
 
 
 def _written() -> list[bytes]:
     return [*_any(), *(b"\0" * 8 + content for content in seeds.CORPORA)]
+
+
+def _tagged() -> list[bytes]:
+    return [*_any(), *(b"\1" * 7 + content for content in seeds.TAGGED)]
 
 
 def _run_error() -> type[Exception]:
@@ -357,6 +309,8 @@ TARGETS: dict[str, Target] = {
     "tensors": Target(read_tensors, (ValueError,), _any),
     "checkpoint": Target(resume_checkpoint, (CheckpointError,), _any),
     "corpus": Target(read_corpus, (CorpusError,), _written),
+    "tagged": Target(tagging.read_tagged, (CorpusError,), _tagged),
+    "tagger": Target(tagging.load_tagger, (BundleError,), _any),
     "vectors": Target(read_vectors, (ValueError,), _any),
     "words": Target(read_words, (ValueError,), _written),
     "labels": Target(read_labels, (ValueError,), _any),

@@ -300,6 +300,16 @@ def test_text_conv(monkeypatch, data):
     assert [r for r in found if not r.difference < tolerance.get(r.group, 1e-4)] == []
 
 
+def test_text_conv_in_bfloat16(monkeypatch, data):
+    monkeypatch.setattr(text_conv, "SHAPES", [(4, None, 6, 5, (2, 3))])
+    monkeypatch.setattr(text_conv_more, "POSITIONS", [(4, 12, 6, 5, 3)])
+    found = list(text_conv_more.half_rows(None, TINY))
+    assert len({r.group for r in found}) == len(found) == 4
+    assert all("bfloat16" in r.group for r in found)
+    assert all({"Conv1d", "Conv1d, autocast"} <= set(r.peers) for r in found)
+    assert [r for r in found if not r.difference < 2] == []  # another window may win
+
+
 def test_scaling(monkeypatch, data):
     monkeypatch.setattr(scaling, "LSTM_AXES", {"T": (2, 4)})
     monkeypatch.setattr(scaling, "LSTM_BASE", {"B": 2, "T": 3, "H": 4})

@@ -18,8 +18,8 @@ from textnn.language import fitting
 from textnn.language.defaults import resolve_options
 from textnn.language.encoding import Splitter, TextEncoder, count
 from textnn.language.network import CELLS, END, UNKNOWN
-from textnn.language.parameters import NOT_STORED, PARAMETERS
-from textnn.models.options import LANGUAGE, OPTIONS, chosen
+from textnn.language.parameters import NOT_STORED, parameters
+from textnn.models.options import LANGUAGE, OPTIONS, Parameter, chosen
 from textnn.text import Vocabulary
 from textnn.training import Checkpoint
 from textnn.training.checkpoint import CheckpointError
@@ -27,6 +27,10 @@ from textnn.training.progress import Reporter
 from textnn_cli.parameters import table
 
 SIGNATURE = {name: value.default for name, value in inspect.signature(LanguageModel).parameters.items()}
+
+
+DEFAULTS = {row.name: row.default for row in parameters(Parameter)}
+DEFAULTS |= {name: OPTIONS[name].default for name in chosen(LANGUAGE)}
 
 
 class BrokenOffError(Exception):
@@ -59,7 +63,7 @@ def assert_same(one: LanguageModel, other: LanguageModel) -> None:
 
 
 def test_the_signature_is_what_is_declared() -> None:
-    assert {row.name: row.default for row in PARAMETERS} | dict.fromkeys(chosen(LANGUAGE)) == SIGNATURE
+    assert DEFAULTS == SIGNATURE
     described = (inspect.getdoc(LanguageModel) or "").partition("Attributes\n")[0]
     names = {name.strip() for line in described.splitlines() if " : " in line for name in line.split(":")[0].split(",")}
     assert names == {*SIGNATURE}
@@ -273,3 +277,11 @@ def test_a_search_over_a_grid() -> None:
     search = GridSearchCV(make_model(learning_rate=0.02), {"hidden_size": [1, 16]}, cv=2).fit(VERSES)
     assert search.best_params_ == {"hidden_size": 16}
     assert search.score(VERSES) == pytest.approx(-np.log(search.best_estimator_.perplexity(VERSES)))
+
+
+def test_a_training_in_bfloat16_comes_close_to_one_in_float32() -> None:
+    options = {"learning_rate": 0.02, "epochs": 4, "hidden_size": 16}
+    one, other = (make_model(precision=name, **options).fit(VERSES) for name in ("float32", "bfloat16"))
+    assert other.state_.model.bias.dtype == torch.float32
+    assert not torch.equal(one.state_.model.bias, other.state_.model.bias)
+    assert other.perplexity(VERSES) == pytest.approx(one.perplexity(VERSES), rel=0.1)

@@ -107,6 +107,16 @@ def field(form: str, function: str) -> Case:
     return Case(call, p, real(3))
 
 
+def language(reduction: str) -> Case:
+    p = {"w": real(4, H), "b": real(4), "x": real(3, H)}
+    target, options = torch.tensor([2, -100, 3]), {"reduction": reduction, "label_smoothing": 0.1}
+
+    def call(functions: Any, p: Parameters, factor: Tensor) -> Any:
+        return functions.linear_cross_entropy(p["x"] * factor, p["w"], target, linear_bias=p["b"], **options)
+
+    return Case(call, p, real(H))
+
+
 def pool(form: str) -> Case:
     batch = ragged_batch("batch_first" if form == "padded" else form, [1, 4, 0], 3, torch.float64)
     sizes = {name: value for name, value in batch.sizes.items() if name != "batch_first"}
@@ -195,6 +205,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "crf_log_likelihood": lambda: field("padded", "crf_log_likelihood"),
     "crf_log_likelihood, flat": lambda: field("flat", "crf_log_likelihood"),
     "crf_marginals": lambda: field("flat", "crf_marginals"),
+    "linear_cross_entropy": lambda: language("mean"),
+    "linear_cross_entropy, none": lambda: language("none"),
     "max_mean_pool": lambda: pool("padded"),
     "max_mean_pool, flat": lambda: pool("flat"),
     "embedding": lambda: Case(

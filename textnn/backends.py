@@ -240,6 +240,28 @@ def asked_of_torch() -> tuple[bool, bool]:
 asked_of_torch._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
+def product_precision(dtype: torch.dtype, device: str, convolution: bool = False) -> str:
+    """What the products of a layer on the CPU multiply: ``"ieee"``, the tensors' own dtype, or ``"bf16"``.
+
+    The latter of tensors in bfloat16; and of those in float32 on the CPU after
+    ``torch.set_float32_matmul_precision("medium")`` or ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"``, which
+    a graph keeps as it was while it was traced. For a convolution ``torch.backends.mkldnn.conv.fp32_precision`` comes
+    first where it is set. Autocast has a word of its own (``_registration.common``).
+    """
+    allowed = dtype is torch.float32 and device not in CUDA_DEVICES and _allows_bfloat16(convolution)
+    return "bf16" if allowed or dtype is torch.bfloat16 else "ieee"
+
+
+def _allows_bfloat16(convolution: bool) -> bool:
+    # torch.get_float32_matmul_precision() raises where the newer of torch's two ways of asking was taken.
+    asked = torch._C._get_fp32_precision_getter
+    of_convolutions = asked("mkldnn", "conv") if convolution else "none"
+    return (asked("mkldnn", "matmul") if of_convolutions == "none" else of_convolutions) == "bf16"
+
+
+_allows_bfloat16._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 @contextmanager
 def use_cuda_recurrence(form: str) -> Iterator[None]:
     """Run recurrent layers on CUDA in one form inside a ``with`` block; meant for tests and benchmarks.

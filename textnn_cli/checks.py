@@ -3,16 +3,19 @@
 the options of how a file is read -> ``reading_options`` -> arguments of textnn.text.iter_records
 an argument's error of the package -> ``option_errors`` -> the same of the option
 --html FILE -> ``check_page`` -> an error if the page could not be written
-FILE of texts -> ``check_texts`` -> an error if it is none, but a text
+FILE, --text, --output -> ``check_source`` -> what is read; an error if it cannot be, or would be overwritten
 """
 
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import typer
 
 from textnn_cli.common import same_file
 
@@ -91,13 +94,37 @@ def check_page(html: str, file: str | None, option: str = "--html") -> None:
         raise ValueError(f"{option}: expected another file than the input, got {html} for both")
 
 
-def check_texts(file: str | None) -> None:
-    """Refuse the name of a file of texts that is not there.
+def check_source(file: str | None, text: list[str] | None, output: str | None, typed: bool = False) -> str | None:
+    """Return the file that texts are read from: "-" for standard input, None for ``--text``.
 
     Parameters
     ----------
-    file
-        A name, "-" for standard input, or None.
+    file, text, output
+        FILE, --text and --output as given.
+    typed
+        Whether lines may also be typed, where standard input is a terminal: None is returned then.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there are two sources, or none.
+    ValueError
+        If there is no such file, or the output is the same; the message tells how a text is given.
+    """
+    if text and file is not None:
+        raise typer.BadParameter("give a FILE or --text, not both")
+    if not text and file is None:
+        if sys.stdin is None or (sys.stdin.isatty() and not typed):
+            raise typer.BadParameter('give a FILE, --text "...", or texts on standard input')
+        file = None if sys.stdin.isatty() else "-"
+    check_texts(file)
+    if file not in (None, "-") and output not in (None, "-") and same_file(str(file), str(output)):
+        raise ValueError(f"--output: expected another file than the input, got {output} for both")
+    return file
+
+
+def check_texts(file: str | None) -> None:
+    """Refuse the name of a file of texts that is not there; None and "-" are no names.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from textnn_cli.checks import check_texts, option_errors
+from textnn_cli.checks import check_source, option_errors
 from textnn_cli.common import (
     COLUMNS,
     Encoding,
@@ -20,7 +20,6 @@ from textnn_cli.common import (
     command_errors,
     note,
     open_output,
-    same_file,
     set_threads,
 )
 from textnn_cli.progress import progress
@@ -93,18 +92,14 @@ def cut(
       textnn cut segmenter/ novel.txt --tags --user-dictionary names.txt
       cat novel.txt | textnn cut segmenter/ --separator "|" | head
     """
-    if text and file is not None:
-        raise typer.BadParameter("give a FILE or --text, not both")
+    file = check_source(file, text, output, typed=True)
     separator = {"tab": "\t", "\\t": "\t"}.get(separator, separator)
     if not separator or "\n" in separator or "\r" in separator:
         raise typer.BadParameter(
             f"expected at least one character and no line break, got {separator!r}", param_hint="--separator"
         )
-    check_texts(file)
     if file is not None:
         check_file(file)
-    if file not in (None, "-") and output not in (None, "-") and same_file(str(file), str(output)):
-        raise ValueError(f"--output: expected another file than the input, got {output} for both")
     words = None if user_dictionary is None else read_dictionary(user_dictionary)
     from textnn.tagging.entities import check_segmenter
     from textnn.text import CorpusReport, iter_records
@@ -121,7 +116,7 @@ def cut(
     def written(words: Words) -> str:
         return separator.join(f"{word}/{tag}" if tags else word for word, tag in words) + "\n"
 
-    if not text and file is None and sys.stdin is not None and sys.stdin.isatty():
+    if not text and file is None:
         note("type a line, and Ctrl-D at the end", quiet)
         with open_output(output) as stream:
             for each in _typed(tagger, words):
@@ -131,7 +126,7 @@ def cut(
     report = CorpusReport()
     with option_errors(format="--input-format", encoding_errors="--encoding-errors", on_error="--on-error"):
         records = iter_records(
-            file or "-", format="lines", encoding=encoding, encoding_errors=encoding_errors, on_error=on_error,
+            str(file), format="lines", encoding=encoding, encoding_errors=encoding_errors, on_error=on_error,
             keep_empty=True, report=report,
         )  # fmt: skip
     if (kind := _OTHERS.get(Path(file or "").suffix.lower())) is not None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import check_page, check_texts, option_errors, reading_options
+from textnn_cli.checks import check_page, check_source, option_errors, reading_options
 from textnn_cli.common import (
     Delimiter,
     Encoding,
@@ -109,15 +108,9 @@ def explain(
       textnn explain model/ reviews.csv --limit 50 --html explained.html
       textnn explain model/ reviews.csv --json > explained.jsonl
     """
-    if text and file is not None:
-        raise typer.BadParameter("give a FILE or --text, not both")
-    if not text and file is None:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise typer.BadParameter('give a FILE, --text "...", or texts on standard input')
-        file = "-"
+    file = check_source(file, text, None)
     if as_json and html == "-":
         raise typer.BadParameter("only one of --json and --html can go to standard output")
-    check_texts(file)
     if html is not None and html != "-":
         check_page(html, file)
     _check_method(method)

@@ -1,6 +1,6 @@
 """The parameters of an estimator as options of a command, out of the tables that declare them.
 
-    textnn/models/options.py, textnn/classification/parameters.py -> ``table`` -> ``with_parameters`` -> typer's options
+    textnn/models/options.py, parameters.py of a task -> ``table`` -> ``with_parameters`` -> typer's options
 
 The tables are run as files: to import them would load torch, for which nobody who asks for ``--help`` should wait.
 """
@@ -30,7 +30,7 @@ def run_file(*parts: str) -> dict[str, Any]:
 def table(task: str) -> dict[str, Any]:
     """Return every parameter of a task's estimator that is an option, in the order in which the help shows them."""
     shared = run_file("models", "options.py")
-    own = [row for row in run_file(task, "parameters.py")["PARAMETERS"] if row.sentence]
+    own = [row for row in run_file(task, "parameters.py")["parameters"](shared["Parameter"]) if row.sentence]
     rows = [shared["OPTIONS"][name] for name in shared["chosen"](task)]
     first = [row for row in own if row.panel == shared["TEXT"]]
     return {row.name: row for row in (*first, *rows, *own)}

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import READING_OPTIONS, check_texts, reading_options
+from textnn_cli.checks import READING_OPTIONS, check_source, reading_options
 from textnn_cli.common import (
     Delimiter,
     Encoding,
@@ -41,7 +41,6 @@ from textnn_cli.common import (
     load_model,
     note,
     open_output,
-    same_file,
     set_threads,
     write_errors,
 )
@@ -102,7 +101,7 @@ def predict(
     dtype: Annotated[
         str | None,
         typer.Option(
-            metavar="float32|int16|int8", help="Type of the frozen weights; integers change probabilities slightly."
+            metavar="float32|int16|int8|bfloat16", help="Type of the frozen weights; all but float32 round them."
         ),
     ] = None,
     tokenizer: TokenizerName = None,
@@ -139,12 +138,7 @@ def predict(
       textnn predict model/ new.jsonl --text-column feedback --format jsonl
       cat texts.txt | textnn predict model/ > predictions.csv
     """
-    if text and file is not None:
-        raise typer.BadParameter("give a FILE or --text, not both")
-    if not text and file is None:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise typer.BadParameter('give a FILE, --text "...", or texts on standard input')
-        file = "-"
+    file = check_source(file, text, output)
     if dtype is not None and not frozen:
         raise typer.BadParameter("only frozen weights have a dtype: give --dtype or --no-frozen, not both")
     kind = _find_format(output_format, output)
@@ -154,10 +148,7 @@ def predict(
             raise typer.BadParameter("it is of a FILE, got --text", param_hint=option)
     from textnn.files import is_replaceable
 
-    check_texts(file)
     reading = reading_options(locals())
-    if file not in (None, "-") and output not in (None, "-") and same_file(str(file), str(output)):
-        raise ValueError(f"--output: expected another file than the input, got {output} for both")
     from_file = file not in (None, "-") and Path(str(file)).is_file()
     to_file = output not in (None, "-") and is_replaceable(str(output))
     if resume and not (from_file and to_file):

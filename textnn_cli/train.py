@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from textnn_cli.checks import READING_OPTIONS, option_errors, reading_options
 from textnn_cli.common import (
-    INTERRUPTED,
     Delimiter,
     Encoding,
     EncodingErrors,
@@ -28,24 +24,29 @@ from textnn_cli.common import (
     OnError,
     Quiet,
     Quoting,
-    RunError,
     TextColumn,
     Threads,
     command_errors,
-    note,
     open_output,
     session,
-    set_threads,
 )
 from textnn_cli.corpora import Data, read_data
 from textnn_cli.labels import threshold_line
 from textnn_cli.parameters import option_of, parse, table, with_parameters
+from textnn_cli.training import (
+    CheckpointSeconds,
+    Device,
+    Distributed,
+    Resume,
+    Seed,
+    Validation,
+    check_device,
+    check_vectors,
+    prepared,
+    save,
+    saying_how_to_go_on,
+)
 from textnn_cli.values import parse_class_weight, parse_threshold
-
-if TYPE_CHECKING:
-    from textnn import SentimentClassifier
-    from textnn.distributed import Group
-    from textnn.training.checkpoint import Checkpoint
 
 PARAMETERS = table("classification")
 
@@ -67,22 +68,12 @@ def train(
             help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm, bigru, gru, rnn, mlp, lecture-lstm.",
         ),
     ] = "tfidf-textcnn",
-    validation: Annotated[
-        str | None,
-        typer.Option("--validation", metavar="FILE", help="Validate on this file instead of on a split of FILE."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume an interrupted training; give the same arguments.")
-    ] = False,
-    distributed: Annotated[
-        bool,
-        typer.Option("--distributed", help="Train in all processes that torchrun started."),
-    ] = False,
+    validation: Validation = None,
+    seed: Seed = 0,
+    resume: Resume = False,
+    distributed: Distributed = False,
     threads: Threads = None,
-    device: Annotated[
-        str | None, typer.Option("--device", metavar="NAME", help="Device to train on: cpu, cuda, cuda:1, ...")
-    ] = None,
+    device: Device = None,
     quiet: Quiet = False,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
@@ -96,15 +87,7 @@ def train(
     header: Header = None,
     on_error: OnError = "stop",
     limit: Limit = None,
-    checkpoint_seconds: Annotated[
-        float,
-        typer.Option(
-            "--checkpoint-seconds",
-            min=0,
-            rich_help_panel="The training",
-            help="Seconds between checkpoints; there is also one after each epoch.",
-        ),
-    ] = 60.0,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
     **typed: Any,
 ) -> None:
     """Train a classifier on a file of labelled texts and save it.
@@ -140,14 +123,9 @@ def train(
       torchrun --nproc-per-node=2 -m textnn train reviews.csv -o model/ --distributed
     """
     from textnn import SentimentClassifier
-    from textnn.bundle import checkpoint_directory
-    from textnn.bundle.files import CONFIG
     from textnn.classification.bundle import check_target
-    from textnn.data.inputs import check_device
     from textnn.data.suspects import LabelWarning
     from textnn.models.options import check_option
-    from textnn.training.checkpoint import Checkpoint
-    from textnn.training.pretrained import check as check_vectors
 
     columns = reading_options(locals())
     with session(distributed) as group:
@@ -157,27 +135,15 @@ def train(
             parameters["class_weight"] = parse_class_weight(parameters["class_weight"])
             if (threshold := parameters.pop("threshold")) is not None:
                 parameters["threshold"] = parse_threshold(threshold)
-            if parameters["output"] is not None:
-                with option_errors(output=option_of(PARAMETERS["output"])):
-                    check_option("output", parameters["output"])
-            if parameters["vectors"] is not None and group.rank == 0:
-                with option_errors(vectors="--vectors", embedding_dim="--embedding-dim"):
-                    check_vectors(parameters["vectors"], parameters["embedding_dim"])
-            if device is not None:
-                if distributed:
-                    raise ValueError(f"--device: with --distributed each process has its own, got {device!r}")
-                with option_errors(device="--device"):
-                    check_device(device)
-            # Before the work, not after it: can the model be saved there?
-            target = check_target(directory) if group.rank == 0 else directory
-            checkpoint = Checkpoint(checkpoint_directory(target), resume, checkpoint_seconds)
-            set_threads(threads)
-        if group.first(resume and not checkpoint.exists() and (target / CONFIG).exists()):
-            note(f"{directory} is complete, there is nothing to resume; without --resume it is trained again", quiet)
+            for name in ("output", "precision"):
+                if parameters[name] is not None:
+                    with option_errors(**{name: option_of(PARAMETERS[name])}):
+                        check_option(name, parameters[name])
+            check_vectors(parameters, group)
+            check_device(device, distributed)
+        checkpoint = prepared(directory, check_target, group, resume, checkpoint_seconds, threads, quiet)
+        if checkpoint is None:
             return
-        if distributed:
-            kind = group.device.partition(":")[0]
-            note(f"processes: {group.size} ({kind}), each with its part of every batch", quiet)
         with group.together():  # process 0 has all texts; a share may be empty
             data = Data([], [], None if validation is None else ([], []))
             if group.rank == 0:
@@ -194,9 +160,8 @@ def train(
         with saying_how_to_go_on(checkpoint, group), option_errors(**names):
             classifier.fit(data.texts, data.labels, data.validation, distributed, checkpoint=checkpoint)
             if group.rank == 0:
-                with _ended_in_order() if distributed else nullcontext():
-                    _save(classifier, directory)
-                    checkpoint.remove()
+                save(classifier, directory, distributed)
+                checkpoint.remove()
     if quiet or sys.stdout is None:
         return
     report = classifier.validation_report_
@@ -220,60 +185,3 @@ def _to_repeat(columns: dict[str, Any]) -> list[str]:
         elif value is not None:
             words += [option, "tab" if value == "\t" else str(value)]
     return words
-
-
-def _save(classifier: SentimentClassifier, directory: Path) -> None:
-    from textnn.bundle import BundleError
-
-    try:
-        classifier.save(directory)
-    except BundleError as error:
-        raise RunError(str(error)) from error
-
-
-@contextmanager
-def saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]:
-    """Say, when the block is interrupted, how to resume from the state that is there."""
-    from textnn.training.checkpoint import CheckpointError
-    from textnn.training.loop import TrainingError
-
-    before = checkpoint.version()
-    try:
-        yield
-    except (CheckpointError, TrainingError):
-        # The same command would fail again; the message names what is kept.
-        raise
-    except (Exception, KeyboardInterrupt) as error:
-        kept = checkpoint.exists() and (checkpoint.resume or checkpoint.version() != before)
-        if not kept and not group.rank and isinstance(error, KeyboardInterrupt):
-            times = f"after each epoch, and every {checkpoint.seconds:g} s (--checkpoint-seconds)"
-            note(f"error: interrupted; nothing of this training is kept yet, its state is {times}")
-            raise typer.Exit(INTERRUPTED) from None
-        if group.rank or not kept:
-            raise
-        advice = f"resume with: {_command(checkpoint.resume)}"
-        if group.size > 1:
-            advice = "resume with the same command plus --resume"
-        if isinstance(error, KeyboardInterrupt):
-            note(f"error: interrupted; {advice}")
-            raise typer.Exit(INTERRUPTED) from None
-        note(f"the training so far is kept; {advice}")
-        raise
-
-
-def _command(resumed: bool) -> str:
-    return shlex.join(["textnn", *sys.argv[1:], *([] if resumed else ["--resume"])])
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Let SIGTERM, by which torchrun ends processes, end this block as Ctrl-C does: without half-written files."""
-
-    def end(number: int, _: Any) -> None:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

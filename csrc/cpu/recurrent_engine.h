@@ -17,24 +17,8 @@
 
 namespace textnn::cpu {
 
-#define TEXTNN_PAIRS 0
 #define TEXTNN_KERNEL "recurrent_kernels.h"
-#include "foreach_isa.h"
-
-#if defined(__x86_64__)
-#undef TEXTNN_PAIRS
-#define TEXTNN_PAIRS 1
-#define TEXTNN_ISA avx512_bf16
-#define TEXTNN_VECTOR_BYTES 64
-#define TEXTNN_REGISTERS 32
-#include "isa_push_bf16.h"
-#include TEXTNN_KERNEL
-#include "isa_pop.h"
-#define TEXTNN_PICK_BFLOAT16(...) \
-  (capability() == Capability::kAvx512Bf16 ? &avx512_bf16::__VA_ARGS__ : TEXTNN_PICK(__VA_ARGS__))
-#else
-#define TEXTNN_PICK_BFLOAT16 TEXTNN_PICK
-#endif
+#include "foreach_isa_bf16.h"
 
 template <class Cell, class T>
 void recurrent_forward(const ThreadPool& pool, const RecurrentForward<T>& args) {

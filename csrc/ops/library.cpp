@@ -67,6 +67,20 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("crf_decode(Tensor x, " TEXTNN_CRF_SCORES ", int n_best) -> (Tensor tags, Tensor scores)");
 #undef TEXTNN_CRF_SCORES
 
+  // loss [] or, of reduction none, [N]. save: lse [N] comes back for the backward pass, and, unless reduction is none,
+  // the gradients of the loss: dx if need_dx, dweight and dbias if need_dweight. What is not wanted has no rows.
+  // precision: of the products of float32 tensors, "ieee" or "bf16".
+#define TEXTNN_LINEAR_CROSS_ENTROPY \
+  "str reduction, int ignore_index, float label_smoothing, str precision, bool need_dx, bool need_dweight"
+  m.def(
+      "linear_cross_entropy(Tensor x, Tensor linear_weight, Tensor? linear_bias, Tensor target, Tensor? "
+      "weight, " TEXTNN_LINEAR_CROSS_ENTROPY
+      ", bool save) -> (Tensor loss, Tensor lse, Tensor dx, Tensor dweight, Tensor dbias)");
+  m.def(
+      "linear_cross_entropy_backward(Tensor dloss, Tensor x, Tensor linear_weight, Tensor? linear_bias, Tensor target, "
+      "Tensor? weight, Tensor lse, " TEXTNN_LINEAR_CROSS_ENTROPY ") -> (Tensor dx, Tensor dweight, Tensor dbias)");
+#undef TEXTNN_LINEAR_CROSS_ENTROPY
+
   m.def("embedding(Tensor ids, Tensor table, int padding_idx, bool sparse) -> Tensor");
   // sparse: dtable [U, D] holds the rows `distinct` [U], in rising order; otherwise dtable [rows, D], distinct is
   // empty.
@@ -91,39 +105,44 @@ STABLE_TORCH_LIBRARY(textnn, m) {
 
   m.def(
       "text_conv(Tensor x, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, bool same, int activation, "
-      "bool save) -> (Tensor y, Tensor window)");
+      "str precision, bool save) -> (Tensor y, Tensor window)");
   // dweight: the gradients [C, D, K] of all kernels one behind the other.
   m.def(
       "text_conv_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, int activation, "
-      "Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
-  // tf32: as above. deterministic: whether the table's gradient is to be summed in a fixed order on CUDA, as it is on
-  // the CPU in any case; in the forward operator for its backward pass, like sparse.
+      "str precision, Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
+  // precision, tf32: as above. deterministic: whether the table's gradient is to be summed in a fixed order on CUDA, as
+  // it is on the CPU in any case; in the forward operator for its backward pass, like sparse.
   m.def(
       "embedding_text_conv(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, "
-      "bool same, int activation, int padding_idx, bool sparse, bool save, bool tf32=False, bool deterministic=False) "
+      "bool same, int activation, str precision, int padding_idx, bool sparse, bool save, bool tf32=False, bool "
+      "deterministic=False) "
       "-> (Tensor y, Tensor window)");
   // sparse: dtable [U, D] holds the rows `distinct` [U]; otherwise dtable [V, D], and distinct comes back empty.
   m.def(
       "embedding_text_conv_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, bool flat, "
-      "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable, "
+      "bool same, int activation, str precision, Tensor y, Tensor window, int padding_idx, bool sparse, bool "
+      "need_dtable, "
       "bool deterministic=False) -> (Tensor dtable, Tensor distinct, Tensor dweight, Tensor dbias)");
 
   // One row of y for each window instead of the maximum: y [N_out, S * C] of flat tokens, [B, L_out, S * C] of padded
   // ones, zero behind a sentence's windows. padding: zero vectors on either side, without `same`.
   m.def(
       "text_conv_positions(Tensor x, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, bool same, int padding, "
-      "int stride, int activation) -> Tensor");
+      "int stride, int activation, str precision) -> Tensor");
   m.def(
       "text_conv_positions_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, "
-      "int padding, int stride, int activation, Tensor y, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
+      "int padding, int stride, int activation, str precision, Tensor y, bool need_dx) -> (Tensor dx, Tensor dweight, "
+      "Tensor dbias)");
   m.def(
       "embedding_text_conv_positions(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, "
-      "bool flat, bool same, int padding, int stride, int activation, int padding_idx, bool sparse, bool tf32=False) "
+      "bool flat, bool same, int padding, int stride, int activation, str precision, int padding_idx, bool sparse, "
+      "bool tf32=False) "
       "-> "
       "Tensor");
   m.def(
       "embedding_text_conv_positions_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, "
-      "bool flat, bool same, int padding, int stride, int activation, Tensor y, int padding_idx, bool sparse, "
+      "bool flat, bool same, int padding, int stride, int activation, str precision, Tensor y, int padding_idx, bool "
+      "sparse, "
       "bool need_dtable) -> (Tensor dtable, Tensor distinct, Tensor dweight, Tensor dbias)");
 
   // Inference only. Rows 0 .. R of table [R, taps of all kernels, width] hold products, the rows behind them are

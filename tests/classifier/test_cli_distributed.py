@@ -5,67 +5,28 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import pytest
-from commands import ENVIRONMENT, QUICK, write_csv
+from commands import QUICK, write_csv
+from launching import run_all, torchrun, workers
 from samples import make_reviews
 from typer.testing import CliRunner
 from waiting import HANG
 
 from textnn import SentimentClassifier
 from textnn_cli import app
-from textnn_cli.train import _ended_in_order
+from textnn_cli.training import ended_in_order
 
 NO_DROPOUT = ["--dropout", "0", "--word-dropout", "0", "--learning-rate", "0.01"]
 FOREVER = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--epochs", "1000000", "--patience", "0"]
 
 
-@contextmanager
-def torchrun(*arguments: object, processes: int = 2, stdin: IO[bytes] | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Start ``textnn train --distributed`` in some processes; none of them is left afterwards."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    process = subprocess.Popen(
-        [*launcher, "-m", "textnn", "train", *map(str, arguments), "--distributed"],
-        # Ctrl-C ends it even where the tests run in the background.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        start_new_session=True,
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": "lo"},
-    )
-    try:
-        yield process
-    finally:
-        for child in [*workers(process), process.pid]:
-            try:
-                os.kill(child, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        process.communicate()
-
-
 def run(*arguments: object, processes: int = 2, stdin: IO[bytes] | None = None) -> tuple[int, str, str]:
-    """Return exit code, standard output and standard error, without what torchrun itself says."""
-    with torchrun(*arguments, processes=processes, stdin=stdin) as process:
-        out, err = process.communicate(timeout=HANG)
-    return process.returncode, out, err
-
-
-def workers(process: subprocess.Popen[str]) -> list[int]:
-    """The processes that torchrun has started, and that still run."""
-    try:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
-    except OSError:
-        return []
-    return [int(child) for child in children.split()]
+    """Run ``textnn train --distributed`` in some processes."""
+    return run_all("train", *arguments, processes=processes, stdin=stdin)
 
 
 def alive(child: int) -> bool:
@@ -179,7 +140,7 @@ def test_process_0_reads_standard_input(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_all_and_leaves_no_model(tmp_path: Path) -> None:
-    with torchrun(write_csv(tmp_path / "reviews.csv", 200), "-o", tmp_path / "model", *FOREVER) as process:
+    with torchrun("train", write_csv(tmp_path / "reviews.csv", 200), "-o", tmp_path / "model", *FOREVER) as process:
         read_until(process, "epoch 1/")
         children = workers(process)
         assert len(children) == 2
@@ -193,7 +154,7 @@ def test_ctrl_c_ends_all_and_leaves_no_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_process_that_dies_ends_all(number: int, tmp_path: Path) -> None:
-    with torchrun(write_csv(tmp_path / "reviews.csv", 200), "-o", tmp_path / "model", *FOREVER) as process:
+    with torchrun("train", write_csv(tmp_path / "reviews.csv", 200), "-o", tmp_path / "model", *FOREVER) as process:
         read_until(process, "epoch 1/")
         children = workers(process)
         os.kill(children[number], signal.SIGKILL)
@@ -215,7 +176,7 @@ def test_sigterm_ends_a_save_in_order() -> None:
         finally:
             cleaned.append(True)
 
-    with pytest.raises(SystemExit) as end, _ended_in_order():
+    with pytest.raises(SystemExit) as end, ended_in_order():
         save()
     assert (end.value.code, cleaned) == (143, [True])
     assert signal.getsignal(signal.SIGTERM) is before

@@ -7,12 +7,15 @@ import inspect
 import pytest
 
 from textnn import SentimentClassifier
-from textnn.classification.parameters import NOT_STORED, PARAMETERS
+from textnn.classification.parameters import NOT_STORED, parameters
 from textnn.models import ARCHITECTURES
-from textnn.models.options import CLASSIFICATION, OPTIONS, chosen
+from textnn.models.options import CLASSIFICATION, OPTIONS, Parameter, chosen
 from textnn_cli.parameters import table
 
-DEFAULTS = {row.name: row.default for row in PARAMETERS} | dict.fromkeys(chosen(CLASSIFICATION))
+PARAMETERS = parameters(Parameter)
+DEFAULTS = {row.name: row.default for row in PARAMETERS} | {
+    name: OPTIONS[name].default for name in chosen(CLASSIFICATION)
+}
 SIGNATURE = {name: value.default for name, value in inspect.signature(SentimentClassifier).parameters.items()}
 
 

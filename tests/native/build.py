@@ -46,9 +46,19 @@ FLAVOURS = {
     "emulated": ["-O1", "-include", str(Path(__file__).resolve().parent / "emulated_instructions.h")],
 }
 WARNINGS = ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes"]
-EMULATED = {"cells", "capability"}  # files, or folders of them, that use such instructions
+EMULATED = {"cells", "capability", "text_conv"}  # files, or folders of them, that use such instructions
 # No code under test, compiled once for all flavours.
-BINDINGS = ["module", "recurrent", "quantized_lstm", "text_conv", "frozen_text_conv", "crf", "tables", "pools"]
+BINDINGS = [
+    "module",
+    "recurrent",
+    "quantized_lstm",
+    "text_conv",
+    "frozen_text_conv",
+    "crf",
+    "linear_cross_entropy",
+    "tables",
+    "pools",
+]
 SLOW_FIRST = ["cells", "text_conv", "frozen_text_conv"]  # the longest compilations, of a file or a folder, start first
 _background: list[subprocess.Popen[bytes]] = []
 

@@ -152,5 +152,8 @@ PYBIND11_MODULE(textnn_native, m) {
   native::def_kernel(m, "crf_forward", &native::crf_forward);
   native::def_kernel(m, "crf_backward", &native::crf_backward);
   native::def_kernel(m, "crf_decode", &native::crf_decode);
+  native::def_kernel(m, "fold_logits", &native::fold_logits);
+  native::def_kernel(m, "logit_gradients", &native::logit_gradients);
+  native::def_kernel(m, "gather_and_add_rows", &native::gather_and_add_rows);
   native::def_probes(m);
 }

@@ -102,6 +102,16 @@ def test_marginals_are_those_of_the_tagger(serve: Serve, speech: SequenceTagger)
         assert one["marginals"] == [pytest.approx(row, abs=1e-6) for row in rows.tolist()]
 
 
+def test_tags_and_marginals_take_one_run_of_the_network(serve: Serve, speech: SequenceTagger) -> None:
+    client, runs = serve(speech), list[None]()
+    handle = speech.state_.model.register_forward_hook(lambda *_: runs.append(None))
+    try:
+        client.post("/tags", json={"tokens": ["李白", "在"], "marginals": True})
+    finally:
+        handle.remove()
+    assert len(runs) == 1
+
+
 class Held:
     """A tagger that waits before it works, but for that with which a server warms up."""
 

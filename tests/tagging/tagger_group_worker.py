@@ -55,8 +55,9 @@ def fail(name: str, rank: int) -> str:
     """Do what is an error in one process, or only because they differ, and return its message."""
     tagger = make_tagger(epochs=1 + rank if name == "options" else 1)
     y = [["O"]] if name == "tags" and rank else Y
+    held_out = HELD_OUT if name == "validation" and not rank else None
     try:
-        tagger.fit(X, y, distributed=True)
+        tagger.fit(X, y, held_out, distributed=True)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return "no error"
@@ -66,7 +67,7 @@ def run(rank: int, size: int, folder: Path) -> dict[str, Any]:
     """Return what came of all cases."""
     fits = {name: describe(fit(name, False, rank, size)) for name in CASES}
     fits["validation data"] = describe(fit("ngram-crf", True, rank, size))
-    return {"fits": fits, "errors": {name: fail(name, rank) for name in ("options", "tags")}}
+    return {"fits": fits, "errors": {name: fail(name, rank) for name in ("options", "validation", "tags")}}
 
 
 if __name__ == "__main__":

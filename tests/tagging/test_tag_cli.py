@@ -85,7 +85,7 @@ def test_train_takes_its_options(tmp_path: Path) -> None:
     [
         (["--scheme", "BIX"], "--scheme: expected 'auto', None or one of BIO"),
         (["--level", "letter"], "--level: expected auto, char or word, got 'letter'"),
-        (["--format", "xml"], "--format: expected one of conll, conllu, jsonl, words, word/tag, got 'xml'"),
+        (["--format", "xml"], "--format: expected one of conll, conllu, jsonl, csv, words, word/tag, got 'xml'"),
         (["--separator", " "], "--separator: expected at least one character that is no space"),
         (["--encoding", "utf-7-8"], "--encoding: expected a text encoding"),
         (["--on-error", "go"], "--on-error: expected one of stop, skip, got 'go'"),

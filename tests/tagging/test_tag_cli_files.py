@@ -46,6 +46,8 @@ def classifier(folder: Path) -> Path:
         json.dumps({"tokens": ["Ann", "ran"], "tags": ["B-PER", "O"]}) + "\n",
         json.dumps({"text": "Ann ran", "label": [[0, 3, "PER"]]}) + "\n",
         json.dumps([{"text": "Ann ran", "label": [[0, 3, "PER"]]}]),
+        json.dumps([["Ann ran", {"entities": [[0, 3, "PER"]]}]]),
+        "Sentence #,Word,POS,Tag\nSentence: 1,Ann,NNP,B-PER\n,ran,VBD,O\n",
         "Ann PER\nran O\n\nBob PER\nRome LOC\n",  # without prefix: IO
         "Ann B-PER\n\nran O\n\nRome B-LOC\n\nin O\n",  # a token a sentence
     ],
@@ -67,7 +69,11 @@ def test_files_as_users_have_them(content: str | bytes, tmp_path: Path) -> None:
         ("a.conll", "Ann b-per\nran o\n", ": expected tags such as 'B-PER', a capital letter first, got 'b-per'"),
         ("a.txt", "", ", line 1: expected text, but the file is empty"),
         ("a.txt", "\n\n", ": expected sentences, got none"),
-        ("a.csv", "text,label\nAnn ran,good\n", ": expected sentences with tags, got a table of CSV; write it as"),
+        (
+            "a.csv",
+            "text,label\nAnn ran,good\n",
+            ": expected a table of tokens with columns such as sentence, word and tag, got another table of CSV",
+        ),
         ("a.xlsx", b"PK\x03\x04", ", line 1: expected text, got a ZIP archive"),
         ("a.jsonl", '{"text": "Ann"}\n', ", line 1: expected spans under one of label, labels, entities"),
         ("a.jsonl", '{"tokens": ["Ann"], "tags": []}\n', ", line 1: expected a tag for each of 1 tokens, got 0"),
@@ -127,6 +133,22 @@ def test_a_scheme_that_the_tags_are_not_in(tmp_path: Path) -> None:
     file = write(tmp_path / "a.conll", "so O\n\nAnn S-PER\nran O\n")
     told = refuse("tag", "train", file, "-o", tmp_path / "m", *ONCE, "--scheme", "BIO")
     assert f"{file}, sentence of line 3: tags[0]: expected O or a tag that begins with B, I (BIO), got 'S-PER'" in told
+
+
+def test_texts_with_spans_are_read_as_words_or_as_characters(tmp_path: Path) -> None:
+    rows = [{"text": f"{name} ran home", "label": [[0, len(name), "PER"]]} for name in ("Ann", "Bob", "Max")]
+    file = write(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    told = succeed("tag", "train", file, "-o", tmp_path / "m", *ONCE).stderr
+    assert "(jsonl, texts as words, utf-8, BIOES)" in told
+    assert f"{file}: texts are read as words, as blanks stand between their words (--level char: as characters)" in told
+    assert SequenceTagger.load(tmp_path / "m").level_ == "word"
+    assert "accuracy" in succeed("tag", "evaluate", tmp_path / "m", file).stdout
+    told = succeed("tag", "train", file, "-o", tmp_path / "c", *ONCE, "--level", "char").stderr
+    assert "(jsonl, texts as characters, utf-8, BIOES)" in told
+    assert "read as words" not in told
+    assert SequenceTagger.load(tmp_path / "c").level_ == "char"
+    told = succeed("tag", "evaluate", tmp_path / "c", file).stderr
+    assert "texts as characters" in told, "as the model reads them"
 
 
 def test_words_without_tags_for_a_tagger_of_words(tmp_path: Path) -> None:

@@ -74,12 +74,30 @@ def test_entities_of_texts(model: Path, folder: Path) -> None:
     assert objects(succeed("tag", "predict", model, stdin=TEXT + "\n").stdout) == rows[:1]
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.tsv", "out.json", "out.xlsx"])
+def test_a_table_is_no_output(name: str, model: Path, folder: Path) -> None:
+    told = refuse("tag", "predict", model, "-t", TEXT, "-o", folder / name)
+    assert "--output: expected a name in .jsonl, .conll or .txt, or --output-format beside it, got" in told
+    assert not (folder / name).exists()
+    succeed("tag", "predict", model, "-t", TEXT, "-o", folder / name, "--output-format", "jsonl")
+    assert objects((folder / name).read_text(encoding="utf-8"))[0]["text"] == TEXT
+
+
+def test_a_table_of_tokens_is_tagged_token_by_token(model: Path, folder: Path) -> None:
+    table = write(folder / "tokens.csv", "sentence_id,word,pos\n1,Ann,NNP\n1,met,VBD\n2,Ann,NNP\n")
+    result = succeed("tag", "predict", model, table)
+    assert result.stdout == "Ann\tB-PER\nmet\tO\n\nAnn\tB-PER\n\n"
+    assert "sentences of tokens (csv, utf-8)" in result.stderr
+    assert succeed("tag", "predict", model, table, "--input", "tokens", "--token-column", 1).stdout == result.stdout
+    assert "words" not in succeed("tag", "predict", model, table, "--input", "text", "--text-column", "pos").stderr
+
+
 def test_what_was_written_is_read_as_tagged_sentences(model: Path, folder: Path) -> None:
     out = folder / "again.jsonl"
     succeed("tag", "predict", model, "-t", TEXT, "-o", out)
     [sentence], report = read_tagged(out)
-    assert (sentence.tokens, report.scheme) == (list(TEXT), "BIOES")
-    assert sentence.tags[:3] == ["B-PER", "I-PER", "E-PER"]
+    assert (sentence.tokens[:4], report.scheme) == (["Ann", "met", "Bob", "Lee"], "BIOES")
+    assert sentence.tags[:4] == ["S-PER", "O", "B-PER", "E-PER"]
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_tags_that_are_no_tags_of_their_scheme(text, message):
 def test_a_table_of_csv_is_refused_with_the_way_out(tmp_path):
     path = tmp_path / "reviews.csv"
     path.write_text("text,label\ngood,1\n")
-    with pytest.raises(CorpusError, match="got a table of CSV; write it as columns, a token a line, or as JSON lines"):
+    with pytest.raises(CorpusError, match="got another table of CSV; write it so, as columns, a token a line, or as"):
         read_tagged(path)
 
 
@@ -140,6 +140,19 @@ def test_a_bad_sentence_is_left_out_whole_and_counted():
     assert "left out: 1 bad sentences" in str(report)
 
 
+def test_tags_that_no_other_sentence_has_are_left_out_and_counted():
+    text = b"Ann B-PER\nran O\n\nBob Foo\n\nBob B-PER\n"
+    with pytest.raises(
+        CorpusError, match="sentence of line 4: expected O or a tag such as 'B-PER', as most are, got 'Foo'"
+    ):
+        read_tagged(io.BytesIO(text))
+    sentences, report = read_tagged(io.BytesIO(text), on_error="skip")
+    assert [s.line for s in sentences] == [1, 6]
+    assert (report.scheme, report.bad_rows, report.sentences, report.tokens) == ("BIO", 1, 2, 3)
+    assert dict(report.tags) == {"B-PER": 2, "O": 1}
+    assert "sentence of line 4: expected O or a tag such as" in report.problems[0]
+
+
 def test_blank_lines_that_are_missing_are_asked_for():
     report = read_tagged(io.BytesIO(b"a O\n" * 10_001))[1]
     assert report.doubts == ["line 1: a sentence of 10,001 tokens; are blank lines missing between sentences?"]
@@ -158,6 +171,7 @@ def test_illegal_sequences_are_named():
 # --- JSON ---
 
 SPANS = [["B-PER", "I-PER", "E-PER", "O", "O", "O", "O"], list("Ann ran")]
+WORDS = [["S-PER", "O"], ["Ann", "ran"]]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +187,51 @@ SPANS = [["B-PER", "I-PER", "E-PER", "O", "O", "O", "O"], list("Ann ran")]
     ],
 )
 def test_spans_of_characters(fields):
-    assert read(json.dumps({"text": "Ann ran", **fields})) == [(1, SPANS[1], SPANS[0])]
+    assert read(json.dumps({"text": "Ann ran", **fields})) == [(1, WORDS[1], WORDS[0])]
+    assert read(json.dumps({"text": "Ann ran", **fields}), level="char") == [(1, SPANS[1], SPANS[0])]
+
+
+@pytest.mark.parametrize("form", ["array", "indented", "lines"])
+def test_what_spacy_2_was_trained_on(form):
+    rows = [["Ann ran", {"entities": [[0, 3, "PER"]]}], ["Hi", {"entities": []}]]
+    text = "\n".join(map(json.dumps, rows)) if form == "lines" else json.dumps(rows, indent=form == "indented" or None)
+    found = [row[1:] for row in read(text, "jsonl" if form == "lines" else None)]
+    assert found == [(WORDS[1], WORDS[0]), (["Hi"], ["O"])]
+    with pytest.raises(CorpusError, match="row 2: expected a JSON object"):
+        read(json.dumps([*rows[:1], ["Hi", []]]))
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "level"),
+    [
+        ("叶老桂认为 OK", [0, 3], "char"),
+        ("Anna ran", [0, 4], "word"),
+        ("Анна бежала", [0, 4], "word"),
+        ("ไปไหน", [0, 2], "char"),
+    ],
+)
+def test_texts_with_blanks_between_words_are_read_as_words(text, span, level):
+    row = json.dumps({"text": text, "label": [[*span, "PER"]]})
+    (sentence,), report = read_tagged(io.BytesIO(row.encode()))
+    assert sentence.tokens == (text.split() if level == "word" else list(text))
+    assert report.level == level
+    assert f"texts as {'words' if level == 'word' else 'characters'}" in str(report)
+    assert read_tagged(io.BytesIO(b'{"tokens": ["a"], "tags": ["O"]}'))[1].level is None
+
+
+def test_spans_that_end_within_a_word_are_widened_and_counted():
+    rows = [
+        {"text": "in New York-based firms", "label": [[3, 11, "LOC"], [12, 17, "X"]]},  # the longer one stays
+        {"text": " Ann ran", "label": [[0, 5, "PER"]]},  # blanks beside a word are no part of it
+    ]
+    source = io.BytesIO("\n".join(map(json.dumps, rows)).encode())
+    sentences, report = read_tagged(source)
+    assert [s.tags for s in sentences] == [["O", "B-LOC", "E-LOC", "O"], ["S-PER", "O"]]
+    widened, dropped = report.doubts
+    assert widened.startswith("2 spans began or ended within a word, the first in line 1: they were widened")
+    assert dropped.startswith("1 spans were left out that overlap longer ones, the first in line 1")
+    with pytest.raises(CorpusError, match=r"line 1: expected a span with a word in it, got \[3, 4, 'X'\]"):
+        read(json.dumps({"text": "Ann  ran", "label": [[3, 4, "X"]]}))
 
 
 def test_an_array_and_tasks_of_label_studio():
@@ -181,8 +239,8 @@ def test_an_array_and_tasks_of_label_studio():
     small = {"text": "Ann ran", "label": [value]}
     whole = {"id": 1, "data": {"text": "Ann ran"}, "annotations": [{"result": [{"value": value, "type": "labels"}]}]}
     for rows in ([small], [whole]):
-        assert [row[1:] for row in read(json.dumps(rows, indent=1))] == [(SPANS[1], SPANS[0])]
-        assert [row[1:] for row in read(json.dumps(rows))] == [(SPANS[1], SPANS[0])]
+        assert [row[1:] for row in read(json.dumps(rows, indent=1))] == [(WORDS[1], WORDS[0])]
+        assert [row[1:] for row in read(json.dumps(rows))] == [(WORDS[1], WORDS[0])]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +253,7 @@ def test_an_array_and_tasks_of_label_studio():
     ],
 )
 def test_fields_that_mean_something_else(fields):
-    assert read(json.dumps({"text": "Ann ran", **fields})) == [(1, SPANS[1], SPANS[0])]
+    assert read(json.dumps({"text": "Ann ran", **fields})) == [(1, WORDS[1], WORDS[0])]
 
 
 def test_lists_of_tokens_and_tags():
@@ -223,7 +281,7 @@ def test_what_is_wrong_in_json(row, message):
 
 def test_of_spans_that_overlap_the_longest_is_kept_and_it_is_said():
     row = {"text": "abcd", "label": [[0, 3, "X"], [1, 2, "Y"], [0, 3, "X"]]}
-    sentences, report = read_tagged(io.BytesIO(json.dumps(row).encode()))
+    sentences, report = read_tagged(io.BytesIO(json.dumps(row).encode()), level="char")
     assert sentences[0].tags == ["B-X", "I-X", "E-X", "O"]
     assert report.doubts[0].startswith("1 spans were left out that overlap longer ones, the first in line 1")
 
@@ -234,6 +292,12 @@ def test_of_spans_that_overlap_the_longest_is_kept_and_it_is_said():
 def test_words_between_spaces():
     text = "我  来到 北京大学\n\n好\u3000的\n"
     assert read(text) == [(1, list("我来到北京大学"), list("SBEBMME")), (3, ["好", "的"], ["S", "S"])]
+
+
+@pytest.mark.parametrize("format", ["conll", "conllu", "jsonl", "words"])
+def test_tokens_without_tags(format):  # noqa: A002
+    text = {"conllu": "1\tAnn" + "\t_" * 8, "jsonl": '{"tokens": ["Ann"]}'}.get(format, "Ann")
+    assert read(text, format, need_tags=False, level="word") == [(1, ["Ann"], [])]
 
 
 def test_lines_of_equally_many_words_are_no_columns():
@@ -274,7 +338,7 @@ def test_characters_make_words_again():
     ("options", "message"),
     [
         ({"format": "xml"}, "format: expected one of conll, .*, got 'xml'"),
-        ({"level": "byte"}, "level: expected 'char' or 'word', got 'byte'"),
+        ({"level": "byte"}, "level: expected one of auto, char, word, got 'byte'"),
         ({"separator": " "}, "separator: expected at least one character that is no space"),
         ({"scheme": "XY"}, "scheme: expected one of"),
         ({"format": "words", "level": "word"}, "words between spaces have no tags of their own"),

@@ -17,7 +17,7 @@ from safety.models import edit
 from tagged_samples import ARCHITECTURES, make_characters, make_sentences, make_tagger, make_words
 
 from textnn import SentimentClassifier, SequenceTagger
-from textnn.bundle import BundleError
+from textnn.bundle import BundleError, files
 from textnn.tagging import bundle
 
 X, Y = make_sentences(40)
@@ -144,6 +144,23 @@ def test_nothing_is_allocated_on_the_word_of_a_file(saved: Path) -> None:
     edit(saved, lambda config: config["options"].update(hidden_size=60_000, embedding_dim=60_000))
     with pytest.raises(BundleError, match=r"model\.safetensors"):
         SequenceTagger.load(saved)
+
+
+def test_a_lexicon_is_as_large_as_its_file_may_be(
+    character_tagger: SequenceTagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    character_tagger.save(tmp_path / "tagger")
+    size = (tmp_path / "tagger" / "words.txt").stat().st_size
+    monkeypatch.setattr(files, "SMALL", size - 1)  # its own limit counts, not that of other files
+    for name in ("config.json", "tags.json", "README.md"):
+        monkeypatch.setitem(files.LARGEST, name, 1 << 20)
+    SequenceTagger.load(tmp_path / "tagger")
+    monkeypatch.setitem(files.LARGEST, "words.txt", size - 1)
+    with pytest.raises(BundleError, match=rf"words\.txt: expected at most {size - 1} bytes, got {size}"):
+        SequenceTagger.load(tmp_path / "tagger")
+    with pytest.raises(BundleError, match=rf"words\.txt: expected at most {size - 1} bytes, got {size}; no model was"):
+        character_tagger.save(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_keys_of_pairs_rise(character_tagger: SequenceTagger, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from typer.testing import CliRunner
 from textnn import SequenceTagger
 from textnn.export.tagging import consumer
 from textnn.tagging import convert_tags
-from textnn.tagging.encoding import fold
+from textnn.tagging.encoding import LONGEST_WORD, fold
 from textnn.tagging.lexicon import Lexicon, lexicon_settings
 from textnn.tagging.schemes import SCHEMES
 from textnn.tagging.texts import piece_settings, pieces
@@ -164,6 +164,15 @@ def test_numpy_numbers_ngrams_as_the_network_does(buckets: int) -> None:
         expected = hash_features(own, buckets).numpy()
         assert found.shape == (4, 17, len(own))
         np.testing.assert_array_equal(np.concatenate([found[row, :n] for row, n in enumerate(lengths)]), expected)
+
+
+def test_long_words_take_no_more_memory_than_the_letters_that_are_read(exported: Any) -> None:
+    directory = exported("words")
+    script = load_script(directory).Tagger(directory)
+    sentence = ["Ann", "x" * 10**6, "ran"]
+    letters = script.encode([sentence, ["Bob"]])[script._inputs.index("letters")]
+    assert letters.shape == (2, 3, 1 + LONGEST_WORD)
+    assert script.predict([sentence]) == tagger("words").predict([sentence])
 
 
 def test_numpy_finds_the_words_that_the_lexicon_finds() -> None:

@@ -34,6 +34,9 @@ def test_an_error_of_one_process_ends_both(ranks: list[dict[str, Any]]) -> None:
     first, second = (rank["errors"] for rank in ranks)
     assert first["options"] == second["options"]
     assert "fit: expected the same in every process, got epochs 2 in process 1 and 1 in process 0" in first["options"]
+    assert first["validation"] == second["validation"]
+    expected = "fit: expected the same in every process, got validation data False in process 1 and True in process 0"
+    assert expected in first["validation"]
     assert "PeerError: process 1 of 2: y: expected the tags of 61 sentences" in first["tags"]
     assert second["tags"].startswith("ValueError: y: expected the tags of 61 sentences")
 

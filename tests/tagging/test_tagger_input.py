@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from tagged_samples import make_characters, make_sentences, make_tagger, make_words
 
+from textnn.tagging import fitting, prediction
+
 X, Y = make_sentences(12)
 
 
@@ -94,6 +96,29 @@ def test_what_is_no_validation_data_is_named(fit: str, held_out: Any, error: typ
 def test_tags_of_the_validation_data_must_be_known(tag: str) -> None:
     with pytest.raises(ValueError, match=rf"validation_data\[1\]\[1\]: .*{tag}"):
         make_tagger().fit(X, Y, ([["a"], ["b"]], [["O"], [tag]]))
+
+
+def test_what_would_take_too_much_memory_is_refused_before_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = make_sentences(40)
+    K = len(make_tagger(epochs=1).fit(X, y).tags_)
+    longest = max(map(len, X))
+    monkeypatch.setattr(fitting, "MOST_SCORES", 3 * longest * K)
+    with pytest.raises(ValueError, match=rf"batch_size: expected batches of at most {3 * longest} tokens with {K}"):
+        make_tagger(epochs=1, batch_size=8).fit(X, y)
+    tagger = make_tagger(epochs=1, batch_size=2).fit(X, y)
+    monkeypatch.setattr(prediction, "MOST_SCORES", 10 * K)
+    message = rf"X: expected sentences of at most 10 tokens with {K} tags, got one of 11"
+    for ask in (tagger.predict, tagger.predict_marginals):
+        assert len(ask([["Ann"] * 10])[0]) == 10
+        with pytest.raises(ValueError, match=message):
+            ask([["Ann"], ["Ann"] * 11])
+    with pytest.raises(ValueError, match=message):
+        make_tagger(epochs=1).fit([*X, ["Ann"] * 11], [*y, ["B-PER"] * 11])
+
+
+def test_many_tags_make_fewer_rows_at_once() -> None:
+    assert prediction.rows_at_once(1 << 14, 35) == 1 << 14
+    assert prediction.rows_at_once(1 << 14, 1 << 12) * (1 << 12) == 1 << 24
 
 
 PARAMETERS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {

@@ -13,8 +13,9 @@ from tagged_samples import PEOPLE, PLACES, make_tagger, make_words
 
 from textnn import SequenceTagger
 from textnn.tagging.dictionary import Dictionary
+from textnn.tagging.encoding import CHAR
 from textnn.tagging.entities import Entity
-from textnn.tagging.texts import LONGEST, pieces
+from textnn.tagging.texts import LONGEST, pieces, word_places
 
 EMOJI = "👩‍👩‍👧"
 TEXTS = [
@@ -146,6 +147,34 @@ def test_words_of_a_dictionary_are_cut_out_wherever_they_stand(segmenter: Sequen
         assert [each for each in words if each == word][: len(expected)] == expected
         assert len("".join(words[: words.index(word)])) == text.find(word), (word, words)
     assert list(segmenter.stream_cut([text, "北京"], ["京"]))[1] == [("北", ""), ("京", "")]
+
+
+def test_a_word_of_a_dictionary_is_not_lost_where_a_long_text_is_cut(segmenter: SequenceTagger) -> None:
+    word = "长江大桥边"
+    for ahead in range(LONGEST - 8, LONGEST + 3):
+        text = "我" * ahead + word + "他" * 250
+        words = segmenter.cut(text, [word])
+        assert words.count(word) == 1, ahead
+        assert "".join(words) == text
+    parts = list(pieces(word * 200, CHAR, True, Dictionary([word]).find))
+    assert "".join(piece.tokens for piece in parts) == word * 200
+    assert len(parts) > 3
+    assert all(piece.tokens == word * (len(piece.tokens) // 5) for piece in parts)
+    assert [len(p.tokens) for p in pieces("桥" * 1000, CHAR, True, Dictionary(["桥" * 1000]).find)] == [1000]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cafe\u0301 e\u0301te\u0301.", ["cafe\u0301", "e\u0301te\u0301", "."]),
+        ("हिन्दी में।", ["हिन्दी", "में", "।"]),
+        ("می\u200cخواهم", ["می\u200cخواهم"]),
+        ("a\u0301-b don't \u2764\ufe0f!", ["a\u0301-b", "don't", "\u2764\ufe0f", "!"]),
+        (" \u0301a", ["\u0301", "a"]),
+    ],
+)
+def test_a_word_keeps_the_marks_of_its_letters(text: str, words: list[str]) -> None:
+    assert [text[start:end] for start, end in word_places(text)] == words
 
 
 @pytest.mark.parametrize(

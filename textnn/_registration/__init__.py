@@ -2,8 +2,8 @@
 
 The operators' schemas are in csrc/ops/library.cpp. Backward operators are operators like the others, and can be
 differentiated again (gradients.py). Autocast runs everything on the CPU with tensors of float32, where its kernels
-accumulate anyway (those of recurrent layers round the factors of their products), and on CUDA in the dtype that it is
-set to; the results have the dtype of torch's own layers.
+accumulate anyway (those of recurrent layers and convolutions round the factors of their products), and on CUDA in the
+dtype that it is set to; the results have the dtype of torch's own layers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.library import register_autocast, register_fake
 
-from . import convolution, crf, positions, recurrent  # noqa: F401
+from . import convolution, crf, linear_cross_entropy, positions, recurrent  # noqa: F401
 from .common import follow_autocast
 from .gradients import register_vmap
 
@@ -53,6 +53,8 @@ for _name in (
     "crf_log_likelihood_backward",
     "crf_marginals",
     "crf_decode",
+    "linear_cross_entropy",
+    "linear_cross_entropy_backward",
 ):
     register_vmap(_name)
 

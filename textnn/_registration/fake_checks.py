@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .cells import CELLS
 
-PRECISIONS = ("ieee", "bf16", "bf16_outputs")
+PRECISIONS = ("ieee", "bf16")
 LAYOUTS = {"time_major": 2, "batch_major": 2, "flat": 1, "packed": 1}
 """Dimensions of the positions."""
 
@@ -24,6 +24,12 @@ def _expect(condition: bool, name: str, expected: str, got: object) -> None:
 def check_dims(name: str, t: Tensor, dims: int) -> None:
     """The tensor has so many dimensions."""
     _expect(t.dim() == dims, name, f"have {dims} dimensions", f"shape {list(t.shape)}")
+
+
+def check_precision(precision: str, *more: str) -> None:
+    """What products on the CPU multiply."""
+    known = (*PRECISIONS, *more)
+    _expect(precision in known, "precision", f"be {' or '.join(known)}", precision)
 
 
 def check_cell(cell: str, input_gates: Tensor, hidden_gates: Tensor | None, h: Tensor | None, c: Tensor | None) -> None:
@@ -45,7 +51,7 @@ def check_recurrent(
     *weights, _, layout, _, precision = weights_to_layout[:14]
     _expect(cell in CELLS, "cell", f"be one of {', '.join(CELLS)}", cell)
     _expect(layout in LAYOUTS, "layout", f"be one of {', '.join(LAYOUTS)}", layout)
-    _expect(precision in PRECISIONS, "precision", f"be one of {', '.join(PRECISIONS)}", precision)
+    check_precision(str(precision), "bf16_outputs")
     given = "none" if c0 is None else "a tensor"
     _expect(
         (c0 is not None) == CELLS[cell].state, "c0", f"{'' if CELLS[cell].state else 'not '}be given for {cell}", given
@@ -63,9 +69,10 @@ def check_recurrent(
             _expect(w.dim() in (1, 2), "every weight", "have 1 or 2 dimensions", f"shape {list(w.shape)}")
 
 
-def check_text_conv(name: str, x: Tensor, dims: int, weight: Sequence[Tensor]) -> None:
+def check_text_conv(name: str, x: Tensor, dims: int, weight: Sequence[Tensor], precision: str) -> None:
     """Of the operators of the text convolution."""
     check_dims(name, x, dims)
+    check_precision(precision)
     _expect(len(weight) > 0, "weight", "hold at least one tensor", "none")
     for w in weight:
         check_dims("weight", w, 3)

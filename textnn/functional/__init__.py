@@ -19,6 +19,7 @@ from .. import _C, _registration  # noqa: F401  # the operators, and their fake 
 from .cells import bilstm, embedding_lstm, gru, lstm, lstm_cell, recurrent_cell, rnn
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, max_mean_pool, text_conv
 from .crf import crf_decode, crf_log_likelihood, crf_log_partition, crf_marginals
+from .linear_cross_entropy import linear_cross_entropy
 from .ngrams import hash_ngrams
 from .positions import embedding_text_conv_positions, text_conv_positions
 from .quantized import quantized_lstm
@@ -37,6 +38,7 @@ __all__ = [
     "frozen_text_conv",
     "gru",
     "hash_ngrams",
+    "linear_cross_entropy",
     "lstm",
     "lstm_cell",
     "max_mean_pool",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from textnn.language.network import CELLS, LanguageNetwork
-from textnn.models.options import find_name, resolve
+from textnn.models.options import FLOAT32, find_name, resolve
 
 _CHARACTERS: dict[str, Any] = {
     "min_count": 2,
@@ -31,6 +31,7 @@ _CHARACTERS: dict[str, Any] = {
     "clip_norm": 1.0,
     "schedule": "linear",
     "warmup": 0.02,
+    "precision": FLOAT32,
     "validation_fraction": 0.05,
     "patience": 2,
     "bucket": False,

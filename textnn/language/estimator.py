@@ -63,7 +63,7 @@ class LanguageModel(BaseEstimator):
         Whether each epoch has the texts in a new order.
     window : int, optional
         Tokens through which gradients flow back; states are carried further.
-    epochs, learning_rate, weight_decay, clip_norm, schedule, warmup : optional
+    epochs, learning_rate, weight_decay, clip_norm, schedule, warmup, precision : optional
         As for :class:`textnn.SentimentClassifier`.
     batch_size : int, optional
         Streams that the texts are divided into; a step reads a window of each.
@@ -128,6 +128,7 @@ class LanguageModel(BaseEstimator):
         clip_norm: float | None = None,
         schedule: str | None = None,
         warmup: float | None = None,
+        precision: str = "float32",
         validation_fraction: float | None = None,
         patience: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -155,6 +156,7 @@ class LanguageModel(BaseEstimator):
         self.clip_norm = clip_norm
         self.schedule = schedule
         self.warmup = warmup
+        self.precision = precision
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.random_state = random_state

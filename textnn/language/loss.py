@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-_LOGITS = 1 << 22
-"""Numbers that are held at a time where no gradient is wanted."""
+from textnn.functional import linear_cross_entropy
 
 
 def cross_entropy(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, reduction: str = "sum") -> Tensor:
@@ -24,15 +22,10 @@ def cross_entropy(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, redu
     reduction
         ``"sum"``, or ``"none"`` for a loss of each row, [N].
     """
-    return F.cross_entropy(F.linear(x, weight, bias), targets.long(), reduction=reduction)
+    return linear_cross_entropy(x, weight, targets.long(), linear_bias=bias, reduction=reduction)
 
 
 def log_probabilities(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-    """Return the log-probability of each target, float64 [N], in memory that does not grow with N; no gradients."""
-    rows = max(1, _LOGITS // len(weight))
+    """Return the log-probability of each target, float64 [N], without gradients."""
     with torch.no_grad():
-        parts = [
-            -cross_entropy(part, weight, bias, wanted, "none").double()
-            for part, wanted in zip(x.split(rows), targets.split(rows), strict=True)
-        ]
-    return torch.cat(parts) if parts else x.new_zeros(0, dtype=torch.float64)
+        return -cross_entropy(x, weight, bias, targets, "none").double()

@@ -21,6 +21,10 @@ SCHEDULES = ("constant", "linear", "cosine")
 # What the states of a language model are carried through in training.
 CONTEXTS = ("text", "stream")
 
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
+PRECISIONS = (FLOAT32, BFLOAT16)
+"""What the products of a training multiply; see textnn/training/precision.py."""
+
 CLASSIFICATION, TAGGING, LANGUAGE = "classification", "tagging", "language"
 
 TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
@@ -39,6 +43,8 @@ class Option(NamedTuple):
         What stands for a value, and the name on the command line if that is not the option's own.
     tasks
         Whose estimators have it for a parameter.
+    default
+        Of the parameter: None leaves it to the architecture.
     """
 
     name: str
@@ -50,6 +56,26 @@ class Option(NamedTuple):
     option: str | None = None
     tasks: tuple[str, ...] = (CLASSIFICATION, TAGGING, LANGUAGE)
     default: Any = None
+
+
+class Parameter(NamedTuple):
+    """A parameter of an estimator that is no option of architectures (``parameters`` of each task's parameters.py).
+
+    Attributes
+    ----------
+    name, kind, default
+        Its name, the type of what is typed for it, and its default.
+    panel, sentence, metavar, option
+        As for :class:`Option`; without them the command line does not have it, or under a name of its own.
+    """
+
+    name: str
+    kind: type
+    default: Any = None
+    panel: str = ""
+    sentence: str = ""
+    metavar: str | None = None
+    option: str | None = None
 
 
 def check_option(option: str, value: Any) -> Any:
@@ -138,6 +164,7 @@ def _boolean(option: str, value: Any) -> bool:
 _C, _T, _L = (CLASSIFICATION,), (TAGGING,), (LANGUAGE,)
 _CT, _CL, _TL = (*_C, *_T), (*_C, *_L), (*_T, *_L)
 _SIZES, _NAMES = "N,N,...", "constant, linear or cosine"
+_PRECISION = "What training multiplies, float32 or bfloat16; bfloat16 is faster on CPUs and GPUs made for it."
 _ALL = (
     Option("min_count", int, integer(1), TEXT, "Rarer tokens count as unknown."),
     Option("max_vocabulary", int, integer(3), TEXT, "Maximum size of the vocabulary.", tasks=_CL),
@@ -174,14 +201,15 @@ _ALL = (
         "--shuffle/--no-shuffle", _L,
     ),
     Option("window", int, integer(1), TRAINING, "Tokens through which gradients flow back.", tasks=_L),
-    Option("epochs", int, integer(1), TRAINING, "Maximum number of passes over the texts."),
-    Option("batch_size", int, integer(1), TRAINING, "Texts (language model: streams) per batch, over all processes."),
+    Option("epochs", int, integer(1), TRAINING, "Maximum number of passes over FILE."),
+    Option("batch_size", int, integer(1), TRAINING, "Texts, sentences or streams per batch, over all processes."),
     Option("learning_rate", float, number(0, above=True), TRAINING, "Learning rate of Adam."),
     Option("weight_decay", float, number(0), TRAINING, "Decay of the weights."),
     Option("label_smoothing", float, number(0, 1), TRAINING, "Share of a target spread over all classes.", tasks=_C),
     Option("clip_norm", float, number(0), TRAINING, "Maximum norm of all gradients; 0: no limit."),
     Option("schedule", str, choice(*SCHEDULES), TRAINING, f"Learning-rate schedule: {_NAMES}.", "NAME"),
     Option("warmup", float, number(0, 1), TRAINING, "Share of the steps in which the learning rate rises."),
+    Option("precision", str, choice(*PRECISIONS), TRAINING, _PRECISION, "NAME", default=FLOAT32),
     Option(
         "output", str, choice("softmax", "sigmoid"), NETWORK, "softmax; or, for two labels, sigmoid with one logit.",
         "NAME", "--output-layer", _C,  # --output is where the model goes

@@ -6,6 +6,7 @@ as one would write them on a blackboard, and autograd derives every gradient.
 
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, hash_ngrams, max_mean_pool, text_conv
 from .crf import crf_decode, crf_log_likelihood, crf_log_partition, crf_marginals
+from .linear_cross_entropy import linear_cross_entropy
 from .positions import embedding_text_conv_positions, text_conv_positions
 from .recurrent import bilstm, embedding_lstm, gru, lstm, lstm_cell, quantized_lstm, recurrent, recurrent_cell, rnn
 
@@ -22,6 +23,7 @@ __all__ = [
     "frozen_text_conv",
     "gru",
     "hash_ngrams",
+    "linear_cross_entropy",
     "lstm",
     "lstm_cell",
     "max_mean_pool",

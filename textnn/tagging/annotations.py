@@ -3,18 +3,22 @@
     {"text": "Ann ran", "label": [[0, 3, "PER"]]}                       as doccano writes; also entities, spans, ...
     {"text": "Ann ran", "spans": [{"start": 0, "end": 3, "label": "PER"}]}     also start_offset, type, ...
     {"text": "叶老桂认为", "label": {"name": {"叶老桂": [[0, 2]]}}}          as CLUENER2020: the last one's place
+    ["Ann ran", {"entities": [[0, 3, "PER"]]}]                          what spaCy 2 was trained on
     {"tokens": ["Ann", "ran"], "ner_tags": ["B-PER", "O"]}              lists
 
-Places count characters from 0, and the end is the place behind the last character. Where the object says what stands
-there, the end may be the last character's place as well: it is compared with the text.
+A text is read as its words, as texts to tag are (``texts``), if most of the texts are written with blanks between
+words; else as its characters. Places count characters from 0, and the end is the place behind the last character. Where
+the object says what stands there, the end may be the last character's place as well: it is compared with the text.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Any
 
 from textnn.tagging.schemes import Span, tags_of
+from textnn.tagging.texts import word_places
 from textnn.text.sources import Reading, Row
 
 _TEXT = ("text", "sentence", "content", "data")
@@ -29,35 +33,63 @@ _PERHAPS = ("entity", "value", "name")  # the mention, or something else
 
 
 def sentences_of_objects(
-    rows: Iterator[Row], reading: Reading, scheme: str, doubts: list[str], need_tags: bool = True
+    rows: Iterator[Row], reading: Reading, scheme: str, words: bool, doubts: list[str], need_tags: bool = True
 ) -> Iterator[tuple[int, list[str], list[str]]]:
-    """Yield line, tokens and tags of each object; the tokens of a text are its characters.
+    """Yield line, tokens and tags of each object; ``words`` says whether those of a text are its tokens.
 
     Without ``need_tags`` an object has a list of tokens, and no tags are read.
 
-    Of spans that overlap, which tags cannot say, the longest is kept; ``doubts`` says how many were left out.
+    Of spans that overlap, which tags cannot say, the longest is kept, and one that ends within a word is widened to the
+    whole word; ``doubts`` says how many there were.
     """
-    dropped, first = 0, 0
+    overlaps, widened = _Count(), _Count()
     for number, row in rows:
         if not isinstance(row, dict):
             reading.refuse(number, "expected a JSON object")
             continue
         try:
-            tokens, tags, overlaps = _sentence(row, scheme) if need_tags else (_tokens(row), [], 0)
+            tokens, tags, dropped, cut = _sentence(row, scheme, words) if need_tags else (_tokens(row), [], 0, 0)
         except ValueError as error:
             reading.refuse(number, str(error))
             continue
         if wrong := reading.bad_text("".join(tokens)):
             reading.refuse(number, wrong)
             continue
-        if overlaps and not dropped:
-            first = number
-        dropped += overlaps
+        overlaps.add(dropped, number)
+        widened.add(cut, number)
         if tokens:
             yield number, tokens, tags
-    if dropped:
-        what = f"{dropped:,} spans were left out that overlap longer ones, the first in line {first}"
+    if widened.total:
+        what = f"{widened.total:,} spans began or ended within a word, the first in line {widened.first}"
+        doubts.append(f"{what}: they were widened to whole words (--level char reads characters)")
+    if overlaps.total:
+        what = f"{overlaps.total:,} spans were left out that overlap longer ones, the first in line {overlaps.first}"
         doubts.append(f"{what}: one tag a token cannot say both")
+
+
+class _Count:
+    def __init__(self) -> None:
+        self.total = self.first = 0
+
+    def add(self, count: int, number: int) -> None:
+        self.first = self.first or (number if count else 0)
+        self.total += count
+
+
+def of_spacy(value: Any) -> Any:
+    """Return the object that a pair of a text and its annotations stands for; other values as they are."""
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict):
+        return {"text": value[0], "entities": value[1].get("entities", [])}
+    return value
+
+
+def text_of(row: Any) -> str | None:
+    """Return the text of an object that has one, and no list of tokens."""
+    if not isinstance(row, dict) or list_of_tokens(row) is not None:
+        return None
+    data = row.get("data")
+    text = _first(data if isinstance(data, dict) else row, _TEXT)
+    return text if isinstance(text, str) else None
 
 
 def list_of_tokens(row: dict[str, Any]) -> list[Any] | None:
@@ -77,7 +109,8 @@ def _names(row: dict[str, Any]) -> str:
     return ", ".join(map(repr, list(row)[:8])) or "an empty object"
 
 
-def _sentence(row: dict[str, Any], scheme: str) -> tuple[list[str], list[str], int]:
+def _sentence(row: dict[str, Any], scheme: str, words: bool) -> tuple[list[str], list[str], int, int]:
+    """Return tokens, tags, and how many spans were left out, and widened."""
     tokens = list_of_tokens(row)
     if tokens is not None:
         tags = _first(row, _TAGS)
@@ -85,15 +118,36 @@ def _sentence(row: dict[str, Any], scheme: str) -> tuple[list[str], list[str], i
             raise ValueError(
                 f"expected a list of tags under one of {', '.join(_TAGS)}, got {', '.join(map(repr, row))}"
             )
-        return _strings("tokens", tokens), _strings("tags", tags, len(tokens)), 0
+        return _strings("tokens", tokens), _strings("tags", tags, len(tokens)), 0, 0
     if isinstance(row.get("data"), dict):  # a task of Label Studio
         row = {**row["data"], "label": _results(row.get("annotations"))}
     text = _first(row, _TEXT)
     if not isinstance(text, str):
         raise ValueError(f'expected "text" with spans, or "tokens" with "tags", got {_names(row)}')
     given = [row[name] for name in _SPANS if row.get(name) is not None]
-    spans, overlaps = _without_overlaps(_spans(text, next(filter(None, given), given[0] if given else None)))
-    return list(text), tags_of(len(text), spans, scheme), overlaps
+    spans = _spans(text, next(filter(None, given), given[0] if given else None))
+    places, cut = [(place, place + 1) for place in range(len(text))], 0
+    if words:
+        places = word_places(text)
+        spans, cut = _of_words(spans, places)
+    kept, overlaps = _without_overlaps(spans)
+    return [text[start:end] for start, end in places], tags_of(len(places), kept, scheme), overlaps, cut
+
+
+def _of_words(spans: list[Span], places: list[tuple[int, int]]) -> tuple[list[Span], int]:
+    """Return spans of words, of spans of characters, and how many had to be widened.
+
+    A blank at the edge of a span is no part of it.
+    """
+    starts, ends = [start for start, _ in places], [end for _, end in places]
+    found, cut = [], 0
+    for start, end, kind in spans:
+        first, last = bisect_right(ends, start), bisect_left(starts, end)
+        if first >= last:
+            raise ValueError(f"expected a span with a word in it, got [{start}, {end}, {kind!r}]")
+        cut += starts[first] < start or ends[last - 1] > end
+        found.append(Span(first, last, kind))
+    return found, cut
 
 
 def _results(annotations: Any) -> list[Any]:

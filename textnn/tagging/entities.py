@@ -16,7 +16,7 @@ from torch import Tensor
 from textnn.functional import crf_log_likelihood
 from textnn.tagging.dictionary import Dictionary, forced_tags
 from textnn.tagging.encoding import Tokens
-from textnn.tagging.prediction import Array, Forced, Work, best_tags, stream
+from textnn.tagging.prediction import Array, Work, best_tags, rows_at_once, stream
 from textnn.tagging.state import State
 from textnn.tagging.texts import Piece, pieces
 from textnn.text import RaggedBatch
@@ -114,7 +114,7 @@ def span_chances(
     offsets, lengths = batch.offsets.cpu().numpy(), batch.lengths.cpu().numpy()
     sentence = np.searchsorted(offsets, starts, side="right") - 1
     sizes = lengths[sentence]
-    part = (np.cumsum(sizes) - 1) // _ROWS
+    part = (np.cumsum(sizes) - 1) // rows_at_once(_ROWS, emissions.shape[1])
     cuts = np.flatnonzero(np.diff(part)) + 1
     places = zip(*(np.split(each, cuts) for each in (starts, ends, offsets[sentence], sizes)), strict=True)
     return torch.cat([_chances(state, emissions, numbers, *each) for each in places])
@@ -184,7 +184,7 @@ def check_segmenter(state: State) -> None:
 
 
 def _by_text(
-    state: State, texts: Iterable[str], work: Work, words: bool = False, forced: Forced | None = None
+    state: State, texts: Iterable[str], work: Work, words: bool = False, dictionary: Dictionary | None = None
 ) -> Iterator[tuple[str, list[tuple[Piece, Array]]]]:
     """Yield each text with its pieces and what ``work`` gives for each of them."""
     waiting: deque[tuple[str, list[Piece]] | None] = deque()
@@ -192,12 +192,13 @@ def _by_text(
     def all_pieces() -> Iterator[Tokens]:
         for text in texts:
             # Something goes along for a text without a piece, too: so many texts wait at most as tokens are ahead.
-            found = list(pieces(text, state.level, words)) or [Piece("", (), ())]
+            whole = None if dictionary is None else dictionary.find
+            found = list(pieces(text, state.level, words, whole)) or [Piece("", (), ())]
             waiting.append((text, found))
             yield from (piece.tokens for piece in found)
         waiting.append(None)
 
-    results = stream(state, all_pieces(), work, forced)
+    results = stream(state, all_pieces(), work, dictionary)
     result = next(results, None)
     while (each := waiting.popleft()) is not None:
         text, found = each

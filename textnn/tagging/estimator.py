@@ -1,7 +1,7 @@
 """``SequenceTagger``: sentences of tokens and tags in; tags, entities and words of new texts out.
 
     fit               sentences, tags -> ``fitting`` -> ``state_``, all at once
-    predict, ...      ``prediction``, ``entities``
+    predict, ...      ``fitted.FittedMixin``
     save, load        ``state_`` <-> ``bundle``
 
 It follows scikit-learn's contract for estimators. A fit that fails or is interrupted leaves the tagger as it was.
@@ -9,31 +9,24 @@ It follows scikit-learn's contract for estimators. A fit that fails or is interr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from textnn.circumstances import plain_torch
-from textnn.data.inputs import iter_texts
 from textnn.distributed import ALONE, Group
-from textnn.tagging import bundle, entities, evaluation, explanation, fitting, prediction
-from textnn.tagging.dictionary import Dictionary
+from textnn.tagging import bundle
 from textnn.tagging.encoding import CHAR, Tokens
-from textnn.tagging.entities import Entity
-from textnn.tagging.evaluation import TaggingReport
-from textnn.tagging.explanation import EntityExplanation
-from textnn.tagging.intake import check_sentences, check_tagged, pair_of, tagged_words
-from textnn.tagging.state import State
+from textnn.tagging.fitted import FittedMixin
+from textnn.tagging.fitting import fit
+from textnn.tagging.intake import pair_of, tagged_words
 from textnn.training.checkpoint import Checkpoint
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
-
-class SequenceTagger(BaseEstimator):
+class SequenceTagger(FittedMixin, BaseEstimator):
     """Gives each token of a sentence a tag: named entities, parts of speech, or where words begin and end.
 
     Every parameter that is None takes the architecture's own default, which docs/tagging.md lists; ``options_`` has
@@ -66,7 +59,7 @@ class SequenceTagger(BaseEstimator):
     ngram_dropout, dropout, embedding_dropout, word_dropout : float, optional
         Shares that are dropped in training: of the n-grams, of what the encoder puts out, of what it reads, and of the
         tokens, which become the unknown one.
-    epochs, batch_size, learning_rate, weight_decay, clip_norm, schedule, warmup : optional
+    epochs, batch_size, learning_rate, weight_decay, clip_norm, schedule, warmup, precision : optional
         As for :class:`textnn.SentimentClassifier`; batches count sentences.
     validation_fraction : float, optional
         Share of the sentences that is held out, unless ``fit`` is given validation data.
@@ -109,8 +102,6 @@ class SequenceTagger(BaseEstimator):
     ['Bob', 'Ann']
     """
 
-    state_: State
-
     def __init__(
         self,
         architecture: str = "bilstm-crf",
@@ -135,6 +126,7 @@ class SequenceTagger(BaseEstimator):
         clip_norm: float | None = None,
         schedule: str | None = None,
         warmup: float | None = None,
+        precision: str = "float32",
         validation_fraction: float | None = None,
         patience: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -163,6 +155,7 @@ class SequenceTagger(BaseEstimator):
         self.clip_norm = clip_norm
         self.schedule = schedule
         self.warmup = warmup
+        self.precision = precision
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.random_state = random_state
@@ -264,193 +257,8 @@ class SequenceTagger(BaseEstimator):
         group = Group.default() if distributed else ALONE
         parameters = {**self.get_params(deep=False), **forms}
         with plain_torch(gradients=True):
-            self.state_ = fitting.fit(parameters, X, y, validation_data, group, Checkpoint.of(checkpoint))
+            self.state_ = fit(parameters, X, y, validation_data, group, Checkpoint.of(checkpoint))
         return self
-
-    @property
-    def _state(self) -> State:
-        check_is_fitted(self, "state_")
-        return self.state_
-
-    @property
-    def tags_(self) -> list[str]:
-        """The tags that the network tells apart."""
-        return list(self._state.tags.names)
-
-    @property
-    def scheme_(self) -> str | None:
-        """How the user's tags mark spans."""
-        return self._state.scheme
-
-    @property
-    def level_(self) -> str:
-        """Whether tokens are characters or words."""
-        return self._state.level
-
-    @property
-    def options_(self) -> dict[str, Any]:
-        """All options of the architecture as they were used."""
-        return self._state.options
-
-    @property
-    def history_(self) -> list[dict[str, Any]]:
-        """The figures of each epoch."""
-        return self._state.history
-
-    @property
-    def best_epoch_(self) -> int:
-        """The epoch whose weights the model has."""
-        return self._state.best_epoch
-
-    @property
-    def seed_(self) -> int:
-        """The seed that was used."""
-        return self._state.seed
-
-    def predict(self, X: Iterable[Tokens]) -> list[list[str]]:
-        """Return the tags of each sentence, in the scheme of the training data.
-
-        Parameters
-        ----------
-        X : iterable of sequences of str
-            The tokens of each sentence; of a model of characters, strings will do.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the tagger has not been fitted.
-        TypeError, ValueError
-            If ``X`` makes no sense.
-        """
-        state = self._state
-        sentences = check_sentences(X, strings=state.level == CHAR)
-        return [state.tags.decode(numbers.tolist()) for numbers in prediction.predict_numbers(state, sentences)]
-
-    def predict_marginals(self, X: Iterable[Tokens]) -> list[Array]:
-        """Return the probability of each tag of each token: float arrays [tokens, K], in the order of ``tags_``.
-
-        Parameters
-        ----------
-        X
-            As for :meth:`predict`, which raises the same.
-        """
-        state = self._state
-        sentences = check_sentences(X, strings=state.level == CHAR)
-        return list(prediction.stream(state, sentences, prediction.probabilities))
-
-    def entities(self, text: str) -> list[Entity]:
-        """Find the entities of a text.
-
-        Parameters
-        ----------
-        text : str
-            Of any length. Words are found by a simple rule: letters and digits together, all else for itself.
-
-        Returns
-        -------
-        list of Entity
-            Type, place in the text and confidence of each, from left to right.
-
-        Raises
-        ------
-        TypeError
-            If ``text`` is no string.
-        ValueError
-            If the model's tags mark no spans.
-        """
-        if not isinstance(text, str):
-            raise TypeError(f"text: expected a string, got {type(text).__name__}; stream_entities takes several")
-        return next(self.stream_entities([text]))
-
-    def stream_entities(self, texts: Iterable[str]) -> Iterator[list[Entity]]:
-        """Yield the entities of each of any number of texts, in constant memory; see :meth:`entities`."""
-        return entities.entities(self._state, iter_texts(texts))
-
-    def explain(self, text: str) -> list[EntityExplanation]:
-        """Say for each entity of a text which tokens around it, and in it, made it one.
-
-        Parameters
-        ----------
-        text : str
-            As for :meth:`entities`. It takes a prediction for each token of a line.
-
-        Returns
-        -------
-        list of EntityExplanation
-            Of each entity, what each token adds to its log-odds; ``print`` and rich show it.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As :meth:`entities` does.
-        """
-        if not isinstance(text, str):
-            raise TypeError(f"text: expected a string, got {type(text).__name__}")
-        return explanation.explain(self._state, text)
-
-    def cut(self, text: str, dictionary: Iterable[str] | None = None) -> list[str]:
-        """Cut a text into words.
-
-        Parameters
-        ----------
-        text : str
-            Of any length; white space always parts words, and is in none.
-        dictionary : iterable of str, optional
-            Words that are cut out wherever they stand, of words that overlap the leftmost, and the longest there.
-
-        Raises
-        ------
-        TypeError
-            If ``text`` is no string.
-        ValueError
-            If the model is none of word segmentation (:meth:`fit_words`).
-        """
-        return [word for word, _ in self.cut_tagged(text, dictionary)]
-
-    def cut_tagged(self, text: str, dictionary: Iterable[str] | None = None) -> list[tuple[str, str]]:
-        """Cut a text into words with their parts of speech; empty where the model learnt none. See :meth:`cut`."""
-        if not isinstance(text, str):
-            raise TypeError(f"text: expected a string, got {type(text).__name__}; stream_cut takes several")
-        return next(self.stream_cut([text], dictionary))
-
-    def stream_cut(
-        self, texts: Iterable[str], dictionary: Iterable[str] | None = None
-    ) -> Iterator[list[tuple[str, str]]]:
-        """Yield words and parts of speech of each of any number of texts, in constant memory; see :meth:`cut`."""
-        words = None if dictionary is None else Dictionary(dictionary)
-        return entities.cut(self._state, iter_texts(texts), words)
-
-    def score(self, X: Iterable[Tokens], y: Iterable[Iterable[str]]) -> float:
-        """Return the F1 of spans, or the accuracy of tags that mark none.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument makes no sense.
-        """
-        return self.evaluate(X, y).score
-
-    def evaluate(self, X: Iterable[Tokens], y: Iterable[Iterable[str]], strict: bool = False) -> TaggingReport:
-        """Compare predictions with tags.
-
-        Parameters
-        ----------
-        X, y
-            As for :meth:`fit`.
-        strict : bool, default=False
-            Whether a span of ``y`` that its scheme does not spell in full is none, as in seqeval's strict mode.
-
-        Returns
-        -------
-        TaggingReport
-            Precision, recall and F1 of each type of spans, and the accuracy of tags.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument makes no sense.
-        """
-        return evaluation.evaluate(self._state, check_tagged(X, y), strict)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Save the fitted tagger as a directory of plain files, without pickle; an earlier one is replaced at once.

@@ -19,7 +19,7 @@ from textnn.models.predictor import in_chunks
 from textnn.reading import escape_controls
 from textnn.tagging.encoding import Tokens
 from textnn.tagging.entities import Entity, check_entities, span_chances
-from textnn.tagging.prediction import Array, best_tags, work_on
+from textnn.tagging.prediction import Array, best_tags, rows_at_once, work_on
 from textnn.tagging.state import State
 from textnn.tagging.tags import Spans
 from textnn.tagging.texts import pieces
@@ -134,7 +134,7 @@ def _chances(state: State, tokens: Tokens, numbers: Array, spans: Spans) -> Iter
     N, unknown = len(tokens), _no_token(state)
     versions = [list(tokens), *([*tokens[:place], unknown, *tokens[place + 1 :]] for place in range(N))]
     device = next(state.model.parameters()).device
-    for chunk in in_chunks(versions, max(1, _ROWS // (N * len(spans.start)))):
+    for chunk in in_chunks(versions, max(1, rows_at_once(_ROWS, len(state.tags)) // (N * len(spans.start)))):
         yield _of_versions(state, chunk, numbers, spans, device)
 
 

@@ -5,7 +5,8 @@
 =========  =====================================================================================================
 conll      columns, a token a line, blank lines between sentences; separated by tabs or blanks
 conllu     the same with the ten columns of Universal Dependencies; the second has the words, the fourth the tags
-jsonl      one JSON object a line: a text with spans of characters, or lists of tokens and of tags
+jsonl      one JSON object a line, or an array of them: a text with spans of characters, or lists of tokens and of tags
+csv        a table with a header: a token a row, beside its tag and the name of its sentence
 words      a sentence a line, words between spaces; the tags of its characters say where a word begins (BMES)
 word/tag   a sentence a line, each word with its part of speech behind a slash
 =========  =====================================================================================================
@@ -14,24 +15,35 @@ word/tag   a sentence a line, each word with its part of speech behind a slash
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from textnn.tagging.annotations import sentences_of_objects
-from textnn.tagging.columns import is_tag, sentences_of_columns, split_columns
+from textnn.tagging.annotations import of_spacy, sentences_of_objects, text_of
+from textnn.tagging.columns import is_tag, sentences_of_columns
+from textnn.tagging.encoding import CHAR, WORD
+from textnn.tagging.formats import SAMPLE, find_format
 from textnn.tagging.schemes import check_scheme, find_scheme, illegal_places
 from textnn.tagging.segmented import sentences_of_words
+from textnn.tagging.tables import EXPECTED, sentences_of_table, table_delimiter
+from textnn.tagging.tags import AUTO
 from textnn.text.documents import json_lines, json_rows
-from textnn.text.layout import CorpusReport, Layout, check_layout
-from textnn.text.sources import CorpusError, Reading, Source, open_rows
+from textnn.text.layout import CorpusReport, Layout, check_layout, find_layout
+from textnn.text.scripts import Scripts
+from textnn.text.sources import CorpusError, Reading, Row, Source, open_rows, table_rows
 
-FORMATS = ("conll", "conllu", "jsonl", "words", "word/tag")
+FORMATS = ("conll", "conllu", "jsonl", "csv", "words", "word/tag")
+UNTAGGED_FORMATS = FORMATS[:-1]
+"""In which there may be tokens without tags."""
+LEVELS = (AUTO, CHAR, WORD)
 
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".conllu": "conllu", ".conll": "conll"}
-_SAMPLE = 1000  # lines that tell the format
+_A_TOKEN_A_LINE = ("conll", "conllu", "csv")
+_TEXTS = 200  # objects that tell how texts are written
+_ARRAY = re.compile(r'\s*\[(?!\s*")')  # not a pair of a text and its annotations
 LONGEST_SENTENCE = 10_000
 """Tokens of a sentence from which on the report asks whether blank lines are missing."""
 
@@ -70,6 +82,8 @@ class TaggedReport:
         The file's name, and how it is written, as given or as found.
     scheme : str, optional
         How its tags mark spans (:data:`textnn.tagging.SCHEMES`); None if they mark none.
+    level : str, optional
+        Of texts with spans, whether their tokens are characters (``"char"``) or words; else None.
     sentences, tokens : int, int
         What was handed on.
     tags : Counter
@@ -91,6 +105,7 @@ class TaggedReport:
     format: str = ""
     encoding: str = ""
     scheme: str | None = None
+    level: str | None = None
     sentences: int = 0
     tokens: int = 0
     tags: Counter[str] = field(default_factory=Counter)
@@ -100,7 +115,8 @@ class TaggedReport:
     doubts: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        facts = ", ".join(filter(None, (self.format, self.encoding, self.scheme)))
+        level = {CHAR: "texts as characters", WORD: "texts as words"}.get(str(self.level))
+        facts = ", ".join(filter(None, (self.format, level, self.encoding, self.scheme)))
         left_out = f"{self.bad_rows:,} bad sentences" if self.bad_rows else "nothing"
         counts = f"{self.sentences:,} sentences, {self.tokens:,} tokens, {len(self.tags):,} tags"
         replaced = f"; bytes replaced by U+FFFD: {self.replaced:,}" if self.replaced else ""
@@ -114,7 +130,7 @@ def iter_tagged(
     token_column: int | None = None,
     tag_column: int | None = None,
     separator: str = "/",
-    level: str = "char",
+    level: str = "auto",
     scheme: str = "BIOES",
     encoding: str | None = None,
     encoding_errors: str = "strict",
@@ -131,11 +147,13 @@ def iter_tagged(
     format : str, optional
         One of ``FORMATS``; found by the file's suffix and its first lines.
     token_column, tag_column : int, optional
-        Of columns: which hold the tokens and the tags, from 0, or from the end if negative; the first and the last.
+        Of columns and of tables: which hold the tokens and the tags, from 0, or from the end if negative; by default
+        the first and the last, of tables those with usual names.
     separator : str, default="/"
         In the format "word/tag" what stands between a word and its tag.
-    level : {"char", "word"}, default="char"
-        In the formats of segmented text whether tokens are characters, with tags such as ``B-n``, or words.
+    level : {"auto", "char", "word"}, default="auto"
+        In the formats of segmented text whether tokens are characters, with tags such as ``B-n``, or words; by default
+        characters. Of texts with spans the same; by default words where most texts have blanks between words.
     scheme : str, default="BIOES"
         How spans of a JSON file are written as tags (:data:`textnn.tagging.SCHEMES`).
     encoding, encoding_errors : str
@@ -143,8 +161,8 @@ def iter_tagged(
     on_error : {"stop", "skip"}, default="stop"
         ``"stop"`` raises for a bad sentence, ``"skip"`` leaves the whole sentence out and counts it.
     need_tags : bool, default=True
-        Whether the sentences have tags; else the tokens of ``"conll"``, ``"conllu"``, ``"jsonl"`` or ``"words"`` are
-        read alone, the lists of tags are empty, and the format has to be named.
+        Whether the sentences have tags; else the tokens of any format but ``"word/tag"`` are read alone, the lists of
+        tags are empty, and the format has to be named.
     report : TaggedReport, optional
         A report to fill on the way.
 
@@ -169,14 +187,15 @@ def iter_tagged(
     """
     if format is not None and format not in FORMATS:
         raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
-    if level not in ("char", "word"):
-        raise ValueError(f"level: expected 'char' or 'word', got {level!r}")
+    if level not in LEVELS:
+        raise ValueError(f"level: expected one of {', '.join(LEVELS)}, got {level!r}")
     if not separator or separator.isspace():
         raise ValueError(f"separator: expected at least one character that is no space, got {separator!r}")
-    if not need_tags and format not in ("conll", "conllu", "jsonl", "words"):
-        raise ValueError(f"format: expected conll, conllu, jsonl or words for tokens without tags, got {format!r}")
+    if not need_tags and format not in UNTAGGED_FORMATS:
+        known = ", ".join(UNTAGGED_FORMATS)
+        raise ValueError(f"format: expected one of {known} for tokens without tags, got {format!r}")
     if format == "words" and level == "word" and need_tags:
-        raise ValueError("level: words between spaces have no tags of their own, expected 'char', got 'word'")
+        raise ValueError("level: words between spaces have no tags of their own, expected 'char' or 'auto', got 'word'")
     for name, column in (("token_column", token_column), ("tag_column", tag_column)):
         if column is not None and (isinstance(column, bool) or not isinstance(column, int)):
             raise TypeError(f"{name}: expected a number, got {column!r}")
@@ -202,14 +221,14 @@ def _iterate(
     layout = Layout("lines", asked.encoding, encoding_errors=asked.encoding_errors)
     with open_rows(path, layout, skip, False, inner) as reading:
         lines: Iterator[str] = (str(cells[0]) for _, cells in reading.rows)  # type: ignore[index]
-        head = list(itertools.islice(lines, _SAMPLE))
+        head = list(itertools.islice(lines, SAMPLE))
         suffix = Path(inner.source).suffix.lower()
         report.source, report.encoding = inner.source, str(inner.layout.encoding)
-        found = options.format or _SUFFIXES.get(suffix)
-        if found is None and suffix == ".csv":
-            way = "write it as columns, a token a line, or as JSON lines"
-            raise CorpusError(f"{inner.source}: expected sentences with tags, got a table of CSV; {way}")
-        report.format = found or _find_format(head, options.separator)
+        found = options.format or _SUFFIXES.get(suffix) or find_format(head, options.separator)
+        if options.format is None and suffix == ".csv" and found not in ("csv", "conll"):
+            way = "write it so, as columns, a token a line, or as JSON lines"
+            raise CorpusError(f"{inner.source}: expected {EXPECTED}, got another table of CSV; {way}")
+        report.format = found
         if report.format == "words" and options.level == "word" and options.need_tags:
             expected = f"expected words with tags (word{options.separator}tag), got words without"
             raise CorpusError(f"{inner.source}: {expected}")
@@ -219,7 +238,11 @@ def _iterate(
                 report.sentences += 1
                 report.tokens += len(sentence.tokens)
                 report.tags.update(sentence.tags)
-                if len(sentence.tokens) > max(longest, LONGEST_SENTENCE) and report.format.startswith("conll"):
+                if len(sentence.tokens) > max(longest, LONGEST_SENTENCE) and report.format in (
+                    "conll",
+                    "conllu",
+                    "csv",
+                ):
                     longest = len(sentence.tokens)
                     asks = "are blank lines missing between sentences?"
                     report.doubts.append(f"line {sentence.line}: a sentence of {longest:,} tokens; {asks}")
@@ -230,48 +253,46 @@ def _iterate(
 
 def _sentences(lines: Iterator[str], reading: Reading, report: TaggedReport, options: _Options) -> Iterator[Sentence]:
     found: Iterator[tuple[int, list[str], list[str]]]
+    need = options.need_tags
     if report.format == "jsonl":
         first = next(lines, "")
-        rows = json_rows if first.lstrip().startswith("[") else json_lines
-        objects = rows(itertools.chain([first], lines), reading)
-        found = sentences_of_objects(objects, reading, options.scheme, report.doubts, options.need_tags)
+        rows = json_rows if _ARRAY.match(first) else json_lines
+        objects = rows(itertools.chain([first], lines), reading, of_spacy)
+        if need:
+            objects, report.level = _choose_level(objects, options.level)
+        found = sentences_of_objects(objects, reading, options.scheme, report.level == WORD, report.doubts, need)
+    elif report.format == "csv":
+        found = sentences_of_table(_table(lines, reading, need), reading, *options.columns, need)
     elif report.format.startswith("conll"):
         usual = (1, 3) if report.format == "conllu" else (0, -1)
         columns = [usual[i] if asked is None else asked for i, asked in enumerate(options.columns)]
         numbered = report.format == "conllu"
-        tag = columns[1] if options.need_tags else None
-        found = sentences_of_columns(lines, reading, columns[0], tag, report.doubts, numbered)
+        found = sentences_of_columns(lines, reading, columns[0], columns[1] if need else None, report.doubts, numbered)
     else:
         separator = options.separator if report.format == "word/tag" else None
-        found = sentences_of_words(lines, reading, separator, options.level == "char", report.doubts)
-    return itertools.starmap(Sentence, found)
+        found = sentences_of_words(lines, reading, separator, options.level != WORD, report.doubts)
+    return (Sentence(line, tokens, tags if need else []) for line, tokens, tags in found)
 
 
-def _find_format(head: list[str], separator: str) -> str:
-    """Tell a format by the first lines."""
-    full = [line for line in head if line.strip()]
-    if full and (full[0].lstrip().startswith(("{", "[{")) or full[0].strip() == "["):
-        return "jsonl"
-    rows = [split_columns(line) for line in full if not line.startswith(("#", "-DOCSTART-"))]
-    words = [word for line in full for word in line.split()]
-    if not rows:
-        return "words"
-    if sum(len(cells) == 10 and cells[0][:1].isdigit() for cells in rows) > 0.9 * len(rows):
-        return "conllu"
-    if sum(len(cells) > 1 and is_tag(cells[-1]) for cells in rows) >= 0.5 * len(rows):
-        return "conll"
-    if sum(separator in word[1:-1] for word in words) > 0.9 * len(words):
-        return "word/tag"
-    width, count = Counter(map(len, rows)).most_common(1)[0]
-    if width > 1 and count >= 0.9 * len(rows) and (_in_groups(head) or all("\t" in line for line in full)):
-        return "conll"
-    return "words"
+def _choose_level(objects: Iterator[Row], level: str) -> tuple[Iterator[Row], str | None]:
+    """Return objects, and how their texts are read: as words if most of the first are written with blanks between them.
+
+    None if they have no texts.
+    """
+    head = list(itertools.islice(objects, _TEXTS))
+    texts = [text for _, row in head if (text := text_of(row)) is not None]
+    if texts and level == AUTO:
+        level = WORD if Scripts.of(texts).is_spaced else CHAR
+    return itertools.chain(head, objects), level if texts else None
 
 
-def _in_groups(head: list[str]) -> bool:
-    """Whether blank lines stand between lines, some of which stand together."""
-    blank = [not line.strip() for line in head]
-    return any(blank[:-1]) and any(not a and not b for a, b in itertools.pairwise(blank))
+def _table(lines: Iterator[str], reading: Reading, tagged: bool) -> Iterator[Row]:
+    """Yield the rows of a table of tokens."""
+    head = list(itertools.islice(lines, SAMPLE))
+    delimiter = table_delimiter(next(filter(str.strip, head), ""), tagged)
+    asked = replace(reading.report.layout, format="csv", delimiter=delimiter)
+    reading.report.layout = find_layout(asked, [f"{line}\n" for line in head], ".csv", False, reading.error)
+    return table_rows((f"{line}\n" for line in itertools.chain(head, lines)), reading)
 
 
 def read_tagged(
@@ -315,10 +336,11 @@ def read_tagged(
     if not sentences:
         left_out = f": {report.problems[0]}" if report.problems else ""
         raise CorpusError(f"{report.source}: expected sentences, got none{left_out}")
-    segmented = report.format == "words" or (report.format == "word/tag" and options.get("level", "char") == "char")
+    segmented = report.format == "words" or (report.format == "word/tag" and options.get("level") != WORD)
     report.scheme = "BMES" if segmented else find_scheme(sentence.tags for sentence in sentences)
     if report.scheme in (None, "IO"):
-        _refuse_odd_tags(sentences, report)
+        sentences = _without_odd_tags(sentences, report, options.get("on_error") == "skip")
+    if report.scheme in (None, "IO"):
         if report.scheme == "IO":
             report.doubts.append("tags have no B and I: neighbouring spans of one type count as one span")
         return sentences, report
@@ -333,19 +355,36 @@ def read_tagged(
     return sentences, report
 
 
-def _refuse_odd_tags(sentences: list[Sentence], report: TaggedReport) -> None:
-    """Raise an error where most tags are those of a scheme and some are not, or all are in another spelling."""
+def _without_odd_tags(sentences: list[Sentence], report: TaggedReport, skip: bool) -> list[Sentence]:
+    """Return the sentences without those that have other tags, where most tags are those of a scheme.
+
+    Unless they are to be skipped one is an error, and so are tags that are all in another spelling.
+    """
     marked = {tag: count for tag, count in report.tags.items() if tag != "O"}
     total = sum(marked.values())
     fit = {tag for tag in marked if is_tag(tag)}
     if fit and 0.5 * total <= sum(marked[tag] for tag in fit):
-        line, tag = next(((s.line, t) for s in sentences for t in s.tags if t != "O" and t not in fit), (0, ""))
-        if tag:
+        good = []
+        for sentence in sentences:
+            odd = next((tag for tag in sentence.tags if tag != "O" and tag not in fit), None)
+            if odd is None:
+                good.append(sentence)
+                continue
             expected = f"expected O or a tag such as {min(fit)!r}, as most are"
-            raise CorpusError(f"{report.source}, sentence of line {line}: {expected}, got {tag!r}")
+            error = CorpusError(f"{report.source}, sentence of line {sentence.line}: {expected}, got {odd!r}")
+            if not skip:
+                raise error
+            report.bad_rows += 1
+            report.problems += [str(error)] if len(report.problems) < 5 else []
+        if len(good) < len(sentences):
+            report.sentences, report.tokens = len(good), sum(len(sentence.tokens) for sentence in good)
+            report.tags = Counter(tag for sentence in good for tag in sentence.tags)
+            report.scheme = find_scheme(sentence.tags for sentence in good)
+        return good
     spelt = [tag for tag in marked if len(tag) > 2 and (tag[1] in "-_" or tag[-2] in "-_")]
     other = [tag.upper() if tag[1] in "-_" else f"{tag[-1]}-{tag[:-2]}".upper() for tag in spelt]
     if spelt and {*spelt} == {*marked} - {"o"} and not fit and all(map(is_tag, other)):
         raise CorpusError(
             f"{report.source}: expected tags such as {other[0]!r}, a capital letter first, got {spelt[0]!r}"
         )
+    return sentences

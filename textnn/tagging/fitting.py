@@ -7,7 +7,7 @@ In a group of processes each checks its own share, process 0 prepares the traini
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from textnn.data.inputs import check_device, make_seed
 from textnn.distributed import ALONE, Group
 from textnn.models.options import TAGGING, choice, chosen
 from textnn.tagging.architectures import SEGMENTS, build_network, resolve_options, suit_tags
-from textnn.tagging.encoding import CHAR, LEVELS, make_vocabularies
+from textnn.tagging.encoding import CHAR, LEVELS, Tokens, make_vocabularies
 from textnn.tagging.intake import (
     Tagged,
     check_tagged,
@@ -34,7 +34,7 @@ from textnn.tagging.lexicon import Lexicon
 from textnn.tagging.metrics import score_spans
 from textnn.tagging.network import TaggingNetwork
 from textnn.tagging.objective import TAGS, TaggingObjective
-from textnn.tagging.prediction import predict_numbers
+from textnn.tagging.prediction import MOST_SCORES, check_scores, predict_numbers
 from textnn.tagging.schemes import spans_of
 from textnn.tagging.state import State
 from textnn.tagging.tags import AUTO, TagSet, check_tag_scheme
@@ -125,6 +125,7 @@ def _prepare(
         training, rest = hold_out(data.tokens, options["validation_fraction"], seed)
         data, held_out = data.take(training), data.take(rest)
     options = suit_steps(suit_tags(options, given, len(tags)), given, len(data.tokens))
+    _check_batches([*data.tokens, *held_out.tokens], options["batch_size"], len(tags))
     marks = "tags that mark no spans" if tags.scheme is None else f"tags in {tags.inner}"
     if tags.scheme != tags.inner:
         marks += f" (yours: {tags.scheme})"
@@ -177,6 +178,17 @@ def _check_parameters(parameters: Mapping[str, Any], kept: bool) -> str | None:
             raise ValueError(f"vectors: the architecture {name!r} has no embedding that could begin with them")
         pretrained.check(parameters["vectors"], given["embedding_dim"])
     return check_tag_scheme(parameters["scheme"])
+
+
+def _check_batches(sentences: Sequence[Tokens], batch_size: int, tags: int) -> None:
+    """Refuse a training whose largest batch would take too much memory."""
+    check_scores("X", max(map(len, sentences), default=0), tags)
+    largest = sum(sorted(map(len, sentences), reverse=True)[:batch_size])
+    if largest * tags > MOST_SCORES:
+        raise ValueError(
+            f"batch_size: expected batches of at most {MOST_SCORES // tags:,} tokens with {tags:,} tags, got "
+            f"{largest:,} tokens in {batch_size} sentences; cut long sentences, or take fewer of them"
+        )
 
 
 def _check_validation(held_out: Tagged, tags: TagSet) -> None:

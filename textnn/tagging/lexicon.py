@@ -1,5 +1,6 @@
-"""Words or names that a tagger has seen, as features of each character: the longest known one that begins at it, that
-ends at it and that goes across it.
+"""Words or names that a tagger has seen, as features of each character.
+
+Of each the length of the longest known one that begins at it, that ends at it and that goes across it.
 
     words of the training text -> Lexicon;  ids [N], lengths [rows] -> three lengths from 0 to 6 a character [N, 3]
 

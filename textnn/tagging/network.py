@@ -28,7 +28,6 @@ from textnn.tagging.lexicon import LONGEST
 from textnn.tagging.windows import Windows, hash_features, lexicon_features, pair_keys, window_features
 
 _RECURRENT: Mapping[str, Any] = {"bilstm": LSTM, "bigru": GRU, "birnn": RNN}
-ENCODERS = (*_RECURRENT, "cnn", "ngram")
 _LETTER_DIM, _LETTER_SIZES = 30, (3,)
 _LENGTH_DIM = 8  # of the vectors of the lengths of known words
 _DEVIATION = 0.3  # of fresh vectors
@@ -40,7 +39,7 @@ class TaggingNetwork(Network):
     Parameters
     ----------
     encoder
-        One of ``ENCODERS``; ``"ngram"`` has none, and the n-grams alone decide.
+        ``"bilstm"``, ``"bigru"``, ``"birnn"`` or ``"cnn"``; ``"ngram"``: none, the n-grams alone decide.
     vocabulary_size, letters_size, pairs
         Tokens; letters of words, 0 for characters; pairs of neighbours that are known, 0 for words.
     lexicon

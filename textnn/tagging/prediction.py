@@ -24,6 +24,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 CHUNK = 256
 """Sentences that a thread takes at a time."""
 _TOKENS = 1 << 14  # of a batch
+_SCORES = 1 << 24
+MOST_SCORES = 1 << 27
+"""Scores, one a token and tag, of a sentence at most, and of a batch in training: half a gigabyte, and some copies."""
 
 Work = Callable[[State, Tensor, RaggedBatch], Tensor]
 """From the emissions [N, K] of a batch to something for each token, [N, ...]."""
@@ -43,6 +46,32 @@ def probabilities(state: State, emissions: Tensor, batch: RaggedBatch) -> Tensor
     return crf_marginals(emissions, *state.model.crf.scores(), offsets=batch.offsets)
 
 
+def tags_and_probabilities(state: State, emissions: Tensor, batch: RaggedBatch) -> Tensor:
+    """Return the best tag of each token and the probability of each, [N, 1 + K]."""
+    best = best_tags(state, emissions, batch)
+    return torch.cat([best[:, None].to(emissions.dtype), probabilities(state, emissions, batch)], dim=1)
+
+
+def rows_at_once(most: int, tags: int) -> int:
+    """Return how many rows of scores are worked on at once: ``most``, or fewer where each has many tags."""
+    return max(1, min(most, _SCORES // max(tags, 1)))
+
+
+def check_scores(argument: str, tokens: int, tags: int) -> None:
+    """Refuse a sentence whose scores would take too much memory.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    if tokens * tags > MOST_SCORES:
+        most = MOST_SCORES // tags
+        raise ValueError(
+            f"{argument}: expected sentences of at most {most:,} tokens with {tags:,} tags, got one of {tokens:,}"
+        )
+
+
 def work_on(state: State, sentences: Sequence[Tokens], work: Work, forced: Forced | None = None) -> list[Array]:
     """Return what ``work`` gives for each of some sentences, [tokens, ...] each."""
     full = [number for number, tokens in enumerate(sentences) if len(tokens)]
@@ -51,11 +80,17 @@ def work_on(state: State, sentences: Sequence[Tokens], work: Work, forced: Force
     with plain_torch(), torch.inference_mode():
         if full:
             some = [sentences[number] for number in full]
+            check_scores("X", max(map(len, some)), len(state.tags))
             data = state.encoder(some)
             if forced is not None:
                 data.aligned[FORCED] = forced(some)
             order = data.lengths.argsort(descending=True, stable=True)
-            number = data.lengths[order].cumsum(0).sub_(1).div_(_TOKENS, rounding_mode="floor")
+            number = (
+                data.lengths[order]
+                .cumsum(0)
+                .sub_(1)
+                .div_(rows_at_once(_TOKENS, len(state.tags)), rounding_mode="floor")
+            )
             for batch in data.batches(order.split(number.unique_consecutive(return_counts=True)[1].tolist())):
                 batch = batch.to(device)
                 found = work(state, state.model(*batch.inputs), batch).cpu().numpy()

@@ -51,11 +51,6 @@ class Spans(NamedTuple):
     end: Array
     kind: Array
 
-    def keys(self, types: int) -> Array:
-        """Return a number for each span that no other one of the batch has."""
-        length = self.end - self.start
-        return (self.start * (int(length.max(initial=0)) + 1) + length) * types + self.kind
-
 
 class TagSet:
     """The tags that a network tells apart.

@@ -6,7 +6,10 @@ A piece is a line; of a long one, some of its sentences; of a text that is to be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from textnn.tagging.encoding import CHAR, Tokens
@@ -17,7 +20,10 @@ LONGEST = 200
 _LINES, _RUNS = re.compile(r"[^\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+"), re.compile(r"\S+")
 _ENDS = re.compile(r"[。！？；!?;…]+[”’』」）》)\"']*|\.(?=\s)")
 _GAPS = re.compile(r"[\S\s]*[\s，,、：:]")  # up to the last place where a long run without an end can be cut
-_WORDS = re.compile(r"\w+(?:['’.\-]\w+)*|[^\w\s]")
+
+
+Whole = Callable[[str], list[tuple[int, int]]]
+"""From a line to places in it."""
 
 
 class Piece(NamedTuple):
@@ -36,7 +42,7 @@ class Piece(NamedTuple):
     ends: Sequence[int]
 
 
-def pieces(text: str, level: str, words: bool = False) -> Iterator[Piece]:
+def pieces(text: str, level: str, words: bool = False, whole: Whole | None = None) -> Iterator[Piece]:
     """Yield the pieces of a text that hold a token.
 
     Parameters
@@ -47,6 +53,8 @@ def pieces(text: str, level: str, words: bool = False) -> Iterator[Piece]:
         ``"char"`` or ``"word"``.
     words
         Whether pieces are to become words, none of which has a space within.
+    whole
+        Finds the places that no piece ends within, in a line.
 
     Examples
     --------
@@ -56,16 +64,53 @@ def pieces(text: str, level: str, words: bool = False) -> Iterator[Piece]:
     [(["It's", 'so', '.'], [0, 5, 7])]
     """
     for run in (_RUNS if words else _LINES).finditer(text):
-        for start, end in _cut(text, *run.span()):
+        for start, end in _cut_around(text, *run.span(), whole):
             if level == CHAR:
                 if not text[start:end].isspace():
                     yield Piece(text[start:end], range(start, end), range(start + 1, end + 1))
                 continue
-            found = list(_WORDS.finditer(text, start, end))
+            found = word_places(text, start, end)
             if found:
-                yield Piece(
-                    [match.group() for match in found], [match.start() for match in found], [m.end() for m in found]
-                )
+                yield Piece([text[first:last] for first, last in found], *zip(*found, strict=True))
+
+
+def _cut_around(text: str, start: int, end: int, whole: Whole | None) -> list[tuple[int, int]]:
+    """Return the places of the parts of a line, none of which ends within what is to stay whole."""
+    parts = list(_cut(text, start, end))
+    if whole is None or len(parts) < 2:
+        return parts
+    kept = [(start + first, start + last) for first, last in whole(text[start:end])]
+    borders = [start]
+    for border in (last for _, last in parts[:-1]):
+        first, last = next(((first, last) for first, last in kept if first < border < last), (border, border))
+        borders.append(first if first > borders[-1] else max(last, borders[-1]))
+    return [(first, last) for first, last in pairwise([*borders, end]) if first < last]
+
+
+def word_places(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
+    """Return where each word of a text, or of a part of it, begins and ends.
+
+    Examples
+    --------
+    >>> word_places("It's so.")
+    [(0, 4), (5, 7), (7, 8)]
+    """
+    return [match.span() for match in _words().finditer(text, start, len(text) if end is None else end)]
+
+
+@cache
+def _words() -> re.Pattern[str]:
+    """Return what words are: letters and digits with the marks that belong to them, and any other character alone.
+
+    Python's ``\\w`` has no combining marks, such as the vowel signs of Hindi, and no (zero width) joiners.
+    """
+    codes = [code for code in range(0x300, 0x20000) if unicodedata.category(chr(code))[0] == "M"]
+    codes += [0x200C, 0x200D, *range(0xE0100, 0xE01F0)]
+    starts = [code for before, code in pairwise([-1, *codes]) if code != before + 1]
+    ends = [code for code, after in pairwise([*codes, -1]) if after != code + 1]
+    marks = "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
+    word = rf"\w[\w{marks}]*"
+    return re.compile(rf"{word}(?:['’.\-]{word})*|[^\w\s][{marks}]*")
 
 
 def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -91,5 +136,5 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def piece_settings() -> dict[str, Any]:
     """Return all that the pieces of a text follow from, for exported models, which cut texts alone."""
-    patterns = {"lines": _LINES, "runs": _RUNS, "ends": _ENDS, "gaps": _GAPS, "words": _WORDS}
+    patterns = {"lines": _LINES, "runs": _RUNS, "ends": _ENDS, "gaps": _GAPS, "words": _words()}
     return {"longest": LONGEST, "patterns": {name: pattern.pattern for name, pattern in patterns.items()}}

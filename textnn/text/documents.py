@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from textnn.text.foreign import explain_json
@@ -19,6 +19,8 @@ from textnn.text.layout import USUAL_NAMES, fold
 
 if TYPE_CHECKING:
     from textnn.text.sources import Reading, Row
+
+Shape = Callable[[Any], Any]
 
 LARGEST_DOCUMENT = 1 << 28
 """Characters of an object that holds a table, which is read into memory whole."""
@@ -35,8 +37,8 @@ def json_kind(value: Any) -> str:
     return _KINDS.get(type(value), "NaN; write null for a missing value" if value != value else "a number")
 
 
-def json_lines(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
-    """Yield the object of each line."""
+def json_lines(lines: Iterator[str], reading: Reading, shape: Shape | None = None) -> Iterator[Row]:
+    """Yield the object of each line; ``shape`` as for :func:`json_rows`."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             reading.report.blank_lines += 1
@@ -46,18 +48,23 @@ def json_lines(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
         except ValueError as error:
             reading.refuse(number, str(error))
             continue
+        value = value if shape is None else shape(value)
         if isinstance(value, dict):
             yield number, value
         else:
             reading.refuse(number, f'expected a JSON object such as {{"text": ...}}, got {json_kind(value)}')
 
 
-def json_rows(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
-    """Yield the rows of an array, or of an object that holds a table; a row may also be a list."""
+def json_rows(lines: Iterator[str], reading: Reading, shape: Shape | None = None) -> Iterator[Row]:
+    """Yield the rows of an array, or of an object that holds a table; a row may also be a list.
+
+    ``shape`` makes of each value the object that it stands for, or returns it as it is.
+    """
     reading.unit = "row"
     text = next((line for line in lines if line.strip()), "")
     rows = (_elements if text.lstrip().startswith("[") else _document)(text, lines, reading)
     for number, value in enumerate(rows, 1):
+        value = value if shape is None else shape(value)
         if isinstance(value, dict):
             yield number, value
         elif isinstance(value, list) and all(cell is None or isinstance(cell, str | int | float) for cell in value):

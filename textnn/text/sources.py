@@ -286,7 +286,7 @@ def _lines(text: io.TextIOBase, reading: Reading) -> Iterator[str]:
 # ---- lines to rows ---------------------------------------------------------------------------------------------------
 
 
-def _table(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
+def table_rows(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
     """Yield the rows of a table.
 
     A quote that is never closed takes in sound rows. Where bad rows are left out, only the line where it opens is: the
@@ -374,7 +374,7 @@ def _plain(lines: Iterator[str], reading: Reading) -> Iterator[Row]:
 
 
 _READERS = {
-    **dict.fromkeys(("csv", "tsv", "lecture"), _table),
+    **dict.fromkeys(("csv", "tsv", "lecture"), table_rows),
     **dict.fromkeys(("fasttext", "lines"), _plain),
     "jsonl": json_lines,
     "json": json_rows,

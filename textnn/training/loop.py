@@ -27,11 +27,13 @@ from torch.nn import Parameter
 
 from textnn.distributed import ALONE, GradientSum, Group
 from textnn.models import Network
+from textnn.models.options import FLOAT32
 from textnn.optim import Adam
 from textnn.text import LengthBucketSampler, RaggedBatch, RaggedDataset
 from textnn.training.checkpoint import Checkpoint, Identity
 from textnn.training.clipping import clip_gradients
 from textnn.training.objective import Objective
+from textnn.training.precision import check_precision, forward
 from textnn.training.progress import Epoch, Reporter
 from textnn.training.schedule import rate_share
 from textnn.training.state import Keeper, TrainingState, identify
@@ -60,6 +62,8 @@ class TrainingOptions:
     schedule, warmup
         How the learning rate changes over all steps of all epochs; see :func:`textnn.training.schedule.rate_share`.
         Where ``patience`` ends the training before, the rate has not come to its end.
+    precision
+        What the products of a step multiply; see :mod:`textnn.training.precision`.
     """
 
     epochs: int
@@ -71,6 +75,7 @@ class TrainingOptions:
     clip_norm: float = 0.0
     schedule: str = "constant"
     warmup: float = 0.0
+    precision: str = FLOAT32
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> TrainingOptions:
@@ -177,11 +182,15 @@ def train(
         If the checkpoint is damaged, in use, or of another training.
     PeerError
         If another process of the group is gone.
+    ValueError
+        If there is no bfloat16 on the device.
     """
     if validation is not None and not len(validation):
         validation = None
     reporter = reporter or Reporter()
     reporter.trained_by = objective.trained_by
+    if line := check_precision(options.precision, device):
+        reporter.note(line)
     state = TrainingState(model, _make_optimizer(model, options), generator, device, group)
     batches = -(-len(data) // options.batch_size)
     with ExitStack() as stack:
@@ -340,7 +349,8 @@ class _Run:
         value, right = 0.0, 0.0
         size = self.objective.size(self.data.lengths[rows])
         if batch.size:
-            loss, right, *_ = self.objective.sums(self.model(*batch.inputs), batch)
+            outputs = forward(self.model, batch, options.precision, state.device)
+            loss, right, *_ = self.objective.sums(outputs, batch)
             loss = loss / size
             value = loss.item()
             loss.backward()

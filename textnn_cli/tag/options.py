@@ -16,8 +16,8 @@ TaggedFormat = Annotated[
         "--input-format",
         metavar="NAME",
         rich_help_panel=COLUMNS,
-        help="conll (columns, blank lines between sentences), conllu, jsonl, words (words between spaces) or word/tag "
-        "(default: detected).",
+        help="conll (columns, blank lines between sentences), conllu, jsonl, csv (a table, a token a row), words "
+        "(words between spaces) or word/tag (default: detected).",
     ),
 ]
 TokenColumn = Annotated[
@@ -26,7 +26,8 @@ TokenColumn = Annotated[
         "--token-column",
         metavar="N",
         rich_help_panel=COLUMNS,
-        help="Column of the tokens, from 0; negative: from the end (default: the first; of conllu the second).",
+        help="Column of the tokens, from 0; negative: from the end (default: the first; of conllu the second, of csv "
+        "by its name).",
     ),
 ]
 TagColumn = Annotated[
@@ -35,7 +36,7 @@ TagColumn = Annotated[
         "--tag-column",
         metavar="N",
         rich_help_panel=COLUMNS,
-        help="Column of the tags (default: the last; of conllu the fourth).",
+        help="Column of the tags (default: the last; of conllu the fourth, of csv by its name).",
     ),
 ]
 Separator = Annotated[
@@ -44,9 +45,24 @@ Separator = Annotated[
         "--separator", metavar="TEXT", rich_help_panel=COLUMNS, help="What stands between word and tag in word/tag."
     ),
 ]
+TextLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", min=1, metavar="N", rich_help_panel=COLUMNS, help="Read the first N texts, or sentences, only."
+    ),
+]
 SentenceLimit = Annotated[
     int | None,
     typer.Option("--limit", min=1, metavar="N", rich_help_panel=COLUMNS, help="Read the first N sentences only."),
+]
+SkipTexts = Annotated[
+    str,
+    typer.Option(
+        "--on-error",
+        metavar="stop|skip",
+        rich_help_panel=COLUMNS,
+        help="Stop at a bad row, or sentence, or skip it and report it.",
+    ),
 ]
 SkipSentences = Annotated[
     str,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from textnn_cli.checks import check_texts, reading_options
+from textnn_cli.checks import check_source, reading_options
 from textnn_cli.common import (
     COLUMNS,
     Delimiter,
@@ -24,8 +24,6 @@ from textnn_cli.common import (
     EncodingErrors,
     Escape,
     Header,
-    Limit,
-    OnError,
     Quiet,
     Quoting,
     TextColumn,
@@ -33,12 +31,11 @@ from textnn_cli.common import (
     command_errors,
     note,
     open_output,
-    same_file,
     set_threads,
 )
 from textnn_cli.predict import other_cells
 from textnn_cli.progress import progress
-from textnn_cli.tag.options import TaggerDirectory, TokenColumn
+from textnn_cli.tag.options import SkipTexts, TaggerDirectory, TextLimit, TokenColumn
 from textnn_cli.tag.reading import check_file, load_tagger, tell
 from textnn_cli.tag.writers import FORMATS, Found, make_writer
 
@@ -49,7 +46,8 @@ if TYPE_CHECKING:
 
 TEXTS, TOKENS = "text", "tokens"
 _OF_TOKENS = ("conll", "conllu", "words")
-_OF_TEXTS = ("csv", "tsv", "json", "lines")
+_TABLE = "csv"  # of either
+_OF_TEXTS = (_TABLE, "tsv", "json", "lines")
 _ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".conll": "conll"}
 _LINES = ("", ".txt", ".text", ".conll", ".jsonl", ".ndjson", ".tags", ".words")
 _EVERY = 1000  # texts
@@ -101,8 +99,8 @@ def predict(
             "--input-format",
             metavar="NAME",
             rich_help_panel=COLUMNS,
-            help="Of texts csv, tsv, jsonl, json or lines (a text a line); of tokens conll, conllu, jsonl or words "
-            "(tokens between spaces) (default: detected).",
+            help="Of texts csv, tsv, jsonl, json or lines (a text a line); of tokens conll, conllu, csv, jsonl or "
+            "words (tokens between spaces) (default: detected).",
         ),
     ] = None,
     token_column: TokenColumn = None,
@@ -113,8 +111,8 @@ def predict(
     quoting: Quoting = None,
     escape: Escape = None,
     header: Header = None,
-    on_error: OnError = "stop",
-    limit: Limit = None,
+    on_error: SkipTexts = "stop",
+    limit: TextLimit = None,
 ) -> None:
     """Tag texts, or sentences of tokens.
 
@@ -124,8 +122,8 @@ def predict(
     each text with spaces between them.
 
     Or FILE has sentences of tokens, one a line, in the first of any number of
-    columns, with a blank line between sentences; or JSON lines with lists of
-    tokens. Each token is written with its predicted tag behind it. Tags that
+    columns, with a blank line between sentences; or a table of tokens; or JSON
+    lines with lists of tokens. Each token is written with its predicted tag behind it. Tags that
     stand in FILE are not read.
 
     FILE may be larger than the memory. An output file appears when it is
@@ -139,23 +137,15 @@ def predict(
       textnn tag predict model/ test.conll -o tagged.conll
       cat texts.txt | textnn tag predict segmenter/ --output-format word/tag
     """
-    if text and file is not None:
-        raise typer.BadParameter("give a FILE or --text, not both")
-    if not text and file is None:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise typer.BadParameter('give a FILE, --text "...", or texts on standard input')
-        file = "-"
+    file = check_source(file, text, output)
     for option, is_given in (
         ("--keep-columns", keep_columns), ("--limit", limit is not None), ("--input", given is not None)
     ):  # fmt: skip
         if text and is_given:
             raise typer.BadParameter("it is of a FILE, got --text", param_hint=option)
     kind = _check_formats(given, input_format, output_format, output)
-    check_texts(file)
     if file is not None:
         check_file(file)
-    if file not in (None, "-") and output not in (None, "-") and same_file(str(file), str(output)):
-        raise ValueError(f"--output: expected another file than the input, got {output} for both")
     options = locals()
     reading = reading_options({**options, "input_format": input_format if input_format in _OF_TEXTS else None})
     set_threads(threads)
@@ -332,7 +322,7 @@ def _check_formats(
     """Refuse formats that there are not, or that do not go with each other; return the output's, if it is named."""
     if given not in (None, TEXTS, TOKENS):
         raise typer.BadParameter(f"expected {TEXTS} or {TOKENS}, got {given!r}", param_hint="--input")
-    known = {TEXTS: (*_OF_TEXTS, "jsonl"), TOKENS: (*_OF_TOKENS, "jsonl")}
+    known = {TEXTS: (*_OF_TEXTS, "jsonl"), TOKENS: (*_OF_TOKENS, _TABLE, "jsonl")}
     names = known[given] if given else (*_OF_TEXTS, *_OF_TOKENS, "jsonl")
     if input_format not in (None, *names):
         raise typer.BadParameter(
@@ -369,8 +359,8 @@ def _find_input(
         return False, name
     found = find_tokens(file, tagger.level_, reading["encoding"], reading["encoding_errors"])
     if given == TOKENS:
-        usual = "jsonl" if Path(file).suffix.lower() in (".jsonl", ".ndjson", ".json") else "conll"
-        return True, name or found or usual
+        usual = {".csv": _TABLE, **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl")}
+        return True, name or found or usual.get(Path(file).suffix.lower(), "conll")
     if name == "jsonl":
         return found == "jsonl", name
     return found is not None, found

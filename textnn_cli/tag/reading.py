@@ -88,7 +88,7 @@ def read_sentences(
     options
         As :func:`tagged_options` returns them.
     level
-        Whether the tokens of segmented text are to be characters (``"char"``) or words.
+        Whether the tokens of segmented text, and of texts with spans, are to be characters (``"char"``) or words.
     scheme
         How spans of JSON are written as tags.
     limit

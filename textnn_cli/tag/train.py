@@ -14,18 +14,28 @@ from textnn_cli.common import (
     Encoding,
     EncodingErrors,
     Quiet,
-    RunError,
     Threads,
     command_errors,
     note,
     open_output,
     session,
-    set_threads,
 )
 from textnn_cli.parameters import parse, table, with_parameters
 from textnn_cli.tag.options import SentenceLimit, Separator, SkipSentences, TagColumn, TaggedFormat, TokenColumn
 from textnn_cli.tag.reading import Tagged, line_errors, read_sentences, tagged_options
-from textnn_cli.train import saying_how_to_go_on
+from textnn_cli.training import (
+    CheckpointSeconds,
+    Device,
+    Distributed,
+    Resume,
+    Seed,
+    Validation,
+    check_device,
+    check_vectors,
+    prepared,
+    save,
+    saying_how_to_go_on,
+)
 
 if TYPE_CHECKING:
     from textnn import SequenceTagger
@@ -47,21 +57,15 @@ def train(
             "--architecture", "-a", metavar="NAME", help="bilstm-crf, bigru-crf, birnn-crf, cnn-crf or ngram-crf."
         ),
     ] = "bilstm-crf",
-    validation: Annotated[
-        str | None,
-        typer.Option("--validation", metavar="FILE", help="Validate on this file instead of on a split of FILE."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,
+    validation: Validation = None,
+    seed: Seed = 0,
     words_only: Annotated[
         bool, typer.Option("--words-only", help="Of word/tag learn where words end, not their parts of speech.")
     ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume an interrupted training; give the same arguments.")
-    ] = False,
+    resume: Resume = False,
+    distributed: Distributed = False,
     threads: Threads = None,
-    device: Annotated[
-        str, typer.Option("--device", metavar="NAME", help="Device to train on: cpu, cuda, cuda:1, ...")
-    ] = "cpu",
+    device: Device = None,
     quiet: Quiet = False,
     tagged_format: TaggedFormat = None,
     token_column: TokenColumn = None,
@@ -71,22 +75,15 @@ def train(
     encoding_errors: EncodingErrors = "strict",
     on_error: SkipSentences = "stop",
     limit: SentenceLimit = None,
-    checkpoint_seconds: Annotated[
-        float,
-        typer.Option(
-            "--checkpoint-seconds",
-            min=0,
-            rich_help_panel="The training",
-            help="Seconds between checkpoints; there is also one after each epoch.",
-        ),
-    ] = 60.0,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
     **typed: Any,
 ) -> None:
     """Train a tagger on a file of tagged sentences and save it.
 
     Named entities, parts of speech: FILE has a token and its tag in each line,
     in columns, and a blank line between sentences (conll); or the ten columns
-    of Universal Dependencies (conllu); or JSON lines, {"text": ..., "label":
+    of Universal Dependencies (conllu); or it is a table of tokens, columns
+    sentence, word and tag (csv); or JSON lines, {"text": ..., "label":
     [[0, 3, "PER"]]} with spans of characters as annotation tools write them,
     or {"tokens": [...], "tags": [...]}. How tags mark spans (BIO, IOB1, BIOES,
     BMES, BILOU) is found; the first line of output says it.
@@ -109,70 +106,77 @@ def train(
       textnn tag train corpus.conllu -o model/ --tag-column 4
       textnn tag train segmented.txt -o segmenter/
       textnn tag train corpus.txt -o model/ --format word/tag --level word
+      torchrun --nproc-per-node=2 -m textnn tag train a.conll -o model/ --distributed
     """
     from textnn import SequenceTagger
-    from textnn.bundle import checkpoint_directory
-    from textnn.bundle.files import CONFIG
-    from textnn.data.inputs import check_device
     from textnn.models.options import TAGGING, chosen
+    from textnn.tagging import TaggedReport
     from textnn.tagging.architectures import resolve_options
     from textnn.tagging.bundle import check_target
     from textnn.tagging.tags import check_tag_scheme
-    from textnn.training.checkpoint import Checkpoint
-    from textnn.training.pretrained import check as check_vectors
 
     reading = tagged_options(locals())
-    parameters = parse(PARAMETERS, typed)
-    if str(parameters["scheme"]).lower() == "none":
-        parameters["scheme"] = None
-    level = parameters["level"]
-    with option_errors(scheme="--scheme", level="--level", device="--device", architecture="--architecture"):
-        if level not in ("auto", "char", "word"):
-            raise ValueError(f"level: expected auto, char or word, got {level!r}")
-        parameters["scheme"] = check_tag_scheme(parameters["scheme"])
-        check_device(device)
-        resolve_options(architecture, {name: parameters[name] for name in chosen(TAGGING)})
-    if parameters["vectors"] is not None:
-        with option_errors(vectors="--vectors", embedding_dim="--embedding-dim"):
-            check_vectors(parameters["vectors"], parameters["embedding_dim"])
-    # Before the work, not after it: can the model be saved there?
-    target = check_target(directory)
-    checkpoint = Checkpoint(checkpoint_directory(target), resume, checkpoint_seconds)
-    set_threads(threads)
-    if resume and not checkpoint.exists() and (target / CONFIG).exists():
-        note(f"{directory} is complete, there is nothing to resume; without --resume it is trained again", quiet)
-        return
-
-    def read(name: str, most: int | None) -> Tagged:
-        tokens = "word" if level == "word" else "char"
-        written = "BIOES" if parameters["scheme"] in (None, "auto") else str(parameters["scheme"])
-        return read_sentences(name, reading, tokens, written, most, quiet, words_only)
-
-    data = read(file, limit)
-    if len(data.report.tags) == 1:
-        question = "is it the right column (--tag-column)?"
-        note(f"warning: {data.report.source}: every token has the tag {next(iter(data.report.tags))!r}; {question}")
-    if data.segmented:
-        what = "their parts of speech" if any(len(tag) > 1 for tag in data.report.tags) else "nothing else"
-        note(f"{data.report.source}: trains to cut text into words, with {what} (--help: other tasks)", quiet)
-        if parameters["scheme"] == "auto":
-            parameters |= {"scheme": "BMES", "level": "char"}
-    held_out = None if validation is None else read(validation, None)
-    tagger = SequenceTagger(architecture, random_state=seed, device=device, verbose=0 if quiet else 1, **parameters)
-    # The tags that their scheme does not allow were told with the file.
-    warnings.filterwarnings("ignore", message=r"y: [\d,]+ tags are not allowed")
-    names = {"X": file, "y": file, "min_count": "--min-count", "vectors": "--vectors", "scheme": "--scheme"}
-    pair = None if held_out is None else (held_out.tokens, held_out.tags)
-    others = (validation, [] if held_out is None else held_out.sentences)
-    with session(False) as group, saying_how_to_go_on(checkpoint, group), option_errors(**names):
-        with line_errors(file, data.sentences, *others):
-            tagger.fit(data.tokens, data.tags, pair, checkpoint=checkpoint)
-        _save(tagger, directory)
-        checkpoint.remove()
+    with session(distributed) as group:
+        quiet = quiet or group.rank > 0
+        with group.together():
+            parameters = parse(PARAMETERS, typed)
+            if str(parameters["scheme"]).lower() == "none":
+                parameters["scheme"] = None
+            level = parameters["level"]
+            with option_errors(
+                scheme="--scheme", level="--level", architecture="--architecture", precision="--precision"
+            ):
+                if level not in ("auto", "char", "word"):
+                    raise ValueError(f"level: expected auto, char or word, got {level!r}")
+                parameters["scheme"] = check_tag_scheme(parameters["scheme"])
+                resolve_options(architecture, {name: parameters[name] for name in chosen(TAGGING)})
+            check_vectors(parameters, group)
+            check_device(device, distributed)
+        checkpoint = prepared(directory, check_target, group, resume, checkpoint_seconds, threads, quiet)
+        if checkpoint is None:
+            return
+        data = held_out = Tagged([], TaggedReport())
+        with group.together():  # process 0 has all sentences
+            if group.rank == 0:
+                written = "BIOES" if parameters["scheme"] in (None, "auto") else str(parameters["scheme"])
+                how = (reading, level, written)
+                data = read_sentences(file, *how, limit, quiet, words_only)
+                parameters |= _tell_task(data, parameters["scheme"], level, quiet)
+                if validation is not None:
+                    held_out = read_sentences(validation, *how, None, quiet, words_only)
+        parameters = group.first(parameters)
+        tagger = SequenceTagger(
+            architecture, random_state=seed, device=device or group.device, verbose=0 if quiet else 1, **parameters
+        )
+        # The tags that their scheme does not allow were told with the file.
+        warnings.filterwarnings("ignore", message=r"y: [\d,]+ tags are not allowed")
+        names = {"X": file, "y": file, "min_count": "--min-count", "vectors": "--vectors", "scheme": "--scheme"}
+        pair = None if validation is None else (held_out.tokens, held_out.tags)
+        with saying_how_to_go_on(checkpoint, group), option_errors(**names):
+            with line_errors(file, data.sentences, validation, held_out.sentences):
+                tagger.fit(data.tokens, data.tags, pair, distributed, checkpoint)
+            if group.rank == 0:
+                save(tagger, directory, distributed)
+                checkpoint.remove()
     if quiet or sys.stdout is None:
         return
     with open_output(None) as stream:
         stream.write(_scores(tagger) + f"saved: {directory}\n{_next(tagger, directory)}")
+
+
+def _tell_task(data: Tagged, scheme: str | None, level: str, quiet: bool) -> dict[str, Any]:
+    """Say what is learnt, where a file leaves that open; return the parameters that follow from it."""
+    if len(data.report.tags) == 1:
+        question = "is it the right column (--tag-column)?"
+        note(f"warning: {data.report.source}: every token has the tag {next(iter(data.report.tags))!r}; {question}")
+    if data.report.level == "word" and level == "auto":
+        way = "as blanks stand between their words (--level char: as characters)"
+        note(f"{data.report.source}: texts are read as words, {way}", quiet)
+    if not data.segmented:
+        return {}
+    what = "their parts of speech" if any(len(tag) > 1 for tag in data.report.tags) else "nothing else"
+    note(f"{data.report.source}: trains to cut text into words, with {what} (--help: other tasks)", quiet)
+    return {"scheme": "BMES", "level": "char"} if scheme == "auto" else {}
 
 
 def _scores(tagger: SequenceTagger) -> str:
@@ -194,12 +198,3 @@ def _next(tagger: SequenceTagger, directory: Path) -> str:
     if tags.scheme is not None:
         return f'next:  textnn tag predict {directory} --text "..."\n'
     return f"next:  textnn tag predict {directory} FILE\n"
-
-
-def _save(tagger: SequenceTagger, directory: Path) -> None:
-    from textnn.bundle import BundleError
-
-    try:
-        tagger.save(directory)
-    except BundleError as error:
-        raise RunError(str(error)) from error

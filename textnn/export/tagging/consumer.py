@@ -138,14 +138,15 @@ class Tagger:
         """Return 0 and the ids of the letters of each token, [B, L, W], and how many they are, [B, L]."""
         longest, known = self.settings["longest_word"], self._letters
         lengths = np.ones(shape, dtype=np.int64)
-        letters = np.zeros((*shape, 1 + max(len(token) for tokens in sentences for token in tokens)), dtype=np.int64)
+        most = max(min(len(token), longest) for tokens in sentences for token in tokens)
+        letters = np.zeros((*shape, 1 + most), dtype=np.int64)
         for row, tokens in enumerate(sentences):
             for place, token in enumerate(tokens):
                 if len(token) > longest:
                     token = token[: longest // 2] + token[-(longest // 2) :]
                 lengths[row, place] = 1 + len(token)
                 letters[row, place, 1 : 1 + len(token)] = [known.get(letter, 1) for letter in token]
-        return letters[:, :, : lengths.max()], lengths
+        return letters, lengths
 
     def pieces(self, text: str, words: bool) -> Any:
         """Yield the parts of a text that are read at once: their tokens, and where each begins and ends."""

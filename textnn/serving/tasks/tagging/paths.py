@@ -19,6 +19,7 @@ from textnn.serving.tasks.tagging import documents
 from textnn.serving.tasks.tagging.bodies import CutRequest, TagsRequest
 from textnn.serving.tasks.tagging.examples import find_examples, tokens_of
 from textnn.serving.tasks.task import LIMITS, Task
+from textnn.tagging.prediction import stream, tags_and_probabilities
 from textnn.tagging.state import State
 
 if TYPE_CHECKING:
@@ -141,9 +142,10 @@ class Tagging(Task):
             return await desk.reply(request, TagsRequest, queue, items, lambda asked, found: found)
 
     def _tag(self, marginals: bool, sentences: list[list[str]]) -> Iterator[Found]:
-        tags = self._tagger.predict(sentences)
         if not marginals:
-            yield from ({"tags": each} for each in tags)
+            yield from ({"tags": each} for each in self._tagger.predict(sentences))
             return
-        for each, rows in zip(tags, self._tagger.predict_marginals(sentences), strict=True):
-            yield {"tags": each, "marginals": rows.astype(float).round(_DIGITS).tolist()}
+        decode = self._state.tags.decode
+        for rows in stream(self._state, sentences, tags_and_probabilities):
+            tags = decode(rows[:, 0].astype(int).tolist())
+            yield {"tags": tags, "marginals": rows[:, 1:].astype(float).round(_DIGITS).tolist()}
