@@ -36,6 +36,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .classification.estimator import SentimentClassifier
+    from .language.estimator import LanguageModel
     from .tagging.estimator import SequenceTagger
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "FrozenTextConv",
     "GRUCell",
     "LSTMCell",
+    "LanguageModel",
     "LinearCrossEntropyLoss",
     "NgramBag",
     "RNNCell",
@@ -77,4 +79,8 @@ def __getattr__(name: str) -> object:
         from .tagging.estimator import SequenceTagger
 
         return SequenceTagger
+    if name == "LanguageModel":
+        from .language.estimator import LanguageModel
+
+        return LanguageModel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -77,6 +77,16 @@ class Network(nn.Module):
         """Return the embedding tables of words, [V, D]; a network that has none gives none."""
         return []
 
+    def begin_pass(self) -> None:
+        """Forget what is carried from batch to batch, before the first batch of a pass over texts."""
+
+    def end_passes(self) -> None:
+        """Carry nothing from batch to batch any more: the training is over."""
+
+    def carried_states(self) -> dict[str, Tensor]:
+        """Return what is carried from batch to batch in training, by name, for checkpoints to read and to fill."""
+        return {}
+
     def sparse_parameters(self) -> list[nn.Parameter]:
         """Return the tables whose gradients are sparse: a training step touches only the rows of its batch."""
         tables = (module.weight for module in self.modules() if getattr(module, "sparse", False))
