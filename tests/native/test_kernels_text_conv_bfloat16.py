@@ -13,7 +13,7 @@ import pytest
 import text_conv_oracle as oracle
 from harness import UNEVEN, Array, Memory, Pool, assert_close, assert_same_bits
 from recurrent_oracle import half
-from test_kernels_recurrent_bfloat16 import emulated, kernels  # noqa: F401
+from test_kernels_recurrent_bfloat16 import kernels  # noqa: F401
 from test_kernels_text_conv import CASES, SHARED, check_backward, check_forward
 from text_conv_oracle import Call, Case
 
