@@ -65,12 +65,7 @@ class LogitBlocks {
  public:
   // dx [N, H], dw [V, H], db [V] are empty where they are not wanted.
   LogitBlocks(const LinearCrossEntropy& call, Tensor dx, Tensor dw, Tensor db, bool keep)
-      : c_(call),
-        pool_(torch_threads()),
-        dx_(dx),
-        dw_(dw),
-        db_(db),
-        w_(torch_from_blob ? same_memory(call.linear_weight) : call.linear_weight) {
+      : c_(call), pool_(torch_threads()), dx_(dx), dw_(dw), db_(db), w_(call.linear_weight) {
     const int64_t most = std::min(kRows, std::max(keep ? kKept / std::max<int64_t>(1, c_.V) : kRows, kFewRows));
     const int64_t quarter = std::max(kFewRows, (c_.used() + 3) / 4);  // never all of [N, V], unless it is small
     const int64_t size = std::min(most, quarter);

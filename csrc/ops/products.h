@@ -6,19 +6,20 @@
 
 namespace textnn::ops {
 
-// The same memory as a tensor without a history: threads of a pool do not know that gradients are switched off, nor of
-// inference mode, in which the results here have been made. Where torch_from_blob is there.
-inline Tensor same_memory(const Tensor& t) {
+// Rows and columns of a matrix as a tensor of the calling thread's own. Threads of a pool do not know that gradients
+// are switched off, nor of inference mode, whose tensors they must not write. Where torch_from_blob is there.
+inline Tensor own_block(const Tensor& t, int64_t row, int64_t rows, int64_t column, int64_t columns) {
   using torch::stable::detail::from;
   using torch::stable::detail::to;
   const auto number = [](auto name) { return to<int32_t>(from(name)); };
-  const auto sizes = t.sizes(), strides = t.strides();
+  const int64_t sizes[2] = {rows, columns}, strides[2] = {t.stride(0), t.stride(1)};
+  const int64_t offset = (row * strides[0] + column * strides[1]) * int64_t(t.element_size());
   const torch::stable::Device device = t.device();
   AtenTensorHandle result;
-  STABLE_TORCH_ERROR_CODE_CHECK(torch_from_blob(const_cast<void*>(t.const_data_ptr()), t.dim(), sizes.data(),
-                                                strides.data(), 0, number(t.scalar_type()), number(device.type()),
-                                                device.index(), &result, number(torch::headeronly::Layout::Strided),
-                                                nullptr, 0, nullptr, nullptr));
+  STABLE_TORCH_ERROR_CODE_CHECK(
+      torch_from_blob(const_cast<char*>(static_cast<const char*>(t.const_data_ptr())) + offset, 2, sizes, strides, 0,
+                      number(t.scalar_type()), number(device.type()), device.index(), &result,
+                      number(torch::headeronly::Layout::Strided), nullptr, 0, nullptr, nullptr));
   return Tensor(result);
 }
 
@@ -38,8 +39,9 @@ class Products {
   void run(const cpu::ThreadPool& pool) {
     const auto make = [&](int64_t i) {
       const Part& p = parts_[size_t(i)];
-      mm_out(block(block(p.out, 0, p.row, p.rows), 1, p.column, p.columns), block(p.a, 0, p.row, p.rows),
-             block(p.b, 1, p.column, p.columns));
+      const int64_t K = p.a.size(1);
+      mm_out(block(p.out, p.row, p.rows, p.column, p.columns), block(p.a, p.row, p.rows, 0, K),
+             block(p.b, 0, K, p.column, p.columns));
     };
     cpu::for_units(torch_from_blob ? pool : cpu::ThreadPool{1, pool.run}, int64_t(parts_.size()), make);
     parts_.clear();
@@ -50,8 +52,10 @@ class Products {
     Tensor out, a, b;
     int64_t row, rows, column, columns;
   };
-  static Tensor block(Tensor t, int64_t dim, int64_t begin, int64_t count) {
-    return torch::stable::narrow(t, dim, begin, count);
+  static Tensor block(Tensor t, int64_t row, int64_t rows, int64_t column, int64_t columns) {
+    if (torch_from_blob) return own_block(t, row, rows, column, columns);
+    t = torch::stable::narrow(t, 0, row, rows);
+    return torch::stable::narrow(t, 1, column, columns);
   }
   std::vector<Part> parts_;
 };
