@@ -1,7 +1,8 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-python -m bench [lstm gru rnn recurrent_bf16 text_conv crf step memory scaling rounding lecture] [--data FILE]
-                [--seconds S] [--threads N] [--page [--output FILE]]
+python -m bench [lstm gru rnn recurrent_bf16 generation text_conv text_conv_bf16 attention crf linear_cross_entropy step
+                 memory scaling rounding lecture]
+                [--data FILE] [--seconds S] [--threads N] [--page [--output FILE]]
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from pathlib import Path
 import torch
 
 from . import (
+    attention,
     crf,
+    generation,
     harness,
     lecture,
+    linear_cross_entropy,
     lstm_more,
     memory,
     page,
@@ -36,8 +40,12 @@ PROGRAMS: dict[str, Rows] = {
     "gru": lambda data, effort: recurrent.rows("GRU", data, effort),
     "rnn": lambda data, effort: recurrent.rows("RNN", data, effort),
     "recurrent_bf16": recurrent.half_rows,
+    "generation": generation.rows,
     "text_conv": lambda data, effort: chain(text_conv.rows(data, effort), text_conv_more.rows(data, effort)),
+    "attention": attention.rows,
+    "text_conv_bf16": text_conv_more.half_rows,
     "crf": crf.rows,
+    "linear_cross_entropy": linear_cross_entropy.rows,
     "step": step.rows,
     "memory": lambda data, _: memory.rows(data),
     "scaling": scaling.rows,

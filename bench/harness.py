@@ -30,7 +30,8 @@ from textnn import backends
 from textnn.benchmark import Call, interleave
 
 RESULTS = Path(__file__).parent / "results"
-SETS = {"base": "baseline", "avx2": "AVX2", "avx512": "AVX-512", "avx512_bf16": "AVX512-BF16"}
+SETS = {"base": "baseline", "avx2": "AVX2", "avx512": "AVX-512", "avx512_bf16": "AVX512-BF16", "amx_bf16": "AMX-BF16"}
+AUTOCAST = ", autocast"  # the end of a peer's name
 console = Console(width=180)
 
 
@@ -39,7 +40,7 @@ class Row:
     """One case: what each side took in ``unit``, ratio = peer / textnn (above 1: textnn is better).
 
     ``forced`` has the ratios with textnn held to lesser instruction sets, by their names in :data:`SETS`; ``peers``
-    what each of several peers took.
+    what each of several peers took; ``precision`` what the products of both sides multiply, where that is a question.
     """
 
     group: str
@@ -55,6 +56,16 @@ class Row:
     unit: str = "ms"
     forced: dict[str, float] = field(default_factory=dict)
     peers: dict[str, float] = field(default_factory=dict)
+    precision: str = ""
+    peer_precision: str = ""
+
+    def in_bfloat16(self) -> Row:
+        """Return this row of a call under autocast, whose peers are named so where they run under it, too."""
+        full = [took for name, took in self.peers.items() if not name.endswith(AUTOCAST)]
+        self.precision, self.peer_precision = "bfloat16", "bfloat16" if self.peer.endswith(AUTOCAST) else "float32"
+        self.peer = self.peer.removesuffix(AUTOCAST)
+        self.extra["against float32"] = min(full) / self.ours
+        return self
 
 
 @dataclass(frozen=True)

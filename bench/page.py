@@ -14,8 +14,12 @@ TITLES = {
     "gru": "GRU",
     "rnn": "RNN",
     "recurrent_bf16": "LSTM, GRU and RNN in bfloat16",
+    "generation": "Generation",
     "text_conv": "TextCNN",
+    "attention": "Attention",
+    "text_conv_bf16": "TextCNN in bfloat16",
     "crf": "CRF",
+    "linear_cross_entropy": "Linear layer with cross entropy",
     "memory": "Memory",
     "scaling": "How cost grows",
     "step": "Training step",
@@ -46,9 +50,20 @@ rate as a share of that of torch's own matrix product in the same run.""",
     "gru": "As for the LSTM; oneDNN, which torch leaves its LSTM to, has no part in `nn.GRU`.",
     "rnn": "As for the LSTM; the nonlinearity is tanh.",
     "recurrent_bf16": """textnn under autocast to bfloat16; the peer is the faster of torch's layer under autocast and
-in float32. *Of the peak* is the share of torch's own matrix product of bfloat16.""",
+in float32, *peer in* says which; *against float32* is the ratio to the fastest peer in float32. *Of the peak* is the
+share of torch's own matrix product of bfloat16 in the same run.""",
+    "generation": """Ten steps, each from the state of the one before, without gradients: `step` of our layers, and
+torch.nn's on an input of one step, with oneDNN and without. *GB/s* is the rate at which our weights are read: each once
+in a step of one sequence.""",
     "text_conv": "Tokens are those of real reviews. *Distinct tokens* is the share of distinct ids in the batch.",
+    "text_conv_bf16": """textnn under autocast to bfloat16; the peer is the fastest of torch's forms under autocast and
+in float32.""",
+    "attention": """Shapes are (B, Q, H) with Q queries a sentence; states are ragged, ours flat, the peers' padded with
+a mask: `torch.bmm`, softmax, `torch.bmm`, and `F.scaled_dot_product_attention`.""",
     "crf": "Against pytorch-crf, on padded batches with its mask; shapes are (B, T, K) with K tags.",
+    "linear_cross_entropy": """The loss and all gradients; shapes are (N, H, V): N positions, H hidden units, V classes.
+*F.linear* is `F.cross_entropy(F.linear(...))`. Memory is the peak of a step above inputs and weights, gradients
+included.""",
     "memory": """The peak of resident memory in one training step (forward and backward) above inputs and weights. Each
 figure comes from a process of its own, whose allocator returns freed blocks at once and whose libraries keep nothing:
 after a step as warm-up, everything that is kept is freed, the kernel's peak counter (`VmHWM`) reset through

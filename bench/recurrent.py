@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 import textnn
 
 from . import reviews
-from .harness import Call, Effort, Row, compare
+from .harness import AUTOCAST, Call, Effort, Row, compare
 from .peak import matrix_product_peak
 
 # B, T, I, H, layers, directions
@@ -112,7 +112,7 @@ def precisions(half: bool) -> list[bool]:
 
 
 def peer_name(peer: str, half: bool) -> str:
-    return f"{peer}, autocast" if half else peer
+    return peer + AUTOCAST if half else peer
 
 
 def inference_rows(
@@ -126,7 +126,7 @@ def inference_rows(
         row = compare(f"{in_words(kind, half)}, {name}", str(shape), inference(ours, x, half=half), peers, effort)
         rate = flops(*shape, kind) / row.ours / 1e6
         row.extra = {"GFLOP/s": rate, "of the peak": rate / peak}
-        yield row
+        yield row.in_bfloat16() if half else row
 
 
 def training_rows(
@@ -142,7 +142,8 @@ def training_rows(
             peers[peer_name(f"nn.{kind}", h)] = training(theirs, x, last, h)
         torch.manual_seed(1)
         mine = training(ours, x, last, half)
-        yield compare(f"{in_words(kind, half)}, {name}", str(shape), mine, peers, effort)
+        row = compare(f"{in_words(kind, half)}, {name}", str(shape), mine, peers, effort)
+        yield row.in_bfloat16() if half else row
 
 
 def dense_rows(kind: str, effort: Effort, half: bool = False) -> Iterator[Row]:
@@ -215,7 +216,8 @@ def ragged_rows(kind: str, data: reviews.Reviews, effort: Effort, half: bool = F
             for name, side, h in sides_in(half, sides):
                 torch.manual_seed(1)
                 calls[name] = training(side, x, False, h) if train else inference(side, x, half=h)
-            yield _row(group, B, H, directions, calls, effort)
+            row = _row(group, B, H, directions, calls, effort)
+            yield row.in_bfloat16() if half else row
 
 
 def _row(group: str, B: int, H: int, directions: int, calls: dict[str, Call], effort: Effort) -> Row:
@@ -281,7 +283,7 @@ def id_rows(kind: str, data: reviews.Reviews, effort: Effort, half: bool = False
                 calls[name] = step(side, ids, h) if train else inference(side, ids, half=h)
             row = _row(group, B, H, directions, calls, effort)
             row.extra = {"distinct tokens": len(ids.unique()) / int(lengths.sum())}
-            yield row
+            yield row.in_bfloat16() if half else row
 
 
 def rows(kind: str, data_path: str | None, effort: Effort, half: bool = False) -> Iterator[Row]:

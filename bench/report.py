@@ -14,7 +14,7 @@ from tools.markdown import table as as_markdown
 from .harness import SETS, Row, console, geometric_mean, groups
 
 DOCS = Path(__file__).parent.parent / "docs"
-LEFT = ("case", "best peer", "quartiles", "group", "unit", "from", "to")
+LEFT = ("case", "textnn in", "best peer", "peer in", "quartiles", "group", "unit", "from", "to")
 
 
 def columns(rows: Sequence[Row]) -> dict[str, list[str]]:
@@ -22,8 +22,10 @@ def columns(rows: Sequence[Row]) -> dict[str, list[str]]:
     unit = rows[0].unit
     table = {
         "case": [row.case for row in rows],
+        "textnn in": [row.precision for row in rows],
         f"textnn, {unit}": [_number(row.ours) for row in rows],
         "best peer": [row.peer for row in rows],
+        "peer in": [row.peer_precision for row in rows],
         f"peer, {unit}": [_number(row.theirs) for row in rows],
         "ratio": [f"{row.ratio:.2f}" for row in rows],
         "quartiles": ["" if row.low == row.high else f"{row.low:.2f} to {row.high:.2f}" for row in rows],

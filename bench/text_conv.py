@@ -1,6 +1,8 @@
 """textnn.EmbeddingTextConv against the TextCNN of plain PyTorch, from token ids of real reviews to pooled features.
 
-    python -m bench.text_conv [--data FILE] [--seconds S]
+    python -m bench [text_conv] [text_conv_bf16] [--data FILE] [--seconds S]
+
+text_conv_bf16 runs textnn under autocast to bfloat16, against the faster of torch's under autocast and in float32.
 
 Peers: ``nn.Embedding`` + ``F.conv1d``; the same convolution as unfold + matrix product; the ``nn.Conv2d`` form of the
 popular repositories. All give the same features; padding tokens count as tokens, as they do there, but in the ragged
@@ -9,7 +11,7 @@ case, where the peers mask what lies behind a sentence's end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,7 @@ import textnn
 
 from . import reviews
 from .harness import Call, Effort, Row, compare
+from .recurrent import autocast, in_words, peer_name, precisions
 
 # B, L (None: ragged), D, C, kernel sizes
 Shape = tuple[int, int | None, int, int, tuple[int, ...]]
@@ -80,22 +83,26 @@ class Ours(nn.Module):
         return self.layer(ids, lengths=self.lengths)
 
 
-def inference(module: nn.Module, ids: Tensor) -> Call:
+def inference(module: nn.Module, ids: Tensor, half: bool = False) -> Call:
     @torch.inference_mode()
     def call() -> list[Tensor]:
-        return [module(ids)]
+        with autocast(half):
+            return [module(ids)]
 
     return call
 
 
-def training(module: nn.Module, ids: Tensor) -> Call:
+def training(module: nn.Module, ids: Tensor, half: bool = False) -> Call:
+    """Forward and backward; the loss is a fixed weighting of all features."""
     y = module(ids)
     weight = torch.randn(y.shape, dtype=y.dtype, device=y.device)
 
     def call() -> list[Tensor]:
         for p in module.parameters():
             p.grad = None
-        (module(ids) * weight).sum().backward()
+        with autocast(half):
+            y = module(ids)
+        (y * weight).sum().backward()
         return [p.grad for p in module.parameters() if p.grad is not None]
 
     return call
@@ -118,23 +125,34 @@ def case_of(shape: Shape) -> str:
     return f"({B}, {'ragged' if L is None else L}, {D}, {C}, {'/'.join(map(str, sizes))})"
 
 
-def rows(data_path: str | None, effort: Effort, shapes: Sequence[Shape] = SHAPES) -> Iterator[Row]:
+def calls_of(modules: Mapping[str, nn.Module], ids: Tensor, train: bool, half: bool) -> dict[str, Call]:
+    """One call for each side, with ``half`` two for each peer: in float32 and under autocast."""
+    calls = {}
+    for name, module in modules.items():
+        for h in [half] if name == "textnn" else precisions(half):
+            torch.manual_seed(1)
+            call = (training if train else inference)(module, ids, h)
+            calls[name if name == "textnn" else peer_name(name, h)] = call
+    return calls
+
+
+def rows(data_path: str | None, effort: Effort, shapes: Sequence[Shape] = SHAPES, half: bool = False) -> Iterator[Row]:
     data = reviews.load(data_path)
     for train in (True, False):
         for shape in shapes:
             ids, modules = sides(shape, data)
-            calls = {}
-            for name, module in modules.items():
-                torch.manual_seed(1)
-                calls[name] = training(module, ids) if train else inference(module, ids)
-            ours, last = calls.pop("textnn"), calls.pop("Conv2d")
+            last = modules.pop("Conv2d")
+            calls = calls_of(modules, ids, train, half)
+            ours = calls.pop("textnn")
             work = "forward and backward" if train else "inference, live weights"
-            case = case_of(shape)
+            case, name = case_of(shape), in_words("TextCNN", half)
             share = len(ids.unique()) / ids.numel()
-            row = compare(f"TextCNN, {work}", case, ours, calls, effort)
+            row = compare(f"{name}, {work}", case, ours, calls, effort)
             row.extra = {"distinct tokens": share}
             yield row
-            yield compare(f"TextCNN, {work}, against the Conv2d form", case, ours, {"Conv2d": last}, effort)
+            if not half:
+                calls = calls_of({"Conv2d": last}, ids, train, half)
+                yield compare(f"{name}, {work}, against the Conv2d form", case, ours, calls, effort)
 
 
 if __name__ == "__main__":

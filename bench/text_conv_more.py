@@ -1,7 +1,7 @@
 """TextCNN beyond the groups of bench/text_conv.py: frozen inference, sparse gradients of the table, other sizes; and
 convolutions without pooling.
 
-Part of ``python -m bench text_conv``.
+Part of ``python -m bench text_conv``; what has products of bfloat16 is ``python -m bench text_conv_bf16``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import textnn
 
 from . import reviews, text_conv
 from .harness import Effort, Row, compare
+from .recurrent import in_words
 
 OTHER: list[text_conv.Shape] = [
     (32, 20, 50, 64, (2, 3)),
@@ -94,20 +95,20 @@ class Positions(nn.Module):
         return self.layer(ids)[0]
 
 
-def position_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
+def position_rows(data_path: str | None, effort: Effort, half: bool = False) -> Iterator[Row]:
     """EmbeddingTextConv(pooling=None) against nn.Embedding + nn.Conv1d; padding counts as tokens on both sides."""
     data = reviews.load(data_path)
     for train in (True, False):
         for B, L, D, C, K in POSITIONS:
             ids, _ = data.padded(B, L)
             layer = textnn.EmbeddingTextConv(data.V, D, C, (K,), padding=(K - 1) // 2, pooling=None)
-            calls = {}
-            for name, module in (("textnn", Positions(layer)), ("Conv1d", Convolved(layer))):
-                torch.manual_seed(1)
-                calls[name] = (text_conv.training if train else text_conv.inference)(module, ids)
-            work = "forward and backward" if train else "inference"
+            modules = {"textnn": Positions(layer), "Conv1d": Convolved(layer)}
+            calls = text_conv.calls_of(modules, ids, train, half)
+            group = (
+                f"{in_words('Convolution without pooling', half)}, {'forward and backward' if train else 'inference'}"
+            )
             ours = calls.pop("textnn")
-            yield compare(f"Convolution without pooling, {work}", f"({B}, {L}, {D}, {C}, {K})", ours, calls, effort)
+            yield compare(group, f"({B}, {L}, {D}, {C}, {K})", ours, calls, effort)
 
 
 def rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
@@ -116,3 +117,9 @@ def rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
         yield from frozen_rows(data_path, effort.share(0.5), dtype)
     yield from sparse_rows(data_path, effort.share(0.5))
     yield from other_rows(data_path, effort.share(0.5))
+
+
+def half_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
+    """With products of bfloat16."""
+    yield from text_conv.rows(data_path, effort, text_conv.SHAPES, half=True)
+    yield from position_rows(data_path, effort.share(0.5), half=True)

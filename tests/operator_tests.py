@@ -17,6 +17,7 @@ OPERATOR_TESTS = (
     "test_layer_recurrent_extras",
     "test_layer_ngrams",
     "test_layer_text_conv",
+    "test_linear_cross_entropy",
     "test_lstm",
     "test_recurrent_cell",
     "test_ngrams",

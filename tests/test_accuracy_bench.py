@@ -220,6 +220,22 @@ def test_the_table_of_the_readme_has_few_and_all_texts_and_marks_the_best_of_eac
     assert table.splitlines()[2] == "| 英文问句，6 类 | **0.800** / 0.800 | 0.700 / – | – / **0.900** | – / – |"
 
 
+def test_trainings_in_bfloat16_are_compared_split_by_split_and_stand_in_no_other_table(measured, tmp_path):
+    for seed, score in enumerate((0.92, 0.95)):
+        halved = {"accuracy": score, "differ": 0.01 * seed}
+        measured.add(entry("textnn/lstm+bfloat16", seed, score, **{"in bfloat16": halved}))
+    measured.add(entry("textnn/gru+bfloat16", 0, 0.99))  # nothing to compare it with
+    page.write(measured, tmp_path / "accuracy.md")
+    text = (tmp_path / "accuracy.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| lstm")]
+    assert rows == [
+        "| lstm | 2 | 0.9400 ± 0.0141 | 0.9350 ± 0.0212 | -0.50 ± 0.50 | 3.0 | 3.0 | 0.50 % |",
+    ]
+    assert "Over all 2 pairs: -0.50 ± 0.50 percentage points; bfloat16 is worse in 1 of them, equal in 1." in text
+    assert "+bfloat16" not in text
+    assert "the best other architecture, textnn/lstm" in text
+
+
 def test_what_was_written_by_hand_is_kept(measured, tmp_path):
     path = tmp_path / "accuracy.md"
     page.write(measured, path)

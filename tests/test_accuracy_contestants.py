@@ -125,6 +125,23 @@ def test_with_word_vectors_every_architecture_takes_part_twice(tmp_path):
     assert begun.megabytes < plain.megabytes  # 8 values a word
 
 
+def test_in_both_precisions_every_architecture_takes_part_twice():
+    both = contestants.architectures("whitespace", precisions=("float32", "bfloat16"))
+    names = [one.name for one in contestants.architectures("whitespace")]
+    architectures = [name for name in names if "," not in name]
+    assert sorted(one.name for one in both) == sorted([*names, *(f"{name}+bfloat16" for name in architectures)])
+    pair = run.choose(both, ["textnn/gru"])
+    assert [one.name for one in pair] == ["textnn/gru", "textnn/gru+bfloat16"]
+    full, half = (one.settings() for one in pair)
+    assert half == {**full, "precision": "bfloat16"}
+    assert "precision" not in full["options"], "all results so far would be measured again"
+    parts, tokens = corpora.split(toy(), 0), Tokens("whitespace").prepare(toy().part.texts)
+    plain, halved = (one.run(parts, tokens, 0, 1) for one in pair)
+    assert plain.halved == {}
+    assert 0 <= halved.halved["accuracy"] <= 1
+    assert 0 <= halved.halved["differ"] <= 0.2
+
+
 SMALL = [
     *(opponents.TfIdf(f, m, "whitespace") for f in ("words", "characters", "both") for m in opponents.COSTS),
     opponents.TfIdf("words+char_wb", "LinearSVC", "whitespace"),

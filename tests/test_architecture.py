@@ -24,10 +24,15 @@ FLOORS = {
     "first wing": "version packages _C _checks _registration backends functional layers optim reference",
     "tools": "circumstances distributed files parcel reading tensor_file",
     "second wing": "bundle data models text training",
-    "tasks": "classification tagging",
+    "tasks": "classification language tagging",
     "roof": "__main__ benchmark demo demo_tagging evaluation explanation export serving",
 }
-FACADES = {"textnn.classification.estimator", "textnn.classification.fitted", "textnn.tagging.estimator"}
+FACADES = {
+    "textnn.classification.estimator",
+    "textnn.classification.fitted",
+    "textnn.language.estimator",
+    "textnn.tagging.estimator",
+}
 NAMES = list(FLOORS)
 
 

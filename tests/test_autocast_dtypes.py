@@ -194,3 +194,20 @@ def test_a_stack_goes_by_the_dtype_that_it_was_given(kind: str, layers: int, bid
     for dtype in (torch.float16, HALF, FULL):
         x = torch.randn(T, B, 3).to(dtype)
         same(lambda x=x: ours(x), lambda x=x: theirs(x))
+
+
+@pytest.mark.parametrize("dtype", [HALF, torch.float32])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN", "TextConv"])
+def test_tables_keep_sparse_gradients(kind: str, dtype: torch.dtype) -> None:
+    """Autocast changes the dtype of a table, and on CUDA of every table in float32."""
+    layer = getattr(textnn, f"Embedding{kind}")(20, 6, 5, sparse=True, padding_idx=None).to(dtype)
+    dense = getattr(textnn, f"Embedding{kind}")(20, 6, 5, padding_idx=None).to(dtype)
+    dense.load_state_dict(layer.state_dict())
+    ids = torch.randint(0, 20, (3, 7))
+    for one in (layer, dense):
+        with torch.autocast("cpu", HALF):
+            found = one(ids)
+        (found if kind == "TextConv" else found[0]).float().sum().backward()
+    assert layer.weight.grad.layout == torch.sparse_coo
+    assert layer.weight.grad.dtype == dtype
+    assert torch.equal(layer.weight.grad.to_dense(), dense.weight.grad)

@@ -13,6 +13,7 @@ import torch
 
 from bench import (
     harness,
+    linear_cross_entropy,
     lstm_more,
     memory,
     page,
@@ -73,6 +74,15 @@ def test_the_fastest_peer_counts(clock):
     assert found.low == pytest.approx(4)
     assert found.ratio == pytest.approx(4)
     assert found.difference == 0.5
+
+
+@pytest.mark.parametrize(("half", "peer_precision"), [(3.0, "bfloat16"), (5.0, "float32")])
+def test_a_row_in_bfloat16_names_the_precision_of_both_sides(half, peer_precision):
+    of = Row("G", "c", 2.0, "layer, autocast" if half < 4 else "layer", min(half, 4.0), 2.0, 2.0, 2.0, 0.0)
+    of.peers = {"layer": 4.0, "layer, autocast": half}
+    table = report.columns([of.in_bfloat16()])
+    assert (table["textnn in"], table["best peer"], table["peer in"]) == (["bfloat16"], ["layer"], [peer_precision])
+    assert table["against float32"] == ["2"]
 
 
 def test_lesser_instruction_sets_are_forced_and_given_back(clock):
@@ -289,6 +299,27 @@ def test_text_conv(monkeypatch, data):
     # Products of up to about 3 in steps of 1/127 of that, each off by at most half a step, K = 3 of them added.
     tolerance = {"TextCNN, inference, frozen, int8": 0.05}
     assert [r for r in found if not r.difference < tolerance.get(r.group, 1e-4)] == []
+
+
+def test_text_conv_in_bfloat16(monkeypatch, data):
+    monkeypatch.setattr(text_conv, "SHAPES", [(4, None, 6, 5, (2, 3))])
+    monkeypatch.setattr(text_conv_more, "POSITIONS", [(4, 12, 6, 5, 3)])
+    found = list(text_conv_more.half_rows(None, TINY))
+    assert len({r.group for r in found}) == len(found) == 4
+    assert all("bfloat16" in r.group for r in found)
+    assert all({"Conv1d", "Conv1d, autocast"} <= set(r.peers) for r in found)
+    assert [r for r in found if not r.difference < 2] == []  # another window may win
+
+
+def test_linear_cross_entropy(monkeypatch):
+    monkeypatch.setattr(linear_cross_entropy, "SHAPES", [(9, 4, 7)])
+    monkeypatch.setattr(memory, "peak", lambda *_: memory.Peak(2.0, 1.0, 0.0))
+    found = list(linear_cross_entropy.rows(None, TINY))
+    assert [r.unit for r in found] == ["ms", "ms", "MB", "MB"]
+    assert [r.precision for r in found[:2]] == ["", "bfloat16"]
+    assert len(found[1].peers) == 2 * len(found[0].peers)
+    assert found[0].difference < 1e-4
+    assert found[1].difference < 0.1
 
 
 def test_scaling(monkeypatch, data):

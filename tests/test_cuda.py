@@ -11,6 +11,7 @@ import pytest
 import torch
 from ragged import TOLERANCE, ragged_batch
 
+import textnn
 import textnn.functional as fast
 import textnn.reference as slow
 from textnn import backends
@@ -355,6 +356,21 @@ def test_autocast_runs_in_its_own_dtype(dtype: torch.dtype) -> None:
     want = [slow.embedding_text_conv(ids, table, weight), slow.lstm(*lstm)[0]]
     for a, b in zip(results, want, strict=True):
         torch.testing.assert_close(a.float(), b, **cuda_cases.tolerance_of(dtype))
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN", "TextConv"])
+def test_a_table_that_autocast_casts_keeps_its_sparse_gradient(kind: str) -> None:
+    sizes = 20, 6, 5
+    layers = [getattr(textnn, f"Embedding{kind}")(*sizes, sparse=sparse, padding_idx=None) for sparse in (True, False)]
+    layers[1].load_state_dict(layers[0].state_dict())
+    ids = torch.randint(0, 20, (3, 7))
+    for layer in layers:
+        with torch.autocast(ids.device.type, torch.bfloat16):
+            found = layer(ids)
+        (found if kind == "TextConv" else found[0]).float().sum().backward()
+    sparse, dense = (layer.weight.grad for layer in layers)
+    assert (sparse.layout, sparse.dtype) == (torch.sparse_coo, torch.float32)
+    torch.testing.assert_close(sparse.to_dense(), dense, rtol=0.02, atol=0.02)
 
 
 @emulated

@@ -78,9 +78,9 @@ def test_the_form_is_an_argument(library: ctypes.CDLL) -> None:
 def test_the_argument_of_a_convolutions_gradient_decides(library: ctypes.CDLL, deterministic: bool) -> None:
     ids, table, weight = conv_arguments()
     with torch.no_grad():
-        y, window = ops.embedding_text_conv(ids, table, weight, [], None, False, False, 1, -1, False, True)
+        y, window = ops.embedding_text_conv(ids, table, weight, [], None, False, False, 1, "ieee", -1, False, True)
         with asked(deterministic=not deterministic):
-            options = (None, False, False, 1, y, window, -1, False, True, deterministic)
+            options = (None, False, False, 1, "ieee", y, window, -1, False, True, deterministic)
             ops.embedding_text_conv_backward(torch.ones_like(y), ids, table, weight, *options)
     assert sums_in_order(library) is deterministic
 
@@ -88,7 +88,8 @@ def test_the_argument_of_a_convolutions_gradient_decides(library: ctypes.CDLL, d
 @pytest.mark.parametrize("operator", ["embedding_text_conv", "embedding_text_conv_positions"])
 def test_the_argument_of_a_convolution_decides(operator: str) -> None:
     ids, table, weight = conv_arguments()
-    rest = (None, False, False, 1) if operator == "embedding_text_conv" else (None, False, False, 0, 1, 1)
+    places = () if operator == "embedding_text_conv" else (0, 1)
+    rest = (None, False, False, *places, 1, "ieee")
     last = (-1, False, True) if operator == "embedding_text_conv" else (-1, False)
     with torch.no_grad():
         results = [

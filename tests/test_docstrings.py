@@ -12,7 +12,18 @@ import pytest
 import torch
 
 import textnn
-from textnn import SentimentClassifier, SequenceTagger, backends, functional, layers, optim, reference, tagging, text
+from textnn import (
+    LanguageModel,
+    SentimentClassifier,
+    SequenceTagger,
+    backends,
+    functional,
+    layers,
+    optim,
+    reference,
+    tagging,
+    text,
+)
 from textnn.classification.evaluation import Calibration, EvaluationReport, MultilabelReport, WrongPrediction
 from textnn.classification.explanation import Explanation, NgramContribution, TokenContribution
 from textnn.training import Checkpoint
@@ -26,6 +37,7 @@ RESULTS = {  # what the classifier's methods give and take
 }
 PUBLIC = {
     "textnn.classification.estimator.SentimentClassifier": SentimentClassifier,
+    "textnn.language.estimator.LanguageModel": LanguageModel,
     "textnn.tagging.estimator.SequenceTagger": SequenceTagger,
     **{f"{module}.{kind.__name__}": kind for module, kinds in RESULTS.items() for kind in kinds},
     **{

@@ -16,6 +16,8 @@ ops = torch.ops.textnn
 LOW, HIGH = -(2**63), 2**63 - 1
 WEIGHT = [torch.ones(4, 5, 3)]
 IDS, TABLE = torch.tensor([[1, 2, 2, 0]]), torch.ones(6, 5)
+VALUES = torch.zeros(1, 5, 4)
+POSITIONS = VALUES, torch.ones(1, 7, 5)  # the gradient of the outputs, and the vectors
 LSTM = (torch.ones(12, 5), torch.ones(12, 3), *(None,) * 8)
 STATES = (torch.zeros(1, 3), torch.zeros(1, 3))
 
@@ -25,7 +27,7 @@ def convolve_backward(window: Any, **changes: Any) -> Any:
     values = torch.zeros(1, 4)
     given = {"x": torch.ones(1, 7, 5), "sizes": None, "flat": False} | changes
     return ops.text_conv_backward(
-        values, given["x"], WEIGHT, given["sizes"], given["flat"], False, 0, values, window, True
+        values, given["x"], WEIGHT, given["sizes"], given["flat"], False, 0, "ieee", values, window, True
     )
 
 
@@ -93,8 +95,16 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         f"offsets must rise and stay within 7 tokens, got {HIGH} for sequence 1",
     ),
     "padding_idx of a convolution": (
-        lambda: ops.embedding_text_conv(IDS, TABLE, WEIGHT, [], None, False, False, 0, 6, False, False),
+        lambda: ops.embedding_text_conv(IDS, TABLE, WEIGHT, [], None, False, False, 0, "ieee", 6, False, False),
         r"padding_idx must be -1 or lie in \[0, 6\), got 6",
+    ),
+    "precision of a convolution": (
+        lambda: ops.text_conv(torch.ones(1, 7, 5), WEIGHT, [], None, False, False, 0, "tf32", False),
+        "precision must be ieee or bf16, got tf32",
+    ),
+    "precision of a convolution's gradient": (
+        lambda: ops.text_conv_positions_backward(*POSITIONS, WEIGHT, None, False, False, 0, 1, 0, "half", VALUES, True),
+        "precision must be ieee or bf16, got half",
     ),
     "form of a recurrence": (lambda: recurrent(on_cuda=(False, 3)), "form must be 0, 1 or 2, got 3"),
     "padding_idx of a look-up": (
@@ -111,7 +121,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         rf"the bytes of a result must not exceed {HIGH}, got {2**62} x 4",
     ),
     "channels whose product overflows": (
-        lambda: ops.text_conv(torch.ones(1, 7, 0), [torch.ones(2**40, 0, 3)], [], None, False, False, 0, False),
+        lambda: ops.text_conv(torch.ones(1, 7, 0), [torch.ones(2**40, 0, 3)], [], None, False, False, 0, "ieee", False),
         f"the channels times the taps of weight must not exceed {2**31 - 1}, got {2**40} x 3",
     ),
     "kernel sizes whose sum overflows": (
@@ -167,7 +177,7 @@ def test_fake_kernels_refuse_what_kernels_do(changes: dict[str, Any], message: s
 
 def test_what_only_cuda_kernels_ask_changes_nothing_here() -> None:
     convolved = [
-        ops.embedding_text_conv(IDS, TABLE, WEIGHT, [], None, False, True, 0, -1, False, False, *on_cuda)[0]
+        ops.embedding_text_conv(IDS, TABLE, WEIGHT, [], None, False, True, 0, "ieee", -1, False, False, *on_cuda)[0]
         for on_cuda in ((), (True, True))
     ]
     assert torch.equal(*convolved)

@@ -187,9 +187,9 @@ def test_a_frozen_embedding_lstm(outputs):
 
 
 def test_a_layer_that_cannot_be_frozen():
-    with pytest.raises(ValueError, match="dtype must be 'int8', got 'float32'"):
+    with pytest.raises(ValueError, match="dtype must be 'int8' or 'bfloat16', got 'float32'"):
         textnn.LSTM(3, 4).freeze("float32")
-    with pytest.raises(ValueError, match="dtype must be 'int8', got 'int16'"):
+    with pytest.raises(ValueError, match="dtype must be 'int8' or 'bfloat16', got 'int16'"):
         textnn.EmbeddingLSTM(9, 3, 4).freeze(dtype="int16")
     with pytest.raises(ValueError, match="proj_size"):
         textnn.LSTM(3, 4, proj_size=2).freeze()

@@ -98,6 +98,38 @@ def test_errors_lie_within_what_the_roundings_can_cause(capability, cell, T, B, 
     assert largest > 0.02, "the products have not been rounded, or the bounds are far too wide"
 
 
+@pytest.mark.parametrize("H", [5, 16, 35])
+@pytest.mark.parametrize(("cell", "P"), [*((cell, None) for cell in CELLS), ("lstm", 3)])
+def test_outputs_and_their_gradient_in_bfloat16(capability, cell, H, P):
+    """Bit for bit those in float32, rounded; nothing else changes, and padding stays zero."""
+    x, h, c, w = made(cell, 6, 4, 7, H, P)
+    other = [t.flip(0).contiguous() for t in w]
+    h2, c2 = (None if t is None else torch.stack([t, t.flip(0)]) for t in (h, c))
+    sizes = torch.tensor([6, 1, 0, 4])
+    given = [uniform(6, 4, 2 * (P or H)).to(HALF), torch.zeros_like(h2)]
+
+    def run(precision: str, dy: Tensor) -> list[Tensor]:
+        weights = [*(w + [None] * (5 - len(w))), *(other + [None] * (5 - len(w)))]
+        batch = (x, None, h2, c2, *weights, sizes, "time_major", False, precision)
+        y, h_n, c_n, _, *kept = ops.recurrent(cell, *batch, -1, False, True, False, True, True)
+        found = ops.recurrent_backward(cell, dy, given[1], None, None, *batch, *kept, -1, False, True)
+        return [y, h_n, c_n, found[0], *found[2:]]
+
+    y, *rest = run("bf16_outputs", given[0])
+    want, *others = run("bf16", given[0].float())
+    assert y.dtype is HALF
+    assert y.equal(want.to(HALF))
+    assert all(a.dtype is b.dtype and a.equal(b) for a, b in zip(rest, others, strict=True))
+
+
+def test_a_gradient_of_another_dtype_than_the_outputs_is_refused():
+    x, h, c, w = made("gru", 3, 2, 4, 5)
+    with pytest.raises(RuntimeError, match="dy must be in bfloat16 as the outputs are"):
+        both_passes("gru", x, h, c, w, [uniform(3, 2, 5), torch.zeros(2, 5)], "bf16_outputs")
+    with pytest.raises(RuntimeError, match="precision must be ieee, bf16 or bf16_outputs, got half"):
+        both_passes("gru", x, h, c, w, [uniform(3, 2, 5), torch.zeros(2, 5)], "half")
+
+
 def test_activations_have_13_bits(capability):
     """Of sums that are exact: a factor has 8 bits."""
     sums = torch.cat([torch.logspace(-6, 1.9, 3000), torch.zeros(1)]).to(HALF).float()
@@ -280,12 +312,13 @@ def test_the_same_bits_every_time(capability, cell, threads):
         assert all(a.equal(b) for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.parametrize("precision", ["bf16", "bf16_outputs"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_opcheck(cell):
+def test_opcheck(cell, precision):
     x, h, c, w = made(cell, 4, 3, 5, 6)
     x, h, *w = (t.requires_grad_() for t in (x, h, *w))
     c = None if c is None else c.requires_grad_()
-    batch = (x, None, h, c, *operands(w), torch.tensor([4, 1, 2]), "time_major", False, "bf16")
+    batch = (x, None, h, c, *operands(w), torch.tensor([4, 1, 2]), "time_major", False, precision)
     checks = ("test_schema", "test_autograd_registration", "test_faketensor")
     torch.library.opcheck(ops.recurrent.default, (cell, *batch, -1, False, True, False, True, True), test_utils=checks)
 

@@ -19,10 +19,10 @@ HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "safety.md"
 sys.path[:0] = [str(HERE), str(HERE / "classifier")]
 
-from safety import data, models, requests, taggers  # noqa: E402
+from safety import data, language_models, models, requests, taggers  # noqa: E402
 from samples import make_reviews  # noqa: E402
 
-from textnn import SentimentClassifier, SequenceTagger  # noqa: E402
+from textnn import LanguageModel, SentimentClassifier, SequenceTagger  # noqa: E402
 from textnn.bundle import BundleError  # noqa: E402
 from textnn.reading import escape_controls  # noqa: E402
 
@@ -40,9 +40,11 @@ def _load(make: Callable[[Path], object], good: Path, kind: Any = SentimentClass
 
 
 def _tables(good: Path) -> dict[str, list[tuple[str, Callable[[Path], object]]]]:
+    language = good.with_name("language")
     return {
         "models": [(what, _load(make, good)) for what, make in models.CASES],
         "taggers": [(what, _load(make, good.with_name("tagger"), SequenceTagger)) for what, make in taggers.CASES],
+        "language models": [(what, _load(make, language, LanguageModel)) for what, make in language_models.CASES],
         "corpora": data.CORPORA,
         "vectors": data.VECTORS,
         "word lists": data.WORDS,
@@ -101,6 +103,8 @@ def make_good(folder: Path) -> Path:
         [["B-PER", "O", "O", "B-LOC"], ["B-LOC", "O", "B-PER"]],
     )
     tagger.fit(X * 4, y * 4).save(folder / "tagger")
+    language = LanguageModel(hidden_size=8, embedding_dim=8, epochs=1, random_state=0, verbose=0)
+    language.fit(["春风来去。", "秋月何时。"] * 10).save(folder / "language")
     return folder / "good"
 
 
@@ -109,7 +113,10 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_good(tmp_path_factory.mktemp("good"))
 
 
-@pytest.mark.parametrize("name", ["models", "taggers", "corpora", "vectors", "word lists", "checkpoints", "outputs"])
+@pytest.mark.parametrize(
+    "name",
+    ["models", "taggers", "language models", "corpora", "vectors", "word lists", "checkpoints", "outputs"],
+)
 def test_the_page_shows_what_users_see(name: str, good: Path, tmp_path: Path) -> None:
     page = PAGE.read_text(encoding="utf-8")
     start, end = _section(page, name)

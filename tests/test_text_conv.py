@@ -125,7 +125,7 @@ def test_opcheck(operator):
             t.requires_grad_()
     extra = (-1, False) if operator == "embedding_text_conv" else ()
     forward = getattr(torch.ops.textnn, operator).default
-    arguments = (*tokens, weight, bias, sizes["offsets"], True, False, 1, *extra, True)
+    arguments = (*tokens, weight, bias, sizes["offsets"], True, False, 1, "ieee", *extra, True)
     torch.library.opcheck(forward, arguments)
     y, window = (t.detach() for t in forward(*arguments))
     plain = [t.detach() for t in tokens]
@@ -140,6 +140,7 @@ def test_opcheck(operator):
             True,
             False,
             1,
+            "ieee",
             y,
             window,
             *tail,
@@ -270,5 +271,5 @@ def test_the_operator_itself_refuses_ids_outside_the_table():
     """Under torch.compile the check in Python is left out."""
     with pytest.raises(RuntimeError, match=r"ids must lie in \[0, 9\), got 12 at position 3"):
         torch.ops.textnn.embedding_text_conv(
-            torch.tensor([[1, 2, 3, 12]]), TABLE, W, [], None, False, False, 1, -1, False, False
+            torch.tensor([[1, 2, 3, 12]]), TABLE, W, [], None, False, False, 1, "ieee", -1, False, False
         )

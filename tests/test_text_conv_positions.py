@@ -161,7 +161,7 @@ def test_opcheck(operator, form, same, padding, stride):
     for t in [*tokens, *weight, *bias]:
         if t.is_floating_point():
             t.requires_grad_()
-    options = (*sizes.values(), form == "flat", same, padding, stride, 1)
+    options = (*sizes.values(), form == "flat", same, padding, stride, 1, "ieee")
     extra = (-1, False) if operator == "embedding_text_conv_positions" else ()
     forward = getattr(torch.ops.textnn, operator).default
     torch.library.opcheck(forward, (*tokens, weight, bias, *options, *extra))
@@ -334,10 +334,11 @@ def test_errors_name_the_argument(call, error, message):
         ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"weight": W}, "kernels must be equally wide, got 2 and 3 taps"),
         ({"activation": 3}, "activation must be 0, 1 or 2, got 3"),
+        ({"precision": "medium"}, "precision must be ieee or bf16, got medium"),
     ],
 )
 def test_the_operator_itself_refuses_what_it_cannot_do(changed, message):
     given = {"x": X, "weight": W[:1], "bias": [], "sizes": None, "flat": False, "same": False}
-    given |= {"padding": 0, "stride": 1, "activation": 1, **changed}
+    given |= {"padding": 0, "stride": 1, "activation": 1, "precision": "ieee", **changed}
     with pytest.raises(RuntimeError, match=message):
         torch.ops.textnn.text_conv_positions(**given)

@@ -61,6 +61,35 @@ def recurrent(
     return Case(call, p, x)
 
 
+def attention(form: str) -> Case:
+    batch = ragged_batch(form, [2, 3], H, torch.float64)
+    batch.sizes.pop("batch_first", None)
+
+    def call(functions: Any, p: Parameters, states: Tensor) -> Any:
+        return functions.ragged_attention(p["query"], states, **batch.sizes, return_weights=True)
+
+    return Case(call, {"query": real(2, 3, H)}, batch.x.nan_to_num())
+
+
+def recurrent_step(cell: str, projection: int = 0, table: bool = False) -> Case:
+    """Two layers; the data are vectors, or where there is a table the states, since ids have no derivative."""
+    blocks, P = {"lstm": 4, "gru": 3}[cell], projection or H
+    shapes = [[(blocks * H, width), (blocks * H, P), (blocks * H,), (blocks * H,)] for width in (H, P)]
+    p = {
+        f"w{layer}{i}": real(*s) for layer in (0, 1) for i, s in enumerate(shapes[layer] + [(P, H)] * bool(projection))
+    }
+    p |= {"c": real(2, 3, H)} if cell == "lstm" else {}
+    p |= {"table": real(V, H)} if table else {"h": real(2, 3, P)}
+
+    def call(functions: Any, p: Parameters, data: Tensor) -> Any:
+        layers = [[p[name] for name in p if name.startswith(f"w{layer}")] for layer in (0, 1)]
+        x, h = (torch.tensor([1, 4, 1]), data) if table else (data, p["h"])
+        y, h_next, c_next = functions.recurrent_step(cell, x, h, p.get("c"), layers, table=p.get("table"))
+        return (y, h_next) if c_next is None else (y, h_next, c_next)
+
+    return Case(call, p, real(2, 3, P) if table else real(3, H))
+
+
 def convolution(form: str, activation: str, table: bool = False, padding: str = "valid") -> Case:
     batch = ragged_batch("batch_first" if form == "padded" else form, [1, 4, 0], H, torch.float64)
     sizes = {name: value for name, value in batch.sizes.items() if name != "batch_first"}
@@ -105,6 +134,16 @@ def field(form: str, function: str) -> Case:
         return getattr(functions, function)(p["x"] * factor, *tags, p["start"], p["end"], p["transitions"], **options)
 
     return Case(call, p, real(3))
+
+
+def language(reduction: str) -> Case:
+    p = {"w": real(4, H), "b": real(4), "x": real(3, H)}
+    target, options = torch.tensor([2, -100, 3]), {"reduction": reduction, "label_smoothing": 0.1}
+
+    def call(functions: Any, p: Parameters, factor: Tensor) -> Any:
+        return functions.linear_cross_entropy(p["x"] * factor, p["w"], target, linear_bias=p["b"], **options)
+
+    return Case(call, p, real(H))
 
 
 def pool(form: str) -> Case:
@@ -182,6 +221,10 @@ CASES: dict[str, Callable[[], Case]] = {
         {"input": real(2, 2), "hidden": real(2, 2)},
         real(2),
     ),
+    "recurrent_step, lstm": lambda: recurrent_step("lstm", 1),
+    "recurrent_step, gru, token ids": lambda: recurrent_step("gru", table=True),
+    "ragged_attention": lambda: attention("batch_first"),
+    "ragged_attention, flat": lambda: attention("flat"),
     "LSTMCell": lstm_cell_layer,
     "GRUCell": gru_cell_layer,
     "text_conv": lambda: convolution("padded", "tanh"),
@@ -195,6 +238,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "crf_log_likelihood": lambda: field("padded", "crf_log_likelihood"),
     "crf_log_likelihood, flat": lambda: field("flat", "crf_log_likelihood"),
     "crf_marginals": lambda: field("flat", "crf_marginals"),
+    "linear_cross_entropy": lambda: language("mean"),
+    "linear_cross_entropy, none": lambda: language("none"),
     "max_mean_pool": lambda: pool("padded"),
     "max_mean_pool, flat": lambda: pool("flat"),
     "embedding": lambda: Case(

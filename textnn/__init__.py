@@ -22,8 +22,10 @@ from .layers import (
     EmbeddingTextConv,
     FrozenEmbeddingLSTM,
     FrozenLSTM,
+    FrozenRecurrent,
     FrozenTextConv,
     GRUCell,
+    LinearCrossEntropyLoss,
     LSTMCell,
     NgramBag,
     RNNCell,
@@ -34,6 +36,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .classification.estimator import SentimentClassifier
+    from .language.estimator import LanguageModel
     from .tagging.estimator import SequenceTagger
 
 __all__ = [
@@ -47,9 +50,12 @@ __all__ = [
     "EmbeddingTextConv",
     "FrozenEmbeddingLSTM",
     "FrozenLSTM",
+    "FrozenRecurrent",
     "FrozenTextConv",
     "GRUCell",
     "LSTMCell",
+    "LanguageModel",
+    "LinearCrossEntropyLoss",
     "NgramBag",
     "RNNCell",
     "SentimentClassifier",
@@ -73,4 +79,8 @@ def __getattr__(name: str) -> object:
         from .tagging.estimator import SequenceTagger
 
         return SequenceTagger
+    if name == "LanguageModel":
+        from .language.estimator import LanguageModel
+
+        return LanguageModel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

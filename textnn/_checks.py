@@ -84,8 +84,8 @@ def check_sizes_device(
 def widen(dtype: torch.dtype, *tensors: Tensor | None) -> tuple[list[Any], Callable[[Sequence[Tensor]], Any]]:
     """On the CPU, float16 and bfloat16 tensors are computed in float32; the second result casts outputs back.
 
-    Recurrent layers are told to multiply bfloat16 beside that (``functional.recurrent.precision``). Autocast does that
-    by itself. CUDA kernels take them as they are.
+    Recurrent layers and convolutions are told to multiply bfloat16 beside that (``backends.product_precision``).
+    Autocast does that by itself. CUDA kernels take them as they are.
     """
     first = tensors[0]
     if first is not None and first.is_cuda and not torch.compiler.is_compiling():

@@ -26,21 +26,22 @@ __all__ = [
     "use_cuda_recurrence",
 ]
 
-CPU_CAPABILITIES = ("base", "avx2", "avx512", "avx512_bf16")
+CPU_CAPABILITIES = ("base", "avx2", "avx512", "avx512_bf16", "amx_bf16")
 RECURRENT_FORMS = LSTM_FORMS = ("auto", "steps", "persistent")
 CUDA_DEVICES = {"cuda"}  # types of devices whose operators are the CUDA ones
 _recurrent_form = "auto"
 
 
 def cpu_capability() -> str:
-    """Return the instruction set that the CPU kernels use: ``"base"``, ``"avx2"``, ``"avx512"`` or ``"avx512_bf16"``.
+    """Return the instruction set that the CPU kernels use, as one of :data:`CPU_CAPABILITIES`.
 
-    The best that the CPU has, unless the environment variable ``TEXTNN_CPU_CAPABILITY`` names another.
+    The best that the CPU has, unless the environment variable ``TEXTNN_CPU_CAPABILITY`` names another. Each set has
+    those before it; ``"avx512_bf16"`` and ``"amx_bf16"`` differ from ``"avx512"`` only where bfloat16 is multiplied.
 
     Returns
     -------
     str
-        One of :data:`CPU_CAPABILITIES`.
+        ``"base"``, ``"avx2"``, ``"avx512"``, ``"avx512_bf16"`` or ``"amx_bf16"``.
 
     Raises
     ------
@@ -63,7 +64,7 @@ def use_cpu_capability(name: str) -> Iterator[None]:
 
     Parameters
     ----------
-    name : {"base", "avx2", "avx512", "avx512_bf16"}
+    name : {"base", "avx2", "avx512", "avx512_bf16", "amx_bf16"}
         The instruction set.
 
     Yields
@@ -113,7 +114,7 @@ def supported_cpu_capabilities() -> list[str]:
 
 
 def has_dot_products() -> bool:
-    """Return whether this CPU multiplies and adds bytes (AVX-512 VNNI): then an LSTM is faster in int8.
+    """Return whether this CPU multiplies and adds bytes (AVX-512 VNNI, AVX-VNNI): then an LSTM is faster in int8.
 
     Returns
     -------
@@ -238,6 +239,28 @@ def asked_of_torch() -> tuple[bool, bool]:
 
 # What torch.compiler.assume_constant_result does, which imports the compiler: Dynamo cannot look into the first.
 asked_of_torch._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def product_precision(dtype: torch.dtype, device: str, convolution: bool = False) -> str:
+    """What the products of a layer on the CPU multiply: ``"ieee"``, the tensors' own dtype, or ``"bf16"``.
+
+    The latter of tensors in bfloat16; and of those in float32 on the CPU after
+    ``torch.set_float32_matmul_precision("medium")`` or ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"``, which
+    a graph keeps as it was while it was traced. For a convolution ``torch.backends.mkldnn.conv.fp32_precision`` comes
+    first where it is set. Autocast has a word of its own (``_registration.common``).
+    """
+    allowed = dtype is torch.float32 and device not in CUDA_DEVICES and _allows_bfloat16(convolution)
+    return "bf16" if allowed or dtype is torch.bfloat16 else "ieee"
+
+
+def _allows_bfloat16(convolution: bool) -> bool:
+    # torch.get_float32_matmul_precision() raises where the newer of torch's two ways of asking was taken.
+    asked = torch._C._get_fp32_precision_getter
+    of_convolutions = asked("mkldnn", "conv") if convolution else "none"
+    return (asked("mkldnn", "matmul") if of_convolutions == "none" else of_convolutions) == "bf16"
+
+
+_allows_bfloat16._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
     containers' quotas -> ``usable_cpus`` -> the default number of threads of the command line
     fork of a process with threads -> ``after_fork`` at the child's first work -> one thread
-    default dtype and device, gradients off, inference mode -> ``plain_torch`` -> float32 on the CPU, within a block
+    default dtype, device, autocast, gradients off, inference mode -> ``plain_torch`` -> float32 on the CPU, in a block
 
 OpenMP's threads do not survive a fork, and whoever waits for them in the child waits for ever; torch does.
 """
@@ -113,6 +113,9 @@ _dtype_lock = threading.Lock()
 _dtype_users, _dtype_before = 0, torch.float32
 
 
+_AUTOCAST = ("cpu", "cuda", "xpu", "mps")
+
+
 @contextmanager
 def plain_torch(gradients: bool = False) -> Iterator[None]:
     """Let torch make float32 tensors on the CPU within a block, whatever the program around it has set.
@@ -128,6 +131,9 @@ def plain_torch(gradients: bool = False) -> Iterator[None]:
             stack.enter_context(torch.device("cpu"))
         if torch.get_default_dtype() != torch.float32 or _dtype_users:
             stack.enter_context(_float32())
+        if torch._C._is_any_autocast_enabled():
+            for device in filter(torch.is_autocast_enabled, _AUTOCAST):
+                stack.enter_context(torch.autocast(device, enabled=False))
         if gradients:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())

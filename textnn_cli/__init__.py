@@ -1,4 +1,4 @@
-"""The command line: ``textnn train | predict | evaluate | explain | tag | cut | serve | export | info | demo | bench``.
+"""The command line: ``textnn train | predict | evaluate | explain | tag | cut | write | serve | export | info | ...``.
 
     arguments -> a command of this package -> the classifier -> standard output, or a file that appears complete or not
 
@@ -33,6 +33,9 @@ from textnn_cli.tag import evaluate as tag_evaluate
 from textnn_cli.tag import predict as tag_predict
 from textnn_cli.tag import train as tag_train
 from textnn_cli.train import train
+from textnn_cli.write import continuing as write_continuing
+from textnn_cli.write import score as write_score
+from textnn_cli.write import train as write_train
 
 HELP = """
 Classify and tag texts with fast neural networks: train on your own file, predict, evaluate.
@@ -47,6 +50,7 @@ Classify and tag texts with fast neural networks: train on your own file, predic
   textnn explain model/ --text "太差了"       which words decided the label
   textnn tag train ner.conll -o tagger/       entities, parts of speech, words
   textnn cut segmenter/ novel.txt             spaces between Chinese words
+  textnn write train verses.txt -o model/     learn what comes next, and write
   textnn serve model/                         an HTTP server, and a page to try it on
   textnn export model/ -o exported/           ONNX or torch.export, to run without textnn
   textnn bench                                speed and gradients beside torch.nn
@@ -66,6 +70,19 @@ Tag tokens: named entities, parts of speech, words of Chinese text.
   textnn tag evaluate model/ test.conll     precision, recall, F1 of each type
   textnn tag train words.txt -o segmenter/  learn words from spaces between them
   textnn cut segmenter/ novel.txt           cut text into words
+"""
+
+
+WRITE_HELP = """
+Write text: learn from texts what comes next.
+
+[bold]A first tour[/]
+
+  textnn write train verses.txt -o model/             a text in each line
+  textnn write train novel.txt -o model/ --unit file  one long text
+  textnn write continue model/ --prompt 春 --count 5  what follows, five times
+  textnn write score model/ test.txt                  perplexity
+  textnn write score model/ -t "春风又绿江南岸"       how probable a text is
 """
 
 
@@ -99,14 +116,19 @@ def _group(text: str) -> typer.Typer:
     )
 
 
-app, tag_app = _group(HELP), _group(TAG_HELP)
+app, tag_app, write_app = _group(HELP), _group(TAG_HELP), _group(WRITE_HELP)
 for command in (train, predict, evaluate, explain):
     app.command(cls=_Command)(command)
 app.add_typer(tag_app, name="tag")
-for command in (cut, serve, export, info, demo, bench):
+app.command(cls=_Command)(cut)
+app.add_typer(write_app, name="write")
+for command in (serve, export, info, demo, bench):
     app.command(cls=_Command)(command)
 for command in (tag_train.train, tag_predict.predict, tag_evaluate.evaluate):
     tag_app.command(cls=_Command)(command)
+write_app.command(cls=_Command)(write_train.train)
+write_app.command("continue", cls=_Command)(write_continuing.continue_)
+write_app.command(cls=_Command)(write_score.score)
 
 
 def _show_version(asked: bool) -> None:

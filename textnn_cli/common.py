@@ -290,8 +290,9 @@ def set_threads(threads: int | None) -> None:
 _KINDS = {
     "textnn-model": ("a classifier", "textnn predict, textnn evaluate and textnn explain use it"),
     "textnn-tagger": ("a tagger", "textnn tag predict, textnn tag evaluate and textnn cut use it"),
+    "textnn-language-model": ("a language model", "textnn write continue and textnn write score use it"),
 }
-CLASSIFIER, TAGGER = _KINDS
+CLASSIFIER, TAGGER, LANGUAGE_MODEL = _KINDS
 
 
 def check_kind(path: str, expected: str) -> None:

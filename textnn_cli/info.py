@@ -19,7 +19,7 @@ def info(
     [bold]Examples[/]
 
       textnn info
-      textnn info model/       a classifier, or a tagger
+      textnn info model/       a classifier, a tagger, a language model
     """
     with open_output(None) as stream:
         if model is not None:
@@ -33,9 +33,11 @@ def _card(model: str) -> str:
     """Return the card of a model of any task."""
     from textnn.bundle import read_format
     from textnn.classification import bundle
+    from textnn.language import bundle as language
     from textnn.tagging import bundle as tagging
 
-    return (tagging if read_format(model) == tagging.FORMAT.name else bundle).read_card(model)
+    cards = {task.FORMAT.name: task.read_card for task in (tagging, language)}
+    return cards.get(read_format(model), bundle.read_card)(model)
 
 
 def _installation() -> list[tuple[str, object]]:

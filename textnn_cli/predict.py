@@ -101,7 +101,7 @@ def predict(
     dtype: Annotated[
         str | None,
         typer.Option(
-            metavar="float32|int16|int8", help="Type of the frozen weights; integers change probabilities slightly."
+            metavar="float32|int16|int8|bfloat16", help="Type of the frozen weights; all but float32 round them."
         ),
     ] = None,
     tokenizer: TokenizerName = None,

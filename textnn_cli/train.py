@@ -135,9 +135,10 @@ def train(
             parameters["class_weight"] = parse_class_weight(parameters["class_weight"])
             if (threshold := parameters.pop("threshold")) is not None:
                 parameters["threshold"] = parse_threshold(threshold)
-            if parameters["output"] is not None:
-                with option_errors(output=option_of(PARAMETERS["output"])):
-                    check_option("output", parameters["output"])
+            for name in ("output", "precision"):
+                if parameters[name] is not None:
+                    with option_errors(**{name: option_of(PARAMETERS[name])}):
+                        check_option(name, parameters[name])
             check_vectors(parameters, group)
             check_device(device, distributed)
         checkpoint = prepared(directory, check_target, group, resume, checkpoint_seconds, threads, quiet)

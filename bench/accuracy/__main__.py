@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from textnn.models.options import FLOAT32, PRECISIONS
+
 from . import page, run
 from .contestants import Contestant, architectures
 from .corpora import BUILT_IN, Corpus, load
@@ -56,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="FILE",
         help="word vectors: textnn's architectures also run as textnn/...+vectors, which begin with them",
     )
+    parser.add_argument(
+        "--precision",
+        default=FLOAT32,
+        choices=[*PRECISIONS, "both"],
+        help="textnn's architectures train in it; in bfloat16 they run as textnn/...+bfloat16 (default float32)",
+    )
     parser.add_argument("--threads", type=_positive, help="threads (default: torch's own)")
     parser.add_argument(
         "--again", action="store_true", help="drop the results of these contestants on these data first"
@@ -80,10 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
 
+    precisions = PRECISIONS if options.precision == "both" else (options.precision,)
+
     def contestants(corpus: Corpus) -> list[Contestant]:
         spaced = corpus.is_spaced
         tokenizer = options.tokenizer or ("unicode" if spaced else "rjieba")
-        return run.choose([*architectures(tokenizer, options.vectors), *opponents(tokenizer, spaced)], options.only)
+        ours = architectures(tokenizer, options.vectors, precisions)
+        return run.choose([*ours, *opponents(tokenizer, spaced)], options.only)
 
     loaded = [load(path, options.limit) for path in options.data]
     corpora = [sized for corpus in loaded for size in options.sizes if (sized := corpus.sized(size)) is not None]

@@ -11,6 +11,7 @@ import tempfile
 import time
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -19,13 +20,17 @@ from typing import Any
 import torch
 
 from textnn import SentimentClassifier
-from textnn.classification import linear
+from textnn.classification import linear, prediction
 from textnn.models import ARCHITECTURES, streams
+from textnn.models.options import BFLOAT16, FLOAT32
+from textnn.training.loop import predict_logits
 
 from .corpora import Part, Split
 from .tokens import Tokens, packages
 
 TRAINING, BOTH = "training", "training and validation"
+HALF = "+bfloat16"
+"""What stands behind the name of an architecture that trains in it."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Outcome:
         Size of the saved model.
     chosen
         The settings that were chosen.
+    halved
+        What comes of predicting in bfloat16: accuracy, and the share of other predictions. Empty if not measured.
     """
 
     predicted: list[str]
@@ -51,6 +58,7 @@ class Outcome:
     megabytes: float
     choosing: float = 0.0
     chosen: dict[str, Any] = field(default_factory=dict)
+    halved: dict[str, float] = field(default_factory=dict)
 
 
 class Contestant(ABC):
@@ -88,12 +96,16 @@ class Contestant(ABC):
 class Architecture(Contestant):
     """One of textnn's, with its own defaults: from both parts it holds out what it wants to.
 
-    With a file of word vectors its embedding begins with them, and has their number of values.
+    With a file of word vectors its embedding begins with them, and has their number of values. In bfloat16 its
+    trainings multiply that; it predicts in float32, as users do, and once more in bfloat16, to compare.
     """
 
-    def __init__(self, architecture: str, tokenizer: str, vectors: Path | None = None) -> None:
-        self.name, self.tokenizer = f"textnn/{architecture}{'+vectors' if vectors else ''}", tokenizer
-        self._architecture, self._vectors = architecture, vectors
+    def __init__(
+        self, architecture: str, tokenizer: str, vectors: Path | None = None, precision: str = FLOAT32
+    ) -> None:
+        ending = f"{'+vectors' if vectors else ''}{HALF if precision == BFLOAT16 else ''}"
+        self.name, self.tokenizer = f"textnn/{architecture}{ending}", tokenizer
+        self._architecture, self._vectors, self._precision = architecture, vectors, precision
 
     def settings(self) -> dict[str, Any]:
         """Return options, versions, and a checksum of the source of the network's classes."""
@@ -102,8 +114,10 @@ class Architecture(Contestant):
         if hasattr(model, "bags"):
             parts += [streams, linear]
         source = "".join(map(inspect.getsource, parts))
+        options = {name: value for name, value in model.defaults.items() if name != "precision"}
         return {
-            "options": {**model.defaults, **({"spaced": dict(model.spaced_defaults)} if model.spaced_defaults else {})},
+            "options": {**options, **({"spaced": dict(model.spaced_defaults)} if model.spaced_defaults else {})},
+            **({"precision": self._precision} if self._precision != FLOAT32 else {}),
             "source": f"{zlib.crc32(source.encode()):08x}",
             "tokenizer": self.tokenizer,
             **({"vectors": f"{self._vectors.name}, {self._vectors.stat().st_size:,} bytes"} if self._vectors else {}),
@@ -117,7 +131,12 @@ class Architecture(Contestant):
         both = split.training + split.validation
         # As users do, but that words are found already.
         classifier = SentimentClassifier(
-            self._architecture, tokenizer=tokens, vectors=self._vectors, random_state=seed, verbose=0
+            self._architecture,
+            tokenizer=tokens,
+            vectors=self._vectors,
+            precision=self._precision,
+            random_state=seed,
+            verbose=0,
         )
         self._fit(classifier, both)
         seconds = time.process_time() - start
@@ -130,7 +149,8 @@ class Architecture(Contestant):
             name: options[name] for name in ("word_ngrams", "character_ngrams", "ngram_buckets") if name in options
         }
         chosen = {"epoch": classifier.best_epoch_, "batch": options["batch_size"], **forms}
-        return Outcome(predicted, seconds, size / 1e6, chosen=chosen)
+        halved = _predict_in_bfloat16(classifier, split.test, predicted) if self._precision == BFLOAT16 else {}
+        return Outcome(predicted, seconds, size / 1e6, chosen=chosen, halved=halved)
 
     def _fit(self, classifier: SentimentClassifier, part: Part) -> SentimentClassifier:
         return classifier.fit(part.texts, part.labels)
@@ -156,11 +176,23 @@ def default_name() -> str:
     return f"textnn/{SentimentClassifier().architecture}"
 
 
-def architectures(tokenizer: str, vectors: Path | None = None) -> list[Contestant]:
-    """Return all of textnn's, the default first; with word vectors each a second time, beginning with them."""
-    found: list[Contestant] = [*(Architecture(name, tokenizer) for name in ARCHITECTURES), LinearPart(tokenizer)]
-    if vectors is not None:
-        found += [Architecture(name, tokenizer, vectors) for name in ARCHITECTURES]
+def _predict_in_bfloat16(classifier: SentimentClassifier, test: Part, others: list[str]) -> dict[str, float]:
+    """Return what comes of predictions under autocast: their accuracy, and the share that are not as in float32."""
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = predict_logits(classifier.model_, classifier.state_.predictor.encoder(test.texts))
+    found = prediction.choose(classifier.state_, classifier.state_.objective.probabilities(logits)).tolist()
+    right = sum(one == label for one, label in zip(found, test.labels, strict=True))
+    changed = sum(one != other for one, other in zip(found, others, strict=True))
+    return {"accuracy": right / len(test), "differ": changed / len(test)}
+
+
+def architectures(
+    tokenizer: str, vectors: Path | None = None, precisions: Sequence[str] = (FLOAT32,)
+) -> list[Contestant]:
+    """Return all of textnn's, the default first, in each precision; with word vectors each once more, with them."""
+    found: list[Contestant] = [LinearPart(tokenizer)] if FLOAT32 in precisions else []
+    for start in dict.fromkeys((None, vectors)):
+        found += [Architecture(name, tokenizer, start, kind) for name in ARCHITECTURES for kind in precisions]
     return sorted(found, key=lambda one: one.name != default_name())
 
 

@@ -15,7 +15,7 @@ from textnn.files import atomic_text
 from tools.markdown import replace_part
 
 from ..report import markdown
-from . import summary
+from . import precision, summary
 from .results import Entry, Results
 
 ROOT = Path(__file__).parents[2]
@@ -75,13 +75,15 @@ def write(results: Results, path: Path = PAGE) -> None:
     tried, default = _kept(path), results.content["default"]
     text = [INTRODUCTION, _machines([entry for data in found.values() for one in data.values() for entry in one])]
     named = dict(sorted((summary.place(results.content["data"][key]["name"]), key) for key in found))
-    sets = {place: _ordered(found[key], default) for place, key in named.items()}
+    sets = {place: _ordered(precision.without(found[key]), default) for place, key in named.items()}
     text += summary.sections(sets, default, path.parent / "images" / f"{path.stem}-sizes.png")
     picture = path.parent / "images" / f"{path.stem}.png"
-    plot(picture, {name: data for (name, size), data in sets.items() if size == summary.ALL}, default)
-    text.append(f"![Accuracy with all texts to learn from](images/{picture.name})\n")
+    if whole := {name: data for (name, size), data in sets.items() if size == summary.ALL}:
+        plot(picture, whole, default)
+        text.append(f"![Accuracy with all texts to learn from](images/{picture.name})\n")
     for place, key in named.items():
         text += _section(results, key, sets[place], default)
+    text += precision.sections({place: found[key] for place, key in named.items()})
     text.append(f"## What was tried\n\n{BEGIN}{tried}{END}")
     if path == PAGE:
         for readme in (ROOT / "README.md", ROOT / "README.zh-CN.md"):

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from .. import harness
-from .contestants import Contestant, Outcome, default_name
+from .contestants import HALF, Contestant, Outcome, default_name
 from .corpora import Corpus, split
 from .results import Entry, Results
 from .tokens import SNOWNLP, Tokens
@@ -102,6 +102,7 @@ def _entry(
         "choosing": outcome.choosing,
         "megabytes": outcome.megabytes,
         "chosen": outcome.chosen,
+        **({"in bfloat16": outcome.halved} if outcome.halved else {}),
         "machine": harness.machine(),
     }
 
@@ -145,4 +146,4 @@ def choose(contestants: Sequence[Contestant], only: Sequence[str]) -> list[Conte
 
 
 def _is_of(contestant: str, name: str) -> bool:
-    return contestant == name or contestant.startswith(f"{name}/")
+    return contestant.removesuffix(HALF) == name or contestant == name or contestant.startswith(f"{name}/")

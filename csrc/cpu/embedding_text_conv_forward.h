@@ -10,14 +10,27 @@
 
 namespace TEXTNN_ISA {
 
-template <class T>
+template <class Product>
 class EmbeddingTextConvKernel {
+  using T = typename Product::T;
+  using Value = typename Product::Value;
   static constexpr int64_t L = kLanes<T>, kLine = 64 / int64_t(sizeof(T));
+  static constexpr bool kRounds = Product::kRounds;
 
  public:
   explicit EmbeddingTextConvKernel(const EmbeddingTextConvForward<T>& a) : a_(a), k_(a.sizes) {}
 
   void run(const ThreadPool& pool) {
+    const int64_t depth = Product::depth(k_.D), rounded = kRounds ? a_.U * depth : 0;
+    Workspace workspace(Workspace::bytes<Value>(rounded));
+    rows_ = workspace.take<Value>(rounded);
+    if constexpr (kRounds) {
+      constexpr int64_t kRows = 128;
+      for_units(pool, (a_.U + kRows - 1) / kRows, [&](int64_t block) {
+        for (int64_t u = block * kRows; u < std::min(a_.U, (block + 1) * kRows); ++u)
+          Product::round(a_.table + a_.distinct[u] * k_.D, k_.D, rows_ + u * depth);
+      });
+    }
     const auto units = plan_units(k_, a_.U * int64_t(sizeof(T)) * L, kMaxVectors, (k_.C + L - 1) / L, pool.threads);
     for_units(pool, int64_t(units.size()), [&](int64_t u) {
       with_constant<kMaxVectors>(int(units[u].vectors), [&](auto N) { unit<N>(units[u]); });
@@ -28,42 +41,46 @@ class EmbeddingTextConvKernel {
   template <int N>
   void unit(const ConvUnit& u) {
     const int64_t K = k_.taps[u.i], width = K * N;  // vectors in a row of P
-    const int64_t transposed = k_.D * width * L;
-    Workspace workspace(2 * Workspace::bytes<T>(transposed) + Workspace::bytes<T>(a_.U * width * L));
-    T* weights = workspace.take<T>(transposed);
+    const int64_t depth = Product::depth(k_.D), transposed = k_.D * width * L;
+    Workspace workspace(Workspace::bytes<Value>(depth * width * L) + Workspace::bytes<T>(transposed) +
+                        Workspace::bytes<T>(a_.U * width * L));
+    Value* weights = workspace.take<Value>(depth * width * L);
     T* scratch = workspace.take<T>(transposed);
     T* P = workspace.take<T>(a_.U * width * L);
     pack<N>(u, scratch, weights);
     for (int64_t first = 0; first < width; first += kMaxVectors)
       with_constant<kMaxVectors>(int(std::min<int64_t>(kMaxVectors, width - first)),
-                                 [&](auto M) { multiply<M>(weights + first * k_.D * L, P + first * L, width * L); });
+                                 [&](auto M) { multiply<M>(weights + first * depth * L, P + first * L, width * L); });
     for (int64_t b = 0; b < a_.sentences.B; ++b) k_.every ? every_window<N>(u, b, P) : sentence<N>(u, b, P);
   }
 
   // Weights [C, D, K] of the unit's channels to panels of at most kMaxVectors vectors of a row of P, in which vector
   // k * N + j holds tap k of the unit's j-th channels. scratch: [D, K, N, L].
   template <int N>
-  void pack(const ConvUnit& u, T* scratch, T* panels) {
-    const int64_t width = k_.taps[u.i] * N, rows = k_.D * k_.taps[u.i], used = std::min(N * L, k_.C - u.first * L);
-    if (used < N * L) std::memset(scratch, 0, rows * N * L * sizeof(T));
-    transpose(a_.weight[u.i] + u.first * L * rows, rows, scratch, N * L, used, rows);
+  void pack(const ConvUnit& u, T* scratch, Value* panels) {
+    const int64_t width = k_.taps[u.i] * N;
+    transpose_channels(k_, a_.weight[u.i], u.i, u.first * L, N * L, scratch);
     for (int64_t first = 0; first < width; first += kMaxVectors) {
       const int64_t n = std::min<int64_t>(kMaxVectors, width - first);
-      for (int64_t d = 0; d < k_.D; ++d, panels += n * L)
-        std::memcpy(panels, scratch + (d * width + first) * L, n * L * sizeof(T));
+      panels = gather_rows<Product>(scratch + first * L, width * L, k_.D, n * L, panels);
     }
   }
 
   template <int M>
-  void multiply(const T* panel, T* P, int64_t stride) {
+  void multiply(const Value* panel, T* P, int64_t stride) {
+    const int64_t depth = Product::depth(k_.D);
     for_row_tiles(0, a_.U, [&](auto R, int64_t first) {
-      const T* rows[R];
-      for (int r = 0; r < R; ++r) rows[r] = a_.table + a_.distinct[first + r] * k_.D;
-      for (int64_t u = first + R; u < std::min(first + R + kMaxRows, a_.U); ++u)
-        for (int64_t d = 0; d < k_.D; d += kLine) __builtin_prefetch(a_.table + a_.distinct[u] * k_.D + d);
+      const Value* rows[R];
+      if constexpr (kRounds) {
+        for (int r = 0; r < R; ++r) rows[r] = rows_ + (first + r) * depth;
+      } else {
+        for (int r = 0; r < R; ++r) rows[r] = a_.table + a_.distinct[first + r] * k_.D;
+        for (int64_t u = first + R; u < std::min(first + R + kMaxRows, a_.U); ++u)
+          for (int64_t d = 0; d < k_.D; d += kLine) __builtin_prefetch(a_.table + a_.distinct[u] * k_.D + d);
+      }
       Tile<T, R, M> tile;
       tile.clear();
-      tile.multiply_add(rows, panel, k_.D);
+      tile.template multiply_add<0, M, Product>(rows, panel, depth);
       for (int r = 0; r < R; ++r)
         for (int m = 0; m < M; ++m) store(P + (first + r) * stride + m * L, tile.acc[r][m]);
     });
@@ -106,11 +123,15 @@ class EmbeddingTextConvKernel {
 
   const EmbeddingTextConvForward<T>& a_;
   const TextConvKernelSizes& k_;
+  Value* rows_ = nullptr;  // [U, depth of D] of the distinct tokens, where products round
 };
 
 template <class T>
 void embedding_text_conv_forward(const ThreadPool& pool, const EmbeddingTextConvForward<T>& args) {
-  EmbeddingTextConvKernel<T>(args).run(pool);
+  EmbeddingTextConvKernel<Exact<T>>(args).run(pool);
+}
+inline void embedding_text_conv_forward_bfloat16(const ThreadPool& pool, const EmbeddingTextConvForward<float>& args) {
+  EmbeddingTextConvKernel<Bfloat16>(args).run(pool);
 }
 
 }  // namespace TEXTNN_ISA

@@ -5,15 +5,27 @@
 //   Exact<T>   where it stands, K of T         [K][N][L] of T             acc += x * w
 //   Rounded    a copy, K of float, rounded     [K][N][L] of float         acc += x * w
 //   Pairs      a copy, K of bfloat16           [K / 2][N][L] of pairs     acc += x_k w_k + x_k+1 w_k+1
+//   Tiles      the same, K up to whole tiles   in tiles (tiles.h)         16 x 16 sums of 32 products each
 //
-// Rounded and Pairs are bfloat16, the nearest value with 8 bits; sums are float32 in either. Pairs is for sets with an
-// instruction that multiplies pairs and adds (AVX512-BF16), where it is twice as fast as float32; an odd K is filled up
-// with a zero. Everywhere else Rounded makes the same products, at the rate of float32.
+// Rounded, Pairs and Tiles are bfloat16, the nearest value with 8 bits; sums are float32 in all. Pairs is for sets with
+// an instruction that multiplies pairs and adds (AVX512-BF16), where it is twice as fast as float32; an odd K is filled
+// up with a zero. Tiles is for sets that multiply whole tiles of pairs (AMX). Everywhere else Rounded makes the same
+// products, at the rate of float32.
+//
+// A product goes through its rows in tiles, the sums of which are T:
+//
+//   const typename Product::Session session;                    of the thread, as long as it multiplies
+//   Product::settle(panel, N, depth);                           once a panel has been packed
+//   Product::for_row_tiles(0, count, [&](auto R, auto n, int64_t first) {     n rows from first on, of at most R
+//     typename Product::template Tile<R, N> tile;               tile.acc[r][n]
+//     tile.clear();
+//     Product::template accumulate<0, N>(tile, n, rows, panel, depth);
+//   });
 
 namespace TEXTNN_ISA {
 
 template <class T_>
-struct Exact : PlainRows<T_> {  // its Stored is one factor of a row
+struct Exact : PlainRows<T_>, InRegisters<Exact<T_>, T_> {  // its Stored is one factor of a row
   using T = T_;
   using Stored = T;
   using Value = T;             // what a step of the product reads of a row, and a lane of a panel
@@ -48,6 +60,35 @@ struct Exact : PlainRows<T_> {  // its Stored is one factor of a row
   return v == v ? result : v;
 }
 
+// n values of bfloat16 in memory, the nearest ones, as results and their gradients may be stored. Nothing behind them
+// is touched.
+typedef uint16_t HalfVec __attribute__((vector_size(kVectorBytes / 2)));
+[[gnu::always_inline]] inline void store_bfloat16(uint16_t* to, const Vec<float>& v, int64_t n) {
+#if TEXTNN_PAIRS
+  const HalfVec half = (HalfVec)_mm512_cvtneps_pbh((__m512)v);
+#else
+  const Vec<float> nearest = rounded(v);
+  Vec<uint32_t> bits;
+  __builtin_memcpy(&bits, &nearest, sizeof bits);
+  const HalfVec half = __builtin_convertvector(bits >> 16, HalfVec);
+#endif
+  if (n >= kLanes<float>)
+    __builtin_memcpy(to, &half, sizeof half);
+  else if (n > 0)
+    __builtin_memcpy(to, &half, size_t(n) * sizeof(uint16_t));
+}
+[[gnu::always_inline]] inline Vec<float> load_bfloat16(const uint16_t* from, int64_t n) {
+  HalfVec half{};
+  if (n >= kLanes<float>)
+    __builtin_memcpy(&half, from, sizeof half);
+  else if (n > 0)
+    __builtin_memcpy(&half, from, size_t(n) * sizeof(uint16_t));
+  const Vec<uint32_t> bits = __builtin_convertvector(half, Vec<uint32_t>) << 16;
+  Vec<float> v;
+  __builtin_memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
 struct Rounded : Exact<float> {
   static constexpr bool kRounds = true;
 
@@ -63,7 +104,7 @@ struct Rounded : Exact<float> {
 };
 
 #if TEXTNN_PAIRS
-struct Pairs {
+struct Pairs : InRegisters<Pairs, float> {
   using T = float;
   using Value = int32_t;  // two factors, the first one in the lower half
   using Stored = uint16_t;
@@ -93,7 +134,7 @@ struct Pairs {
   }
   [[gnu::always_inline]] static inline V read(const Stored* from, int64_t n) { return widen(load_half(from, n)); }
   // Behind an odd number of factors a zero.
-  [[gnu::always_inline]] static inline void write(Stored* to, const V& v, int64_t n) {
+  [[gnu::always_inline]] static inline void write(Stored* to, const V& v, int64_t n) {  // n: of the row from here on
     Half h = narrow(v);
     if (n >= L) {
       __builtin_memcpy(to, &h, sizeof h);
@@ -130,24 +171,30 @@ struct Pairs {
     return sum;
   }
   static void transpose_rows(const float* from, int64_t K, Value* to, int64_t to_stride, int64_t n) {
-    const int64_t width = (depth(K) + L - 1) / L * L;
-    Workspace workspace(Workspace::bytes<Value>(L * width));
-    Value* rows = workspace.take<Value>(L * width);
-    for (int64_t r = 0; r < n; r += L, to += L) {
-      std::memset(rows, 0, size_t(L * width) * sizeof(Value));
-      for (int64_t i = 0; i < std::min(L, n - r); ++i) round(from + (r + i) * K, K, rows + i * width);
-      for (int64_t d = 0; d < depth(K); d += L) {
-        V square[L];
-        for (int64_t i = 0; i < L; ++i) __builtin_memcpy(&square[i], rows + i * width + d, sizeof square[i]);
+    transpose_pairs(from, K, depth(K), to, to_stride, n);
+  }
+  // The same to `depth` Values, of which those behind the K factors become zero.
+  static void transpose_pairs(const float* from, int64_t K, int64_t depth, Value* to, int64_t to_stride, int64_t n) {
+    for (int64_t r = 0; r < n; r += L, to += L)
+      for (int64_t d = 0; d < depth; d += L) {
+        V square[L] = {};
+        for (int64_t i = 0; i < std::min(L, n - r); ++i) {
+          const float* row = from + (r + i) * K;
+          Half halves[2] = {};
+          for (int64_t k = 2 * d, h = 0; h < 2 && k < K; k += L, ++h) halves[h] = narrow(load(row + k, K - k));
+          __builtin_memcpy(&square[i], halves, sizeof square[i]);
+        }
         transpose_square<float>(square);
-        for (int64_t i = 0; i < std::min(L, depth(K) - d); ++i)
+        for (int64_t i = 0; i < std::min(L, depth - d); ++i)
           __builtin_memcpy(to + (d + i) * to_stride, &square[i], sizeof square[i]);
       }
-    }
   }
 };
+#endif
+
+#if TEXTNN_PAIRS && !TEXTNN_TILES
 using Bfloat16 = Pairs;
-#else
+#elif !TEXTNN_PAIRS
 using Bfloat16 = Rounded;
 #endif
 

@@ -21,6 +21,18 @@ namespace textnn::cpu {
 #if defined(__x86_64__)
 #undef TEXTNN_DOT_PRODUCTS
 #define TEXTNN_DOT_PRODUCTS 1
+#if TEXTNN_NEWER_INSTRUCTIONS
+#define TEXTNN_ISA avx_vnni
+#define TEXTNN_VECTOR_BYTES 32
+#define TEXTNN_REGISTERS 16
+#include "isa_push_avx_vnni.h"
+#include TEXTNN_KERNEL
+#include "isa_pop.h"
+#undef TEXTNN_ISA
+#undef TEXTNN_VECTOR_BYTES
+#undef TEXTNN_REGISTERS
+#endif
+
 #define TEXTNN_ISA avx512_vnni
 #define TEXTNN_VECTOR_BYTES 64
 #define TEXTNN_REGISTERS 32
@@ -31,7 +43,10 @@ namespace textnn::cpu {
 
 void quantized_lstm(const ThreadPool& pool, const QuantizedLstm& args) {
 #if defined(__x86_64__)
-  if (capability() >= Capability::kAvx512 && has_dot_products()) return avx512_vnni::quantized_lstm(pool, args);
+  if (has_dot_products() && capability() >= Capability::kAvx512) return avx512_vnni::quantized_lstm(pool, args);
+#endif
+#if TEXTNN_NEWER_INSTRUCTIONS
+  if (has_dot_products()) return avx_vnni::quantized_lstm(pool, args);
 #endif
   TEXTNN_PICK(quantized_lstm)(pool, args);
 }

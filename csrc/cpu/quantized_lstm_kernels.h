@@ -143,8 +143,10 @@ class QuantizedLstmKernel {
 
   // acc += 4 bytes of a row x 4 bytes of each unit's weights
   [[gnu::always_inline]] static inline void dot(I32& acc, int32_t row, const I32& weight) {
-#if TEXTNN_DOT_PRODUCTS
-    acc = (I32)_mm512_dpbusd_epi32((__m512i)acc, _mm512_set1_epi32(row), (__m512i)weight);
+#if TEXTNN_DOT_PRODUCTS && TEXTNN_VECTOR_BYTES == 64
+    acc = (I32)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)(I32{} + row), (__m512i)weight);
+#elif TEXTNN_DOT_PRODUCTS
+    acc = (I32)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)(I32{} + row), (__m256i)weight);
 #else
     for (int q = 0; q < 4; ++q) acc += ((row >> 8 * q) & 255) * ((weight << (24 - 8 * q)) >> 24);
 #endif

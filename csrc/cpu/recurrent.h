@@ -23,15 +23,16 @@ struct RecurrentForward {
   int64_t I, H, P;
   const T* x;  // (b, t) at x_layout, I contiguous values; with tokens the table [V, I]
   Layout x_layout;
-  Tokens tokens;  // if any: x_layout gives the position of (b, t)
-  const T* h0;    // [B, P] in the caller's order
-  const T* c0;    // [B, H], of cells that have a cell state
-  const T* w_ih;  // [GH, I]
-  const T* w_hh;  // [GH, P]
-  const T* b_ih;  // [GH] or null
-  const T* b_hh;  // [GH] or null
-  const T* w_hr;  // [P, H] or null
-  T* y;           // (b, t) at y_layout, P contiguous values; null if only the final states are wanted
+  Tokens tokens;     // if any: x_layout gives the position of (b, t)
+  const T* h0;       // [B, P] in the caller's order
+  const T* c0;       // [B, H], of cells that have a cell state
+  const T* w_ih;     // [GH, I]
+  const T* w_hh;     // [GH, P]
+  const T* b_ih;     // [GH] or null
+  const T* b_hh;     // [GH] or null
+  const T* w_hr;     // [P, H] or null
+  T* y;              // (b, t) at y_layout, P contiguous values; null if only the final states are wanted
+  uint16_t* y_half;  // in the place of y: the same in bfloat16
   Layout y_layout;
   T* c;  // (b, t) at c_layout, H contiguous values: the cell state after each step; null if not wanted
   Layout c_layout;
@@ -51,8 +52,9 @@ struct RecurrentBackward {
   int64_t I, H, P;
   const T* x;  // (b, t) at x_layout, I contiguous values; with tokens the table [V, I]
   Layout x_layout;
-  Tokens tokens;  // if any: x_layout gives the position of (b, t)
-  const T* dy;    // (b, t) at dy_layout, or null
+  Tokens tokens;            // if any: x_layout gives the position of (b, t)
+  const T* dy;              // (b, t) at dy_layout, or null
+  const uint16_t* dy_half;  // in the place of dy: the same in bfloat16
   Layout dy_layout;
   const T* dc;  // (b, t) at dc_layout, of the cell state after each step, or null
   Layout dc_layout;

@@ -37,6 +37,7 @@ class RecurrentBackwardKernel {
     T* dx;                                // of the next step, null if not wanted
     T* dh0;                               // before the first step, where dh goes; else null
     const T *dy, *dh_n;                   // what is added to dh, or null
+    const uint16_t* dy_half;              // dy in bfloat16, or null
     const T* dc;                          // what is added to the carry, or null
     const T *kept, *h_prev, *c, *c_prev;  // of the forward pass
     int64_t c_prev_block;                 // from one block of units to the next
@@ -68,7 +69,7 @@ class RecurrentBackwardKernel {
     const double work = double(s_.N) * columns * a_.H;  // multiply-adds
     const int64_t depth = Product::depth(a_.H), depth_hr = Product::depth(a_.P);
     const bool fits = columns * depth * int64_t(sizeof(Value)) <= core_cache_bytes();
-    const RecurrentTeam planned(pool.threads, work, s_.T, s_.B, 2 * kMaxRows, fits);
+    const RecurrentTeam planned(pool.threads, work, s_.T, s_.B, Product::kManyRows, fits);
     const int threads = planned.threads;
     const bool share_rows = planned.share_rows;
     const Panels state(a_.P, L, threads), input(I, L, threads), hidden(a_.w_hr ? a_.H : 0, L, threads);
@@ -82,6 +83,7 @@ class RecurrentBackwardKernel {
     Row* tables = workspace.take<Row>((s_.B + kSliceRows) * threads);
 
     Team::run(pool, threads, work, [&](Team& team, int member, int size) {
+      [[maybe_unused]] const typename Product::Session session;
       Share states(state.count, member, size), inputs(input.count, member, size), cells(hidden.count, member, size);
       pack<kState.size>(w_hh_, a_.w_hh, a_.H, a_.P, Cell::state_block, state, states);
       pack<kIn.size>(w_ih_, a_.w_ih, a_.H, I, Cell::input_block, input, inputs);
@@ -170,7 +172,7 @@ class RecurrentBackwardKernel {
 
   // dx and dw_ih from the sums of dsums for each distinct token. x: room for as many pointers.
   void input_of_tokens(const ThreadPool& pool, const T** x) const {
-    constexpr int64_t kTokens = 6 * kMaxRows;
+    constexpr int64_t kTokens = 6 * Product::kMaxRows;
     const int64_t distinct = a_.tokens.U, J = kIn.size * Hs_;
     const Panels input(a_.dx ? a_.I : 0, L, 1);
     const int64_t ih = input.vectors * kIn.size * Product::depth(a_.H) * L;
@@ -188,6 +190,7 @@ class RecurrentBackwardKernel {
       pack<kIn.size>(w_ih, a_.w_ih, a_.H, a_.I, Cell::input_block, input, Share(input.count, int(p), int(input.count)));
     });
     for_units(pool, (distinct + kTokens - 1) / kTokens, [&](int64_t unit) {
+      [[maybe_unused]] const typename Product::Session session;
       const int64_t begin = unit * kTokens, stop = std::min(distinct, begin + kTokens);
       Row table[kTokens];
       for (int64_t u = begin; u < stop; ++u) {
@@ -211,13 +214,15 @@ class RecurrentBackwardKernel {
     for (int64_t p = mine.begin; p < mine.end; ++p) {
       const int64_t first = panels.begin(p) * L, width = panels.begin(p + 1) * L - first;
       const int64_t used = std::min(width, columns - first);
-      Value* panel = to + first * Blocks * Product::depth(H);
+      Value *begin = to + first * Blocks * Product::depth(H), *panel = begin;
       for (int i = 0; i < Blocks; ++i)
-        for (int64_t j = 0; j < H; j += Product::kGroup, panel += width) {
+        for (int64_t j = 0; j < stored<Product>(H); j += Product::kGroup, panel += width) {
           const T* row = from + (block(i) * H + j) * columns + first;
-          Product::gather(row, j + 1 < H ? row + columns : nullptr, used, panel);
-          std::fill(panel + used, panel + width, Value(0));
+          const int64_t n = j < H ? used : 0;
+          if (n) Product::gather(row, j + 1 < H ? row + columns : nullptr, n, panel);
+          std::fill(panel + n, panel + width, Value(0));
         }
+      Product::settle(begin, width / L, Blocks * Product::depth(H));
     }
   }
 
@@ -256,7 +261,10 @@ class RecurrentBackwardKernel {
       return r;
     }
     const int64_t n = s_.row(b, s);
-    if (a_.dy) r.dy = a_.dy + a_.dy_layout.sequence_offset[b] + a_.dy_layout.step_offset[s_.time(b, s)];
+    const bool dy = a_.dy || a_.dy_half;
+    const int64_t of_dy = dy ? a_.dy_layout.sequence_offset[b] + a_.dy_layout.step_offset[s_.time(b, s)] : 0;
+    if (a_.dy) r.dy = a_.dy + of_dy;
+    if (a_.dy_half) r.dy_half = a_.dy_half + of_dy;
     if (a_.dh_n && s + 1 == s_.length[b]) r.dh_n = a_.dh_n + q * a_.P;
     r.kept = a_.kept + n * Cell::kKept * U;
     r.h_prev = a_.h_prev + n * a_.P;
@@ -278,13 +286,13 @@ class RecurrentBackwardKernel {
                Use&& use) const {
     const int64_t begin = panels.begin(p), depth = Size * Product::depth(a_.H);
     with_constant<kMaxVectors>(int(panels.begin(p + 1) - begin), [&](auto N) {
-      for_row_tiles(0, running, [&](auto R, int64_t first) {
+      Product::for_row_tiles(0, running, [&](auto R, auto n, int64_t first) {
         const Value* dsums[R];
-        for (int r = 0; r < R; ++r) dsums[r] = reinterpret_cast<const Value*>(table[first + r].later + First * Hs_);
-        Tile<T, R, N> tile;
+        for (int r = 0; r < n; ++r) dsums[r] = reinterpret_cast<const Value*>(table[first + r].later + First * Hs_);
+        typename Product::template Tile<R, N> tile;
         tile.clear();
-        tile.template multiply_add<0, N, Product>(dsums, weights + begin * depth * L, depth);
-        use(table + first, R, begin * L, N, &tile.acc[0][0]);
+        Product::template accumulate<0, N>(tile, n, dsums, weights + begin * depth * L, depth);
+        use(table + first, n, begin * L, N, &tile.acc[0][0]);
       });
     });
   }
@@ -298,6 +306,8 @@ class RecurrentBackwardKernel {
         const int64_t at = j + v * L, n = a_.P - at;
         V d = dh ? dh[r * vectors + v] : V{};
         if (row.dy) d += load(row.dy + at, n);
+        if constexpr (Product::kRounds)
+          if (row.dy_half) d += load_bfloat16(row.dy_half + at, n);
         if (row.dh_n) d += load(row.dh_n + at, n);
         if constexpr (Cell::kCarry == math::Carry::kState) d += load(row.carry + at / U * s_.B * U + at % U);
         if (row.dh0)
@@ -328,13 +338,14 @@ class RecurrentBackwardKernel {
     for (int64_t p = mine.begin; p < mine.end; ++p) {
       const int64_t begin = panels.begin(p);
       with_constant<kMaxVectors>(int(panels.begin(p + 1) - begin), [&](auto N) {
-        for_row_tiles(0, count, [&](auto R, int64_t first) {
+        Product::for_row_tiles(0, count, [&](auto R, auto n, int64_t first) {
           const Value* dh[R];
-          for (int r = 0; r < R; ++r) dh[r] = reinterpret_cast<const Value*>(table[first + r].dh);
-          Tile<T, R, N> tile;
+          for (int r = 0; r < n; ++r) dh[r] = reinterpret_cast<const Value*>(table[first + r].dh);
+          typename Product::template Tile<R, N> tile;
           tile.clear();
-          tile.template multiply_add<0, N, Product>(dh, w_hr_ + begin * Product::depth(a_.P) * L, Product::depth(a_.P));
-          cells(table + first, R, begin * L, N, &tile.acc[0][0]);
+          Product::template accumulate<0, N>(tile, n, dh, w_hr_ + begin * Product::depth(a_.P) * L,
+                                             Product::depth(a_.P));
+          cells(table + first, n, begin * L, N, &tile.acc[0][0]);
         });
       });
     }

@@ -17,45 +17,35 @@
 
 namespace textnn::cpu {
 
-#define TEXTNN_PAIRS 0
 #define TEXTNN_KERNEL "recurrent_kernels.h"
-#include "foreach_isa.h"
-
-#if defined(__x86_64__)
-#undef TEXTNN_PAIRS
-#define TEXTNN_PAIRS 1
-#define TEXTNN_ISA avx512_bf16
-#define TEXTNN_VECTOR_BYTES 64
-#define TEXTNN_REGISTERS 32
-#include "isa_push_bf16.h"
-#include TEXTNN_KERNEL
-#include "isa_pop.h"
-#define TEXTNN_PICK_BFLOAT16(...) \
-  (capability() == Capability::kAvx512Bf16 ? &avx512_bf16::__VA_ARGS__ : TEXTNN_PICK(__VA_ARGS__))
-#else
-#define TEXTNN_PICK_BFLOAT16 TEXTNN_PICK
-#endif
+#include "foreach_isa_amx.h"
 
 template <class Cell, class T>
 void recurrent_forward(const ThreadPool& pool, const RecurrentForward<T>& args) {
   if constexpr (std::is_same_v<T, float>)
-    if (args.bfloat16) return (TEXTNN_PICK_BFLOAT16(recurrent_forward_bfloat16<Cell>))(pool, args);
+    if (args.bfloat16) return (TEXTNN_PICK_TILES(recurrent_forward_bfloat16<Cell>))(pool, args);
   (TEXTNN_PICK(recurrent_forward<Cell, T>))(pool, args);
 }
 
 template <class Cell, class T>
 void recurrent_backward(const ThreadPool& pool, const RecurrentBackward<T>& args) {
   if constexpr (std::is_same_v<T, float>)
-    if (args.bfloat16) return (TEXTNN_PICK_BFLOAT16(recurrent_backward_bfloat16<Cell>))(pool, args);
+    if (args.bfloat16) return (TEXTNN_PICK_TILES(recurrent_backward_bfloat16<Cell>))(pool, args);
   (TEXTNN_PICK(recurrent_backward<Cell, T>))(pool, args);
 }
 
 namespace {
 
+// Of a packed weight: where the CPU multiplies no pairs of bfloat16 it is a float that has been rounded.
+template <class T>
+int64_t value_bytes(bool bfloat16) {
+  return bfloat16 && capability() >= Capability::kAvx512Bf16 ? 2 : int64_t(sizeof(T));
+}
+
 // From the bytes of W_ih, where a step reads it, and of W_hh.
 template <class T>
 bool at_the_same_time(const ThreadPool& pool, const Schedule& s, int64_t input, int64_t state, bool bfloat16) {
-  const double work = double(s.N) * double(input + state) / double(bfloat16 ? 2 : sizeof(T));
+  const double work = double(s.N) * double(input + state) / double(value_bytes<T>(bfloat16));
   return side_by_side(pool.threads, work, s.T, s.B, (s.B <= kFewRows ? state : input + state) <= core_cache_bytes());
 }
 
@@ -68,7 +58,7 @@ void each_on_its_own(const ThreadPool& pool, F&& run) {
 // Of W_ih and of W_hh.
 template <class Cell, class T>
 std::pair<int64_t, int64_t> weight_bytes(int64_t I, int64_t H, int64_t P, bool bfloat16) {
-  const int64_t unit = H * int64_t(bfloat16 ? 2 : sizeof(T));
+  const int64_t unit = H * value_bytes<T>(bfloat16);
   return {I * Cell::kInput.size * unit, P * Cell::kState.size * unit};
 }
 

@@ -1,13 +1,7 @@
 // The forward pass of a cell, for one instruction set (included through foreach_isa.h).
 //
-//            panel p of the weights: K = I + P rows, each with the sums of some hidden units; of the LSTM
-//                     |i i i i|f f f f|g g g g|o o o o|
-//   x_t rows  ------>  multiply   ------>  acc[R][sums]  ------>  the cell's forward pass of R sequences x units,
-//   h_t-1 rows ----->                       (registers)           written at once
-//
-// The input's product adds to a window of a unit's sums and the state's product to another (math/cell.h): rows of the
-// panel that x multiplies have the sums of the first, rows that h multiplies those of the second. A panel is as wide as
-// the registers allow: one vector of units with four sums each, or four vectors of units with one.
+//   x_t rows  ------>  a panel of weights  ------>  acc[R][sums]  ------>  the cell's forward pass of R sequences x
+//   h_t-1 rows ----->  (recurrent_weights.h)         (registers)           units, written at once
 //
 // The weights are packed once a call. The members of the team share out the hidden units, so that each keeps its part
 // of the weights in its own cache for the whole sequence and a light barrier separates the steps; or, where all weights
@@ -15,9 +9,7 @@
 //
 // A tile of few rows is bound by reading the weights. So where few sequences are active (one sentence, the long tail of
 // a ragged batch) the input's products are made for a slice of steps at once, which reads W_ih once for many rows; the
-// slice stays in the cache.
-//
-// With tokens the products of all distinct ones are made before the first step, unless hardly any token comes twice.
+// slice stays in the cache. With tokens the products of all distinct ones come first, unless hardly any comes twice.
 //
 // Product is the precision of the products (precision.h). Where it rounds, each row is rounded once: the state of the
 // next step as it leaves the registers, the input by each member before its tiles read it.
@@ -31,7 +23,8 @@ class RecurrentForwardKernel {
   using Stored = typename Product::Stored;
   static constexpr int64_t L = kLanes<T>, U = kUnits<T>;
   using V = Vec<T>;
-  static constexpr int S = Cell::kSums, kWidest = kMaxVectors / S;  // sums of a unit, vectors of units of a panel
+  using Weights = RecurrentWeights<Cell, Product>;
+  static constexpr int S = Weights::S, kWidest = Weights::kWidest;
   static constexpr math::Window kIn = Cell::kInput, kState = Cell::kState;
   static constexpr bool kRounds = Product::kRounds;
   static constexpr double kRepeated = 0.8;  // of the positions: with more distinct tokens their products do not pay
@@ -41,6 +34,7 @@ class RecurrentForwardKernel {
     const Value *x, *h;             // what the products read
     const T *h_prev, *c;            // what the cell reads
     T *y, *h_next, *c_next;         // null if not wanted
+    uint16_t* y_half;               // y in bfloat16, null if not wanted
     Stored* rounded_next;           // h_next for the products of the next step, where they round
     int64_t c_block, c_next_block;  // from one block of units to the next
     T* c_out;                       // null if cell states are not wanted
@@ -60,34 +54,33 @@ class RecurrentForwardKernel {
 
  public:
   explicit RecurrentForwardKernel(const RecurrentForward<T>& a)
-      : a_(a), s_(a.schedule), training_(a.h_prev != nullptr) {
+      : a_(a), s_(a.schedule), w_(a), training_(a.h_prev != nullptr) {
     if (a.tokens.token && double(a.tokens.U) < kRepeated * double(s_.N)) distinct_ = a.tokens.U;
   }
 
   void run(const ThreadPool& pool) {
     const double work = double(s_.N) * (a_.I * kIn.size + a_.P * kState.size) * a_.H;  // multiply-adds
-    const bool fits = weights(a_.H) * int64_t(sizeof(Value)) <= core_cache_bytes();
-    const RecurrentTeam planned(pool.threads, work, s_.T, s_.B, 2 * kMaxRows, fits);
+    const bool fits = w_.size(a_.H) * int64_t(sizeof(Value)) <= core_cache_bytes();
+    const RecurrentTeam planned(pool.threads, work, s_.T, s_.B, Product::kManyRows, fits);
     const int threads = planned.threads;
     const bool share_rows = planned.share_rows;
     const Panels units(a_.H, L, share_rows ? 1 : threads, kWidest), projection(a_.w_hr ? a_.P : 0, L, threads);
     const int64_t state = Cell::kCell ? unit_blocks<T>(a_.H) * s_.B * U : 0, width = units.vectors * L;
-    const int64_t m_size = a_.w_hr && !training_ ? s_.B * a_.H : 0, h_size = keeps_state() ? 2 * s_.B * a_.P : 0;
+    const int64_t m_size = a_.w_hr && !training_ && !kRounds ? s_.B * a_.H : 0,
+                  h_size = keeps_state() ? 2 * s_.B * a_.P : 0;
     const int64_t slice = distinct_ ? 0 : kSliceRows * kIn.size * width * (share_rows ? threads : 1);
-    const int64_t distinct = distinct_ * kIn.size * width, packed = weights(width);
-    const int64_t hidden = depth(a_.H) * L, rows_x = distinct_ ? 0 : (s_.B + kSliceRows) * threads;
-    const int64_t factors_x = kRounds ? (rows_x + distinct_) * depth(a_.I) : 0;
+    const int64_t distinct = distinct_ * kIn.size * width;
+    // Rows of the input that are rounded by the members: those of a step, and those of a slice.
+    const int64_t rows_x = share_rows ? s_.B + threads : s_.B * threads, slice_rows = kSliceRows * threads;
+    const int64_t factors_x = kRounds ? (distinct_ ? distinct_ : rows_x + slice_rows) * depth(a_.I) : 0;
     const int64_t factors_h = kRounds ? 2 * s_.B * depth(a_.P) : 0,
                   factors_m = kRounds && a_.w_hr ? s_.B * depth(a_.H) : 0;
     const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
     const auto values = [](int64_t n) { return Workspace::bytes<Value>(n); };
-    Workspace workspace(values(packed) + bytes(S * width) + values(projection.vectors * hidden) + bytes(state) +
-                        bytes(m_size) + bytes(h_size) + bytes(slice) + bytes(distinct) + values(factors_x) +
-                        values(factors_h) + values(factors_m) + Workspace::bytes<const Value*>(kSliceRows * threads) +
-                        Workspace::bytes<Row>(s_.B * threads));
-    weights_ = workspace.take<Value>(packed);
-    bias_ = workspace.take<T>(S * width);
-    w_hr_ = workspace.take<Value>(projection.vectors * hidden);
+    Workspace workspace(w_.bytes(units.vectors, projection.vectors) + bytes(state) + bytes(m_size) + bytes(h_size) +
+                        bytes(slice) + bytes(distinct) + values(factors_x) + values(factors_h) + values(factors_m) +
+                        Workspace::bytes<const Value*>(slice_rows) + Workspace::bytes<Row>(s_.B * threads));
+    w_.take(workspace, units.vectors, projection.vectors);
     c_ = workspace.take<T>(state);
     m_ = workspace.take<T>(m_size);
     h_ = workspace.take<T>(h_size);
@@ -96,16 +89,16 @@ class RecurrentForwardKernel {
     factors_x_ = workspace.take<Value>(factors_x);
     factors_h_ = workspace.take<Value>(factors_h);
     factors_m_ = workspace.take<Value>(factors_m);
-    const Value** slice_x = workspace.take<const Value*>(kSliceRows * threads);
+    const Value** slice_x = workspace.take<const Value*>(slice_rows);
     Row* tables = workspace.take<Row>(s_.B * threads);
 
     Team::run(pool, threads, work, [&](Team& team, int member, int size) {
+      [[maybe_unused]] const typename Product::Session session;
       const Share projected(projection.count, member, size);
-      // Where the sequences are shared out there may be fewer panels than members.
-      const Share mine(units.count, member, size);
+      const Share mine(units.count, member, size);  // perhaps none, where the sequences are shared out
       for (int64_t p = mine.begin; p < mine.end; ++p)
-        with_panel(units, p, [&](auto N, int64_t vector) { pack<N>(vector); });
-      for (int64_t p = projected.begin; p < projected.end; ++p) pack_projection(projection, p);
+        with_panel(units, p, [&](auto N, int64_t vector) { w_.template pack<N>(vector); });
+      for (int64_t p = projected.begin; p < projected.end; ++p) w_.pack_projection(projection, p);
       if (kRounds && distinct_) {
         const Share tokens(distinct_, member, size);
         for (int64_t u = tokens.begin; u < tokens.end; ++u)
@@ -124,8 +117,8 @@ class RecurrentForwardKernel {
       Slice slice;
       slice.products = products + (alone ? member * kSliceRows * kIn.size * width : 0);
       slice.x = slice_x + member * kSliceRows;
-      Value* own = factors_x_ + (kRounds ? member * (s_.B + kSliceRows) * depth(a_.I) : 0);
-      slice.rounded = own + (kRounds ? s_.B * depth(a_.I) : 0);
+      Value* own = factors_x_ + (kRounds ? member * (alone ? (s_.B + size - 1) / size : s_.B) * depth(a_.I) : 0);
+      slice.rounded = factors_x_ + (kRounds ? (rows_x + member * kSliceRows) * depth(a_.I) : 0);
       for (int64_t s = 0; s < s_.T; ++s) {
         const int64_t count = rows.count(s_.batch_size[s]);
         for (int64_t i = 0; i < count; ++i) table[i] = row(rows[i], s);
@@ -140,7 +133,8 @@ class RecurrentForwardKernel {
             const T* made = distinct_       ? products_of(products_, distinct_, vector)
                             : s < slice.end ? products_of(slice.products, kSliceRows, vector)
                                             : nullptr;
-            for_row_tiles(0, count, [&](auto R, int64_t first) { tile<R, N>(table + first, vector, made); });
+            Product::for_row_tiles(0, count,
+                                   [&](auto R, auto n, int64_t first) { tile<R, N>(table + first, n, vector, made); });
           });
         if (!alone) team.barrier();
         if (!a_.w_hr) continue;
@@ -152,8 +146,6 @@ class RecurrentForwardKernel {
 
  private:
   static constexpr int64_t depth(int64_t K) { return Product::depth(K); }
-  // Values of the weights that a step reads, of so many units.
-  int64_t weights(int64_t units) const { return (depth(a_.I) * kIn.size + depth(a_.P) * kState.size) * units; }
   // Whether the state before each step stands in h_ of its own.
   bool keeps_state() const { return !training_ && (!kRounds || Cell::kReadsState); }
 
@@ -191,17 +183,17 @@ class RecurrentForwardKernel {
   Row row(int64_t b, int64_t s) const {
     const int64_t t = s_.time(b, s), n = s_.first_row[t] + b, q = s_.sequence[b];
     const bool last = s + 1 == s_.length[b];
-    Row r;
-    r.x = nullptr;
+    Row r{};
     r.product = distinct_ ? a_.tokens.token[place(b, s)] : 0;
-    r.y = a_.y ? a_.y + a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t] : nullptr;
+    const int64_t y = a_.y || a_.y_half ? a_.y_layout.sequence_offset[b] + a_.y_layout.step_offset[t] : 0;
+    r.y = a_.y ? a_.y + y : nullptr;
+    r.y_half = a_.y_half ? a_.y_half + y : nullptr;
     r.c_out = Cell::kCell && a_.c ? a_.c + a_.c_layout.sequence_offset[b] + a_.c_layout.step_offset[t] : nullptr;
     r.c_n = last && Cell::kCell ? a_.c_n + q * a_.H : nullptr;
     r.c = c_ + b * U;
     r.c_block = s_.B * U;
     r.h_prev = state(b, s);
     r.h_next = last ? a_.h_n + q * a_.P : state(b, s + 1);
-    r.factor_m = nullptr;
     if constexpr (kRounds) {
       r.h = factors_of_state(b, s);
       r.rounded_next = last ? nullptr : reinterpret_cast<Stored*>(factors_of_state(b, s + 1));
@@ -221,50 +213,12 @@ class RecurrentForwardKernel {
     } else {
       r.c_next = c_ + b * U;
       r.c_next_block = s_.B * U;
-      r.kept = nullptr;
       r.m = a_.w_hr && !kRounds ? m_ + b * a_.H : nullptr;
     }
     return r;
   }
 
-  // What belongs to the panel that begins with a vector of units: of the weights, [depth of I][input's window][N][L]
-  // and [depth of P][state's window][N][L]; of the biases, [sums][N][L]; of `rows` rows of products.
-  Value* panel(int64_t vector) const { return weights_ + weights(vector * L); }
-  template <int N>
-  Value* state_panel(int64_t vector) const {
-    return panel(vector) + depth(a_.I) * kIn.size * N * L;
-  }
-  T* bias(int64_t vector) const { return bias_ + vector * S * L; }
   static T* products_of(T* all, int64_t rows, int64_t vector) { return all + vector * rows * kIn.size * L; }
-
-  template <int N>
-  void pack(int64_t vector) {
-    const int64_t first = vector * L, used = std::min(N * L, a_.H - first);
-    Value *input = panel(vector), *state = state_panel<N>(vector);
-    T* sums = bias(vector);
-    if (used < N * L) std::fill(input, state + depth(a_.P) * kState.size * N * L, Value(0));
-    std::fill(sums, sums + S * N * L, T(0));
-    const auto add = [&](const T* from, int sum) {
-      for (int64_t v = 0; from && v < used; ++v) sums[sum * N * L + v] += from[v];
-    };
-    for (int i = 0; i < kIn.size; ++i) {
-      const int64_t row = Cell::input_block(i) * a_.H + first;
-      Product::transpose_rows(a_.w_ih + row * a_.I, a_.I, input + i * N * L, kIn.size * N * L, used);
-      add(a_.b_ih ? a_.b_ih + row : nullptr, kIn.begin + i);
-    }
-    for (int i = 0; i < kState.size; ++i) {
-      const int64_t row = Cell::state_block(i) * a_.H + first;
-      Product::transpose_rows(a_.w_hh + row * a_.P, a_.P, state + i * N * L, kState.size * N * L, used);
-      add(a_.b_hh ? a_.b_hh + row : nullptr, kState.begin + i);
-    }
-  }
-
-  void pack_projection(const Panels& panels, int64_t p) {
-    const int64_t first = panels.begin(p), n = panels.begin(p + 1) - first;
-    Value* to = w_hr_ + first * depth(a_.H) * L;
-    std::fill(to, to + n * depth(a_.H) * L, Value(0));
-    Product::transpose_rows(a_.w_hr + first * L * a_.H, a_.H, to, n * L, std::min(n * L, a_.P - first * L));
-  }
 
   // The initial states, to where the first step reads them; sequences without a step end as they began.
   void start(int member, int size) {
@@ -297,8 +251,9 @@ class RecurrentForwardKernel {
     for (int64_t p = panels.begin; p < panels.end; ++p)
       with_panel(units, p, [&](auto N, int64_t vector) {
         T* to = products_of(slice.products, kSliceRows, vector);
-        for_row_tiles(0, slice.rows,
-                      [&](auto R, int64_t first) { multiply_input<R, N>(slice.x + first, vector, first, to); });
+        Product::for_row_tiles(0, slice.rows, [&](auto R, auto n, int64_t first) {
+          multiply_input<R, N>(slice.x + first, n, vector, first, to);
+        });
       });
   }
 
@@ -306,50 +261,51 @@ class RecurrentForwardKernel {
   template <int N>
   void make_products(int64_t vector) const {
     T* to = products_of(products_, distinct_, vector);
-    for_row_tiles(0, distinct_, [&](auto R, int64_t first) {
+    Product::for_row_tiles(0, distinct_, [&](auto R, auto n, int64_t first) {
       const Value* x[R];
-      for (int r = 0; r < R; ++r)
+      for (int r = 0; r < n; ++r)
         if constexpr (kRounds)
           x[r] = factors_x_ + (first + r) * depth(a_.I);
         else
           x[r] = a_.x + a_.tokens.distinct[first + r] * a_.I;
-      multiply_input<R, N>(x, vector, first, to);
+      multiply_input<R, N>(x, n, vector, first, to);
     });
   }
 
-  // Rows first.. of the input's products.
-  template <int R, int N>
-  void multiply_input(const Value* const* rows, int64_t vector, int64_t first, T* to) const {
+  // n rows of the input's products, from `first` on.
+  template <int R, int N, class Count>
+  void multiply_input(const Value* const* rows, Count n, int64_t vector, int64_t first, T* to) const {
     const Value* x[R];
-    std::copy(rows, rows + R, x);
-    Tile<T, R, kIn.size * N> tile;
-    for (int r = 0; r < R; ++r)
-      for (int i = 0; i < kIn.size * N; ++i) tile.acc[r][i] = load(bias(vector) + (kIn.begin * N + i) * L);
-    tile.template multiply_add<0, kIn.size * N, Product>(x, panel(vector), depth(a_.I));
-    std::memcpy(to + first * kIn.size * N * L, tile.acc, sizeof tile.acc);
+    std::copy(rows, rows + n, x);
+    typename Product::template Tile<R, kIn.size * N> tile;
+    for (int r = 0; r < n; ++r)
+      for (int i = 0; i < kIn.size * N; ++i) tile.acc[r][i] = load(w_.bias(vector) + (kIn.begin * N + i) * L);
+    Product::template accumulate<0, kIn.size * N>(tile, n, x, w_.input(vector), depth(a_.I));
+    std::memcpy(to + first * kIn.size * N * L, tile.acc, n * sizeof tile.acc[0]);
   }
 
-  // R sequences and N vectors of units. products: the panel's input products if they have been made, else null.
-  template <int R, int N>
-  void tile(const Row* rows, int64_t vector, const T* products) const {
+  // n sequences and N vectors of units. products: the panel's input products if they have been made, else null.
+  template <int R, int N, class Count>
+  void tile(const Row* rows, Count n, int64_t vector, const T* products) const {
     const Value *x[R], *h[R];
-    for (int r = 0; r < R; ++r) {
+    for (int r = 0; r < n; ++r) {
       x[r] = rows[r].x;
       h[r] = rows[r].h;
     }
-    Tile<T, R, S * N> tile;
+    typename Product::template Tile<R, S * N> tile;
     if (!(products && kIn.size == S))
-      for (int r = 0; r < R; ++r)
-        for (int i = 0; i < S * N; ++i) tile.acc[r][i] = load(bias(vector) + i * L);
+      for (int r = 0; r < n; ++r)
+        for (int i = 0; i < S * N; ++i) tile.acc[r][i] = load(w_.bias(vector) + i * L);
     if (products) {
-      for (int r = 0; r < R; ++r)
+      for (int r = 0; r < n; ++r)
         for (int i = 0; i < kIn.size * N; ++i)
           tile.acc[r][kIn.begin * N + i] = load(products + (rows[r].product * kIn.size * N + i) * L);
     } else {
-      tile.template multiply_add<kIn.begin * N, kIn.size * N, Product>(x, panel(vector), depth(a_.I));
+      Product::template accumulate<kIn.begin * N, kIn.size * N>(tile, n, x, w_.input(vector), depth(a_.I));
     }
-    tile.template multiply_add<kState.begin * N, kState.size * N, Product>(h, state_panel<N>(vector), depth(a_.P));
-    finish<N>(rows, R, vector, tile.acc);
+    Product::template accumulate<kState.begin * N, kState.size * N>(tile, n, h, w_.template state<N>(vector),
+                                                                    depth(a_.P));
+    finish<N>(rows, n, vector, tile.acc);
   }
 
   // From the sums of some sequences and N vectors of units to everything that is stored. A loop in a function of its
@@ -360,7 +316,7 @@ class RecurrentForwardKernel {
     for (int r = 0; r < count; ++r) {
       const Row& row = rows[r];
       for (int v = 0; v < N; ++v) {
-        const int64_t j = (vector + v) * L, n = std::min(L, a_.H - j), block = j / U, at = j % U;
+        const int64_t j = (vector + v) * L, n = a_.H - j, block = j / U, at = j % U;
         V sum[S], kept[Cell::kKept], c{}, h_prev{};
         for (int i = 0; i < S; ++i) sum[i] = acc[r][i * N + v];
         if constexpr (Cell::kCell) c = load(row.c + block * row.c_block + at);
@@ -382,9 +338,12 @@ class RecurrentForwardKernel {
     }
   }
 
-  // Units j.. of the output state go to the output, and to the next step or, at the end of a sequence, its final state.
+  // Units j.. of the output state, of which n are left, go to the output, and to the next step or, at the end of a
+  // sequence, its final state.
   static void emit(const Row& row, int64_t j, const V& h, int64_t n) {
     if (row.y) store(row.y + j, h, n);
+    if constexpr (kRounds)
+      if (row.y_half) store_bfloat16(row.y_half + j, h, n);
     if (!kRounds || row.h_next) store(row.h_next + j, h, n);
     if (kRounds && row.rounded_next) Product::write(row.rounded_next + j, h, n);
   }
@@ -393,20 +352,20 @@ class RecurrentForwardKernel {
     for (int64_t p = mine.begin; p < mine.end; ++p) {
       const int64_t vector = panels.begin(p);
       with_constant<kMaxVectors>(int(panels.begin(p + 1) - vector), [&](auto N) {
-        for_row_tiles(0, count, [&](auto R, int64_t first) {
+        Product::for_row_tiles(0, count, [&](auto R, auto rows, int64_t first) {
           const Value* m[R];
-          for (int r = 0; r < R; ++r)
+          for (int r = 0; r < rows; ++r)
             if constexpr (kRounds)
               m[r] = reinterpret_cast<const Value*>(table[first + r].factor_m);
             else
               m[r] = table[first + r].m;
-          Tile<T, R, N> tile;
+          typename Product::template Tile<R, N> tile;
           tile.clear();
-          tile.template multiply_add<0, N, Product>(m, w_hr_ + vector * depth(a_.H) * L, depth(a_.H));
-          for (int r = 0; r < R; ++r)
+          Product::template accumulate<0, N>(tile, rows, m, w_.projection(vector), depth(a_.H));
+          for (int r = 0; r < rows; ++r)
             for (int n = 0; n < N; ++n) {
               const int64_t j = (vector + n) * L;
-              emit(table[first + r], j, tile.acc[r][n], std::min(L, a_.P - j));
+              emit(table[first + r], j, tile.acc[r][n], a_.P - j);
             }
         });
       });
@@ -415,17 +374,15 @@ class RecurrentForwardKernel {
 
   const RecurrentForward<T>& a_;
   const Schedule& s_;
+  Weights w_;
   const bool training_;
   int64_t distinct_ = 0;  // tokens whose products are made first
   T* products_;           // of these, panel by panel: [U, input's window, N, L]
-  Value* weights_;        // panel by panel: [depth of I, input's window, N, L], [depth of P, state's window, N, L]
-  T* bias_;               // panel by panel: [sums, N, L]
-  Value* w_hr_;           // [panels of the projection, depth of H, N, L]
   T* c_;                  // [blocks, B, U]: the initial cell state, in inference the present one
   T* m_;                  // [B, H] in inference with a projection
   T* h_;                  // [2, B, P] in inference: the state before the step, and after it
   // Where products round:
-  Value* factors_x_;  // [member, B + slice, depth of I] or of distinct tokens [U, depth of I]
+  Value* factors_x_;  // [rows of the members, depth of I] or of distinct tokens [U, depth of I]
   Value* factors_h_;  // [2, B, depth of P]
   Value* factors_m_;  // [B, depth of H]
 };

@@ -5,7 +5,11 @@
 #include "quick_math.h"
 #endif
 #include "precision.h"
+#if TEXTNN_TILES
+#include "tiles.h"
+#endif
 #include "unit_blocks.h"
+#include "recurrent_weights.h"
 #include "recurrent_forward.h"
 #include "weight_gradient.h"
 #include "recurrent_backward.h"

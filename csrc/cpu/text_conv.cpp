@@ -12,12 +12,13 @@
 #include "workspace.h"
 
 namespace textnn::cpu {
-namespace {
 
 // One kernel and some vectors of its channels: what a thread takes at a time.
 struct ConvUnit {
   int64_t i, first, vectors;
 };
+
+namespace {
 
 // The widest units whose products fit the core's cache and that leave something for every thread, those with the most
 // taps first: the threads then finish nearly together. tap_bytes: the products of one tap and vector; C in vectors.
@@ -38,21 +39,27 @@ std::vector<ConvUnit> plan_units(const TextConvKernelSizes& sizes, int64_t tap_b
 }  // namespace
 
 #define TEXTNN_KERNEL "text_conv_kernels.h"
-#include "foreach_isa.h"
+#include "foreach_isa_bf16.h"
 
 template <class T>
 void embedding_text_conv_forward(const ThreadPool& pool, const EmbeddingTextConvForward<T>& args) {
-  TEXTNN_PICK(embedding_text_conv_forward<T>)(pool, args);
+  if constexpr (std::is_same_v<T, float>)
+    if (args.sizes.bfloat16) return (TEXTNN_PICK_BFLOAT16(embedding_text_conv_forward_bfloat16))(pool, args);
+  (TEXTNN_PICK(embedding_text_conv_forward<T>))(pool, args);
 }
 
 template <class T>
 void text_conv_forward(const ThreadPool& pool, const TextConvForward<T>& args) {
-  TEXTNN_PICK(text_conv_forward<T>)(pool, args);
+  if constexpr (std::is_same_v<T, float>)
+    if (args.sizes.bfloat16) return (TEXTNN_PICK_BFLOAT16(text_conv_forward_bfloat16))(pool, args);
+  (TEXTNN_PICK(text_conv_forward<T>))(pool, args);
 }
 
 template <class T>
 void text_conv_backward(const ThreadPool& pool, const TextConvBackward<T>& args) {
-  TEXTNN_PICK(text_conv_backward<T>)(pool, args);
+  if constexpr (std::is_same_v<T, float>)
+    if (args.sizes.bfloat16) return (TEXTNN_PICK_BFLOAT16(text_conv_backward_bfloat16))(pool, args);
+  (TEXTNN_PICK(text_conv_backward<T>))(pool, args);
 }
 
 template void embedding_text_conv_forward(const ThreadPool&, const EmbeddingTextConvForward<float>&);

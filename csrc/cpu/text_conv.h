@@ -27,6 +27,7 @@ struct TextConvKernelSizes {
   math::Activation activation;
   bool every = false;
   int64_t padding = 0, stride = 1;
+  bool bfloat16 = false;  // whether products multiply bfloat16, of T = float (precision.h); all else is T
 
   // Taps of all kernels before kernel i.
   int64_t taps_before(int64_t i) const {

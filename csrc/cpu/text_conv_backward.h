@@ -11,14 +11,18 @@
 //   dx       a token: over its positions, kernels and taps, the channels that won there      (hits, by window)
 //   dweight  a channel and tap: over the sentences, the token under the tap                  (wins, by channel)
 //
-// What they read is first laid out for them: weights with taps in front of dimensions, vectors of the distinct tokens
-// one behind the other. Every sum has a fixed order, so results do not depend on the threads, and there are neither
-// atomics nor second copies. Windows without gradient (a ReLU at zero) are not visited.
+// What they read is first laid out for them (scaled_rows.h): weights with taps in front of dimensions, vectors of the
+// distinct tokens one behind the other; rounded where products multiply bfloat16 (precision.h), and so is each g. Every
+// sum has a fixed order, so results do not depend on the threads, and there are neither atomics nor second copies.
+// Windows without gradient (a ReLU at zero) are not visited.
 
 namespace TEXTNN_ISA {
 
-template <class T>
+template <class Product>
 class TextConvBackwardKernel {
+  using T = typename Product::T;
+  using Stored = typename Product::Stored;
+  using Rows = ScaledRows<Product>;
   static constexpr int64_t L = kLanes<T>;
   static constexpr int kMostSums = TEXTNN_REGISTERS == 32 ? 20 : 10;  // vectors of a sum that registers hold
   static constexpr int64_t kChannels = 16;                            // of a unit of dweight: a cache line of y
@@ -50,20 +54,22 @@ class TextConvBackwardKernel {
         s_(a.sentences),
         k_(a.sizes),
         taps_in_all_(k_.taps_before(k_.S)),
-        vectors_((k_.D + L - 1) / L),
+        vectors_(Rows::vectors(k_.D)),
         groups_((k_.C + kChannels - 1) / kChannels) {}
 
   void run(const ThreadPool& pool) {
-    const bool copied = a_.dweight && (a_.embedded || k_.D % L);
-    const auto bytes = [](int64_t n) { return Workspace::bytes<T>(n); };
+    const bool copied = a_.dweight && (Product::kRounds || a_.embedded || k_.D % L);
+    const auto bytes = [](int64_t n) { return Workspace::bytes<Stored>(n); };
     const int64_t taps = a_.dx ? taps_in_all_ * k_.C * vectors_ * L : 0, rows = copied ? a_.U * vectors_ * L : 0;
     const int64_t starts = a_.dx ? k_.S * (a_.N + 3 * s_.B) : 0, hits = a_.dx ? s_.B * k_.S * (k_.C + 1) : 0;
     const int64_t places = a_.dx ? a_.N : 0, ends = a_.dx && a_.embedded ? a_.U + 2 : 0;
     Workspace workspace(bytes(taps) + bytes(rows) + Workspace::bytes<int32_t>(starts) + Workspace::bytes<Hit>(hits) +
                         Workspace::bytes<Place>(places) + Workspace::bytes<int32_t>(ends));
-    taps_ = workspace.take<T>(taps);
-    rows_ = workspace.take<T>(rows);
-    x_ = copied ? rows_ : a_.x;
+    taps_ = workspace.take<Stored>(taps);
+    rows_ = workspace.take<Stored>(rows);
+    x_ = rows_;
+    if constexpr (!Product::kRounds)
+      if (!copied) x_ = a_.x;
     first_hit_ = workspace.take<int32_t>(starts);
     hits_ = workspace.take<Hit>(hits);
     places_ = workspace.take<Place>(places);
@@ -108,10 +114,11 @@ class TextConvBackwardKernel {
   // body(Const<V>{}, first) for vectors first .. first + V of a row, as many as registers hold.
   template <class F>
   void for_blocks(F&& body) const {
-    const int64_t blocks = (vectors_ + kMostSums - 1) / kMostSums;
+    constexpr int kGroup = Product::kGroup, kMost = kMostSums / kGroup;
+    const int64_t groups = vectors_ / kGroup, blocks = (groups + kMost - 1) / kMost;
     for (int64_t block = 0; block < blocks; ++block) {
-      const int64_t first = block * vectors_ / blocks, next = (block + 1) * vectors_ / blocks;
-      with_constant<kMostSums>(int(next - first), [&](auto V) { body(V, first); });
+      const int64_t first = block * groups / blocks, next = (block + 1) * groups / blocks;
+      with_constant<kMost>(int(next - first), [&](auto G) { body(Const<kGroup * G>{}, kGroup * first); });
     }
   }
 
@@ -120,22 +127,25 @@ class TextConvBackwardKernel {
   // [C, D, K] to [C, K, vectors, L] for some channels of kernel i.
   void lay_out_weights(int64_t i, int64_t group) const {
     const int64_t K = k_.taps[i], D = k_.D, row = vectors_ * L, end = std::min(k_.C, (group + 1) * kChannels);
+    Workspace workspace(Workspace::bytes<T>(Product::kRounds ? D : 0));
+    T* tap = workspace.take<T>(Product::kRounds ? D : 0);
     for (int64_t c = group * kChannels; c < end; ++c) {
       const T* from = a_.weight[i] + c * D * K;
-      T* to = taps_ + (k_.taps_before(i) * k_.C + c * K) * row;
+      Stored* to = taps_ + (k_.taps_before(i) * k_.C + c * K) * row;
       for (int64_t k = 0; k < K; ++k, to += row) {
-        for (int64_t d = 0; d < D; ++d) to[d] = from[d * K + k];
-        std::fill(to + D, to + row, T(0));
+        if constexpr (!Product::kRounds) tap = to;
+        for (int64_t d = 0; d < D; ++d) tap[d] = from[d * K + k];
+        if constexpr (Product::kRounds)
+          Rows::write(tap, D, to);
+        else
+          std::fill(to + D, to + row, T(0));
       }
     }
   }
 
   void lay_out_rows(int64_t begin, int64_t end) const {
-    const int64_t row = vectors_ * L;
-    for (int64_t u = begin; u < end; ++u) {
-      std::memcpy(rows_ + u * row, a_.x + (a_.embedded ? a_.distinct[u] : u) * k_.D, k_.D * sizeof(T));
-      std::fill(rows_ + u * row + k_.D, rows_ + (u + 1) * row, T(0));
-    }
+    for (int64_t u = begin; u < end; ++u)
+      Rows::write(a_.x + (a_.embedded ? a_.distinct[u] : u) * k_.D, k_.D, rows_ + u * vectors_ * L);
   }
 
   // The channels that won in some sentences, in order of their windows.
@@ -145,6 +155,7 @@ class TextConvBackwardKernel {
     for (int64_t b = begin; b < end; ++b)
       for (int64_t i = 0; i < k_.S; ++i) {
         gradients(b, i, 0, k_.C, g);
+        Rows::round(g, k_.C);
         const int32_t* window = a_.window + column(b, i);
         const int64_t windows = k_.windows(i, s_.length[b]), before = k_.taps_before(i) * k_.C;
         int32_t* first = first_hit(i, b);
@@ -243,24 +254,21 @@ class TextConvBackwardKernel {
   // The gradient of one token, from all its positions.
   void token(const Place* begin, const Place* end, T* dx) const {
     for_blocks([&](auto V, int64_t first) {
-      Vec<T> sum[V] = {};
-      for (const Place* place = begin; place < end; ++place) add_hits<V>(sum, *place, taps_ + first * L);
-      for (int v = 0; v < V; ++v) store(dx + (first + v) * L, sum[v], k_.D - (first + v) * L);
+      typename Rows::template Sum<V> sum(taps_ + first * L, vectors_ * L);
+      for (const Place* place = begin; place < end; ++place) add_hits(sum, *place);
+      sum.finish(dx + first * L, k_.D - first * L);
     });
   }
 
-  template <int V>
-  [[gnu::always_inline]] inline void add_hits(Vec<T> (&sum)[V], const Place& place, const T* taps) const {
-    const int64_t row = vectors_ * L, t = place.n - s_.start[place.b], length = s_.length[place.b];
+  template <class Sum>
+  [[gnu::always_inline]] inline void add_hits(Sum& sum, const Place& place) const {
+    const int64_t t = place.n - s_.start[place.b], length = s_.length[place.b];
     for (int64_t i = 0; i < k_.S; ++i) {
       const int32_t* first = first_hit(i, place.b);
       const Hit* hit = hits(i, place.b);
       const int64_t last = t + k_.left(i), windows = k_.windows(i, length);  // the window of tap 0
       for (int64_t k = std::max<int64_t>(0, last - windows + 1); k < k_.taps[i] && k <= last; ++k)
-        for (int32_t h = first[last - k], stop = first[last - k + 1]; h < stop; ++h) {
-          const T* weight = taps + (hit[h].row + k) * row;
-          for (int v = 0; v < V; ++v) sum[v] += hit[h].g * load(weight + v * L);
-        }
+        for (int32_t h = first[last - k], stop = first[last - k + 1]; h < stop; ++h) sum.add(hit[h].g, hit[h].row + k);
     }
   }
 
@@ -276,12 +284,13 @@ class TextConvBackwardKernel {
     for (int64_t b = 0; b < s_.B; ++b) {
       gradients(b, i, c, count, g);
       const int32_t* window = a_.window + column(b, i) + c;
+      for (int64_t j = 0; j < count; ++j) bias[j] += g[j];
+      Rows::round(g, count);
       for (int64_t j = 0; j < count; ++j) {
         const int64_t first = window[j] - k_.left(i);
         wins[j * (s_.B + 1) + won[j]] = {g[j], int32_t(s_.start[b] + first), int32_t(std::max<int64_t>(0, -first)),
                                          int32_t(std::min(K, s_.length[b] - first))};
         won[j] += g[j] != T(0);
-        bias[j] += g[j];
       }
     }
     if (a_.dbias) std::copy(bias, bias + count, a_.dbias + i * k_.C + c);
@@ -289,34 +298,28 @@ class TextConvBackwardKernel {
     for (int64_t j = 0; j < count; ++j) {
       const Win *begin = wins + j * (s_.B + 1), *end = begin + won[j];
       for (int64_t k = 0; k < K; ++k)
-        for_blocks([&](auto V, int64_t first) { tap<V>(begin, end, k, x_ + first * L, sums + k * row + first * L); });
+        for_blocks([&](auto V, int64_t first) {
+          typename Rows::template Sum<V> sum(x_ + first * L, row);
+          for (const Win* win = begin; win < end; ++win) {
+            if (k < win->begin || k >= win->end) continue;
+            const int64_t n = win->first + k;
+            sum.add(win->g, a_.embedded ? a_.token[n] : n);
+          }
+          sum.finish(sums + k * row + first * L, V * L);
+        });
       T* to = a_.dweight + (k_.taps_before(i) * k_.C + (c + j) * K) * k_.D;
       for (int64_t k = 0; k < K; ++k)
         for (int64_t d = 0; d < k_.D; ++d) to[d * K + k] = sums[k * row + d];
     }
   }
 
-  // V vectors of the gradient of one channel and tap.
-  template <int V>
-  void tap(const Win* begin, const Win* end, int64_t k, const T* x, T* to) const {
-    const int64_t row = vectors_ * L;
-    Vec<T> sum[V] = {};
-    for (const Win* win = begin; win < end; ++win) {
-      if (k < win->begin || k >= win->end) continue;
-      const int64_t n = win->first + k;
-      const T* from = x + (a_.embedded ? a_.token[n] : n) * row;
-      for (int v = 0; v < V; ++v) sum[v] += win->g * load(from + v * L);
-    }
-    for (int v = 0; v < V; ++v) store(to + v * L, sum[v]);
-  }
-
   const TextConvBackward<T>& a_;
   const Sentences& s_;
   const TextConvKernelSizes& k_;
   const int64_t taps_in_all_, vectors_, groups_;  // taps of all kernels, vectors of a row, units of a kernel's channels
-  T* taps_;                                       // for each kernel in turn [C, K, vectors, L]
-  T* rows_;                                       // [U, vectors, L] copies of the tokens' vectors
-  const T* x_;                                    // these, or the vectors themselves
+  Stored* taps_;                                  // for each kernel in turn [C, K, vectors, L]
+  Stored* rows_;                                  // [U, vectors, L] copies of the tokens' vectors
+  const Stored* x_;                               // these, or the vectors themselves
   int32_t* first_hit_;                            // see first_hit()
   Hit* hits_;                                     // [B, S, C + 1]
   Place* places_;                                 // [N] by token
@@ -325,7 +328,10 @@ class TextConvBackwardKernel {
 
 template <class T>
 void text_conv_backward(const ThreadPool& pool, const TextConvBackward<T>& args) {
-  TextConvBackwardKernel<T>(args).run(pool);
+  TextConvBackwardKernel<Exact<T>>(args).run(pool);
+}
+inline void text_conv_backward_bfloat16(const ThreadPool& pool, const TextConvBackward<float>& args) {
+  TextConvBackwardKernel<Bfloat16>(args).run(pool);
 }
 
 }  // namespace TEXTNN_ISA

@@ -6,39 +6,43 @@
 //   rows x + w*D, each K*D long  x  weights [K*D, 4 vectors of channels]  ->  tile  ->  running maximum and window
 //                                                                               or  ->  bias, activation, a row of y
 //
-// Each sentence is first copied between zero vectors, which gives short sentences and padding their meaning.
+// Each sentence is first copied between zero vectors, which gives short sentences and padding their meaning. Where
+// products round (precision.h) the copy is what is rounded.
 
 namespace TEXTNN_ISA {
 
-template <class T>
+template <class Product>
 class TextConvKernel {
+  using T = typename Product::T;
+  using Value = typename Product::Value;
   static constexpr int64_t L = kLanes<T>;
 
  public:
-  explicit TextConvKernel(const TextConvForward<T>& a) : a_(a), k_(a.sizes), panels_(a.sizes.C, L, 1) {}
+  explicit TextConvKernel(const TextConvForward<T>& a)
+      : a_(a), k_(a.sizes), depth_(Product::depth(a.sizes.D)), panels_(a.sizes.C, L, 1) {}
 
   void run(const ThreadPool& pool) {
     for (int64_t i = 0; i < k_.S; ++i) {
       before_ = std::max(before_, k_.left(i));
       after_ = std::max({after_, k_.taps[i], k_.padding});
     }
-    const int64_t size = k_.taps_before(k_.S) * k_.D * panels_.vectors * L;
-    Workspace workspace(Workspace::bytes<T>(size));
-    weights_ = workspace.take<T>(size);
+    const int64_t size = k_.taps_before(k_.S) * depth_ * panels_.vectors * L;
+    Workspace workspace(Workspace::bytes<Value>(size));
+    weights_ = workspace.take<Value>(size);
     for_units(pool, k_.S * panels_.count, [&](int64_t unit) { pack(unit / panels_.count, unit % panels_.count); });
 
     int64_t longest = 0;
     for (int64_t b = 0; b < a_.sentences.B; ++b) longest = std::max(longest, a_.sentences.length[b]);
-    const int64_t scratch = (before_ + longest + after_) * k_.D;
+    const int64_t scratch = (before_ + longest + after_) * depth_;
     // A few sentences are shared out by panels as well.
     const int64_t parts = a_.sentences.B >= 4 * pool.threads ? 1 : k_.S * panels_.count;
     for_units(pool, a_.sentences.B * parts, [&](int64_t unit) {
       const int64_t b = unit / parts, part = unit % parts, length = a_.sentences.length[b];
-      Workspace local(Workspace::bytes<T>(scratch));
-      T* x = local.take<T>(scratch);
-      std::memset(x, 0, before_ * k_.D * sizeof(T));
-      if (length > 0) std::memcpy(x + before_ * k_.D, a_.x + a_.sentences.start[b] * k_.D, length * k_.D * sizeof(T));
-      std::memset(x + (before_ + length) * k_.D, 0, after_ * k_.D * sizeof(T));
+      Workspace local(Workspace::bytes<Value>(scratch));
+      Value* x = local.take<Value>(scratch);
+      std::memset(x, 0, before_ * depth_ * sizeof(Value));
+      copy(a_.x + a_.sentences.start[b] * k_.D, length, x + before_ * depth_);
+      std::memset(x + (before_ + length) * depth_, 0, after_ * depth_ * sizeof(Value));
       for (int64_t p = part; p < k_.S * panels_.count; p += parts)
         with_constant<kMaxVectors>(int(width(p % panels_.count)), [&](auto N) {
           if (k_.every)
@@ -51,33 +55,38 @@ class TextConvKernel {
 
  private:
   int64_t width(int64_t p) const { return panels_.begin(p + 1) - panels_.begin(p); }
-  T* packed(int64_t i, int64_t p) const {
-    return weights_ + (k_.taps_before(i) * panels_.vectors + k_.taps[i] * panels_.begin(p)) * k_.D * L;
+  Value* packed(int64_t i, int64_t p) const {
+    return weights_ + (k_.taps_before(i) * panels_.vectors + k_.taps[i] * panels_.begin(p)) * depth_ * L;
+  }
+
+  void copy(const T* from, int64_t tokens, Value* to) const {
+    if constexpr (Product::kRounds)
+      for (int64_t t = 0; t < tokens; ++t) Product::round(from + t * k_.D, k_.D, to + t * depth_);
+    else if (tokens > 0)
+      std::memcpy(to, from, tokens * k_.D * sizeof(T));
   }
 
   void pack(int64_t i, int64_t p) {
     const int64_t K = k_.taps[i], D = k_.D, n = width(p) * L;
-    T* panel = packed(i, p);
-    for (int64_t v = 0; v < n; ++v) {
-      const int64_t c = panels_.begin(p) * L + v;
-      for (int64_t d = 0; d < D; ++d)
-        for (int64_t k = 0; k < K; ++k)
-          panel[(k * D + d) * n + v] = c < k_.C ? a_.weight[i][(c * D + d) * K + k] : T(0);
-    }
+    Workspace workspace(Workspace::bytes<T>(D * K * n));
+    T* scratch = workspace.take<T>(D * K * n);  // [D, K, N, L]
+    transpose_channels(k_, a_.weight[i], i, panels_.begin(p) * L, n, scratch);
+    Value* panel = packed(i, p);
+    for (int64_t k = 0; k < K; ++k) panel = gather_rows<Product>(scratch + k * n, K * n, D, n, panel);
   }
 
   template <int N, bool Every>
-  void panel(int64_t b, int64_t i, int64_t p, const T* x) {
-    const int64_t D = k_.D, K = k_.taps[i], stride = Every ? k_.stride : 1;
-    const T* first_window = x + (before_ - k_.left(i)) * D;
+  void panel(int64_t b, int64_t i, int64_t p, const Value* x) {
+    const int64_t K = k_.taps[i], stride = Every ? k_.stride : 1;
+    const Value* first_window = x + (before_ - k_.left(i)) * depth_;
     RunningMax<T, N> max;
     max.start();
     for_row_tiles(0, k_.windows(i, a_.sentences.length[b]), [&](auto R, int64_t w) {
-      const T* rows[R];
-      for (int r = 0; r < R; ++r) rows[r] = first_window + (w + r) * stride * D;
+      const Value* rows[R];
+      for (int r = 0; r < R; ++r) rows[r] = first_window + (w + r) * stride * depth_;
       Tile<T, R, N> tile;
       tile.clear();
-      tile.multiply_add(rows, packed(i, p), K * D);
+      tile.template multiply_add<0, N, Product>(rows, packed(i, p), K * depth_);
       for (int r = 0; r < R; ++r)
         for (int n = 0; n < N; ++n) {
           if constexpr (Every)
@@ -96,14 +105,18 @@ class TextConvKernel {
 
   const TextConvForward<T>& a_;
   const TextConvKernelSizes& k_;
+  const int64_t depth_;  // Values of a token
   const Panels panels_;
   int64_t before_ = 0, after_ = 0;  // zero vectors around a sentence
-  T* weights_ = nullptr;            // for each kernel and panel [K * D, N, L]
+  Value* weights_ = nullptr;        // for each kernel and panel [K, depth of D, N, L]
 };
 
 template <class T>
 void text_conv_forward(const ThreadPool& pool, const TextConvForward<T>& args) {
-  TextConvKernel<T>(args).run(pool);
+  TextConvKernel<Exact<T>>(args).run(pool);
+}
+inline void text_conv_forward_bfloat16(const ThreadPool& pool, const TextConvForward<float>& args) {
+  TextConvKernel<Bfloat16>(args).run(pool);
 }
 
 }  // namespace TEXTNN_ISA

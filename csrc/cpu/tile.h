@@ -70,6 +70,32 @@ template <class F>
   }
 }
 
+// How a precision (precision.h) multiplies with the tiles above.
+template <class Product, class T>
+struct InRegisters {
+  static constexpr bool kTiles = false;                  // whether it has tiles of its own
+  static constexpr int kMaxRows = TEXTNN_ISA::kMaxRows;  // of a tile
+  static constexpr int64_t kManyRows = 2 * kMaxRows;     // of a member that has rows of its own
+  template <int R, int N>
+  using Tile = TEXTNN_ISA::Tile<T, R, N>;
+  struct Session {
+    Session() {}
+  };
+
+  template <class F>
+  [[gnu::always_inline]] static inline void for_row_tiles(int64_t begin, int64_t end, F&& body) {
+    TEXTNN_ISA::for_row_tiles(begin, end, [&](auto R, int64_t first) { body(R, R, first); });
+  }
+  template <int First, int M, int R, int N, class Value>
+  [[gnu::always_inline]] static inline void accumulate(TEXTNN_ISA::Tile<T, R, N>& tile, Const<R>,
+                                                       const Value* const (&rows)[R], const Value* panel,
+                                                       int64_t depth) {
+    tile.template multiply_add<First, M, Product>(rows, panel, depth);
+  }
+  template <class Value>
+  static void settle(Value*, int64_t, int64_t) {}
+};
+
 // Columns in panels of at most `widest` vectors, nearly equal in width so that a team can share them out fairly.
 struct Panels {
   int64_t vectors, count;

@@ -13,7 +13,7 @@
 //
 // The rows of `a` are given by pointers, so they need not lie in one matrix. Product is the precision of the product
 // (precision.h): g has been rounded to it, `a` is rounded as it is copied, and where factors go in pairs these are
-// those of two rows.
+// those of two rows. Where it has tiles of its own, which read rows of factors, the copy is transposed.
 
 namespace TEXTNN_ISA {
 
@@ -24,7 +24,7 @@ class WeightGradient {
   using Stored = typename Product::Stored;
   static constexpr int64_t L = kLanes<T>, kGroup = Product::kGroup;
   // Values of a block: a packed panel of 4 vectors then takes 32 KiB of a first-level cache in AVX-512, else less.
-  static constexpr int64_t kBlock = 128;
+  static constexpr int64_t kBlock = 128, kAcross = kBlock + 16;  // and from row to row of a transposed copy
 
  public:
   // g: N rows of blocks * stored(H) factors that stand `stride` apart. Block i of the columns belongs to block order(i)
@@ -49,24 +49,36 @@ class WeightGradient {
     for_units(pool_, parts, [&](int64_t part) {
       const Share mine(panels_.count, int(part), int(parts));
       const int64_t first = panels_.begin(mine.begin), vectors = panels_.begin(mine.end) - first;
+      const int64_t a_size = Product::kTiles ? K * kAcross + L * stride : kBlock * stride;
       Workspace workspace(Workspace::bytes<T>((K + 1) * vectors * L) +
-                          Workspace::bytes<Value>(kBlock * kMaxVectors * L) + Workspace::bytes<Value>(kBlock * stride));
+                          Workspace::bytes<Value>(kBlock * kMaxVectors * L) + Workspace::bytes<Value>(a_size));
       T* sums = workspace.take<T>((K + 1) * vectors * L);  // for each panel [K + 1, vectors, L]
       Value* panel = workspace.take<Value>(kBlock * kMaxVectors * L);
-      Value* a = workspace.take<Value>(kBlock * stride);
+      Value* a = workspace.take<Value>(a_size);
+      [[maybe_unused]] const typename Product::Session session;
       std::memset(sums, 0, (K + 1) * vectors * L * sizeof(T));
       for (int64_t begin = 0; begin < N_; begin += kBlock * kGroup) {
         const int64_t rows = std::min(kBlock * kGroup, N_ - begin), depth = Product::depth(rows);
-        for (int64_t d = 0, n = begin; d < depth; ++d, n += kGroup) {
-          const int64_t next = n + 1 < begin + rows ? n + 1 : -1;
-          Product::gather(rows_0[n], next < 0 ? nullptr : rows_0[next], K_0, a + d * stride);
-          if (K_1) Product::gather(rows_1[n], next < 0 ? nullptr : rows_1[next], K_1, a + d * stride + K_0);
-        }
+        // The d-th Value of all columns.
+        const auto copy = [&](int64_t d, Value* to) {
+          const int64_t n = begin + d * kGroup, next = n + 1 < begin + rows ? n + 1 : -1;
+          if (n >= begin + rows) return std::fill(to, to + K, Value(0));
+          Product::gather(rows_0[n], next < 0 ? nullptr : rows_0[next], K_0, to);
+          if (K_1) Product::gather(rows_1[n], next < 0 ? nullptr : rows_1[next], K_1, to + K_0);
+        };
+        for (int64_t d = 0; d < depth; ++d)
+          if constexpr (!Product::kTiles) {
+            copy(d, a + d * stride);
+          } else {
+            Value* some = a + K * kAcross;  // [L, stride]
+            copy(d, some + d % L * stride);
+            if (d % L == L - 1) Product::transpose_tiles(some, stride, K, a + d / L * L, kAcross);
+          }
         for (int64_t p = mine.begin; p < mine.end; ++p)
           with_constant<kMaxVectors>(int(panels_.begin(p + 1) - panels_.begin(p)), [&](auto V) {
             T* to = sums + (panels_.begin(p) - first) * (K + 1) * L;
             pack<V>(panel, to + K * V * L, g_ + begin * stride_, rows, panels_.begin(p) * L);
-            accumulate<V>(to, panel, a, stride, K, depth);
+            accumulate<V>(to, panel, a, Product::kTiles ? kAcross : stride, K, depth);
           });
       }
       for (int64_t p = mine.begin; p < mine.end; ++p) {
@@ -78,6 +90,7 @@ class WeightGradient {
                         row = order_(int(block)) * H_ + at;
           n = std::min({column + width, J_, (block + 1) * stored<Product>(H_)}) - c;
           const int64_t used = std::min(n, H_ - at);
+          if (used <= 0) continue;  // behind the columns of the block
           const T* columns = from + (c - column);
           if (dw_0) transpose(columns, width, dw_0 + row * K_0, K_0, K_0, used);
           if (dw_1) transpose(columns + K_0 * width, width, dw_1 + row * K_1, K_1, K_1, used);
@@ -93,54 +106,67 @@ class WeightGradient {
   void pack(Value* panel, T* bias, const Stored* g, int64_t rows, int64_t column) const {
     Vec<T> sum[V];
     for (int v = 0; v < V; ++v) sum[v] = load(bias + v * L);
-    for (int64_t n = 0; n < rows; n += kGroup, g += kGroup * stride_, panel += V * L)
+    Value* to = panel;
+    for (int64_t n = 0; n < rows; n += kGroup, g += kGroup * stride_, to += V * L)
       for (int v = 0; v < V; ++v) {
         const Stored* at = g + column + v * L;
         const Vec<Value> value = Product::gather_stored(at, n + 1 < rows ? at + stride_ : nullptr, J_ - column - v * L);
-        store(panel + v * L, value);
+        store(to + v * L, value);
         sum[v] = Product::add(sum[v], value);
       }
+    const int64_t depth = Product::depth(rows);
+    std::fill(to, panel + depth * V * L, Value(0));
+    Product::settle(panel, V, depth);
     for (int v = 0; v < V; ++v) store(bias + v * L, sum[v]);
   }
 
+  // a: [depth][stride], or [K][stride] across.
   template <int V>
   static void accumulate(T* sums, const Value* panel, const Value* a, int64_t stride, int64_t K, int64_t depth) {
-    for_row_tiles(0, K, [&](auto R, int64_t k) {
-      Tile<T, R, V> tile;
+    Product::for_row_tiles(0, K, [&](auto R, auto rows, int64_t k) {
+      typename Product::template Tile<R, V> tile;
       T* to = sums + k * V * L;
-      begin(tile, to);
-      const Value *g = panel, *from = a + k;
-      for (int64_t d = 0; d < depth; ++d, g += V * L, from += stride) {
-        __builtin_prefetch(from + 8 * stride);
-        Vec<Value> w[V];
-        for (int v = 0; v < V; ++v) w[v] = load(g + v * L);
-        for (int r = 0; r < R; ++r)
-          for (int v = 0; v < V; ++v)
-            if constexpr (kGroup == 1)
-              tile.acc[r][v] += from[r] * w[v];
-            else
-              Product::multiply_add(tile.acc[r][v], from + r, w[v]);
+      begin(tile, rows, to);
+      if constexpr (Product::kTiles) {
+        const Value* from[R];
+        for (int r = 0; r < rows; ++r) from[r] = a + (k + r) * stride;
+        Product::template accumulate<0, V>(tile, rows, from, panel, depth);
+      } else {
+        const Value *g = panel, *from = a + k;
+        for (int64_t d = 0; d < depth; ++d, g += V * L, from += stride) {
+          __builtin_prefetch(from + 8 * stride);
+          Vec<Value> w[V];
+          for (int v = 0; v < V; ++v) w[v] = load(g + v * L);
+          for (int r = 0; r < R; ++r)
+            for (int v = 0; v < V; ++v)
+              if constexpr (kGroup == 1)
+                tile.acc[r][v] += from[r] * w[v];
+              else
+                Product::multiply_add(tile.acc[r][v], from + r, w[v]);
+        }
       }
-      end(tile, to);
+      end(tile, rows, to);
     });
   }
 
   // To and from a tile. GCC keeps its vectors in registers only if those of pairs are copied one by one, and those of T
   // as a whole.
-  template <int R, int V>
-  [[gnu::always_inline]] static inline void begin(Tile<T, R, V>& tile, const T* sums) {
+  template <class Tile, class Count>
+  [[gnu::always_inline]] static inline void begin(Tile& tile, Count rows, const T* sums) {
+    constexpr int V = sizeof tile.acc[0] / sizeof tile.acc[0][0];
     if constexpr (kGroup == 1)
       std::memcpy(tile.acc, sums, sizeof tile.acc);
     else
-      for (int r = 0; r < R; ++r)
+      for (int r = 0; r < rows; ++r)
         for (int v = 0; v < V; ++v) tile.acc[r][v] = load(sums + (r * V + v) * L);
   }
-  template <int R, int V>
-  [[gnu::always_inline]] static inline void end(const Tile<T, R, V>& tile, T* sums) {
+  template <class Tile, class Count>
+  [[gnu::always_inline]] static inline void end(const Tile& tile, Count rows, T* sums) {
+    constexpr int V = sizeof tile.acc[0] / sizeof tile.acc[0][0];
     if constexpr (kGroup == 1)
       std::memcpy(sums, tile.acc, sizeof tile.acc);
     else
-      for (int r = 0; r < R; ++r)
+      for (int r = 0; r < rows; ++r)
         for (int v = 0; v < V; ++v) store(sums + (r * V + v) * L, tile.acc[r][v]);
   }
 

@@ -25,8 +25,8 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   // For each direction they have as many rows as the sum of the lengths if `exact`, else as x has vectors, which a
   // compiler knows without the lengths; so many on CUDA, too, where lengths are on the device. Those behind the sum are
   // not written.
-  // precision: of the products of float32 tensors on the CPU, "ieee" or "bf16" (cpu/precision.h); on CUDA the dtype
-  // says it.
+  // precision: of the products of float32 tensors on the CPU, "ieee" or "bf16" (cpu/precision.h); "bf16_outputs" if y
+  // and its gradient are to be in bfloat16, too. On CUDA the dtype says it.
   // tf32, form: for CUDA kernels, of which the others know nothing. Whether products of float32 may be made in TF32;
   // the form of the recurrence, 0 what is estimated to cost less, 1 steps, 2 persistent.
 #define TEXTNN_RECURRENT_ARGUMENTS                                                                             \
@@ -47,6 +47,12 @@ STABLE_TORCH_LIBRARY(textnn, m) {
         "Tensor db_hh_reverse, Tensor dw_hr_reverse)");
 #undef TEXTNN_RECURRENT_ARGUMENTS
 
+  // One step of all layers of a stack: input [B, I], or ids [B] with a table; states [layers, B, ..]. weights: of each
+  // layer, the lowest first, w_ih and w_hh, then both biases or none, then w_hr if there is a projection.
+  m.def(
+      "recurrent_step(str cell, Tensor input, Tensor? table, Tensor h, Tensor? c, Tensor[] weights) -> (Tensor y, "
+      "Tensor h_next, Tensor c_next)");
+
   // Inference with weights of 8 bits: weight [panels, groups, 4, 16, 4] int8, scale and sum [2, 4H] of W_ih and W_hh,
   // see cpu/quantized_lstm.h.
   m.def(
@@ -66,6 +72,29 @@ STABLE_TORCH_LIBRARY(textnn, m) {
   m.def("crf_marginals(Tensor x, " TEXTNN_CRF_SCORES ") -> Tensor");
   m.def("crf_decode(Tensor x, " TEXTNN_CRF_SCORES ", int n_best) -> (Tensor tags, Tensor scores)");
 #undef TEXTNN_CRF_SCORES
+
+  // context [B, Q, H] of query [B, Q, H] and states [B, T, H] or flat [N, H]. weights [B, Q, T], or [Q, N] of flat
+  // states, for the backward pass and for those who want them; [0] without save.
+  m.def(
+      "ragged_attention(Tensor query, Tensor states, Tensor? sizes, bool flat, float scale, bool save) -> (Tensor "
+      "context, Tensor weights)");
+  m.def(
+      "ragged_attention_backward(Tensor? dcontext, Tensor? dweights, Tensor query, Tensor states, Tensor weights, "
+      "Tensor? sizes, bool flat, float scale) -> (Tensor dquery, Tensor dstates)");
+
+  // loss [] or, of reduction none, [N]. save: lse [N] comes back for the backward pass, and, unless reduction is none,
+  // the gradients of the loss: dx if need_dx, dweight and dbias if need_dweight. What is not wanted has no rows.
+  // precision: of the products of float32 tensors, "ieee" or "bf16".
+#define TEXTNN_LINEAR_CROSS_ENTROPY \
+  "str reduction, int ignore_index, float label_smoothing, str precision, bool need_dx, bool need_dweight"
+  m.def(
+      "linear_cross_entropy(Tensor x, Tensor linear_weight, Tensor? linear_bias, Tensor target, Tensor? "
+      "weight, " TEXTNN_LINEAR_CROSS_ENTROPY
+      ", bool save) -> (Tensor loss, Tensor lse, Tensor dx, Tensor dweight, Tensor dbias)");
+  m.def(
+      "linear_cross_entropy_backward(Tensor dloss, Tensor x, Tensor linear_weight, Tensor? linear_bias, Tensor target, "
+      "Tensor? weight, Tensor lse, " TEXTNN_LINEAR_CROSS_ENTROPY ") -> (Tensor dx, Tensor dweight, Tensor dbias)");
+#undef TEXTNN_LINEAR_CROSS_ENTROPY
 
   m.def("embedding(Tensor ids, Tensor table, int padding_idx, bool sparse) -> Tensor");
   // sparse: dtable [U, D] holds the rows `distinct` [U], in rising order; otherwise dtable [rows, D], distinct is
@@ -91,39 +120,44 @@ STABLE_TORCH_LIBRARY(textnn, m) {
 
   m.def(
       "text_conv(Tensor x, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, bool same, int activation, "
-      "bool save) -> (Tensor y, Tensor window)");
+      "str precision, bool save) -> (Tensor y, Tensor window)");
   // dweight: the gradients [C, D, K] of all kernels one behind the other.
   m.def(
       "text_conv_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, int activation, "
-      "Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
-  // tf32: as above. deterministic: whether the table's gradient is to be summed in a fixed order on CUDA, as it is on
-  // the CPU in any case; in the forward operator for its backward pass, like sparse.
+      "str precision, Tensor y, Tensor window, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
+  // precision, tf32: as above. deterministic: whether the table's gradient is to be summed in a fixed order on CUDA, as
+  // it is on the CPU in any case; in the forward operator for its backward pass, like sparse.
   m.def(
       "embedding_text_conv(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, "
-      "bool same, int activation, int padding_idx, bool sparse, bool save, bool tf32=False, bool deterministic=False) "
+      "bool same, int activation, str precision, int padding_idx, bool sparse, bool save, bool tf32=False, bool "
+      "deterministic=False) "
       "-> (Tensor y, Tensor window)");
   // sparse: dtable [U, D] holds the rows `distinct` [U]; otherwise dtable [V, D], and distinct comes back empty.
   m.def(
       "embedding_text_conv_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, bool flat, "
-      "bool same, int activation, Tensor y, Tensor window, int padding_idx, bool sparse, bool need_dtable, "
+      "bool same, int activation, str precision, Tensor y, Tensor window, int padding_idx, bool sparse, bool "
+      "need_dtable, "
       "bool deterministic=False) -> (Tensor dtable, Tensor distinct, Tensor dweight, Tensor dbias)");
 
   // One row of y for each window instead of the maximum: y [N_out, S * C] of flat tokens, [B, L_out, S * C] of padded
   // ones, zero behind a sentence's windows. padding: zero vectors on either side, without `same`.
   m.def(
       "text_conv_positions(Tensor x, Tensor[] weight, Tensor[] bias, Tensor? sizes, bool flat, bool same, int padding, "
-      "int stride, int activation) -> Tensor");
+      "int stride, int activation, str precision) -> Tensor");
   m.def(
       "text_conv_positions_backward(Tensor dy, Tensor x, Tensor[] weight, Tensor? sizes, bool flat, bool same, "
-      "int padding, int stride, int activation, Tensor y, bool need_dx) -> (Tensor dx, Tensor dweight, Tensor dbias)");
+      "int padding, int stride, int activation, str precision, Tensor y, bool need_dx) -> (Tensor dx, Tensor dweight, "
+      "Tensor dbias)");
   m.def(
       "embedding_text_conv_positions(Tensor ids, Tensor table, Tensor[] weight, Tensor[] bias, Tensor? sizes, "
-      "bool flat, bool same, int padding, int stride, int activation, int padding_idx, bool sparse, bool tf32=False) "
+      "bool flat, bool same, int padding, int stride, int activation, str precision, int padding_idx, bool sparse, "
+      "bool tf32=False) "
       "-> "
       "Tensor");
   m.def(
       "embedding_text_conv_positions_backward(Tensor dy, Tensor ids, Tensor table, Tensor[] weight, Tensor? sizes, "
-      "bool flat, bool same, int padding, int stride, int activation, Tensor y, int padding_idx, bool sparse, "
+      "bool flat, bool same, int padding, int stride, int activation, str precision, Tensor y, int padding_idx, bool "
+      "sparse, "
       "bool need_dtable) -> (Tensor dtable, Tensor distinct, Tensor dweight, Tensor dbias)");
 
   // Inference only. Rows 0 .. R of table [R, taps of all kernels, width] hold products, the rows behind them are

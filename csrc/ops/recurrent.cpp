@@ -43,12 +43,13 @@ struct OnCpu {
     const Ragged ragged(r.positions, r.sizes, r.layout, r.B);
     const std::optional<Distinct> distinct = distinct_of(r);
     const int64_t N = ragged.steps(), padded = r.padded_units();
-    const auto of_steps = [&](bool is_wanted, int64_t columns) {
-      Tensor t = is_wanted ? pooled(r.x, r.leading(r.D * columns)) : empty(r.x, {0});
+    const auto of_steps = [&](bool is_wanted, int64_t columns, const Tensor& like) {
+      Tensor t = is_wanted ? pooled(like, r.leading(r.D * columns)) : empty(like, {0});
       if (is_wanted && ragged.has_padding()) torch::stable::zero_(t);
       return t;
     };
-    Tensor y = of_steps(wanted.outputs, r.P), c = of_steps(wanted.cells, r.H);
+    const Tensor half = r.half_outputs ? torch::stable::new_empty(r.x, {0}, ScalarType::BFloat16) : r.x;
+    Tensor y = of_steps(wanted.outputs, r.P, half), c = of_steps(wanted.cells, r.H, r.x);
     Tensor h_n = torch::stable::empty_like(r.h0);
     Tensor c_n = r.c0 ? torch::stable::empty_like(*r.c0) : empty(r.x, {0});
     const auto shapes = Kept::shapes(r, wanted.save ? r.D * (wanted.exact ? N : r.rows()) : 0);
@@ -65,7 +66,10 @@ struct OnCpu {
         a.b_ih = pointer<T>(r.directions[size_t(d)].b_ih);
         a.b_hh = pointer<T>(r.directions[size_t(d)].b_hh);
         a.h0 = r.h0.const_data_ptr<T>() + d * r.B * r.P;
-        a.y = at(writable<T>(y), d * r.P);
+        if (r.half_outputs)
+          a.y_half = at(y.numel() ? static_cast<uint16_t*>(y.mutable_data_ptr()) : nullptr, d * r.P);
+        else
+          a.y = at(writable<T>(y), d * r.P);
         a.y_layout = y_offsets.layout();
         a.c = at(writable<T>(c), d * r.H);
         a.c_layout = c_offsets.layout();
@@ -112,7 +116,10 @@ struct OnCpu {
       for (int64_t d = 0; d < r.D; ++d) {
         auto a = direction_arguments<T, cpu::RecurrentBackward<T>>(r, d, ragged, x_offsets, distinct);
         const auto gradient = [&](size_t i) { return writable<T>(dw[size_t(d) * kWeights + i]); };
-        a.dy = at(pointer<T>(given.dy), d * r.P);
+        if (given.dy && r.half_outputs)
+          a.dy_half = at(static_cast<const uint16_t*>(given.dy->const_data_ptr()), d * r.P);
+        else
+          a.dy = at(pointer<T>(given.dy), d * r.P);
         a.dy_layout = dy_offsets.layout();
         a.dc = at(pointer<T>(given.dc), d * r.H);
         a.dc_layout = dc_offsets.layout();

@@ -73,7 +73,8 @@ struct Recurrent {
   std::vector<Direction> directions;
   OptionalTensor sizes;
   std::string layout;
-  bool bfloat16;  // whether products multiply bfloat16, of float32 tensors on the CPU
+  // Of float32 tensors on the CPU: whether products multiply bfloat16, and whether the outputs are in it, too.
+  bool bfloat16, half_outputs;
   OnCudaDevices cuda;
   int64_t D, B, I, H, P;
 

@@ -35,9 +35,12 @@ Recurrent::Recurrent(const std::string& name_, const Tensor& input, const Option
       directions(directions_of(weights, reverse)),
       sizes(sizes_),
       layout(layout_),
-      bfloat16(precision == "bf16"),
+      bfloat16(precision != "ieee"),
+      half_outputs(precision == "bf16_outputs" && x.scalar_type() == ScalarType::Float),
       cuda(cuda_) {
-  STD_TORCH_CHECK(bfloat16 || precision == "ieee", "textnn: precision must be ieee or bf16, got ", precision);
+  STD_TORCH_CHECK(precision == "ieee" || precision == "bf16" || precision == "bf16_outputs",
+                  "textnn: precision must be ieee, bf16 or bf16_outputs, got ", precision);
+  STD_TORCH_CHECK(!half_outputs || !x.is_cuda(), "textnn: precision bf16_outputs is for CPU tensors");
   STD_TORCH_CHECK(!table || table->dim() == 2, "textnn: table must have shape [V, D], got ", shape_of(x));
   const RaggedLayout kind = parse_layout(layout);
   const int64_t wanted = kind == RaggedLayout::kFlat || kind == RaggedLayout::kPacked ? 1 : 2;
@@ -106,7 +109,10 @@ OutputGradients::OutputGradients(const Recurrent& r, const OptionalTensor& dy_, 
   if (dc_n) check_shape("dc_n", *dc_n, r.state_shape(r.H));
   STD_TORCH_CHECK(r.cell.cell || !dc, "textnn: dc must not be given for ", r.name);
   if (dc) check_shape("dc", *dc, r.leading(r.D * r.H));
-  for (const OptionalTensor* t : {&dy, &dh_n, &dc_n, &dc})
+  STD_TORCH_CHECK(!(dy && r.half_outputs) || dy->scalar_type() == ScalarType::BFloat16,
+                  "textnn: dy must be in bfloat16 as the outputs are");
+  if (dy && !r.half_outputs) check_dtype("every gradient", *dy, r.x);
+  for (const OptionalTensor* t : {&dh_n, &dc_n, &dc})
     if (*t) check_dtype("every gradient", **t, r.x);
 }
 

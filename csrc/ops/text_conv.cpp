@@ -7,8 +7,12 @@
 namespace textnn::ops {
 namespace {
 
-cpu::TextConvKernelSizes sizes_of(const TextConvKernels& k, bool same, int64_t activation) {
-  return {k.S, k.C, k.D, k.taps.data(), same, activation_of(activation)};
+cpu::TextConvKernelSizes sizes_of(const TextConvKernels& k, bool same, int64_t activation,
+                                  const std::string& precision) {
+  cpu::TextConvKernelSizes sizes{k.S, k.C, k.D, k.taps.data(), same, activation_of(activation)};
+  check_precision(precision);
+  sizes.bfloat16 = precision == "bf16";
+  return sizes;
 }
 template <class T>
 std::vector<const T*> weight_pointers(const TextConvKernels& kernels) {
@@ -24,7 +28,8 @@ std::vector<const T*> bias_pointers(const TextConvKernels& kernels) {
 }
 
 std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, const Tensors& bias,
-                                     const OptionalTensor& sizes, bool flat, bool same, int64_t activation, bool save) {
+                                     const OptionalTensor& sizes, bool flat, bool same, int64_t activation,
+                                     std::string precision, bool save) {
   check_tokens("x", x_, flat ? 2 : 3);
   const Tensor x = compact(x_);
   const TextConvKernels kernels(weight, bias, x);
@@ -33,17 +38,17 @@ std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, co
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
-    cpu::text_conv_forward<T>(torch_threads(),
-                              {bounds.sentences(), sizes_of(kernels, same, activation), x.const_data_ptr<T>(), w.data(),
-                               b.data(), writable<T>(out.y), writable<int32_t>(out.window), nullptr});
+    cpu::text_conv_forward<T>(
+        torch_threads(), {bounds.sentences(), sizes_of(kernels, same, activation, precision), x.const_data_ptr<T>(),
+                          w.data(), b.data(), writable<T>(out.y), writable<int32_t>(out.window), nullptr});
   });
   return {out.y, out.window};
 }
 
 std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                                const Tensors& bias, const OptionalTensor& sizes, bool flat, bool same,
-                                               int64_t activation, int64_t padding_idx, bool /*sparse*/, bool save,
-                                               bool /*tf32*/, bool /*deterministic*/) {
+                                               int64_t activation, std::string precision, int64_t padding_idx,
+                                               bool /*sparse*/, bool save, bool /*tf32*/, bool /*deterministic*/) {
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
   check_padding_idx(padding_idx, table_.size(0));
@@ -56,9 +61,9 @@ std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor&
     using T = decltype(zero);
     const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
     cpu::embedding_text_conv_forward<T>(
-        torch_threads(),
-        {bounds.sentences(), sizes_of(kernels, same, activation), distinct.U, distinct.id.data(), distinct.token.data(),
-         table.const_data_ptr<T>(), w.data(), b.data(), writable<T>(out.y), writable<int32_t>(out.window), nullptr});
+        torch_threads(), {bounds.sentences(), sizes_of(kernels, same, activation, precision), distinct.U,
+                          distinct.id.data(), distinct.token.data(), table.const_data_ptr<T>(), w.data(), b.data(),
+                          writable<T>(out.y), writable<int32_t>(out.window), nullptr});
   });
   return {out.y, out.window};
 }
@@ -71,9 +76,9 @@ struct Positions {
   Tensor y;
 
   Positions(const Tensor& tokens, const Tensor& like, const TextConvKernels& kernels, const OptionalTensor& lengths,
-            bool flat, const TextConvPlaces& places, int64_t activation)
+            bool flat, const TextConvPlaces& places, int64_t activation, const std::string& precision)
       : bounds(tokens, flat, lengths),
-        sizes(told(kernels, places, activation)),
+        sizes(told(kernels, places, activation, precision)),
         rows(bounds.length, sizes, tokens, flat),
         y(empty(like, rows.shape)) {
     const int64_t columns = sizes.S * sizes.C;
@@ -88,20 +93,21 @@ struct Positions {
   }
 
  private:
-  static cpu::TextConvKernelSizes told(const TextConvKernels& kernels, const TextConvPlaces& places,
-                                       int64_t activation) {
-    cpu::TextConvKernelSizes sizes = sizes_of(kernels, places.same, activation);
+  static cpu::TextConvKernelSizes told(const TextConvKernels& kernels, const TextConvPlaces& places, int64_t activation,
+                                       const std::string& precision) {
+    cpu::TextConvKernelSizes sizes = sizes_of(kernels, places.same, activation, precision);
     places.tell(sizes);
     return sizes;
   }
 };
 
 Tensor text_conv_positions(const Tensor& x_, const Tensors& weight, const Tensors& bias, const OptionalTensor& lengths,
-                           bool flat, bool same, int64_t padding, int64_t stride, int64_t activation) {
+                           bool flat, bool same, int64_t padding, int64_t stride, int64_t activation,
+                           std::string precision) {
   check_tokens("x", x_, flat ? 2 : 3);
   const Tensor x = compact(x_);
   const TextConvKernels kernels(weight, bias, x);
-  Positions p(x, x, kernels, lengths, flat, {kernels, same, padding, stride}, activation);
+  Positions p(x, x, kernels, lengths, flat, {kernels, same, padding, stride}, activation, precision);
   dispatch(x, [&](auto zero) {
     using T = decltype(zero);
     const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
@@ -113,15 +119,15 @@ Tensor text_conv_positions(const Tensor& x_, const Tensors& weight, const Tensor
 
 Tensor embedding_text_conv_positions(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                      const Tensors& bias, const OptionalTensor& lengths, bool flat, bool same,
-                                     int64_t padding, int64_t stride, int64_t activation, int64_t padding_idx,
-                                     bool /*sparse*/, bool /*tf32*/) {
+                                     int64_t padding, int64_t stride, int64_t activation, std::string precision,
+                                     int64_t padding_idx, bool /*sparse*/, bool /*tf32*/) {
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
   check_padding_idx(padding_idx, table_.size(0));
   const Tensor ids = compact(ids_), table = compact(table_);
   const TextConvKernels kernels(weight, bias, table);
   const Distinct distinct(ids, table.size(0));
-  Positions p(ids, table, kernels, lengths, flat, {kernels, same, padding, stride}, activation);
+  Positions p(ids, table, kernels, lengths, flat, {kernels, same, padding, stride}, activation, precision);
   dispatch(table, [&](auto zero) {
     using T = decltype(zero);
     const auto w = weight_pointers<T>(kernels), b = bias_pointers<T>(kernels);
@@ -144,9 +150,10 @@ struct Backward : TextConvGradient {
   using TextConvGradient::TextConvGradient;
 
   // x: rows of vectors. distinct: which of them stand where, or null where every position has its own.
-  void run(const SentenceBounds& bounds, const TextConvKernels& kernels, bool same, int64_t activation, int64_t N,
-           const Tensor& x, const Distinct* distinct, bool compact_rows, int64_t padding, Tensor& dx) {
-    const cpu::TextConvKernelSizes sizes = sizes_of(kernels, same, activation);
+  void run(const SentenceBounds& bounds, const TextConvKernels& kernels, bool same, int64_t activation,
+           const std::string& precision, int64_t N, const Tensor& x, const Distinct* distinct, bool compact_rows,
+           int64_t padding, Tensor& dx) {
+    const cpu::TextConvKernelSizes sizes = sizes_of(kernels, same, activation, precision);
     check_windows(window.numel() ? window.const_data_ptr<int32_t>() : nullptr, bounds, sizes);
     dispatch(x, [&](auto zero) {
       using T = decltype(zero);
@@ -177,22 +184,22 @@ struct Backward : TextConvGradient {
 
 std::tuple<Tensor, Tensor, Tensor> text_conv_backward(const Tensor& dy, const Tensor& x_, const Tensors& weight,
                                                       const OptionalTensor& sizes, bool flat, bool same,
-                                                      int64_t activation, const Tensor& y, const Tensor& window,
-                                                      bool need_dx) {
+                                                      int64_t activation, std::string precision, const Tensor& y,
+                                                      const Tensor& window, bool need_dx) {
   check_tokens("x", x_, flat ? 2 : 3);
   const Tensor x = compact(x_);
   const TextConvKernels kernels(weight, {}, x);
   const SentenceBounds bounds(x, flat, sizes);
   Backward b(dy, y, window, kernels, int64_t(bounds.start.size()), x);
   Tensor dx = need_dx ? torch::stable::empty_like(x) : empty(x, {0});
-  b.run(bounds, kernels, same, activation, bounds.positions, x, nullptr, false, -1, dx);
+  b.run(bounds, kernels, same, activation, precision, bounds.positions, x, nullptr, false, -1, dx);
   return {dx, b.dweight, b.dbias};
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(
     const Tensor& dy, const Tensor& ids_, const Tensor& table_, const Tensors& weight, const OptionalTensor& sizes,
-    bool flat, bool same, int64_t activation, const Tensor& y, const Tensor& window, int64_t padding_idx, bool sparse,
-    bool need_dtable, bool /*deterministic*/) {
+    bool flat, bool same, int64_t activation, std::string precision, const Tensor& y, const Tensor& window,
+    int64_t padding_idx, bool sparse, bool need_dtable, bool /*deterministic*/) {
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
   check_padding_idx(padding_idx, table_.size(0));
@@ -205,7 +212,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(
   Tensor rows = torch::stable::new_empty(ids, {sparse ? distinct.U : 0});
   if (sparse) std::copy_n(distinct.id.data(), distinct.U, writable<int64_t>(rows));
   Tensor dtable = need_dtable ? pooled(table, {sparse ? distinct.U : V, D}) : empty(table, {0, D});
-  b.run(bounds, kernels, same, activation, distinct.N, table, &distinct, sparse, padding_idx, dtable);
+  b.run(bounds, kernels, same, activation, precision, distinct.N, table, &distinct, sparse, padding_idx, dtable);
   return {dtable, rows, b.dweight, b.dbias};
 }
 

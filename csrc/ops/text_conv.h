@@ -98,6 +98,12 @@ inline void check_tokens(const char* name, const Tensor& t, int64_t dims) {
   STD_TORCH_CHECK(t.dim() == dims, "textnn: ", name, " must have ", dims, " dimensions, got shape ", shape_of(t));
 }
 
+// "bf16": products multiply bfloat16, of float32 tensors on the CPU. On CUDA the tensors' own dtype decides.
+inline void check_precision(const std::string& precision) {
+  STD_TORCH_CHECK(precision == "ieee" || precision == "bf16", "textnn: precision must be ieee or bf16, got ",
+                  precision);
+}
+
 inline math::Activation activation_of(int64_t number) {
   STD_TORCH_CHECK(number >= 0 && number <= 2, "textnn: activation must be 0, 1 or 2, got ", number);
   return math::Activation(int(number));

@@ -82,6 +82,7 @@ CASES = {
     "word vectors": Case({"architecture": "textcnn", **NO_DROPOUT, "embedding_dim": None, "vectors": VECTORS}),
     "texts that occur twice": Case({"architecture": "textcnn", **NO_DROPOUT}, corpus=TWICE),
     "temperature": Case({"architecture": "textcnn", **NO_DROPOUT, "validation_fraction": 0.9}, corpus=TWICE),
+    "bfloat16": Case({"architecture": "bilstm", **NO_DROPOUT, "precision": "bfloat16"}, exact=False),
     "dropout": Case({"architecture": "textcnn", "dropout": 0.2, "epochs": 25, "patience": 0}, exact=False),
 }
 

@@ -26,6 +26,7 @@ from textnn.training.checkpoint import FILE, Checkpoint, CheckpointError, differ
     [
         ({"options": replace(OPTIONS, epochs=5, batch_size=9)}, "epochs was 3 and is 5 now, batch_size was 8 and is 9"),
         ({"options": replace(OPTIONS, schedule="linear")}, "schedule was 'cosine' and is 'linear' now"),
+        ({"options": replace(OPTIONS, precision="bfloat16")}, "precision was 'float32' and is 'bfloat16' now"),
         ({"seed": 1}, "the weights to begin with changed"),
         ({"data": make_data(seed=5)}, "the texts to train on changed"),
         ({"validation": make_data(4)}, "the validation texts changed"),

@@ -48,8 +48,9 @@ SETTINGS: list[Callable[[], Any]] = [
     lambda: torch.device("meta"),
     torch.no_grad,
     torch.inference_mode,
+    lambda: torch.autocast("cpu", torch.bfloat16),
 ]
-NAMES = ["float64", "default device", "device", "no_grad", "inference_mode"]
+NAMES = ["float64", "default device", "device", "no_grad", "inference_mode", "autocast"]
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=NAMES)

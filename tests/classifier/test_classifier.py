@@ -210,9 +210,25 @@ def test_an_lstm_frozen_in_int8_predicts_nearly_the_same(
     frozen = SentimentClassifier.load(tmp_path / "model", frozen="int8").predict_proba(reviews[0])
     np.testing.assert_allclose(frozen, live, atol=0.03)
     assert not (frozen == live).all()
-    with pytest.raises(ValueError, match=r"dtype must be one of 'float32', .*'int8', got 'int4'"):
+    with pytest.raises(ValueError, match=r"dtype must be one of 'float32', .*'int8', 'bfloat16', got 'int4'"):
         classifier.freeze(dtype="int4")
-    with pytest.warns(UserWarning, match=rf"'{name}' has nothing to freeze in 'int16'; .* frozen in 'int8'"):
+    with pytest.warns(
+        UserWarning, match=rf"'{name}' has nothing to freeze in 'int16'; .* frozen in 'bfloat16', 'int8'"
+    ):
+        classifier.freeze(dtype="int16")
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "bigru", "lstm", "lecture-lstm"])
+def test_a_recurrent_layer_frozen_in_bfloat16_predicts_nearly_the_same(
+    name: str, make_classifier: Any, reviews: Any, tmp_path: Any
+) -> None:
+    classifier = make_classifier(architecture=name).fit(*reviews)
+    live = classifier.predict_proba(reviews[0])
+    classifier.save(tmp_path / "model")
+    frozen = SentimentClassifier.load(tmp_path / "model", frozen="bfloat16").predict_proba(reviews[0])
+    np.testing.assert_allclose(frozen, live, atol=0.03)
+    assert not (frozen == live).all()
+    with pytest.warns(UserWarning, match=rf"'{name}' has nothing to freeze in 'int16'; .* frozen in 'bfloat16'"):
         classifier.freeze(dtype="int16")
 
 

@@ -13,7 +13,9 @@ from textnn.models.options import CLASSIFICATION, OPTIONS, Parameter, chosen
 from textnn_cli.parameters import table
 
 PARAMETERS = parameters(Parameter)
-DEFAULTS = {row.name: row.default for row in PARAMETERS} | dict.fromkeys(chosen(CLASSIFICATION))
+DEFAULTS = {row.name: row.default for row in PARAMETERS} | {
+    name: OPTIONS[name].default for name in chosen(CLASSIFICATION)
+}
 SIGNATURE = {name: value.default for name, value in inspect.signature(SentimentClassifier).parameters.items()}
 
 

@@ -70,6 +70,8 @@ Kernel text_conv_forward, embedding_text_conv_forward, text_conv_backward;
 Kernel frozen_text_conv, quantize_products;
 Kernel max_mean_pool, max_mean_pool_backward;
 Kernel crf_forward, crf_backward, crf_decode;
+Kernel fold_logits, logit_gradients, gather_and_add_rows;
+Kernel instruction_bfloat16_pairs, instruction_bfloat16, instruction_bytes, instruction_tiles;  // of x86
 
 // For each cell of csrc/math/cells.h.
 template <class Cell>

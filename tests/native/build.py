@@ -8,7 +8,7 @@ One ninja file describes three flavours of the module, so that only what changed
                 sanitizers, and checked_workspace.h in the kernels
     emulated    as plain, but where instructions that few CPUs     build/native-emulated/textnn_native*.so
                 have are used they are those of
-                emulated_instructions.h
+                emulated_instructions.h, on checked workspaces
 
 Bindings that hold no code under test are compiled once for all. ``python tests/native/build.py plain`` builds by hand.
 """
@@ -46,9 +46,17 @@ FLAVOURS = {
     "emulated": ["-O1", "-include", str(Path(__file__).resolve().parent / "emulated_instructions.h")],
 }
 WARNINGS = ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes"]
-EMULATED = {"cells", "capability"}  # files, or folders of them, that use such instructions
+EMULATED = {
+    "cells",
+    "capability",
+    "quantized_lstm",
+    "text_conv",
+}  # files, or folders of them, that use such instructions
 # No code under test, compiled once for all flavours.
-BINDINGS = ["module", "recurrent", "quantized_lstm", "text_conv", "frozen_text_conv", "crf", "tables", "pools"]
+BINDINGS = [
+    *("module", "recurrent", "quantized_lstm", "text_conv", "frozen_text_conv", "crf", "linear_cross_entropy"),
+    *("tables", "pools", "instructions"),
+]
 SLOW_FIRST = ["cells", "text_conv", "frozen_text_conv"]  # the longest compilations, of a file or a folder, start first
 _background: list[subprocess.Popen[bytes]] = []
 
@@ -136,12 +144,14 @@ def _ninja_file() -> str:
     targets: dict[str, list[str]] = {}
     ready = _package_objects(kernels)
     for flavour, extra in FLAVOURS.items():
-        checked = ["-include", escape(HERE / "checked_workspace.h")] if flavour == "sanitized" else []
+        checked = ["-include", escape(HERE / "checked_workspace.h")] if flavour != "plain" else []
         if flavour == "plain" and ready:
             targets[flavour] = [escape(path) for path in ready]
         elif flavour == "emulated":
             plain = zip(kernels, targets["plain"], strict=False)
-            targets[flavour] = [add(path, flavour, extra) if _emulated(path) else made for path, made in plain]
+            targets[flavour] = [
+                add(path, flavour, extra + checked) if _emulated(path) else made for path, made in plain
+            ]
         else:
             targets[flavour] = [
                 add(path, flavour, extra + (checked if path.stem != "workspace" else [])) for path in kernels
@@ -192,12 +202,13 @@ def in_background(flavour: str) -> None:
 
 
 def load(path: Path) -> ModuleType:
-    """Import the module at this path."""
-    spec = importlib.util.spec_from_file_location(MODULE, path)
+    """Import the module at this path, by a name of its own: pybind11 gives out one module for each name."""
+    spec = importlib.util.spec_from_file_location(f"{path.parent.name}.{MODULE}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    assert module.__file__ == str(path), "another flavour has been loaded"
     return module
 
 

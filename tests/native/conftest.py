@@ -41,6 +41,16 @@ def native(request: pytest.FixtureRequest) -> Any:
     return module
 
 
+@pytest.fixture(scope="session")
+def emulated(native: Any) -> Any:
+    """The module in which instructions that few CPUs have are plain C++ (emulated_instructions.h)."""
+    if FLAVOUR != "plain":
+        pytest.skip("the other instructions are under test")
+    module = build.load(build.build("emulated"))
+    module.set_team_costs(*ANY_TEAM)
+    return module
+
+
 @pytest.fixture(params=["base", "avx2", "avx512"])
 def instruction_set(request: pytest.FixtureRequest, native: Any) -> Iterator[str]:
     """Run the test once with each instruction set that this CPU has."""

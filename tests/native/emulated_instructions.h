@@ -1,13 +1,16 @@
-// The instructions of avx512_bf16 in plain C++, so that its kernels run in the tests of any x86 CPU. Included before
-// everything else in the flavour "emulated" (build.py), in which that set is compiled for the baseline.
+// The instructions of avx512_bf16, amx_bf16, AVX-512 VNNI and AVX-VNNI in plain C++, so that their kernels run in the
+// tests of any x86 CPU. Included before everything else in the flavour "emulated" (build.py), in which these sets are
+// compiled for the baseline.
 //
 // Rounding is that of the instructions: to the nearest even, subnormal numbers zero; each of the two products of a lane
-// is added without being rounded first.
+// is added without being rounded first (a fused multiply-add), the upper one first.
 #pragma once
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 
@@ -16,6 +19,8 @@ namespace textnn_emulated {
 typedef float Floats __attribute__((vector_size(64)));
 typedef uint16_t Halves __attribute__((vector_size(32)));
 typedef uint32_t Pairs __attribute__((vector_size(64)));
+typedef int32_t Ints __attribute__((vector_size(64)));
+typedef int32_t HalfInts __attribute__((vector_size(32)));
 
 inline uint32_t bits(float x) {
   uint32_t b;
@@ -45,8 +50,20 @@ inline Floats dpbf16_ps(const Floats& sum, const Pairs& a, const Pairs& b) {
       const int up = mask == 0x0000ffffu ? 16 : 0;
       const float x = without_subnormals(value((a[i] & mask) << up)),
                   y = without_subnormals(value((b[i] & mask) << up));
-      result[i] = without_subnormals(float(double(x) * double(y) + double(result[i])));
+      result[i] = without_subnormals(std::fma(x, y, without_subnormals(result[i])));
     }
+  return result;
+}
+
+// sum + four bytes without a sign times four with one, in each lane; all of it wraps round.
+template <class V>
+inline V dpbusd(const V& sum, const V& a, const V& b) {
+  V result = sum;
+  for (size_t i = 0; i < sizeof(V) / sizeof(int32_t); ++i) {
+    uint32_t added = uint32_t(result[i]);
+    for (int q = 0; q < 4; ++q) added += uint32_t(int32_t(uint8_t(a[i] >> 8 * q)) * int32_t(int8_t(b[i] >> 8 * q)));
+    result[i] = int32_t(added);
+  }
   return result;
 }
 
@@ -97,6 +114,10 @@ inline void store(float* to, const Floats& x, uint16_t mask) {
 // The vectors of the kernels and of the intrinsics have the same size and other types: casts of the calls are dropped.
 #define __m512 textnn_emulated::Floats
 #define __m512bh textnn_emulated::Pairs
+#define __m512i textnn_emulated::Ints
+#define __m256i textnn_emulated::HalfInts
+#define _mm512_dpbusd_epi32(sum, a, b) textnn_emulated::dpbusd(sum, a, b)
+#define _mm256_dpbusd_avx_epi32(sum, a, b) textnn_emulated::dpbusd(sum, a, b)
 #define _mm512_cvtneps_pbh(x) textnn_emulated::cvtneps_pbh(x)
 #define _mm512_dpbf16_ps(sum, a, b) textnn_emulated::dpbf16_ps(sum, a, b)
 #define _mm512_maskz_roundscale_ps(all, x, how) textnn_emulated::roundscale_ps(x)
@@ -107,4 +128,6 @@ inline void store(float* to, const Floats& x, uint16_t mask) {
 #define __builtin_ia32_loadups512_mask(from, zero, mask) textnn_emulated::load(from, mask)
 #define __builtin_ia32_storeups512_mask(to, x, mask) textnn_emulated::store(to, x, mask)
 #define __builtin_ia32_rcp14ps512_mask(x, zero, mask) textnn_emulated::rcp14_ps(x)
+
+#include "emulated_tiles.h"
 #endif

@@ -148,9 +148,18 @@ PYBIND11_MODULE(textnn_native, m) {
   native::def_kernel(m, "frozen_text_conv", &native::frozen_text_conv);
   native::def_kernel(m, "quantize_products", &native::quantize_products);
   native::def_kernel(m, "max_mean_pool", &native::max_mean_pool);
+#if defined(__x86_64__)
+  native::def_kernel(m, "instruction_bfloat16_pairs", &native::instruction_bfloat16_pairs);
+  native::def_kernel(m, "instruction_bfloat16", &native::instruction_bfloat16);
+  native::def_kernel(m, "instruction_bytes", &native::instruction_bytes);
+  native::def_kernel(m, "instruction_tiles", &native::instruction_tiles);
+#endif
   native::def_kernel(m, "max_mean_pool_backward", &native::max_mean_pool_backward);
   native::def_kernel(m, "crf_forward", &native::crf_forward);
   native::def_kernel(m, "crf_backward", &native::crf_backward);
   native::def_kernel(m, "crf_decode", &native::crf_decode);
+  native::def_kernel(m, "fold_logits", &native::fold_logits);
+  native::def_kernel(m, "logit_gradients", &native::logit_gradients);
+  native::def_kernel(m, "gather_and_add_rows", &native::gather_and_add_rows);
   native::def_probes(m);
 }

@@ -13,7 +13,7 @@ from conftest import FLAVOUR
 
 import build
 
-NAMES = ("base", "avx2", "avx512", "avx512_bf16")
+NAMES = ("base", "avx2", "avx512", "avx512_bf16", "amx_bf16")
 
 
 def supported(native: Any) -> list[str]:
@@ -44,7 +44,7 @@ def test_the_chosen_set_is_the_one_in_use(native: Any, instruction_set: str) -> 
 @pytest.mark.parametrize("name", ["", "avx", "AVX2", "sse2"])
 def test_unknown_names_are_an_error(native: Any, name: str) -> None:
     before = native.capability()
-    with pytest.raises(RuntimeError, match=f"must be base, avx2, avx512 or avx512_bf16, got '{name}'"):
+    with pytest.raises(RuntimeError, match=f"must be base, avx2, avx512, avx512_bf16 or amx_bf16, got '{name}'"):
         native.set_capability(name)
     assert native.capability() == before
 
@@ -60,7 +60,7 @@ def test_the_environment_variable_chooses(native: Any) -> None:
         done = in_a_new_process(name, "print(native.capability())")
         assert done.stdout.strip() == name, done.stderr
     done = in_a_new_process("sse9", "native.capability()")
-    assert "TEXTNN_CPU_CAPABILITY must be base, avx2, avx512 or avx512_bf16, got 'sse9'" in done.stderr
+    assert "TEXTNN_CPU_CAPABILITY must be base, avx2, avx512, avx512_bf16 or amx_bf16, got 'sse9'" in done.stderr
 
 
 def test_every_set_has_code_of_its_own(native: Any) -> None:

@@ -139,6 +139,21 @@ def test_threads_that_share_the_work_give_the_same_bits(
         assert_same_bits(call.run(pool), got, str(pool))
 
 
+@pytest.mark.parametrize("case", [*CASES, *SHARED], ids=str)
+def test_bytes_multiplied_by_one_instruction_give_the_same_bits(emulated: Any, memory: Memory, case: Case) -> None:
+    """AVX-VNNI and AVX-512 VNNI in plain C++. The former runs the same arithmetic as the baseline but for the sums of
+    products, which are whole numbers; the latter divides in its own way."""
+    before, results = emulated.capability(), {}
+    for name in ("base", "avx2", "avx512"):
+        emulated.set_capability(name)
+        call = Call(emulated, memory, case)
+        results[name] = call.run()
+        check(call, results[name])
+        assert_same_bits(call.run(Pool("threads", 4)), results[name], f"{name}, four threads")
+    emulated.set_capability(before)
+    assert_same_bits(results["avx2"], results["base"], "AVX-VNNI, compared with the baseline")
+
+
 def test_nan_stays_in_its_sequence(native: Any, memory: Memory, instruction_set: str) -> None:
     call = Call(native, memory, Case((4, 4, 4), 5, 18))
     call.given = {**call.given, "x": [x.copy() for x in call.given["x"]]}

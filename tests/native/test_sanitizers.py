@@ -18,11 +18,13 @@ import build
 TESTS = (
     "test_distinct.py",
     "test_kernels_crf.py",
+    "test_kernels_linear_cross_entropy.py",
     "test_kernels_recurrent.py",
     "test_kernels_pool.py",
     "test_kernels_quantized_lstm.py",
     "test_kernels_tables.py",
     "test_kernels_text_conv.py",
+    "test_kernels_text_conv_bfloat16.py",
     "test_kernels_frozen_text_conv.py",
     "test_parallel.py",
 )

@@ -18,7 +18,9 @@ struct Shape {
         sizes{a.count("taps"),     a.size("C"),
               a.size("D"),         a.array<const int64_t>("taps"),
               a.size("same") != 0, math::Activation(int(a.size("activation")))},
-        columns(sentences.B * sizes.S * sizes.C) {}
+        columns(sentences.B * sizes.S * sizes.C) {
+    sizes.bfloat16 = a.size("bfloat16") != 0;
+  }
   int64_t weights() const { return sizes.taps_before(sizes.S) * sizes.C * sizes.D; }
 };
 

@@ -9,11 +9,13 @@ oracle's, with the first of several equal windows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from harness import ONE, Array, Memory, Pool, exact, uniform
+from recurrent_oracle import as_it_is
 
 ACTIVATIONS = ("identity", "relu", "tanh")
 
@@ -109,13 +111,19 @@ def forward(case: Case, given: dict[str, Any]) -> tuple[Array, Array]:
     return np.maximum(y, 0) if case.activation == "relu" else np.tanh(y), window
 
 
-def backward(case: Case, given: dict[str, Any], y: Array, window: Array) -> dict[str, Any]:
-    """The gradients of sum(dy * y): dx [N, D], for each kernel dweight [C, D, K] in one row, dbias [S, C]."""
+def backward(
+    case: Case, given: dict[str, Any], y: Array, window: Array, factor: Callable[[Array], Array] = as_it_is
+) -> dict[str, Any]:
+    """The gradients of sum(dy * y): dx [N, D], for each kernel dweight [C, D, K] in one row, dbias [S, C].
+
+    ``factor`` rounds the gradients before the activation, where they are factors of products.
+    """
     g = given["dy"].astype(float)
     if case.activation == "relu":
         g = np.where(y > 0, g, 0)
     elif case.activation == "tanh":
         g = g * (1 - y.astype(float) ** 2)
+    factors = factor(g)
     dx = np.zeros((case.N, case.D))
     dweight = [np.zeros((case.C, case.D, K)) for K in case.taps]
     for b, x in enumerate(_sentences(case, given)):
@@ -124,7 +132,7 @@ def backward(case: Case, given: dict[str, Any], y: Array, window: Array) -> dict
                 first = window[b, i * case.C + c] - ((K - 1) // 2 if case.same else 0)
                 for k in range(K):
                     if 0 <= first + k < len(x):
-                        value = g[b, i * case.C + c]
+                        value = factors[b, i * case.C + c]
                         dx[case.start[b] + first + k] += value * given["weight"][i][c, :, k]
                         dweight[i][c, :, k] += value * x[first + k]
     flat = np.concatenate([w.ravel() for w in dweight])
@@ -140,6 +148,7 @@ class Call:
     case: Case
     dtype: Any
     given: dict[str, Any]
+    bfloat16: bool = False
     distinct: Array = field(init=False)
     token: Array = field(init=False)
 
@@ -150,6 +159,7 @@ class Call:
     def _arguments(self) -> dict[str, Any]:
         case = self.case
         a = {"C": case.C, "D": case.D, "same": int(case.same), "activation": ACTIVATIONS.index(case.activation)}
+        a["bfloat16"] = int(self.bfloat16)
         a["start"], a["length"] = case.start, np.array(case.lengths, np.int64)
         a["taps"] = np.array(case.taps, np.int64)
         for i, weight in enumerate(self.given["weight"]):

@@ -24,7 +24,7 @@ from textnn_cli.parameters import table
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tagging.md"
 PARAMETERS = parameters(Parameter)
-DEFAULTS = {row.name: row.default for row in PARAMETERS} | dict.fromkeys(chosen(TAGGING))
+DEFAULTS = {row.name: row.default for row in PARAMETERS} | {name: OPTIONS[name].default for name in chosen(TAGGING)}
 SIGNATURE = {name: value.default for name, value in inspect.signature(SequenceTagger).parameters.items()}
 
 

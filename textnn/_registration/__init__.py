@@ -2,8 +2,8 @@
 
 The operators' schemas are in csrc/ops/library.cpp. Backward operators are operators like the others, and can be
 differentiated again (gradients.py). Autocast runs everything on the CPU with tensors of float32, where its kernels
-accumulate anyway (those of recurrent layers round the factors of their products), and on CUDA in the dtype that it is
-set to; the results have the dtype of torch's own layers.
+accumulate anyway (those of recurrent layers and convolutions round the factors of their products), and on CUDA in the
+dtype that it is set to; the results have the dtype of torch's own layers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.library import register_autocast, register_fake
 
-from . import convolution, crf, positions, recurrent  # noqa: F401
+from . import attention, convolution, crf, linear_cross_entropy, positions, recurrent  # noqa: F401
 from .common import follow_autocast
 from .gradients import register_vmap
 
@@ -32,6 +32,7 @@ for _name in ("crf_log_likelihood", "crf_marginals", "crf_decode"):
 for _name in (
     "recurrent_cell",
     "recurrent_cell_backward",
+    "recurrent_step",
     "recurrent",
     "recurrent_backward",
     "quantized_lstm",
@@ -49,10 +50,14 @@ for _name in (
     "embedding_text_conv_positions",
     "embedding_text_conv_positions_backward",
     "frozen_text_conv",
+    "ragged_attention",
+    "ragged_attention_backward",
     "crf_log_likelihood",
     "crf_log_likelihood_backward",
     "crf_marginals",
     "crf_decode",
+    "linear_cross_entropy",
+    "linear_cross_entropy_backward",
 ):
     register_vmap(_name)
 
@@ -62,13 +67,15 @@ AUTOCAST: dict[str, Callable[..., Sequence[torch.dtype]]] = {
     "recurrent_cell": recurrent.autocast_dtypes_of_cell,
     "recurrent": recurrent.autocast_dtypes,
     "max_mean_pool": lambda _, x, *rest: [x.dtype],
+    "ragged_attention": lambda dtype, *rest: [dtype] * 2,
     "text_conv": lambda dtype, *rest: [dtype],
     "embedding_text_conv": lambda dtype, *rest: [dtype],
     "text_conv_positions": lambda dtype, *rest: [dtype],
     "embedding_text_conv_positions": lambda dtype, *rest: [dtype],
     "embedding": lambda _, ids, table, *rest: [table.dtype],
 }
-CUDA_AUTOCAST = set(AUTOCAST) - {"max_mean_pool", "embedding"}  # torch does those in the dtype of what comes in
+# Torch does the first two in the dtype of what comes in; the last one has no kernel on CUDA.
+CUDA_AUTOCAST = set(AUTOCAST) - {"max_mean_pool", "embedding", "ragged_attention"}
 for _name, _results in AUTOCAST.items():
     follow_autocast(_name, "cpu", _results)
 for _name in CUDA_AUTOCAST:

@@ -19,6 +19,24 @@ def dense(t: Tensor) -> Tensor:
     return torch.empty_like(t, memory_format=torch.contiguous_format)
 
 
+class _Cast(torch.autograd.Function):
+    """A table in another dtype, whose gradient may be sparse: that of ``Tensor.to`` may not."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(table: Tensor, dtype: torch.dtype) -> Tensor:
+        return table.to(dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.dtype = inputs[0].dtype
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.to(ctx.dtype), None
+
+
 def follow_autocast(
     name: str,
     device: str,
@@ -31,20 +49,29 @@ def follow_autocast(
     """
     op, key = getattr(torch.ops.textnn, name).default, f"Autocast{torch._C._dispatch_key_for_device(device)}"
     excluded = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key))
-    takes_precision = [argument.name == "precision" for argument in op._schema.arguments]
+    names = [argument.name for argument in op._schema.arguments]
+    takes_precision = [name == "precision" for name in names]
+    table, sparse = (names.index(name) if "sparse" in names else None for name in ("table", "sparse"))
 
-    def cast(argument: Any, dtype: torch.dtype) -> Any:
+    def cast(argument: Any, dtype: torch.dtype, sparse_gradient: bool = False) -> Any:
         if isinstance(argument, (list, tuple)):
             return [cast(a, dtype) for a in argument]
-        narrow = isinstance(argument, Tensor) and argument.is_floating_point() and argument.dtype != torch.float64
-        return argument.to(dtype) if narrow else argument
+        if not isinstance(argument, Tensor) or not argument.is_floating_point() or argument.dtype == torch.float64:
+            return argument
+        apart = sparse_gradient and argument.dtype != dtype
+        return _Cast.apply(argument, dtype) if apart else argument.to(dtype)
 
     def run(*arguments: Any) -> Any:
         dtype = torch.get_autocast_dtype(device)
         compute = dtype if results is None else torch.float32
-        given = [cast(a, compute) for a in arguments]
+        rows = table if sparse is not None and arguments[sparse] else None
+        given = [cast(a, compute, place == rows) for place, a in enumerate(arguments)]
         if any(takes_precision):
-            given[takes_precision.index(True)] = "bf16" if dtype is torch.bfloat16 else "ieee"
+            outputs = name == "recurrent" and results is not None and results(dtype, *arguments)[0] is dtype
+            half = {torch.bfloat16: "bf16_outputs" if outputs else "bf16"}
+            if results is not None and device != "cpu":
+                half[torch.float16] = "fp16"
+            given[takes_precision.index(True)] = half.get(dtype, "ieee")
         with torch._C._ExcludeDispatchKeyGuard(excluded):
             output = op(*given)
             if results is None:

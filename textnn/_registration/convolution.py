@@ -164,9 +164,10 @@ def _(
     flat: bool,
     same: bool,
     activation: int,
+    precision: str,
     save: bool,
 ) -> tuple[Tensor, Tensor]:
-    check_text_conv("x", x, 2 if flat else 3, weight)
+    check_text_conv("x", x, 2 if flat else 3, weight, precision)
     return _conv_output(x, sizes.shape[0] if flat and sizes is not None else x.shape[0], weight, save)
 
 
@@ -179,11 +180,12 @@ def _(
     flat: bool,
     same: bool,
     activation: int,
+    precision: str,
     y: Tensor,
     window: Tensor,
     need_dx: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    check_text_conv("x", x, 2 if flat else 3, weight)
+    check_text_conv("x", x, 2 if flat else 3, weight, precision)
     return (dense(x) if need_dx else x.new_empty(0), *weight_gradients(x, weight))
 
 
@@ -198,20 +200,20 @@ def _text_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Te
 def _text_conv_backward(ctx: Any, dy: Maybe, _: Maybe) -> tuple[Any, ...]:
     x, sizes, y, window, *weight = ctx.saved_tensors
     if dy is None:
-        return (None,) * (len(weight) + ctx.biases + 6)
+        return (None,) * (len(weight) + ctx.biases + 7)
     need_dx = ctx.needs_input_grad[0]
     dx, dweight, dbias = _ops.text_conv_backward(dy, x, weight, sizes, *ctx.options, y, window, need_dx)
-    return dx if need_dx else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 5
+    return dx if need_dx else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 6
 
 
 def _plain_text_conv(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:
-    x, weight, bias, sizes, flat, same, activation, _ = inputs
+    x, weight, bias, sizes, flat, same, activation, *_ = inputs
     z = masked.text_conv(x, weight, bias, sizes, flat, same, outputs[1])
     return masked.activated(z, ACTIVATIONS[activation]), None
 
 
 def _plain_text_conv_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> tuple[Maybe, ...]:
-    dy, x, weight, *options, y, window, need_dx = inputs
+    dy, x, weight, *options, _, y, window, need_dx = inputs
     dx, dweight, dbias = _plain_conv_backward([x, *weight], (dy, y, window), *options)
     return dx if need_dx else None, dweight, dbias
 
@@ -233,13 +235,14 @@ def _(
     flat: bool,
     same: bool,
     activation: int,
+    precision: str,
     padding_idx: int,
     sparse: bool,
     save: bool,
     tf32: bool = False,
     deterministic: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    check_text_conv("ids", ids, 1 if flat else 2, weight)
+    check_text_conv("ids", ids, 1 if flat else 2, weight, precision)
     check_dims("table", table, 2)
     return _conv_output(table, sizes.shape[0] if flat and sizes is not None else ids.shape[0], weight, save)
 
@@ -254,6 +257,7 @@ def _(
     flat: bool,
     same: bool,
     activation: int,
+    precision: str,
     y: Tensor,
     window: Tensor,
     padding_idx: int,
@@ -261,7 +265,7 @@ def _(
     need_dtable: bool,
     deterministic: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    check_text_conv("ids", ids, 1 if flat else 2, weight)
+    check_text_conv("ids", ids, 1 if flat else 2, weight, precision)
     check_dims("table", table, 2)
     distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
     rows = (distinct if sparse else table.shape[0]) if need_dtable else 0
@@ -279,24 +283,24 @@ def _embedding_text_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[
 def _embedding_text_conv_backward(ctx: Any, dy: Maybe, _: Maybe) -> tuple[Any, ...]:
     ids, table, sizes, y, window, *weight = ctx.saved_tensors
     if dy is None:
-        return (None,) * (len(weight) + ctx.biases + 11)
+        return (None,) * (len(weight) + ctx.biases + 12)
     need, sparse = ctx.needs_input_grad[1], ctx.sparse and not dense_gradients()
     dtable, distinct, dweight, dbias = _ops.embedding_text_conv_backward(
         dy, ids, table, weight, sizes, *ctx.options, y, window, ctx.padding_idx, sparse, need, ctx.deterministic
     )
     if sparse and need:
         dtable = rows_gradient(distinct, dtable, table.shape)
-    return None, dtable if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 9
+    return None, dtable if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 10
 
 
 def _plain_embedding_text_conv(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:
-    ids, table, weight, bias, sizes, flat, same, activation, padding_idx, *_ = inputs
+    ids, table, weight, bias, sizes, flat, same, activation, _, padding_idx, *_ = inputs
     z = masked.text_conv(_look_up(ids, table, padding_idx), weight, bias, sizes, flat, same, outputs[1])
     return masked.activated(z, ACTIVATIONS[activation]), None
 
 
 def _plain_embedding_text_conv_backward(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> tuple[Maybe, ...]:
-    dy, ids, table, weight, *options, y, window, padding_idx, sparse, need, _ = inputs
+    dy, ids, table, weight, *options, _, y, window, padding_idx, sparse, need, _ = inputs
     x = _look_up(ids, table, padding_idx)
     dx, dweight, dbias = _plain_conv_backward([x, *weight], (dy, y, window), *options)
     if not need:

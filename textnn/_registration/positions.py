@@ -1,7 +1,8 @@
 """The text convolutions with an output for each position: fake kernels, autograd, and the backward operators.
 
-These are made here of torch's matrix products and of the operators on tables, on every device. What a window put out at
-row r goes back through tap k to the position under it; turned round, position n and tap k have one row or none:
+These are made here of matrix products, torch's own unless they multiply bfloat16, and of the operators on tables, on
+every device. What a window put out at row r goes back through tap k to the position under it; turned round, position n
+and tap k have one row or none:
 
     dz [rows, C]  --look up-->  G [N, K * C]    dx = G W,  dW = G^T x      products over all positions at once
     ... of token ids: rows of G added for each distinct token first        the same, over the distinct tokens
@@ -22,6 +23,7 @@ from ..backends import runs_cuda
 from ..reference import masked
 from .common import Maybe, check_memory, dense, library, rows_gradient
 from .convolution import split_gradients, weight_gradients
+from .fake_checks import check_precision
 from .gradients import dense_gradients, differentiate, register_gradient
 
 _ops = torch.ops.textnn
@@ -48,6 +50,7 @@ def _(
     padding: int,
     stride: int,
     activation: int,
+    precision: str,
 ) -> Tensor:
     return _output(x, x, weight, flat, (same, padding, stride))
 
@@ -64,6 +67,7 @@ def _(
     padding: int,
     stride: int,
     activation: int,
+    precision: str,
     padding_idx: int,
     sparse: bool,
     tf32: bool = False,
@@ -82,6 +86,7 @@ def _(
     padding: int,
     stride: int,
     activation: int,
+    precision: str,
     y: Tensor,
     need_dx: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -100,6 +105,7 @@ def _(
     padding: int,
     stride: int,
     activation: int,
+    precision: str,
     y: Tensor,
     padding_idx: int,
     sparse: bool,
@@ -210,6 +216,24 @@ def _each_kernel(windows: _Windows, dz: Tensor, weight: list[Tensor]) -> Any:
         yield G.reshape(-1, K * C), w.permute(2, 0, 1).reshape(K * C, D)
 
 
+def _product(a: Tensor, b: Tensor, precision: str) -> Tensor:
+    """``a @ b``; with factors of bfloat16, of which torch would round the product as well, by a convolution of one tap
+    that keeps the sums in float32."""
+    if precision == "ieee" or runs_cuda(a) or a.dtype != torch.float32:
+        return a @ b
+    y = a.new_zeros(a.shape[0], b.shape[1])
+    rows = torch.arange(0, a.shape[0], 192)  # what a thread takes at a time
+    for begin in range(0, a.shape[1], 4096):  # so that a panel of b fits the second-level cache
+        some = slice(begin, begin + 4096)
+        kernel = b[some].t().contiguous().unsqueeze(2)
+        y += _ops.text_conv_positions(a[:, some], [kernel], [], rows, True, True, 0, 1, 0, precision)
+    return y
+
+
+def _add_product(sums: Tensor, a: Tensor, b: Tensor, precision: str) -> Tensor:
+    return sums.addmm_(a, b) if precision == "ieee" else sums.add_(_product(a, b, precision))
+
+
 def _join(dweights: list[Tensor], dz: Tensor, weight: list[Tensor]) -> tuple[Tensor, Tensor]:
     """From the gradients [K * C, D] of each kernel to the operators' results."""
     C, D, _ = weight[0].shape
@@ -227,10 +251,12 @@ def _text_conv_backward(
     padding: int,
     stride: int,
     activation: int,
+    precision: str,
     y: Tensor,
     need_dx: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     _check(dy, y, x, weight, (same, padding, stride, activation))
+    check_precision(precision)
     check_memory(dy=dy, x=x, sizes=sizes, y=y, **{f"weight[{i}]": w for i, w in enumerate(weight)})
     with torch.autocast(x.device.type, enabled=False):
         windows = _Windows(x, sizes, flat, weight[0].shape[2], (same, padding, stride))
@@ -240,9 +266,9 @@ def _text_conv_backward(
             vectors = torch.where(windows.outside()[:, None], 0, vectors)
         dx, dweights = torch.zeros_like(vectors) if need_dx else x.new_empty(0), []
         for G, w in _each_kernel(windows, dz, weight):
-            dweights.append(G.t() @ vectors)
+            dweights.append(_product(G.t(), vectors, precision))
             if need_dx:
-                dx.addmm_(G, w)
+                dx = _add_product(dx, G, w, precision)
         return (dx.view(x.shape) if need_dx else dx, *_join(dweights, dz, weight))
 
 
@@ -257,12 +283,14 @@ def _embedding_text_conv_backward(
     padding: int,
     stride: int,
     activation: int,
+    precision: str,
     y: Tensor,
     padding_idx: int,
     sparse: bool,
     need_dtable: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check(dy, y, table, weight, (same, padding, stride, activation))
+    check_precision(precision)
     check_memory(dy=dy, ids=ids, table=table, sizes=sizes, y=y, **{f"weight[{i}]": w for i, w in enumerate(weight)})
     V, D = table.shape
     if not -1 <= padding_idx < V:
@@ -279,9 +307,9 @@ def _embedding_text_conv_backward(
             if vectors is None or gradient is None:
                 vectors = _ops.embedding(distinct, table, -1, False)
                 gradient = torch.zeros_like(vectors)
-            dweights.append(G.t() @ vectors)
+            dweights.append(_product(G.t(), vectors, precision))
             if need_dtable:
-                gradient.addmm_(G, w)
+                gradient = _add_product(gradient, G, w, precision)
         assert gradient is not None
         if not need_dtable:
             gradient = table.new_empty(0, D)
@@ -309,7 +337,7 @@ def _backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
     x, sizes, y, *weight = ctx.saved_tensors
     need = ctx.needs_input_grad[0]
     dx, dweight, dbias = _ops.text_conv_positions_backward(dy, x, weight, sizes, *ctx.options, y, need)
-    return dx if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 6
+    return dx if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 7
 
 
 def _embedding_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -326,7 +354,7 @@ def _embedding_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
     )
     if sparse and need:
         dtable = rows_gradient(distinct, dtable, table.shape)
-    return None, dtable if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 9
+    return None, dtable if need else None, *split_gradients(dweight, dbias, weight, ctx.biases), *(None,) * 10
 
 
 # --- derivatives of the backward operators, and forward mode: through this form in torch's own operations ---
@@ -350,13 +378,13 @@ def _sums(x: Tensor, weight: Sequence[Tensor], bias: Sequence[Tensor], y: Tensor
 
 
 def _plain(inputs: Sequence[Any], outputs: Sequence[Tensor]) -> list[Tensor]:
-    x, weight, bias, *batch, activation = inputs
+    x, weight, bias, *batch, activation, _ = inputs
     return [masked.activated(_sums(x, weight, bias, outputs[0], *batch), ACTIVATIONS[activation])]
 
 
 def _plain_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> tuple[Maybe, ...]:
     """Behind the activation's gradient, a function of y, a convolution is linear in each of its arguments."""
-    dy, x, weight, *batch, activation, y, need_dx = inputs
+    dy, x, weight, *batch, activation, _, y, need_dx = inputs
     dz, S = masked.activation_gradient(dy, y, ACTIVATIONS[activation]), len(weight)
     biases = [dy.new_zeros(weight[0].shape[0]) for _ in range(S)]
 

@@ -14,9 +14,10 @@ from torch.library import register_fake
 
 from ..reference import masked
 from ..reference.recurrent import recurrent_cell as reference_cell
+from ..reference.recurrent import recurrent_step as reference_step
 from .cells import CELLS
 from .common import Maybe, dense, rows_gradient
-from .fake_checks import check_cell, check_dims, check_recurrent
+from .fake_checks import check_cell, check_dims, check_recurrent, check_step
 from .gradients import dense_gradients, differentiate, register_gradient
 
 _ops = torch.ops.textnn
@@ -90,6 +91,35 @@ def autocast_dtypes_of_cell(
     return [input_gates.dtype if state is None else torch.promote_types(input_gates.dtype, state.dtype)] * 2
 
 
+# --- recurrent_step: derivatives come from the reference, training from `recurrent` ---
+
+
+@register_fake("textnn::recurrent_step")
+def _(
+    cell: str,
+    input: Tensor,  # noqa: A002
+    table: Maybe,
+    h: Tensor,
+    c: Maybe,
+    weights: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    check_step(cell, input, table, h, c, weights)
+    return h.new_empty(h.shape[1:]), dense(h), _dense_or_empty(c, h)
+
+
+def _plain_step(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
+    cell, x, table, h, c, weights = inputs
+    each = len(weights) // int(h.shape[0])
+    layers = [list(weights[i : i + each]) for i in range(0, len(weights), each)]
+    if each == 3:  # w_ih, w_hh, w_hr
+        layers = [[*w[:2], None, None, w[2]] for w in layers]
+    y, h_next, c_next = reference_step(cell, x, h, c, layers, table=table)
+    return [y, h_next, c_next]
+
+
+register_gradient("recurrent_step", _plain_step)
+
+
 # --- recurrent ---
 
 
@@ -118,8 +148,9 @@ def _(cell: str, input: Tensor, table: Maybe, h0: Tensor, c0: Maybe, *rest: Any)
     unit = 64 // x.element_size()
     padded = (H + unit - 1) // unit * unit  # units are kept in whole cache lines
     _, kept, private = CELLS[cell]
+    y_dtype = outputs_dtype(x, rest[13])
     return (
-        x.new_empty(*places, D * P) if outputs else x.new_empty(0),
+        x.new_empty(*places, D * P, dtype=y_dtype) if outputs else x.new_empty(0, dtype=y_dtype),
         dense(h0),
         x.new_empty(0) if c0 is None else dense(c0),
         x.new_empty(*places, D * H) if cells else x.new_empty(0),
@@ -142,6 +173,11 @@ def _(cell: str, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe, *rest: Any) -> 
     distinct = torch.library.get_ctx().new_dynamic_size() if sparse else 0
     rows = (distinct if sparse else table.shape[0]) if need_dinput else 0
     return table.new_empty(rows, table.shape[1]), input.new_empty(distinct), *states, *weights
+
+
+def outputs_dtype(x: Tensor, precision: str) -> torch.dtype:
+    """Dtype of y and its gradient."""
+    return torch.bfloat16 if precision == "bf16_outputs" and x.dtype is torch.float32 else x.dtype
 
 
 def _recurrent_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -175,11 +211,12 @@ def _recurrent_backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, dc: Maybe
 
 def _plain(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
     cell, x, table, h0, c0 = inputs[:5]
-    sizes, layout, reverse, _, padding_idx, _, outputs, cells = inputs[_WEIGHTS.stop :][:8]
+    sizes, layout, reverse, precision, padding_idx, _, outputs, cells = inputs[_WEIGHTS.stop :][:8]
     if table is not None:
         x = F.embedding(x, table, padding_idx=padding_idx if padding_idx >= 0 else None)
     y, h_n, *private = masked.recurrent(cell, x, h0, c0, inputs[_WEIGHTS], sizes, layout, reverse)
     c_n, c = private or (None, None)
+    y = y.to(outputs_dtype(x, precision))
     return [y if outputs else None, h_n, c_n, c if cells else None, *[None] * 4]
 
 

@@ -21,7 +21,11 @@ from textnn.bundle.files import Sum, to_json
 from textnn.reading import parse_json
 
 _SUM = "sha256"
-_READERS = {"textnn-model": "SentimentClassifier", "textnn-tagger": "SequenceTagger"}
+_READERS = {
+    "textnn-model": "SentimentClassifier",
+    "textnn-tagger": "SequenceTagger",
+    "textnn-language-model": "LanguageModel",
+}
 """Who reads the formats that there are, for messages."""
 _DIGEST = re.compile("[0-9a-f]{64}")
 

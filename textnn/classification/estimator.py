@@ -81,6 +81,9 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     schedule, warmup : str and float, optional
         How the learning rate falls over all epochs, ``"constant"``, ``"linear"`` or ``"cosine"``, and the share of all
         steps in which it rises before.
+    precision : {"float32", "bfloat16"}, default="float32"
+        What the products of a training step multiply, forwards and backwards. Weights, the loss and the optimizer are
+        float32 either way, and so are validation and predictions; docs/training.md has more.
     output : str, optional
         ``"softmax"``, or for two classes ``"sigmoid"``: one logit, and binary cross entropy. Labels of which a text may
         have several always take a sigmoid each.
@@ -186,6 +189,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         clip_norm: float | None = None,
         schedule: str | None = None,
         warmup: float | None = None,
+        precision: str = "float32",
         output: str | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         threshold: float | str = 0.5,
@@ -227,6 +231,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         self.clip_norm = clip_norm
         self.schedule = schedule
         self.warmup = warmup
+        self.precision = precision
         self.output = output
         self.class_weight = class_weight
         self.threshold = threshold

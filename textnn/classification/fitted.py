@@ -259,19 +259,19 @@ class FittedMixin:
 
         A network is frozen by itself at its first prediction, in the dtype of its weights and with tables of 256 MB at
         most. For ``"textcnn"`` and ``"wide-textcnn"`` a table of the products of tokens and kernels takes the place of
-        a convolution; see :meth:`textnn.EmbeddingTextConv.freeze`. The LSTMs can be frozen in ``"int8"``
-        (:meth:`textnn.LSTM.freeze`); in ``"float32"`` they predict as before, with a warning, as GRUs, RNNs and
-        ``"mlp"`` do in any dtype. ``model_`` stays, and is what :meth:`save` writes. After a change of ``model_``
-        (``load_state_dict()``, ``to()``, a step of an optimizer, a change in place) the next prediction freezes it
-        once more; weights written through ``.data`` need a call of this method.
+        a convolution; see :meth:`textnn.EmbeddingTextConv.freeze`. LSTMs, GRUs and RNNs can be frozen in ``"bfloat16"``
+        (:meth:`textnn.GRU.freeze`), LSTMs also in ``"int8"`` (:meth:`textnn.LSTM.freeze`); in ``"float32"`` they
+        predict as before, with a warning, as ``"mlp"`` does in any dtype. ``model_`` stays, and is what :meth:`save`
+        writes. After a change of ``model_`` (``load_state_dict()``, ``to()``, a step of an optimizer, a change in
+        place) the next prediction freezes it once more; weights written through ``.data`` need a call of this method.
 
         Parameters
         ----------
         memory_limit
             Bytes that each table may take; the most frequent tokens come first. None is no limit.
         dtype
-            ``"float32"`` (default), ``"int16"`` or ``"int8"``; the latter two round, so that probabilities change a
-            little.
+            ``"float32"`` (default), ``"int16"``, ``"int8"`` or ``"bfloat16"``; all but the first round, so that
+            probabilities change a little.
 
         Raises
         ------

@@ -392,4 +392,5 @@ _TEXTNN = (
     layers.FrozenTextConv,
     layers.FrozenLSTM,
     layers.FrozenEmbeddingLSTM,
+    layers.FrozenRecurrent,
 )

@@ -16,13 +16,16 @@ Ragged batches come in one of these forms, never with a mask:
 from __future__ import annotations
 
 from .. import _C, _registration  # noqa: F401  # the operators, and their fake kernels, autograd and autocast rules
+from .attention import ragged_attention
 from .cells import bilstm, embedding_lstm, gru, lstm, lstm_cell, recurrent_cell, rnn
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, max_mean_pool, text_conv
 from .crf import crf_decode, crf_log_likelihood, crf_log_partition, crf_marginals
+from .linear_cross_entropy import linear_cross_entropy
 from .ngrams import hash_ngrams
 from .positions import embedding_text_conv_positions, text_conv_positions
 from .quantized import quantized_lstm
 from .recurrent import recurrent
+from .stack import recurrent_step
 
 __all__ = [
     "bilstm",
@@ -37,12 +40,15 @@ __all__ = [
     "frozen_text_conv",
     "gru",
     "hash_ngrams",
+    "linear_cross_entropy",
     "lstm",
     "lstm_cell",
     "max_mean_pool",
     "quantized_lstm",
+    "ragged_attention",
     "recurrent",
     "recurrent_cell",
+    "recurrent_step",
     "rnn",
     "text_conv",
     "text_conv_positions",

@@ -25,12 +25,12 @@ from .elsewhere import in_onnx_export
 Maybe = Tensor | None
 _forward = torch.ops.textnn.recurrent_cell.default
 _backward = torch.ops.textnn.recurrent_cell_backward.default
-_EXACT = (torch.float32, torch.float64)
+EXACT = (torch.float32, torch.float64)
 
 
 def step(cell: str, x: Tensor, h: Tensor, c: Maybe, w_ih: Tensor, w_hh: Tensor, b_ih: Maybe, b_hh: Maybe) -> Any:
     """h, or h and c of an LSTM, [B, H] after a step of x [B, I]; dtypes as torch's cells have them."""
-    if _has_kernel(x) and (c is None or c.dtype is x.dtype) and _is_plain():
+    if _has_kernel(x) and (c is None or c.dtype is x.dtype) and is_plain():
         if torch.is_grad_enabled():
             return _Step.apply(cell, x, h, c, w_ih, w_hh, b_ih, b_hh)
         own = h if cell == "gru" else None
@@ -42,10 +42,10 @@ def step(cell: str, x: Tensor, h: Tensor, c: Maybe, w_ih: Tensor, w_hh: Tensor, 
 
 
 def _has_kernel(x: Tensor) -> bool:
-    return (x.dtype in _EXACT or x.is_cuda) and has_kernels(x.device)
+    return (x.dtype in EXACT or x.is_cuda) and has_kernels(x.device)
 
 
-def _is_plain() -> bool:
+def is_plain() -> bool:
     """Whether nothing looks on that has to see each operator."""
     return not (
         torch.compiler.is_compiling()

@@ -21,7 +21,7 @@ from .._checks import (
     needs_gradient,
     widen,
 )
-from ..backends import asked_of_torch, runs_cuda
+from ..backends import asked_of_torch, product_precision, runs_cuda
 from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
@@ -178,7 +178,8 @@ def text_conv(
     same, code = check_padding(padding, activation)
     (x, *rest), narrow = widen(dtype, x, *weight, *biases)
     kernels, biases = rest[: len(weight)], rest[len(weight) :]
-    y, _ = _ops.text_conv(x, kernels, biases, sizes, flat, same, code, keeps(x, *rest))
+    precision = product_precision(dtype, x.device.type, convolution=True)
+    y, _ = _ops.text_conv(x, kernels, biases, sizes, flat, same, code, precision, keeps(x, *rest))
     return narrow((y,))[0]
 
 
@@ -246,8 +247,9 @@ def embedding_text_conv(
     (table, *rest), narrow = widen(dtype, table, *weight, *biases)
     kernels, biases = rest[: len(weight)], rest[len(weight) :]
     save = keeps(table, *rest)
+    how = (same, code, product_precision(dtype, table.device.type, convolution=True), row, sparse, save)
     on_cuda = asked_of_torch() if runs_cuda(table) else ()
-    y, _ = _ops.embedding_text_conv(ids, table, kernels, biases, sizes, flat, same, code, row, sparse, save, *on_cuda)
+    y, _ = _ops.embedding_text_conv(ids, table, kernels, biases, sizes, flat, *how, *on_cuda)
     return narrow((y,))[0]
 
 

@@ -17,7 +17,7 @@ from .._checks import (
     widen,
     window_counts,
 )
-from ..backends import asked_of_torch, runs_cuda
+from ..backends import asked_of_torch, product_precision, runs_cuda
 from .convolution import _check_kernels, _named
 from .sizes import Sizes, size_tensors
 
@@ -97,7 +97,8 @@ def text_conv_positions(
     same, pad, code = check_places(padding, stride, activation, [w.shape[2] for w in weight])
     sizes = _to_cpu(sizes, flat, same, stride)
     (x, *rest), narrow = widen(dtype, x, *weight, *biases)
-    y = _ops.text_conv_positions(x, rest[: len(weight)], rest[len(weight) :], sizes, flat, same, pad, stride, code)
+    how = (same, pad, stride, code, product_precision(dtype, x.device.type, convolution=True))
+    y = _ops.text_conv_positions(x, rest[: len(weight)], rest[len(weight) :], sizes, flat, *how)
     return narrow((y,))[0], _sizes_of(x, sizes, flat, weight[0].shape[2], (same, pad, stride))
 
 
@@ -163,10 +164,9 @@ def embedding_text_conv_positions(
     sizes = _to_cpu(sizes, flat, same, stride)
     (table, *rest), narrow = widen(dtype, table, *weight, *biases)
     kernels, biases = rest[: len(weight)], rest[len(weight) :]
+    how = (same, pad, stride, code, product_precision(dtype, table.device.type, convolution=True), row, sparse)
     tf32 = asked_of_torch()[:1] if runs_cuda(table) else ()
-    y = _ops.embedding_text_conv_positions(
-        ids, table, kernels, biases, sizes, flat, same, pad, stride, code, row, sparse, *tf32
-    )
+    y = _ops.embedding_text_conv_positions(ids, table, kernels, biases, sizes, flat, *how, *tf32)
     return narrow((y,))[0], _sizes_of(ids, sizes, flat, weight[0].shape[2], (same, pad, stride))
 
 

@@ -24,7 +24,7 @@ from .._checks import (
     widen,
 )
 from .._registration.cells import CELLS
-from ..backends import CUDA_DEVICES, recurrence_on
+from ..backends import product_precision, recurrence_on
 from .elsewhere import look_up, substitute
 from .sizes import Sizes, size_tensors
 
@@ -163,30 +163,10 @@ def run(
     # What is kept follows the tokens, unless a compiler has to know its size (csrc/ops/recurrent.h).
     exact = not torch.compiler.is_compiling() or torch._dynamo.config.capture_dynamic_output_shape_ops
     wanted = (row, sparse, outputs, cells, save, exact, *recurrence_on(x.device.type))
-    result = _ops.recurrent(
-        cell, *source, h0, c0, *tensors, sizes, layout, reverse, precision(dtype, x.device.type), *wanted
-    )
+    precision = "bf16_outputs" if dtype is torch.bfloat16 else product_precision(dtype, x.device.type)
+    result = _ops.recurrent(cell, *source, h0, c0, *tensors, sizes, layout, reverse, precision, *wanted)
     y, h_n, c_n, *c = narrow(result[: 4 if cells else 3])
     return y, h_n, None if c0 is None else c_n, *c
-
-
-def precision(dtype: torch.dtype, device: str) -> str:
-    """Return what the products of a layer on the CPU multiply: ``"ieee"``, the tensors' own dtype, or ``"bf16"``.
-
-    The latter of tensors in bfloat16; and of those in float32 on the CPU after
-    ``torch.set_float32_matmul_precision("medium")`` or ``torch.backends.mkldnn.matmul.fp32_precision = "bf16"``, which
-    a graph keeps as it was while it was traced. Autocast has a word of its own (``_registration.common``).
-    """
-    half = dtype is torch.bfloat16 or (dtype is torch.float32 and device not in CUDA_DEVICES and _medium())
-    return "bf16" if half else "ieee"
-
-
-def _medium() -> bool:
-    # torch.get_float32_matmul_precision() raises where the newer of torch's two ways of asking was taken.
-    return torch._C._get_fp32_precision_getter("mkldnn", "matmul") == "bf16"
-
-
-_medium._dynamo_marked_constant = True  # type: ignore[attr-defined]  # without the import of torch._dynamo
 
 
 def _check_directions(

@@ -7,6 +7,8 @@ from .embedding import EmbeddingTextConv
 from .embedding_recurrent import EmbeddingGRU, EmbeddingLSTM, EmbeddingRNN
 from .frozen import FrozenTextConv
 from .frozen_lstm import FrozenEmbeddingLSTM, FrozenLSTM
+from .frozen_recurrent import FrozenRecurrent
+from .linear_cross_entropy import LinearCrossEntropyLoss
 from .ngrams import NgramBag
 from .recurrent import GRU, LSTM, RNN
 from .tag_schemes import AllowedTransitions, allowed_transitions
@@ -24,9 +26,11 @@ __all__ = [
     "EmbeddingTextConv",
     "FrozenEmbeddingLSTM",
     "FrozenLSTM",
+    "FrozenRecurrent",
     "FrozenTextConv",
     "GRUCell",
     "LSTMCell",
+    "LinearCrossEntropyLoss",
     "NgramBag",
     "RNNCell",
     "TextConv",

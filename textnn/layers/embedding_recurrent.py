@@ -11,8 +11,10 @@ from .base import stay_whole
 from .embedding import TableModule
 from .frozen import check_limit
 from .frozen_lstm import FrozenEmbeddingLSTM
+from .frozen_recurrent import FrozenRecurrent, freeze
 from .recurrent import GRU, LSTM, RNN, Recurrent
 from .sequences import take_ids
+from .step import take_step
 
 
 class EmbeddingRecurrent(TableModule):
@@ -70,6 +72,70 @@ class EmbeddingRecurrent(TableModule):
         batch = take_ids(layer, ids, hx, lengths, offsets, outputs, self.weight)
         table = {"table": self.weight, "padding_idx": self.padding_idx, "sparse": self.sparse}
         return layer.run(batch, outputs, return_cells, table)
+
+    def step(self, ids: Tensor, state: Any = None) -> Any:
+        """Look up one token of each sequence and take a step through all layers; see :meth:`LSTM.step`.
+
+        Parameters
+        ----------
+        ids : Tensor int64 [B]
+        state : Tensor or tuple of Tensor, optional
+            As ``hx`` of ``forward``; zeros by default.
+
+        Returns
+        -------
+        y : Tensor [B, H]
+            The output of the last layer.
+        state
+            The states after the step, for the next one.
+
+        Raises
+        ------
+        IndexError
+            If an id lies outside the table.
+        ValueError
+            If the layer is bidirectional, or ids have another shape.
+
+        Examples
+        --------
+        >>> gru, ids = textnn.EmbeddingGRU(9, 4, 3), torch.tensor([2, 7])
+        >>> y, state = gru.step(ids)
+        >>> torch.allclose(y, gru(ids[:, None])[0][:, 0], atol=1e-6)
+        True
+        """
+        return take_step(self._layer(), ids, state, self.weight, self._step_forward)
+
+    def _step_forward(self, ids: Tensor, state: Any) -> Any:
+        y, state = self.forward(ids.unsqueeze(1), state)
+        return y.squeeze(1), state
+
+    frozen_dtypes: ClassVar[tuple[str, ...]] = ("bfloat16",)
+
+    def freeze(  # type: ignore[override]
+        self, memory_limit: int | None = None, dtype: str = "bfloat16"
+    ) -> FrozenRecurrent:
+        """Return a module for inference only that multiplies bfloat16; see :meth:`GRU.freeze`.
+
+        Parameters
+        ----------
+        memory_limit : int, optional
+            Of no effect: there is no table of products to be limited.
+        dtype : {"bfloat16"}
+
+        Returns
+        -------
+        FrozenRecurrent
+
+        Raises
+        ------
+        ValueError
+            As :meth:`GRU.freeze` does; or for a ``memory_limit`` below 0.
+        TypeError
+            If ``memory_limit`` is no integer.
+        """
+        if memory_limit is not None:
+            check_limit(memory_limit)
+        return freeze(self, dtype)
 
 
 class EmbeddingLSTM(EmbeddingRecurrent):
@@ -137,22 +203,22 @@ class EmbeddingLSTM(EmbeddingRecurrent):
     def _layer(self) -> LSTM:
         return self.lstm
 
-    frozen_dtypes: ClassVar[tuple[str, ...]] = ("int8",)
+    frozen_dtypes = ("bfloat16", "int8")
 
     def freeze(  # type: ignore[override]
         self, memory_limit: int | None = None, dtype: str = "int8"
-    ) -> FrozenEmbeddingLSTM:
-        """Return a module for inference only that computes with weights of 8 bits; see :meth:`LSTM.freeze`.
+    ) -> FrozenEmbeddingLSTM | FrozenRecurrent:
+        """Return a module for inference only with products of fewer bits; see :meth:`LSTM.freeze`.
 
         Parameters
         ----------
         memory_limit : int, optional
             Of no effect: there is no table of products to be limited.
-        dtype : {"int8"}
+        dtype : {"int8", "bfloat16"}
 
         Returns
         -------
-        FrozenEmbeddingLSTM
+        FrozenEmbeddingLSTM or FrozenRecurrent
 
         Raises
         ------
@@ -163,9 +229,10 @@ class EmbeddingLSTM(EmbeddingRecurrent):
         """
         if memory_limit is not None:
             check_limit(memory_limit)
-        if dtype != "int8":
-            raise ValueError(f"dtype must be 'int8', got {dtype!r}: in its own dtype an LSTM has nothing to freeze")
-        return FrozenEmbeddingLSTM.of(self)
+        if dtype not in self.frozen_dtypes:
+            hint = "in its own dtype an LSTM has nothing to freeze"
+            raise ValueError(f"dtype must be 'int8' or 'bfloat16', got {dtype!r}: {hint}")
+        return FrozenEmbeddingLSTM.of(self) if dtype == "int8" else FrozenRecurrent(self)
 
 
 class EmbeddingGRU(EmbeddingRecurrent):

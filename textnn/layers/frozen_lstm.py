@@ -215,7 +215,7 @@ class FrozenEmbeddingLSTM(Unscriptable):
     def of(cls, layer: EmbeddingLSTM) -> FrozenEmbeddingLSTM:
         """Round the weights of a layer; see :meth:`EmbeddingLSTM.freeze`."""
         table = layer.weight.detach().clone()
-        return cls(table.float() if table.dtype == torch.float64 else table, layer.lstm.freeze()).eval()
+        return cls(table.float() if table.dtype == torch.float64 else table, FrozenLSTM.of(layer.lstm)).eval()
 
     def forward(
         self,

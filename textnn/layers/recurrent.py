@@ -17,8 +17,10 @@ from torch.nn.utils.rnn import PackedSequence
 from .. import functional
 from ..functional.sizes import Sizes
 from .base import Layer
+from .frozen_recurrent import Freezable, FrozenRecurrent
 from .plain import for_script, run_instead
 from .sequences import Sequences, States, take_apart
+from .step import take_step
 
 if TYPE_CHECKING:
     from .frozen_lstm import FrozenLSTM
@@ -92,6 +94,50 @@ class Recurrent(Layer, nn.RNNBase):
             return instead
         batch = take_apart(self, input, hx, lengths, offsets, outputs, cast(Tensor, self.weight_ih_l0))
         return self.run(batch, outputs, return_cells)
+
+    def step(self, x: Tensor, state: Any = None) -> Any:
+        """Take one step of each sequence through all layers, for generation: ``forward`` on an input of one step.
+
+        Parameters
+        ----------
+        x : Tensor [B, I]
+        state : Tensor or tuple of Tensor, optional
+            As ``hx`` of ``forward``: h [layers, B, H], and of an LSTM c; zeros by default.
+
+        Returns
+        -------
+        y : Tensor [B, H]
+            The output of the last layer; [B, P] with a projection.
+        state
+            The states after the step, for the next one.
+
+        Raises
+        ------
+        ValueError
+            If the layer is bidirectional, or for another dtype than that of the weights.
+        RuntimeError
+            If sizes do not fit.
+
+        Notes
+        -----
+        Without gradients on the CPU, in float32 and float64, all layers are one call of one kernel, which reads the
+        weights where they are (:func:`textnn.functional.recurrent_step`). Elsewhere ``forward`` runs.
+
+        Examples
+        --------
+        >>> lstm, x = textnn.LSTM(4, 3, num_layers=2), torch.randn(5, 2, 4)
+        >>> state = None
+        >>> for now in x:
+        ...     y, state = lstm.step(now, state)
+        >>> torch.allclose(y, lstm(x)[0][-1], atol=1e-6)
+        True
+        """
+        return take_step(self, x, state, None, self._step_forward)
+
+    def _step_forward(self, x: Tensor, state: Any) -> Any:
+        time = 1 if self.batch_first else 0
+        y, state = self.forward(x.unsqueeze(time), state)
+        return y.squeeze(time), state
 
     def run(
         self, batch: Sequences, outputs: bool, return_cells: bool = False, table: dict[str, Any] | None = None
@@ -219,34 +265,37 @@ class LSTM(Recurrent):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
 
-    def freeze(self, dtype: str = "int8") -> FrozenLSTM:
-        """Return a module for inference only that computes with weights of 8 bits; this layer stays as it is.
+    def freeze(self, dtype: str = "int8") -> FrozenLSTM | FrozenRecurrent:
+        """Return a module for inference only with products of fewer bits; this layer stays as it is.
 
-        Each row of the weights is rounded to 127 steps of either sign, inputs and states are rounded to as many as they
-        come. Where the CPU has AVX-512 VNNI (:func:`textnn.backends.has_dot_products`) this is faster than float32, at
-        the cost of some accuracy; elsewhere it only takes less memory.
+        In int8 each row of the weights is rounded to 127 steps of either sign, inputs and states are rounded to as many
+        as they come. Where the CPU has AVX-512 VNNI or AVX-VNNI (:func:`textnn.backends.has_dot_products`) this is
+        faster than float32, at the cost of some accuracy; elsewhere it only takes less memory. bfloat16 is
+        :meth:`GRU.freeze`'s: it is more accurate, and as fast for batches where a layer has few units.
 
         Parameters
         ----------
-        dtype : {"int8"}
+        dtype : {"int8", "bfloat16"}
 
         Returns
         -------
-        FrozenLSTM
+        FrozenLSTM or FrozenRecurrent
 
         Raises
         ------
         ValueError
-            For another dtype, a layer with ``proj_size``, or weights that are not finite.
+            For another dtype; in int8 for a layer with ``proj_size``, or weights that are not finite; in bfloat16 for
+            weights that are not in float32.
         """
         from .frozen_lstm import FrozenLSTM
 
-        if dtype != "int8":
-            raise ValueError(f"dtype must be 'int8', got {dtype!r}: in its own dtype an LSTM has nothing to freeze")
-        return FrozenLSTM.of(self)
+        if dtype not in ("int8", "bfloat16"):
+            hint = "in its own dtype an LSTM has nothing to freeze"
+            raise ValueError(f"dtype must be 'int8' or 'bfloat16', got {dtype!r}: {hint}")
+        return FrozenLSTM.of(self) if dtype == "int8" else FrozenRecurrent(self)
 
 
-class GRU(Recurrent):
+class GRU(Freezable, Recurrent):
     """A multi-layer GRU; everything that ``torch.nn.GRU`` takes, with the same results.
 
     Besides, ``forward`` takes the lengths of padded input, the offsets of flat input, or a jagged nested tensor, and
@@ -294,7 +343,7 @@ class GRU(Recurrent):
         super().__init__("GRU", *args, **kwargs)
 
 
-class RNN(Recurrent):
+class RNN(Freezable, Recurrent):
     """A multi-layer Elman RNN; everything that ``torch.nn.RNN`` takes, with the same results.
 
     Besides, ``forward`` takes the lengths of padded input, the offsets of flat input, or a jagged nested tensor, and

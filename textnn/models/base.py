@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from textnn import functional
 from textnn.layers.frozen import DTYPES
+from textnn.models.options import BFLOAT16, FLOAT32
 
 if TYPE_CHECKING:
     from textnn.models.decomposition import Decomposition
@@ -42,6 +43,7 @@ COMMON: dict[str, Any] = {
     "clip_norm": 0.0,
     "schedule": "constant",
     "warmup": 0.0,
+    "precision": FLOAT32,
     "output": "softmax",
     "ensemble": 1,
     "bucket": True,
@@ -74,6 +76,16 @@ class Network(nn.Module):
     def word_tables(self) -> list[nn.Parameter]:
         """Return the embedding tables of words, [V, D]; a network that has none gives none."""
         return []
+
+    def begin_pass(self) -> None:
+        """Forget what is carried from batch to batch, before the first batch of a pass over texts."""
+
+    def end_passes(self) -> None:
+        """Carry nothing from batch to batch any more: the training is over."""
+
+    def carried_states(self) -> dict[str, Tensor]:
+        """Return what is carried from batch to batch in training, by name, for checkpoints to read and to fill."""
+        return {}
 
     def sparse_parameters(self) -> list[nn.Parameter]:
         """Return the tables whose gradients are sparse: a training step touches only the rows of its batch."""
@@ -151,7 +163,7 @@ class TextModel(Network):
         memory_limit
             Bytes that the table of each part may take. None is no limit.
         dtype
-            Of the tables; "int8" also rounds the weights of LSTMs.
+            Of the tables; "int8" also rounds the weights of LSTMs, and "bfloat16" is for recurrent layers alone.
 
         Raises
         ------
@@ -160,8 +172,8 @@ class TextModel(Network):
         """
         kinds: list[tuple[Any, Any]] = [(part, getattr(part, "frozen_dtypes", ())) for part in self.modules()]
         parts = [part for part, dtypes in kinds if dtype in dtypes]
-        if dtype is not None and dtype not in DTYPES:
-            raise ValueError(f"dtype must be one of {', '.join(map(repr, DTYPES))}, got {dtype!r}")
+        if dtype is not None and dtype not in (*DTYPES, BFLOAT16):
+            raise ValueError(f"dtype must be one of {', '.join(map(repr, (*DTYPES, BFLOAT16)))}, got {dtype!r}")
         if not parts:
             known = sorted({name for _, dtypes in kinds for name in dtypes})
             hint = f" (it can be frozen in {', '.join(map(repr, known))})" if known else ""

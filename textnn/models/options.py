@@ -18,8 +18,14 @@ Check = Callable[[str, Any], Any]
 
 # What textnn.training.schedule knows.
 SCHEDULES = ("constant", "linear", "cosine")
+# What the states of a language model are carried through in training.
+CONTEXTS = ("text", "stream")
 
-CLASSIFICATION, TAGGING = "classification", "tagging"
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
+PRECISIONS = (FLOAT32, BFLOAT16)
+"""What the products of a training multiply; see textnn/training/precision.py."""
+
+CLASSIFICATION, TAGGING, LANGUAGE = "classification", "tagging", "language"
 
 TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
 
@@ -37,6 +43,8 @@ class Option(NamedTuple):
         What stands for a value, and the name on the command line if that is not the option's own.
     tasks
         Whose estimators have it for a parameter.
+    default
+        Of the parameter: None leaves it to the architecture.
     """
 
     name: str
@@ -46,7 +54,7 @@ class Option(NamedTuple):
     sentence: str = ""
     metavar: str | None = None
     option: str | None = None
-    tasks: tuple[str, ...] = (CLASSIFICATION, TAGGING)
+    tasks: tuple[str, ...] = (CLASSIFICATION, TAGGING, LANGUAGE)
     default: Any = None
 
 
@@ -153,36 +161,55 @@ def _boolean(option: str, value: Any) -> bool:
     return value
 
 
-_C, _T = (CLASSIFICATION,), (TAGGING,)
+_C, _T, _L = (CLASSIFICATION,), (TAGGING,), (LANGUAGE,)
+_CT, _CL, _TL = (*_C, *_T), (*_C, *_L), (*_T, *_L)
 _SIZES, _NAMES = "N,N,...", "constant, linear or cosine"
+_PRECISION = "What training multiplies, float32 or bfloat16; bfloat16 is faster on CPUs and GPUs made for it."
 _ALL = (
     Option("min_count", int, integer(1), TEXT, "Rarer tokens count as unknown."),
-    Option("max_vocabulary", int, integer(3), TEXT, "Maximum size of the vocabulary.", tasks=_C),
+    Option("max_vocabulary", int, integer(3), TEXT, "Maximum size of the vocabulary.", tasks=_CL),
     Option("max_length", int, integer(1), TEXT, "Cut texts after this many tokens.", tasks=_C),
     Option("max_characters", int, integer(1), TEXT, "Cut texts after this many characters.", tasks=_C),
     Option("embedding_dim", int, integer(1, 65536), NETWORK, "Size of a token's vector."),
     Option("hidden_size", int, integer(1, 65536), NETWORK, "Hidden units of an LSTM, GRU, RNN or MLP."),
     Option("num_layers", int, integer(1, 32), NETWORK, "Layers of an LSTM, GRU, RNN or MLP."),
-    Option("channels", int, integer(1, 65536), NETWORK, "Channels of each kernel size."),
+    Option("channels", int, integer(1, 65536), NETWORK, "Channels of each kernel size.", tasks=_CT),
     Option("kernel_sizes", tuple, sizes(1, 32, 64), NETWORK, "Kernel sizes over words: 1,2,3.", _SIZES, tasks=_C),
     Option("character_kernel_sizes", tuple, sizes(1, 32, 64), NETWORK, "The same over characters.", _SIZES, tasks=_C),
     Option("word_ngrams", tuple, sizes(0, 8, 16), NETWORK, "Sizes of word n-grams, or '' for none.", _SIZES, tasks=_C),
     Option("character_ngrams", tuple, sizes(0, 8, 16), NETWORK, "Sizes of character n-grams, or ''.", _SIZES, tasks=_C),
-    Option("ngram_buckets", int, integer(0, 2**26), NETWORK, "Rows of the tables that n-grams are hashed into."),
-    Option("ngram_dropout", float, number(0, 1), NETWORK, "Share of n-grams to drop."),
+    Option(
+        "ngram_buckets", int, integer(0, 2**26), NETWORK, "Rows of the tables that n-grams are hashed into.", tasks=_CT
+    ),
+    Option("ngram_dropout", float, number(0, 1), NETWORK, "Share of n-grams to drop.", tasks=_CT),
     Option("ensemble", int, integer(1, 16), NETWORK, "Number of networks to train side by side and average.", tasks=_C),
     Option("dropout", float, number(0, 1), NETWORK, "Share of features to drop."),
-    Option("word_dropout", float, number(0, 1), NETWORK, "Share of words to drop."),
+    Option("word_dropout", float, number(0, 1), NETWORK, "Share of words to drop.", tasks=_CT),
     Option("bigram_dim", int, integer(0, 65536), NETWORK, "Size of the vector of a pair of characters.", tasks=_T),
-    Option("embedding_dropout", float, number(0, 1), NETWORK, "Share of what the encoder reads to drop.", tasks=_T),
+    Option("embedding_dropout", float, number(0, 1), NETWORK, "Share of what the encoder reads to drop.", tasks=_TL),
+    Option("weight_dropout", float, number(0, 1), NETWORK, "Share of a layer's recurrent weights to drop.", tasks=_L),
+    Option(
+        "tied", bool, _boolean, NETWORK, "Whether the output has the weights of the embedding.", None,
+        "--tied/--no-tied", _L,
+    ),
+    Option(
+        "context", str, choice(*CONTEXTS), TRAINING, "text: each text begins anew; stream: after what was before it.",
+        "NAME", tasks=_L,
+    ),
+    Option(
+        "shuffle", bool, _boolean, TRAINING, "Whether each epoch has the texts in a new order.", None,
+        "--shuffle/--no-shuffle", _L,
+    ),
+    Option("window", int, integer(1), TRAINING, "Tokens through which gradients flow back.", tasks=_L),
     Option("epochs", int, integer(1), TRAINING, "Maximum number of passes over FILE."),
-    Option("batch_size", int, integer(1), TRAINING, "Texts, or sentences, per batch, over all processes."),
+    Option("batch_size", int, integer(1), TRAINING, "Texts, sentences or streams per batch, over all processes."),
     Option("learning_rate", float, number(0, above=True), TRAINING, "Learning rate of Adam."),
     Option("weight_decay", float, number(0), TRAINING, "Decay of the weights."),
     Option("label_smoothing", float, number(0, 1), TRAINING, "Share of a target spread over all classes.", tasks=_C),
     Option("clip_norm", float, number(0), TRAINING, "Maximum norm of all gradients; 0: no limit."),
     Option("schedule", str, choice(*SCHEDULES), TRAINING, f"Learning-rate schedule: {_NAMES}.", "NAME"),
     Option("warmup", float, number(0, 1), TRAINING, "Share of the steps in which the learning rate rises."),
+    Option("precision", str, choice(*PRECISIONS), TRAINING, _PRECISION, "NAME", default=FLOAT32),
     Option(
         "output", str, choice("softmax", "sigmoid"), NETWORK, "softmax; or, for two labels, sigmoid with one logit.",
         "NAME", "--output-layer", _C,  # --output is where the model goes

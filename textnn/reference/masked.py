@@ -113,6 +113,29 @@ def max_mean_pool(x: Tensor, sizes: Tensor | None, flat: bool, at: Tensor) -> Te
     return torch.cat([maxima, rows.sum(1) / count.clamp(min=1)], dim=1)
 
 
+def ragged_attention(
+    query: Tensor, states: Tensor, sizes: Tensor | None, flat: bool, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Attend to padded states; contexts and weights, these [Q, N] of flat states."""
+    rows, mask = _sentences(states, sizes, flat)
+    if rows.shape[1] == 0:
+        nothing = query.sum(2, keepdim=True)[:, :, :0]
+        return query * 0, nothing.sum(0).expand(query.shape[1], 0) if flat else nothing
+    scores = scale * query @ rows.transpose(1, 2)
+    if mask is not None:
+        scores = scores.masked_fill(~mask[:, None], float("-inf"))
+    top = scores.detach().amax(-1, keepdim=True)
+    powers = (scores - torch.where(top == float("-inf"), 0, top)).exp()
+    total = powers.sum(-1, keepdim=True)
+    weights = powers / torch.where(total == 0, 1, total)
+    context = weights @ rows
+    if not flat or sizes is None or mask is None:
+        return context, weights
+    N = states.shape[0]
+    at = torch.where(mask, sizes.to(states.device)[:, None] + torch.arange(rows.shape[1], device=mask.device), N)
+    return context, weights.new_zeros(N + 1, query.shape[1]).index_put((at,), weights.transpose(1, 2))[:N].t()
+
+
 def _sentences(x: Tensor, sizes: Tensor | None, flat: bool) -> tuple[Tensor, Tensor | None]:
     """Vectors [B, L, D] with zeros as padding, and what is none of it; None where nothing is."""
     if flat and sizes is not None:

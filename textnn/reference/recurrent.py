@@ -53,6 +53,26 @@ def take_step(
     return (h,) if c_next is None else (h if w_hr is None else F.linear(h, w_hr), c_next)
 
 
+def recurrent_step(
+    cell: str,
+    x: Tensor,
+    h: Tensor,
+    c: Tensor | None,
+    layers: Sequence[Sequence[Tensor | None]],
+    *,
+    table: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Take one step through all layers; see :func:`textnn.functional.recurrent_step`."""
+    y = x if table is None else F.embedding(x, table)
+    after = []
+    for number, weights in enumerate(layers):
+        states = (h[number],) if c is None else (h[number], c[number])
+        after.append(take_step(cell, y, states, *[*weights, None, None, None][:5]))  # type: ignore[arg-type]
+        y = after[-1][0]
+    h_next, *c_next = (torch.stack(state) for state in zip(*after, strict=True))
+    return y, h_next, c_next[0] if c_next else None
+
+
 def recurrent(
     cell: str,
     x: Tensor,

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from textnn.models.options import find_name, resolve
+from textnn.models.options import FLOAT32, find_name, resolve
 from textnn.tagging.encoding import CHAR, WORD
 from textnn.tagging.network import TaggingNetwork
 from textnn.tagging.tags import TagSet
@@ -24,6 +24,7 @@ _COMMON: dict[str, Any] = {
     "clip_norm": 5.0,
     "schedule": "linear",
     "warmup": 0.05,
+    "precision": FLOAT32,
     "validation_fraction": 0.1,
     "patience": 3,
     "bucket": True,

@@ -59,7 +59,7 @@ class SequenceTagger(FittedMixin, BaseEstimator):
     ngram_dropout, dropout, embedding_dropout, word_dropout : float, optional
         Shares that are dropped in training: of the n-grams, of what the encoder puts out, of what it reads, and of the
         tokens, which become the unknown one.
-    epochs, batch_size, learning_rate, weight_decay, clip_norm, schedule, warmup : optional
+    epochs, batch_size, learning_rate, weight_decay, clip_norm, schedule, warmup, precision : optional
         As for :class:`textnn.SentimentClassifier`; batches count sentences.
     validation_fraction : float, optional
         Share of the sentences that is held out, unless ``fit`` is given validation data.
@@ -126,6 +126,7 @@ class SequenceTagger(FittedMixin, BaseEstimator):
         clip_norm: float | None = None,
         schedule: str | None = None,
         warmup: float | None = None,
+        precision: str = "float32",
         validation_fraction: float | None = None,
         patience: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -154,6 +155,7 @@ class SequenceTagger(FittedMixin, BaseEstimator):
         self.clip_norm = clip_norm
         self.schedule = schedule
         self.warmup = warmup
+        self.precision = precision
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.random_state = random_state

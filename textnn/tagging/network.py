@@ -23,6 +23,7 @@ from textnn.layers import CRF, GRU, LSTM, RNN, EmbeddingTextConv, TextConv
 from textnn.models import PAD, UNK, Network
 from textnn.models.base import Embedding
 from textnn.models.dropout import Dropout
+from textnn.models.starts import start_recurrent
 from textnn.tagging.lexicon import LONGEST
 from textnn.tagging.windows import Windows, hash_features, lexicon_features, pair_keys, window_features
 
@@ -192,16 +193,7 @@ class _Recurrent(nn.Module):
             width, hidden_size, num_layers, bidirectional=True, dropout=dropout if num_layers > 1 else 0.0
         )
         self.width = 2 * hidden_size
-        for name, parameter in self.layers.named_parameters():
-            if "weight_hh" in name:  # (Saxe et al., "Exact solutions to the nonlinear dynamics of learning", 2014)
-                for gate in parameter.data.split(hidden_size):
-                    nn.init.orthogonal_(gate)
-            elif "weight_ih" in name:
-                nn.init.xavier_uniform_(parameter)
-            else:
-                nn.init.zeros_(parameter)
-                if cell is LSTM and "bias_ih" in name:  # of the forget gate (Jozefowicz et al. 2015)
-                    nn.init.ones_(parameter.data[hidden_size : 2 * hidden_size])
+        start_recurrent(self.layers)
 
     def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
         steps: Tensor = self.layers(x, offsets=offsets)[0]

@@ -25,6 +25,7 @@ from textnn.text.records import Record, iter_records
 from textnn.text.sampler import LengthBucketSampler
 from textnn.text.scripts import Scripts
 from textnn.text.sources import CorpusError
+from textnn.text.streams import TokenStreams
 from textnn.text.tokenizers import (
     TOKENIZERS,
     CallableTokenizer,
@@ -64,6 +65,7 @@ __all__ = [
     "Record",
     "Scripts",
     "TokenCounts",
+    "TokenStreams",
     "Tokenizer",
     "Vectors",
     "Vocabulary",

@@ -23,6 +23,7 @@ from itertools import accumulate, islice, pairwise
 import torch
 from torch import Tensor
 
+from textnn.text.sampler import LengthBucketSampler
 from textnn.text.vocabulary import Vocabulary
 
 _AT_ONCE = 32  # batches that are gathered together: a dozen small operations for all of them, views for each
@@ -306,6 +307,16 @@ class RaggedDataset:
         (ids, offsets), *others = forms
         index = torch.arange(len(self))
         return RaggedBatch(ids, offsets, self.labels, index, self.weights, tuple(others), self.aligned)
+
+    def rows_to_train(self, batch_size: int, bucket: bool, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yield the rows of each batch of a pass in random order, those of similar lengths together if ``bucket``."""
+        if bucket:
+            return iter(LengthBucketSampler(self.lengths, batch_size, shuffle=True, generator=generator))
+        return iter(torch.randperm(len(self), generator=generator).split(batch_size))
+
+    def rows_in_order(self, batch_size: int) -> Iterator[Tensor]:
+        """Yield the rows of each batch of a pass that measures, from the longest to the shortest."""
+        return iter(LengthBucketSampler(self.lengths, batch_size, shuffle=False))
 
     def batches(self, rows: Iterable[Tensor]) -> Iterator[RaggedBatch]:
         """Yield the batch of each vector of rows, as :meth:`batch` makes it, at a small part of the cost.

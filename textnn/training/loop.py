@@ -27,11 +27,13 @@ from torch.nn import Parameter
 
 from textnn.distributed import ALONE, GradientSum, Group
 from textnn.models import Network
+from textnn.models.options import FLOAT32
 from textnn.optim import Adam
 from textnn.text import LengthBucketSampler, RaggedBatch, RaggedDataset
 from textnn.training.checkpoint import Checkpoint, Identity
 from textnn.training.clipping import clip_gradients
 from textnn.training.objective import Objective
+from textnn.training.precision import check_precision, forward
 from textnn.training.progress import Epoch, Reporter
 from textnn.training.schedule import rate_share
 from textnn.training.state import Keeper, TrainingState, identify
@@ -60,6 +62,8 @@ class TrainingOptions:
     schedule, warmup
         How the learning rate changes over all steps of all epochs; see :func:`textnn.training.schedule.rate_share`.
         Where ``patience`` ends the training before, the rate has not come to its end.
+    precision
+        What the products of a step multiply; see :mod:`textnn.training.precision`.
     """
 
     epochs: int
@@ -71,6 +75,7 @@ class TrainingOptions:
     clip_norm: float = 0.0
     schedule: str = "constant"
     warmup: float = 0.0
+    precision: str = FLOAT32
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> TrainingOptions:
@@ -177,10 +182,15 @@ def train(
         If the checkpoint is damaged, in use, or of another training.
     PeerError
         If another process of the group is gone.
+    ValueError
+        If there is no bfloat16 on the device.
     """
     if validation is not None and not len(validation):
         validation = None
     reporter = reporter or Reporter()
+    reporter.trained_by = objective.trained_by
+    if line := check_precision(options.precision, device):
+        reporter.note(line)
     state = TrainingState(model, _make_optimizer(model, options), generator, device, group)
     batches = -(-len(data) // options.batch_size)
     with ExitStack() as stack:
@@ -200,6 +210,7 @@ def train(
     if state.best_weights is not None:
         model.load_state_dict(state.best_weights)
     state.optimizer.release()
+    model.end_passes()
     model.eval()
     return Trained(state.history, state.best_epoch)
 
@@ -270,8 +281,14 @@ class _Run:
         """Make the steps of the epoch that are left, measure, and go to the next epoch."""
         state, device = self.state, self.state.device
         self.model.train()
+        if not state.batch:
+            self.model.begin_pass()
         whole, own = itertools.tee(
-            itertools.islice(_batches(self.data, self.options, state.generator), state.batch, None)
+            itertools.islice(
+                self.data.rows_to_train(self.options.batch_size, self.options.bucket, state.generator),
+                state.batch,
+                None,
+            )
         )
         for rows, batch in zip(whole, self.data.batches(map(self.group.part, own)), strict=True):
             self._step(rows, batch.to(device))
@@ -279,7 +296,7 @@ class _Run:
         held_loss, held_accuracy = None, None
         if self.validation is not None:
             held_loss, held_accuracy = self._measure(self.validation)
-        loss, accuracy = state.loss_sum / state.seen, state.correct / state.seen
+        loss, accuracy = self._figures()
         # What decides whether to go on must be the same number everywhere, to the bit.
         record = self.group.first(Epoch(state.epoch, loss, accuracy, held_loss, held_accuracy, state.tick()))
         self._judge(record)
@@ -290,27 +307,39 @@ class _Run:
     def _measure(self, data: RaggedDataset) -> tuple[float, float]:
         """Return loss and measure on held-out sequences, of which each process takes a part."""
         self.model.eval()
+        self.model.begin_pass()
         sums = [0.0, 0.0, 0.0, 0.0]
-        rows = LengthBucketSampler(data.lengths, self.options.batch_size, shuffle=False)
+        rows = data.rows_in_order(self.options.batch_size)
         with torch.inference_mode():
             for batch in data.batches(part for part in map(self.group.part, rows) if len(part)):
                 batch = batch.to(self.state.device)
                 found = self.objective.held_out(self.model(*batch.inputs), batch)
                 sums = [have + more for have, more in zip(sums, (float(found.loss), *found[1:]), strict=True)]
         loss, right, weight, total = (sum(column) for column in zip(*self.group.gather(sums), strict=True))
-        return loss / weight, right / total if total else 0.0
+        return loss / weight, self.objective.quality(loss / weight, right / total if total else 0.0)
+
+    def _figures(self) -> tuple[float, float]:
+        """Return loss and measure of the epoch so far."""
+        loss = self.state.loss_sum / self.state.seen
+        return loss, self.objective.quality(loss, self.state.correct / self.state.seen)
 
     def _judge(self, record: Epoch) -> None:
         """Take down the figures of an epoch, and its weights if they are the best so far."""
         state = self.state
         best = state.history[state.best_epoch - 1] if state.best_epoch else None
         state.history.append(record)
-        if self.early and best is not None and _score(record) <= _score(best):
+        if self.early and best is not None and self._score(record) <= self._score(best):
             return
         state.best_epoch = record.epoch
         if self.early:
             weights = self.model.state_dict().items()
             state.best_weights = {name: tensor.detach().clone() for name, tensor in weights}
+
+    def _score(self, record: Epoch) -> tuple[float, float]:
+        """What epochs are compared by: the measure; among equal ones, and small data has many, the loss."""
+        assert record.validation_accuracy is not None
+        assert record.validation_loss is not None
+        return self.objective.sign * record.validation_accuracy, -record.validation_loss
 
     def _step(self, rows: Tensor, batch: RaggedBatch) -> None:
         """Make the step of one batch: ``rows`` of all processes, of which ``batch`` is the part of this one."""
@@ -320,7 +349,8 @@ class _Run:
         value, right = 0.0, 0.0
         size = self.objective.size(self.data.lengths[rows])
         if batch.size:
-            loss, right, *_ = self.objective.sums(self.model(*batch.inputs), batch)
+            outputs = forward(self.model, batch, options.precision, state.device)
+            loss, right, *_ = self.objective.sums(outputs, batch)
             loss = loss / size
             value = loss.item()
             loss.backward()
@@ -341,22 +371,9 @@ class _Run:
         state.loss_sum += value * size
         state.correct += right
         state.seen += size
-        self.reporter.batch(state.loss_sum / state.seen, state.correct / state.seen)
+        self.reporter.batch(*self._figures())
         if due:
             self.keeper.save()
-
-
-def _score(record: Epoch) -> tuple[float, float]:
-    """What epochs are compared by: the measure; among equal ones, and small validation parts have many, the loss."""
-    assert record.validation_accuracy is not None
-    assert record.validation_loss is not None
-    return record.validation_accuracy, -record.validation_loss
-
-
-def _batches(data: RaggedDataset, options: TrainingOptions, generator: torch.Generator) -> Iterator[Tensor]:
-    if options.bucket:
-        return iter(LengthBucketSampler(data.lengths, options.batch_size, shuffle=True, generator=generator))
-    return iter(torch.randperm(len(data), generator=generator).split(options.batch_size))
 
 
 def _split_parameters(model: Network) -> tuple[list[Parameter], list[Parameter]]:

@@ -40,9 +40,15 @@ class Objective(ABC):
     ----------
     measured_by
         What ``held_out`` measures beside the loss, by which the best epoch is chosen.
+    trained_by
+        The name of the same measure of the training batches.
+    sign
+        1 where a larger measure is a better one, else -1.
     """
 
     measured_by: str = "accuracy"
+    trained_by: str = "accuracy"
+    sign: int = 1
 
     def size(self, lengths: Tensor) -> int:
         """Return how many examples sequences of some lengths, int64 [B], are: as many, unless each token is one.
@@ -50,6 +56,10 @@ class Objective(ABC):
         The gradient of a batch is that of the sum of its losses, divided by this number.
         """
         return len(lengths)
+
+    def quality(self, loss: float, right: float) -> float:
+        """Return the measure of a mean loss and the share that is right: the latter, or what follows from losses."""
+        return right
 
     @abstractmethod
     def sums(self, outputs: Tensor, batch: RaggedBatch) -> Sums:

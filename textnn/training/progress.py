@@ -28,7 +28,8 @@ class Epoch:
     epoch
         Number from 1.
     loss, accuracy
-        Means over the training batches as they were seen, with dropout and before each one's update.
+        Means over the training batches as they were seen, with dropout and before each one's update; the second by
+        the objective's measure, as is that of the validation part.
     validation_loss, validation_accuracy
         On the validation part after the epoch, the second by the objective's measure; None without one.
     seconds
@@ -46,16 +47,24 @@ class Epoch:
         """Return the figures by name."""
         return asdict(self)
 
-    def describe(self, epochs: int, measure: str = "accuracy") -> str:
-        """Return the figures as one line; ``measure`` is what the validation part was measured by."""
-        line = f"epoch {self.epoch}/{epochs}  loss {self.loss:.4f}  accuracy {self.accuracy:.4f}"
+    def describe(self, epochs: int, measure: str = "accuracy", seen: str = "accuracy") -> str:
+        """Return the figures as one line; ``measure`` and ``seen`` name those of validation and of training."""
+        line = f"epoch {self.epoch}/{epochs}  loss {self.loss:.4f}  {seen} {self.accuracy:.4f}"
         if self.validation_loss is not None:
             line += f"  validation loss {self.validation_loss:.4f}  {measure} {self.validation_accuracy:.4f}"
         return f"{line}  {self.seconds:.1f} s"
 
 
 class Reporter:
-    """Reports nothing; the others derive from it."""
+    """Reports nothing; the others derive from it.
+
+    Attributes
+    ----------
+    trained_by
+        The name of what is measured beside the loss while training.
+    """
+
+    trained_by: str = "accuracy"
 
     def note(self, message: str) -> None:
         """Tell something that is worth a line."""
@@ -105,7 +114,7 @@ class LineReporter(Reporter):
 
     def epoch(self, record: Epoch, measure: str) -> None:
         """Write the epoch's figures."""
-        self.note(record.describe(self.epochs, measure))
+        self.note(record.describe(self.epochs, measure, self.trained_by))
 
 
 class BarReporter(LineReporter):
@@ -150,7 +159,7 @@ class BarReporter(LineReporter):
 
     def batch(self, loss: float, accuracy: float) -> None:
         """Move the bar."""
-        self._progress.update(self._task, advance=1, figures=f"loss {loss:.4f}  accuracy {accuracy:.4f}")
+        self._progress.update(self._task, advance=1, figures=f"loss {loss:.4f}  {self.trained_by} {accuracy:.4f}")
 
     def epoch(self, record: Epoch, measure: str) -> None:
         """Write the epoch's line and name the next one."""

@@ -6,7 +6,8 @@
 Names of tensors, for a parameter NAME:
 
     model.NAME    optimizer.NAME.{step,exp_avg,exp_avg_sq}    best.NAME    order: the generator as the epoch began
-    processR.generator    what each process R of a group has for itself: torch's generators, and all of an exact table
+    processR.generator    what each process R of a group has for itself: torch's generators, all of an exact table, and
+                          what the network carries from batch to batch
 
 Rows of an exact table catch up when they are read, which is another rounding at another time. So its rows are kept as
 they lie, behind or not, with what they have missed, and each process keeps its own.
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from textnn.distributed import Group
+from textnn.models import Network
 from textnn.optim import Adam
 from textnn.reading import printable
 from textnn.text import RaggedDataset
@@ -63,7 +65,7 @@ class TrainingState:
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: Adam, generator: torch.Generator, device: torch.device | str, group: Group
+        self, model: Network, optimizer: Adam, generator: torch.Generator, device: torch.device | str, group: Group
     ) -> None:
         self.model, self.optimizer, self.generator, self.group = model, optimizer, generator, group
         self.device = torch.device(device)
@@ -161,7 +163,7 @@ class TrainingState:
     def _slots(self) -> tuple[Tensors, Tensors]:
         """The tensors that make up the state: those that all processes share, and those of this one."""
         shared: Tensors = {f"model.{name}": buffer for name, buffer in self.model.named_buffers()}
-        own: Tensors = {}
+        own: Tensors = {f"carried.{name}": states for name, states in self.model.carried_states().items()}
         names = self.model.named_parameters(remove_duplicate=False)
         exact = {name for name, parameter in names if parameter in self.optimizer._tables}
         for name, parameter in self.model.named_parameters():

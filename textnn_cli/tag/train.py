@@ -123,7 +123,9 @@ def train(
             if str(parameters["scheme"]).lower() == "none":
                 parameters["scheme"] = None
             level = parameters["level"]
-            with option_errors(scheme="--scheme", level="--level", architecture="--architecture"):
+            with option_errors(
+                scheme="--scheme", level="--level", architecture="--architecture", precision="--precision"
+            ):
                 if level not in ("auto", "char", "word"):
                     raise ValueError(f"level: expected auto, char or word, got {level!r}")
                 parameters["scheme"] = check_tag_scheme(parameters["scheme"])

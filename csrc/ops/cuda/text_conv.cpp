@@ -126,7 +126,8 @@ Tensor outputs(const Device& device, const SentenceBounds& bounds, const DeviceK
 
 std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, const Tensors& bias,
                                      const OptionalTensor& lengths, bool flat, bool same, int64_t activation,
-                                     bool save) {
+                                     std::string precision, bool save) {
+  check_precision(precision);
   const Device device(x_);
   check_tokens("x", x_, flat ? 2 : 3);
   const Tensor x = compact(x_);
@@ -138,7 +139,9 @@ std::tuple<Tensor, Tensor> text_conv(const Tensor& x_, const Tensors& weight, co
 }
 
 Tensor text_conv_positions(const Tensor& x_, const Tensors& weight, const Tensors& bias, const OptionalTensor& lengths,
-                           bool flat, bool same, int64_t padding, int64_t stride, int64_t activation) {
+                           bool flat, bool same, int64_t padding, int64_t stride, int64_t activation,
+                           std::string precision) {
+  check_precision(precision);
   const Device device(x_);
   check_tokens("x", x_, flat ? 2 : 3);
   const Tensor x = compact(x_);
@@ -152,8 +155,9 @@ Tensor text_conv_positions(const Tensor& x_, const Tensors& weight, const Tensor
 
 std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                                const Tensors& bias, const OptionalTensor& lengths, bool flat, bool same,
-                                               int64_t activation, int64_t padding_idx, bool /*sparse*/, bool save,
-                                               bool tf32, bool /*deterministic*/) {
+                                               int64_t activation, std::string precision, int64_t padding_idx,
+                                               bool /*sparse*/, bool save, bool tf32, bool /*deterministic*/) {
+  check_precision(precision);
   const Device device(table_);
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
@@ -170,8 +174,9 @@ std::tuple<Tensor, Tensor> embedding_text_conv(const Tensor& ids_, const Tensor&
 
 Tensor embedding_text_conv_positions(const Tensor& ids_, const Tensor& table_, const Tensors& weight,
                                      const Tensors& bias, const OptionalTensor& lengths, bool flat, bool same,
-                                     int64_t padding, int64_t stride, int64_t activation, int64_t padding_idx,
-                                     bool /*sparse*/, bool tf32) {
+                                     int64_t padding, int64_t stride, int64_t activation, std::string precision,
+                                     int64_t padding_idx, bool /*sparse*/, bool tf32) {
+  check_precision(precision);
   const Device device(table_);
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);
@@ -227,8 +232,9 @@ struct Backward : TextConvGradient {
 
 std::tuple<Tensor, Tensor, Tensor> text_conv_backward(const Tensor& dy, const Tensor& x_, const Tensors& weight,
                                                       const OptionalTensor& lengths, bool flat, bool same,
-                                                      int64_t activation, const Tensor& y, const Tensor& window,
-                                                      bool need_dx) {
+                                                      int64_t activation, std::string precision, const Tensor& y,
+                                                      const Tensor& window, bool need_dx) {
+  check_precision(precision);
   const Device device(x_);
   check_tokens("x", x_, flat ? 2 : 3);
   const Tensor x = compact(x_);
@@ -247,8 +253,9 @@ std::tuple<Tensor, Tensor, Tensor> text_conv_backward(const Tensor& dy, const Te
 //                     tokens in order anyway; and where elements are halves, which must be added in float32
 std::tuple<Tensor, Tensor, Tensor, Tensor> embedding_text_conv_backward(
     const Tensor& dy, const Tensor& ids_, const Tensor& table_, const Tensors& weight, const OptionalTensor& lengths,
-    bool flat, bool same, int64_t activation, const Tensor& y, const Tensor& window, int64_t padding_idx, bool sparse,
-    bool need_dtable, bool deterministic) {
+    bool flat, bool same, int64_t activation, std::string precision, const Tensor& y, const Tensor& window,
+    int64_t padding_idx, bool sparse, bool need_dtable, bool deterministic) {
+  check_precision(precision);
   const Device device(table_);
   check_tokens("ids", ids_, flat ? 1 : 2);
   check_tokens("table", table_, 2);

@@ -1,0 +1,93 @@
+"""The command; see the package."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import textnn
+
+from .. import harness
+from ..harness import console, machine
+from ..report import DOCS, write_part
+from . import page
+from .contestants import CONTESTANTS, WITHOUT_SEED
+from .corpora import Verses, verses
+
+PAGE = DOCS / "language.md"
+PROMPTS = ("", "春", "明月", "山中")
+WAYS: dict[str, dict[str, Any]] = {
+    "drawn, temperature 1": {},
+    "drawn, temperature 0.7": {"temperature": 0.7},
+    "drawn, top_p 0.9": {"top_p": 0.9},
+    "beam of 16": {"beam": 16},
+}
+
+
+def keep(name: str, rows: Any) -> None:
+    """Write results with the machine's data."""
+    harness.RESULTS.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"machine": machine(), "rows": rows}, indent=1, ensure_ascii=False)
+    (harness.RESULTS / f"language-{name}.json").write_text(text, encoding="utf-8")
+
+
+def kept(name: str) -> Any:
+    """Read them; None if there are none."""
+    path = harness.RESULTS / f"language-{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def run(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.language", description="Benchmarks of the language model.")
+    parser.add_argument("what", choices=["perplexity", "verses", "page"])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the folder of the corpus")
+    parser.add_argument("--only", nargs="*", choices=list(CONTESTANTS), default=list(CONTESTANTS))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--epochs", type=int, help="fewer or more epochs than the default")
+    parser.add_argument("--limit", type=int, help="read so many verses only, to try the program")
+    parser.add_argument("--page", action="store_true", help="write the results into docs/language.md")
+    options = parser.parse_args(arguments)
+    given = {} if options.epochs is None else {"epochs": options.epochs}
+    if options.what != "page":
+        data = verses(options.data, options.limit)
+        console.print(" ".join(f"{name}: {len(part):,} verses" for name, part in data._asdict().items()))
+        measure(data, options, given) if options.what == "perplexity" else write_verses(data, given)
+    if options.page or options.what == "page":
+        for name, write in page.WRITERS.items():
+            if (content := kept(name)) is not None:
+                write_part(PAGE, f"bench/language {name}", write(content))
+
+
+def measure(data: Verses, options: argparse.Namespace, given: dict[str, Any]) -> None:
+    """Add runs to those that are kept, in the place of the same ones."""
+    rows = {(row["name"], row["seed"]): row for row in (kept("perplexity") or {"rows": []})["rows"]}
+    for name in options.only:
+        for seed in range(options.seeds):
+            key = (name, None if name in WITHOUT_SEED else seed)
+            if name in WITHOUT_SEED and seed:
+                continue
+            found = CONTESTANTS[name](data, seed, given)
+            rows[key] = {"name": name, "seed": key[1], **found}
+            keep("perplexity", list(rows.values()))
+            console.print(f"{name}, seed {key[1]}: perplexity {found['perplexity']:.2f}, {found['seconds']:.0f} s")
+
+
+def write_verses(data: Verses, given: dict[str, Any]) -> None:
+    """Train a model, and let it write."""
+    model = textnn.LanguageModel(random_state=0, **given)
+    model.fit(data.training, validation_data=data.validation)
+    rows = []
+    for how, drawing in WAYS.items():
+        found = []
+        for number, prompt in enumerate(PROMPTS * (1 if "beam" in drawing else 3)):
+            more = {} if "beam" in drawing else {"seed": number}
+            found.append(prompt + model.generate(prompt, n=60, **drawing, **more))
+        rows.append({"how": how, "verses": found})
+        console.print(how, *found, sep="\n  ")
+    keep("verses", rows)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,13 @@
+// Of tests that run the instructions in plain C++ (tests/native/emulated_instructions.h) the baseline.
+#if defined(__clang__)
+#if defined(TEXTNN_EMULATED_INSTRUCTIONS)
+#pragma clang attribute push(__attribute__((target("sse2"))), apply_to = function)
+#else
+#pragma clang attribute push(__attribute__((target("avx2,fma,avxvnni"))), apply_to = function)
+#endif
+#else
+#pragma GCC push_options
+#if !defined(TEXTNN_EMULATED_INSTRUCTIONS)
+#pragma GCC target("avx2,fma,avxvnni")
+#endif
+#endif

@@ -1,0 +1,127 @@
+"""bench.language: the n-gram model is a distribution and the one of the textbook; the programs run on toy verses."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench import harness
+from bench.language import __main__ as command
+from bench.language import ngrams, plain
+from bench.language.corpora import Coder, verses
+
+
+def make_texts(count: int = 40, seed: int = 0) -> list[list[int]]:
+    source = random.Random(seed)
+    return [[0, *(source.choice([2, 2, 3, 3, 4]) for _ in range(source.randint(0, 5))), 0] for _ in range(count)]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_probabilities_of_all_that_may_follow_add_up_to_one(order: int) -> None:
+    model = ngrams.KneserNey(make_texts(), 5, order)
+    for context in itertools.chain(itertools.product([2, 3, 4], repeat=2), [(), (2,), (4, 4, 4), (1, 2)]):
+        total = 0.0
+        for token in range(5):
+            # The last but one position is that of the token; what comes behind it does not matter.
+            text = [0, *context, token, 0]
+            total += float(np.exp(model.log_probabilities([text])[len(context)]))
+        assert total == pytest.approx(1.0), context
+
+
+def by_hand(texts: list[list[int]], V: int, context: tuple[int, ...], token: int) -> float:
+    """Modified Kneser-Ney of order 2, from the definition."""
+    pairs = [pair for text in texts for pair in itertools.pairwise(text)]
+    counts = {pair: pairs.count(pair) for pair in set(pairs)}
+    lower = {w: len({a for a, b in counts if b == w}) for w in range(V)}
+
+    def discounts(values: list[int]) -> list[float]:
+        n = [sum(value == k for value in values) for k in range(5)]
+        y = n[1] / (n[1] + 2 * n[2]) if n[1] else 0.5
+        raw = [k - (k + 1) * y * n[k + 1] / n[k] if n[k] else y for k in (1, 2, 3)]
+        return [0.0, *(min(max(d, 0.0), k) for k, d in enumerate(raw, 1))]
+
+    low = discounts(list(lower.values()))
+    total = sum(lower.values())
+    left = sum(low[min(c, 3)] for c in lower.values()) / total
+    p = max(lower[token] - low[min(lower[token], 3)], 0) / total + left / V
+    high = discounts(list(counts.values()))
+    own = {b: c for (a, b), c in counts.items() if a == context[-1]}
+    if not own:
+        return p
+    left = sum(high[min(c, 3)] for c in own.values()) / sum(own.values())
+    c = own.get(token, 0)
+    return max(c - high[min(c, 3)], 0) / sum(own.values()) + left * p
+
+
+def test_pairs_have_the_probabilities_of_the_definition() -> None:
+    texts = make_texts()
+    model = ngrams.KneserNey(texts, 5, 2)
+    for text in make_texts(10, seed=1):
+        found = np.exp(model.log_probabilities([text]))
+        expected = [by_hand(texts, 5, tuple(text[:place]), text[place]) for place in range(1, len(text))]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_longer_context_helps_where_there_is_one() -> None:
+    texts = [[0, 2, 3, 4, 2, 4, 3, 0]] * 20
+    found = [ngrams.perplexity(ngrams.KneserNey(texts, 5, order), texts) for order in (1, 2, 3)]
+    assert found[0] > found[1] > found[2]
+    assert found[2] < 1.2
+
+
+def test_the_plain_network_leaves_padding_out() -> None:
+    torch.manual_seed(0)
+    sizes = {"embedding_dim": 4, "hidden_size": 6, "num_layers": 1, "dropout": 0.0, "embedding_dropout": 0.0}
+    network = plain.PlainNetwork(5, sizes)
+    rows = [torch.tensor(text) for text in make_texts(7)]
+    with torch.no_grad():
+        together, tokens = plain.losses(network, rows)
+        alone = [plain.losses(network, [row]) for row in rows]
+    assert tokens == sum(len(row) - 1 for row in rows) == sum(number for _, number in alone)
+    torch.testing.assert_close(together, sum(loss for loss, _ in alone))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    source = random.Random(0)
+    lines = ["".join(source.choices("春风秋月山雨", k=5)) + "。" for _ in range(400)]
+    with zipfile.ZipFile(tmp_path / "tang_poetry.zip", "w") as archive:
+        archive.writestr("poetry.txt", "\n".join(lines) + "\n")
+    monkeypatch.setattr(harness, "RESULTS", tmp_path / "results")
+    page = tmp_path / "language.md"
+    marks = [f"<!-- bench/language {name} -->\n<!-- end -->\n" for name in ("perplexity", "verses")]
+    page.write_text("\n".join(marks), encoding="utf-8")
+    monkeypatch.setattr(command, "PAGE", page)
+    return tmp_path
+
+
+def test_no_verse_is_in_two_parts(folder: Path) -> None:
+    data = verses(folder)
+    parts = [set(part) for part in data]
+    assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+    assert len(data.test) == -(-sum(map(len, parts)) // 20)
+    row = Coder(data.training).rows(["春风。"])[0]
+    assert row[0] == row[-1] == 0
+    assert len(row) == 5
+    with pytest.raises(SystemExit, match="no such file"):
+        verses(folder / "none")
+
+
+def test_the_program_measures_and_writes_the_page(folder: Path) -> None:
+    names = ["textnn, lstm", "PyTorch, nn.LSTM", "Kneser-Ney n-grams"]
+    command.run(["perplexity", "--data", str(folder), "--epochs", "1", "--only", *names, "--page"])
+    text = command.PAGE.read_text(encoding="utf-8")
+    for name in names:
+        row = next(line for line in text.splitlines() if name in line)
+        assert 3.6 < float(row.split("|")[2].split("±")[0]) < 20, row
+    command.run(["verses", "--data", str(folder), "--epochs", "1", "--page"])
+    text = command.PAGE.read_text(encoding="utf-8")
+    assert text.count("\n> ") == 3 * 12 + 4
+    assert "beam of 16:" in text
+    assert "Kneser-Ney" in text, "the other part stays"

@@ -1,0 +1,43 @@
+"""Two processes, each with a share of the texts, train the language model of one process that has them all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import language_group_worker as worker
+import pytest
+import torch
+from process_group import run_group
+
+pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    return run_group(worker, tmp_path_factory.mktemp("group"))
+
+
+@pytest.mark.parametrize("case", [*worker.CASES, "validation data"])
+def test_two_processes_come_to_what_one_comes_to(case: str, ranks: list[dict[str, Any]]) -> None:
+    validation = case == "validation data"
+    expected = worker.describe(worker.fit("text" if validation else case, validation))
+    weights, history = expected.pop("weights"), expected.pop("history")
+    for rank in ranks:
+        found = dict(rank["fits"][case])
+        for name, tensor in found.pop("weights").items():
+            torch.testing.assert_close(tensor, weights[name], rtol=1e-6, atol=1e-9)
+        for epoch, one in zip(found.pop("history"), history, strict=True):
+            assert epoch == pytest.approx(one)
+        assert found == expected
+
+
+def test_other_parameters_in_one_process_are_refused_in_both(ranks: list[dict[str, Any]]) -> None:
+    for rank in ranks:
+        assert rank["error"] == (
+            "fit: expected the same in every process, got epochs 2 in process 1 and 1 in process 0"
+        )
+
+
+def test_without_a_group_there_is_nothing_to_join() -> None:
+    with pytest.raises(ValueError, match="distributed: expected a process group, got none"):
+        worker.make_model().fit(worker.VERSES, distributed=True)

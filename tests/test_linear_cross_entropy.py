@@ -1,0 +1,544 @@
+"""textnn.functional.linear_cross_entropy and LinearCrossEntropyLoss: a linear layer and its loss without the logits."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from ragged import TOLERANCE
+from torch import Tensor, nn
+
+import textnn
+import textnn.functional as fast
+import textnn.reference as slow
+from textnn._registration import logit_blocks
+
+hypothesis = pytest.importorskip("hypothesis")
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+# N, H, V: of one block, of several blocks of rows and of columns, and the edges of vectors.
+SHAPES = [(1, 1, 1), (3, 5, 7), (0, 4, 6), (3, 0, 4), (17, 16, 33), (300, 3, 40), (5, 8, 4500), (270, 4, 2100)]
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "ignored": {"ignored": 0.4},
+    "bias": {"bias": True},
+    "weighted": {"weighted": True, "bias": True, "ignored": 0.2},
+    "smooth": {"label_smoothing": 0.3, "ignored": 0.2},
+    "all": {"label_smoothing": 0.1, "weighted": True, "bias": True, "ignored": 0.3, "ignore_index": 0},
+}
+REDUCTIONS = ("none", "sum", "mean")
+
+
+def make(
+    N: int,
+    H: int,
+    V: int,
+    dtype: torch.dtype = torch.float64,
+    ignored: float = 0.0,
+    bias: bool = False,
+    weighted: bool = False,
+    **options: Any,
+) -> tuple[list[Tensor], dict[str, Any]]:
+    """Input, weight and target, and the options."""
+    x, w, target = torch.randn(N, H, dtype=dtype), torch.randn(V, H, dtype=dtype), torch.randint(V, (N,))
+    target[torch.rand(N) < ignored] = options.get("ignore_index", -100)
+    options |= {"linear_bias": torch.randn(V, dtype=dtype)} if bias else {}
+    options |= {"weight": torch.rand(V, dtype=dtype) + 0.5} if weighted else {}
+    return [x, w, target], options
+
+
+def results(function: Any, inputs: list[Tensor], options: dict[str, Any], upstream: float = 1.0) -> list[Tensor]:
+    """The loss, and the gradients of input, weight and bias."""
+    leaves = [t.detach().requires_grad_() for t in inputs[:2]]
+    options = dict(options)
+    if "linear_bias" in options:
+        options["linear_bias"] = options["linear_bias"].detach().requires_grad_()
+        leaves.append(options["linear_bias"])
+    loss = function(*leaves[:2], inputs[2], **options)
+    factor = torch.linspace(1, 2, loss.numel(), dtype=loss.dtype).reshape(loss.shape) if loss.dim() else upstream
+    gradients = torch.autograd.grad((loss * factor).sum(), leaves)
+    return [loss.detach(), *gradients]
+
+
+def check(got: list[Tensor], want: list[Tensor], dtype: torch.dtype, case: str) -> None:
+    names = ("loss", "dinput", "dweight", "dbias")
+    for name, a, b in zip(names, got, want, strict=False):
+        torch.testing.assert_close(
+            a, b, **TOLERANCE[dtype], equal_nan=True, msg=lambda m, name=name: f"{case}, {name}: {m}"
+        )
+
+
+# --- against plain PyTorch ---
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_equals_linear_and_cross_entropy(
+    capability: str, shape: tuple[int, int, int], kind: str, reduction: str, dtype: torch.dtype
+) -> None:
+    inputs, options = make(*shape, dtype, **OPTIONS[kind])
+    options["reduction"] = reduction
+    want = results(slow.linear_cross_entropy, inputs, options, 0.7)
+    check(results(fast.linear_cross_entropy, inputs, options, 0.7), want, dtype, f"{capability} {shape} {kind}")
+    plain = torch.no_grad()(fast.linear_cross_entropy)(*inputs, **options)
+    torch.testing.assert_close(plain, want[0], **TOLERANCE[dtype], equal_nan=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    shape=st.tuples(st.integers(0, 40), st.integers(1, 20), st.integers(1, 70)),
+    kind=st.sampled_from(list(OPTIONS)),
+    reduction=st.sampled_from(REDUCTIONS),
+)
+def test_equals_the_reference_for_any_shape(shape: tuple[int, int, int], kind: str, reduction: str) -> None:
+    inputs, options = make(*shape, **OPTIONS[kind])
+    options["reduction"] = reduction
+    got, want = (results(f.linear_cross_entropy, inputs, options) for f in (fast, slow))
+    check(got, want, torch.float64, f"{shape} {kind} {reduction}")
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_torch_operations_of_other_devices_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, kind: str, reduction: str
+) -> None:
+    monkeypatch.setattr(logit_blocks, "_LOGITS", 1)
+    monkeypatch.setattr(logit_blocks, "_FEW_ROWS", 7)
+    (x, w, target), options = make(30, 5, 11, **OPTIONS[kind])
+    arguments = (x, w, options.get("linear_bias"), target, options.get("weight"), reduction)
+    arguments += (options.get("ignore_index", -100), options.get("label_smoothing", 0.0), "ieee")
+    ops, dloss = torch.ops.textnn, torch.randn(30 if reduction == "none" else (), dtype=torch.float64)
+    got, want = (f(*arguments, True, True, True) for f in (logit_blocks.forward, ops.linear_cross_entropy))
+    torch.testing.assert_close(got, tuple(want))
+    backward = (dloss, *arguments[:5], want[1], *arguments[5:], True, True)
+    got, want = (f(*backward) for f in (logit_blocks.backward, ops.linear_cross_entropy_backward))
+    torch.testing.assert_close(got, tuple(want))
+
+
+def test_more_dimensions_are_more_rows(capability: str) -> None:
+    (x, w, target), _ = make(12, 5, 9, ignored=0.2)
+    want = fast.linear_cross_entropy(x, w, target, reduction="none")
+    got = fast.linear_cross_entropy(x.view(3, 4, 5), w, target.view(3, 4), reduction="none")
+    assert torch.equal(got, want.view(3, 4))
+    plain = slow.linear_cross_entropy(x.view(3, 4, 5), w, target.view(3, 4), reduction="none")
+    torch.testing.assert_close(got, plain)
+    one = fast.linear_cross_entropy(x[0], w, torch.tensor(3), reduction="none")
+    assert one.shape == ()
+    torch.testing.assert_close(one, F.cross_entropy(x[0] @ w.t(), torch.tensor(3)))
+
+
+def test_probabilities_and_several_losses_a_row() -> None:
+    x, w = torch.randn(6, 5, dtype=torch.float64), torch.randn(4, 3, 5, dtype=torch.float64)
+    b, target = torch.randn(4, 3, dtype=torch.float64), torch.randint(4, (6, 3))
+    want = F.cross_entropy(torch.einsum("nh,vdh->nvd", x, w) + b, target)
+    torch.testing.assert_close(fast.linear_cross_entropy(x, w, target, linear_bias=b), want)
+    p = torch.rand(6, 4, dtype=torch.float64).softmax(1)
+    want = F.cross_entropy(x @ w[:, 0].t(), p)
+    torch.testing.assert_close(fast.linear_cross_entropy(x, w[:, 0], p), want)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_rows_that_are_ignored_are_not_looked_at(capability: str, reduction: str) -> None:
+    inputs, _ = make(20, 4, 30)
+    inputs[2][::3] = -100
+    want = results(fast.linear_cross_entropy, inputs, {"reduction": reduction})
+    inputs[0] = inputs[0].clone()
+    inputs[0][::3] = float("nan")
+    got = results(fast.linear_cross_entropy, inputs, {"reduction": reduction})
+    assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+    assert not got[1][::3].any()
+
+
+@pytest.mark.parametrize("N", [0, 5])
+def test_without_any_row_that_counts(capability: str, N: int) -> None:
+    x, w = torch.randn(N, 4, requires_grad=True), torch.randn(7, 4, requires_grad=True)
+    target = torch.full((N,), -100)
+    assert fast.linear_cross_entropy(x, w, target).isnan()
+    assert fast.linear_cross_entropy(x, w, target, reduction="sum") == 0
+    assert torch.equal(fast.linear_cross_entropy(x, w, target, reduction="none"), torch.zeros(N))
+    for g in torch.autograd.grad(fast.linear_cross_entropy(x, w, target), [x, w]):
+        assert not g.any()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("reduction", ["none", "sum"])
+def test_values_that_are_not_finite(capability: str, value: float, reduction: str) -> None:
+    """In a row of the input: as in torch, that row's loss, and what it adds to, is NaN; other rows keep theirs."""
+    inputs, _ = make(6, 4, 2100)
+    inputs[0][2, 1] = value
+    got, want = (results(f.linear_cross_entropy, inputs, {"reduction": reduction}) for f in (fast, slow))
+    check(got, want, torch.float64, f"{capability} {value}")
+    assert got[1].isnan().any(1).tolist() == [i == 2 for i in range(6)]
+
+
+def test_classes_that_a_bias_forbids(capability: str) -> None:
+    """A bias of -inf, over a whole block of columns too; a target among them costs infinitely much."""
+    inputs, options = make(6, 4, 4500, bias=True)
+    options["linear_bias"][:2500] = options["linear_bias"][3000] = float("-inf")
+    inputs[2] = torch.tensor([2600, 4499, 2999, 2500, 4000, 3001])
+    for reduction in REDUCTIONS:
+        options["reduction"] = reduction
+        got, want = (results(f.linear_cross_entropy, inputs, options) for f in (fast, slow))
+        check(got, want, torch.float64, f"{capability} {reduction}")
+        assert not got[2][:2500].any()
+    inputs[2][1] = 7
+    got = fast.linear_cross_entropy(*inputs, linear_bias=options["linear_bias"], reduction="none")
+    assert got.isinf().tolist() == [False, True] + 4 * [False]
+
+
+@pytest.mark.parametrize("scale", [1e-30, 100.0, 1e4])
+def test_wide_and_narrow_logits(capability: str, scale: float) -> None:
+    inputs, _ = make(9, 4, 2500, torch.float32)
+    inputs[0] *= scale
+    exact = [t.double() if t.is_floating_point() else t for t in inputs]
+    got, want = results(fast.linear_cross_entropy, inputs, {}), results(slow.linear_cross_entropy, exact, {})
+    for a, b in zip(got, want, strict=True):
+        torch.testing.assert_close(a.double(), b, rtol=2e-4, atol=2e-4)
+
+
+# --- precision ---
+
+
+def test_bfloat16_and_autocast(capability: str) -> None:
+    """The products of torch's own layer under autocast; the loss is float32 there, and of bfloat16 with bfloat16."""
+    inputs, options = make(50, 32, 2100, torch.float32, bias=True)
+    inputs[1] /= 6
+    device = inputs[0].device.type
+    with torch.autocast(device, torch.bfloat16):
+        got = results(fast.linear_cross_entropy, inputs, options)
+        want = results(slow.linear_cross_entropy, inputs, options)
+    assert [t.dtype for t in got] == [t.dtype for t in want] == [torch.float32] * 4
+    exact = results(slow.linear_cross_entropy, inputs, options)
+    for a, b, c in zip(got, want, exact, strict=True):
+        error = float((b - c).norm() / c.norm())
+        assert 0 < float((a - c).norm() / c.norm()) < 1.5 * error + 1e-3, (a, c)
+    halves = [t.bfloat16() if t.is_floating_point() else t for t in inputs]
+    loss = fast.linear_cross_entropy(*halves, linear_bias=options["linear_bias"].bfloat16())
+    assert loss.dtype == torch.bfloat16
+    torch.testing.assert_close(loss.float(), exact[0], rtol=2e-2, atol=0)
+    loss = fast.linear_cross_entropy(*[t.half() if t.is_floating_point() else t for t in inputs])
+    assert loss.dtype == torch.float16
+
+
+@pytest.mark.cpu
+def test_medium_precision_multiplies_bfloat16() -> None:
+    inputs, _ = make(40, 16, 50, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        want = fast.linear_cross_entropy(*inputs)
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        assert torch.equal(fast.linear_cross_entropy(*inputs), want)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert not torch.equal(fast.linear_cross_entropy(*inputs), want)
+
+
+# --- derivatives and transforms ---
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("kind", ["bias", "all"])
+def test_gradcheck(capability: str, reduction: str, kind: str) -> None:
+    inputs, options = make(6, 4, 7, **OPTIONS[kind])
+    bias = options.pop("linear_bias")
+    leaves = [t.requires_grad_() for t in (*inputs[:2], bias)]
+
+    def loss(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+        return fast.linear_cross_entropy(x, w, inputs[2], linear_bias=b, reduction=reduction, **options)
+
+    assert torch.autograd.gradcheck(loss, leaves)
+    assert torch.autograd.gradgradcheck(loss, leaves)
+
+
+@pytest.mark.parametrize("wanted", [(True, False), (False, True)])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_what_is_frozen_gets_no_gradient(wanted: tuple[bool, bool], reduction: str) -> None:
+    inputs, options = make(20, 4, 30, bias=True)
+    want = results(slow.linear_cross_entropy, inputs, {**options, "reduction": reduction})
+    x, w = (t.detach().requires_grad_(needs) for t, needs in zip(inputs[:2], wanted, strict=True))
+    loss = fast.linear_cross_entropy(x, w, inputs[2], reduction=reduction, **options)
+    (loss * torch.linspace(1, 2, 20, dtype=loss.dtype) if loss.dim() else loss).sum().backward()
+    for t, needs, g in zip((x, w), wanted, want[1:], strict=False):
+        assert (t.grad is not None) == needs
+        if needs:
+            torch.testing.assert_close(t.grad, g)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.25])
+def test_several_backward_passes(factor: float) -> None:
+    """Gradients made beside the loss are given out more than once, and are not those of a parameter for that."""
+    inputs, _ = make(20, 4, 30)
+    w = inputs[1].requires_grad_()
+    loss = fast.linear_cross_entropy(inputs[0], w, inputs[2]) * factor
+    (want,) = torch.autograd.grad(slow.linear_cross_entropy(inputs[0], w, inputs[2]) * factor, [w])
+    loss.backward(retain_graph=True)
+    assert w.grad is not None
+    torch.testing.assert_close(w.grad, want)
+    w.grad.zero_()
+    loss.backward()
+    torch.testing.assert_close(w.grad, want)
+
+
+def test_opcheck() -> None:
+    inputs, options = make(9, 4, 7, torch.float32, **OPTIONS["all"])
+    x, w, b = (t.requires_grad_() for t in (*inputs[:2], options["linear_bias"]))
+    for reduction in REDUCTIONS:
+        for need in ((True, True), (True, False), (False, True)):
+            arguments = (x, w, b, inputs[2], options["weight"], reduction, 0, 0.1, "ieee", *need)
+            torch.library.opcheck(torch.ops.textnn.linear_cross_entropy.default, (*arguments, True))
+            plain = tuple(t.detach() if isinstance(t, Tensor) else t for t in arguments)
+            loss, lse, *_ = torch.ops.textnn.linear_cross_entropy(*plain, True)
+            backward = (torch.randn_like(loss), *plain[:5], lse, *plain[5:])
+            torch.library.opcheck(
+                torch.ops.textnn.linear_cross_entropy_backward.default,
+                backward,
+                test_utils=("test_schema", "test_faketensor"),
+            )
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_compiles_to_one_graph(dynamic: bool, reduction: str) -> None:
+    compiled = torch.compile(fast.linear_cross_entropy, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+    for shape in ((9, 4, 7), (12, 4, 11)):
+        inputs, options = make(*shape, **OPTIONS["weighted"])
+        options["reduction"] = reduction
+        got, want = (results(f, inputs, options, 0.5) for f in (compiled, slow.linear_cross_entropy))
+        check(got, want, torch.float64, f"{shape}")
+
+
+def test_meta_tensors() -> None:
+    (x, w, target), _ = make(6, 3, 5)
+    x, w, target = x.to("meta").requires_grad_(), w.to("meta"), target.to("meta")
+    assert fast.linear_cross_entropy(x, w, target, reduction="none").shape == (6,)
+    loss = fast.linear_cross_entropy(x, w, target)
+    loss.backward()
+    assert loss.shape == ()
+    assert x.grad is not None
+    assert x.grad.shape == (6, 3)
+
+
+@pytest.mark.parametrize("precision", ["ieee", "bf16"])
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_same_result_for_every_run_and_number_of_threads(capability: str, precision: str, reduction: str) -> None:
+    inputs, options = make(300, 24, 4500, torch.float32, bias=True, label_smoothing=0.1)
+    options["reduction"] = reduction
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3, 2):
+            torch.set_num_threads(threads)
+            with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
+                found.append(results(fast.linear_cross_entropy, inputs, options))
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@pytest.mark.cpu
+def test_inference_mode_with_threads() -> None:
+    """Threads of a pool do not know of it, and results made in it are not to be written elsewhere."""
+    inputs, options = make(300, 8, 2100, torch.float32, bias=True)
+    want, before = slow.linear_cross_entropy(*inputs, **options), torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        for precision in (False, True):
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision):
+                got = fast.linear_cross_entropy(inputs[0].requires_grad_(), *inputs[1:], **options)
+                torch.testing.assert_close(got, want, rtol=1e-2 if precision else 1e-5, atol=0)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_strided_input() -> None:
+    inputs, options = make(20, 6, 12, bias=True, weighted=True)
+    other = [torch.stack([t] * 2, dim=-1)[..., 0] for t in inputs]
+    strided = {name: torch.stack([t] * 2, dim=-1)[..., 0] for name, t in options.items()}
+    assert not any(t.is_contiguous() for t in other)
+    got, want = results(fast.linear_cross_entropy, other, strided), results(fast.linear_cross_entropy, inputs, options)
+    assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+
+
+# --- memory ---
+
+
+def resident(name: str) -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name + ":"))
+    return 1024 * int(line.split()[1])
+
+
+@pytest.mark.cpu
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the system does not count peaks")
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_logits_are_never_all_there(reduction: str) -> None:
+    """The peak of the process, as the system counts it: less than a third of the logits."""
+    N, H, V = 8192, 8, 5000
+    inputs, _ = make(N, H, V, torch.float32)
+    w = inputs[1].requires_grad_()
+    torch.ops.textnn.release_workspaces()
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    fast.linear_cross_entropy(inputs[0], w, inputs[2], reduction=reduction).sum().backward()
+    assert resident("VmHWM") - before < 4 * N * V / 3
+
+
+# --- the layer ---
+
+
+def test_the_layer_is_torchs() -> None:
+    """Constructor, parameters and results; where torch has it."""
+    theirs = getattr(nn, "LinearCrossEntropyLoss", None)
+    if theirs is None:
+        pytest.skip("torch has no LinearCrossEntropyLoss before 2.13")
+    for ours, other in ((textnn.LinearCrossEntropyLoss, theirs), (fast.linear_cross_entropy, F.linear_cross_entropy)):
+        assert list(inspect.signature(ours).parameters) == list(inspect.signature(other).parameters)
+        for name, parameter in inspect.signature(other).parameters.items():
+            assert inspect.signature(ours).parameters[name].default == parameter.default, name
+    for more in ({}, {"bias": True, "weight": torch.rand(7) + 0.1, "label_smoothing": 0.2, "ignore_index": 3}):
+        for shape in ((), (2,)):
+            ours, other = (c(5, 7, out_features=shape, **more) for c in (textnn.LinearCrossEntropyLoss, theirs))
+            ours.load_state_dict(other.state_dict())
+            assert list(ours.state_dict()) == list(other.state_dict())
+            x, target = torch.randn(9, 5), torch.randint(7, (9, *shape))
+            torch.testing.assert_close(ours(x, target), other(x, target))
+            assert "textnn.LinearCrossEntropyLoss(" in repr(ours)
+
+
+def test_the_layer_stays_whole_in_a_symbolic_trace_and_is_exported() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Linear(4, 5), textnn.LinearCrossEntropyLoss(5, 7)
+
+        def forward(self, x: Tensor, target: Tensor) -> Tensor:
+            loss: Tensor = self.head(self.body(x), target)
+            return loss
+
+    model, x, target = Model(), torch.randn(9, 4), torch.randint(7, (9,))
+    traced = torch.fx.symbolic_trace(model)
+    assert "head" in [node.target for node in traced.graph.nodes if node.op == "call_module"]
+    for other in (traced, torch.export.export(model, (x, target)).module(), torch.jit.trace(model, (x, target))):
+        torch.testing.assert_close(other(x, target), model(x, target))
+    with pytest.raises(RuntimeError, match=r"torch.jit.script cannot compile textnn.LinearCrossEntropyLoss"):
+        torch.jit.script(model)
+
+
+def test_the_layer_learns_and_shares_weights() -> None:
+    embedding, layer = nn.Embedding(20, 8), textnn.LinearCrossEntropyLoss(8, 20)
+    layer.linear.weight = embedding.weight
+    ids = torch.arange(20)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = layer(embedding(ids), ids)
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.5
+    assert torch.equal(layer.linear(embedding(ids)).argmax(1), ids)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight": torch.ones(6)}, r"weight must have shape \[V\] = \[7\], got \[6\]"),
+        ({"label_smoothing": -0.1}, r"label_smoothing must lie in \[0, 1\]"),
+        ({"reduction": "max"}, "reduction must be"),
+    ],
+)
+def test_errors_of_the_layer(options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        textnn.LinearCrossEntropyLoss(5, 7, **options)
+
+
+# --- errors ---
+
+X, W, Y = torch.randn(4, 3), torch.randn(5, 3), torch.tensor([0, 4, -100, 2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        (([1.0], W, Y), {}, TypeError, "input must be a tensor, got list"),
+        ((X, W[:, :2], Y), {}, ValueError, r"linear_weight must have shape \[V, H\] = \[V, 3\].*got \[5, 2\]"),
+        ((X, W[0], Y), {}, ValueError, r"linear_weight must have shape"),
+        ((X, W.double(), Y), {}, TypeError, "linear_weight must have the dtype of input"),
+        ((X.long(), W, Y), {}, TypeError, "input must have a floating-point dtype"),
+        ((X, W, Y[:3]), {}, ValueError, r"target must have shape \[4\] for input \[4, 3\], got \[3\]"),
+        ((X, W, Y.int()), {}, TypeError, "target must be int64"),
+        ((X, W, Y), {"linear_bias": torch.zeros(4)}, ValueError, r"linear_bias must have shape \[5\]"),
+        ((X, W, Y), {"weight": torch.zeros(4)}, ValueError, r"weight must have shape \[V\] = \[5\], got \[4\]"),
+        ((X, W, Y), {"weight": torch.ones(5, requires_grad=True)}, ValueError, "weight must not require a gradient"),
+        ((X, W, Y), {"reduction": "max"}, ValueError, "reduction must be 'none', 'mean' or 'sum', got 'max'"),
+        ((X, W, Y), {"label_smoothing": 1.5}, ValueError, r"label_smoothing must lie in \[0, 1\], got 1.5"),
+        ((X, W, torch.rand(4, 5)), {"ignore_index": 1}, ValueError, "ignore_index must be None"),
+    ],
+)
+def test_errors_name_the_argument(arguments: Any, options: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        fast.linear_cross_entropy(*arguments, **options)
+
+
+@pytest.mark.cpu
+@pytest.mark.parametrize("wrong", [5, -1])
+def test_targets_out_of_range_are_an_error(wrong: int) -> None:
+    target = Y.clone()
+    target[1] = wrong
+    with pytest.raises(
+        IndexError, match=rf"target must lie in \[0, V\) = \[0, 5\) or be ignore_index, -100, got {wrong}"
+    ):
+        fast.linear_cross_entropy(X, W, target)
+    call = (X, W, None, target, None, "mean", -100, 0.0, "ieee", True, True, True)
+    with pytest.raises(
+        RuntimeError, match=rf"target must lie in \[0, 5\) or be ignore_index, -100, got {wrong} in row 1"
+    ):
+        torch.ops.textnn.linear_cross_entropy(*call)
+    compiled = torch.compile(fast.linear_cross_entropy, backend="aot_eager")
+    with pytest.raises(RuntimeError, match="target must lie in"):
+        compiled(X, W, target)
+
+
+@pytest.mark.cpu
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (0, X[0], "the input must have shape"),
+        (0, X.half(), "must be float32 or float64"),
+        (1, W[:, :2], "linear_weight must have shape"),
+        (2, X[:, 0], "linear_bias must have shape"),
+        (3, Y[:2], "target must have shape"),
+        (3, Y.int(), "target must have the dtype"),
+        (4, torch.ones(5).double(), "weight must have the dtype"),
+        (5, "max", "reduction must be"),
+        (7, -0.5, "label_smoothing must lie in"),
+        (8, "int8", "precision must be"),
+    ],
+)
+def test_raw_operators_check_their_arguments(place: int, value: Any, message: str) -> None:
+    call: list[Any] = [X, W, None, Y, None, "none", -100, 0.0, "ieee", True, True]
+    backward = [torch.ones(4), *call[:5], torch.zeros(4), *call[5:]]
+    call[place] = backward[place + 1 + (place > 4)] = value
+    with pytest.raises(RuntimeError, match=message):
+        torch.ops.textnn.linear_cross_entropy(*call, False)
+    with pytest.raises(RuntimeError, match=message):
+        torch.ops.textnn.linear_cross_entropy_backward(*backward)
+
+
+@pytest.mark.cpu
+def test_raw_backward_operator_checks_gradient_and_lse() -> None:
+    rest: tuple[Any, ...] = ("none", -100, 0.0, "ieee", True, True)
+    for dloss, lse, message in (
+        (torch.ones(3), torch.zeros(4), "the gradient must have shape"),
+        (torch.ones(4), torch.zeros(3), "lse must have shape"),
+        (torch.ones(4).double(), torch.zeros(4), "the gradient must have the dtype"),
+    ):
+        with pytest.raises(RuntimeError, match=message):
+            torch.ops.textnn.linear_cross_entropy_backward(dloss, X, W, None, Y, None, lse, *rest)

@@ -1,0 +1,52 @@
+"""What the training of a language model minimises: minus the log-probability of the next token, a token an example."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from textnn.language.loss import cross_entropy, log_probabilities
+from textnn.language.network import LanguageNetwork
+from textnn.text import RaggedBatch
+from textnn.text.streams import NEXT
+from textnn.training.objective import Objective, Sums
+
+
+class LanguageObjective(Objective):
+    """Trains by the likelihood of the next token; measures by perplexity, of which less is better.
+
+    Parameters
+    ----------
+    network
+        Whose output is meant.
+    """
+
+    measured_by = trained_by = "perplexity"
+    sign = -1
+
+    def __init__(self, network: LanguageNetwork) -> None:
+        self.network = network
+
+    def size(self, lengths: Tensor) -> int:
+        """Return the number of tokens."""
+        return int(lengths.sum())
+
+    def quality(self, loss: float, right: float) -> float:
+        """Return the perplexity."""
+        return perplexity(loss)
+
+    def sums(self, outputs: Tensor, batch: RaggedBatch) -> Sums:
+        """Return the sums over the tokens of a batch."""
+        loss = cross_entropy(outputs, self.network.weight, self.network.bias, batch.aligned[NEXT])
+        return Sums(loss, 0.0, len(outputs), len(outputs))
+
+    def held_out(self, outputs: Tensor, batch: RaggedBatch) -> Sums:
+        """Return the same in double precision."""
+        found = log_probabilities(outputs, self.network.weight, self.network.bias, batch.aligned[NEXT])
+        return Sums(-found.sum(), 0.0, len(outputs), len(outputs))
+
+
+def perplexity(loss: float) -> float:
+    """Return exp(loss), which is large but no infinity where the loss is large."""
+    return math.exp(min(loss, 700.0))
