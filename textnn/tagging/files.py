@@ -342,7 +342,10 @@ def read_tagged(
         sentences = _without_odd_tags(sentences, report, options.get("on_error") == "skip")
     if report.scheme in (None, "IO"):
         if report.scheme == "IO":
-            report.doubts.append("tags have no B and I: neighbouring spans of one type count as one span")
+            letters = sorted({tag[0] for tag in report.tags if tag[1:2] in ("-", "_") and tag[:1].isupper()})
+            what = f"tags begin with {', '.join(letters)}, the letters of no scheme that is known: each tag is a type"
+            plain = "tags have no B and I: neighbouring spans of one type count as one span"
+            report.doubts.append(what if len(letters) > 1 else plain)
         return sentences, report
     illegal = [(s, places) for s in sentences if (places := illegal_places(s.tags, str(report.scheme)))]
     if illegal:
