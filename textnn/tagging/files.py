@@ -228,6 +228,8 @@ def _iterate(
         if options.format is None and suffix == ".csv" and found not in ("csv", "conll"):
             way = "write it so, as columns, a token a line, or as JSON lines"
             raise CorpusError(f"{inner.source}: expected {EXPECTED}, got another table of CSV; {way}")
+        if options.format is None and found == "words" and any(line.startswith("__label__") for line in head[:3]):
+            raise CorpusError(f"{inner.source}: expected tagged sentences, got texts with fastText's __label__")
         report.format = found
         if report.format == "words" and options.level == "word" and options.need_tags:
             expected = f"expected words with tags (word{options.separator}tag), got words without"
