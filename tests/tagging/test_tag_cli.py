@@ -102,21 +102,21 @@ def test_wrong_options_are_refused_before_a_file_is_read(options: list[object], 
 
 
 def test_a_training_is_resumed_to_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from textnn.training import loop
+    from textnn.text import RaggedDataset
 
     data = write(tmp_path / "a.conll", make_conll())
     succeed("tag", "train", data, "-o", tmp_path / "whole", "-q", *QUICK)
     command = ["tag", "train", data, "-o", tmp_path / "m", *QUICK]
-    batches, made = [0], loop._batches
+    epochs, made = [0], RaggedDataset.rows_to_train
 
     def stop(*arguments: Any) -> Any:
-        batches[0] += 1
-        if batches[0] == 3:
+        epochs[0] += 1
+        if epochs[0] == 3:
             raise KeyboardInterrupt
         return made(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "_batches", stop)
+        patched.setattr(RaggedDataset, "rows_to_train", stop)
         broken = run(*command)
     assert (broken.exit_code, "resume with: textnn" in broken.stderr) == (130, True), broken.stderr
     assert not (tmp_path / "m").exists()

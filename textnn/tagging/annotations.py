@@ -42,11 +42,15 @@ def sentences_of_objects(
     Of spans that overlap, which tags cannot say, the longest is kept, and one that ends within a word is widened to the
     whole word; ``doubts`` says how many there were.
     """
-    overlaps, widened = _Count(), _Count()
+    overlaps, widened, rejected, several = _Count(), _Count(), _Count(), _Count()
     for number, row in rows:
         if not isinstance(row, dict):
             reading.refuse(number, "expected a JSON object")
             continue
+        if need_tags and _is_rejected(row):
+            rejected.add(1, number)
+            continue
+        several.add(need_tags and len(_accepted(row)) > 1, number)
         try:
             tokens, tags, dropped, cut = _sentence(row, scheme, words) if need_tags else (_tokens(row), [], 0, 0)
         except ValueError as error:
@@ -59,6 +63,12 @@ def sentences_of_objects(
         widened.add(cut, number)
         if tokens:
             yield number, tokens, tags
+    if rejected.total:
+        what = f"{rejected.total:,} texts were left out that annotators rejected or skipped"
+        doubts.append(f"{what}, the first in line {rejected.first}")
+    if several.total:
+        what = f"{several.total:,} texts have several annotations, the first in line {several.first}"
+        doubts.append(f"{what}: of each text the first one was read")
     if widened.total:
         what = f"{widened.total:,} spans began or ended within a word, the first in line {widened.first}"
         doubts.append(f"{what}: they were widened to whole words (--level char reads characters)")
@@ -120,7 +130,7 @@ def _sentence(row: dict[str, Any], scheme: str, words: bool) -> tuple[list[str],
             )
         return _strings("tokens", tokens), _strings("tags", tags, len(tokens)), 0, 0
     if isinstance(row.get("data"), dict):  # a task of Label Studio
-        row = {**row["data"], "label": _results(row.get("annotations"))}
+        row = {**row["data"], "label": _results(row)}
     text = _first(row, _TEXT)
     if not isinstance(text, str):
         raise ValueError(f'expected "text" with spans, or "tokens" with "tags", got {_names(row)}')
@@ -150,10 +160,25 @@ def _of_words(spans: list[Span], places: list[tuple[int, int]]) -> tuple[list[Sp
     return found, cut
 
 
-def _results(annotations: Any) -> list[Any]:
+def _is_rejected(row: dict[str, Any]) -> bool:
+    """Whether whoever annotated the text refused it (Prodigy's answer), or skipped it (Label Studio)."""
+    given = row.get("annotations") if isinstance(row.get("data"), dict) else None
+    return row.get("answer") in ("reject", "ignore") or (bool(given) and not _accepted(row))
+
+
+def _accepted(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the annotations of a task of Label Studio that were not cancelled."""
+    given = row.get("annotations") if isinstance(row.get("data"), dict) else None
+    return (
+        [each for each in given if isinstance(each, dict) and not each.get("was_cancelled")]
+        if isinstance(given, list)
+        else []
+    )
+
+
+def _results(row: dict[str, Any]) -> list[Any]:
     """Return the spans of the first annotation of a task."""
-    first = annotations[0] if isinstance(annotations, list) and annotations else {}
-    results = first.get("result", []) if isinstance(first, dict) else []
+    results = next(iter(_accepted(row)), {}).get("result", [])
     return [each["value"] for each in results if isinstance(each, dict) and "labels" in each.get("value", {})]
 
 

@@ -65,7 +65,7 @@ def sentences_of_columns(
     usual = Counter(len(split_columns(line)) for line in sample).most_common(1)
     usual_width = usual[0][0] if usual else 0
     tagged = sum(is_tag(split_columns(line)[-1]) for line in sample) > 0.8 * len(sample)
-    margin = " " if sample and all(line.startswith(" ") for line in sample) else ""
+    margin = " " * min((len(line) - len(line.lstrip(" ")) for line in sample), default=0)  # all lines are indented
     for number, line in enumerate(itertools.chain(head, lines), 1):
         line = line.removeprefix(margin)
         if not line.strip():

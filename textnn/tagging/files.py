@@ -228,6 +228,8 @@ def _iterate(
         if options.format is None and suffix == ".csv" and found not in ("csv", "conll"):
             way = "write it so, as columns, a token a line, or as JSON lines"
             raise CorpusError(f"{inner.source}: expected {EXPECTED}, got another table of CSV; {way}")
+        if options.format is None and found == "words" and any(line.startswith("__label__") for line in head[:3]):
+            raise CorpusError(f"{inner.source}: expected tagged sentences, got texts with fastText's __label__")
         report.format = found
         if report.format == "words" and options.level == "word" and options.need_tags:
             expected = f"expected words with tags (word{options.separator}tag), got words without"
@@ -342,7 +344,10 @@ def read_tagged(
         sentences = _without_odd_tags(sentences, report, options.get("on_error") == "skip")
     if report.scheme in (None, "IO"):
         if report.scheme == "IO":
-            report.doubts.append("tags have no B and I: neighbouring spans of one type count as one span")
+            letters = sorted({tag[0] for tag in report.tags if tag[1:2] in ("-", "_") and tag[:1].isupper()})
+            what = f"tags begin with {', '.join(letters)}, the letters of no scheme that is known: each tag is a type"
+            plain = "tags have no B and I: neighbouring spans of one type count as one span"
+            report.doubts.append(what if len(letters) > 1 else plain)
         return sentences, report
     illegal = [(s, places) for s in sentences if (places := illegal_places(s.tags, str(report.scheme)))]
     if illegal:

@@ -100,7 +100,7 @@ def _write(state: State, format: str, network: ExportedTagger, directory: Path) 
     arrays: dict[str, Tensor] = {"pairs": model.keys, "kinds": model.kinds, **scores}
     if state.encoder.lexicon is not None:
         arrays["words"] = torch.from_numpy(state.encoder.lexicon.keys)
-    np.savez(directory / ARRAYS, **{name: tensor.cpu().numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
+    np.savez(directory / ARRAYS, **{name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()})  # type: ignore[arg-type]
     settings = {**versions(), "program": written.pop("program"), **_settings(state), **written}
     write_texts(directory, settings, state.tags.names, "tagging/consumer.py", write_readme(settings))
 
