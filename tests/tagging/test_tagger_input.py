@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tagged_samples import make_characters, make_sentences, make_tagger, make_words
 
+from textnn import SequenceTagger
 from textnn.tagging import fitting, prediction
 
 X, Y = make_sentences(12)
@@ -220,6 +221,19 @@ def test_unknown_tokens_and_characters_are_taken() -> None:
 def test_a_word_with_a_space_in_it_is_refused() -> None:
     with pytest.raises(ValueError, match=r"X\[1\]\[0\]: expected a word without spaces, got 'New York'"):
         make_tagger(epochs=1).fit_words([["so"], ["New York", "is"]])
+
+
+@pytest.mark.parametrize(
+    ("sentences", "doubt"),
+    [
+        (["我/r 来到/v 北京/ns"] * 20, "most words end in '/' and letters, such as '我/r'"),
+        (["我们昨天一起来到了美丽的北京城"] * 20, "most sentences have no space and are learnt as one word each"),
+    ],
+)
+def test_what_seems_to_be_no_words_is_warned_of(sentences: list[str], doubt: str) -> None:
+    tagger = SequenceTagger("ngram-crf", epochs=1, validation_fraction=0.0, random_state=0, verbose=0)
+    with pytest.warns(UserWarning, match=f"^X: {doubt}"):
+        tagger.fit_words(sentences)
 
 
 def test_sentences_without_a_token_are_counted() -> None:

@@ -173,13 +173,20 @@ class LanguageNetwork(Network):
         return x if self.narrow is None else self.narrow(x), states
 
     def step(self, ids: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Read one token of each of some texts, ids [B]; return features [B, E] and states."""
-        return self.read(ids, torch.arange(len(ids), device=ids.device), states)
+        """Read one token of each of some texts, ids [B], without dropout; return features [B, E] and states."""
+        x, final = self.layers.step(self.embedding(ids), self._hidden(states))
+        return x if self.narrow is None else self.narrow(x), self._stacked(final)
 
     def _recur(self, x: Tensor, offsets: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = tuple(states) if self.memory == 2 else states[0]
-        x, final = self.layers(x, hidden, offsets=offsets)
-        return x, torch.stack(tuple(final)) if self.memory == 2 else final[None]
+        x, final = self.layers(x, self._hidden(states), offsets=offsets)
+        return x, self._stacked(final)
+
+    def _hidden(self, states: Tensor) -> Any:
+        """The form of the layers' states, and back."""
+        return tuple(states) if self.memory == 2 else states[0]
+
+    def _stacked(self, final: Any) -> Tensor:
+        return torch.stack(tuple(final)) if self.memory == 2 else final[None]
 
     def _drop(self, dropout: Dropout, x: Tensor, offsets: Tensor) -> Tensor:
         """Leave out the same units at all steps of a sequence."""

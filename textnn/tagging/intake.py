@@ -16,7 +16,7 @@ from textnn.data.splitting import split
 from textnn.distributed import Group
 from textnn.tagging.encoding import CHAR, WORD, Tokens, guess_level
 from textnn.tagging.metrics import SpanScores
-from textnn.tagging.segmented import tags_of_words
+from textnn.tagging.segmented import doubt_of_words, tags_of_words
 from textnn.tagging.tags import AUTO, count_illegal
 
 
@@ -122,7 +122,10 @@ def tagged_words(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> tuple[l
     if y is not None:
         kinds = check_tagged(words, y, names).tags
     parts = [tags_of_words(each, those) for each, those in zip(words, kinds, strict=True)]
-    return [characters for characters, _ in parts], [tags for _, tags in parts]
+    characters, tags = [each for each, _ in parts], [each for _, each in parts]
+    if doubt := doubt_of_words(characters, tags):
+        _warn(f"{names[0]}: {doubt}")
+    return characters, tags
 
 
 def join_shares(data: Tagged, group: Group) -> Tagged:

@@ -11,6 +11,7 @@ from textnn.text.sources import Reading
 # The People's Daily corpus brackets what is a name as a whole: [中央/n 人民/n 电台/n]nt
 _OPENING = re.compile(r"\[(?=[^/_]*[^\[/_])")
 _CLOSING = re.compile(r"\][A-Za-z]*$")
+_LONG = 12  # characters of a sentence that is no single word
 
 
 def tags_of_words(words: list[str], kinds: list[str] | None = None) -> tuple[list[str], list[str]]:
@@ -26,6 +27,27 @@ def tags_of_words(words: list[str], kinds: list[str] | None = None) -> tuple[lis
         spans.append(Span(place, place + len(word), kinds[index] if kinds else ""))
         place += len(word)
     return [character for word in words for character in word], tags_of(place, spans, "BMES")
+
+
+def doubt_of_words(sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[str]]) -> str | None:
+    """Return why sentences, given as characters and tags of :func:`tags_of_words`, may not be words; None if they may.
+
+    Examples
+    --------
+    >>> doubt_of_words([list("我/r来到/v")], [["B", "M", "E", "B", "M", "M", "E"]])
+    "most words end in '/' and letters, such as '我/r', and are learnt with them; parts of speech go apart (y)"
+    """
+    words = [words_of_tags(*pair) for pair in zip(sentences[:1000], tags, strict=False)]
+    if not words or any("-" in tag for tag in tags[0]):
+        return None
+    marked = [word for each in words for word in each if re.fullmatch(r".+/[A-Za-z]{1,4}", word)]
+    if len(marked) > 0.5 * sum(map(len, words)):
+        of = f"most words end in '/' and letters, such as {marked[0]!r}"
+        return f"{of}, and are learnt with them; parts of speech go apart (y)"
+    whole = [each[0] for each in words if len(each) == 1 and len(each[0]) > _LONG]
+    if len(whole) > 0.5 * len(words):
+        return f"most sentences have no space and are learnt as one word each, such as {whole[0]!r:.40}"
+    return None
 
 
 def words_of_tags(tokens: Sequence[str], tags: Sequence[str]) -> list[str]:

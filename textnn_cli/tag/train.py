@@ -166,6 +166,8 @@ def train(
 
 def _tell_task(data: Tagged, scheme: str | None, level: str, quiet: bool) -> dict[str, Any]:
     """Say what is learnt, where a file leaves that open; return the parameters that follow from it."""
+    from textnn.tagging.segmented import doubt_of_words
+
     if len(data.report.tags) == 1:
         question = "is it the right column (--tag-column)?"
         note(f"warning: {data.report.source}: every token has the tag {next(iter(data.report.tags))!r}; {question}")
@@ -176,6 +178,8 @@ def _tell_task(data: Tagged, scheme: str | None, level: str, quiet: bool) -> dic
         return {}
     what = "their parts of speech" if any(len(tag) > 1 for tag in data.report.tags) else "nothing else"
     note(f"{data.report.source}: trains to cut text into words, with {what} (--help: other tasks)", quiet)
+    if doubt := doubt_of_words(data.tokens, data.tags):
+        note(f"warning: {data.report.source}: {doubt}")
     return {"scheme": "BMES", "level": "char"} if scheme == "auto" else {}
 
 
