@@ -79,7 +79,8 @@ def training(layer: nn.Module, x: Tensor, last: bool, half: bool = False) -> Cal
     """Forward and backward; the loss is a fixed weighting of all outputs, or of those of the last step."""
     with autocast(half):
         y = layer(x)[0]
-    weight = torch.randn(y.shape[1:] if last else y.shape, dtype=y.dtype, device=y.device)
+    # Drawn in float32, so that peers in other dtypes have the same ones.
+    weight = torch.randn(y.shape[1:] if last else y.shape, device=y.device).to(y.dtype)
 
     def call() -> list[Tensor]:
         for p in layer.parameters():

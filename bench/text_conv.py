@@ -95,7 +95,7 @@ def inference(module: nn.Module, ids: Tensor, half: bool = False) -> Call:
 def training(module: nn.Module, ids: Tensor, half: bool = False) -> Call:
     """Forward and backward; the loss is a fixed weighting of all features."""
     y = module(ids)
-    weight = torch.randn(y.shape, dtype=y.dtype, device=y.device)
+    weight = torch.randn(y.shape, device=y.device).to(y.dtype)  # the same for peers in other dtypes
 
     def call() -> list[Tensor]:
         for p in module.parameters():

@@ -410,7 +410,7 @@ def test_the_raw_operators_refuse_what_does_not_fit():
         ops.recurrent("gru", x, None, both, None, *operands([good, good]), *turned)
     with pytest.raises(RuntimeError, match="dc_n must not be given for gru"):
         ops.recurrent_backward("gru", y, h, h, None, x, None, h0, None, *w, *rest[:4], *kept, -1, False, True)
-    with pytest.raises(RuntimeError, match="precision must be ieee or bf16, got half"):
+    with pytest.raises(RuntimeError, match="precision must be ieee, bf16 or bf16_outputs, got half"):
         ops.recurrent("gru", x, None, h0, None, *w, *rest[:3], "half", *rest[4:])
     with pytest.raises(RuntimeError, match="cell must be one of lstm, gru, rnn_tanh, rnn_relu, got tree"):
         ops.recurrent("tree", x, None, h0, None, *w, *rest)

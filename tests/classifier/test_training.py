@@ -244,11 +244,9 @@ def test_on_a_terminal_progress_is_a_bar_with_loss_accuracy_and_time_left() -> N
 
 
 def test_batches_hold_every_row_once_an_epoch() -> None:
-    from textnn.training.loop import _batches
-
     data = make_data()
     for bucket, epoch in itertools.product([True, False], range(2)):
-        rows = torch.cat(list(_batches(data, replace(OPTIONS, bucket=bucket), torch.Generator().manual_seed(epoch))))
+        rows = torch.cat(list(data.rows_to_train(8, bucket, torch.Generator().manual_seed(epoch))))
         assert sorted(rows.tolist()) == list(range(60)), f"bucket {bucket}"
         assert rows.tolist() != list(range(60)), f"bucket {bucket}"
 

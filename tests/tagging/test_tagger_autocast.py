@@ -1,4 +1,4 @@
-"""Whole taggers under autocast to bfloat16 on the CPU: every architecture trains and predicts; the CRF has float32."""
+"""Taggers that train in bfloat16 on the CPU: every architecture learns and predicts; the CRF has float32."""
 
 from __future__ import annotations
 
@@ -14,16 +14,12 @@ import textnn
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_training_and_prediction(architecture: str, level: str) -> None:
     X, Y = make_sentences(60) if level == "words" else make_characters(60)
-    tagger = make_tagger(architecture)
-    with torch.autocast("cpu", torch.bfloat16):
-        tagger.fit(X, Y)
-        tags, marginals = tagger.predict(X), tagger.predict_marginals(X)
+    tagger = make_tagger(architecture, precision="bfloat16").fit(X, Y)
+    tags, marginals = tagger.predict(X), tagger.predict_marginals(X)
     weights = tagger.state_.model.state_dict().values()
     assert all(w.dtype == torch.float32 and w.isfinite().all() for w in weights if w.is_floating_point())
     assert [len(t) for t in tags] == [len(x) for x in X]
     assert max(np.abs(m.sum(axis=1) - 1).max() for m in marginals) < 1e-4
-    outside = tagger.predict_marginals(X)
-    assert max(np.abs(a - b).max() for a, b in zip(marginals, outside, strict=True)) < 0.1
 
 
 def test_a_crf_sums_in_float32() -> None:

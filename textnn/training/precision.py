@@ -39,6 +39,6 @@ def check_precision(precision: str, device: torch.device | str) -> str | None:
         return None
     if not torch.amp.is_autocast_available(kind):
         raise ValueError(f"precision: torch has no {precision!r} for training on the device {kind!r}; write 'float32'")
-    if kind == "cpu" and cpu_capability() != CPU_CAPABILITIES[-1]:
+    if kind == "cpu" and CPU_CAPABILITIES.index(cpu_capability()) < CPU_CAPABILITIES.index("avx512_bf16"):
         return "precision: this CPU has no instructions for bfloat16; training works, at the speed of float32"
     return None
