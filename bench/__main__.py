@@ -1,7 +1,7 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
 python -m bench [lstm gru rnn recurrent_bf16 generation text_conv text_conv_bf16 attention crf linear_cross_entropy step
-                 memory scaling rounding lecture]
+                 memory scaling rounding lecture lecture_bf16]
                 [--data FILE] [--seconds S] [--threads N] [--page [--output FILE]]
 """
 
@@ -51,6 +51,7 @@ PROGRAMS: dict[str, Rows] = {
     "scaling": scaling.rows,
     "rounding": lambda data, _: rounding.rows(data),
     "lecture": lambda data, _: lecture.compare_training(data)[0],
+    "lecture_bf16": lambda data, _: lecture.half_rows(data),
 }
 
 

@@ -22,6 +22,7 @@ import textnn
 
 from . import reviews
 from .harness import Row, console
+from .recurrent import autocast, in_words, peer_name, precisions
 
 EPOCHS, BATCH, LENGTH = 5, 128, 10
 PARTS = ("forward", "backward", "optimizer")
@@ -56,10 +57,12 @@ class Plain(nn.Module):
 
 @dataclass
 class Side:
-    """A network with its optimizer, its times in seconds and its counts."""
+    """A network with its optimizer, its times in seconds and its counts; ``half``: trained under autocast."""
 
+    name: str
     model: Recipe
     optimizer: torch.optim.Optimizer
+    half: bool
     parts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
     right: int = 0
     accuracies: list[tuple[float, float]] = field(default_factory=list)
@@ -67,8 +70,9 @@ class Side:
 
     def step(self, ids: Tensor, labels: Tensor) -> None:
         begin = time.perf_counter()
-        logits = self.model(ids)
-        loss = F.cross_entropy(logits, labels)
+        with autocast(self.half):
+            logits = self.model(ids)
+        loss = F.cross_entropy(logits.float(), labels)
         forward = time.perf_counter()
         self.optimizer.zero_grad()
         loss.backward()
@@ -89,20 +93,24 @@ class Side:
         self.right, self.parts = 0, dict.fromkeys(PARTS, 0.0)
 
 
-def make_sides(V: int) -> tuple[Side, Side]:
-    """textnn and plain PyTorch, with the same weights."""
+def make_sides(V: int, half: bool) -> list[Side]:
+    """textnn and plain PyTorch, with the same weights; of the latter one under autocast and one in float32 if half."""
     torch.manual_seed(0)
     plain = Recipe(Plain(V))
+    weights = plain.state_dict()
     model = Recipe(textnn.EmbeddingLSTM(V, 100, 256, 2, padding_idx=None, sparse=True))
-    model.load_state_dict({k.replace("encoder.table.", "encoder."): v for k, v in plain.state_dict().items()})
-    return (
-        Side(model, textnn.optim.Adam(model.parameters(), lr=0.01, exact=model)),
-        Side(plain, torch.optim.Adam(plain.parameters(), lr=0.01, fused=True)),
-    )
+    model.load_state_dict({k.replace("encoder.table.", "encoder."): v for k, v in weights.items()})
+    sides = [Side("textnn", model, textnn.optim.Adam(model.parameters(), lr=0.01, exact=model), half)]
+    for narrow in precisions(half):
+        peer = Recipe(Plain(V))
+        peer.load_state_dict(weights)
+        optimizer = torch.optim.Adam(peer.parameters(), lr=0.01, fused=True)
+        sides.append(Side(peer_name("plain PyTorch", narrow), peer, optimizer, narrow))
+    return sides
 
 
-def compare_training(data_path: str | None, epochs: int = EPOCHS) -> tuple[list[Row], Side, Side]:
-    """Train both sides; a row an epoch."""
+def compare_training(data_path: str | None, epochs: int = EPOCHS, half: bool = False) -> tuple[list[Row], Side, Side]:
+    """Train all sides; a row an epoch. Return textnn's side, too, and that of the fastest peer."""
     data = reviews.load(data_path)
     ids, _ = data.padded(len(data.offsets), LENGTH)
     order = torch.randperm(len(data.offsets), generator=torch.Generator().manual_seed(0))  # of padded(): the same seed
@@ -114,50 +122,42 @@ def compare_training(data_path: str | None, epochs: int = EPOCHS) -> tuple[list[
     known[train_ids.unique()] = True
     ids = torch.where(known[ids], ids, torch.ones_like(ids))
 
-    ours, theirs = make_sides(data.V)
-    rows = []
+    ours, *peers = sides = make_sides(data.V, half)
+    rows, title = [], in_words("Lecture recipe", half)
     for epoch in range(1, epochs + 1):
         for batch in torch.randperm(len(train_ids)).split(BATCH):
-            for side in (theirs, ours):
+            for side in sides[::-1]:
                 side.step(train_ids[batch], train_labels[batch])
-        for side in (theirs, ours):
+        for side in sides:
             side.validate(ids[validation], labels[validation], len(train_ids))
+        took = {side.name: 1e3 * sum(side.times[-1].values()) for side in sides}
+        theirs = min(peers, key=lambda side: took[side.name])
         (a, b), (c, d) = ours.accuracies[-1], theirs.accuracies[-1]
         case = f"epoch {epoch}"
-        seconds, peer = (sum(side.times[-1].values()) for side in (ours, theirs))
-        ratio = peer / seconds
-        row = Row(
-            "Lecture recipe, an epoch",
-            case,
-            1e3 * seconds,
-            "plain PyTorch",
-            1e3 * peer,
-            ratio,
-            ratio,
-            ratio,
-            0,
-        )
-        row.difference = abs(a - c)
+        seconds = took.pop(ours.name)
+        ratio = took[theirs.name] / seconds
+        row = Row(f"{title}, an epoch", case, seconds, theirs.name, took[theirs.name], *[ratio] * 3, abs(a - c))
+        row.peers = took
         row.extra = {"training accuracy": a, "PyTorch's": c, "validation": b, "PyTorch's validation": d}
-        rows.append(row)
         console.print(
-            f"{case}: textnn {a:.3f} training, {b:.3f} validation, {seconds:.1f} s; "
-            f"PyTorch {c:.3f}, {d:.3f}, {peer:.1f} s"
+            f"{case}: textnn {a:.3f} training, {b:.3f} validation, {seconds / 1e3:.1f} s; "
+            f"{row.peer} {c:.3f}, {d:.3f}, {row.theirs / 1e3:.1f} s"
         )
-    return (
-        rows + [_part_row(part, ours, theirs, steps=epochs * -(-len(train_ids) // BATCH)) for part in PARTS],
-        ours,
-        theirs,
-    )
+        rows.append(row.in_bfloat16() if half else row)
+    steps = epochs * -(-len(train_ids) // BATCH)
+    return rows + [_part_row(f"{title}, parts of a step", part, ours, theirs, steps) for part in PARTS], ours, theirs
 
 
-def _part_row(part: str, ours: Side, theirs: Side, steps: int) -> Row:
+def _part_row(title: str, part: str, ours: Side, theirs: Side, steps: int) -> Row:
     """A part of the step, mean over all epochs."""
     seconds, peer = (sum(times[part] for times in side.times) / steps for side in (ours, theirs))
     ratio = peer / seconds
-    return Row(
-        "Lecture recipe, parts of a step", part, 1e3 * seconds, "plain PyTorch", 1e3 * peer, *[ratio] * 3, math.nan
-    )
+    return Row(title, part, 1e3 * seconds, theirs.name, 1e3 * peer, *[ratio] * 3, math.nan)
+
+
+def half_rows(data_path: str | None) -> list[Row]:
+    """Of trainings under autocast to bfloat16; accuracies are measured in float32."""
+    return compare_training(data_path, half=True)[0]
 
 
 if __name__ == "__main__":

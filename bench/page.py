@@ -25,6 +25,7 @@ TITLES = {
     "step": "Training step",
     "rounding": "Rounding",
     "lecture": "Lecture recipe",
+    "lecture_bf16": "Lecture recipe in bfloat16",
 }
 INTRODUCTION = """# Benchmarks
 
@@ -79,6 +80,8 @@ training step without gradients. The dotted line is a constant ratio. Fewer call
 otherwise than in float32, the difference that of a probability.""",
     "step": "Parts of a step of the classifier's training, tokens ready: textnn's optimizer and batches, and torch's.",
     "lecture": "A row is one epoch, its difference that of the training accuracies.",
+    "lecture_bf16": """Both sides under autocast to bfloat16, and plain PyTorch in float32, too; the accuracies on
+validation texts are measured in float32.""",
 }
 CURVES = {"LSTM": 2.0, "TextCNN": 5.0}  # and the constant ratio that its plot marks
 

@@ -65,8 +65,8 @@ def sentence_of(row: Row) -> str:
 
 
 def markdown(table: Mapping[str, Sequence[str]]) -> str:
-    """Return columns as a Markdown table."""
-    return as_markdown(table, LEFT)
+    """Return columns as a Markdown table; the first one has names."""
+    return as_markdown(table, (*LEFT, *list(table)[:1]))
 
 
 def show(title: str, rows: Sequence[Row]) -> None:

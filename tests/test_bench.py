@@ -13,6 +13,7 @@ import torch
 
 from bench import (
     harness,
+    lecture,
     linear_cross_entropy,
     lstm_more,
     memory,
@@ -320,6 +321,16 @@ def test_linear_cross_entropy(monkeypatch):
     assert len(found[1].peers) == 2 * len(found[0].peers)
     assert found[0].difference < 1e-4
     assert found[1].difference < 0.1
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_lecture(data, half):
+    rows, ours, theirs = lecture.compare_training(None, 1, half)
+    epoch, *parts = rows
+    assert len(epoch.peers) == (2 if half else 1)
+    assert epoch.theirs == min(epoch.peers.values())
+    assert [row.case for row in parts] == list(lecture.PARTS)
+    assert {p.dtype for side in (ours, theirs) for p in side.model.parameters()} == {torch.float32}
 
 
 def test_scaling(monkeypatch, data):

@@ -2,7 +2,8 @@
 
 The plain one is what people write: embeddings of characters and of their pairs, ``nn.LSTM`` over padded or packed
 sentences, a linear layer, pytorch-crf with its mask, Adam (fused; for the tables sparse gradients or dense ones). It
-has the sizes, the dropout and the batches of ours, and no table of n-grams: ours is measured without it, and with it.
+has the sizes, the dropout and the batches of ours, and no table of n-grams: ours is measured without it, and with it,
+in float32 and in bfloat16.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from textnn.models.options import TAGGING, chosen
+from textnn.models.options import BFLOAT16, FLOAT32, TAGGING, chosen
 from textnn.optim import Adam
 from textnn.tagging.architectures import SEGMENTS, build_network, resolve_options
 from textnn.tagging.encoding import CHAR, make_vocabularies
@@ -32,6 +33,7 @@ from textnn.tagging.tags import TagSet
 from textnn.tagging.windows import Windows, pair_keys
 from textnn.text import LengthBucketSampler, RaggedBatch
 from textnn.training.clipping import clip_gradients
+from textnn.training.precision import forward
 
 from ..harness import Effort, Row, compare
 from .corpora import named_entities, newspaper
@@ -43,6 +45,14 @@ FORMS = {
     "padded, autocast": (False, True, True),
 }
 """Of the plain one: whether it packs, whether tables have sparse gradients, whether it multiplies bfloat16."""
+OURS = (
+    ("the same network", FLOAT32, False),
+    ("the same network, in bfloat16", BFLOAT16, False),
+    ("with the table of n-grams", FLOAT32, True),
+    ("with the table of n-grams, in bfloat16", BFLOAT16, True),
+)
+"""Of ours: a name, what its products multiply, whether it has the table."""
+CPU = torch.device("cpu")
 BATCHES = 8
 """Of a call: steps on so many batches of different lengths."""
 
@@ -101,7 +111,7 @@ def plain_step(
 
 
 def our_step(
-    model: Any, tags: TagSet, batches: list[RaggedBatch], options: dict[str, Any]
+    model: Any, tags: TagSet, batches: list[RaggedBatch], options: dict[str, Any], precision: str
 ) -> Callable[[], list[Tensor]]:
     """The same with ours, as the trainer makes a step, decoding for the accuracy of the epoch included."""
     tables = model.sparse_parameters()
@@ -112,7 +122,7 @@ def our_step(
     def call() -> list[Tensor]:
         for batch in batches:
             optimizer.zero_grad(set_to_none=True)
-            sums = objective.sums(model(*batch.inputs), batch)
+            sums = objective.sums(forward(model, batch, precision, CPU), batch)
             loss = sums.loss / sums.weight
             loss.backward()
             loss.item()
@@ -151,12 +161,13 @@ def rows(data: Path, effort: Effort) -> Iterator[Row]:
         for title, (packed, sparse, autocast) in FORMS.items():
             net = Plain((size, len(keys)), len(tags), options, packed, sparse)
             peers[title] = plain_step(net, padded, options, autocast)
-        for more, title in ((0, "the same network"), (options["ngram_buckets"], "with the table of n-grams")):
-            if title != "the same network" and not more:
+        for title, precision, with_table in OURS:
+            more = options["ngram_buckets"] if with_table else 0
+            if with_table and not more:
                 continue
             model = build_network("bilstm-crf", size, 0, len(keys), False, tags, {**options, "ngram_buckets": more})
             model.keys.copy_(keys)
-            ours = our_step(model.train(), tags, batches, options)
+            ours = our_step(model.train(), tags, batches, options, precision)
             row = compare(f"BiLSTM-CRF, {BATCHES} steps, {title}", name, ours, peers, effort)
             row.difference = math.nan  # dropout draws other numbers
             yield row
