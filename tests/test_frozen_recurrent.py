@@ -73,6 +73,7 @@ def test_a_copy_keeps_to_itself_what_the_layer_was(kind):
     want = frozen(x)[0]
     torch.nn.init.zeros_(layer.weight_hh_l0)
     assert torch.equal(frozen(x)[0], want), "it drops, or its weights are those of the layer"
+    assert torch.equal(frozen.train()(x)[0], want), "it drops in training"
     loaded = make(kind, num_layers=2).freeze("bfloat16")
     loaded.load_state_dict(frozen.state_dict())
     assert torch.equal(loaded(x)[0], want)

@@ -14,9 +14,10 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from textnn import LanguageModel
-from textnn.language import fitting
+from textnn.language import fitting, objective
 from textnn.language.defaults import resolve_options
 from textnn.language.encoding import Splitter, TextEncoder, count
+from textnn.language.loss import cross_entropy
 from textnn.language.network import CELLS, END, UNKNOWN
 from textnn.language.parameters import NOT_STORED, parameters
 from textnn.models.options import LANGUAGE, OPTIONS, Parameter, chosen
@@ -285,3 +286,17 @@ def test_a_training_in_bfloat16_comes_close_to_one_in_float32() -> None:
     assert other.state_.model.bias.dtype == torch.float32
     assert not torch.equal(one.state_.model.bias, other.state_.model.bias)
     assert other.perplexity(VERSES) == pytest.approx(one.perplexity(VERSES), rel=0.1)
+
+
+def test_the_product_of_the_output_has_the_precision_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def watch(*arguments: Any) -> Any:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return cross_entropy(*arguments)
+
+    monkeypatch.setattr(objective, "cross_entropy", watch)
+    for precision, autocast in (("float32", False), ("bfloat16", True)):
+        seen.clear()
+        make_model(precision=precision, epochs=1).fit(VERSES)
+        assert set(seen) == {autocast}

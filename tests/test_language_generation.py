@@ -26,6 +26,11 @@ def test_without_limits_the_distribution_is_the_models_without_the_unknown_token
     torch.testing.assert_close(distribution(LOGITS, Sampling()), expected / expected.sum())
 
 
+def test_the_smallest_temperature_takes_the_most_probable() -> None:
+    found = distribution(LOGITS, Sampling(1e-310))
+    assert found.equal(distribution(LOGITS, Sampling(0.0)))
+
+
 def test_temperature_sharpens_and_flattens() -> None:
     for temperature in (0.5, 2.0):
         expected = (LOGITS.double() / temperature).exp()
@@ -218,6 +223,8 @@ def test_unknown_tokens_of_a_prompt_are_told_and_never_written(model: LanguageMo
         ({"seed": -1}, ValueError, "seed: expected an integer from 0"),
         ({"stop": ""}, ValueError, "stop: expected a string, or strings, none of them empty"),
         ({"stop": [1]}, ValueError, "stop: expected a string, or strings, none of them empty"),
+        ({"stop": 5}, TypeError, "stop: expected a string, or strings, got int"),
+        ({"stop": b"a"}, TypeError, "stop: expected a string, or strings, got bytes"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

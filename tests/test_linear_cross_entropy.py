@@ -533,6 +533,15 @@ def test_raw_operators_check_their_arguments(place: int, value: Any, message: st
 
 
 @pytest.mark.cpu
+def test_targets_of_bytes_and_inputs_without_a_column() -> None:
+    target = torch.tensor([0, 4, 1, 2])
+    want = fast.linear_cross_entropy(X, W, target)
+    assert fast.linear_cross_entropy(X, W, target.to(torch.uint8)).equal(want)
+    loss = fast.linear_cross_entropy(torch.zeros(2, 3, 0), torch.zeros(5, 0), torch.zeros(2, 3, dtype=torch.int64))
+    torch.testing.assert_close(loss, torch.tensor(5.0).log())
+
+
+@pytest.mark.cpu
 def test_raw_backward_operator_checks_gradient_and_lse() -> None:
     rest: tuple[Any, ...] = ("none", -100, 0.0, "ieee", True, True)
     for dloss, lse, message in (

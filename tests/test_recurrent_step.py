@@ -8,6 +8,7 @@ import pytest
 import torch
 from ragged import compare
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 import textnn
 import textnn.functional as fast
@@ -294,6 +295,23 @@ def test_changed_weights_count_at_once(calls):
     layer.weight_hh_l1 = nn.Parameter(torch.zeros(18, 6))
     torch.testing.assert_close(layer.step(x)[0], layer(x[None])[0][0])
     assert len(calls) == 4
+
+
+@pytest.mark.parametrize("kind", ["GRU", "EmbeddingGRU"])
+def test_hooks_run_and_may_make_the_weights(kind):
+    layer = getattr(textnn, kind)(*((4, 6) if kind == "GRU" else (9, 4, 6)))
+    x = torch.randn(3, 4) if kind == "GRU" else torch.tensor([1, 8, 1])
+    whole = x[None] if kind == "GRU" else x[:, None]
+    of_weights = layer if kind == "GRU" else layer.gru
+    prune.l1_unstructured(of_weights, "weight_ih_l0", 0.5)
+    seen = []
+    layer.register_forward_hook(lambda *_: seen.append(1))
+    with torch.no_grad():
+        layer(whole)
+        of_weights.weight_ih_l0_orig.mul_(5)
+        y, _ = layer.step(x)
+        assert len(seen) == 2
+        torch.testing.assert_close(y, layer(whole)[0].reshape(3, 6))
 
 
 @torch.no_grad()

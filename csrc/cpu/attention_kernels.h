@@ -157,8 +157,10 @@ void attend_backward(const AttentionBackward<T>& f, int64_t b) {
   T* d = workspace.take<T>(Q * length);
   if (dcontext)
     row_products(dcontext, Q, states, length, H, T(1), dweights, d, length, a.row);
-  else
+  else if (dweights)
     for (int64_t q = 0; q < Q; ++q) std::copy(dweights + q * a.row, dweights + q * a.row + length, d + q * length);
+  else  // contexts without a column
+    std::fill(d, d + Q * length, T(0));
   for (int64_t q = 0; q < Q; ++q) {
     const T* p = weights + q * a.row;
     T* to = d + q * length;

@@ -273,7 +273,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
             How much each text counts, numbers from 0, [texts]. One of weight n is a text that occurs n times, one of
             weight 0 as good as absent: its words are not learnt either. Also in the figures that choose the best epoch.
         checkpoint : path or Checkpoint, optional
-            Directory to keep the state of the training in, so that it can be gone on with after a break, or a
+            Directory to keep the state of the training in, so that it can be resumed after a break, or a
             :class:`~textnn.training.Checkpoint`, which says whether to go on; docs/training.md has more.
 
         Returns

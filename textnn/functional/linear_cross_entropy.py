@@ -106,12 +106,22 @@ def linear_cross_entropy(
     _check_target(target, input, V, ignored)
     result = torch.float32 if _autocast(input.device.type) and dtype != torch.float64 else dtype
     products = _products(dtype, input.device.type)
-    flat = input.reshape(-1, input.shape[-1]) if input.dim() != 2 else input
+    flat = input.flatten(0, -2) if input.dim() > 1 else input[None]
     x, W, b, w = (_wide(t) for t in (flat, linear_weight, linear_bias, weight))
     here = torch.compiler.is_compiling() or not torch._C._are_functorch_transforms_active()
     need = [here and keeps(x), here and keeps(W, b)]
     loss: Tensor = _ops.linear_cross_entropy(
-        x, W, b, target.reshape(-1), w, reduction, ignored, float(label_smoothing), products, *need, keeps(x, W, b)
+        x,
+        W,
+        b,
+        target.reshape(-1).long(),
+        w,
+        reduction,
+        ignored,
+        float(label_smoothing),
+        products,
+        *need,
+        keeps(x, W, b),
     )[0]
     return (loss.reshape(target.shape) if reduction == "none" else loss).to(result)
 
@@ -136,8 +146,8 @@ def _check_scores(x: Tensor, linear_weight: Tensor, linear_bias: Tensor | None, 
 
 
 def _check_target(target: Tensor, x: Tensor, V: int, ignored: int) -> None:
-    if target.dtype != torch.int64:
-        raise TypeError(f"target must be int64, or floating-point for probabilities, got {target.dtype}")
+    if target.dtype not in (torch.int64, torch.uint8):
+        raise TypeError(f"target must be int64 or uint8, or floating-point for probabilities, got {target.dtype}")
     if target.shape != x.shape[:-1]:
         want = list(x.shape[:-1])
         raise ValueError(f"target must have shape {want} for input {list(x.shape)}, got {list(target.shape)}")

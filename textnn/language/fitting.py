@@ -190,7 +190,7 @@ def _prepare(
         model = build_network(cell, len(vocabulary), options)
         random = random_state(device)
     model.streams = max(streams.streams, validation.streams if validation is not None else 0)
-    objective = LanguageObjective(model)
+    objective = LanguageObjective(model, options["precision"])
     nothing = validation if validation is not None else _no_streams(streams)
     return state, Job(model, streams, nothing, objective, TrainingOptions.of(options), seed, random, identity)
 

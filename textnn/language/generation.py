@@ -8,7 +8,7 @@ The unknown token may stand in a prompt, but is never written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -55,6 +55,8 @@ def check_request(state: State, prompt: Any, n: Any, stop: Any) -> Request:
     """
     if not isinstance(prompt, str):
         raise TypeError(f"prompt: expected a string, got {type(prompt).__name__}")
+    if isinstance(stop, bytes) or not isinstance(stop, Iterable | None):
+        raise TypeError(f"stop: expected a string, or strings, got {type(stop).__name__}")
     stops = [stop] if isinstance(stop, str) else [] if stop is None else list(stop)
     for string in stops:
         if not isinstance(string, str) or not string:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from textnn.language.loss import cross_entropy, log_probabilities
 from textnn.language.network import LanguageNetwork
+from textnn.models.options import BFLOAT16, FLOAT32
 from textnn.text import RaggedBatch
 from textnn.text.streams import NEXT
 from textnn.training.objective import Objective, Sums
@@ -20,13 +22,15 @@ class LanguageObjective(Objective):
     ----------
     network
         Whose output is meant.
+    precision
+        What the product of its output multiplies in training.
     """
 
     measured_by = trained_by = "perplexity"
     sign = -1
 
-    def __init__(self, network: LanguageNetwork) -> None:
-        self.network = network
+    def __init__(self, network: LanguageNetwork, precision: str = FLOAT32) -> None:
+        self.network, self.precision = network, precision
 
     def size(self, lengths: Tensor) -> int:
         """Return the number of tokens."""
@@ -38,8 +42,9 @@ class LanguageObjective(Objective):
 
     def sums(self, outputs: Tensor, batch: RaggedBatch) -> Sums:
         """Return the sums over the tokens of a batch."""
-        loss = cross_entropy(outputs, self.network.weight, self.network.bias, batch.aligned[NEXT])
-        return Sums(loss, 0.0, len(outputs), len(outputs))
+        with torch.autocast(outputs.device.type, torch.bfloat16, enabled=self.precision == BFLOAT16):
+            loss = cross_entropy(outputs, self.network.weight, self.network.bias, batch.aligned[NEXT])
+        return Sums(loss.float(), 0.0, len(outputs), len(outputs))
 
     def held_out(self, outputs: Tensor, batch: RaggedBatch) -> Sums:
         """Return the same in double precision."""

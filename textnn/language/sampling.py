@@ -59,7 +59,7 @@ def distribution(logits: Tensor, sampling: Sampling) -> Tensor:
     scores = known(logits)
     if not sampling.temperature:
         return torch.zeros_like(scores).index_fill_(0, scores.argmax()[None], 1.0)
-    probabilities = (scores / sampling.temperature).softmax(dim=0)
+    probabilities = ((scores - scores.max()) / sampling.temperature).softmax(dim=0)
     if sampling.top_k is None and sampling.top_p is None:
         return probabilities
     # Of equal ones the first comes first, whatever the machine.

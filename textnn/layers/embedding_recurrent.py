@@ -103,10 +103,10 @@ class EmbeddingRecurrent(TableModule):
         >>> torch.allclose(y, gru(ids[:, None])[0][:, 0], atol=1e-6)
         True
         """
-        return take_step(self._layer(), ids, state, self.weight, self._step_forward)
+        return take_step(self._layer(), ids, state, self.weight, self)
 
     def _step_forward(self, ids: Tensor, state: Any) -> Any:
-        y, state = self.forward(ids.unsqueeze(1), state)
+        y, state = self(ids.unsqueeze(1), state)
         return y.squeeze(1), state
 
     frozen_dtypes: ClassVar[tuple[str, ...]] = ("bfloat16",)

@@ -49,6 +49,12 @@ class FrozenRecurrent(Unscriptable):
                 raise ValueError(f"dtype 'bfloat16' needs weights in float32, but {name} is {parameter.dtype}")
         self.layer = copy.deepcopy(layer).requires_grad_(False).eval()
 
+    def train(self, mode: bool = True) -> FrozenRecurrent:
+        """Set the mode of this module; the layer stays without dropout."""
+        super().train(mode)
+        self.layer.eval()
+        return self
+
     def forward(self, input: Any, hx: Any = None, **options: Any) -> tuple[Any, ...]:  # noqa: A002
         """Run a batch; arguments, results and errors are those of the layer."""
         device = next(self.layer.parameters()).device.type

@@ -132,11 +132,11 @@ class Recurrent(Layer, nn.RNNBase):
         >>> torch.allclose(y, lstm(x)[0][-1], atol=1e-6)
         True
         """
-        return take_step(self, x, state, None, self._step_forward)
+        return take_step(self, x, state, None, self)
 
     def _step_forward(self, x: Tensor, state: Any) -> Any:
         time = 1 if self.batch_first else 0
-        y, state = self.forward(x.unsqueeze(time), state)
+        y, state = self(x.unsqueeze(time), state)
         return y.squeeze(time), state
 
     def run(

@@ -9,7 +9,6 @@ torch's words, or does it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from .sequences import check_states
 _operator = torch.ops.textnn.recurrent_step.default
 
 
-def take_step(layer: Any, x: Any, state: Any, table: Tensor | None, forward: Callable[[Tensor, Any], Any]) -> Any:
+def take_step(layer: Any, x: Any, state: Any, table: Tensor | None, module: Any) -> Any:
     """Take a step of ``layer`` from x [B, I], or from ids [B] with a table.
 
     Parameters
@@ -33,8 +32,9 @@ def take_step(layer: Any, x: Any, state: Any, table: Tensor | None, forward: Cal
     state
         As its forward pass takes it.
     table : Tensor [V, I], optional
-    forward
-        (x, state) -> outputs and states of a batch of one step each, where the operator does not do.
+    module
+        ``layer``, or what looks rows up for it. ``module._step_forward(x, state)`` gives outputs and states of a batch
+        of one step each, where the operator does not do; with hooks, which may make the weights.
 
     Returns
     -------
@@ -51,7 +51,8 @@ def take_step(layer: Any, x: Any, state: Any, table: Tensor | None, forward: Cal
     if x.dtype is torch.int32:
         x = x.long()
     like = x if table is None else table
-    if like.dtype in EXACT and x.device.type in ("cpu", "meta") and not _drops(layer):
+    plain = not (_drops(layer) or _hooked(layer) or _hooked(module))
+    if plain and like.dtype in EXACT and x.device.type in ("cpu", "meta"):
         if is_plain():
             if (result := _run_operator(layer, x, state, table, like)) is not None:
                 return result
@@ -61,7 +62,7 @@ def take_step(layer: Any, x: Any, state: Any, table: Tensor | None, forward: Cal
                 return _call(layer, x, states, table, weights)
     if state is not None:
         check_states(layer, state, x.shape[0], like)
-    return forward(x, state)
+    return module._step_forward(x, state)
 
 
 def _run_operator(layer: Any, x: Tensor, state: Any, table: Tensor | None, like: Tensor) -> Any:
@@ -101,6 +102,10 @@ def _weights(layer: Any) -> list[Tensor]:
 
 def _needs_gradient(*tensors: Tensor) -> bool:
     return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+
+
+def _hooked(module: Any) -> bool:
+    return bool(module._forward_pre_hooks or module._forward_hooks)
 
 
 def _drops(layer: Any) -> bool:

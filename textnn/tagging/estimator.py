@@ -185,7 +185,7 @@ class SequenceTagger(FittedMixin, BaseEstimator):
             Whether the processes of ``torch.distributed``'s default group train one tagger together, each called with
             a share of the sentences: every n-th one gives the tagger of one process that has them all.
         checkpoint : path or Checkpoint, optional
-            Directory to keep the state of the training in, so that it can be gone on with after a break.
+            Directory to keep the state of the training in, so that it can be resumed after a break.
 
         Returns
         -------

@@ -322,7 +322,8 @@ def identify(
     settings: Mapping[str, Any],
 ) -> Identity:
     """Return the identity of a training that is about to begin: its settings, and what else it follows from."""
-    values = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in vars(objective).items()}
+    own = {name: value for name, value in vars(objective).items() if not isinstance(value, nn.Module)}
+    values = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in own.items()}
     return make_identity(
         {
             **settings,
