@@ -110,7 +110,7 @@ def test_large_scores_and_nan(capability):
 @pytest.mark.parametrize("wanted", ["context", "weights", "both"])
 def test_states_without_a_column(wanted):
     query, states = torch.randn(2, 3, 0, requires_grad=True), torch.randn(2, 5, 0, requires_grad=True)
-    context, weights = fast.ragged_attention(query, states, [5, 2], return_weights=True)
+    context, weights = fast.ragged_attention(query, states, lengths=[5, 2], return_weights=True)
     assert weights[1, 0].tolist() == [0.5, 0.5, 0.0, 0.0, 0.0]
     results = {"context": [context], "weights": [weights], "both": [context, weights]}[wanted]
     sum(result.sum() for result in results).backward()
