@@ -300,3 +300,15 @@ def test_the_product_of_the_output_has_the_precision_of_the_training(monkeypatch
         seen.clear()
         make_model(precision=precision, epochs=1).fit(VERSES)
         assert set(seen) == {autocast}
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("नमस्ते दुनिया", ["नमस्ते", " दुनिया"]),
+        ("cafe\u0301 au lait", ["cafe\u0301", " au", " lait"]),
+        ("안녕", ["안", "녕"]),
+    ],
+)
+def test_a_word_keeps_its_marks(text: str, tokens: list[str]) -> None:
+    assert Splitter("word").split(text) == tokens

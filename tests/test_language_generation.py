@@ -12,7 +12,8 @@ from language_samples import SENTENCES, VERSES, make_model, make_state
 
 from textnn import LanguageModel
 from textnn.language import generation
-from textnn.language.generation import Request, beam_search, first_stop, sample
+from textnn.language.encoding import Splitter
+from textnn.language.generation import Request, _last_token, beam_search, first_stop, sample
 from textnn.language.network import END, UNKNOWN
 from textnn.language.sampling import Sampling, distribution
 from textnn.language.scoring import score_each
@@ -111,6 +112,15 @@ def test_a_beam_as_wide_as_all_texts_finds_the_most_probable(tokens: str, n: int
     assert score == pytest.approx(best, rel=1e-9)
     narrow, lower = beam_search(state, Request([END, 2], n), 1)
     assert lower <= score + 1e-12, narrow
+
+
+@pytest.mark.parametrize(
+    ("prompt", "written"), [("one zzz", " three"), ("one two", " three"), ("one two ", "three"), ("", "three")]
+)
+def test_what_is_written_goes_on_from_the_prompt_as_it_stands(prompt: str, written: str) -> None:
+    splitter = Splitter.of(str.split)
+    last = _last_token(splitter.split(prompt), prompt)
+    assert splitter.gap(last, "three") + "three" == written
 
 
 def test_a_beam_ends_at_a_stop() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch import Tensor
 from textnn.language.network import END, UNKNOWN
 from textnn.models.predictor import in_chunks
 from textnn.text import TokenCounts, Tokenizer, Vocabulary, WhitespaceTokenizer, make_tokenizer, tokenize
+from textnn.text.scripts import combining_marks
 
 CHAR, WORD, TOKENIZER = "char", "word", "tokenizer"
 LEVELS = (CHAR, WORD, TOKENIZER)
@@ -30,8 +31,13 @@ LEVELS = (CHAR, WORD, TOKENIZER)
 _CHUNK = 1024  # texts
 _CODES = 0x110000
 _HAN = "\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
-_WORDS = re.compile(rf" ?[^\W{_HAN}]+|[{_HAN}]| ?[^\w\s{_HAN}]+|\s")
 _UNSPACED = re.compile(f"[{_HAN}]")
+
+
+@cache
+def _words() -> re.Pattern[str]:
+    marks = combining_marks()
+    return re.compile(rf" ?[^\W{_HAN}](?:[^\W{_HAN}]|[{marks}])*|[{_HAN}][{marks}]*| ?[^\w\s{_HAN}]+|\s")
 
 
 class Splitter:
@@ -79,7 +85,7 @@ class Splitter:
         """Return the tokens of a text."""
         if self.tokenizer is not None:
             return self.tokenizer(text)
-        return list(text) if self.level == CHAR else _WORDS.findall(text)
+        return list(text) if self.level == CHAR else _words().findall(text)
 
     def split_each(self, texts: Iterable[str]) -> Iterator[Sequence[str]]:
         """Yield the tokens of each text; a text itself stands for its characters."""

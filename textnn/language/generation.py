@@ -33,11 +33,14 @@ class Request(NamedTuple):
         Tokens at most.
     stop
         Strings, behind the first of which in what is written it ends.
+    last
+        The last token of the prompt as it stands there; empty if nothing, or white space, is its end.
     """
 
     prompt: list[int]
     n: int
     stop: tuple[str, ...] = ()
+    last: str = ""
 
 
 def check_request(state: State, prompt: Any, n: Any, stop: Any) -> Request:
@@ -61,7 +64,8 @@ def check_request(state: State, prompt: Any, n: Any, stop: Any) -> Request:
     for string in stops:
         if not isinstance(string, str) or not string:
             raise ValueError(f"stop: expected a string, or strings, none of them empty, got {string!r:.40}")
-    return Request(state.encoder.prompt(prompt), integer(1)("n", n), tuple(stops))
+    ids, count = state.encoder.prompt(prompt), integer(1)("n", n)
+    return Request(ids, count, tuple(stops), _last_token(state.splitter.split(prompt), prompt))
 
 
 def logits_of(state: State, x: Tensor) -> Tensor:
@@ -90,7 +94,7 @@ def sample(state: State, request: Request, sampling: Sampling, seed: int) -> Ite
     """Yield the text that is written, in pieces, one for each token."""
     generator = torch.Generator().manual_seed(seed)
     x, states = _call(read_prompt, state, request.prompt)
-    text, last = "", _last_token(state, request.prompt)
+    text, last = "", request.last
     for _ in range(request.n):
         logits = _call(logits_of, state, x)
         id_ = draw(distribution(logits[0], sampling), generator)
@@ -120,8 +124,9 @@ def _ids(state: State, ids: list[int]) -> Tensor:
     return torch.tensor(ids, device=state.model.bias.device)
 
 
-def _last_token(state: State, prompt: list[int]) -> str:
-    return state.vocabulary.decode(prompt[-1:])[0] if prompt[-1] != END else ""
+def _last_token(tokens: Sequence[str], prompt: str) -> str:
+    last = tokens[-1] if tokens else ""
+    return "" if prompt[-1:].isspace() and not last[-1:].isspace() else last
 
 
 def first_stop(text: str, stop: Sequence[str], new: int) -> int | None:
@@ -151,7 +156,7 @@ def beam_search(state: State, request: Request, width: int) -> tuple[str, float]
     with plain_torch(), torch.inference_mode():
         x, states = read_prompt(state, request.prompt)
         alive, best = [_Beginning(0.0, [], "")], _Beginning(-float("inf"), [], "")
-        last = _last_token(state, request.prompt)
+        last = request.last
         for _ in range(request.n):
             scores = known(logits_of(state, x)) + torch.tensor([[each.score] for each in alive], dtype=torch.float64)
             places = scores.flatten().argsort(descending=True, stable=True)

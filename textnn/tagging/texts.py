@@ -6,13 +6,13 @@ A piece is a line; of a long one, some of its sentences; of a text that is to be
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from textnn.tagging.encoding import CHAR, Tokens
+from textnn.text.scripts import combining_marks
 
 LONGEST = 200
 """Characters of a piece, where its line has ends of sentences to cut at; twice as many where it has none."""
@@ -100,15 +100,8 @@ def word_places(text: str, start: int = 0, end: int | None = None) -> list[tuple
 
 @cache
 def _words() -> re.Pattern[str]:
-    """Return what words are: letters and digits with the marks that belong to them, and any other character alone.
-
-    Python's ``\\w`` has no combining marks, such as the vowel signs of Hindi, and no (zero width) joiners.
-    """
-    codes = [code for code in range(0x300, 0x20000) if unicodedata.category(chr(code))[0] == "M"]
-    codes += [0x200C, 0x200D, *range(0xE0100, 0xE01F0)]
-    starts = [code for before, code in pairwise([-1, *codes]) if code != before + 1]
-    ends = [code for code, after in pairwise([*codes, -1]) if after != code + 1]
-    marks = "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
+    """Return what words are: letters and digits with the marks that belong to them, and any other character alone."""
+    marks = combining_marks()
     word = rf"\w[\w{marks}]*"
     return re.compile(rf"{word}(?:['’.\-]{word})*|[^\w\s][{marks}]*")
 

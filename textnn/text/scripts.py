@@ -8,9 +8,11 @@ some others have neither spaces nor a dictionary here: their tokens are characte
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from itertools import islice
+from functools import cache
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -30,6 +32,19 @@ _UNSPACED = (
 _PER_WORD = {"han": 1.5, "kana": 2.5, "unspaced": 4.0, "spaced": 5.0}
 _JAPANESE = 0.2  # kana for each Chinese character: Japanese text has about as many of both, Chinese hardly any
 _FEW, _MOST = 0.02, 0.9  # of the words: a script with fewer does not count, one with more is the only one that does
+
+
+@cache
+def combining_marks() -> str:
+    """Return a class of a regular expression, without brackets: what belongs to the letter before it.
+
+    Python's ``\\w`` has no combining marks, such as the vowel signs of Hindi, and no (zero width) joiners.
+    """
+    codes = [code for code in range(0x300, 0x20000) if unicodedata.category(chr(code))[0] == "M"]
+    codes += [0x200C, 0x200D, *range(0xE0100, 0xE01F0)]
+    starts = [code for before, code in pairwise([-1, *codes]) if code != before + 1]
+    ends = [code for code, after in pairwise([*codes, -1]) if after != code + 1]
+    return "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
 
 
 @dataclass(frozen=True)
