@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,22 +20,26 @@ from textnn_cli.common import (
     OnError,
     Quiet,
     Quoting,
-    RunError,
     TextColumn,
     Threads,
     command_errors,
-    note,
     open_output,
     session,
-    set_threads,
 )
 from textnn_cli.parameters import option_of, parse, table, with_parameters
 from textnn_cli.progress import busy
-from textnn_cli.train import saying_how_to_go_on
+from textnn_cli.training import (
+    CheckpointSeconds,
+    Device,
+    Resume,
+    Seed,
+    Validation,
+    check_device,
+    prepared,
+    save,
+    saying_how_to_go_on,
+)
 from textnn_cli.write.reading import LINE, Texts, Unit, check_unit
-
-if TYPE_CHECKING:
-    from textnn import LanguageModel
 
 PARAMETERS = table("language")
 
@@ -50,18 +54,11 @@ def train(
             "--output", "-o", metavar="DIRECTORY", help="Where to save the model; replaces an older language model."
         ),
     ],
-    validation: Annotated[
-        str | None,
-        typer.Option("--validation", metavar="FILE", help="Validate on this file instead of on a split of FILE."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume an interrupted training; give the same arguments.")
-    ] = False,
+    validation: Validation = None,
+    seed: Seed = 0,
+    resume: Resume = False,
     threads: Threads = None,
-    device: Annotated[
-        str, typer.Option("--device", metavar="NAME", help="Device to train on: cpu, cuda, cuda:1, ...")
-    ] = "cpu",
+    device: Device = None,
     quiet: Quiet = False,
     unit: Unit = LINE,
     text_column: TextColumn = None,
@@ -74,15 +71,7 @@ def train(
     header: Header = None,
     on_error: OnError = "stop",
     limit: Limit = None,
-    checkpoint_seconds: Annotated[
-        float,
-        typer.Option(
-            "--checkpoint-seconds",
-            min=0,
-            rich_help_panel="The training",
-            help="Seconds between checkpoints; there is also one after each epoch.",
-        ),
-    ] = 60.0,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
     **typed: Any,
 ) -> None:
     """Train a language model on a file of texts and save it.
@@ -111,27 +100,16 @@ def train(
       textnn write train verses.txt -o model/ --resume
     """
     from textnn import LanguageModel
-    from textnn.bundle import checkpoint_directory
-    from textnn.bundle.files import CONFIG
-    from textnn.data.inputs import check_device
     from textnn.language.bundle import check_target
     from textnn.language.fitting import check_parameters
-    from textnn.training.checkpoint import Checkpoint
 
     reading = reading_options(locals())
     check_unit(unit, reading)
     parameters = parse(PARAMETERS, typed)
     names = {name: option_of(row).partition("/")[0] for name, row in PARAMETERS.items()}
-    with option_errors(device="--device", **names):
-        check_device(device)
+    check_device(device, distributed=False)
+    with option_errors(**names):
         check_parameters(parameters)
-    # Before the work, not after it: can the model be saved there?
-    target = check_target(directory)
-    checkpoint = Checkpoint(checkpoint_directory(target), resume, checkpoint_seconds)
-    set_threads(threads)
-    if resume and not checkpoint.exists() and (target / CONFIG).exists():
-        note(f"{directory} is complete, there is nothing to resume; without --resume it is trained again", quiet)
-        return
 
     def read(name: str, most: int | None) -> list[str]:
         source = Texts(name, reading, unit, most)
@@ -140,14 +118,18 @@ def train(
         source.tell(len(texts), quiet)
         return texts
 
-    texts = read(file, limit)
-    held_out = None if validation is None else read(validation, None)
-    model = LanguageModel(random_state=seed, device=device, verbose=0 if quiet else 1, **parameters)
-    names |= {"X": file, "validation_data": validation or "--validation"}
-    with session(False) as group, saying_how_to_go_on(checkpoint, group), option_errors(**names):
-        model.fit(texts, validation_data=held_out, checkpoint=checkpoint)
-        _save(model, directory)
-        checkpoint.remove()
+    with session(False) as group:
+        checkpoint = prepared(directory, check_target, group, resume, checkpoint_seconds, threads, quiet)
+        if checkpoint is None:
+            return
+        texts = read(file, limit)
+        held_out = None if validation is None else read(validation, None)
+        model = LanguageModel(random_state=seed, device=device or group.device, verbose=0 if quiet else 1, **parameters)
+        names |= {"X": file, "validation_data": validation or "--validation"}
+        with saying_how_to_go_on(checkpoint, group), option_errors(**names):
+            model.fit(texts, validation_data=held_out, checkpoint=checkpoint)
+            save(model, directory, distributed=False)
+            checkpoint.remove()
     if quiet or sys.stdout is None:
         return
     with open_output(None) as stream:
@@ -155,12 +137,3 @@ def train(
         if measured is not None:
             stream.write(f"validation after epoch {model.best_epoch_}: perplexity {measured:.2f}\n\n")
         stream.write(f'saved: {directory}\nnext:  textnn write continue {directory} --prompt "..."\n')
-
-
-def _save(model: LanguageModel, directory: Path) -> None:
-    from textnn.bundle import BundleError
-
-    try:
-        model.save(directory)
-    except BundleError as error:
-        raise RunError(str(error)) from error
