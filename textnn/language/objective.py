@@ -44,7 +44,7 @@ class LanguageObjective(Objective):
         """Return the sums over the tokens of a batch."""
         with torch.autocast(outputs.device.type, torch.bfloat16, enabled=self.precision == BFLOAT16):
             loss = cross_entropy(outputs, self.network.weight, self.network.bias, batch.aligned[NEXT])
-        return Sums(loss.float(), 0.0, len(outputs), len(outputs))
+        return Sums(loss, 0.0, len(outputs), len(outputs))
 
     def held_out(self, outputs: Tensor, batch: RaggedBatch) -> Sums:
         """Return the same in double precision."""
