@@ -62,5 +62,5 @@ def work(run: Callable[[int, int, Path], dict[str, Any]]) -> None:
         timeout=datetime.timedelta(seconds=HANG),
     )
     torch.save(run(rank, size, folder), folder / f"{rank}.pt")
-    torch.distributed.barrier()  # gloo may end a process that is left alone while it takes leave
+    torch.distributed.barrier()  # so that no process shuts gloo down while the other still uses it
     torch.distributed.destroy_process_group()
