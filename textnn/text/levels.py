@@ -129,13 +129,16 @@ class Splitter:
             return ""
         if isinstance(self.tokenizer, WhitespaceTokenizer):
             return " "
-        last, first = before[-1], after[0]
-        spaced = last.isalnum() and first.isalnum() and not _UNSPACED.match(last) and not _UNSPACED.match(first)
-        return " " if spaced else ""
+        return " " if is_spaced(before[-1]) and is_spaced(after[0]) else ""
 
     def join(self, tokens: Sequence[str]) -> str:
         """Return the text of some tokens."""
         return "".join(self.gap(*pair) + pair[1] for pair in pairwise(["", *tokens]))
+
+
+def is_spaced(character: str) -> bool:
+    """Return whether a character is a letter or digit of a script with spaces between words."""
+    return character.isalnum() and not _UNSPACED.match(character)
 
 
 def count(splitter: Splitter, texts: Iterable[str], min_count: int, max_size: int | None) -> Vocabulary:
