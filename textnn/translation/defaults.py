@@ -25,7 +25,7 @@ _DEFAULTS: dict[str, Any] = {
     "word_dropout": 0.1,
     "label_smoothing": 0.1,
     "epochs": 12,
-    "min_steps": 1500,
+    "min_steps": 600,
     "full_steps": 0,
     "batch_size": 64,
     "learning_rate": 2e-3,

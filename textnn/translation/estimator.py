@@ -1,27 +1,23 @@
 """``Translator``: texts and their translations in; translations of new texts out.
 
-    fit                  pairs of texts -> ``fitting`` -> ``state_``, all at once
-    predict, stream      ``translating``
-    align                ``alignment``
-    score                ``evaluation``
-    save, load           ``state_`` <-> ``bundle``
-
-It follows scikit-learn's contract for estimators. A fit that fails or is interrupted leaves the translator as it was.
+fit                  pairs of texts -> ``fitting`` -> ``state_``, all at once
+predict, stream      ``translating``
+align                ``alignment``
+score                ``evaluation``
+save, load           ``state_`` <-> ``bundle``
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from textnn.circumstances import plain_torch
 from textnn.data.inputs import iter_texts
-from textnn.distributed import ALONE, Group
+from textnn.estimator import Estimator
 from textnn.text import Tokenizer, Vocabulary
 from textnn.training.checkpoint import Checkpoint
 from textnn.translation import alignment, bundle, evaluation, fitting, translating
@@ -31,7 +27,8 @@ from textnn.translation.state import State
 Level = str | PathLike[str] | Tokenizer | Callable[[str], list[str]]
 
 
-class Translator(BaseEstimator):
+@dataclass(eq=False, repr=False, match_args=False)
+class Translator(Estimator[State]):
     """Learns from pairs of texts to translate: an encoder and a decoder of recurrent layers, with attention.
 
     Every parameter that is None takes a default of its own, which docs/translation.md lists; ``options_`` has what it
@@ -100,72 +97,41 @@ class Translator(BaseEstimator):
     --------
     >>> X = [f"{who} {what}." for who in ("I", "you", "we") for what in ("come", "go", "sleep", "eat")]
     >>> y = [f"{who}{what}。" for who in ("我", "你", "我们") for what in ("来", "走", "睡", "吃")]
-    >>> translator = textnn.Translator(validation_fraction=0.0, min_count=1, random_state=0, verbose=0)
+    >>> translator = textnn.Translator(hidden_size=64, epochs=60, validation_fraction=0.0, random_state=0, verbose=0)
     >>> translator.fit(X * 5, y * 5).predict(["you sleep.", "we eat."])
     ['你睡。', '我们吃。']
     """
 
-    state_: State
+    source_level: Level = "word"
+    target_level: Level = "word"
+    cell: str = "lstm"
+    attention: str | None = "general"
+    min_count: int | None = None
+    max_vocabulary: int | None = None
+    max_length: int | None = None
+    lowercase: bool | None = None
+    embedding_dim: int | None = None
+    hidden_size: int | None = None
+    num_layers: int | None = None
+    tied: bool | None = None
+    dropout: float | None = None
+    word_dropout: float | None = None
+    label_smoothing: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    clip_norm: float | None = None
+    schedule: str | None = None
+    warmup: float | None = None
+    precision: str = "float32"
+    validation_fraction: float | None = None
+    patience: int | None = None
+    random_state: int | np.random.RandomState | None = None
+    device: str = "cpu"
+    verbose: int = 1
 
-    def __init__(
-        self,
-        source_level: Level = "word",
-        target_level: Level = "word",
-        cell: str = "lstm",
-        attention: str | None = "general",
-        min_count: int | None = None,
-        max_vocabulary: int | None = None,
-        max_length: int | None = None,
-        lowercase: bool | None = None,
-        embedding_dim: int | None = None,
-        hidden_size: int | None = None,
-        num_layers: int | None = None,
-        tied: bool | None = None,
-        dropout: float | None = None,
-        word_dropout: float | None = None,
-        label_smoothing: float | None = None,
-        epochs: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        weight_decay: float | None = None,
-        clip_norm: float | None = None,
-        schedule: str | None = None,
-        warmup: float | None = None,
-        precision: str = "float32",
-        validation_fraction: float | None = None,
-        patience: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        device: str = "cpu",
-        verbose: int = 1,
-    ) -> None:
-        self.source_level = source_level
-        self.target_level = target_level
-        self.cell = cell
-        self.attention = attention
-        self.min_count = min_count
-        self.max_vocabulary = max_vocabulary
-        self.max_length = max_length
-        self.lowercase = lowercase
-        self.embedding_dim = embedding_dim
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.tied = tied
-        self.dropout = dropout
-        self.word_dropout = word_dropout
-        self.label_smoothing = label_smoothing
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.schedule = schedule
-        self.warmup = warmup
-        self.precision = precision
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    _bundle: ClassVar[Any] = bundle
 
     def fit(
         self,
@@ -203,17 +169,7 @@ class Translator(BaseEstimator):
         TrainingError
             If the loss becomes infinite or NaN.
         """
-        group = Group.default() if distributed else ALONE
-        with plain_torch(gradients=True):
-            self.state_ = fitting.fit(
-                self.get_params(deep=False), X, y, validation_data, group, Checkpoint.of(checkpoint)
-            )
-        return self
-
-    @property
-    def _state(self) -> State:
-        check_is_fitted(self, "state_")
-        return self.state_
+        return self._fit(fitting.fit, X, y, validation_data, distributed=distributed, checkpoint=checkpoint)
 
     @property
     def source_vocabulary_(self) -> Vocabulary:
@@ -224,26 +180,6 @@ class Translator(BaseEstimator):
     def target_vocabulary_(self) -> Vocabulary:
         """The tokens of targets that are known."""
         return self._state.target_vocabulary
-
-    @property
-    def options_(self) -> dict[str, Any]:
-        """All options as they were used."""
-        return self._state.options
-
-    @property
-    def history_(self) -> list[dict[str, Any]]:
-        """The figures of each epoch."""
-        return self._state.history
-
-    @property
-    def best_epoch_(self) -> int:
-        """The epoch whose weights the model has."""
-        return self._state.best_epoch
-
-    @property
-    def seed_(self) -> int:
-        """The seed that was used."""
-        return self._state.seed
 
     def predict(self, X: Iterable[str], beam: int = 5, length_penalty: float = 1.0, max_tokens: int = 200) -> list[str]:
         """Translate texts.
@@ -334,16 +270,6 @@ class Translator(BaseEstimator):
         """
         return evaluation.score(self._state, X, y)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Save the fitted model as a directory of plain files, without pickle; an earlier one is replaced at once.
-
-        Raises
-        ------
-        BundleError
-            If the directory cannot be written, or holds something else.
-        """
-        bundle.save(self._state, self.get_params(deep=False), path)
-
     @classmethod
     def load(
         cls,
@@ -371,8 +297,4 @@ class Translator(BaseEstimator):
         TypeError, ValueError
             If there is no such device, or a tokenizer is none.
         """
-        with plain_torch(gradients=True):
-            state, parameters = bundle.load(path, source_tokenizer, target_tokenizer, device, cls._get_param_names())
-        model = cls(**parameters, device=device)
-        model.state_ = state
-        return model
+        return cls._loaded(path, source_tokenizer, target_tokenizer, device=device)
