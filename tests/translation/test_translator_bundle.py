@@ -147,7 +147,7 @@ def test_arguments_of_load(saved: Path) -> None:
         Translator.load(saved, device="none")
     with pytest.raises(ValueError, match="source_tokenizer: expected None for a model of words, got 'jieba'"):
         Translator.load(saved, source_tokenizer="jieba")
-    with pytest.raises(ValueError, match="^target_tokenizer: expected "):
+    with pytest.raises(ValueError, match=r"^target_tokenizer: expected "):
         Translator.load(saved, target_tokenizer="none")
     with pytest.raises(BundleError, match="expected the directory of a textnn model"):
         Translator.load(saved / "none")

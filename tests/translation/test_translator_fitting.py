@@ -230,7 +230,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, monkeypatch
     monkeypatch.setattr(fitting, "make_reporter", lambda _: Breaker(3))
     with pytest.raises(BrokenOffError):
         make_translator().fit(ENGLISH, CHINESE, checkpoint=checkpoint)
-    with pytest.raises(CheckpointError, match="another training: .*attention was 'general' and is None now"):
+    with pytest.raises(CheckpointError, match=r"another training: .*attention was 'general' and is None now"):
         make_translator(attention=None).fit(ENGLISH, CHINESE, checkpoint=checkpoint)
     with pytest.raises(CheckpointError, match="the texts to train on changed"):
         make_translator().fit(ENGLISH, [*CHINESE[:9], *CHINESE[:8:-1]], checkpoint=checkpoint)

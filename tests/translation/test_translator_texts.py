@@ -205,5 +205,5 @@ def test_without_sacrebleu_the_score_says_what_to_install(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="^BLEU needs sacrebleu: pip install sacrebleu$"):
+    with pytest.raises(ImportError, match=r"^BLEU needs sacrebleu: pip install sacrebleu$"):
         translator.score(ENGLISH, CHINESE)
