@@ -1,8 +1,9 @@
 """Training steps of a translator against those of the same network in plain PyTorch, on the same batches.
 
-A call trains on some pairs once, in the batches that textnn's trainer would make of them, of similar lengths. The peer
-is what people write, in its fastest form: ``nn.LSTM`` over packed sources, packed or padded targets, masked attention by
-``bmm``, a linear layer with the embedding's weights, ``F.cross_entropy``, fused Adam, in float32 and under autocast.
+A call trains on some pairs once, in the batches that the trainer of textnn would make of them, of similar lengths. The
+peer is what people write, in its fastest form: ``nn.LSTM`` over packed sources, packed or padded targets, masked
+attention by ``bmm``, a linear layer with the weights of the embedding, ``F.cross_entropy``, fused Adam, in float32 and
+under autocast.
 """
 
 from __future__ import annotations
