@@ -126,6 +126,21 @@ def taggers() -> list[Files]:
     return [_saved(SequenceTagger(name, **parameters), X, y) for name, parameters, X, y in cases]
 
 
+@functools.cache
+def language_models() -> list[Files]:
+    """Return saved language models, each as the content of its files."""
+    from textnn import LanguageModel
+
+    small: dict[str, Any] = {"epochs": 1, "random_state": 0, "verbose": 0, "min_count": 1, "batch_size": 2, "window": 8}
+    small |= {"embedding_dim": 3, "hidden_size": 2}
+    cases: list[dict[str, Any]] = [
+        {**small, "num_layers": 2},
+        {**small, "level": "word", "cell": "gru", "tied": False},
+        {**small, "level": "whitespace", "cell": "rnn", "context": "stream"},
+    ]
+    return [_saved(LanguageModel(**parameters), list(TEXTS[:3]) * 6, None) for parameters in cases]
+
+
 def _saved(estimator: Any, X: Any, y: Any) -> Files:
     """Return the files of an estimator, fitted and saved."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

@@ -13,8 +13,9 @@ import torch
 
 from bench import harness
 from bench.language import __main__ as command
-from bench.language import ngrams, plain
+from bench.language import plain
 from bench.language.corpora import Coder, verses
+from textnn.language import ngrams
 
 
 def make_texts(count: int = 40, seed: int = 0) -> list[list[int]]:

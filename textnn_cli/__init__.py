@@ -74,11 +74,12 @@ Tag tokens: named entities, parts of speech, words of Chinese text.
 
 
 WRITE_HELP = """
-Write text: learn from texts what comes next.
+Write text: learn from texts what comes next (a language model).
 
 [bold]A first tour[/]
 
   textnn write train verses.txt -o model/             a text in each line
+  textnn demo --task write                            learn to write short reviews
   textnn write train novel.txt -o model/ --unit file  one long text
   textnn write continue model/ --prompt 春 --count 5  what follows, five times
   textnn write score model/ test.txt                  perplexity

