@@ -23,11 +23,11 @@ from textnn.text.sources import Cells, Reading, Source, open_rows
 
 # fmt: off
 SOURCE_NAMES = (
-    "source", "src", "source text", "source sentence", "from", "input", "original", "sentence1", "text",
+    "source", "src", "source text", "source sentence", "input", "original", "sentence1", "text",
     "原文", "源", "源文", "源语言", "原句",
 )
 TARGET_NAMES = (
-    "target", "tgt", "trg", "target text", "target sentence", "to", "output", "translation", "reference", "sentence2",
+    "target", "tgt", "trg", "target text", "target sentence", "output", "translation", "reference", "sentence2",
     "译文", "目标", "目标语言", "翻译", "译句",
 )
 LANGUAGES = (
@@ -147,7 +147,7 @@ def _pairs(
         header: Cells | None = None
         for number, cells in reading.rows:
             if convert is None:
-                convert, is_header = _find_columns(number, cells, columns, need_target, reading)
+                convert, is_header = _find_columns(number, cells, columns, asked.header, need_target, reading)
                 if is_header:
                     header = cells
                     continue
@@ -170,7 +170,12 @@ def _pairs(
 
 
 def _find_columns(
-    number: int, cells: Cells, asked: Sequence[Column | None], need_target: bool, reading: Reading
+    number: int,
+    cells: Cells,
+    asked: Sequence[Column | None],
+    header: bool | None,
+    need_target: bool,
+    reading: Reading,
 ) -> tuple[Callable[[Any], tuple[str, str] | str], bool]:
     """Return what makes source and target of a row, or says what is wrong with it, and whether this one is a header."""
     layout = reading.report.layout
@@ -184,7 +189,7 @@ def _find_columns(
     if not named:
         asked = [int(column) if column is not None and is_number(column) else column for column in asked]
     usual = _usual(names)
-    is_header = layout.header if layout.header is not None and not named else named or None
+    is_header = True if named else header
     if is_header is None:
         is_header = any(isinstance(column, str) for column in asked) or usual is not None
         is_header = is_header or (not need_target and fold(names[0]) in map(fold, SOURCE_NAMES))

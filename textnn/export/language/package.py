@@ -13,7 +13,6 @@ import copy
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -30,17 +29,17 @@ from textnn.export.directory import (
 from textnn.export.language import network as names
 from textnn.export.language.network import ExportedStep
 from textnn.export.language.readme import write_readme
-from textnn.language.encoding import splitting_settings
 from textnn.language.state import State
+from textnn.text.levels import splitting_settings
 
 
-def export_language_model(model: Any, format: str, path: str | os.PathLike[str]) -> None:  # noqa: A002
+def export_language_model(state: State, format: str, path: str | os.PathLike[str]) -> None:  # noqa: A002
     """Export a fitted language model; see :meth:`textnn.LanguageModel.export`.
 
     Parameters
     ----------
-    model
-        The language model.
+    state
+        Of the language model.
     format, path
         As there.
 
@@ -53,7 +52,6 @@ def export_language_model(model: Any, format: str, path: str | os.PathLike[str])
     target = check_target(path)
     if format == "onnx":
         onnx.check_packages()
-    state: State = model.state_
     network = state.model
     if network.bias.device.type != "cpu":
         network = copy.deepcopy(network).cpu()
