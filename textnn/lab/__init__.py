@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from textnn.lab.exhibit import Exhibit
 
 # Module -> its public functions, in the order of the site. A line an exhibit.
-_MODULES: dict[str, tuple[str, ...]] = {}
-_HOMES = {function: module for module, functions in _MODULES.items() for function in functions}
+_MODULES: dict[str, tuple[str, ...]] = {
+    "vanishing": ("vanishing_gradients",),
+}
+_HELPERS = {"memory_task": "memory"}
+_HOMES = {function: module for module, functions in _MODULES.items() for function in functions} | _HELPERS
 
 __all__ = sorted([*_HOMES, "exhibits"])
 
