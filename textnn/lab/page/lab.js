@@ -188,6 +188,28 @@ function build() {
     );
 }
 
+function buildPresets() {
+  find("presets").hidden = !served || !exhibit.presets.length;
+  find("presets").replaceChildren(
+    make("span", say("presets"), "quiet"),
+    ...exhibit.presets.map((preset) => {
+      const button = Object.assign(make("button", word(preset.label)), { type: "button" });
+      button.addEventListener("click", () => {
+        fillControls(preset.settings);
+        moved();
+      });
+      return button;
+    }),
+  );
+}
+
+// The controls above the panels, and those of the training, at some values.
+function fillControls(given) {
+  const some = (live) => exhibit.controls.filter((control) => control.live === live);
+  readSettings = buildControls(find("controls"), some(false), given, served, moved);
+  readLive = buildControls(find("live-controls"), some(true), given, served, moved);
+}
+
 function buildExhibit() {
   document.title = `${word(exhibit.title)} – textnn lab`;
   find("title").textContent = word(exhibit.title);
@@ -196,9 +218,8 @@ function buildExhibit() {
   find("lines").textContent = exhibit.code;
   find("default").hidden = served;
   find("training").hidden = !exhibit.live || !served;
-  const some = (live) => exhibit.controls.filter((control) => control.live === live);
-  readSettings = buildControls(find("controls"), some(false), values, served, moved);
-  readLive = buildControls(find("live-controls"), some(true), values, served, moved);
+  buildPresets();
+  fillControls(values);
   values = { ...readSettings(), ...readLive() };
   if (panels) drawPanels(find("panels"), panels);
   drawPanels(find("live-panels"), livePanels);
