@@ -1,7 +1,7 @@
 """Saved language models: a directory of plain files (``textnn.bundle``).
 
 model.safetensors    the weights
-config.json          format version, cell, level, options, tokenizer, figures of the training, sums of all files
+config.json          format version, cell, level, options, tokenizer, metrics of the training, sums of all files
 vocabulary.txt       one token a line, in the order of the ids; the first stands for the end of a text
 user_dictionary.txt  of a tokenizer; may be empty
 stop_words.txt       of a tokenizer; may be empty
@@ -137,7 +137,8 @@ def _load(
         if level not in LEVELS:
             raise ValueError(f"expected 'level' to be {', '.join(LEVELS[:-1])} or {LEVELS[-1]}, got {level!r:.40}")
     if request is not None and level != TOKENIZER:
-        raise ValueError(f"tokenizer: expected None for a model of {level}s, got {request!r:.40}")
+        tokens = {"char": "characters", "word": "words of its own"}[level]
+        raise ValueError(f"tokenizer: expected none for a model whose tokens are {tokens}, got {request!r:.40}")
     content = directory.read(VOCABULARY, sums[VOCABULARY])
     with reading(directory.file(VOCABULARY)):
         vocabulary = Vocabulary.parse(content, directory.file(VOCABULARY))
