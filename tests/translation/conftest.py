@@ -29,4 +29,4 @@ def translator() -> Translator:
 @pytest.fixture(scope="session")
 def blind() -> Translator:
     """The same without attention."""
-    return make_translator(epochs=60, hidden_size=32, embedding_dim=16, attention=None).fit(ENGLISH, CHINESE)
+    return make_translator(epochs=120, hidden_size=32, embedding_dim=16, attention=None).fit(ENGLISH, CHINESE)

@@ -78,16 +78,23 @@ def test_what_has_not_been_fitted_says_so() -> None:
 
 
 def test_unknown_words_are_copied_where_the_attention_looked() -> None:
-    """Names occur once each, so they are unknown on both sides; one that was never seen is copied as well."""
-    names = [f"Zork{letter}" for letter in "abcdefghijklmnopqrst"]
-    sources = [f"{name} {what}." for name in names for what in ("eats", "sleeps")]
-    targets = [f"{name}{what}。" for name in names for what in ("吃", "睡觉")]
-    model = make_translator(min_count=3, epochs=150, hidden_size=32, embedding_dim=16, word_dropout=0.0)
-    model.fit(sources, targets)
+    """Names that occur once are unknown on both sides; whether one is written depends on where the source has it."""
+    people, verbs = {"Tom": "汤姆", "Ann": "安"}, {"sees": "看见", "likes": "喜欢"}
+    strange = [f"Zork{letter}" for letter in "abcdefghij"]
+    pairs = [
+        (f"{one} {verb} {other}.", f"{people.get(one, one)}{verbs[verb]}{people.get(other, other)}。")
+        for one in (*people, *strange)
+        for other in (*people, *strange)
+        for verb in verbs
+        if one in people or other in people
+    ]
+    options = {"min_count": 20, "epochs": 60, "hidden_size": 32, "embedding_dim": 16, "word_dropout": 0.0}
+    model = make_translator(**options).fit(*map(list, zip(*pairs, strict=True)))
     assert "Zorka" not in model.target_vocabulary_
-    assert model.predict(["Quux eats.", "Zorkb sleeps."]) == ["Quux吃。", "Zorkb睡觉。"]
-    found = model.align("Quux eats.")
-    assert found.target == ["Quux", "吃", "。"]
+    assert "安" in model.target_vocabulary_
+    assert model.predict(["Quux sees Ann.", "Tom likes Zorkb."]) == ["Quux看见安。", "汤姆喜欢Zorkb。"]
+    found = model.align("Quux sees Ann.")
+    assert found.target == ["Quux", *"看见安。"]
     assert found.source[int(found.weights[0].argmax())] == "Quux"
 
 
