@@ -82,7 +82,7 @@ def evaluate(
     references: dict[str, list[str]] = {}
     for source, target in zip(*read_pairs(file, options, limit, quiet), strict=True):
         references.setdefault(source, []).append(target)
-    search = {"beam": beam, "length_penalty": length_penalty, "max_tokens": max_tokens}
+    search: dict[str, Any] = {"beam": beam, "length_penalty": length_penalty, "max_tokens": max_tokens}
     found = list[str]()
     with option_errors(**SEARCH), progress(0, not quiet) as show:
         for translation in translator.stream(references, **search):

@@ -111,7 +111,7 @@ def predict(
     options = pair_options(reading, need_target=False)
     set_threads(threads)
     translator = load_translator(model, source_tokenizer)
-    search = {"beam": beam, "length_penalty": length_penalty, "max_tokens": max_tokens}
+    search: dict[str, Any] = {"beam": beam, "length_penalty": length_penalty, "max_tokens": max_tokens}
     with option_errors(**SEARCH):
         if attention is not None:
             _write_attention(translator, str((text or [""])[0]), search, attention, quiet)
