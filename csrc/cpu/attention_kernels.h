@@ -115,7 +115,7 @@ template <class T>
   Vec<T> total{};
   for (int64_t t = 0; t < length; t += L) {
     const int64_t n = std::min(L, length - t);
-    store(s + t, VectorMath<T>::exp(load(s + t, n) - top), n);
+    store(s + t, exp_or_zero<T>(load(s + t, n) - top), n);
     total += load(s + t, n);  // without the lanes behind the last one
   }
   const T part = 1 / lane_sum<T>(total);
