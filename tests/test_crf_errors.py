@@ -9,7 +9,6 @@ import torch
 
 import textnn.functional as fast
 
-
 X, Y, S, A = torch.randn(4, 2, 3), torch.zeros(4, 2, dtype=torch.int64), torch.zeros(3), torch.zeros(3, 3)
 
 
