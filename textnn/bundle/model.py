@@ -35,7 +35,12 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def write_config(
-    directory: Path, kind: Format, state: Any, parameters: Mapping[str, Any], training: Mapping[str, Any], **own: Any
+    directory: Path,
+    kind: Format,
+    state: Any,
+    parameters: Mapping[str, Any],
+    training: Mapping[str, Any],
+    own: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write and return the configuration of a model whose other files are written.
 

@@ -67,15 +67,9 @@ def save(state: State, parameters: Mapping[str, Any], path: str | os.PathLike[st
 def write(state: State, parameters: Mapping[str, Any], directory: Path) -> None:
     """Write the files of a language model into an empty directory."""
     write_weights(state.model.state_dict(), directory)
-    config = write_config(
-        directory,
-        FORMAT,
-        state,
-        parameters,
-        {"texts": state.n_texts, "tokens": state.n_tokens},
-        cell=state.model.name,
-        **write_splitter(state.splitter, state.vocabulary, directory),
-    )
+    training = {"texts": state.n_texts, "tokens": state.n_tokens}
+    own = {"cell": state.model.name, **write_splitter(state.splitter, state.vocabulary, directory)}
+    config = write_config(directory, FORMAT, state, parameters, training, own)
     (directory / CARD).write_text(write_card(state, config), encoding="utf-8", errors="replace")
 
 

@@ -102,7 +102,7 @@ def write(state: State, parameters: Mapping[str, Any], directory: Path) -> None:
         "spans": None if scores is None else {name: [*_counts(score)] for name, score in scores.types.items()},
     }
     own = {"architecture": state.model.name, "level": state.level, "pairs": len(state.model.keys)}
-    config = write_config(directory, FORMAT, state, parameters, training, **own)
+    config = write_config(directory, FORMAT, state, parameters, training, own)
     (directory / CARD).write_text(write_card(state, config), encoding="utf-8", errors="replace")
 
 

@@ -88,7 +88,7 @@ def write(state: State, parameters: Mapping[str, Any], directory: Path) -> None:
     written = {prefix[:-1]: _write_side(directory, prefix, *side) for prefix, side in sides.items()}
     training = {"pairs": state.n_pairs, "tokens": state.n_tokens}
     own = {"cell": state.model.name, "attention": state.model.attention, **written}
-    config = write_config(directory, FORMAT, state, parameters, training, **own)
+    config = write_config(directory, FORMAT, state, parameters, training, own)
     (directory / CARD).write_text(write_card(state, config), encoding="utf-8", errors="replace")
 
 

@@ -68,7 +68,7 @@ def write_classifier_config(state: State, parameters: Mapping[str, Any], directo
     }
     if isinstance(state.tokenizer, CallableTokenizer):
         own["note"] = "The tokenizer is a function, which is not stored: pass it to load(path, tokenizer=function)."
-    return write_config(directory, FORMAT, state, parameters, training, **own)
+    return write_config(directory, FORMAT, state, parameters, training, own)
 
 
 def stored_parameters(config: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
