@@ -1,7 +1,7 @@
 """Saved language models: a directory of plain files (``textnn.bundle``).
 
 model.safetensors    the weights
-config.json          format version, cell, level, options, tokenizer, figures of the training, sums of all files
+config.json          format version, cell, level, options, tokenizer, metrics of the training, sums of all files
 vocabulary.txt       one token a line, in the order of the ids; the first stands for the end of a text
 user_dictionary.txt  of a tokenizer; may be empty
 stop_words.txt       of a tokenizer; may be empty

@@ -39,8 +39,8 @@ class LanguageModel(Estimator[State]):
     Parameters
     ----------
     level : {"char", "word"}, or a tokenizer, default="char"
-        The tokens: characters, white space among them; words with the space before them, and signs; or what a
-        tokenizer finds, given as for :class:`textnn.SentimentClassifier` (``"jieba"``, a function, ...).
+        The tokens: characters, white space among them; words with the space before them, and punctuation; or
+        what a tokenizer finds, given as for :class:`textnn.SentimentClassifier` (``"jieba"``, a function, ...).
     cell : {"lstm", "gru", "rnn"}, default="lstm"
         The recurrent layers.
     min_count : int, optional
@@ -68,8 +68,8 @@ class LanguageModel(Estimator[State]):
         Share of the texts that is held out, unless ``fit`` is given validation data; of fewer than ten texts, this
         share of each, at its end.
     patience : int, optional
-        Stop after so many epochs in a row without a smaller perplexity on the validation part, and go back to the best
-        weights. 0: train all epochs, keep the last weights.
+        Stop after so many epochs in a row without a smaller perplexity on the validation split, and go back to the
+        best weights. 0: train all epochs, keep the last weights.
     random_state : int or RandomState, optional
         A seed gives the same weights, to the bit, whenever the number of threads is the same. None: another each time.
     device : str, default="cpu"
@@ -86,7 +86,7 @@ class LanguageModel(Estimator[State]):
     options_ : dict
         All options as they were used.
     history_ : list of dict
-        The figures of each epoch.
+        The metrics of each epoch.
     best_epoch_, seed_ : int
         The epoch, from 1, whose weights the model has; the seed that was used.
 
@@ -260,12 +260,13 @@ class LanguageModel(Estimator[State]):
         n : int, default=200
             Tokens at most; the text may end before.
         temperature : float, default=1.0
-            Below 1 the probable tokens become more probable still; 0 takes the most probable one each time.
+            Below 1 the probable tokens become more probable still; 0 is greedy: it takes the most probable one each
+            time.
         top_k, top_p : int and float, optional
             Draw from the ``top_k`` most probable tokens alone; from the fewest that together have the probability
             ``top_p``.
         beam : int, optional
-            Search for the most probable text instead of drawing one, with so many beginnings side by side.
+            Beam search for the most probable text, with so many hypotheses, instead of drawing one.
         seed : int, optional
             The same seed gives the same text. None: another each time.
         stop : str or iterable of str, optional
@@ -317,6 +318,31 @@ class LanguageModel(Estimator[State]):
         sampling = Sampling(temperature, top_k, top_p).check()
         seed = secrets.randbits(62) if seed is None else integer(0, 2**63 - 1)("seed", seed)
         return generation.sample(state, generation.check_request(state, prompt, n, stop), sampling, seed)
+
+    def export(self, format: str, path: str | PathLike[str]) -> None:  # noqa: A002
+        """Write the model as a directory that needs no textnn: docs/export.md has what is in it.
+
+        Parameters
+        ----------
+        format
+            ``"onnx"``, for onnxruntime and others, or ``"torch"``, a program that ``torch.export.load`` reads.
+        path
+            The directory; its parents are made. An earlier export is replaced in one step.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the model has not been fitted.
+        ValueError
+            If there is no such format, or something else is at ``path``.
+        ImportError
+            If the packages for ONNX are not installed: ``pip install onnx onnxscript``.
+        OSError
+            If it cannot be written.
+        """
+        from textnn.export.language import export_language_model
+
+        export_language_model(self._state, format, path)
 
     @classmethod
     def load(
