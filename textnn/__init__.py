@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .classification.estimator import SentimentClassifier
     from .language.estimator import LanguageModel
     from .tagging.estimator import SequenceTagger
+    from .translation.estimator import Translator
 
 __all__ = [
     "CRF",
@@ -62,6 +63,7 @@ __all__ = [
     "SentimentClassifier",
     "SequenceTagger",
     "TextConv",
+    "Translator",
     "__version__",
     "accelerate",
     "backends",
@@ -85,6 +87,10 @@ def __getattr__(name: str) -> object:
         from .language.estimator import LanguageModel
 
         return LanguageModel
+    if name == "Translator":
+        from .translation.estimator import Translator
+
+        return Translator
     if name == "lab":
         import importlib
 
