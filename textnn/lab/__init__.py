@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 # Module -> its public functions, in the order of the site. A line an exhibit.
 _MODULES: dict[str, tuple[str, ...]] = {
+    "forms": ("five_forms",),
     "vanishing": ("vanishing_gradients",),
+    "lstm_gates": ("gates",),
+    "text_convolution": ("convolution", "two_dice", "smooth"),
+    "recipe": ("words", "train_recipe"),
+    "viterbi": ("trellis",),
 }
 _HELPERS = {"memory_task": "memory"}
 _HOMES = {function: module for module, functions in _MODULES.items() for function in functions} | _HELPERS
