@@ -30,8 +30,10 @@ FLOORS = {
 FACADES = {
     "textnn.classification.estimator",
     "textnn.classification.fitted",
+    "textnn.estimator",
     "textnn.language.estimator",
     "textnn.tagging.estimator",
+    "textnn.tagging.fitted",
 }
 NAMES = list(FLOORS)
 
