@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Module -> its public functions, in the order of the site. A line an exhibit.
 _MODULES: dict[str, tuple[str, ...]] = {
+    "one_neuron": ("neurons",),
+    "loss": ("descent",),
     "forms": ("five_forms",),
     "vanishing": ("vanishing_gradients",),
     "lstm_gates": ("gates",),
@@ -24,7 +26,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "recipe": ("words", "train_recipe"),
     "viterbi": ("trellis",),
 }
-_HELPERS = {"memory_task": "memory"}
+_HELPERS = {"memory_task": "memory", "playground": "small_network"}
 _HOMES = {function: module for module, functions in _MODULES.items() for function in functions} | _HELPERS
 
 __all__ = sorted([*_HOMES, "exhibits"])

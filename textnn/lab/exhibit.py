@@ -174,6 +174,8 @@ class Exhibit:
     model
         The kind of model that it can take, one of ``MODELS``: ``run`` and ``live`` get one as ``model``, or None if the
         user has given none of the kind, and then use a small one of the laboratory's own. None: it takes none.
+    presets
+        Names and settings that are worth a look; the other controls go back to their defaults.
     """
 
     slug: str
@@ -185,6 +187,7 @@ class Exhibit:
     code: str
     live: Callable[..., Iterator[list[Panel]]] | None = None
     model: str | None = None
+    presets: tuple[tuple[Both, Mapping[str, Any]], ...] = ()
 
     def settings(self, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return a value for each control: a given one, checked, or its default.
@@ -215,6 +218,7 @@ class Exhibit:
             "code": self.code.strip(),
             "live": self.live is not None,
             "model": self.model,
+            "presets": [{"label": word(label), "settings": self.settings(given)} for label, given in self.presets],
         }
 
 

@@ -271,6 +271,11 @@ EXHIBIT = Exhibit(
         Slider("memory", Both("Training: steps to remember", "训练：要记住的步数"), 30, 5, 60, 5, live=True),
         Slider("rate", Both("Training: learning rate", "训练：学习率"), 0.01, 0.001, 0.1, 0.001, log=True, live=True),
     ),
+    presets=(
+        (Both("forget bias 0", "遗忘门偏置 0"), {"forget_bias": 0.0}),
+        (Both("exploding", "梯度爆炸"), {"scale": 1.6}),
+        (Both("200 steps", "200 步"), {"length": 200}),
+    ),
     run=_run,
     code=CODE,
     live=_live,
