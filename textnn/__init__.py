@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .classification.estimator import SentimentClassifier
     from .language.estimator import LanguageModel
     from .tagging.estimator import SequenceTagger
+    from .translation.estimator import Translator
 
 __all__ = [
     "CRF",
@@ -62,6 +63,7 @@ __all__ = [
     "SentimentClassifier",
     "SequenceTagger",
     "TextConv",
+    "Translator",
     "__version__",
     "accelerate",
     "backends",
@@ -89,4 +91,8 @@ def __getattr__(name: str) -> object:
         import importlib
 
         return importlib.import_module(".lab", __name__)
+    if name == "Translator":
+        from .translation.estimator import Translator
+
+        return Translator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

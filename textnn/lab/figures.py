@@ -51,7 +51,7 @@ def draw(panels: Sequence[Panel], language: str = "en") -> Figure:
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    from textnn.classification.evaluation.fonts import find_families
+    from textnn.fonts import find_families
 
     shown = [_in_language(panel, language) for panel in panels]
     families, _ = find_families(_texts(shown))
