@@ -97,5 +97,10 @@ def test_many_to_many_shifted() -> None:
 def test_unknown_forms_and_empty_texts() -> None:
     with pytest.raises(ValueError, match="form: expected one of all, one-to-one"):
         textnn.lab.five_forms(form="two-to-one")
-    with pytest.raises(ValueError, match="text: expected at least one token"):
-        textnn.lab.five_forms("!", form="many-to-one", classifier=classifier("lstm", hidden_size=4))
+    model = textnn.SentimentClassifier("lstm", tokenizer=_letters, hidden_size=4, **OPTIONS).fit(TEXTS, LABELS)
+    with pytest.raises(ValueError, match="text: expected at least one token, got '!'"):
+        textnn.lab.five_forms("!", form="many-to-one", classifier=model)
+
+
+def _letters(text: str) -> list[str]:
+    return [word for word in text.split() if word.isalpha()]

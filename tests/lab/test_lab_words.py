@@ -51,7 +51,7 @@ def test_tokenizers_that_are_not_installed_are_left_out(monkeypatch: pytest.Monk
 
 
 def test_words_panels() -> None:
-    found = textnn.lab.words("好 不 新", texts=TEXTS, length=5)
+    found = textnn.lab.words("好不好", texts=TEXTS, length=5)
     tokenizers, ids, padded, head = found.panels()
     assert len(tokenizers["rows"]) == len(found.readings)
     assert [one["text"] for one in ids["spans"]][-1] == "[PAD]"
@@ -120,15 +120,32 @@ def test_the_recipe_is_that_of_plain_pytorch(monkeypatch: pytest.MonkeyPatch) ->
     assert last.epoch_losses[0] == pytest.approx(np.average(last.losses[:3], weights=[128, 128, 44]))
 
 
-def test_the_recipe_tells_what_it_thinks_of_a_sentence() -> None:
+def test_the_recipe_tells_what_it_thinks_of_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[LectureLSTM] = []
+
+    class Kept(LectureLSTM):
+        def __init__(self, *args: object, **options: object) -> None:
+            super().__init__(*args, **options)
+            made.append(self)
+
+    monkeypatch.setattr(recipe, "LectureLSTM", Kept)
     texts, labels = ["很 好 看", "很 不 好 看"] * 70, ["good", "bad"] * 70
-    *_, last = textnn.lab.train_recipe(texts, labels, text="很 好 看")
+    assert next(textnn.lab.train_recipe(texts, labels)).probability is None
+    *_, last = textnn.lab.train_recipe(texts, labels, text="很 不 好 看")
     assert last.batches == 2
-    assert last.probability is not None
-    assert last.probability > 0.9, "good comes behind bad in the alphabet"
+    ids = textnn.text.Vocabulary.build([text.split() for text in texts]).encode(["很", "不", "好", "看"])
+    with torch.no_grad():
+        plain = made[-1](torch.tensor([ids + [0] * 6]), torch.tensor([10])).softmax(1)[0]
+    assert last.probability == pytest.approx(float(plain[1]), abs=1e-6), "good comes behind bad in the alphabet"
     assert "positive with probability" in last.panels()[0]["note"]["en"]
     assert [row[0] for row in last.panels()[1]["rows"]] == [1, 2, 3, 4, 5]
     assert last.figure().axes
+
+
+def test_the_page_shows_the_recipe_before_its_first_step() -> None:
+    lines, table = next(recipe.EXHIBIT.live(**recipe.EXHIBIT.settings()))
+    assert lines["series"][0]["x"] == []
+    assert table["rows"] == []
 
 
 def test_what_makes_no_recipe_is_refused() -> None:

@@ -106,13 +106,13 @@ class Form:
                 nodes.append(node(f"b{t}", t, 1, f"b{t + 1}", "state"))
                 edges += [edge(f"b{t}", f"b{t - 1}", "W_hh'", shared)] if t else []
             if read:
-                nodes.append(node(f"x{t}", t, below, read, "input"))
+                nodes.append(node(f"x{t}", t, below, read.strip() or read, "input"))
                 edges.append(edge(f"x{t}", f"h{t}", "W_ih" if T > 1 else "W1", shared))
                 edges += [edge(f"x{t}", f"b{t}", "W_ih'", shared)] if both else []
             elif self.feeds_back and t and self.outputs[t - 1]:
                 edges.append(edge(f"y{t - 1}", f"h{t}", f"W_ih{mark}", shared))
             if said:
-                nodes.append(node(f"y{t}", t, -1, said, "output"))
+                nodes.append(node(f"y{t}", t, -1, said.strip() or said, "output"))
                 name = "W_out" if T > 1 else "W2"
                 for s in range(T) if self.reads_all else [t]:
                     kind = shared if speaks_often else ""
@@ -216,6 +216,8 @@ def _one_to_many(text: str, model: Any) -> Form:
     model = small.language_model(samples.language_of(text)) if model is None else model
     state = model.state_
     first = state.splitter.split(text)[0]
+    if first not in state.vocabulary:
+        first = PROMPT[samples.language_of(text)]
     said = state.splitter.split(model.generate(first, n=LONGEST - 1, temperature=0))
     steps = max(1, len(said))
     weights = [*_recurrent(state.model.layers, steps), ("W_out", list(state.model.weight.shape), steps)]
@@ -333,6 +335,8 @@ def _recurrent(layers: Any, steps: int) -> list[tuple[str, list[int], int]]:
 
 DEFAULT = "物流很快，但是质量太差"
 DEFAULT_SOURCE = "we buy two dogs today"
+PROMPT = {samples.CHINESE: "这", samples.ENGLISH: "the"}
+"""What a language model of the laboratory writes on from where it does not know the text's first token."""
 
 _TITLES = {
     ONE_TO_ONE: Both("One to one: a plain network", "一对一：普通网络"),

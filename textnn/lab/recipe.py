@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 import torch.nn.functional as F
 
 from textnn.circumstances import plain_torch
+from textnn.demo import find_jieba
 from textnn.lab import samples
 from textnn.lab.exhibit import Exhibit, Slider, TextField
 from textnn.lab.panels import Both, Panel, axis, lines, marked, series, span, table
@@ -27,7 +29,7 @@ from textnn.lab.small import kept
 from textnn.models.base import cut_or_pad
 from textnn.models.recurrent import LectureLSTM
 from textnn.optim import Adam
-from textnn.text import Vocabulary, make_tokenizer
+from textnn.text import Tokenizer, Vocabulary, make_tokenizer
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -189,10 +191,10 @@ def words(text: str = "", texts: Sequence[str] | None = None, length: int = LENG
     names = [name for name in NAMES if importlib.util.find_spec(_NEEDS.get(name, "textnn"))]
     readings, frequent = [], list[tuple[str, int]]()
     for name in names if language == samples.CHINESE else ["unicode", *(name for name in names if name != "unicode")]:
-        tokenizer = make_tokenizer(name)
+        tokenizer = _tokenizer(name)
 
-        def count(name: str = name) -> tuple[Vocabulary, list[tuple[str, int]]]:
-            lists = list(map(make_tokenizer(name), source))
+        def count(tokenizer: Tokenizer = tokenizer) -> tuple[Vocabulary, list[tuple[str, int]]]:
+            lists = list(map(tokenizer, source))
             vocabulary = Vocabulary.build(lists)
             head = vocabulary.tokens[2:12]
             return vocabulary, [(token, sum(tokens.count(token) for tokens in lists)) for token in head]
@@ -207,6 +209,12 @@ def words(text: str = "", texts: Sequence[str] | None = None, length: int = LENG
         readings.append(Reading(name, tokens, ids, padded.numpy(), len(vocabulary)))
         frequent = frequent or head
     return Words(text, readings, frequent, len(source))
+
+
+@cache
+def _tokenizer(name: str) -> Tokenizer:
+    """Return a tokenizer, made once: jieba reads its dictionary each time."""
+    return make_tokenizer(name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,7 +324,8 @@ def train_recipe(
     kinds = sorted(set(labels))
     if len(kinds) != 2 or len(texts) != len(labels):
         raise ValueError(f"labels: expected one a text, of two kinds, got {len(labels)} of {len(kinds)} kinds")
-    tokenizer = make_tokenizer("auto" if samples.language_of("".join(texts[:20])) == samples.CHINESE else "unicode")
+    chinese = samples.language_of("".join(texts[:20])) == samples.CHINESE
+    tokenizer = _tokenizer(find_jieba() if chinese else "unicode")
     lists = list(map(tokenizer, texts))
     vocabulary = Vocabulary.build(lists)
     ids = torch.tensor([_recipe_ids(vocabulary, tokens) for tokens in lists])  # [N, 10]
@@ -348,8 +357,8 @@ def train_recipe(
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-            losses.append(float(loss))
-            total += float(loss) * len(rows)
+            losses.append(loss.item())
+            total += losses[-1] * len(rows)
             right += int((logits.argmax(1) == targets[rows]).sum())
             if number % every == 0 and number < batches:
                 yield course()
@@ -372,6 +381,8 @@ def _run(text: str, length: int, reviews: int) -> list[Panel]:
 
 
 def _live(text: str, length: int, reviews: int) -> Iterator[list[Panel]]:
+    nothing = np.empty(0)
+    yield Course(1, nothing, nothing, nothing, 0).panels()
     for course in train_recipe(text=text, count=reviews, every=2):
         yield course.panels()
 

@@ -55,11 +55,11 @@ def reviews(language: str = CHINESE, count: int = REVIEWS) -> Labelled:
         try:
             found = load_reviews(*find_reviews())
         except DemoError:
-            return _opinions(CHINESE, count)
+            return opinions(CHINESE, count)
         short = [pair for pair in zip(found.texts, found.labels, strict=True) if len(pair[0]) <= _LONGEST]
         random.Random(0).shuffle(short)
         return [text for text, _ in short[:count]], [label for _, label in short[:count]]
-    return _opinions(ENGLISH, count)
+    return opinions(ENGLISH, count)
 
 
 @cache
@@ -89,19 +89,28 @@ def named_sentences(count: int = 400) -> tuple[list[list[str]], list[list[str]]]
     return sentences, tags
 
 
-def sentence_pairs(count: int = 600) -> list[tuple[str, str]]:
+def sentence_pairs(count: int = 800) -> list[tuple[str, str]]:
     """Return English sentences and their Chinese translations, some of them several times."""
     draw = random.Random(0)
     pairs = []
     for _ in range(count):
         (who, subject), (verb, does), (what, thing) = (draw.choice(part) for part in (_WHO, _DOES, _WHAT))
         (when, time) = draw.choice(_WHEN)
+        verb += "s" if who in ("he", "she") else ""
         pairs.append((f"{who} {verb} {what} {when}".strip(), f"{subject}{time}{does}{thing}"))
     return pairs
 
 
-def _opinions(language: str, count: int) -> Labelled:
-    """Return opinions on things, made of parts."""
+def opinions(language: str, count: int) -> Labelled:
+    """Return made-up opinions on things, and their labels.
+
+    Parameters
+    ----------
+    language
+        ``"zh"`` or ``"en"``.
+    count
+        How many.
+    """
     draw, parts = random.Random(0), _PARTS[language]
     texts, labels = [], []
     for _ in range(count):

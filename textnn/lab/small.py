@@ -113,7 +113,7 @@ def tagger(kind: str, progress: Progress | None = None) -> SequenceTagger:
 
 
 def language_model(language: str, progress: Progress | None = None) -> LanguageModel:
-    """Return a language model of reviews: of Chinese characters, or of English words.
+    """Return a language model of made-up opinions: of Chinese characters, or of English words.
 
     Parameters
     ----------
@@ -128,18 +128,19 @@ def language_model(language: str, progress: Progress | None = None) -> LanguageM
 
         model = LanguageModel(
             "char" if language == samples.CHINESE else "word",
-            embedding_dim=64,
-            hidden_size=128,
-            epochs=6,
-            learning_rate=4e-3,
+            embedding_dim=32,
+            hidden_size=64,
+            dropout=0.0,
+            epochs=15,
+            learning_rate=1e-2,
             batch_size=16,
             validation_fraction=0.0,
             random_state=0,
             verbose=0,
         )
-        return model.fit(samples.reviews(language)[0][:1500])
+        return model.fit(samples.opinions(language, 1000)[0])
 
-    return kept(("language", language), "training a small language model on short reviews", make, progress)
+    return kept(("language", language), "training a small language model", make, progress)
 
 
 def translator(progress: Progress | None = None) -> Translator:
@@ -159,8 +160,12 @@ def translator(progress: Progress | None = None) -> Translator:
             attention=None,
             embedding_dim=32,
             hidden_size=64,
-            epochs=10,
-            learning_rate=5e-3,
+            dropout=0.0,
+            word_dropout=0.0,
+            label_smoothing=0.0,
+            epochs=16,
+            batch_size=16,
+            learning_rate=1e-2,
             min_count=1,
             validation_fraction=0.0,
             random_state=0,
