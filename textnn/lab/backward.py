@@ -5,6 +5,7 @@ cell, x [T, B, I] -> T steps, each with its own copy of U -> loss_T -> d loss_T 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,7 @@ class Measured:
 
     def norms(self) -> Array:
         """Return the root mean square of the gradients' norms, by distance."""
-        return _by_distance(self.gradients.norm(dim=2))
+        return _by_distance(_norm(self.gradients))
 
     def shares(self) -> Array:
         """Return the terms as shares of their sum."""
@@ -54,7 +55,7 @@ class Measured:
         """Return the product-of-slopes bound on the norms of a tanh RNN."""
         norm = torch.linalg.matrix_norm(cell.get_parameter("weight_hh").detach(), 2)
         slopes = (1 - self.states[1:] ** 2).amax(dim=2)
-        factors = torch.cat([self.gradients[-1:].norm(dim=2), (norm * slopes).flip(0)])
+        factors = torch.cat([_norm(self.gradients[-1:]), (norm * slopes).flip(0)])
         return _by_distance(factors.cumprod(0).flip(0))
 
     def forget_products(self, cell: nn.Module, x: Tensor) -> Array:
@@ -67,7 +68,7 @@ class Measured:
         return torch.cat([means.new_ones(1), means.cumprod(0)]).numpy()
 
 
-def measure(cell: nn.Module, x: Tensor, readout: Tensor) -> Measured:
+def measure(cell: nn.Module, x: Tensor, direction: Tensor) -> Measured:
     """Run a cell over x [T, B, I] and send the gradient of its last step's loss back.
 
     Parameters
@@ -76,10 +77,10 @@ def measure(cell: nn.Module, x: Tensor, readout: Tensor) -> Measured:
         One of textnn's (or torch's) cells.
     x
         The input.
-    readout
-        [H, 2], from the last state to two logits, whose cross entropy for the first class is the loss.
+    direction
+        [H]: the loss is the product of the last state with it, so that d loss_T / d h_T is the direction itself.
     """
-    state: Any = x.new_zeros(x.shape[1], readout.shape[0]).requires_grad_()
+    state: Any = x.new_zeros(x.shape[1], len(direction)).requires_grad_()
     inner, states, copies = torch.zeros_like(state), [state], []
     for now in x:
         copy = cell.get_parameter("weight_hh").detach().clone().requires_grad_()
@@ -89,12 +90,16 @@ def measure(cell: nn.Module, x: Tensor, readout: Tensor) -> Measured:
             state = functional_call(cell, {"weight_hh": copy}, (now, state))
         states.append(state)
         copies.append(copy)
-    logits = state @ readout
-    loss = F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long), reduction="sum")
-    found = torch.autograd.grad(loss, [*states, *copies])
+    found = torch.autograd.grad((state @ direction).sum(), [*states, *copies])
     gradients = torch.stack(found[: len(states)])
-    terms = torch.stack([one.norm() for one in found[len(states) :]])
+    terms = _norm(torch.stack(found[len(states) :]).flatten(1))
     return Measured(torch.stack(states).detach(), gradients, terms)
+
+
+def draw_direction(hidden: int, seed: int) -> Tensor:
+    """Return a direction of length 1 for :func:`measure`, [H]."""
+    drawn = torch.randn(hidden, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    return drawn / drawn.norm()
 
 
 def cells_of(layers: Mapping[str, nn.Module]) -> dict[str, Any]:
@@ -124,12 +129,15 @@ def _cell_of(name: str, layer: nn.Module) -> nn.Module:
     return cell
 
 
+def _norm(values: Tensor) -> Tensor:
+    """Return the norms over the last dimension, of numbers whose squares may be too small or too large for float64."""
+    largest = values.abs().amax(dim=-1, keepdim=True)
+    return (values / largest.where(largest > 0, torch.ones_like(largest))).norm(dim=-1) * largest[..., 0]
+
+
 def _by_distance(norms: Tensor) -> Array:
     """From norms [T + 1, B] by step to their root mean square over B by distance."""
-    # Squares of numbers below 1e-154 would be too small, so the largest is taken out first.
-    largest = norms.amax(dim=1, keepdim=True)
-    parts = torch.where(largest > 0, norms / largest, norms)
-    return (largest[:, 0] * parts.square().mean(dim=1).sqrt()).flip(0).numpy()
+    return (_norm(norms) / math.sqrt(norms.shape[1])).flip(0).numpy()
 
 
 def name_network(name: str) -> Both:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import textnn
-from textnn.lab.backward import LSTM, OPEN, TANH, Array, cells_of, measure, name_network
+from textnn.lab.backward import LSTM, OPEN, TANH, Array, cells_of, draw_direction, measure, name_network
 from textnn.lab.panels import Both, Panel, axis, lines, series
 from textnn.lab.result import Result
 
@@ -135,11 +135,8 @@ class MemoryTask:
         gradients = {}
         ids = torch.randint(TOKENS, (8, self.steps), generator=torch.Generator().manual_seed(0))
         for name, cell in cells_of(layers).items():
-            network = self._networks[name]
-            x = F.embedding(ids.T, network["encoder"].weight.detach()).double()
-            readout = network["readout"].weight.detach().double().T[:, :2]
-            norms = measure(cell, x, readout).norms()
-            gradients[name] = norms / norms[0]
+            x = F.embedding(ids.T, self._networks[name]["encoder"].weight.detach()).double()
+            gradients[name] = measure(cell, x, draw_direction(cell.hidden_size, 0)).norms()
         return Memory(
             {name: np.array(losses) for name, losses in self._losses.items()},
             {name: np.array(right) for name, right in self._right.items()},

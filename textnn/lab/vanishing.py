@@ -18,7 +18,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from textnn.lab.backward import CELLS, GRU, LSTM, OPEN, RELU, TANH, Array, cells_of, measure, name_network
+from textnn.lab.backward import (
+    CELLS,
+    GRU,
+    LSTM,
+    OPEN,
+    RELU,
+    TANH,
+    Array,
+    cells_of,
+    draw_direction,
+    measure,
+    name_network,
+)
 from textnn.lab.exhibit import Choice, Exhibit, Slider
 from textnn.lab.memory import MemoryTask
 from textnn.lab.panels import Both, Panel, Word, axis, lines, series, table
@@ -148,7 +160,7 @@ def vanishing_gradients(
         Layers of one's own by name, instead of the five: ``textnn.RNN``, ``GRU`` and ``LSTM`` (or torch's) of one layer
         and direction, trained ones for example. ``hidden``, ``scale``, ``forget_bias`` and ``init`` are not used then.
     seed
-        Of the weights, the input (normal numbers) and the readout: the loss is the cross entropy of two classes.
+        Of the weights, the input (normal numbers) and the loss, which is the last state's part in a random direction.
 
     Returns
     -------
@@ -175,8 +187,7 @@ def vanishing_gradients(
     for name, cell in cells.items():
         drawn = torch.Generator().manual_seed(seed)
         x = torch.randn(length, SEQUENCES, cell.input_size, dtype=torch.float64, generator=drawn)
-        readout = torch.randn(cell.hidden_size, 2, dtype=torch.float64, generator=drawn) / math.sqrt(cell.hidden_size)
-        found = measure(cell, x, readout)
+        found = measure(cell, x, draw_direction(cell.hidden_size, seed))
         gradients[name], shares[name] = found.norms(), found.shares()
         if name == TANH:
             bound = found.bound(cell)

@@ -7,27 +7,25 @@ const KINDS = {
     const input = Object.assign(document.createElement("input"), { type: "range" });
     const shown = document.createElement("output");
     const ratio = Math.log(control.high / control.low);
+    let current = value;
     const read = () => {
       if (!control.log) return Number(input.value);
       const found = Number((control.low * Math.exp((ratio * Number(input.value)) / STEPS)).toPrecision(3));
       return clamp(control.whole ? Math.round(found) : found, control.low, control.high);
     };
-    const ends = control.log ? { min: 0, max: STEPS, step: 1 } : { min: control.low, max: control.high, step: control.step };
-    Object.assign(input, ends);
-    const set = (now) => {
-      input.value = control.log ? Math.round((Math.log(now / control.low) / ratio) * STEPS) : now;
-      refresh();
-    };
     const refresh = () => {
-      shown.textContent = show(read());
+      shown.textContent = show(current);
       input.setAttribute("aria-valuetext", shown.textContent);
     };
+    Object.assign(input, control.log ? { min: 0, max: STEPS, step: 1 } : { min: control.low, max: control.high, step: control.step });
+    input.value = control.log ? Math.round((Math.log(value / control.low) / ratio) * STEPS) : value;
     input.addEventListener("input", () => {
+      current = read();
       refresh();
       changed();
     });
-    set(value);
-    return { input, shown, read, set };
+    refresh();
+    return { input, shown, read: () => current };
   },
   choice(control, value, changed) {
     const input = document.createElement("select");

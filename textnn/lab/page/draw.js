@@ -34,6 +34,7 @@ function addLegend(figure, names, swatch) {
   if (!names.some((name) => word(name))) return;
   const list = make("ul", "", "legend");
   names.forEach((name, place) => {
+    if (!word(name)) return;
     const item = make("li");
     item.append(svg("svg", { width: 26, height: 10, "aria-hidden": "true" }, swatch(place)), word(name));
     list.append(item);

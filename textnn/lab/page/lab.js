@@ -246,10 +246,10 @@ find("step").addEventListener("click", () => {
   step();
 });
 find("reset").addEventListener("click", begin);
-let width = innerWidth;
-addEventListener("resize", () => {
-  if (exhibit && width !== innerWidth) {
-    width = innerWidth;
+let width = find("exhibit").clientWidth;
+new ResizeObserver(([{ target }]) => {
+  if (target.clientWidth !== width) {
+    width = target.clientWidth;
     redraw();
   }
-});
+}).observe(find("exhibit"));

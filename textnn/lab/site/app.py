@@ -83,7 +83,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.draining = state.closing = False
+        warm = queue.submit([rooms.warm_up])  # pages are sent meanwhile
         yield
+        warm.cancel()
         state.draining = state.closing = True
         await desk.close()
 

@@ -49,6 +49,15 @@ class Rooms:
             raise SettingError(f"exhibit: expected one of {', '.join(self.exhibits)}, got {slug[:40]!r}")
         return exhibit, exhibit.settings(settings)
 
+    def warm_up(self) -> dict[str, Any]:
+        """Take the first step of a training, before which PyTorch loads much that it has not needed yet."""
+        trained = [one for one in self.exhibits.values() if one.live is not None and one.model is None]
+        if trained and trained[0].live is not None:
+            training = trained[0].live(**trained[0].settings())
+            next(training)
+            next(training, None)
+        return {}
+
     def run(self, slug: str, settings: Mapping[str, Any]) -> list[Panel]:
         """Return the panels of an exhibit."""
         exhibit, checked = self.check(slug, settings)
