@@ -135,7 +135,15 @@ def test_panels(model: textnn.SentimentClassifier) -> None:
     assert textnn.lab.smooth().figure().axes
 
 
-def test_a_sentence_too_short_is_a_setting_that_the_page_can_show(model: textnn.SentimentClassifier) -> None:
-    settings = text_convolution.EXHIBIT.settings({"text": "good", "kernel": 3})
-    with pytest.raises(SettingError, match="expected at least 3 tokens"):
-        text_convolution.EXHIBIT.run(**settings, model=model)
+def test_a_sentence_too_short_gets_the_widest_kernel_that_it_has_room_for(model: textnn.SentimentClassifier) -> None:
+    settings = text_convolution.EXHIBIT.settings({"text": "not good", "kernel": 3})
+    panels = text_convolution.EXHIBIT.run(**settings, model=model)
+    assert panels[3]["rows"][0][1] == "floor((2 + 2 · 0 − 2) / 1) + 1 = floor(0 / 1) + 1 = 1"
+    assert panels[3] == text_convolution.EXHIBIT.run(**{**settings, "kernel": 2}, model=model)[3]
+    empty = textnn.SentimentClassifier("textcnn", **{**OPTIONS, "tokenizer": _letters}, epochs=1).fit(TEXTS, LABELS)
+    with pytest.raises(SettingError, match="text: expected at least 1 tokens"):
+        text_convolution.EXHIBIT.run(**{**settings, "text": "!"}, model=empty)
+
+
+def _letters(text: str) -> list[str]:
+    return [word for word in text.split() if word.isalpha()]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import textnn
-from textnn.lab import recipe
+from textnn.lab import recipe, recipe_course
 from textnn.models.recurrent import LectureLSTM
 
 TEXTS = ["好 吃", "好 看", "不 好 吃", "很 好 看 的 书"]
@@ -85,7 +85,7 @@ def test_the_recipe_is_that_of_plain_pytorch(monkeypatch: pytest.MonkeyPatch) ->
             super().__init__(*args, **options)
             made.append({name: value.clone() for name, value in self.state_dict().items()})
 
-    monkeypatch.setattr(recipe, "LectureLSTM", Kept)
+    monkeypatch.setattr(recipe_course, "LectureLSTM", Kept)
     courses = list(textnn.lab.train_recipe(texts, labels, seed=4))
     assert len(courses) == 5 * 3
     assert [len(one.epoch_losses) for one in courses[2::3]] == [1, 2, 3, 4, 5]
@@ -128,7 +128,7 @@ def test_the_recipe_tells_what_it_thinks_of_a_sentence(monkeypatch: pytest.Monke
             super().__init__(*args, **options)
             made.append(self)
 
-    monkeypatch.setattr(recipe, "LectureLSTM", Kept)
+    monkeypatch.setattr(recipe_course, "LectureLSTM", Kept)
     texts, labels = ["很 好 看", "很 不 好 看"] * 70, ["good", "bad"] * 70
     assert next(textnn.lab.train_recipe(texts, labels)).probability is None
     *_, last = textnn.lab.train_recipe(texts, labels, text="很 不 好 看")

@@ -377,6 +377,7 @@ EXHIBIT = Exhibit(
         TextField("text", Both("Sentence", "句子"), DEFAULT, 60),
         TextField("source", Both("Sentence to translate", "要翻译的句子"), DEFAULT_SOURCE, 60),
     ),
+    presets=((Both("in English", "英文句子"), {"text": "the film was not good at all"}),),
     run=_run,
     code="""
 import textnn.lab
@@ -386,6 +387,6 @@ for form in found.forms:
     print(form.name, form.estimator, form.inputs, "->", form.outputs)
     for name, shape, times in form.weights:
         print("   ", name, shape, "used", times)
-found.figure().savefig("forms.png")
+found.figure()
 """,
 )

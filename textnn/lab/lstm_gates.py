@@ -343,7 +343,11 @@ found = textnn.lab.gates(text="物流很快，但是质量太差，不会再买�
 print(found.tokens, found.forget.shape)  # [L tokens, H units]
 unit = found.units("range")[0]
 print(*found.work_out(step=3, unit=unit), sep="\\n")
-found.figure().savefig("gates.png")
+found.figure()
 """,
     model="classifier",
+    presets=(
+        (Both("in English", "英文句子"), {"text": DEFAULT[samples.ENGLISH]}),
+        (Both("units that keep", "善于保存的单元"), {"sort": FORGET}),
+    ),
 )

@@ -306,7 +306,10 @@ def _run(
 
 
 def _fitting(model: Any, text: str, kernel: int, padding: int, stride: int) -> Convolution:
-    """Convolve with the user's model if it is a TextCNN that has this kernel size, else with the laboratory's own."""
+    """Convolve with the user's model if it is a TextCNN that has this kernel size, else with the laboratory's own.
+
+    A sentence that is too short for the kernel gets the widest one that it has room for.
+    """
     sizes: list[int] = []
     if model is not None:
         with suppress(TypeError, ValueError):
@@ -314,7 +317,9 @@ def _fitting(model: Any, text: str, kernel: int, padding: int, stride: int) -> C
     try:
         return convolution(model if kernel in sizes else None, text, kernel, padding, stride)
     except ValueError as error:
-        raise SettingError(str(error)) from error
+        if kernel == 1:
+            raise SettingError(str(error)) from error
+    return _fitting(model, text, kernel - 1, padding, stride)
 
 
 EXHIBIT = Exhibit(
@@ -333,9 +338,9 @@ EXHIBIT = Exhibit(
         "最大池化只保留每个通道的最大值，因此一个短语出现在哪里都算数。这里的卷积核来自一个训练好的评论分类器。",
     ),
     question=Both(
-        "How many windows does a kernel of 3 have on your sentence with a padding of 1 and a stride of 2? Work it out, "
-        "then move the sliders.",
-        "宽为 3 的卷积核，填充为 1、步长为 2 时，在你的句子上有多少个窗口？先算一算，再拖动滑块验证。",
+        "Work it out before you move the sliders: how many windows has a kernel of 3 on your sentence with a padding of "
+        "1 and a stride of 2?",
+        "先算一算，再拖动滑块验证：宽为 3 的卷积核，填充为 1、步长为 2 时，在你的句子上有多少个窗口？",
     ),
     controls=(
         Slider("loaded", Both("Second die: weight of the six", "第二个骰子：六点的权重"), 1, 0, 10),
@@ -351,12 +356,17 @@ EXHIBIT = Exhibit(
 import textnn.lab
 
 print(36 * textnn.lab.two_dice().total)  # ways to 2, 3, ..., 12
-textnn.lab.smooth(noise=0.3).figure().savefig("smooth.png")
+textnn.lab.smooth(noise=0.3).figure()
 found = textnn.lab.convolution(text="物流很快，但是质量太差", kernel=2, padding=1)
 print(found.size_rule, found.sums.shape)  # [P windows, C channels]
 for channel in found.channels(3):
     print(found.window(found.winners[channel]), found.work_out(channel))
-found.figure().savefig("convolution.png")
+found.figure()
 """,
     model="classifier",
+    presets=(
+        (Both("padding and stride", "填充与步长"), {"kernel": 3, "padding": 1, "stride": 2}),
+        (Both("a loaded die", "灌铅的骰子"), {"loaded": 6}),
+        (Both("in English", "英文句子"), {"text": "the film was not good at all, but i love this book"}),
+    ),
 )

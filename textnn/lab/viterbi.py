@@ -363,7 +363,11 @@ print(found.tags, found.scores.round(1), sep="\\n")  # [L tokens, K tags]
 print([found.tags[tag] for tag in found.path], found.score, found.probability)
 for tag, score, transition, total in found.work_out(time=3, tag=found.path[3]):
     print(tag, score, transition, total)
-found.figure().savefig("trellis.png")
+found.figure()
 """,
     model="tagger",
+    presets=(
+        (Both("names in English", "英文人名与地名"), {"text": "Tom Stone met Ann in Oslo"}),
+        (Both("every way", "所有走法"), {"others": True}),
+    ),
 )
