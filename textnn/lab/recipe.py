@@ -202,7 +202,7 @@ def words(text: str = "", texts: Sequence[str] | None = None, length: int = LENG
 
 
 DEFAULT = "物流很快，但是质量太差，不会再买了。"
-LONG = "酒店位置很好，离地铁站只有五分钟，服务员也很热情，早餐种类不少，就是房间有点小，隔音不太好，总的来说还是值得再来的。"
+LONG = "酒店位置很好，离地铁站只有五分钟，服务员也很热情，就是房间有点小，隔音不太好，总的来说还是值得再来的。"
 
 
 def _run(text: str, length: int, reviews: int) -> list[Panel]:

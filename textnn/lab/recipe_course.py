@@ -24,7 +24,7 @@ from textnn.lab.panels import Both, Panel, axis, lines, series, table
 from textnn.lab.result import Result
 from textnn.models.recurrent import LectureLSTM
 from textnn.optim import Adam
-from textnn.text import Tokenizer, Vocabulary
+from textnn.text import Tokenizer, Vocabulary, make_tokenizer
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

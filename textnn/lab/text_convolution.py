@@ -338,8 +338,8 @@ EXHIBIT = Exhibit(
         "最大池化只保留每个通道的最大值，因此一个短语出现在哪里都算数。这里的卷积核来自一个训练好的评论分类器。",
     ),
     question=Both(
-        "Work it out before you move the sliders: how many windows has a kernel of 3 on your sentence with a padding of "
-        "1 and a stride of 2?",
+        "Work it out before you move the sliders: how many windows does a kernel of 3 have on your sentence with a "
+        "padding of 1 and a stride of 2?",
         "先算一算，再拖动滑块验证：宽为 3 的卷积核，填充为 1、步长为 2 时，在你的句子上有多少个窗口？",
     ),
     controls=(
