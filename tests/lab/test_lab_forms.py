@@ -72,6 +72,7 @@ def test_one_to_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(small, "classifier", lambda *_: model)
     form = textnn.lab.five_forms("not good", form="one-to-one").forms[0]
     assert (len(form.inputs), len(form.outputs)) == (1, 1)
+    assert form.inputs == ["not good"]
     assert form.weights == [("W1", [6, 4], 1), ("W2", [2, 6], 1)]
     panel, _ = drawn(form)
     assert [one["kind"] for one in panel["edges"]] == ["", ""]
@@ -100,6 +101,14 @@ def test_unknown_forms_and_empty_texts() -> None:
     model = textnn.SentimentClassifier("lstm", tokenizer=_letters, hidden_size=4, **OPTIONS).fit(TEXTS, LABELS)
     with pytest.raises(ValueError, match="text: expected at least one token, got '!'"):
         textnn.lab.five_forms("!", form="many-to-one", classifier=model)
+
+
+def test_networks_that_are_not_recurrent_are_refused() -> None:
+    with pytest.raises(ValueError, match="classifier: expected a recurrent architecture, got 'textcnn'"):
+        textnn.lab.five_forms("not good", form="many-to-one", classifier=classifier("textcnn"))
+    tagger = textnn.SequenceTagger("ngram-crf", **OPTIONS).fit_words(["我 来到 北京", "他 在 上海"] * 8)
+    with pytest.raises(ValueError, match="tagger: expected a recurrent architecture, got 'ngram-crf'"):
+        textnn.lab.five_forms("他在", form="many-to-many-aligned", tagger=tagger)
 
 
 def _letters(text: str) -> list[str]:

@@ -44,7 +44,7 @@ class Form:
     estimator : str
         The class of the package that has this form.
     inputs : list of str
-        What is read at each step; empty where a step reads nothing but its own last output.
+        What is read at each step, of one to one the text itself; empty where a step reads its own last output.
     outputs : list of str
         What is said at each step; empty where nothing is.
     feeds_back : bool
@@ -106,7 +106,8 @@ class Form:
                 nodes.append(node(f"b{t}", t, 1, f"b{t + 1}", "state"))
                 edges += [edge(f"b{t}", f"b{t - 1}", "W_hh'", shared)] if t else []
             if read:
-                nodes.append(node(f"x{t}", t, below, read.strip() or read, "input"))
+                label = _MEAN if self.name == ONE_TO_ONE else read.strip() or read
+                nodes.append(node(f"x{t}", t, below, label, "input"))
                 edges.append(edge(f"x{t}", f"h{t}", "W_ih" if T > 1 else "W1", shared))
                 edges += [edge(f"x{t}", f"b{t}", "W_ih'", shared)] if both else []
             elif self.feeds_back and t and self.outputs[t - 1]:
@@ -172,7 +173,7 @@ def five_forms(
     Raises
     ------
     ValueError
-        If there is no such form, or the text has no token.
+        If there is no such form, the text has no token, or a classifier or tagger is not recurrent.
 
     Examples
     --------
@@ -203,7 +204,7 @@ def _one_to_one(text: str) -> Form:
     return Form(
         ONE_TO_ONE,
         'SentimentClassifier("mlp")',
-        [f"mean of {len(state.tokenizer(text))} vectors"],
+        [text],
         [f"{label} {chance:.2f}"],
         False,
         False,
@@ -239,8 +240,10 @@ def _many_to_one(text: str, model: Any) -> Form:
     tokens = _first(state.tokenizer(text), text)
     label, chance = _answer(model, text if len(state.tokenizer(text)) <= LONGEST else _joined(tokens, text))
     encoder: Any = getattr(state.model, "encoder", None)
-    layers = encoder._layer() if hasattr(encoder, "_layer") else None
-    weights = _recurrent(layers, len(tokens)) if layers is not None else []
+    if not hasattr(encoder, "_layer"):
+        raise ValueError(f"classifier: expected a recurrent architecture, got {state.model.name!r}")
+    layers = encoder._layer()
+    weights = _recurrent(layers, len(tokens))
     if hasattr(state.model, "output"):
         weights.append(("W_out", list(state.model.output.weight.shape), 1))
     return Form(
@@ -250,7 +253,7 @@ def _many_to_one(text: str, model: Any) -> Form:
         [*[""] * (len(tokens) - 1), f"{label} {chance:.2f}"],
         False,
         state.model.name != "lecture-lstm",
-        len(tokens) if getattr(layers, "bidirectional", False) else 0,
+        len(tokens) if layers.bidirectional else 0,
         weights,
     )
 
@@ -288,10 +291,9 @@ def _aligned(text: str, model: Any) -> Form:
         tokens = [text[start:end] for start, end in word_places(text)]
     tokens = _first(tokens, text)
     layers = getattr(state.model.encoder, "layers", None)
-    recurrent = isinstance(layers, nn.RNNBase)
-    weights = _recurrent(layers, len(tokens)) if recurrent else []
-    if recurrent:
-        weights.append(("W_out", list(state.model.output.weight.shape), len(tokens)))
+    if not isinstance(layers, nn.RNNBase):
+        raise ValueError(f"tagger: expected a recurrent architecture, got {state.model.name!r}")
+    weights = [*_recurrent(layers, len(tokens)), ("W_out", list(state.model.output.weight.shape), len(tokens))]
     return Form(
         ALIGNED,
         "SequenceTagger",
@@ -299,7 +301,7 @@ def _aligned(text: str, model: Any) -> Form:
         model.predict([tokens])[0],
         False,
         False,
-        len(tokens) if recurrent else 0,
+        len(tokens) if layers.bidirectional else 0,
         weights,
     )
 
@@ -338,6 +340,7 @@ DEFAULT_SOURCE = "we buy two dogs today"
 PROMPT = {samples.CHINESE: "这", samples.ENGLISH: "the"}
 """What a language model of the laboratory writes on from where it does not know the text's first token."""
 
+_MEAN = Both("mean of the words' vectors", "词向量的平均")
 _TITLES = {
     ONE_TO_ONE: Both("One to one: a plain network", "一对一：普通网络"),
     ONE_TO_MANY: Both("One to many: writing on from one token", "一对多：由一个词续写"),
