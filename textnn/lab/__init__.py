@@ -12,21 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # for type checkers, and for the pages of the API
+if TYPE_CHECKING:
     from textnn.lab.exhibit import Exhibit
-    from textnn.lab.forms import five_forms as five_forms
-    from textnn.lab.loss import descent as descent
-    from textnn.lab.lstm_gates import gates as gates
-    from textnn.lab.memory import memory_task as memory_task
-    from textnn.lab.one_neuron import neurons as neurons
-    from textnn.lab.recipe import train_recipe as train_recipe
-    from textnn.lab.recipe import words as words
-    from textnn.lab.small_network import playground as playground
-    from textnn.lab.text_convolution import convolution as convolution
-    from textnn.lab.text_convolution import smooth as smooth
-    from textnn.lab.text_convolution import two_dice as two_dice
-    from textnn.lab.vanishing import vanishing_gradients as vanishing_gradients
-    from textnn.lab.viterbi import trellis as trellis
 
 # Module -> its public functions, in the order of the site. A line an exhibit.
 _MODULES: dict[str, tuple[str, ...]] = {
