@@ -264,3 +264,8 @@ def test_a_training_in_bfloat16_comes_close_to_one_in_float32() -> None:
     assert other.state_.model.bias.dtype == torch.float32
     assert not torch.equal(one.state_.model.bias, other.state_.model.bias)
     assert other.history_[-1]["loss"] == pytest.approx(one.history_[-1]["loss"], rel=0.05)
+
+
+def test_of_fewer_than_five_different_sources_none_is_held_out() -> None:
+    sources = [f"sentence {number % 4}" for number in range(60)]
+    assert fitting._hold_out(sources, 0.2, 0) == (list(range(60)), [])
