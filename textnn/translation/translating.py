@@ -3,8 +3,8 @@
     texts -> chunks -> ids -> batches of similar length -> ``search`` -> ids -> tokens -> text         (a thread each)
 
 The network may write the unknown token where it met one that it does not know, a name say. It is then replaced by the
-source token that the attention looked at most, of those that are unknown if there are any (Luong et al., "Addressing the
-Rare Word Problem in Neural Machine Translation", 2015, with the attention in the place of their aligner).
+source token that the attention looked at most, of those that are unknown if there are any (Luong et al., "Addressing
+the Rare Word Problem in Neural Machine Translation", 2015, with the attention in the place of their aligner).
 """
 
 from __future__ import annotations
