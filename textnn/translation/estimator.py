@@ -199,8 +199,8 @@ class Translator(Estimator[State]):
         Returns
         -------
         list of str
-            Where the network writes the unknown token, the source token that it looked at most is copied. A model
-            without attention never writes it.
+            Where the network writes the unknown token, the source token that it looked at most is copied, an unknown
+            one if there is any. A model without attention never writes it.
 
         Raises
         ------
