@@ -1,4 +1,4 @@
-"""The command line: ``textnn train | predict | evaluate | explain | tag | write | translate | serve | export | ...``.
+"""The command line: ``textnn train | predict | evaluate | tag | write | translate | serve | lab | export | ...``.
 
     arguments -> a command of this package -> the classifier -> standard output, or a file that appears complete or not
 
@@ -26,6 +26,7 @@ from textnn_cli.evaluate import evaluate
 from textnn_cli.explain import explain
 from textnn_cli.export import export
 from textnn_cli.info import info
+from textnn_cli.lab import lab
 from textnn_cli.parameters import run_file
 from textnn_cli.predict import predict
 from textnn_cli.serve import serve
@@ -56,6 +57,7 @@ Classify and tag texts with fast neural networks: train on your own file, predic
   textnn write train verses.txt -o model/     learn what comes next, and write
   textnn translate train en-zh.tsv -o model/  learn to translate
   textnn serve model/                         an HTTP server, and a page to try it on
+  textnn lab                                  how it all works: vanishing gradients, ...
   textnn export model/ -o exported/           ONNX or torch.export, to run without textnn
   textnn bench                                speed and gradients beside torch.nn
 
@@ -141,7 +143,7 @@ app.add_typer(tag_app, name="tag")
 app.command(cls=_Command)(cut)
 app.add_typer(write_app, name="write")
 app.add_typer(translate_app, name="translate")
-for command in (serve, export, info, demo, bench):
+for command in (serve, lab, export, info, demo, bench):
     app.command(cls=_Command)(command)
 for command in (tag_train.train, tag_predict.predict, tag_evaluate.evaluate):
     tag_app.command(cls=_Command)(command)

@@ -213,7 +213,7 @@ class _Input:
             yield found
 
     def sentences(
-        self, format_: str, column: int | None, encoding: str | None, errors: str, on_error: str, form: str
+        self, format_: str, column: str | None, encoding: str | None, errors: str, on_error: str, form: str
     ) -> Iterator[Found]:
         """Yield what is found in each sentence of tokens."""
         from textnn.tagging import TaggedReport, iter_tagged
