@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 from textnn.text import levels
@@ -22,7 +21,7 @@ class TextEncoder(levels.TextEncoder):
             shown = ", ".join(repr(token[:20]) for token in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
             all_ = "no token of it is" if all(id_ == UNKNOWN for id_ in ids) else "not all of its tokens are"
             message = f"prompt: {all_} in the vocabulary ({shown}); each is read as the unknown token"
-            warnings.warn(message, UserWarning, stacklevel=4)
+            circumstances.warn(message)
         return [END, *ids]
 
     def unknown(self, tokens: Sequence[str]) -> list[str]:
