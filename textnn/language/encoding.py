@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textnn import circumstances
 from textnn.text import levels
 from textnn.text.levels import CHAR, END, LEVELS, TOKENIZER, UNKNOWN, WORD, Splitter, count
 
