@@ -251,7 +251,7 @@ def resolve(architecture: str, defaults: Mapping[str, Any], given: Mapping[str, 
         if value is None:
             continue
         if option not in options:
-            known = ", ".join(sorted(options))
+            known = ", ".join(sorted(name for name in options if OPTIONS[name].sentence))  # of a user's choice
             raise ValueError(f"{option}: the architecture {architecture!r} has no such option; it has {known}")
         options[option] = check_option(option, value)
     return options
