@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 _MODULES: dict[str, tuple[str, ...]] = {
     "one_neuron": ("neurons",),
     "loss": ("descent",),
+    "forms": ("five_forms",),
     "vanishing": ("vanishing_gradients",),
+    "lstm_gates": ("gates",),
+    "text_convolution": ("convolution", "two_dice", "smooth"),
+    "recipe": ("words", "train_recipe"),
+    "viterbi": ("trellis",),
 }
 _HELPERS = {"memory_task": "memory", "playground": "small_network"}
 _HOMES = {function: module for module, functions in _MODULES.items() for function in functions} | _HELPERS

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from textnn.data.inputs import iter_texts
-from textnn.estimator import Estimator
+from textnn.estimator import ExportedEstimator, fitted
 from textnn.language import bundle, fitting, generation, scoring
 from textnn.language.sampling import Sampling
 from textnn.language.state import State
@@ -30,7 +30,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(eq=False, repr=False, match_args=False)
-class LanguageModel(Estimator[State]):
+class LanguageModel(ExportedEstimator[State]):
     """Learns from texts what comes next: says how probable texts are, and writes new ones.
 
     Every parameter that is None takes a default of its own, which docs/language.md lists; ``options_`` has what it came
@@ -129,6 +129,7 @@ class LanguageModel(Estimator[State]):
     verbose: int = 1
 
     _bundle: ClassVar[Any] = bundle
+    vocabulary_: ClassVar[Vocabulary] = fitted()
 
     def fit(
         self,
@@ -167,11 +168,6 @@ class LanguageModel(Estimator[State]):
             If the loss becomes infinite or NaN.
         """
         return self._fit(fitting.fit, X, validation_data, distributed=distributed, checkpoint=checkpoint)
-
-    @property
-    def vocabulary_(self) -> Vocabulary:
-        """The tokens that are known."""
-        return self._state.vocabulary
 
     def score_texts(self, X: Iterable[str]) -> Array:
         """Return the log-probability of each text, its end included: float64 [texts], natural logarithms.
@@ -319,30 +315,10 @@ class LanguageModel(Estimator[State]):
         seed = secrets.randbits(62) if seed is None else integer(0, 2**63 - 1)("seed", seed)
         return generation.sample(state, generation.check_request(state, prompt, n, stop), sampling, seed)
 
-    def export(self, format: str, path: str | PathLike[str]) -> None:  # noqa: A002
-        """Write the model as a directory that needs no textnn: docs/export.md has what is in it.
-
-        Parameters
-        ----------
-        format
-            ``"onnx"``, for onnxruntime and others, or ``"torch"``, a program that ``torch.export.load`` reads.
-        path
-            The directory; its parents are made. An earlier export is replaced in one step.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the model has not been fitted.
-        ValueError
-            If there is no such format, or something else is at ``path``.
-        ImportError
-            If the packages for ONNX are not installed: ``pip install onnx onnxscript``.
-        OSError
-            If it cannot be written.
-        """
+    def _exporter(self) -> Callable[[Any, str, Any], None]:
         from textnn.export.language import export_language_model
 
-        export_language_model(self._state, format, path)
+        return export_language_model
 
     @classmethod
     def load(

@@ -34,6 +34,9 @@ from textnn.version import __version__
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 """The names that a server on this machine alone answers for; another site's name that leads here is refused."""
 
+TIMEOUT = 300.0
+"""Seconds for an answer: the first one of an exhibit may have to train a small model on a slow machine."""
+
 MAX_QUEUE = 64
 _HTML = "text/html; charset=utf-8"
 _WORK = frozenset({"/run", "/live", "/step"})
@@ -57,7 +60,13 @@ class StepRequest(BaseModel):
 def settings_for(host: str) -> Settings:
     """Return the settings of a server at an address: on this machine alone, only its own names are answered for."""
     alone = host in ("127.0.0.1", "localhost", "::1")
-    return Settings(rate_limit="0", max_body=1 << 16, title="textnn lab", allowed_hosts=LOOPBACK if alone else ())
+    return Settings(
+        rate_limit="0",
+        max_body=1 << 16,
+        timeout=TIMEOUT,
+        title="textnn lab",
+        allowed_hosts=LOOPBACK if alone else (),
+    )
 
 
 def create_app(
