@@ -87,12 +87,12 @@ def __getattr__(name: str) -> object:
         from .language.estimator import LanguageModel
 
         return LanguageModel
-    if name == "lab":
-        import importlib
-
-        return importlib.import_module(".lab", __name__)
     if name == "Translator":
         from .translation.estimator import Translator
 
         return Translator
+    if name == "lab":
+        import importlib
+
+        return importlib.import_module(".lab", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -42,10 +42,10 @@ function addLegend(figure, names, swatch) {
   figure.append(list);
 }
 
-function drawAxes(picture, x, y, panel, box) {
+function drawAxes(picture, x, y, panel, box, grid = true) {
   for (const value of y.ticks) {
     const height = y.place(value);
-    picture.append(svg("line", { x1: box.left, x2: box.right, y1: height, y2: height, class: "grid" }));
+    if (grid) picture.append(svg("line", { x1: box.left, x2: box.right, y1: height, y2: height, class: "grid" }));
     picture.append(svg("text", { x: box.left - 6, y: height + 4, "text-anchor": "end", class: "faint" }, tickText(value, panel.y.log)));
   }
   for (const value of x?.ticks ?? []) {
@@ -192,15 +192,17 @@ function drawSurface(figure, panel, width) {
   const rows = panel.values.length;
   const middle = (panel.low + panel.high) / 2;
   panel.values.forEach((values, row) => {
-    const high = (box.bottom - box.top) / rows;
-    const wide = (box.right - box.left) / values.length;
+    // Cells end at whole pixels: where two see-through ones met between pixels, a line would be seen.
+    const [up, across] = [(box.bottom - box.top) / rows, (box.right - box.left) / values.length];
+    const [top, bottom] = [Math.round(box.bottom - (row + 1) * up), Math.round(box.bottom - row * up)];
     values.forEach((value, column) => {
       const { class: name, "fill-opacity": opacity } = shade(value, panel.low, panel.high, middle);
-      const place = { x: box.left + column * wide, y: box.bottom - (row + 1) * high, width: wide + 0.5, height: high + 0.5 };
+      const [left, right] = [Math.round(box.left + column * across), Math.round(box.left + (column + 1) * across)];
+      const place = { x: left, y: top, width: right - left, height: bottom - top, "shape-rendering": "crispEdges" };
       picture.append(svg("rect", { ...place, class: name, "fill-opacity": opacity * 0.65 }));
     });
   });
-  drawAxes(picture, x, y, panel, box);
+  drawAxes(picture, x, y, panel, box, rows === 0);
   panel.points.forEach(([across, up], place) => {
     const kind = panel.classes[place] ? "plus" : "minus";
     const shape = { class: `point ${kind}` };
