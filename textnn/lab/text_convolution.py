@@ -180,7 +180,14 @@ class Convolution(Result):
         return marked(title, spans, note)
 
 
-def convolution(model: Any = None, text: str = "", kernel: int = 2, padding: int = 0, stride: int = 1) -> Convolution:
+def convolution(
+    model: Any = None,
+    text: str = "",
+    kernel: int = 2,
+    padding: int = 0,
+    stride: int = 1,
+    progress: small.Progress | None = None,
+) -> Convolution:
     """Slide the kernels of a trained TextCNN over a sentence.
 
     Parameters
@@ -196,6 +203,8 @@ def convolution(model: Any = None, text: str = "", kernel: int = 2, padding: int
         Zero vectors on either side of the sentence.
     stride : int, default=1
         Words between the beginnings of two windows.
+    progress : callable, optional
+        Called with a line before a small model is trained.
 
     Returns
     -------
@@ -224,7 +233,7 @@ def convolution(model: Any = None, text: str = "", kernel: int = 2, padding: int
     """
     text = text or DEFAULT
     if model is None:
-        model = small.classifier("textcnn", samples.language_of(text))
+        model = small.classifier("textcnn", samples.language_of(text), progress)
     state, encoder = _parts(model)
     sizes = _sizes(encoder)
     if kernel not in sizes:

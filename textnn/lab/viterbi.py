@@ -226,7 +226,7 @@ class Trellis(Result):
         )
 
 
-def trellis(tagger: Any = None, text: Any = "") -> Trellis:
+def trellis(tagger: Any = None, text: Any = "", progress: small.Progress | None = None) -> Trellis:
     """Search for the best tags of a sentence, and keep all that the search compares.
 
     Parameters
@@ -236,6 +236,8 @@ def trellis(tagger: Any = None, text: Any = "") -> Trellis:
         cuts Chinese text into words, or finds names in English text.
     text : str or sequence of str, optional
         The sentence: a text, or its tokens. By default one of the laboratory's.
+    progress : callable, optional
+        Called with a line before a small model is trained.
 
     Returns
     -------
@@ -265,7 +267,7 @@ def trellis(tagger: Any = None, text: Any = "") -> Trellis:
         text = DEFAULT
     if tagger is None:
         kind = small.WORDS if samples.language_of("".join(text)) == samples.CHINESE else small.NAMES
-        tagger = small.tagger(kind)
+        tagger = small.tagger(kind, progress)
     if not hasattr(tagger, "predict_marginals") or not hasattr(tagger, "get_params"):
         raise TypeError(f"tagger: expected a SequenceTagger, got {type(tagger).__name__}")
     check_is_fitted(tagger, "state_")
