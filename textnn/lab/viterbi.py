@@ -190,7 +190,7 @@ class Trellis(Result):
                 kind, wanted = "chosen" if one.chosen else "", one.chosen or one.kept or others
             if wanted:
                 move = self.transitions[one.start, one.end]
-                label = f"{move:.1f}".replace("-", "−") if one.chosen or one.kept else ""
+                label = f"{move:.2f}".replace("-", "−") if one.chosen or one.kept else ""
                 edges.append(edge(f"{one.time - 1}.{one.start}", f"{one.time}.{one.end}", label, kind))
         title = Both(
             "The trellis: scores of the best paths to each tag, and of transitions",
