@@ -320,7 +320,7 @@ EXHIBIT = Exhibit(
         "遗忘门接近 1 的地方，细胞状态可以跨越很多词保存下来。最下面的表格用数字演算了一个单元的一步。",
     ),
     question=Both(
-        "Which unit changes the sign of its cell state at “but” or “not”, and which gate lets it?",
+        "Which unit changes the sign of its cell state at “but” or “not”, and which gate allows it?",
         "哪个单元的细胞状态在“但是”或“不”处改变了符号？是哪个门放行的？",
     ),
     controls=(

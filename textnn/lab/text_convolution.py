@@ -336,7 +336,7 @@ EXHIBIT = Exhibit(
     title=Both("Convolution", "卷积"),
     text=Both(
         "The chances of the sum of two dice are a convolution: each is a sum of products along a window that slides. A "
-        "mean over the 3x3 points around each point of a picture is one, too, and takes the noise away. In text the "
+        "mean over the 3x3 points around each point of a picture is one, too, and removes noise. In text the "
         "window covers whole words: a kernel of K words has a weight for each value of their K vectors and gives one "
         "sum a window, and a channel is one such kernel. Max pooling keeps the largest sum of each channel, so a "
         "phrase counts wherever it stands. The kernels here are those of a trained classifier of reviews.",
