@@ -3,6 +3,7 @@
 const DATA = JSON.parse(find("data").textContent);
 const { exhibit, served } = DATA;
 const PATIENCE = 200; // milliseconds after which the page says that it computes
+const LONG = 3000; // after which it says why that may take some time
 const PAUSE = 40; // between two steps of a training
 
 let panels = DATA.panels;
@@ -66,6 +67,7 @@ async function run() {
     find("progress").textContent = say("working");
     find("panels").setAttribute("aria-busy", "true");
   }, PATIENCE);
+  const later = setTimeout(() => (find("progress").textContent = say("long")), LONG);
   try {
     while (wanted) {
       wanted = false;
@@ -80,6 +82,7 @@ async function run() {
   } finally {
     running = false;
     clearTimeout(late);
+    clearTimeout(later);
     find("progress").textContent = "";
     find("panels").setAttribute("aria-busy", "false");
   }
