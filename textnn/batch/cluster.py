@@ -1,0 +1,95 @@
+"""Actors of Ray over files, each with the model loaded; a file whose actor is lost is done again by another.
+
+    jobs -> Ray Data -> actors: ``score_file`` -> a row for each file that is complete
+
+Files have the same paths in all processes: on several machines they are on a file system that these share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import RayError
+
+from textnn.batch.files import FileError, Job, Show, remove_left, score_file
+from textnn.batch.scorer import Scorer
+
+
+class _Actor:
+    """What an actor does: files in, with the number of rows of each out."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        jobs = [Job(**row) for row in batch.to_pylist()]
+        rows = [score_file(self._scorer, job, lambda rows: None) for job in jobs]
+        return batch.append_column("rows", pa.array(rows, pa.int64()))
+
+
+def run(
+    scorer: Scorer,
+    jobs: Sequence[Job],
+    workers: int | None,
+    threads: int,
+    show: Show,
+    done: Callable[[Job, int], object],
+) -> None:
+    """Score files in the actors of a cluster: the one that ``RAY_ADDRESS`` names or that runs here, else a new one.
+
+    Parameters
+    ----------
+    scorer, jobs, show, done
+        As for :func:`textnn.batch.local.run`.
+    workers
+        How many actors; None is as many as the cluster has CPUs for, and files.
+    threads
+        CPUs of each.
+
+    Raises
+    ------
+    FileError, OSError, ...
+        As :func:`textnn.batch.files.score_file` does. Files that are complete stay.
+    """
+    started = not ray.is_initialized()
+    if started:
+        ray.init(log_to_driver=False, include_dashboard=False)
+    try:
+        cpus = int(ray.cluster_resources().get("CPU", 1))
+        size = min(len(jobs), workers or max(1, cpus // threads))
+        DataContext.get_current().enable_progress_bars = False
+        data = ray.data.from_arrow([pa.Table.from_pylist([asdict(job)]) for job in jobs])
+        scored = data.map_batches(
+            _Actor,
+            fn_constructor_args=(scorer,),
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(size=size),
+            num_cpus=threads,
+        )
+        for row in scored.iter_rows():
+            rows = row.pop("rows")
+            show(rows)
+            done(Job(**row), rows)
+    except RayError as error:
+        raise _own(error) from error
+    finally:
+        if started:
+            ray.shutdown()
+        for job in jobs:
+            remove_left(job)
+
+
+def _own(error: BaseException) -> Exception:
+    """Return the error that an actor raised, from within what Ray makes of it."""
+    inner: Any = error
+    while inner is not None:
+        if isinstance(inner, ValueError | TypeError | OSError) and not isinstance(inner, RayError):
+            return inner
+        inner = getattr(inner, "cause", None) or inner.__cause__
+    return RuntimeError(str(error).strip().splitlines()[-1])
