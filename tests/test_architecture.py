@@ -25,7 +25,7 @@ FLOORS = {
     "tools": "circumstances distributed files parcel reading tensor_file",
     "second wing": "bundle data models text training",
     "tasks": "classification language tagging",
-    "roof": "__main__ benchmark demo demo_tagging evaluation explanation export serving",
+    "roof": "__main__ batch benchmark demo demo_tagging evaluation explanation export serving",
 }
 FACADES = {
     "textnn.classification.estimator",

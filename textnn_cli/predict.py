@@ -63,7 +63,8 @@ CHUNK = 4096
 def predict(
     model: ModelDirectory,
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="CSV, TSV, JSONL, Parquet or one text a line; - or a pipe: stdin.")
+        str | None,
+        typer.Argument(metavar="FILE", help="CSV, TSV, JSONL, Parquet or one text a line; - or a pipe: stdin."),
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="Classify this; repeatable.")

@@ -184,7 +184,9 @@ def plan(
         for name in {**found, **made_of}
         if found.get(name) != made_of.get(name)
     ]:
-        what = f"is there, made otherwise: {'; '.join(differences)}" if found else "is there, and not a file of this run"
+        what = (
+            f"is there, made otherwise: {'; '.join(differences)}" if found else "is there, and not a file of this run"
+        )
         raise FileError(printable(f"{target}: {what}. Remove it, or write to another place"))
     return job, True, rows
 
