@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .classification.estimator import SentimentClassifier
     from .language.estimator import LanguageModel
     from .tagging.estimator import SequenceTagger
+    from .translation.estimator import Translator
 
 __all__ = [
     "CRF",
@@ -61,6 +62,7 @@ __all__ = [
     "SentimentClassifier",
     "SequenceTagger",
     "TextConv",
+    "Translator",
     "__version__",
     "accelerate",
     "backends",
@@ -83,4 +85,8 @@ def __getattr__(name: str) -> object:
         from .language.estimator import LanguageModel
 
         return LanguageModel
+    if name == "Translator":
+        from .translation.estimator import Translator
+
+        return Translator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

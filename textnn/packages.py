@@ -11,6 +11,7 @@ SERVE = ("fastapi", "uvicorn", "prometheus-client", "limits")
 EXPORT = ("onnx", "onnxscript")
 BATCH = ("pyarrow",)
 RAY = ("ray[data]",)
+TRANSLATE = ("sacrebleu",)
 
 
 def need(packages: Sequence[str], purpose: str) -> None:

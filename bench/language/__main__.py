@@ -14,7 +14,7 @@ from .. import harness
 from ..harness import console, machine
 from ..report import DOCS, sentence_of, write_part
 from . import page, speed
-from .contestants import CONTESTANTS, WITHOUT_SEED
+from .contestants import CONTESTANTS, WITHOUT_SEED, default_model, run_textnn
 from .corpora import Verses, verses
 
 PAGE = DOCS / "language.md"
@@ -86,9 +86,10 @@ def measure_speed(data: Verses, options: argparse.Namespace, _: dict[str, Any]) 
 
 
 def write_verses(data: Verses, _: argparse.Namespace, given: dict[str, Any]) -> None:
-    """Train a model, and let it write."""
-    model = textnn.LanguageModel(random_state=0, **given)
-    model.fit(data.training, validation_data=data.validation)
+    """Let the model of all defaults write; train it, unless the measurement of perplexity has."""
+    if not default_model(0).exists():
+        run_textnn(data, 0, given)
+    model = textnn.LanguageModel.load(default_model(0))
     rows = []
     for how, drawing in WAYS.items():
         found = []

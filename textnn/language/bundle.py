@@ -41,8 +41,7 @@ from textnn.language.defaults import build_network, resolve_options
 from textnn.language.encoding import CHAR, LEVELS, TOKENIZER, Splitter
 from textnn.language.parameters import NOT_STORED
 from textnn.language.state import State
-from textnn.text import CallableTokenizer, Tokenizer, Vocabulary, parse_words, save_words
-from textnn.text.tokenizers import ModelTokenizer
+from textnn.text import Tokenizer, Vocabulary, parse_words, save_words
 from textnn.version import __version__
 
 FORMAT = Format(
@@ -169,7 +168,7 @@ def _load(
     model.load_state_dict(directory.read_weights(model.state_dict(), sums[WEIGHTS]), assign=True)
     state = State(splitter, vocabulary, model.to(device).eval(), options, **facts)
     parameters = {name: v for name, v in stored.items() if name in names and name not in NOT_STORED}
-    return state, {**parameters, "level": _level(splitter)}
+    return state, {**parameters, "level": splitter.given}
 
 
 def _tokenizer(directory: Directory, config: dict[str, Any], sums: dict[str, Any], request: Request) -> Tokenizer:
@@ -182,14 +181,3 @@ def _tokenizer(directory: Directory, config: dict[str, Any], sums: dict[str, Any
         with reading(directory.file(name)):
             words[name] = parse_words(content, directory.file(name))
     return load_tokenizer(directory, config, sums, words[USER_DICTIONARY], words[STOP_WORDS], request)
-
-
-def _level(splitter: Splitter) -> Any:
-    """Return what a user would give for the level."""
-    tokenizer = splitter.tokenizer
-    if tokenizer is None:
-        return splitter.level
-    if isinstance(tokenizer, CallableTokenizer) and not tokenizer.stop_words:
-        return tokenizer.function
-    plain = not (isinstance(tokenizer, ModelTokenizer) or tokenizer.stop_words or tokenizer.user_dictionary)
-    return tokenizer.name if plain else tokenizer
