@@ -160,7 +160,7 @@ def predict(
     A Parquet file, or a folder of them, becomes files with the same names and
     columns and the prediction in further ones; FILE may be larger than the
     memory. A tagger adds entities or words, a language model how probable a
-    text is. Files that are there already are not made again.
+    text is, a translator a translation. Files that are there already are not made again.
 
     [bold]Examples[/]
 

@@ -48,12 +48,12 @@ def test_a_folder_becomes_one_with_the_same_files(model: Path, folder: Path, tmp
 def test_a_second_run_makes_only_what_is_missing(model: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert predict(model, folder, "-o", out, "--workers", 1, "-q").exit_code == 0
-    before = {name: os.stat(out / name) for name in files.find_files(str(out))}
+    before = {name: (out / name).stat() for name in files.find_files(str(out))}
     (out / "b.parquet").unlink()
     (out / ".b.parquet.0123.tmp").touch()  # of a process that was killed
     result = predict(model, folder, "-o", out, "--workers", 1)
     assert (result.exit_code, f"{out}: 2 of 3 files there already\n" in result.stderr) == (0, True)
-    after = {name: os.stat(out / name) for name in files.find_files(str(out))}
+    after = {name: (out / name).stat() for name in files.find_files(str(out))}
     assert {name for name in before if before[name].st_ino != after[name].st_ino} <= {"b.parquet"}
     assert {name for name in before if before[name].st_mtime_ns != after[name].st_mtime_ns} == {"b.parquet"}
     assert not list(out.glob(".*"))
@@ -116,7 +116,8 @@ def test_what_is_refused_before_any_work(
     result = predict(model, folder, *(places.get(option, option) for option in options))
     shown = " ".join(result.stderr.replace("│", " ").split())  # typer draws a frame
     assert (result.exit_code, message in shown) == (code, True), result.stderr
-    assert not files.find_files(str(folder)) == [] and not list(tmp_path.glob("out/*"))
+    assert not list(tmp_path.glob("**/*.tmp"))
+    assert not list(tmp_path.glob("out/*"))
 
 
 def test_options_of_parquet_are_refused_for_text(model: Path, tmp_path: Path) -> None:

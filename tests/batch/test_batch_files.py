@@ -45,8 +45,8 @@ def score(path: Path, source: str, **arguments: Any) -> tuple[str, list[int]]:
     return target, shown
 
 
-def left(folder: Path) -> list[str]:
-    return sorted(name for name in os.listdir(folder) if name.endswith(".tmp"))
+def contents(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_file_is_scored_a_piece_at_a_time(
@@ -62,7 +62,7 @@ def test_a_file_is_scored_a_piece_at_a_time(
     assert after.schema.metadata[b"mine"] == b"kept"
     assert json.loads(after.schema.metadata[b"textnn"])["format"] == "textnn-model"
     assert [pq.ParquetFile(target).metadata.row_group(group).num_rows for group in range(2)] == [120, 120]
-    assert left(Path(target).parent) == []
+    assert contents(Path(target).parent) == ["in.parquet", "out.parquet"]
 
 
 def test_long_texts_are_read_fewer_at_a_time(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def test_damage_in_the_middle_leaves_no_file(model: Path, source: str) -> None:
     Path(source).write_bytes(content)
     with pytest.raises(FileError, match=r"in\.parquet: "):
         score(model, source)
-    assert sorted(os.listdir(Path(source).parent)) == ["in.parquet"]
+    assert contents(Path(source).parent) == ["in.parquet"]
 
 
 def test_a_disk_that_is_full_leaves_no_file(model: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_a_disk_that_is_full_leaves_no_file(model: Path, source: str, monkeypatc
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(AccessError, match=r"out\.parquet: cannot be written: No space left on device"):
         score(model, source)
-    assert sorted(os.listdir(Path(source).parent)) == ["in.parquet"]
+    assert contents(Path(source).parent) == ["in.parquet"]
 
 
 def test_strings_that_are_not_utf8_are_named(model: Path, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_only_what_is_left_of_this_output_is_removed(tmp_path: Path) -> None:
     for name in (".a[1].parquet.0f.tmp", ".a1.parquet.0f.tmp", ".a[1].parquet.keep"):
         (tmp_path / name).touch()
     remove_left(Job("", str(tmp_path / "a[1].parquet"), ""))
-    assert sorted(os.listdir(tmp_path)) == [".a1.parquet.0f.tmp", ".a[1].parquet.keep"]
+    assert contents(tmp_path) == [".a1.parquet.0f.tmp", ".a[1].parquet.keep"]
 
 
 def test_probabilities_are_those_of_the_classifier(model: Path, source: str, classifier: Any, texts: list[str]) -> None:

@@ -55,7 +55,7 @@ class Run:
 
 
 def contents(folder: Path) -> list[str]:
-    return sorted(name for name in os.listdir(folder) if not name.startswith("in-"))
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("in-"))
 
 
 def test_several_processes_give_what_one_gives(model: Path, tmp_path: Path, texts: list[str]) -> None:
@@ -80,7 +80,7 @@ def test_a_file_whose_process_is_killed_is_done_again(model: Path, tmp_path: Pat
     assert [message.split(": ")[1] for message in run.told] == [
         "the process that scored it was killed (SIGKILL); it is scored again"
     ]
-    assert sum((pq.read_table(job.target)["text"].to_pylist() for job in jobs), []) == [*texts, "kill"]
+    assert [text for job in jobs for text in pq.read_table(job.target)["text"].to_pylist()] == [*texts, "kill"]
     assert contents(tmp_path) == [f"out-{number}.parquet" for number in range(4)]
 
 

@@ -81,7 +81,7 @@ def test_files_are_scored_by_actors_and_one_whose_actor_is_killed_is_done_again(
     cluster.run(Killer(model, tmp_path / "mark", times=1), jobs, 2, 1, lambda rows: None, done.__setitem__)
     assert (tmp_path / "mark0").exists(), "one was killed"
     assert done == {job: 75 + (job is jobs[-1]) for job in jobs}
-    assert sum((pq.read_table(job.target)["text"].to_pylist() for job in jobs), []) == [*texts, "kill"]
+    assert [text for job in jobs for text in pq.read_table(job.target)["text"].to_pylist()] == [*texts, "kill"]
     assert not list(tmp_path.glob(".*"))
     assert ray.is_initialized(), "a cluster that was there stays"
     Path(jobs[0].target).unlink()
@@ -95,11 +95,11 @@ def test_the_command_resumes_by_the_files_that_are_there(model: Path, tmp_path: 
     command = ["predict", str(model), str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--engine", "ray"]
     assert CliRunner().invoke(app, [*command, "--workers", "2"]).exit_code == 0
     check(tmp_path / "out", model, texts)
-    before = {name: os.stat(tmp_path / "out" / name).st_mtime_ns for name in find_files(str(tmp_path / "out"))}
+    before = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in find_files(str(tmp_path / "out"))}
     (tmp_path / "out/part-1.parquet").unlink()
     result = CliRunner().invoke(app, command)
     assert (result.exit_code, "2 of 3 files there already" in result.stderr) == (0, True)
-    after = {name: os.stat(tmp_path / "out" / name).st_mtime_ns for name in find_files(str(tmp_path / "out"))}
+    after = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in find_files(str(tmp_path / "out"))}
     assert {name for name in before if before[name] != after[name]} == {"part-1.parquet"}
     check(tmp_path / "out", model, texts)
 

@@ -16,7 +16,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayError
 
-from textnn.batch.files import FileError, Job, Show, remove_left, score_file
+from textnn.batch.files import Job, Show, remove_left, score_file
 from textnn.batch.scorer import Scorer
 
 

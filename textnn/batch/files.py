@@ -125,11 +125,8 @@ def find_files(folder: str) -> list[str]:
     FileError
         If there are none.
     """
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        names = [name for name in names if name.endswith(SUFFIX) and not name.startswith((".", "_"))]
-        found += [os.path.relpath(os.path.join(place, name), folder) for name in names]
+    names = (path.relative_to(folder) for path in Path(folder).rglob(f"*{SUFFIX}") if path.is_file())
+    found = [str(name) for name in names if not any(part.startswith((".", "_")) for part in name.parts)]
     if not found:
         raise FileError(printable(f"{folder}: expected files with names in {SUFFIX}, got none"))
     return sorted(found)
@@ -163,7 +160,7 @@ def plan(
         with opened(source) as file:
             scorer.schema(file.schema_arrow)
             rows = file.metadata.num_rows
-        with open(source, "rb") as stream:
+        with Path(source).open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(-8, os.SEEK_END)
             footer = int.from_bytes(stream.read(4), "little")

@@ -16,6 +16,7 @@ import threading
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -126,10 +127,8 @@ def _start(scorer: Scorer) -> _Worker:
 
 
 def _send(worker: _Worker, job: Job) -> None:
-    try:
+    with suppress(OSError):  # it is gone, as will be noticed when its answer is read
         worker.pipe.send(job)
-    except OSError:
-        pass  # it is gone, as will be noticed when its answer is read
 
 
 def _receive(worker: _Worker) -> Any:

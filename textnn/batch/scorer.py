@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,13 @@ from textnn.models.options import integer
 from textnn.tagging.bundle import FORMAT as TAGGER
 from textnn.text import Tokenizer
 from textnn.text.charset import is_blank
+from textnn.translation.bundle import FORMAT as TRANSLATOR
 from textnn.version import __version__
 
 METADATA = "textnn"
 """The key in a schema's metadata, with a dot and the prefix behind it where there is one."""
 
-_FORMATS = {kind.name: kind for kind in (CLASSIFIER, TAGGER, LANGUAGE_MODEL)}
+_FORMATS = {kind.name: kind for kind in (CLASSIFIER, TAGGER, LANGUAGE_MODEL, TRANSLATOR)}
 _MODELS = 4  # that a process keeps
 
 
@@ -70,7 +72,7 @@ class Scorer:
     Parameters
     ----------
     path : path
-        The directory of a saved classifier, tagger or language model, at the same place in every process.
+        The directory of a saved classifier, tagger, language model or translator, at the same place in every process.
     text : str, default="text"
         The column of the texts.
     probabilities : bool, default=True
@@ -127,13 +129,13 @@ class Scorer:
                 raise TypeError(f"{argument}: expected a string, got {type(value).__name__}")
         if not isinstance(probabilities, bool):
             raise TypeError(f"probabilities: expected True or False, got {type(probabilities).__name__}")
-        self.path = os.path.abspath(path)
+        self.path = str(Path(path).absolute())
         self.text, self.probabilities, self.prefix = text, probabilities, prefix
         self.tokenizer, self.frozen, self.device = tokenizer, frozen, device
         self.threads = None if threads is None else integer(1)("threads", threads)
         self.identity = identify(self.path)
-        if self.identity.format == TAGGER.name and tokenizer is not None:
-            raise ValueError("tokenizer: expected None for a tagger, which has none")
+        if self.identity.format in (TAGGER.name, TRANSLATOR.name) and tokenizer is not None:
+            raise ValueError("tokenizer: expected None for a tagger or a translator")
         if self.identity.format != CLASSIFIER.name and frozen is not True:
             raise ValueError("frozen: expected True for a model that is no classifier")
 
@@ -194,7 +196,7 @@ class Scorer:
         return {key.encode(): json.dumps({**asdict(self.identity), METADATA: __version__}).encode()}
 
     def _task(self) -> Task:
-        arguments = (self.probabilities, self.prefix, self.tokenizer, self.frozen, self.device)
+        arguments: Any = (self.probabilities, self.prefix, self.tokenizer, self.frozen, self.device)
         with _lock:
             return _loaded(self.path, self.identity, *arguments)
 

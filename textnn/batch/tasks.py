@@ -5,6 +5,7 @@ a saved model's format -> ``load`` -> Task: fields; texts -> arrays of each fiel
     classifier       prediction, probability, and the probability of each class
     tagger           entities; words, with their tags if it learnt some; or tokens and tags
     language model   log_probability, tokens, perplexity
+    translator       translation
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from textnn import LanguageModel, SentimentClassifier, SequenceTagger
+    from textnn import LanguageModel, SentimentClassifier, SequenceTagger, Translator
 
 Arrays = list[pa.Array]
 
@@ -61,6 +62,8 @@ def load(
             )
     if kind == "textnn-tagger":
         return tagger_task(textnn.SequenceTagger.load(path, device), prefix)
+    if kind == "textnn-translator":
+        return translation_task(textnn.Translator.load(path, device=device), prefix)
     return language_task(textnn.LanguageModel.load(path, tokenizer, device), prefix)
 
 
@@ -168,6 +171,19 @@ def language_task(model: LanguageModel, prefix: str) -> Task:
             yield [pa.array(each) for each in (totals, counts, np.exp(np.minimum(-totals / counts, 700.0)))]
 
     return Task([pa.field(f"{prefix}{name}", kind) for name, kind in types.items()], score)
+
+
+# ---- translators -----------------------------------------------------------------------------------------------------
+
+
+def translation_task(translator: Translator, prefix: str) -> Task:
+    """Return a translator, with its usual beam, as columns."""
+
+    def translate(texts: Iterator[str]) -> Iterator[Arrays]:
+        for chunk in in_chunks(translator.stream(texts)):
+            yield [pa.array(chunk, pa.string())]
+
+    return Task([pa.field(f"{prefix}translation", pa.string())], translate)
 
 
 def in_chunks(results: Iterator[Any]) -> Iterator[list[Any]]:
