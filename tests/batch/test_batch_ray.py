@@ -66,7 +66,7 @@ def test_the_recipe_loses_no_row_and_doubles_none_where_an_actor_is_killed(
         batch_format="pyarrow",
         batch_size=50,
         compute=ray.data.ActorPoolStrategy(size=2),
-        num_cpus=1,
+        num_cpus=0.5,  # reading and writing need some, too
     )
     scored.write_parquet(str(tmp_path / "out"))
     assert (tmp_path / "mark0").exists(), "one was killed"

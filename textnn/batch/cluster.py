@@ -7,6 +7,8 @@ Files have the same paths in all processes: on several machines they are on a fi
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -56,9 +58,10 @@ def run(
     FileError, OSError, ...
         As :func:`textnn.batch.files.score_file` does. Files that are complete stay.
     """
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "WARNING")  # the command has a progress of its own
     started = not ray.is_initialized()
     if started:
-        ray.init(log_to_driver=False, include_dashboard=False)
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
     try:
         cpus = int(ray.cluster_resources().get("CPU", 1))
         size = min(len(jobs), workers or max(1, cpus // threads))
@@ -69,7 +72,7 @@ def run(
             fn_constructor_args=(scorer,),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=size),
+            compute=ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1),  # a file each at a time
             num_cpus=threads,
         )
         for row in scored.iter_rows():

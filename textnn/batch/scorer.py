@@ -103,13 +103,18 @@ class Scorer:
 
     Examples
     --------
-    >>> import pyarrow
-    >>> table = pyarrow.table({"review": ["很 好", None, "很 差"]})
-    >>> scored = Scorer(model, text="review", probabilities=False)(table)
+    >>> import pyarrow, tempfile
+    >>> texts = ["很 好", "非常 好", "很 差", "非常 差"] * 10
+    >>> labels = ["pos", "pos", "neg", "neg"] * 10
+    >>> clf = textnn.SentimentClassifier(tokenizer="whitespace", random_state=0, verbose=0).fit(texts, labels)
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> clf.save(f"{folder.name}/model")
+    >>> score = Scorer(f"{folder.name}/model", text="review", probabilities=False)
+    >>> scored = score(pyarrow.table({"review": ["真的 很 好", None]}))
     >>> scored.column_names
     ['review', 'prediction', 'probability']
     >>> scored["prediction"].to_pylist()
-    ['pos', None, 'neg']
+    ['pos', None]
     """
 
     def __init__(
