@@ -182,3 +182,11 @@ def test_an_interruption_says_how_to_go_on(
     monkeypatch.undo()
     assert predict(model, folder, "-o", tmp_path / "out", "--workers", 1).exit_code == 0
     assert len(files.find_files(str(tmp_path / "out"))) == 3
+
+
+def test_a_damaged_model_is_an_error_of_the_model(classifier: Any, folder: Path, tmp_path: Path) -> None:
+    classifier.save(tmp_path / "model")
+    (tmp_path / "model/vocabulary.txt").write_text("x", encoding="utf-8")
+    result = predict(tmp_path / "model", folder, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert f"error: {tmp_path / 'model/vocabulary.txt'}: expected " in result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_what_is_there_and_is_not_ours_is_left_alone(content: str, model: Path, 
         target.write_bytes(b"PAR1")
     else:
         target.mkdir()
-    with pytest.raises(FileError, match=r"out\.parquet: is there, and not a file of this run"):
+    with pytest.raises(FileError, match=r"out\.parquet: is there, and no file that this command wrote"):
         plan(Scorer(model), source, str(target), {})
     assert target.exists()
 
@@ -174,3 +175,25 @@ def test_probabilities_are_those_of_the_classifier(model: Path, source: str, cla
     target, _ = score(model, source)
     expected = classifier.predict_proba(texts).max(axis=1)
     np.testing.assert_allclose(pq.read_table(target)["probability"], expected, atol=1e-6)
+
+
+def test_whatever_is_wrong_with_a_file_is_an_error_that_names_it(model: Path, source: str) -> None:
+    """Bytes changed and left out, most of them in the footer: an error, or texts that are other texts."""
+    content, outcomes = Path(source).read_bytes(), set()
+    for seed in range(60):
+        draw, damaged = random.Random(seed), bytearray(content)
+        for _ in range(draw.choice([1, 3, 20])):
+            at = draw.randrange(max(0, len(damaged) - 900), len(damaged))
+            if draw.random() < 0.7:
+                damaged[at] = draw.randrange(256)
+            else:
+                del damaged[at : at + draw.randrange(1, 30)]
+        Path(source).write_bytes(damaged)
+        try:
+            Path(score(model, source)[0]).unlink()
+            outcomes.add("scored")
+        except FileError as error:
+            assert str(error).startswith(source)  # noqa: PT017  # either is right
+            outcomes.add("refused")
+        assert contents(Path(source).parent) == ["in.parquet"]
+    assert outcomes == {"scored", "refused"}

@@ -224,7 +224,7 @@ def test_another_model_at_the_path_is_refused(
     classifier.save(tmp_path / "model")
     score = Scorer(tmp_path / "model")
     SentimentClassifier.load(other_model).save(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"model: expected the model that the Scorer was made for \(checksum"):
+    with pytest.raises(BundleError, match=r"model: expected the model that the Scorer was made for \(checksum"):
         score(pa.table({"text": ["很 好"]}))
 
 

@@ -156,6 +156,7 @@ def plan(
     AccessError
         If the input cannot be read.
     """
+    scorer.load()
     with reading(source, options):
         with opened(source) as file:
             scorer.schema(file.schema_arrow)
@@ -182,7 +183,9 @@ def plan(
         if found.get(name) != made_of.get(name)
     ]:
         what = (
-            f"is there, made otherwise: {'; '.join(differences)}" if found else "is there, and not a file of this run"
+            f"is there, made otherwise: {'; '.join(differences)}"
+            if found
+            else "is there, and no file that this command wrote"
         )
         raise FileError(printable(f"{target}: {what}. Remove it, or write to another place"))
     return job, True, rows
@@ -218,6 +221,7 @@ def score_file(scorer: Scorer, job: Job, show: Show) -> int:
         If one cannot be read or written.
     """
     rows = 0
+    scorer.load()
     with reading(job.source):
         file = opened(job.source)
     with file:

@@ -23,7 +23,7 @@ import pyarrow as pa
 from textnn.batch import tables
 from textnn.batch.tasks import Task, load
 from textnn.batch.threads import limited_threads
-from textnn.bundle import read_config, read_format
+from textnn.bundle import BundleError, read_config, read_format
 from textnn.classification.bundle.config import FORMAT as CLASSIFIER
 from textnn.language.bundle import FORMAT as LANGUAGE_MODEL
 from textnn.models.options import integer
@@ -176,6 +176,25 @@ class Scorer:
             result.attrs = {**batch.attrs, **{key.decode(): value.decode() for key, value in self._metadata().items()}}
         return result
 
+    def load(self) -> Scorer:
+        """Load the model now, unless this process has it, so that an error of the model is none of a table.
+
+        Returns
+        -------
+        Scorer
+            Itself.
+
+        Raises
+        ------
+        BundleError
+            If the model is damaged, or another one than when the Scorer was made.
+        TypeError, ValueError
+            If it cannot be used as the arguments ask for.
+        """
+        with limited_threads(self.threads):
+            self._task()
+        return self
+
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema of a table with the columns added, for engines that want it beforehand.
 
@@ -213,7 +232,7 @@ _lock = threading.Lock()
 def _loaded(path: str, identity: Identity, *arguments: Any) -> Task:
     task = load(identity.format, path, *arguments)
     if (found := identify(path)) != identity:
-        raise ValueError(
+        raise BundleError(
             f"{path}: expected the model that the Scorer was made for (checksum {identity.checksum[:12]}...), got "
             f"another ({found.checksum[:12]}...); keep each model in a directory of its own"
         )
