@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,15 @@ def test_files_are_scored_by_actors_and_one_whose_actor_is_killed_is_done_again(
     Path(jobs[0].source).write_bytes(b"PAR1 no more")
     with pytest.raises(FileError, match=r"in-0\.parquet: "):
         cluster.run(Scorer(model), jobs[:1], 1, 1, print, print)
+
+
+def test_an_error_of_a_file_is_a_value_of_the_actor(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.parquet").write_bytes(b"PAR1 no more")
+    job = Job(str(tmp_path / "in.parquet"), str(tmp_path / "out.parquet"), "{}")
+    (row,) = cluster._Actor(Scorer(model))(pa.Table.from_pylist([asdict(job)])).to_pylist()
+    assert row["rows"] is None
+    with pytest.raises(FileError, match=r"in\.parquet: "):
+        raise pickle.loads(row["error"])
 
 
 def test_the_command_resumes_by_the_files_that_are_there(model: Path, tmp_path: Path, texts: list[str]) -> None:

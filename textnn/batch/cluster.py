@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import pyarrow as pa
 import ray
@@ -19,19 +19,30 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayError
 
 from textnn.batch.files import Job, Show, remove_left, score_file
+from textnn.batch.local import portable
 from textnn.batch.scorer import Scorer
 
 
+class ClusterError(OSError):
+    """The cluster failed, not a file; the message says what Ray says."""
+
+
 class _Actor:
-    """What an actor does: files in, with the number of rows of each out."""
+    """What an actor does: files in; with each its number of rows out, or the error as a pickle."""
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        jobs = [Job(**row) for row in batch.to_pylist()]
-        rows = [score_file(self._scorer, job, lambda rows: None) for job in jobs]
-        return batch.append_column("rows", pa.array(rows, pa.int64()))
+        results = [self._score(Job(**row)) for row in batch.to_pylist()]
+        batch = batch.append_column("rows", pa.array([rows for rows, _ in results], pa.int64()))
+        return batch.append_column("error", pa.array([error for _, error in results], pa.binary()))
+
+    def _score(self, job: Job) -> tuple[int | None, bytes | None]:
+        try:
+            return score_file(self._scorer, job, lambda rows: None), None
+        except Exception as error:  # as a value: Ray would begin again, and change its type
+            return None, pickle.dumps(portable(error))
 
 
 def run(
@@ -55,6 +66,8 @@ def run(
 
     Raises
     ------
+    ClusterError
+        If Ray cannot go on.
     FileError, OSError, ...
         As :func:`textnn.batch.files.score_file` does. Files that are complete stay.
     """
@@ -76,23 +89,15 @@ def run(
             num_cpus=threads,
         )
         for row in scored.iter_rows():
-            rows = row.pop("rows")
+            rows, error = row.pop("rows"), row.pop("error")
+            if error is not None:
+                raise pickle.loads(error)
             show(rows)
             done(Job(**row), rows)
     except RayError as error:
-        raise _own(error) from error
+        raise ClusterError(str(error).strip().splitlines()[-1]) from error
     finally:
         if started:
             ray.shutdown()
         for job in jobs:
             remove_left(job)
-
-
-def _own(error: BaseException) -> Exception:
-    """Return the error that an actor raised, from within what Ray makes of it."""
-    inner: Any = error
-    while inner is not None:
-        if isinstance(inner, ValueError | TypeError | OSError) and not isinstance(inner, RayError):
-            return inner
-        inner = getattr(inner, "cause", None) or inner.__cause__
-    return RuntimeError(str(error).strip().splitlines()[-1])

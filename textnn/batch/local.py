@@ -187,7 +187,7 @@ def _work(pipe: Connection, scorer: Scorer) -> None:
         try:
             answer: tuple[str, Any] = ("done", score_file(scorer, job, lambda rows: pipe.send(("rows", rows))))
         except Exception as error:
-            answer = ("error", _plain(error))
+            answer = ("error", portable(error))
         pipe.send(answer)
 
 
@@ -198,8 +198,8 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _plain(error: Exception) -> Exception:
-    """Return an error that comes through a pipe as what it is, else one with its message."""
+def portable(error: Exception) -> Exception:
+    """Return an error itself if it can be pickled and comes back, else one with its message."""
     try:
         pickle.loads(pickle.dumps(error))
         return error
