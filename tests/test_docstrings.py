@@ -17,6 +17,7 @@ from textnn import (
     LanguageModel,
     SentimentClassifier,
     SequenceTagger,
+    Translator,
     backends,
     functional,
     layers,
@@ -28,6 +29,7 @@ from textnn import (
 from textnn.classification.evaluation import Calibration, EvaluationReport, MultilabelReport, WrongPrediction
 from textnn.classification.explanation import Explanation, NgramContribution, TokenContribution
 from textnn.training import Checkpoint
+from textnn.translation.alignment import Alignment
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference"
 MODULES = (functional, layers, optim, backends, text, tagging)
@@ -40,6 +42,8 @@ PUBLIC = {
     "textnn.classification.estimator.SentimentClassifier": SentimentClassifier,
     "textnn.language.estimator.LanguageModel": LanguageModel,
     "textnn.tagging.estimator.SequenceTagger": SequenceTagger,
+    "textnn.translation.alignment.Alignment": Alignment,
+    "textnn.translation.estimator.Translator": Translator,
     **{f"{module}.{kind.__name__}": kind for module, kinds in RESULTS.items() for kind in kinds},
     **{
         f"{module.__name__}.{name}": getattr(module, name)

@@ -13,8 +13,9 @@ import torch
 
 from bench import harness
 from bench.language import __main__ as command
-from bench.language import ngrams, page, plain, speed
+from bench.language import page, plain, speed
 from bench.language.corpora import Coder, verses
+from textnn.language import ngrams
 from textnn.language.defaults import resolve_options
 from textnn.text import RaggedBatch
 from textnn.training.objective import Sums

@@ -1,7 +1,7 @@
 """Fast recurrent and text-convolution layers for PyTorch, and estimators that take raw text.
 
 Layers are imported at once, because ``import textnn`` is what registers the operators (a program saved by torch.export
-needs them); the estimators, which need scikit-learn, at their first use.
+needs them); the estimators, which need scikit-learn, and the laboratory at their first use.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from .layers import (
 from .version import __version__
 
 if TYPE_CHECKING:
+    from . import lab
     from .classification.estimator import SentimentClassifier
     from .language.estimator import LanguageModel
     from .tagging.estimator import SequenceTagger
@@ -67,6 +68,7 @@ __all__ = [
     "accelerate",
     "backends",
     "functional",
+    "lab",
     "optim",
     "reference",
 ]
@@ -89,4 +91,8 @@ def __getattr__(name: str) -> object:
         from .translation.estimator import Translator
 
         return Translator
+    if name == "lab":
+        import importlib
+
+        return importlib.import_module(".lab", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

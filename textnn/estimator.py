@@ -11,6 +11,7 @@ functions below it know nothing of it.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from os import PathLike
@@ -106,3 +107,34 @@ class Estimator(BaseEstimator, Generic[State]):
         estimator = cls(**parameters, device=device)
         estimator.state_ = state
         return estimator
+
+
+class ExportedEstimator(Estimator[State]):
+    """Base of estimators that can be written as a program that needs no textnn."""
+
+    def export(self, format: str, path: str | PathLike[str]) -> None:  # noqa: A002
+        """Write the model as a directory that needs no textnn: docs/export.md has what is in it.
+
+        Parameters
+        ----------
+        format
+            ``"onnx"``, for onnxruntime and others, or ``"torch"``, a program that ``torch.export.load`` reads.
+        path
+            The directory; its parents are made. An earlier export is replaced in one step.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the model has not been fitted.
+        ValueError
+            If there is no such format, or something else is at ``path``.
+        ImportError
+            If the packages for ONNX are not installed: ``pip install onnx onnxscript``.
+        OSError
+            If it cannot be written.
+        """
+        self._exporter()(self._state, format, path)
+
+    @abstractmethod
+    def _exporter(self) -> Callable[[Any, str, str | PathLike[str]], None]:
+        """Return the task's function that writes a state."""

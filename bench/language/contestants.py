@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import textnn
+from textnn.language import ngrams
 from textnn.language.defaults import resolve_options
 
 from .. import harness
-from . import ngrams, plain
+from . import plain
 from .corpora import Coder, Verses
 
 Result = dict[str, Any]

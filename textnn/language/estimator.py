@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from textnn.data.inputs import iter_texts
-from textnn.estimator import Estimator
+from textnn.estimator import ExportedEstimator, fitted
 from textnn.language import bundle, fitting, generation, scoring
 from textnn.language.sampling import Sampling
 from textnn.language.state import State
@@ -30,7 +30,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(eq=False, repr=False, match_args=False)
-class LanguageModel(Estimator[State]):
+class LanguageModel(ExportedEstimator[State]):
     """Learns from texts what comes next: says how probable texts are, and writes new ones.
 
     Every parameter that is None takes a default of its own, which docs/language.md lists; ``options_`` has what it came
@@ -39,8 +39,8 @@ class LanguageModel(Estimator[State]):
     Parameters
     ----------
     level : {"char", "word"}, or a tokenizer, default="char"
-        The tokens: characters, white space among them; words with the space before them, and signs; or what a
-        tokenizer finds, given as for :class:`textnn.SentimentClassifier` (``"jieba"``, a function, ...).
+        The tokens: characters, white space among them; words with the space before them, and punctuation; or
+        what a tokenizer finds, given as for :class:`textnn.SentimentClassifier` (``"jieba"``, a function, ...).
     cell : {"lstm", "gru", "rnn"}, default="lstm"
         The recurrent layers.
     min_count : int, optional
@@ -68,8 +68,8 @@ class LanguageModel(Estimator[State]):
         Share of the texts that is held out, unless ``fit`` is given validation data; of fewer than ten texts, this
         share of each, at its end.
     patience : int, optional
-        Stop after so many epochs in a row without a smaller perplexity on the validation part, and go back to the best
-        weights. 0: train all epochs, keep the last weights.
+        Stop after so many epochs in a row without a smaller perplexity on the validation split, and go back to the
+        best weights. 0: train all epochs, keep the last weights.
     random_state : int or RandomState, optional
         A seed gives the same weights, to the bit, whenever the number of threads is the same. None: another each time.
     device : str, default="cpu"
@@ -86,7 +86,7 @@ class LanguageModel(Estimator[State]):
     options_ : dict
         All options as they were used.
     history_ : list of dict
-        The figures of each epoch.
+        The metrics of each epoch.
     best_epoch_, seed_ : int
         The epoch, from 1, whose weights the model has; the seed that was used.
 
@@ -129,6 +129,7 @@ class LanguageModel(Estimator[State]):
     verbose: int = 1
 
     _bundle: ClassVar[Any] = bundle
+    vocabulary_: ClassVar[Vocabulary] = fitted()
 
     def fit(
         self,
@@ -167,11 +168,6 @@ class LanguageModel(Estimator[State]):
             If the loss becomes infinite or NaN.
         """
         return self._fit(fitting.fit, X, validation_data, distributed=distributed, checkpoint=checkpoint)
-
-    @property
-    def vocabulary_(self) -> Vocabulary:
-        """The tokens that are known."""
-        return self._state.vocabulary
 
     def score_texts(self, X: Iterable[str]) -> Array:
         """Return the log-probability of each text, its end included: float64 [texts], natural logarithms.
@@ -260,12 +256,13 @@ class LanguageModel(Estimator[State]):
         n : int, default=200
             Tokens at most; the text may end before.
         temperature : float, default=1.0
-            Below 1 the probable tokens become more probable still; 0 takes the most probable one each time.
+            Below 1 the probable tokens become more probable still; 0 is greedy: it takes the most probable one each
+            time.
         top_k, top_p : int and float, optional
             Draw from the ``top_k`` most probable tokens alone; from the fewest that together have the probability
             ``top_p``.
         beam : int, optional
-            Search for the most probable text instead of drawing one, with so many beginnings side by side.
+            Beam search for the most probable text, with so many hypotheses, instead of drawing one.
         seed : int, optional
             The same seed gives the same text. None: another each time.
         stop : str or iterable of str, optional
@@ -317,6 +314,11 @@ class LanguageModel(Estimator[State]):
         sampling = Sampling(temperature, top_k, top_p).check()
         seed = secrets.randbits(62) if seed is None else integer(0, 2**63 - 1)("seed", seed)
         return generation.sample(state, generation.check_request(state, prompt, n, stop), sampling, seed)
+
+    def _exporter(self) -> Callable[[Any, str, Any], None]:
+        from textnn.export.language import export_language_model
+
+        return export_language_model
 
     @classmethod
     def load(

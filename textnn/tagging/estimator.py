@@ -7,7 +7,7 @@ save, load        ``state_`` <-> ``bundle``
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, ClassVar
@@ -220,30 +220,10 @@ class SequenceTagger(FittedTagger):
         forms = {"scheme": "BMES", "level": CHAR}
         return self._fit(fit, characters, tags, held_out, distributed=distributed, checkpoint=checkpoint, forms=forms)
 
-    def export(self, format: str, path: str | PathLike[str]) -> None:  # noqa: A002
-        """Write the tagger as a directory that needs no textnn: docs/export.md has what is in it.
-
-        Parameters
-        ----------
-        format
-            ``"onnx"``, for onnxruntime and others, or ``"torch"``, a program that ``torch.export.load`` reads.
-        path
-            The directory; its parents are made. An earlier export is replaced in one step.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the tagger has not been fitted.
-        ValueError
-            If there is no such format, or something else is at ``path``.
-        ImportError
-            If the packages for ONNX are not installed: ``pip install onnx onnxscript``.
-        OSError
-            If it cannot be written.
-        """
+    def _exporter(self) -> Callable[[Any, str, Any], None]:
         from textnn.export.tagging import export_tagger
 
-        export_tagger(self._state, format, path)
+        return export_tagger
 
     @classmethod
     def load(cls, path: str | PathLike[str], device: str = "cpu") -> SequenceTagger:

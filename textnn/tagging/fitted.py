@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from textnn.data.inputs import iter_texts
-from textnn.estimator import Estimator
+from textnn.estimator import ExportedEstimator
 from textnn.tagging import entities, evaluation, explanation, prediction
 from textnn.tagging.dictionary import Dictionary
 from textnn.tagging.encoding import CHAR, Tokens
@@ -24,7 +24,7 @@ from textnn.tagging.state import State
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class FittedTagger(Estimator[State]):
+class FittedTagger(ExportedEstimator[State]):
     """The part of :class:`textnn.SequenceTagger` that a fitted one has."""
 
     @property

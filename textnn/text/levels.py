@@ -1,7 +1,7 @@
 """From texts to tokens and ids, and from tokens to text.
 
     char         each character, white space too               joined: the text, to the letter
-    word         words with the space before them; each Chinese character; runs of signs; other white space: the same
+    word         words with the space before them; each Chinese character; punctuation; other white space: the same
     a tokenizer  what it finds; between two of its tokens a space where both are of a script with spaces
 
 Each text is encoded behind the mark END, so that what follows its last token is the mark of the next one.
@@ -139,6 +139,19 @@ class Splitter:
 def is_spaced(character: str) -> bool:
     """Return whether a character is a letter or digit of a script with spaces between words."""
     return character.isalnum() and not _UNSPACED.match(character)
+
+
+def splitting_settings(splitter: Splitter) -> dict[str, Any]:
+    """Return how texts are cut and joined, for programs that have not this one (``textnn.export``)."""
+    tokenizer = splitter.tokenizer
+    gap = "" if tokenizer is None else "space" if isinstance(tokenizer, WhitespaceTokenizer) else "spaced"
+    return {
+        "level": splitter.level,
+        "tokenizer": None if tokenizer is None else tokenizer.describe(),
+        "words": _words().pattern,
+        "unspaced": _UNSPACED.pattern,
+        "gap": gap,
+    }
 
 
 def count(splitter: Splitter, texts: Iterable[str], min_count: int, max_size: int | None) -> Vocabulary:
