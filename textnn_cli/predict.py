@@ -151,7 +151,8 @@ def predict(
     A Parquet file, or a folder of them, becomes files with the same names and
     columns and the prediction in further ones; FILE may be larger than the
     memory. A tagger adds entities or words, a language model how probable a
-    text is, a translator a translation. Files that are there already are not made again.
+    text is, a translator a translation. Files that are there already are not
+    made again.
 
     [bold]Examples[/]
 
@@ -171,14 +172,11 @@ def predict(
         "--output-encoding": output_encoding != "utf-8",
         "--spreadsheet-safe": spreadsheet_safe,
         "--limit": limit is not None,
-        "--input-format": input_format is not None,
-        "--encoding": encoding is not None,
-        "--encoding-errors": encoding_errors != "strict",
-        "--delimiter": delimiter is not None,
-        "--quoting": quoting is not None,
-        "--escape": escape is not None,
-        "--header": header is not None,
-        "--on-error": on_error != "stop",
+        **{
+            f"--{name.replace('_', '-')}": value not in (None, "strict", "stop")
+            for name, value in options.items()
+            if name != "text_column"
+        },
     }
     refuse(parquet, file, for_text if parquet else for_tables)
     if parquet:
@@ -190,7 +188,7 @@ def predict(
             workers=workers,
             threads=threads,
             quiet=quiet,
-            text_column=text_column,
+            text_column=options["text_column"],
             probabilities=probabilities,
             prefix=prefix,
             tokenizer=tokenizer,
