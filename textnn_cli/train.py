@@ -41,6 +41,7 @@ from textnn_cli.training import (
     Seed,
     Validation,
     check_device,
+    check_pretrained,
     check_vectors,
     prepared,
     save,
@@ -140,6 +141,7 @@ def train(
                     with option_errors(**{name: option_of(PARAMETERS[name])}):
                         check_option(name, parameters[name])
             check_vectors(parameters, group)
+            check_pretrained(architecture, parameters, group)
             check_device(device, distributed)
         checkpoint = prepared(directory, check_target, group, resume, checkpoint_seconds, threads, quiet)
         if checkpoint is None:
@@ -155,7 +157,7 @@ def train(
             verbose=0 if quiet else 1,
             **parameters,
         )
-        names = {"X": file, "y": file, "min_count": "--min-count", "vectors": "--vectors"}
+        names = {"X": file, "y": file, "min_count": "--min-count", "vectors": "--vectors", "pretrained": "--pretrained"}
         warnings.simplefilter("ignore", LabelWarning)  # told of each file
         with saying_how_to_go_on(checkpoint, group), option_errors(**names):
             classifier.fit(data.texts, data.labels, data.validation, distributed, checkpoint=checkpoint)

@@ -22,8 +22,10 @@ from textnn.classification import bundle
 from textnn.classification.evaluation.judging import Report
 from textnn.classification.fitted import FittedMixin, Texts
 from textnn.classification.fitting import fit
+from textnn.classification.state import State
 from textnn.data.inputs import renamed
 from textnn.distributed import ALONE, Group
+from textnn.language.handover import language_weights
 from textnn.text import Tokenizer
 from textnn.training.checkpoint import Checkpoint
 
@@ -63,6 +65,11 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         Path of a file of word vectors, with which the embedding of words begins: word2vec's text or binary format or
         fastText's text format, compressed or not; see :func:`textnn.text.read_vectors`. The training goes on from
         them. With ``embedding_dim=None`` the network takes their number of values.
+    pretrained : path or LanguageModel, optional
+        A language model, fitted or the directory of a saved one, whose embedding and recurrent layers the network
+        begins with, and whose tokens it knows. ``"lstm"``, ``"gru"`` and ``"rnn"`` are then the encoder of a language
+        model of this cell, with its tokenizer and vocabulary; ``"tfidf-textcnn"`` is joined with such an encoder.
+        docs/pretraining.md has more. It is not needed any more once the classifier is fitted.
     word_ngrams, character_ngrams, ngram_buckets, ngram_dropout : sequence of int, int or float, optional
         Lengths of the n-grams of words and of characters that the wide part looks at, rows of the table that they are
         hashed into, and the share of them that is dropped in training.
@@ -174,6 +181,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         kernel_sizes: Sequence[int] | None = None,
         character_kernel_sizes: Sequence[int] | None = None,
         vectors: str | PathLike[str] | None = None,
+        pretrained: str | PathLike[str] | Any = None,
         word_ngrams: Sequence[int] | None = None,
         character_ngrams: Sequence[int] | None = None,
         ngram_buckets: int | None = None,
@@ -216,6 +224,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         self.kernel_sizes = kernel_sizes
         self.character_kernel_sizes = character_kernel_sizes
         self.vectors = vectors
+        self.pretrained = pretrained
         self.word_ngrams = word_ngrams
         self.character_ngrams = character_ngrams
         self.ngram_buckets = ngram_buckets
@@ -297,7 +306,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         """
         group = Group.default() if distributed else ALONE
         before, kept = self._before if self.warm_start else None, Checkpoint.of(checkpoint)
-        parameters = self.get_params(deep=False)
+        parameters = self._parameters(group, before)
         with plain_torch(gradients=True):
             self.state_ = fit(parameters, X, y, validation_data, group, sample_weight, kept, before)
         return self
@@ -335,12 +344,26 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         TrainingError
             If the loss becomes infinite or NaN.
         """
-        parameters = self.get_params(deep=False)
+        parameters = self._parameters(ALONE, self._before)
         with plain_torch(gradients=True):
             self.state_ = fit(
                 parameters, X, y, sample_weight=sample_weight, before=self._before, one_pass=True, classes=classes
             )
         return self
+
+    def _parameters(self, group: Group, before: State | None) -> dict[str, Any]:
+        """Return the parameters, and in the place of a language model what a fit takes of it."""
+        parameters = self.get_params(deep=False)
+        if self.pretrained is not None:
+            with group.together():
+                parameters["pretrained"] = language_weights(self.pretrained) if before is None else None
+        return parameters
+
+    def __sklearn_clone__(self) -> Any:
+        """Clone for scikit-learn; a fitted language model stays the one that it is."""
+        copy: Any = super().__sklearn_clone__()
+        copy.pretrained = self.pretrained
+        return copy
 
     def save(self, path: str | PathLike[str], report: Report | None = None) -> None:
         """Save the fitted classifier as a directory; see :func:`textnn.classification.bundle.save`.
