@@ -126,7 +126,7 @@ class LanguageWeights:
             form = {"character_form": "all"} if self.reads(architecture) == CHARACTERS else {}
             sizes = dict(zip(("encoder_dim", "encoder_size", "encoder_layers"), self.sizes.values(), strict=True))
             return {**form, "encoder_cell": self.cell, "encoder_reads": self.reads(architecture), **sizes}
-        suited = {"schedule": "linear", "warmup": 0.1}
+        suited = {"schedule": "linear", "warmup": 0.1, "patience": 0, "validation_fraction": 0.05}
         return {**self.sizes, "last": True, **{name: v for name, v in suited.items() if given.get(name) is None}}
 
     @torch.no_grad()
