@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from exports import assert_same as assert_exported
 from samples import SMALL, make_reviews
 from sklearn.base import clone
 from trainings import BATCHES, CPU, OPTIONS, Breaker, BrokenOffError, assert_same, make_data
@@ -283,3 +284,19 @@ def test_its_weights_are_a_copy(lstm: LanguageModel) -> None:
     make("lstm", lstm, learning_rate=0.1).fit(TEXTS, LABELS)
     assert torch.equal(lstm.state_.model.embedding.weight, before)
     assert language_weights(lstm).checksum == language_weights(lstm).checksum
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["lstm", "tfidf-textcnn"])
+def test_an_export_has_its_probabilities(architecture: str, lstm: LanguageModel, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    classifier = make(architecture, lstm).fit(TEXTS, LABELS)
+    classifier.export("onnx", tmp_path / "exported")
+    assert_exported(classifier, tmp_path / "exported")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "bfloat16"])
+def test_its_recurrent_layers_can_be_frozen(dtype: str, lstm: LanguageModel) -> None:
+    classifier = make("tfidf-textcnn", lstm).fit(TEXTS, LABELS)
+    expected = classifier.predict_proba(TEXTS)
+    np.testing.assert_allclose(classifier.freeze(dtype=dtype).predict_proba(TEXTS), expected, atol=0.05)

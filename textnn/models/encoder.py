@@ -25,7 +25,7 @@ CELLS: Mapping[str, type[EmbeddingLSTM | EmbeddingGRU | EmbeddingRNN]] = {
 }
 
 
-class ConcatPool(MaxMeanPool):
+class ConcatPool(nn.Module):
     """Maximum and mean of the outputs of a recurrent encoder, and the last one of each direction if that is asked for.
 
     Parameters
@@ -36,12 +36,12 @@ class ConcatPool(MaxMeanPool):
 
     def __init__(self, last: bool) -> None:
         super().__init__()
-        self.last = last
+        self.last, self.steps = last, MaxMeanPool()
 
-    def of(self, encoder: nn.Module, ids: Tensor, ends: Tensor) -> Tensor:
-        """Run an encoder on ids and offsets or lengths, and pool: [B, 2 F], or [B, 3 F] with the last outputs."""
-        steps, state = encoder(ids, **bounds(ids, ends))  # F: H * directions
-        features = self(steps, **bounds(ids, ends))
+    def forward(self, outputs: Any, **ends: Tensor) -> Tensor:
+        """Pool what an encoder returned, F being H * directions: [B, 2 F], or [B, 3 F] with the last outputs."""
+        steps, state = outputs
+        features: Tensor = self.steps(steps, **ends)
         if not self.last:
             return features
         h_n = state[0] if isinstance(state, tuple) else state  # [layers * directions, B, H]
@@ -91,5 +91,7 @@ class PooledEncoder(nn.Module):
     def forward(self, ids: Tensor, ends: Tensor) -> Tensor:
         """Return the logits [B, K]."""
         ids = drop_words(ids, self.word_dropout, self.training)
-        logits: Tensor = self.output(self.dropout(self.pool.of(self.encoder, ids, ends)))
+        logits: Tensor = self.output(
+            self.dropout(self.pool(self.encoder(ids, **bounds(ids, ends)), **bounds(ids, ends)))
+        )
         return logits

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from textnn.layers import EmbeddingGRU, EmbeddingLSTM, EmbeddingRNN
 from textnn.layers.embedding_recurrent import EmbeddingRecurrent
-from textnn.models.base import COMMON, TextModel, cut_or_pad, drop_words, scale_embedding
+from textnn.models.base import COMMON, TextModel, bounds, cut_or_pad, drop_words, scale_embedding
 from textnn.models.encoder import ConcatPool
 from textnn.models.registry import register
 
@@ -135,7 +135,7 @@ class _Pooled(TextModel):
     def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
         """Return the logits [B, classes]."""
         ids = drop_words(ids, self.word_dropout, self.training)
-        features = self.pool.of(self.encoder, ids, offsets)
+        features = self.pool(self.encoder(ids, **bounds(ids, offsets)), **bounds(ids, offsets))
         logits: Tensor = self.output(self.dropout(features))
         return logits
 

@@ -19,7 +19,7 @@ from textnn.models.streams import TwoStreamCNN, channels, kernel_sizes
 
 SHARE = 0.6
 """What the convolutions' logits are multiplied with before they are added to those of the linear model."""
-ENCODER_SHARE = 1.0
+ENCODER_SHARE = 0.6
 """The same of an encoder that begins with the weights of a language model."""
 
 
@@ -125,7 +125,6 @@ class TfidfTextCNN(TextModel):
         self.language: PooledEncoder | None = None
         self.reads = (WORDS, CHARACTERS).index(encoder_reads)
         if encoder_cell:
-            self.padded = False  # type: ignore[misc]
             self.language = PooledEncoder(
                 encoder_cell,
                 (vocabulary_size, character_vocabulary_size)[self.reads],
