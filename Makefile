@@ -2,6 +2,8 @@
 #
 #   make demo         train on real reviews, compare with a baseline, keep the model in ./demo-model
 #   make demo-tag     learn to cut Chinese text into words, compare with jieba, keep the model in ./demo-segmenter
+#   make demo-write   learn to write short reviews, compare with n-grams, keep the model in ./demo-writer
+#   make demo-translate   learn to write numbers and dates in Chinese, keep the model in ./demo-translator
 #   make test         the tests: the CPU's kernels and all of Python, then the CUDA kernels in the emulator. About ten
 #                     minutes on two cores from a fresh clone. ARGS="tests/test_lstm.py -k gradcheck" runs some of them
 #   make test-slow    those that take long: kernels under the sanitizers, races and missing barriers, trainings in several
@@ -42,7 +44,7 @@ PARTS ?=
 
 JOBS ?= auto
 
-.PHONY: demo demo-tag test test-slow test-full gpu-check bench accuracy throughput serving fuzz lint format docs cuda-check wheel clean
+.PHONY: demo demo-tag demo-write demo-translate test test-slow test-full gpu-check bench accuracy throughput serving fuzz lint format docs cuda-check wheel clean
 .DELETE_ON_ERROR:
 
 $(VENV)/torch.stamp:
@@ -67,6 +69,12 @@ demo: $(VENV)/demo.stamp
 
 demo-tag: $(VENV)/demo.stamp
 	$(BIN)/textnn demo --task tag $(ARGS)
+
+demo-write: $(VENV)/demo.stamp
+	$(BIN)/textnn demo --task write $(ARGS)
+
+demo-translate: $(VENV)/demo.stamp
+	$(BIN)/textnn demo --task translate $(ARGS)
 
 # Threads do not spin while they wait, as the other processes need the cores. Every suite runs and says how it went,
 # whatever became of the one before it.

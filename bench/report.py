@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -67,6 +69,19 @@ def sentence_of(row: Row) -> str:
 def markdown(table: Mapping[str, Sequence[str]]) -> str:
     """Return columns as a Markdown table; the first one has names."""
     return as_markdown(table, (*LEFT, *list(table)[:1]))
+
+
+def by_group(rows: Sequence[Row]) -> str:
+    """Return the table of each group in Markdown, with what its ratios come to."""
+    return "\n\n".join(
+        f"{group}:\n\n{markdown(columns(members))}\n\n{sentence(members)}" for group, members in groups(rows).items()
+    )
+
+
+def about(content: Mapping[str, Any], note: str = "") -> str:
+    """Return a note and what results were measured on."""
+    facts = ", ".join(f"{name} {value}" for name, value in content["machine"].items())
+    return textwrap.fill(f"{note} {facts}.".strip(), 120)
 
 
 def show(title: str, rows: Sequence[Row]) -> None:

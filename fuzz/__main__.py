@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "build" / "fuzz"
-SLOW = {"model": 2, "tagger": 2, "checkpoint": 2, "output": 2}
+SLOW = {"model": 2, "tagger": 2, "language": 2, "translator": 2, "checkpoint": 2, "output": 2}
 """Targets of which a part of the inputs is enough, as each takes much longer: their share is one in so many."""
 
 

@@ -24,6 +24,7 @@ App = Any
 PATHS = (
     *("/predict", "/predict", "/predict", "/explain", "/explain", "/", "/model", "/openapi.json", "/static/page.js"),
     *("/entities", "/cut", "/tags"),
+    *("/continue", "/score"),
 )
 METHODS = (*["POST"] * 12, "GET", "HEAD", "PUT", "post", "\x1b[2J", "")
 KINDS = (
@@ -43,8 +44,11 @@ BODIES: tuple[Any, ...] = (
     {},
     {"text": "很 好差", "dictionary": ["好差", "很"]},
     {"sentences": [["很", "好"], [], ["差"]], "marginals": True},
+    {"prompt": "很 好", "tokens": 4, "temperature": 0.5, "top_k": 3, "top_p": 0.9, "seed": 1, "stop": ["好"]},
+    {"prompts": ["很", "", "x😀"], "tokens": 3, "beam": 2},
+    {"text": "很 好", "each": True},
 )
-LIMITS = {"max_text": 200, "max_texts": 8, "max_body": 3000, "max_explained": 50}
+LIMITS = {"max_text": 200, "max_texts": 8, "max_body": 3000, "max_explained": 50, "max_tokens": 20}
 STATUSES = frozenset({200, 400, 404, 405, 413, 415, 422})
 PATIENCE = 600.0
 
@@ -55,8 +59,8 @@ class RefusedError(ValueError):
 
 @functools.cache
 def _served() -> tuple[asyncio.AbstractEventLoop, list[App]]:
-    """Return a loop, and applications: with one label a text, with several, of entities, and of words."""
-    from textnn import SentimentClassifier, SequenceTagger
+    """Return a loop, and applications: with one label a text, with several, of entities, of words, and of text."""
+    from textnn import LanguageModel, SentimentClassifier, SequenceTagger
     from textnn.serving import Settings, create_app
 
     apps = []
@@ -69,7 +73,9 @@ def _served() -> tuple[asyncio.AbstractEventLoop, list[App]]:
     taggers = [SequenceTagger("ngram-crf", epochs=1, random_state=0, verbose=0) for _ in range(2)]
     taggers[0].fit(["很好", "好差"] * 20, [["B-X", "I-X"], ["O", "B-Y"]] * 20)
     taggers[1].fit_words(["很 好差", "差 好"] * 20)
-    apps += [create_app(tagger, Settings(rate_limit="0", **LIMITS)) for tagger in taggers]
+    small = {"embedding_dim": 3, "hidden_size": 2, "window": 8, "batch_size": 2, "min_count": 1}
+    writer = LanguageModel(**small, epochs=1, random_state=0, verbose=0).fit(["很好", "好差", "差 好"] * 20)
+    apps += [create_app(model, Settings(rate_limit="0", **LIMITS)) for model in (*taggers, writer)]
     return asyncio.new_event_loop(), apps
 
 
@@ -173,7 +179,7 @@ def _check(answer: list[dict[str, Any]], path: str, body: bytes) -> None:
     if check is None or not content:
         return
     asked, found = json.loads(body), json.loads(content)
-    one, several = ("tokens", "sentences") if path == "/tags" else ("text", "texts")
+    one, several = {"/tags": ("tokens", "sentences"), "/continue": ("prompt", "prompts")}.get(path, ("text", "texts"))
     items = asked[several] if "predictions" in found else [asked[one]]
     for item, each in zip(items, found.get("predictions", [found]), strict=True):
         assert check(item, each), each
@@ -196,12 +202,19 @@ def _tagged(tokens: list[str], found: Any) -> bool:
     return len(tokens) == len(found["tags"]) == len(found.get("marginals", tokens))
 
 
+def _scored(text: str, found: Any) -> bool:
+    names = "".join(name for name, _ in found.get("each") or [[text, 0]])
+    return names == text and found["tokens"] == len(text) + 1 and found["perplexity"] >= 1
+
+
 _CHECKS: dict[str, Callable[[Any, Any], bool]] = {
     "/predict": _predicted,
     "/explain": _within,
     "/entities": _named,
     "/cut": lambda text, found: "".join(found["words"]) == "".join(text.split()),
     "/tags": _tagged,
+    "/continue": lambda prompt, found: len(found["text"]) <= LIMITS["max_tokens"] and "[UNK]" not in found["text"],
+    "/score": _scored,
 }
 """What an answer must be to what was asked."""
 
@@ -210,12 +223,13 @@ _CHECKS: dict[str, Callable[[Any, Any], bool]] = {
 def valid() -> frozenset[bytes]:
     """Return inputs that are requests without a fault."""
     rows = [*((model, body, 0) for model in (0, 1) for body in (0, 1)), (2, 1, 9), (2, 7, 11), (3, 6, 10)]
+    rows += [(4, 8, 12), (4, 9, 12), (4, 0, 13), (4, 1, 13), (4, 10, 13)]
     return frozenset(bytes([model, body, 0, 3, 3, path]) for model, body, path in rows)
 
 
 def beginnings() -> list[bytes]:
     """Return inputs to begin with: each body as it is, then what readers stumble over in its place."""
-    paths = {0: (0, 3), 1: (0, 3), 2: (9, 11), 3: (10, 11)}
+    paths = {0: (0, 3), 1: (0, 3), 2: (9, 11), 3: (10, 11), 4: (12, 13)}
     plain = [
         bytes([model, body, 0, 3, 3, path])
         for model, those in paths.items()

@@ -64,6 +64,15 @@ TAGGED = (
     b"word\ttag\nAnn\tB-PER\n\nran\tO\n",
     b"",
 )
+PAIRS = (
+    "Hi.\t你好。\nRun!\t跑！\n".encode(),
+    "Hi.\t你好。\tCC-BY 2.0\nRun!\t跑！\tCC-BY 2.0\n".encode(),
+    'en,zh\n"Hi, Tom.",你好\n,\n"a ""b""",空\n'.encode(),
+    '{"source": "Hi.", "target": "你好。"}\n{"source": "Run!", "target": null}\n'.encode(),
+    '[{"en": "Hi.", "zh": "你好。", "id": 1}, {"en": "Run!", "zh": "跑！", "id": 2}]'.encode(),
+    b"one\n\ntwo\n",
+    b"",
+)
 VECTORS = b"5 3\n\xe5\xa5\xbd 0.1 0.2 0.3\n\xe5\xb7\xae -1 2e-3 3\na b 1 2 3\nx 1 2 3\n\xe5\xbe\x88 4 5 6\n"
 WORDS = (
     b"[PAD]\n[UNK]\n\xe5\xa5\xbd\n\\n\n\\\\\n\\ud800\n\\U0001f600\n\n",
@@ -124,6 +133,37 @@ def taggers() -> list[Files]:
         ("ngram-crf", {**small, "level": "char", "scheme": "BMES"}, characters, [["B", "E"], ["S", "S"]] * 8),
     ]
     return [_saved(SequenceTagger(name, **parameters), X, y) for name, parameters, X, y in cases]
+
+
+@functools.cache
+def language_models() -> list[Files]:
+    """Return saved language models, each as the content of its files."""
+    from textnn import LanguageModel
+
+    small: dict[str, Any] = {"epochs": 1, "random_state": 0, "verbose": 0, "min_count": 1, "batch_size": 2, "window": 8}
+    small |= {"embedding_dim": 3, "hidden_size": 2}
+    cases: list[dict[str, Any]] = [
+        {**small, "num_layers": 2},
+        {**small, "level": "word", "cell": "gru", "tied": False},
+        {**small, "level": "whitespace", "cell": "rnn", "context": "stream"},
+    ]
+    return [_saved(LanguageModel(**parameters), list(TEXTS[:3]) * 6, None) for parameters in cases]
+
+
+@functools.cache
+def translators() -> list[Files]:
+    """Return saved translators, each as the content of its files."""
+    from textnn import Translator
+
+    small: dict[str, Any] = {"epochs": 1, "random_state": 0, "verbose": 0, "min_count": 1, "batch_size": 4}
+    small |= {"embedding_dim": 3, "hidden_size": 4}
+    cases: list[dict[str, Any]] = [
+        small,
+        {**small, "cell": "gru", "attention": "dot", "tied": False, "source_level": "char"},
+        {**small, "cell": "rnn", "attention": None, "target_level": "whitespace", "num_layers": 2},
+    ]
+    X, y = ["很 好", "物流 好", "差"] * 6, ["very good", "good mail", "bad"] * 6
+    return [_saved(Translator(**parameters), X, y) for parameters in cases]
 
 
 def _saved(estimator: Any, X: Any, y: Any) -> Files:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fuzz import requests, seeds, tagging
+from fuzz import language, requests, seeds, tagging, translation
 from fuzz.files import damage_model, damaged, folder
 from fuzz.mutation import VALUES, Entropy, damage_bytes, damage_tensors, damage_value, write_json
 from textnn.bundle import BundleError
@@ -311,6 +311,9 @@ TARGETS: dict[str, Target] = {
     "corpus": Target(read_corpus, (CorpusError,), _written),
     "tagged": Target(tagging.read_tagged, (CorpusError,), _tagged),
     "tagger": Target(tagging.load_tagger, (BundleError,), _any),
+    "language": Target(language.load_language_model, (BundleError,), _any),
+    "pairs": Target(translation.read_pairs, (CorpusError,), _tagged),
+    "translator": Target(translation.load_translator, (BundleError,), _any),
     "vectors": Target(read_vectors, (ValueError,), _any),
     "words": Target(read_words, (ValueError,), _written),
     "labels": Target(read_labels, (ValueError,), _any),

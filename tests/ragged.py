@@ -85,3 +85,9 @@ def compare(
         b = b.to_dense() if b.is_sparse else b
         # Gradients of NaN padding are zero on both sides: textnn never reads it, the reference never uses it.
         torch.testing.assert_close(a, b, **TOLERANCE[dtype], msg=lambda m, i=i: f"{case}, result {i}: {m}")
+
+
+def operands(directions: Sequence[Any]) -> list[Any]:
+    """The weights of one or two directions as the raw operators take them: five of each, absent ones None."""
+    given = [[*w, *[None] * (5 - len(w))] for w in directions]
+    return [*given[0], *(given[1] if len(given) > 1 else [None] * 5)]

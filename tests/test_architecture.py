@@ -22,16 +22,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "first wing": "version packages _C _checks _registration backends functional layers optim reference",
-    "tools": "circumstances distributed files parcel reading tensor_file",
+    "tools": "circumstances distributed files fonts parcel reading tensor_file",
     "second wing": "bundle data models text training",
-    "tasks": "classification language tagging",
-    "roof": "__main__ benchmark demo demo_tagging evaluation explanation export serving",
+    "tasks": "classification language tagging translation",
+    "roof": "__main__ benchmark demo demo_tagging demo_translation demo_writing evaluation explanation export lab "
+    "serving",
 }
 FACADES = {
     "textnn.classification.estimator",
     "textnn.classification.fitted",
+    "textnn.estimator",
     "textnn.language.estimator",
     "textnn.tagging.estimator",
+    "textnn.tagging.fitted",
+    "textnn.translation.estimator",
 }
 NAMES = list(FLOORS)
 

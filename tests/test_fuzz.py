@@ -22,7 +22,7 @@ from fuzz.page import START, table  # noqa: E402
 from fuzz.targets import TARGETS  # noqa: E402
 from fuzz.watch import Figures, Watch  # noqa: E402
 
-RUNS = {"model": 60, "checkpoint": 60, "output": 150}
+RUNS = {"model": 60, "language": 100, "translator": 100, "checkpoint": 60, "output": 150}
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,12 @@ import torch
 
 from bench import harness
 from bench.language import __main__ as command
-from bench.language import ngrams, plain
+from bench.language import page, plain, speed
 from bench.language.corpora import Coder, verses
+from textnn.language import ngrams
+from textnn.language.defaults import resolve_options
+from textnn.text import RaggedBatch
+from textnn.training.objective import Sums
 
 
 def make_texts(count: int = 40, seed: int = 0) -> list[list[int]]:
@@ -75,10 +79,12 @@ def test_a_longer_context_helps_where_there_is_one() -> None:
     assert found[2] < 1.2
 
 
-def test_the_plain_network_leaves_padding_out() -> None:
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("cell", plain.LAYERS)
+def test_the_plain_network_leaves_padding_out(cell: str, packed: bool) -> None:
     torch.manual_seed(0)
     sizes = {"embedding_dim": 4, "hidden_size": 6, "num_layers": 1, "dropout": 0.0, "embedding_dropout": 0.0}
-    network = plain.PlainNetwork(5, sizes)
+    network = plain.PlainNetwork(5, sizes, cell, packed)
     rows = [torch.tensor(text) for text in make_texts(7)]
     with torch.no_grad():
         together, tokens = plain.losses(network, rows)
@@ -94,10 +100,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with zipfile.ZipFile(tmp_path / "tang_poetry.zip", "w") as archive:
         archive.writestr("poetry.txt", "\n".join(lines) + "\n")
     monkeypatch.setattr(harness, "RESULTS", tmp_path / "results")
-    page = tmp_path / "language.md"
-    marks = [f"<!-- bench/language {name} -->\n<!-- end -->\n" for name in ("perplexity", "verses")]
-    page.write_text("\n".join(marks), encoding="utf-8")
-    monkeypatch.setattr(command, "PAGE", page)
+    target = tmp_path / "language.md"
+    marks = [f"<!-- bench/language {name} -->\n<!-- end -->\n" for name in page.WRITERS]
+    target.write_text("\n".join(marks), encoding="utf-8")
+    monkeypatch.setattr(command, "PAGE", target)
     return tmp_path
 
 
@@ -125,3 +131,38 @@ def test_the_program_measures_and_writes_the_page(folder: Path) -> None:
     assert text.count("\n> ") == 3 * 12 + 4
     assert "beam of 16:" in text
     assert "Kneser-Ney" in text, "the other part stays"
+
+
+def test_passes_are_timed_side_by_side(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "VERSES", 40)
+    command.run(["speed", "--data", str(folder), "--seconds", "0.01", "--page"])
+    text = command.PAGE.read_text(encoding="utf-8")
+    assert text.count("A pass over 40 verses") == 2
+    for cell in plain.LAYERS:
+        assert text.count(f"| {cell} |") == 2
+
+
+@pytest.mark.parametrize("side", ["textnn", "padded", "packed"])
+def test_each_side_trains_on_every_token(folder: Path, monkeypatch: pytest.MonkeyPatch, side: str) -> None:
+    texts = verses(folder).training[:50]
+    rows, options = Coder(texts).rows(texts), resolve_options("lstm", {})
+    tokens = []
+    loss, sums = plain.losses, speed.LanguageObjective.sums
+
+    def their_loss(network: plain.PlainNetwork, rows: list[torch.Tensor]) -> tuple[torch.Tensor, int]:
+        found = loss(network, rows)
+        tokens.append(found[1])
+        return found
+
+    def our_sums(self: speed.LanguageObjective, outputs: torch.Tensor, batch: RaggedBatch) -> Sums:
+        found = sums(self, outputs, batch)
+        tokens.append(int(found.weight))
+        return found
+
+    monkeypatch.setattr(plain, "losses", their_loss)
+    monkeypatch.setattr(speed.LanguageObjective, "sums", our_sums)
+    if side == "textnn":
+        speed.our_pass("lstm", rows, 9, options, "float32")()
+    else:
+        speed.plain_pass("lstm", rows, 9, options, side == "packed", False)()
+    assert sum(tokens) == sum(len(row) - 1 for row in rows)

@@ -95,7 +95,7 @@ def test_the_files_and_the_card(saved: Path) -> None:
     }
     card = bundle.read_card(saved)
     assert card.startswith("# A language model")
-    assert "On the validation part: perplexity" in card
+    assert "On the validation split: perplexity" in card
     assert bundle.read_config(saved)["level"] == "char"
 
 
@@ -147,7 +147,7 @@ def test_a_damaged_file_is_refused(name: str, saved: Path) -> None:
 def test_arguments_of_load(saved: Path) -> None:
     with pytest.raises(ValueError, match="device: 'none' cannot be used"):
         LanguageModel.load(saved, device="none")
-    with pytest.raises(ValueError, match="tokenizer: expected None for a model of chars, got 'jieba'"):
+    with pytest.raises(ValueError, match="tokenizer: expected none for a model whose tokens are characters, got"):
         LanguageModel.load(saved, tokenizer="jieba")
     with pytest.raises(BundleError, match="expected the directory of a textnn model"):
         LanguageModel.load(saved / "none")

@@ -81,6 +81,12 @@ def test_train_says_what_was_read_and_how_good_the_model_is(folder: Path, tmp_pa
     assert not list((tmp_path / "deep").glob(".*")), "no state of the training is left"
 
 
+def test_the_next_command_is_quoted_for_the_shell(folder: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "my model"
+    shown = succeed("train", folder / "verses.txt", "-o", directory, *QUICK).stdout
+    assert f"next:  textnn write continue '{directory}' --prompt" in shown
+
+
 def test_train_takes_its_options(tmp_path: Path) -> None:
     rows = "".join(f'"{text}",x\n' for text in SENTENCES)
     (tmp_path / "a.csv").write_text("body,label\n" + rows, encoding="utf-8")
@@ -156,6 +162,12 @@ def test_continue_writes_prompt_and_text(model: Path, folder: Path) -> None:
     assert [json.loads(line) for line in found] == [
         {"prompt": prompt, "text": loaded.generate(prompt, temperature=0)} for prompt in "春山"
     ]
+    piped = succeed("continue", model, "--jsonl", "--temperature", 0, "-q", stdin="春\n山\n")
+    assert piped.stdout.splitlines() == found
+    last = 2**63 - 1
+    found = succeed("continue", model, "-p", "春", "--count", 2, "--seed", last, "-n", 3).stdout.splitlines()
+    assert found == [f"春{loaded.generate('春', n=3, seed=seed)}" for seed in (last, 0)], "the first behind the last"
+    assert len(succeed("continue", model, stdin="\n").stdout.splitlines()) == 1, "nor with a pipe that holds none"
     (folder / "prompts.txt").write_text("春\n", encoding="utf-8")
     result = succeed("continue", model, folder / "prompts.txt", "--beam", 3, "-n", 4, "-o", folder / "texts.txt")
     assert (folder / "texts.txt").read_text(encoding="utf-8") == f"春{loaded.generate('春', n=4, beam=3)}\n"
@@ -194,7 +206,17 @@ def test_score_shows_the_perplexity_and_writes_the_score_of_each_text(model: Pat
         (["continue", "MODEL", "--beam", 2, "--count", 2], "--count: expected 1 beside --beam"),
         (["continue", "MODEL", "--top-p", 2], "--top-p: expected a number above 0 to 1, got 2"),
         (["continue", "MODEL", "--temperature", -1], "--temperature: expected a number from 0"),
-        (["continue", "MODEL", "--beam", 2, "--top-k", 2], "--beam: expected no temperature"),
+        (
+            ["continue", "MODEL", "--beam", 2, "--top-k", 2],
+            "--beam: expected no --temperature, --top-k, --top-p or --seed beside it",
+        ),
+        (["continue", "MODEL", "--beam", 2, "--seed", 2], "--beam: expected no --temperature"),
+        (["continue", "MODEL", "--top-k", 0], "--top-k: expected an integer from 1"),
+        (["continue", "MODEL", "--seed", -1], "greater than or equal to 0"),
+        (["continue", "MODEL", "EMPTY"], "empty.txt: expected at least one prompt, got none"),
+        (["continue", "MODEL", "NONE"], "expected a file, but there is none of this name; for a text use --prompt"),
+        (["score", "MODEL", "-t", "x", "--tokenizer", "jieba"], "--tokenizer: expected none for a model whose tokens"),
+        (["score", "MODEL", "-t", "x", "--limit", 1], "it is of a FILE, got --text"),
         (["continue", "MODEL", "--stop", ""], "--stop: expected a string"),
         (["continue", "NONE"], "expected the directory of a textnn model, got nothing of this name"),
         (["continue", "TAGGER"], "expected a language model, got a tagger; textnn tag predict"),

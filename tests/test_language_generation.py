@@ -13,7 +13,7 @@ from language_samples import SENTENCES, VERSES, make_model, make_state
 from textnn import LanguageModel
 from textnn.language import generation
 from textnn.language.encoding import Splitter
-from textnn.language.generation import Request, _last_token, beam_search, first_stop, sample
+from textnn.language.generation import Request, _largest, _last_token, beam_search, first_stop, sample
 from textnn.language.network import END, UNKNOWN
 from textnn.language.sampling import Sampling, distribution
 from textnn.language.scoring import score_each
@@ -131,6 +131,14 @@ def test_a_beam_ends_at_a_stop() -> None:
     assert text.endswith("aa") or "aa" not in text
     assert len(text) <= 6
     assert "aa" not in text[:-1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 30, 99])
+def test_the_largest_scores_of_equal_ones_the_first(count: int) -> None:
+    scores = torch.tensor([[0.5, 2.0, -torch.inf, 2.0], [2.0, -torch.inf, 1.0, 0.5]], dtype=torch.float64)
+    expected = [(2.0, 0, 1), (2.0, 0, 3), (2.0, 1, 0), (1.0, 1, 2), (0.5, 0, 0), (0.5, 1, 3)]
+    expected += [(-math.inf, 0, 2), (-math.inf, 1, 1)]
+    assert _largest(scores, count) == expected[:count]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ def extra(name: str) -> set[str]:
     return {re.split(r"[^\w-]", row)[0] for row in rows if re.search(rf"extra == .{name}\W", row)}
 
 
-@pytest.mark.parametrize("name", ["plots", "serve", "export"])
+@pytest.mark.parametrize("name", ["plots", "serve", "export", "translate"])
 def test_what_a_part_asks_for_is_what_its_extra_installs(name: str) -> None:
     assert set(getattr(packages, name.upper())) == extra(name)
 

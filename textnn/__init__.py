@@ -1,7 +1,7 @@
 """Fast recurrent and text-convolution layers for PyTorch, and estimators that take raw text.
 
 Layers are imported at once, because ``import textnn`` is what registers the operators (a program saved by torch.export
-needs them); the estimators, which need scikit-learn, at their first use.
+needs them); the estimators, which need scikit-learn, and the laboratory at their first use.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ from .layers import (
 from .version import __version__
 
 if TYPE_CHECKING:
+    from . import lab
     from .classification.estimator import SentimentClassifier
     from .language.estimator import LanguageModel
     from .tagging.estimator import SequenceTagger
+    from .translation.estimator import Translator
 
 __all__ = [
     "CRF",
@@ -61,10 +63,12 @@ __all__ = [
     "SentimentClassifier",
     "SequenceTagger",
     "TextConv",
+    "Translator",
     "__version__",
     "accelerate",
     "backends",
     "functional",
+    "lab",
     "optim",
     "reference",
 ]
@@ -83,4 +87,12 @@ def __getattr__(name: str) -> object:
         from .language.estimator import LanguageModel
 
         return LanguageModel
+    if name == "Translator":
+        from .translation.estimator import Translator
+
+        return Translator
+    if name == "lab":
+        import importlib
+
+        return importlib.import_module(".lab", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

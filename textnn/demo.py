@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import random
+import shlex
 import shutil
 import sys
 import time
@@ -218,13 +219,13 @@ def run_demo(output: Path = Path("demo-model"), architecture: str = "tfidf-textc
             show(f"         {line}")
 
     classifier.save(output, report)
-    name = program()
+    name, quoted = program(), shlex.quote(str(output))
     show(
         f"\nsaved: {output}\n\ntry next\n"
-        f'  {name} predict {output} --text "味道不错，就是送得太慢"\n'
-        f'  {name} explain {output} --text "价格不便宜，但是做工真的不错"\n'
-        f"  {name} serve {output}\n"
-        f"  {name} info {output}\n"
+        f'  {name} predict {quoted} --text "味道不错，就是送得太慢"\n'
+        f'  {name} explain {quoted} --text "价格不便宜，但是做工真的不错"\n'
+        f"  {name} serve {quoted}\n"
+        f"  {name} info {quoted}\n"
         f"  {name} train your-reviews.csv --output model/\n"
         f"  {name} predict model/ new-reviews.csv --output predictions.csv"
     )
@@ -235,7 +236,9 @@ def program() -> str:
     """Return how this program is called from here: by its name alone where the shell finds it."""
     if shutil.which("textnn"):
         return "textnn"
-    return sys.argv[0] if Path(sys.argv[0]).name == "textnn" else f"{sys.executable} -m textnn"
+    if Path(sys.argv[0]).name == "textnn":
+        return shlex.quote(sys.argv[0])
+    return f"{shlex.quote(sys.executable)} -m textnn"
 
 
 def find_jieba() -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import logging
 import random
+import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -181,12 +182,12 @@ def run_tagging_demo(
         show(f"  {text}\n    {' '.join(word for word, _ in words)}")
 
     tagger.save(output)
-    name = program()
+    name, quoted = program(), shlex.quote(str(output))
     show(
         f"\nsaved: {output}\n\ntry next\n"
-        f'  {name} cut {output} --text "他来到北京大学"\n'
-        f"  {name} cut {output} your-text.txt -o words.txt\n"
-        f"  {name} info {output}\n"
+        f'  {name} cut {quoted} --text "他来到北京大学"\n'
+        f"  {name} cut {quoted} your-text.txt -o words.txt\n"
+        f"  {name} info {quoted}\n"
         f"  {name} tag train your-entities.jsonl --output model/\n"
         f"  {name} tag predict model/ new-texts.txt --output entities.jsonl"
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 PLOTS = ("matplotlib",)
 SERVE = ("fastapi", "uvicorn", "prometheus-client", "limits")
 EXPORT = ("onnx", "onnxscript")
+TRANSLATE = ("sacrebleu",)
 
 
 def need(packages: Sequence[str], purpose: str) -> None:

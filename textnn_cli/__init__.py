@@ -1,4 +1,4 @@
-"""The command line: ``textnn train | predict | evaluate | explain | tag | cut | write | serve | export | info | ...``.
+"""The command line: ``textnn train | predict | evaluate | tag | write | translate | serve | lab | export | ...``.
 
     arguments -> a command of this package -> the classifier -> standard output, or a file that appears complete or not
 
@@ -26,6 +26,7 @@ from textnn_cli.evaluate import evaluate
 from textnn_cli.explain import explain
 from textnn_cli.export import export
 from textnn_cli.info import info
+from textnn_cli.lab import lab
 from textnn_cli.parameters import run_file
 from textnn_cli.predict import predict
 from textnn_cli.serve import serve
@@ -33,6 +34,9 @@ from textnn_cli.tag import evaluate as tag_evaluate
 from textnn_cli.tag import predict as tag_predict
 from textnn_cli.tag import train as tag_train
 from textnn_cli.train import train
+from textnn_cli.translate import evaluate as translate_evaluate
+from textnn_cli.translate import predict as translate_predict
+from textnn_cli.translate import train as translate_train
 from textnn_cli.write import continuing as write_continuing
 from textnn_cli.write import score as write_score
 from textnn_cli.write import train as write_train
@@ -51,7 +55,9 @@ Classify and tag texts with fast neural networks: train on your own file, predic
   textnn tag train ner.conll -o tagger/       entities, parts of speech, words
   textnn cut segmenter/ novel.txt             spaces between Chinese words
   textnn write train verses.txt -o model/     learn what comes next, and write
+  textnn translate train en-zh.tsv -o model/  learn to translate
   textnn serve model/                         an HTTP server, and a page to try it on
+  textnn lab                                  how it all works: vanishing gradients, ...
   textnn export model/ -o exported/           ONNX or torch.export, to run without textnn
   textnn bench                                speed and gradients beside torch.nn
 
@@ -74,15 +80,29 @@ Tag tokens: named entities, parts of speech, words of Chinese text.
 
 
 WRITE_HELP = """
-Write text: learn from texts what comes next.
+Write text: learn from texts what comes next (a language model).
 
 [bold]A first tour[/]
 
   textnn write train verses.txt -o model/             a text in each line
+  textnn demo --task write                            learn to write short reviews
   textnn write train novel.txt -o model/ --unit file  one long text
   textnn write continue model/ --prompt 春 --count 5  what follows, five times
   textnn write score model/ test.txt                  perplexity
   textnn write score model/ -t "春风又绿江南岸"       how probable a text is
+"""
+
+
+TRANSLATE_HELP = """
+Translate text: learn from texts with their translations.
+
+[bold]A first tour[/]
+
+  textnn demo --task translate                    learn numbers and dates
+  textnn translate train en-zh.tsv -o model/      text, tab, translation
+  textnn translate predict model/ -t "Run!"       translate one text
+  textnn translate predict model/ a.txt -o b.txt  a file, line by line
+  textnn translate evaluate model/ test.tsv       BLEU
 """
 
 
@@ -116,19 +136,22 @@ def _group(text: str) -> typer.Typer:
     )
 
 
-app, tag_app, write_app = _group(HELP), _group(TAG_HELP), _group(WRITE_HELP)
+app, tag_app, write_app, translate_app = map(_group, (HELP, TAG_HELP, WRITE_HELP, TRANSLATE_HELP))
 for command in (train, predict, evaluate, explain):
     app.command(cls=_Command)(command)
 app.add_typer(tag_app, name="tag")
 app.command(cls=_Command)(cut)
 app.add_typer(write_app, name="write")
-for command in (serve, export, info, demo, bench):
+app.add_typer(translate_app, name="translate")
+for command in (serve, lab, export, info, demo, bench):
     app.command(cls=_Command)(command)
 for command in (tag_train.train, tag_predict.predict, tag_evaluate.evaluate):
     tag_app.command(cls=_Command)(command)
 write_app.command(cls=_Command)(write_train.train)
 write_app.command("continue", cls=_Command)(write_continuing.continue_)
 write_app.command(cls=_Command)(write_score.score)
+for command in (translate_train.train, translate_predict.predict, translate_evaluate.evaluate):
+    translate_app.command(cls=_Command)(command)
 
 
 def _show_version(asked: bool) -> None:

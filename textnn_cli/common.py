@@ -291,8 +291,9 @@ _KINDS = {
     "textnn-model": ("a classifier", "textnn predict, textnn evaluate and textnn explain use it"),
     "textnn-tagger": ("a tagger", "textnn tag predict, textnn tag evaluate and textnn cut use it"),
     "textnn-language-model": ("a language model", "textnn write continue and textnn write score use it"),
+    "textnn-translator": ("a translator", "textnn translate predict and textnn translate evaluate use it"),
 }
-CLASSIFIER, TAGGER, LANGUAGE_MODEL = _KINDS
+CLASSIFIER, TAGGER, LANGUAGE_MODEL, TRANSLATOR = _KINDS
 
 
 def check_kind(path: str, expected: str) -> None:

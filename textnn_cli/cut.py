@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from textnn_cli.checks import check_source, option_errors
+from textnn_cli.checks import begun, check_source, is_screen, option_errors
 from textnn_cli.common import (
     COLUMNS,
     Encoding,
@@ -132,13 +131,11 @@ def cut(
     if (kind := _OTHERS.get(Path(file or "").suffix.lower())) is not None:
         note(f"warning: {file}: cut as it stands, though its name is that of {kind}, which textnn tag predict reads")
     lines: Iterable[str] = text or (record.text for record in records)
-    found = tagger.stream_cut(lines, words)
-    first = list(itertools.islice(found, 1))  # what is wrong from the beginning on is an error before any output
+    found = begun(tagger.stream_cut(lines, words))
     count = 0
-    screen = output in (None, "-") and sys.stdout is not None and sys.stdout.isatty()
-    shown = not text and not quiet and not screen
+    shown = not text and not quiet and not is_screen(output)
     with open_output(output) as stream, progress(0, shown, "lines") as show:
-        for each in itertools.chain(first, found):
+        for each in found:
             stream.write(written(each))
             count += 1
             if count % _EVERY == 0:

@@ -12,18 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import check_page, check_source, option_errors, reading_options
+from textnn_cli.checks import check_page, check_source, option_errors, reading_options, typed_records
 from textnn_cli.common import (
-    Delimiter,
-    Encoding,
-    EncodingErrors,
-    Escape,
-    Header,
-    InputFormat,
-    OnError,
     Quiet,
-    Quoting,
-    TextColumn,
     Threads,
     TokenizerName,
     command_errors,
@@ -33,6 +24,7 @@ from textnn_cli.common import (
     set_threads,
 )
 from textnn_cli.labels import tell_problems
+from textnn_cli.parameters import with_reading
 from textnn_cli.rows import choose
 
 if TYPE_CHECKING:
@@ -45,6 +37,7 @@ LIMIT = 20
 
 
 @command_errors
+@with_reading
 def explain(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Directory of a saved model.")],
     file: Annotated[
@@ -84,15 +77,7 @@ def explain(
     tokenizer: TokenizerName = None,
     threads: Threads = None,
     quiet: Quiet = False,
-    text_column: TextColumn = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
-    encoding_errors: EncodingErrors = "strict",
-    delimiter: Delimiter = None,
-    quoting: Quoting = None,
-    escape: Escape = None,
-    header: Header = None,
-    on_error: OnError = "stop",
+    **options: Any,
 ) -> None:
     """Show what each word adds to a prediction.
 
@@ -114,7 +99,7 @@ def explain(
     if html is not None and html != "-":
         check_page(html, file)
     _check_method(method)
-    reading = reading_options(locals())
+    reading = reading_options(options)
     set_threads(threads)
     most = (limit or None) if limit is not None or as_json else LIMIT
     records = _read(text, file, reading, most, limit is not None, quiet)
@@ -156,13 +141,13 @@ def _read(
     quiet: bool,
 ) -> list[Record]:
     """Return the texts to explain, at least one, and say what of the file is not among them."""
-    from textnn.text import CorpusError, CorpusReport, Record, is_blank, iter_records
+    from textnn.text import CorpusError, CorpusReport, is_blank, iter_records
     from textnn.text.corpus import other_columns
 
     if texts:
         for text in filter(is_blank, texts):
             raise ValueError(f"--text: expected a text in which something can be seen, got {text!r}")
-        return [Record(number, text, None, [text]) for number, text in enumerate(texts, 1)]
+        return list(typed_records(texts))
     report = CorpusReport()
     stream: Iterator[Record] = iter_records(str(file), need_label=False, report=report, **reading)
     records = list(itertools.islice(stream, limit))

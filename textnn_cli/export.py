@@ -35,7 +35,9 @@ def export(
     """Export a model to run without textnn: ONNX or a torch.export program.
 
     The directory contains the network, the vocabularies, the labels, a script
-    that classifies or tags texts with them (predict.py), and a README.
+    that classifies or tags texts with them (predict.py), and a README. Of a
+    language model the network is a single step, with states in and out, around
+    which predict.py has the loop.
 
     [bold]Examples[/]
 
@@ -45,15 +47,14 @@ def export(
     """
     from textnn.bundle import read_format
     from textnn.export.directory import check_format, check_target
+    from textnn.language.bundle import FORMAT as LANGUAGE
     from textnn.tagging.bundle import FORMAT as TAGGER
 
     with option_errors(format="--format", path="--output"):
         check_format(format)
         check_target(output)
-    if read_format(model) == TAGGER.name:
-        write = _tagger(model, tables, tokenizer)
-    else:
-        write = _classifier(model, tables, tokenizer)
+    other = {TAGGER.name: _tagger, LANGUAGE.name: _language_model}.get(read_format(model), _classifier)
+    write = other(model, tables, tokenizer)
     try:
         with write_errors(output), option_errors(format="--format", path="--output"):
             write(format, output)
@@ -73,8 +74,20 @@ def _tagger(model: str, tables: bool | None, tokenizer: str | None) -> Callable[
     from textnn import SequenceTagger
     from textnn.export.tagging import export_tagger
 
-    for option, given in (("--tables", tables), ("--tokenizer", tokenizer)):
-        if given is not None:
-            raise ValueError(f"{option}: expected none for the tagger {model}; classifiers alone have it")
+    _refuse("tagger", model, tables, tokenizer)
     tagger = SequenceTagger.load(model)
     return lambda kind, output: export_tagger(tagger, kind, output)
+
+
+def _language_model(model: str, tables: bool | None, tokenizer: str | None) -> Callable[[str, str], None]:
+    from textnn import LanguageModel
+
+    _refuse("language model", model, tables, tokenizer)
+    return LanguageModel.load(model).export
+
+
+def _refuse(kind: str, model: str, tables: bool | None, tokenizer: str | None) -> None:
+    """Refuse options that only classifiers have."""
+    for option, given in (("--tables", tables), ("--tokenizer", tokenizer)):
+        if given is not None:
+            raise ValueError(f"{option}: expected none for the {kind} {model}; classifiers alone have it")

@@ -35,8 +35,9 @@ def _card(model: str) -> str:
     from textnn.classification import bundle
     from textnn.language import bundle as language
     from textnn.tagging import bundle as tagging
+    from textnn.translation import bundle as translation
 
-    cards = {task.FORMAT.name: task.read_card for task in (tagging, language)}
+    cards = {task.FORMAT.name: task.read_card for task in (tagging, language, translation)}
     return cards.get(read_format(model), bundle.read_card)(model)
 
 

@@ -1,6 +1,7 @@
 """The parameters of an estimator as options of a command, out of the tables that declare them.
 
     textnn/models/options.py, parameters.py of a task -> ``table`` -> ``with_parameters`` -> typer's options
+    the options of how a file is read (``READING``)                -> ``with_options``    -> typer's options
 
 The tables are run as files: to import them would load torch, for which nobody who asks for ``--help`` should wait.
 """
@@ -16,7 +17,32 @@ from typing import Annotated, Any
 
 import typer
 
+from textnn_cli.common import (
+    Delimiter,
+    Encoding,
+    EncodingErrors,
+    Escape,
+    Header,
+    InputFormat,
+    OnError,
+    Quoting,
+    TextColumn,
+)
 from textnn_cli.values import parse_sizes
+
+Command = Callable[..., Any]
+
+READING: dict[str, tuple[Any, Any]] = {
+    "text_column": (TextColumn, None),
+    "input_format": (InputFormat, None),
+    "encoding": (Encoding, None),
+    "encoding_errors": (EncodingErrors, "strict"),
+    "delimiter": (Delimiter, None),
+    "quoting": (Quoting, None),
+    "escape": (Escape, None),
+    "header": (Header, None),
+    "on_error": (OnError, "stop"),
+}
 
 
 def run_file(*parts: str) -> dict[str, Any]:
@@ -41,7 +67,12 @@ def option_of(row: Any) -> str:
     return str(row.option or f"--{row.name.replace('_', '-')}")
 
 
-def with_parameters(rows: Mapping[str, Any], before: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def options_of(rows: Mapping[str, Any]) -> dict[str, str]:
+    """Return the option of each parameter, that of yes where there are two; see ``checks.option_errors``."""
+    return {name: option_of(row).partition("/")[0] for name, row in rows.items()}
+
+
+def with_parameters(rows: Mapping[str, Any], before: str) -> Callable[[Command], Command]:
     """Give a command an option for each parameter in the place of its ``**`` argument, where it gets them.
 
     Parameters
@@ -52,17 +83,29 @@ def with_parameters(rows: Mapping[str, Any], before: str) -> Callable[[Callable[
         The argument before which the help shows them.
     """
 
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        signature = inspect.signature(command, eval_str=True)
-        given = [value for value in signature.parameters.values() if value.kind is not value.VAR_KEYWORD]
-        place = [value.name for value in given].index(before)
-        more = [_argument(row) for row in rows.values()]
-        arguments = [*given[:place], *more, *given[place:]]
-        command.__signature__ = signature.replace(parameters=arguments)  # type: ignore[attr-defined]
-        command.__annotations__ = {value.name: value.annotation for value in arguments}
-        return command
+    return lambda command: _with_arguments(command, [_argument(row) for row in rows.values()], before)
 
-    return decorate
+
+def with_options(options: Mapping[str, tuple[Any, Any]]) -> Callable[[Command], Command]:
+    """Give a command options, each with its default, in the place of its ``**`` argument; the help shows them last."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    more = [inspect.Parameter(name, kind, default=v, annotation=each) for name, (each, v) in options.items()]
+    return lambda command: _with_arguments(command, more, None)
+
+
+with_reading = with_options(READING)
+"""Gives a command the options of how a file of texts is read."""
+
+
+def _with_arguments(command: Command, more: list[inspect.Parameter], before: str | None) -> Command:
+    """Give a command arguments in the place of its ``**`` argument, which the help shows before one, or last."""
+    signature = inspect.signature(command, eval_str=True)
+    given = [value for value in signature.parameters.values() if value.kind is not value.VAR_KEYWORD]
+    place = len(given) if before is None else [value.name for value in given].index(before)
+    arguments = [*given[:place], *more, *given[place:]]
+    command.__signature__ = signature.replace(parameters=arguments)  # type: ignore[attr-defined]
+    command.__annotations__ = {value.name: value.annotation for value in arguments}
+    return command
 
 
 def _argument(row: Any) -> inspect.Parameter:

@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import json
 import re
-import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,20 +20,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import READING_OPTIONS, check_source, reading_options
+from textnn_cli.checks import (
+    READING_OPTIONS,
+    check_options_of_file,
+    check_source,
+    is_screen,
+    reading_options,
+    typed_records,
+)
 from textnn_cli.common import (
-    Delimiter,
-    Encoding,
-    EncodingErrors,
-    Escape,
-    Header,
-    InputFormat,
     Limit,
     ModelDirectory,
-    OnError,
     Quiet,
-    Quoting,
-    TextColumn,
     Threads,
     TokenizerName,
     command_errors,
@@ -45,6 +42,7 @@ from textnn_cli.common import (
     write_errors,
 )
 from textnn_cli.labels import tell_problems, watch_lines
+from textnn_cli.parameters import with_reading
 from textnn_cli.partial import open_partial
 from textnn_cli.progress import progress
 from textnn_cli.rows import KINDS, SEPARATOR, Output, Row, Sink, choose
@@ -58,6 +56,7 @@ CHUNK = 4096
 
 
 @command_errors
+@with_reading
 def predict(
     model: ModelDirectory,
     file: Annotated[
@@ -107,16 +106,8 @@ def predict(
     tokenizer: TokenizerName = None,
     threads: Threads = None,
     quiet: Quiet = False,
-    text_column: TextColumn = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
-    encoding_errors: EncodingErrors = "strict",
-    delimiter: Delimiter = None,
-    quoting: Quoting = None,
-    escape: Escape = None,
-    header: Header = None,
-    on_error: OnError = "stop",
     limit: Limit = None,
+    **options: Any,
 ) -> None:
     """Classify texts.
 
@@ -143,12 +134,10 @@ def predict(
         raise typer.BadParameter("only frozen weights have a dtype: give --dtype or --no-frozen, not both")
     kind = _find_format(output_format, output)
     _check_output(kind, output_encoding, spreadsheet_safe)
-    for option, given in (("--keep-columns", keep_columns), ("--limit", limit is not None)):
-        if text and given:
-            raise typer.BadParameter("it is of a FILE, got --text", param_hint=option)
+    check_options_of_file(text, keep_columns=keep_columns, limit=limit is not None)
     from textnn.files import is_replaceable
 
-    reading = reading_options(locals())
+    reading = reading_options(options)
     from_file = file not in (None, "-") and Path(str(file)).is_file()
     to_file = output not in (None, "-") and is_replaceable(str(output))
     if resume and not (from_file and to_file):
@@ -157,13 +146,13 @@ def predict(
             param_hint="--resume",
         )
     from textnn.data.suspects import is_missing_word, suspect_texts
-    from textnn.text import CorpusReport, Record, iter_records
+    from textnn.text import CorpusReport, iter_records
     from textnn.text.corpus import other_columns
 
     set_threads(threads)
     report = CorpusReport()
     if text:
-        records: Iterator[Record] = (Record(number, line, None, [line]) for number, line in enumerate(text, 1))
+        records = typed_records(text)
     else:
         stream = iter_records(str(file), need_label=False, keep_empty=True, report=report, **reading)
         records = itertools.islice(stream, limit)
@@ -175,11 +164,11 @@ def predict(
     if not text:
         note(f"{report.source}: {replace(report.layout, label=None).describe()}", quiet)
     if first and not text:
-        for message in other_columns(first[0], report.layout, text_column is None, label=False):
+        for message in other_columns(first[0], report.layout, options["text_column"] is None, label=False):
             note(f"warning: {report.source}: {message}")
-    if report.layout.format == "lines" and input_format is None:
+    if report.layout.format == "lines" and options["input_format"] is None:
         records = watch_lines(records, report.source, classifier.classes_.tolist())
-    options = {
+    settings = {
         "--format": kind,
         "--probabilities": probabilities,
         "--frozen": frozen,
@@ -191,12 +180,12 @@ def predict(
         **{READING_OPTIONS[argument]: value for argument, value in reading.items()},
     }
     written = Output(kind, probabilities, output_encoding == "utf-8-sig", spreadsheet_safe, kept)
-    settings = {**_circumstances(model, classifier, str(file)), **options} if from_file and to_file else None
-    shown = from_file and not quiet and not (output in (None, "-") and sys.stdout is not None and sys.stdout.isatty())
+    resumed_with = {**_circumstances(model, classifier, str(file)), **settings} if from_file and to_file else None
+    shown = from_file and not quiet and not is_screen(output)
     if kind != "jsonl" and classifier.multilabel_ and any(SEPARATOR in str(label) for label in classifier.classes_):
         note(f"warning: labels with {SEPARATOR!r} cannot be told from several labels in CSV; try --format jsonl")
     missing = Counter[str]()
-    with _open_sink(output, settings, resume, quiet) as sink:
+    with _open_sink(output, resumed_with, resume, quiet) as sink:
         sink.skip(records, str(file))
         write = written.writer(sink.stream, classifier.classes_.tolist(), not sink.texts)
         sink.flush()

@@ -108,6 +108,11 @@ def choose(classifier: SentimentClassifier, table: np.ndarray[Any, Any]) -> Iter
         yield classes[best], row[best]
 
 
+def quoted(cell: str) -> str:
+    """Return a cell of a table as it is written."""
+    return '"' + cell.replace('"', '""') + '"' if _QUOTED.search(cell) else cell
+
+
 def _table_writer(output: Output, stream: IO[str], classes: list[Any], header: bool) -> Writer:
     """Write rows as CSV or TSV, probabilities with six decimals."""
     delimiter = DELIMITERS[output.kind]
@@ -116,7 +121,7 @@ def _table_writer(output: Output, stream: IO[str], classes: list[Any], header: b
         text = "" if value is None else str(value).replace("\0", "\ufffd")  # NUL ends a cell for many readers
         if output.safe and isinstance(value, str) and text.startswith(_FORMULA):
             text = f"'{text}"
-        return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+        return quoted(text)
 
     def write_cells(cells: list[Any]) -> None:
         stream.write(delimiter.join(map(cell, cells)) + "\n")

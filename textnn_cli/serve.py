@@ -6,10 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from textnn_cli.common import RunError, Threads, TokenizerName, command_errors, load_model, note, set_threads
+from textnn_cli.common import (
+    LANGUAGE_MODEL,
+    TAGGER,
+    RunError,
+    Threads,
+    TokenizerName,
+    command_errors,
+    load_model,
+    note,
+    set_threads,
+)
+from textnn_cli.write.reading import load_language_model
 
 if TYPE_CHECKING:
-    from textnn import SentimentClassifier, SequenceTagger
+    from textnn import LanguageModel, SentimentClassifier, SequenceTagger
 
 LIMITS = "Limits"
 BATCHES = "Batches"
@@ -126,7 +137,8 @@ def serve(
     """Serve a model over HTTP, with a page to try it on.
 
     A classifier has POST /predict and /explain, a tagger POST /entities or
-    /cut, and /tags; they take {"text": "..."} or {"texts": [...]}.
+    /cut, and /tags; they take {"text": "..."} or {"texts": [...]}. A language
+    model has POST /continue, which takes {"prompt": "..."}, and /score.
     GET /openapi.json describes everything. Concurrent requests become one
     batch. Ctrl-C or SIGTERM stops the server once all requests are answered;
     a second one stops it at once.
@@ -171,12 +183,14 @@ def serve(
     run(app, sockets, settings, forwarded_allow_ips, log_level, access_log)
 
 
-def _load(path: str, tokenizer: str | None) -> SentimentClassifier | SequenceTagger:
+def _load(path: str, tokenizer: str | None) -> SentimentClassifier | SequenceTagger | LanguageModel:
     """Load a saved model of the task that its format names."""
     from textnn.bundle import read_format
-    from textnn.tagging.bundle import FORMAT
 
-    if read_format(path) != FORMAT.name:
+    kind = read_format(path)
+    if kind == LANGUAGE_MODEL:
+        return load_language_model(path, tokenizer)
+    if kind != TAGGER:
         return load_model(path, tokenizer, True)
     if tokenizer is not None:
         raise RunError("--tokenizer: expected a classifier; a tagger reads characters or words and has no tokenizer")

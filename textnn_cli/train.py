@@ -32,7 +32,7 @@ from textnn_cli.common import (
 )
 from textnn_cli.corpora import Data, read_data
 from textnn_cli.labels import threshold_line
-from textnn_cli.parameters import option_of, parse, table, with_parameters
+from textnn_cli.parameters import options_of, parse, table, with_parameters
 from textnn_cli.training import (
     CheckpointSeconds,
     Device,
@@ -50,6 +50,7 @@ from textnn_cli.training import (
 from textnn_cli.values import parse_class_weight, parse_threshold
 
 PARAMETERS = table("classification")
+OPTIONS = {**options_of(PARAMETERS), "architecture": "--architecture", "random_state": "--seed"}
 
 
 @command_errors
@@ -138,7 +139,7 @@ def train(
                 parameters["threshold"] = parse_threshold(threshold)
             for name in ("output", "precision"):
                 if parameters[name] is not None:
-                    with option_errors(**{name: option_of(PARAMETERS[name])}):
+                    with option_errors(**OPTIONS):
                         check_option(name, parameters[name])
             check_vectors(parameters, group)
             check_pretrained(architecture, parameters, group)
@@ -157,7 +158,7 @@ def train(
             verbose=0 if quiet else 1,
             **parameters,
         )
-        names = {"X": file, "y": file, "min_count": "--min-count", "vectors": "--vectors", "pretrained": "--pretrained"}
+        names = {**OPTIONS, "X": file, "y": file}
         warnings.simplefilter("ignore", LabelWarning)  # told of each file
         with saying_how_to_go_on(checkpoint, group), option_errors(**names):
             classifier.fit(data.texts, data.labels, data.validation, distributed, checkpoint=checkpoint)
@@ -172,9 +173,10 @@ def train(
             stream.write(f"validation after epoch {classifier.best_epoch_}: {report.summary()}\n\n")
             if classifier.thresholds_ is not None and threshold == "auto":
                 stream.write(threshold_line(classifier.classes_.tolist(), classifier.thresholds_.tolist()) + "\n\n")
-        stream.write(f'saved: {directory}\nnext:  textnn predict {directory} --text "..."\n')
+        quoted = shlex.quote(str(directory))
+        stream.write(f'saved: {directory}\nnext:  textnn predict {quoted} --text "..."\n')
         if words := _to_repeat(columns):
-            stream.write(f"       textnn predict {shlex.quote(str(directory))} FILE {shlex.join(words)}\n")
+            stream.write(f"       textnn predict {quoted} FILE {shlex.join(words)}\n")
 
 
 def _to_repeat(columns: dict[str, Any]) -> list[str]:

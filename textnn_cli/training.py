@@ -19,7 +19,7 @@ from textnn_cli.checks import option_errors
 from textnn_cli.common import INTERRUPTED, RunError, note, set_threads
 
 if TYPE_CHECKING:
-    from textnn import LanguageModel, SentimentClassifier, SequenceTagger
+    from textnn import LanguageModel, SentimentClassifier, SequenceTagger, Translator
     from textnn.distributed import Group
     from textnn.training.checkpoint import Checkpoint
 
@@ -131,7 +131,9 @@ def prepared(
     return checkpoint
 
 
-def save(fitted: SentimentClassifier | SequenceTagger | LanguageModel, directory: Path, distributed: bool) -> None:
+def save(
+    fitted: SentimentClassifier | SequenceTagger | LanguageModel | Translator, directory: Path, distributed: bool
+) -> None:
     """Save what was trained.
 
     Raises

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import textnn
 
 from .. import harness
 from ..harness import console, machine
-from ..report import DOCS, write_part
-from . import page
-from .contestants import CONTESTANTS, WITHOUT_SEED
+from ..report import DOCS, sentence_of, write_part
+from . import page, speed
+from .contestants import CONTESTANTS, WITHOUT_SEED, default_model, run_textnn
 from .corpora import Verses, verses
 
 PAGE = DOCS / "language.md"
@@ -41,19 +42,20 @@ def kept(name: str) -> Any:
 
 def run(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.language", description="Benchmarks of the language model.")
-    parser.add_argument("what", choices=["perplexity", "verses", "page"])
+    parser.add_argument("what", choices=["perplexity", "verses", "speed", "page"])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the folder of the corpus")
     parser.add_argument("--only", nargs="*", choices=list(CONTESTANTS), default=list(CONTESTANTS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, help="fewer or more epochs than the default")
     parser.add_argument("--limit", type=int, help="read so many verses only, to try the program")
+    parser.add_argument("--seconds", type=float, default=10.0, help="for each comparison of speed")
     parser.add_argument("--page", action="store_true", help="write the results into docs/language.md")
     options = parser.parse_args(arguments)
     given = {} if options.epochs is None else {"epochs": options.epochs}
     if options.what != "page":
         data = verses(options.data, options.limit)
         console.print(" ".join(f"{name}: {len(part):,} verses" for name, part in data._asdict().items()))
-        measure(data, options, given) if options.what == "perplexity" else write_verses(data, given)
+        WORK[options.what](data, options, given)
     if options.page or options.what == "page":
         for name, write in page.WRITERS.items():
             if (content := kept(name)) is not None:
@@ -74,10 +76,20 @@ def measure(data: Verses, options: argparse.Namespace, given: dict[str, Any]) ->
             console.print(f"{name}, seed {key[1]}: perplexity {found['perplexity']:.2f}, {found['seconds']:.0f} s")
 
 
-def write_verses(data: Verses, given: dict[str, Any]) -> None:
-    """Train a model, and let it write."""
-    model = textnn.LanguageModel(random_state=0, **given)
-    model.fit(data.training, validation_data=data.validation)
+def measure_speed(data: Verses, options: argparse.Namespace, _: dict[str, Any]) -> None:
+    """Time passes beside those of plain PyTorch."""
+    found = []
+    for row in speed.rows(data, harness.Effort(seconds=options.seconds, least=3)):
+        console.print(sentence_of(row))
+        found.append(row)
+    keep("speed", [asdict(row) for row in found])
+
+
+def write_verses(data: Verses, _: argparse.Namespace, given: dict[str, Any]) -> None:
+    """Let the model of all defaults write; train it, unless the measurement of perplexity has."""
+    if not default_model(0).exists():
+        run_textnn(data, 0, given)
+    model = textnn.LanguageModel.load(default_model(0))
     rows = []
     for how, drawing in WAYS.items():
         found = []
@@ -88,6 +100,8 @@ def write_verses(data: Verses, given: dict[str, Any]) -> None:
         console.print(how, *found, sep="\n  ")
     keep("verses", rows)
 
+
+WORK = {"perplexity": measure, "verses": write_verses, "speed": measure_speed}
 
 if __name__ == "__main__":
     run()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import textnn
+from textnn.language import ngrams
 from textnn.language.defaults import resolve_options
 
-from . import ngrams, plain
+from .. import harness
+from . import plain
 from .corpora import Coder, Verses
 
 Result = dict[str, Any]
@@ -18,12 +21,19 @@ Contestant = Callable[[Verses, int, dict[str, Any]], Result]
 ORDERS = (2, 3, 4, 5, 6)
 
 
+def default_model(seed: int) -> Path:
+    """Return where the model of all defaults is kept."""
+    return harness.RESULTS / f"language-model-{seed}"
+
+
 def run_textnn(verses: Verses, seed: int, given: dict[str, Any], **own: Any) -> Result:
-    """Train textnn's model; the epoch is chosen on the validation verses."""
+    """Train textnn's model, the epoch being chosen on the validation verses; keep the one of all defaults."""
     model = textnn.LanguageModel(random_state=seed, verbose=1, **{**own, **given})
     start = time.perf_counter()
     model.fit(verses.training, validation_data=verses.validation)
     seconds = time.perf_counter() - start
+    if not own:
+        model.save(default_model(seed))
     found = {"perplexity": model.perplexity(verses.test), "seconds": seconds, "epochs": len(model.history_)}
     return {**found, "settings": f"epoch {model.best_epoch_} of {model.options_['epochs']}"}
 
@@ -54,6 +64,7 @@ def run_ngrams(verses: Verses, seed: int, given: dict[str, Any]) -> Result:
 CONTESTANTS: Mapping[str, Contestant] = {
     "textnn, lstm": run_textnn,
     "textnn, lstm, states through texts": partial(run_textnn, context="stream"),
+    "textnn, lstm, bfloat16": partial(run_textnn, precision="bfloat16"),
     "textnn, gru": partial(run_textnn, cell="gru"),
     "textnn, rnn": partial(run_textnn, cell="rnn"),
     "PyTorch, nn.LSTM": run_plain,

@@ -26,11 +26,6 @@ class Verses(NamedTuple):
     validation: list[str]
     test: list[str]
 
-    @property
-    def all_for_training(self) -> list[str]:
-        """What is trained on once settings are chosen."""
-        return self.training + self.validation
-
 
 def verses(data: Path, limit: int | None = None) -> Verses:
     """Read the verses and divide them.

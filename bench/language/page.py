@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import statistics
-import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..report import markdown
+from ..harness import Row
+from ..report import about, by_group, markdown
 
 
 def perplexity(content: Mapping[str, Any]) -> str:
@@ -23,7 +23,12 @@ def perplexity(content: Mapping[str, Any]) -> str:
         table["seeds"].append(str(len(rows)) if rows[0]["seed"] is not None else "")
         table["seconds"].append(f"{_mean(rows, 'seconds'):.0f}")
         table["chosen"].append(rows[0]["settings"])
-    return f"{markdown(table)}\n\n{_about(content, 'Perplexity of a character on verses that were held out.')}"
+    return f"{markdown(table)}\n\n{about(content, 'Perplexity of a character on verses that were held out.')}"
+
+
+def speed(content: Mapping[str, Any]) -> str:
+    """Return a table of the ratios of passes."""
+    return f"{by_group([Row(**row) for row in content['rows']])}\n\n{about(content)}"
 
 
 def verses(content: Mapping[str, Any]) -> str:
@@ -31,16 +36,15 @@ def verses(content: Mapping[str, Any]) -> str:
     parts = []
     for row in content["rows"]:
         parts += [f"{row['how']}:", "\n".join(f"> {text or '(nothing)'}  " for text in row["verses"])]
-    return "\n\n".join([*parts, _about(content, "Not chosen: the first ones of seed 0.")])
+    return "\n\n".join([*parts, about(content, "Not chosen: the first ones of seed 0.")])
 
 
 def _mean(rows: list[dict[str, Any]], name: str) -> float:
     return statistics.mean(row[name] for row in rows)
 
 
-def _about(content: Mapping[str, Any], note: str) -> str:
-    facts = ", ".join(f"{name} {value}" for name, value in content["machine"].items())
-    return textwrap.fill(f"{note} {facts}.", 120)
-
-
-WRITERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"perplexity": perplexity, "verses": verses}
+WRITERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "perplexity": perplexity,
+    "speed": speed,
+    "verses": verses,
+}

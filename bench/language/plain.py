@@ -1,14 +1,17 @@
-"""The same network in plain PyTorch: nn.Embedding, nn.LSTM, tied output, on padded batches of whole verses."""
+"""The same network in plain PyTorch: nn.Embedding, nn.LSTM, tied output, on padded or packed batches of verses."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+
+LAYERS: Mapping[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 _PADDING = -100
 
@@ -16,20 +19,25 @@ _PADDING = -100
 class PlainNetwork(nn.Module):
     """What ``textnn.language.network`` computes, without ragged batches and with torch's own dropout."""
 
-    def __init__(self, vocabulary_size: int, options: dict[str, Any]) -> None:
+    def __init__(self, vocabulary_size: int, options: dict[str, Any], cell: str = "lstm", packed: bool = False) -> None:
         super().__init__()
         D, H = options["embedding_dim"], options["hidden_size"]
         self.embedding = nn.Embedding(vocabulary_size, D)
         nn.init.normal_(self.embedding.weight, std=0.1)
         dropout = options["dropout"] if options["num_layers"] > 1 else 0.0
-        self.layers = nn.LSTM(D, H, options["num_layers"], batch_first=True, dropout=dropout)
+        self.layers, self.packed = LAYERS[cell](D, H, options["num_layers"], batch_first=True, dropout=dropout), packed
         self.narrow = nn.Linear(H, D, bias=False) if H != D else nn.Identity()
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
         self.before, self.after = nn.Dropout(options["embedding_dropout"]), nn.Dropout(options["dropout"])
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Return logits [B, T, V] of ids [B, T]."""
-        x, _ = self.layers(self.before(self.embedding(ids)))
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits [B, T, V] of ids [B, T] and their lengths [B]."""
+        x = self.before(self.embedding(ids))
+        if self.packed:
+            packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            x, _ = pad_packed_sequence(self.layers(packed)[0], batch_first=True)
+        else:
+            x, _ = self.layers(x)
         return F.linear(self.narrow(self.after(x)), self.embedding.weight, self.bias)
 
 
@@ -39,9 +47,8 @@ def train(
     """Train on verses with as many tokens a step as textnn has; return the best epoch's network, and that epoch."""
     torch.manual_seed(seed)
     network = PlainNetwork(vocabulary_size, options)
-    optimizer = torch.optim.AdamW(network.parameters(), options["learning_rate"], weight_decay=0.0)
-    tokens = sum(len(row) - 1 for row in rows)
-    size = max(1, options["batch_size"] * options["window"] * len(rows) // tokens)
+    optimizer = torch.optim.Adam(network.parameters(), options["learning_rate"], fused=True)
+    size = verses_a_step(rows, options)
     steps = options["epochs"] * -(-len(rows) // size)
     warm = max(1, round(options["warmup"] * steps))
     best, found, weights, step = math.inf, 0, {}, 0
@@ -66,11 +73,18 @@ def train(
     return network.eval(), found
 
 
+def verses_a_step(rows: Sequence[Tensor], options: Mapping[str, Any]) -> int:
+    """Return how many verses have as many tokens as a step of textnn."""
+    tokens = sum(len(row) - 1 for row in rows)
+    return max(1, options["batch_size"] * options["window"] * len(rows) // tokens)
+
+
 def losses(network: PlainNetwork, rows: Sequence[Tensor]) -> tuple[Tensor, int]:
     """Return the sum of the losses of verses, and their tokens."""
-    ids = nn.utils.rnn.pad_sequence([row[:-1] for row in rows], batch_first=True)
-    targets = nn.utils.rnn.pad_sequence([row[1:] for row in rows], batch_first=True, padding_value=_PADDING)
-    logits = network(ids)
+    lengths = torch.tensor([len(row) - 1 for row in rows])
+    ids = pad_sequence([row[:-1] for row in rows], batch_first=True)
+    targets = pad_sequence([row[1:] for row in rows], batch_first=True, padding_value=_PADDING)
+    logits = network(ids, lengths)
     loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_PADDING, reduction="sum")
     return loss, int((targets != _PADDING).sum())
 

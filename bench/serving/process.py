@@ -24,7 +24,7 @@ class ServerProcess:
     Parameters
     ----------
     model
-        Directory of a saved model.
+        Directory of a saved model; None for a command that takes none.
     options
         Of the command.
     threads
@@ -41,10 +41,11 @@ class ServerProcess:
     """
 
     def __init__(
-        self, model: Path, *options: str, threads: int = 1, command: Sequence[str] = ("-m", "textnn", "serve")
+        self, model: Path | None, *options: str, threads: int = 1, command: Sequence[str] = ("-m", "textnn", "serve")
     ) -> None:
         self._log = TemporaryFile()  # noqa: SIM115  # closed in __exit__
-        arguments = [str(model), "--port", "0", "--threads", str(threads), "--no-access-log", *options]
+        given = [] if model is None else [str(model)]
+        arguments = [*given, "--port", "0", "--threads", str(threads), "--no-access-log", *options]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
             [sys.executable, *command, *arguments], env=environment, stderr=self._log, stdout=self._log

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import statistics
-import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..harness import Row
-from ..report import columns, markdown, sentence
+from ..report import about, by_group, markdown
 
 
 def accuracy(content: Mapping[str, Any]) -> str:
@@ -30,7 +29,7 @@ def accuracy(content: Mapping[str, Any]) -> str:
             table["recall"].append(f"{_mean(rows, 'recall'):.4f}")
             table["seconds"].append(f"{_mean(rows, 'seconds'):.0f}" if "seconds" in rows[0] else "")
         parts.append(markdown({head: cells for head, cells in table.items() if any(cells)}))
-    return "\n\n".join([*parts, _about(content, "Means over the seeds and their standard deviation.")])
+    return "\n\n".join([*parts, about(content, "Means over the seeds and their standard deviation.")])
 
 
 def speed(content: Mapping[str, Any]) -> str:
@@ -41,17 +40,12 @@ def speed(content: Mapping[str, Any]) -> str:
         "program": [row["name"] for row in rows],
         "characters a second": [f"{_round(row['characters a second']):,.0f}" for row in rows],
     }
-    return f"{markdown(table)}\n\n{_about(content, 'Only textnn uses more than one thread.')}"
+    return f"{markdown(table)}\n\n{about(content, 'Only textnn uses more than one thread.')}"
 
 
 def training(content: Mapping[str, Any]) -> str:
     """Return a table of the ratios of steps."""
-    rows = [Row(**row) for row in content["rows"]]
-    parts = []
-    for group in dict.fromkeys(row.group for row in rows):
-        members = [row for row in rows if row.group == group]
-        parts += [f"{group}:", markdown(columns(members)), sentence(members)]
-    return "\n\n".join([*parts, _about(content, "")])
+    return f"{by_group([Row(**row) for row in content['rows']])}\n\n{about(content)}"
 
 
 def _mean(rows: list[dict[str, Any]], name: str) -> float:
@@ -61,11 +55,6 @@ def _mean(rows: list[dict[str, Any]], name: str) -> float:
 def _round(value: float) -> float:
     """Return a number of three digits that count."""
     return float(f"{value:.3g}")
-
-
-def _about(content: Mapping[str, Any], note: str) -> str:
-    facts = ", ".join(f"{name} {value}" for name, value in content["machine"].items())
-    return textwrap.fill(f"{note} {facts}.".strip(), 120)
 
 
 WRITERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {

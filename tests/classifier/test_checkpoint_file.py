@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import warnings
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from trainings import BATCHES, OPTIONS, Breaker, BrokenOffError, assert_same, make_data, run
 
@@ -44,6 +46,23 @@ def test_a_checkpoint_of_another_training_is_refused(change: dict[str, Any], mes
     assert str(error.value).startswith(f"{tmp_path / FILE}: the checkpoint is of another training: ")
     assert message in str(error.value)
     assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_checkpoint_from_before_an_option_was_trained_with_its_default(tmp_path: Path) -> None:
+    """Written by a textnn that did not know ``precision`` yet."""
+    whole, checkpoint = run("textcnn"), Checkpoint(tmp_path, resume=True)
+    with pytest.raises(BrokenOffError):
+        run("textcnn", checkpoint, reporter=Breaker(epochs=1))
+    with safe_open(checkpoint.file, "pt") as file:
+        everything = json.loads(file.metadata()["content"])["identity"]
+    state = checkpoint.read(everything)
+    assert everything.pop("precision") == "'float32'"
+    checkpoint.write(*state, everything)
+    before = checkpoint.file.read_bytes()
+    with pytest.raises(CheckpointError, match="precision was 'float32' and is 'bfloat16' now"):
+        run("textcnn", checkpoint, options=replace(OPTIONS, precision="bfloat16"))
+    assert checkpoint.file.read_bytes() == before
+    assert_same(run("textcnn", checkpoint), whole)
 
 
 def test_another_objective_is_another_training(tmp_path: Path) -> None:

@@ -165,10 +165,10 @@ def test_the_same_seed_trains_the_same_model(tmp_path: Path) -> None:
         (
             b"label,review\na,x\nb,y\n",
             ["--hidden-size", "3"],
-            "hidden_size: the architecture 'tfidf-textcnn' has no such option",
+            "--hidden-size: the architecture 'tfidf-textcnn' has no such option",
         ),
         (b"label,review\na,x\nb,y\n", ["--kernel-sizes", "1;2"], "--kernel-sizes: expected integers with commas"),
-        (b"label,review\na,x\nb,y\n", ["--stop-words", "/no/file"], "stop_words: cannot read the file /no/file"),
+        (b"label,review\na,x\nb,y\n", ["--stop-words", "/no/file"], "--stop-words: cannot read the file /no/file"),
         (b"label,review\na,x\nb,y\n", ["--input-format", "xls"], "format: expected one of csv, tsv"),
     ],
 )

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from textnn.classification.evaluation import EvaluationReport, MultilabelReport, fonts, plots
+from textnn import fonts
+from textnn.classification.evaluation import EvaluationReport, MultilabelReport, plots
 
 matplotlib = pytest.importorskip("matplotlib")
 

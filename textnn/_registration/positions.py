@@ -18,13 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.library import register_fake
 
-from .._checks import ACTIVATIONS, check_lengths, check_offsets, window_counts
+from .._checks import ACTIVATIONS, window_counts
 from ..backends import runs_cuda
 from ..reference import masked
 from .common import Maybe, check_memory, dense, library, rows_gradient
 from .convolution import split_gradients, weight_gradients
 from .fake_checks import check_precision
 from .gradients import dense_gradients, differentiate, register_gradient
+from .windows import Windows
 
 _ops = torch.ops.textnn
 
@@ -133,81 +134,7 @@ def _check(dy: Tensor, y: Tensor, like: Tensor, weight: list[Tensor], options: t
         raise RuntimeError("textnn: without same padding kernels must be equally wide")
 
 
-def _checked(tokens: Tensor, sizes: Tensor, flat: bool) -> Tensor:
-    """Sizes that a backward operator is given by hand; torch's own operations write anywhere if they are wrong."""
-    try:
-        return check_offsets(sizes, tokens.shape[0], None) if flat else check_lengths(sizes, *tokens.shape[:2])
-    except (TypeError, ValueError) as error:
-        raise RuntimeError(f"textnn: {error}") from None
-
-
-class _Windows:
-    """Which row of the output stands where, from both sides."""
-
-    def __init__(self, tokens: Tensor, sizes: Maybe, flat: bool, K: int, options: tuple[bool, int, int]) -> None:
-        device = tokens.device
-        if flat and sizes is None:
-            raise RuntimeError("textnn: flat tokens need offsets")
-        sizes = None if sizes is None else _checked(tokens, sizes, flat).to(device)
-        if flat:
-            assert sizes is not None
-            N = tokens.shape[0]
-            self.length = torch.diff(sizes, append=sizes.new_full((1,), N))
-            self.sentence = torch.repeat_interleave(self.length, output_size=N)
-            self.place = torch.arange(N, device=device) - sizes[self.sentence]
-        else:
-            B, L = tokens.shape[:2]
-            self.length = torch.full((B,), L, device=device) if sizes is None else sizes
-            self.sentence = torch.arange(B, device=device).repeat_interleave(L, output_size=B * L)
-            self.place = torch.arange(L, device=device).repeat(B)
-        self.count = window_counts(self.length, K, *options)
-        self.options = options
-        if flat:
-            self.first = self.count.cumsum(0) - self.count
-        else:
-            self.longest = window_counts(tokens.shape[1], K, *options)
-            self.first = torch.arange(self.length.shape[0], device=device) * self.longest
-
-    def outside(self) -> Tensor:
-        """[N] the positions behind the end of their sentence."""
-        return self.place >= self.length[self.sentence]
-
-    def under(self, K: int, R: int) -> Tensor:
-        """[R, K] the position under each tap of each row's window, or N where there is none."""
-        same, padding, stride = self.options
-        device, N = self.place.device, self.place.shape[0]
-        if hasattr(self, "longest"):
-            B = self.length.shape[0]
-            sentence = torch.arange(B, device=device).repeat_interleave(self.longest, output_size=R)
-            begin = torch.arange(B, device=device) * (N // max(B, 1))
-        else:
-            sentence = torch.repeat_interleave(self.count, output_size=R)
-            begin = self.length.cumsum(0) - self.length
-        window = torch.arange(R, device=device) - self.first[sentence]
-        at = window[:, None] * stride - ((K - 1) // 2 if same else padding) + torch.arange(K, device=device)
-        there = (at >= 0) & (at < self.length[sentence][:, None]) & (window < self.count[sentence])[:, None]
-        return torch.where(there, begin[sentence][:, None] + at, N)
-
-    def rows(self, K: int, nothing: int) -> Tensor:
-        """[N, K] the row of the window that has a position under its tap, or ``nothing``."""
-        same, padding, stride = self.options
-        at = self.place[:, None] + (((K - 1) // 2 if same else padding) - torch.arange(K, device=self.place.device))
-        window = at.div(stride, rounding_mode="floor")
-        there = (window >= 0) & (window * stride == at) & (window < self.count[self.sentence][:, None])
-        there &= ~self.outside()[:, None]
-        return torch.where(there, self.first[self.sentence][:, None] + window, nothing)
-
-    def before_activation(self, dy: Tensor, y: Tensor, activation: int) -> Tensor:
-        """[rows + 1, S * C] the gradients of the windows' sums, and a row of zeros."""
-        dz = torch.where(y > 0, dy, 0) if activation == 1 else dy * (1 - y * y) if activation == 2 else dy
-        if dy.dim() == 3:
-            there = torch.arange(self.longest, device=dy.device) < self.count[:, None]
-            dz = torch.where(there[:, :, None], dz, 0)
-        dz = dz.reshape(-1, dz.shape[-1])
-        return torch.cat([dz, dz.new_zeros(1, dz.shape[1])])
-
-
-def _each_kernel(windows: _Windows, dz: Tensor, weight: list[Tensor]) -> Any:
+def _each_kernel(windows: Windows, dz: Tensor, weight: list[Tensor]) -> Any:
     """Yield G [N, K * C] of each kernel, and its weights as [K * C, D]."""
     C, D, _ = weight[0].shape
     for i, w in enumerate(weight):
@@ -259,7 +186,7 @@ def _text_conv_backward(
     check_precision(precision)
     check_memory(dy=dy, x=x, sizes=sizes, y=y, **{f"weight[{i}]": w for i, w in enumerate(weight)})
     with torch.autocast(x.device.type, enabled=False):
-        windows = _Windows(x, sizes, flat, weight[0].shape[2], (same, padding, stride))
+        windows = Windows(x, sizes, flat, weight[0].shape[2], (same, padding, stride))
         dz = windows.before_activation(dy, y, activation)
         vectors = x.reshape(windows.place.shape[0], x.shape[-1])
         if not flat and sizes is not None:  # where anything may stand
@@ -296,7 +223,7 @@ def _embedding_text_conv_backward(
     if not -1 <= padding_idx < V:
         raise RuntimeError(f"textnn: padding_idx must be -1 or lie in [0, {V}), got {padding_idx}")
     with torch.autocast(table.device.type, enabled=False):
-        windows = _Windows(ids, sizes, flat, weight[0].shape[2], (same, padding, stride))
+        windows = Windows(ids, sizes, flat, weight[0].shape[2], (same, padding, stride))
         dz, flat_ids, dweights = windows.before_activation(dy, y, activation), ids.reshape(-1), []
         # Only the CPU knows at once how many distinct tokens there are; a GPU would have to be waited for.
         by_token = sparse or not runs_cuda(table)
@@ -363,7 +290,7 @@ def _embedding_backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
 def _sums(x: Tensor, weight: Sequence[Tensor], bias: Sequence[Tensor], y: Tensor, *batch: Any) -> Tensor:
     """The sums of all windows before the activation, in the form of the output y; what no window gave is zero."""
     sizes, flat, *options = batch
-    windows = _Windows(x, sizes, flat, weight[0].shape[2], tuple(options))
+    windows = Windows(x, sizes, flat, weight[0].shape[2], tuple(options))
     R = y.numel() // y.shape[-1]
     vectors = torch.cat([x.reshape(-1, x.shape[-1]), x.new_zeros(1, x.shape[-1])])
     columns = []

@@ -25,6 +25,7 @@ _READERS = {
     "textnn-model": "SentimentClassifier",
     "textnn-tagger": "SequenceTagger",
     "textnn-language-model": "LanguageModel",
+    "textnn-translator": "Translator",
 }
 """Who reads the formats that there are, for messages."""
 _DIGEST = re.compile("[0-9a-f]{64}")

@@ -127,7 +127,7 @@ def read_bundle(path: str | os.PathLike[str], read: Callable[[Directory], Model]
             f"{path}: the process that was replacing this model was ended; the new one is read from {READY} in it. "
             "Saving or training a model there puts it into its place first",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         return model
     raise AssertionError  # the last attempt returns or raises

@@ -31,6 +31,8 @@ USER_DICTIONARY, STOP_WORDS, CARD = "user_dictionary.txt", "stop_words.txt", "RE
 CHARACTERS, WORDS = "characters.txt", "words.txt"  # only where the network reads them, or knows them
 TOKENIZER = "tokenizer-"
 """What stands before the names of a tokenizer's files, where that is a model itself."""
+SOURCE, TARGET = "source-", "target-"
+"""What stands before the names of the files of either side, where a model has two."""
 
 SMALL = 1 << 24
 """Bytes of a file at most, unless it is in ``LARGEST``. A user's dictionary is small: each prefix is an entry."""
@@ -45,6 +47,7 @@ LARGEST: dict[str, int | None] = {
     f"{TOKENIZER}{VOCABULARY}": LARGEST_FILE,
     f"{TOKENIZER}{WORDS}": LARGEST_FILE,
 }
+LARGEST |= {f"{side}{name}": size for side in (SOURCE, TARGET) for name, size in LARGEST.items()}
 
 Sum = dict[str, Any]
 """A file's size, ``bytes``, and its ``sha256``."""
@@ -79,7 +82,9 @@ class Directory:
             Sizes and sums that this model's configuration has for its files; they count beside its own ones.
         """
         part = copy.copy(self)
-        part._prefix, part._sums = prefix, {name: sum_ for name, sum_ in sums.items() if name.startswith(prefix)}
+        own = {name: sum_ for name, sum_ in sums.items() if name.startswith(prefix)}
+        part._prefix = f"{self._prefix}{prefix}"
+        part._sums = {**self._sums, **{f"{self._prefix}{name}": sum_ for name, sum_ in own.items()}}
         return part
 
     def file(self, name: str) -> Path:

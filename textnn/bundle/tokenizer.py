@@ -85,6 +85,7 @@ def load_tokenizer(
     user_dictionary: Sequence[str],
     stop_words: Sequence[str],
     request: Request,
+    argument: str = "tokenizer",
 ) -> Tokenizer:
     """Return the tokenizer to use a saved model with.
 
@@ -99,6 +100,8 @@ def load_tokenizer(
     request
         What was asked for; see :func:`check_request`. A name takes over options, dictionary and stop words of the
         model, a segmenter the latter two, a function its stop words.
+    argument
+        The argument of ``load`` that it is asked for with.
 
     Raises
     ------
@@ -120,7 +123,7 @@ def load_tokenizer(
         if request is None:
             if get(config, "parameters", dict).get("tokenizer") == AUTO:
                 stored = _same_words_here(stored, path)
-            _check_available(stored)
+            _check_available(stored, argument)
             return tokenizer_from_config(stored, user_dictionary, stop_words)
         if isinstance(request, Tokenizer):
             tokenizer = request
@@ -179,18 +182,18 @@ def _is_same(tokenizer: Tokenizer, stored: dict[str, Any]) -> bool:
     return json.loads(to_json(tokenizer.config())) == stored
 
 
-def _check_available(stored: dict[str, Any]) -> None:
+def _check_available(stored: dict[str, Any], argument: str) -> None:
     """Refuse a tokenizer that is not here as it was in the training."""
     kind = stored.get("kind")
     if kind == CallableTokenizer.name:
         raise ValueError(
             f"the model was trained with the function {stored.get('function')} as its tokenizer, which is not stored; "
-            "load it with load(path, tokenizer=function)"
+            f"load it with load(path, {argument}=function)"
         )
     if kind not in TOKENIZERS:
         raise ValueError(
             f"tokenizer: expected one of {', '.join(TOKENIZERS)}, got {kind!r}; if that is a class of yours, load the "
-            "model with load(path, tokenizer=INSTANCE)"
+            f"model with load(path, {argument}=INSTANCE)"
         )
     trained_with = stored.get("version")
     try:
@@ -199,7 +202,7 @@ def _check_available(stored: dict[str, Any]) -> None:
     except ValueError:
         installed, here = None, f"{kind} is not installed here"
     if trained_with != installed:
-        others = " or ".join(f"tokenizer={name!r}" for name in _stand_ins(kind))
+        others = " or ".join(f"{argument}={name!r}" for name in _stand_ins(kind))
         raise ValueError(
             f"the model was trained with the tokenizer {_describe(stored)}, and {here}; tokens may differ. Either "
             f"install that version: pip install '{kind}=={trained_with}'; or use the model in spite of it: "

@@ -1,26 +1,22 @@
 """``SentimentClassifier``: raw text and labels in, labels and probabilities out.
 
-    fit, partial_fit   texts, labels -> ``fitting`` -> ``state_``, all at once
-    predict, ...       ``fitted.FittedMixin``
-    save, load         ``state_`` <-> ``bundle``
-
-It follows scikit-learn's contract for estimators, so that ``clone``, ``cross_val_score`` and searches work on it. A fit
-that fails or is interrupted leaves the classifier as it was.
+fit, partial_fit   texts, labels -> ``fitting`` -> ``state_``, all at once
+predict, ...       ``fitted.FittedClassifier``
+save, load         ``state_`` <-> ``bundle``
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 
-from textnn.circumstances import plain_torch
 from textnn.classification import bundle
 from textnn.classification.evaluation.judging import Report
-from textnn.classification.fitted import FittedMixin, Texts
+from textnn.classification.fitted import FittedClassifier, Texts
 from textnn.classification.fitting import fit
 from textnn.classification.state import State
 from textnn.data.inputs import renamed
@@ -30,7 +26,8 @@ from textnn.text import Tokenizer
 from textnn.training.checkpoint import Checkpoint
 
 
-class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
+@dataclass(eq=False, repr=False, match_args=False)
+class SentimentClassifier(FittedClassifier):
     """Classifies texts with a neural network; two or more classes, of which a text has one, or any number.
 
     Every parameter that is None takes the architecture's own default, which docs/classifier.md lists; ``options_`` has
@@ -164,93 +161,50 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
     ['pos']
     """
 
-    def __init__(
-        self,
-        architecture: str = "tfidf-textcnn",
-        tokenizer: str | PathLike[str] | Callable[[str], list[str]] | Tokenizer = "auto",
-        user_dictionary: str | PathLike[str] | Iterable[str] | None = None,
-        stop_words: str | PathLike[str] | Iterable[str] | None = None,
-        min_count: int | None = None,
-        max_vocabulary: int | None = None,
-        max_length: int | None = None,
-        max_characters: int | None = None,
-        embedding_dim: int | None = None,
-        hidden_size: int | None = None,
-        num_layers: int | None = None,
-        channels: int | None = None,
-        kernel_sizes: Sequence[int] | None = None,
-        character_kernel_sizes: Sequence[int] | None = None,
-        vectors: str | PathLike[str] | None = None,
-        pretrained: str | PathLike[str] | Any = None,
-        word_ngrams: Sequence[int] | None = None,
-        character_ngrams: Sequence[int] | None = None,
-        ngram_buckets: int | None = None,
-        ngram_dropout: float | None = None,
-        ensemble: int | None = None,
-        dropout: float | None = None,
-        word_dropout: float | None = None,
-        epochs: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        weight_decay: float | None = None,
-        label_smoothing: float | None = None,
-        clip_norm: float | None = None,
-        schedule: str | None = None,
-        warmup: float | None = None,
-        precision: str = "float32",
-        output: str | None = None,
-        class_weight: str | Mapping[Any, float] | None = None,
-        threshold: float | str = 0.5,
-        calibrate: bool = True,
-        warm_start: bool = False,
-        validation_fraction: float | None = None,
-        patience: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        device: str = "cpu",
-        verbose: int = 1,
-    ) -> None:
-        self.architecture = architecture
-        self.tokenizer = tokenizer
-        self.user_dictionary = user_dictionary
-        self.stop_words = stop_words
-        self.min_count = min_count
-        self.max_vocabulary = max_vocabulary
-        self.max_length = max_length
-        self.max_characters = max_characters
-        self.embedding_dim = embedding_dim
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.channels = channels
-        self.kernel_sizes = kernel_sizes
-        self.character_kernel_sizes = character_kernel_sizes
-        self.vectors = vectors
-        self.pretrained = pretrained
-        self.word_ngrams = word_ngrams
-        self.character_ngrams = character_ngrams
-        self.ngram_buckets = ngram_buckets
-        self.ngram_dropout = ngram_dropout
-        self.ensemble = ensemble
-        self.dropout = dropout
-        self.word_dropout = word_dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
-        self.clip_norm = clip_norm
-        self.schedule = schedule
-        self.warmup = warmup
-        self.precision = precision
-        self.output = output
-        self.class_weight = class_weight
-        self.threshold = threshold
-        self.calibrate = calibrate
-        self.warm_start = warm_start
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    architecture: str = "tfidf-textcnn"
+    tokenizer: str | PathLike[str] | Callable[[str], list[str]] | Tokenizer = "auto"
+    user_dictionary: str | PathLike[str] | Iterable[str] | None = None
+    stop_words: str | PathLike[str] | Iterable[str] | None = None
+    min_count: int | None = None
+    max_vocabulary: int | None = None
+    max_length: int | None = None
+    max_characters: int | None = None
+    embedding_dim: int | None = None
+    hidden_size: int | None = None
+    num_layers: int | None = None
+    channels: int | None = None
+    kernel_sizes: Sequence[int] | None = None
+    character_kernel_sizes: Sequence[int] | None = None
+    vectors: str | PathLike[str] | None = None
+    pretrained: str | PathLike[str] | Any = None
+    word_ngrams: Sequence[int] | None = None
+    character_ngrams: Sequence[int] | None = None
+    ngram_buckets: int | None = None
+    ngram_dropout: float | None = None
+    ensemble: int | None = None
+    dropout: float | None = None
+    word_dropout: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    label_smoothing: float | None = None
+    clip_norm: float | None = None
+    schedule: str | None = None
+    warmup: float | None = None
+    precision: str = "float32"
+    output: str | None = None
+    class_weight: str | Mapping[Any, float] | None = None
+    threshold: float | str = 0.5
+    calibrate: bool = True
+    warm_start: bool = False
+    validation_fraction: float | None = None
+    patience: int | None = None
+    random_state: int | np.random.RandomState | None = None
+    device: str = "cpu"
+    verbose: int = 1
+
+    _bundle: ClassVar[Any] = bundle
 
     @renamed(texts="X", labels="y")
     def fit(
@@ -304,12 +258,10 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         UserWarning
             If texts occur with different labels, or in the validation data too; if labels or texts look like a mistake.
         """
-        group = Group.default() if distributed else ALONE
-        before, kept = self._before if self.warm_start else None, Checkpoint.of(checkpoint)
-        parameters = self._parameters(group, before)
-        with plain_torch(gradients=True):
-            self.state_ = fit(parameters, X, y, validation_data, group, sample_weight, kept, before)
-        return self
+        before = self._before if self.warm_start else None
+        how: dict[str, Any] = {"distributed": distributed, "forms": self._pretrained(before, distributed)}
+        data = X, y, validation_data
+        return self._fit(fit, *data, checkpoint=checkpoint, sample_weight=sample_weight, before=before, **how)
 
     @renamed(texts="X", labels="y")
     def partial_fit(
@@ -344,20 +296,16 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
         TrainingError
             If the loss becomes infinite or NaN.
         """
-        parameters = self._parameters(ALONE, self._before)
-        with plain_torch(gradients=True):
-            self.state_ = fit(
-                parameters, X, y, sample_weight=sample_weight, before=self._before, one_pass=True, classes=classes
-            )
-        return self
+        before, forms = self._before, self._pretrained(self._before)
+        how: dict[str, Any] = {"one_pass": True, "classes": classes, "forms": forms}
+        return self._fit(fit, X, y, sample_weight=sample_weight, before=before, **how)
 
-    def _parameters(self, group: Group, before: State | None) -> dict[str, Any]:
-        """Return the parameters, and in the place of a language model what a fit takes of it."""
-        parameters = self.get_params(deep=False)
-        if self.pretrained is not None:
-            with group.together():
-                parameters["pretrained"] = language_weights(self.pretrained) if before is None else None
-        return parameters
+    def _pretrained(self, before: State | None, distributed: bool = False) -> dict[str, Any]:
+        """Return what a fit takes of a language model: nothing, if it goes on from an earlier fit."""
+        if self.pretrained is None:
+            return {}
+        with (Group.default() if distributed else ALONE).together():
+            return {"pretrained": language_weights(self.pretrained) if before is None else None}
 
     def __sklearn_clone__(self) -> Any:
         """Clone for scikit-learn; a fitted language model stays the one that it is."""
@@ -424,10 +372,7 @@ class SentimentClassifier(FittedMixin, ClassifierMixin, BaseEstimator):
             If ``tokenizer`` is none, or its library is not installed; if ``frozen`` is no dtype that the network can be
             frozen in.
         """
-        with plain_torch(gradients=True):
-            state, parameters = bundle.load(path, tokenizer, device, cls._get_param_names())
-        classifier = cls(**parameters, device=device)
-        classifier.state_ = state
+        classifier = cls._loaded(path, tokenizer, device=device)
         if frozen is True:
             return classifier
         return classifier.freeze(dtype=frozen) if frozen else classifier.unfreeze()

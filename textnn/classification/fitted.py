@@ -7,13 +7,14 @@ from copy import copy
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClassifierMixin
 
 from textnn.classification import prediction
 from textnn.classification.evaluation.calibration import Calibration
 from textnn.classification.evaluation.judging import Report
 from textnn.classification.state import Array, State
 from textnn.data.inputs import renamed
+from textnn.estimator import Estimator, fitted
 from textnn.models import TextModel
 from textnn.text import Tokenizer, Vocabulary
 
@@ -21,57 +22,34 @@ if TYPE_CHECKING:
     from textnn.classification.explanation import Explanation
 
 Texts = Iterable[str]
-Self = TypeVar("Self", bound="FittedMixin")
+Self = TypeVar("Self", bound="FittedClassifier")
 
 
 # Of the predictor.
-_INPUTS = {"model_", "tokenizer_", "vocabulary_", "characters_", "options_"}
+_INPUTS = {"model", "tokenizer", "vocabulary", "characters", "options"}
 
 
-class _Fitted:
-    """An attribute that a fit makes: ``name_`` is the field ``name`` of ``state_``."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, classifier: Any, owner: type | None = None) -> Any:
-        if classifier is None:
-            return self
-        if "state_" not in vars(classifier):
-            raise AttributeError(f"{type(classifier).__name__} has no attribute {self._name!r} before it is fitted")
-        return getattr(classifier.state_, self._name[:-1])
-
-    def __set__(self, classifier: Any, value: Any) -> None:
-        state = copy(classifier.state_)  # a copy of the classifier has the same one
-        setattr(state, self._name[:-1], value)
-        if self._name in _INPUTS:
-            state.get_ready()
-        classifier.state_ = state
-
-
-def _fitted() -> Any:
-    return _Fitted()
-
-
-class FittedMixin:
+class FittedClassifier(ClassifierMixin, Estimator[State]):
     """What a classifier has and does once it is fitted."""
 
-    state_: State
-    label_kind_: str = _fitted()
-    classes_: Array = _fitted()
-    tokenizer_: Tokenizer = _fitted()
-    vocabulary_: Vocabulary = _fitted()
-    characters_: Vocabulary | None = _fitted()
-    model_: TextModel = _fitted()
-    options_: dict[str, Any] = _fitted()
-    seed_: int = _fitted()
-    n_texts_: int = _fitted()
-    history_: list[dict[str, Any]] = _fitted()
-    best_epoch_: int = _fitted()
-    temperature_: float = _fitted()
-    calibration_: Calibration | None = _fitted()
-    thresholds_: Array | None = _fitted()
-    validation_report_: Report | None = _fitted()
+    label_kind_: str = fitted()
+    classes_: Array = fitted()
+    tokenizer_: Tokenizer = fitted()
+    vocabulary_: Vocabulary = fitted()
+    characters_: Vocabulary | None = fitted()
+    model_: TextModel = fitted()
+    n_texts_: int = fitted()
+    temperature_: float = fitted()
+    calibration_: Calibration | None = fitted()
+    thresholds_: Array | None = fitted()
+    validation_report_: Report | None = fitted()
+
+    def _change(self, field: str, value: Any) -> None:
+        state = copy(self._state)  # a copy of the classifier has the same one; and a frozen network stays
+        setattr(state, field, value)
+        if field in _INPUTS:
+            state.get_ready()
+        self.state_ = state
 
     @property
     def _before(self) -> State | None:
@@ -86,11 +64,6 @@ class FittedMixin:
     def multilabel_(self) -> bool:
         """Whether a text may have several labels, or none."""
         return self._state.multilabel
-
-    @property
-    def _state(self) -> State:
-        check_is_fitted(self, "state_")
-        return self.state_
 
     @renamed(texts="X")
     def predict_proba(self, X: Texts) -> Array:
@@ -287,7 +260,7 @@ class FittedMixin:
         return self
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         tags.classifier_tags.multi_label = True

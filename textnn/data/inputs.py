@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from textnn.data.targets import as_array, column_hint
-from textnn.text.records import TEXT_NAMES
+from textnn.text.layout import TEXT_NAMES
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

@@ -117,7 +117,7 @@ def write_network(
     network: nn.Module,
     example: Mapping[str, Tensor],
     axes: Mapping[str, dict[int, str]],
-    outputs: tuple[str, ...],
+    outputs: tuple[str, ...] | Mapping[str, dict[int, str]],
     directory: Path,
 ) -> dict[str, Any]:
     """Write a network as a program, and return what the settings say of it.
@@ -131,13 +131,13 @@ def write_network(
     example, axes
         Its inputs by name, and of each the axes that may change, with their names.
     outputs
-        Names.
+        Names; with the axes that may change where these are others than those of the first input.
     directory
         Where to write.
     """
     tensors, shapes = tuple(example.values()), list(axes.values())
     if format == "onnx":
-        onnx.write_onnx(network, tensors, shapes, [*example], outputs, directory)
+        onnx.write_onnx(network, tensors, shapes, [*example], [*outputs], directory)
     else:
         program.write_program(network, tensors, shapes, directory)
     with torch.no_grad():
@@ -149,10 +149,11 @@ def write_network(
         return {"name": name, "dtype": str(tensor.dtype).removeprefix("torch."), "shape": shape}
 
     first = {axis: name for axis, name in shapes[0].items() if axis < results[0].dim() - 1}
+    named = outputs if isinstance(outputs, Mapping) else dict.fromkeys(outputs, first)
     return {
         "program": {"file": FORMATS[format], **({"opset": onnx.OPSET} if format == "onnx" else {})},
         "inputs": [told(name, tensor, axes[name]) for name, tensor in example.items()],
-        "outputs": [told(name, result, first) for name, result in zip(outputs, results, strict=True)],
+        "outputs": [told(name, result, named[name]) for name, result in zip(outputs, results, strict=True)],
     }
 
 
@@ -161,7 +162,7 @@ def versions() -> dict[str, Any]:
     return {"format": FORMAT, "format_version": FORMAT_VERSION, "textnn": __version__, "torch": torch.__version__}
 
 
-def write_texts(directory: Path, settings: dict[str, Any], labels: list[Any], script: str, readme: str) -> None:
+def write_texts(directory: Path, settings: dict[str, Any], labels: list[Any] | None, script: str, readme: str) -> None:
     """Write the files that people read.
 
     Parameters
@@ -169,7 +170,7 @@ def write_texts(directory: Path, settings: dict[str, Any], labels: list[Any], sc
     directory
         Where to.
     settings, labels
-        Become JSON.
+        Become JSON; None: there are no labels.
     script
         The module of ``textnn.export`` that becomes ``predict.py``.
     readme
@@ -177,6 +178,8 @@ def write_texts(directory: Path, settings: dict[str, Any], labels: list[Any], sc
     """
     # Both in ASCII, as a label or a word may have half a surrogate pair.
     for name, content in ((LABELS, labels), (SETTINGS, settings)):
+        if content is None:
+            continue
         (directory / name).write_text(json.dumps(content, indent=2) + "\n", encoding="ascii")
     source = files("textnn.export").joinpath(script).read_text(encoding="utf-8")
     (directory / SCRIPT).write_text(source, encoding="utf-8", newline="\n")

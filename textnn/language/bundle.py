@@ -1,7 +1,7 @@
 """Saved language models: a directory of plain files (``textnn.bundle``).
 
 model.safetensors    the weights
-config.json          format version, cell, level, options, tokenizer, figures of the training, sums of all files
+config.json          format version, cell, level, options, tokenizer, metrics of the training, sums of all files
 vocabulary.txt       one token a line, in the order of the ids; the first stands for the end of a text
 user_dictionary.txt  of a tokenizer; may be empty
 stop_words.txt       of a tokenizer; may be empty
@@ -41,8 +41,7 @@ from textnn.language.defaults import build_network, resolve_options
 from textnn.language.encoding import CHAR, LEVELS, TOKENIZER, Splitter
 from textnn.language.parameters import NOT_STORED
 from textnn.language.state import State
-from textnn.text import CallableTokenizer, Tokenizer, Vocabulary, parse_words, save_words
-from textnn.text.tokenizers import ModelTokenizer
+from textnn.text import Tokenizer, Vocabulary, parse_words, save_words
 from textnn.version import __version__
 
 FORMAT = Format(
@@ -138,7 +137,8 @@ def _load(
         if level not in LEVELS:
             raise ValueError(f"expected 'level' to be {', '.join(LEVELS[:-1])} or {LEVELS[-1]}, got {level!r:.40}")
     if request is not None and level != TOKENIZER:
-        raise ValueError(f"tokenizer: expected None for a model of {level}s, got {request!r:.40}")
+        tokens = {"char": "characters", "word": "words of its own"}[level]
+        raise ValueError(f"tokenizer: expected none for a model whose tokens are {tokens}, got {request!r:.40}")
     content = directory.read(VOCABULARY, sums[VOCABULARY])
     with reading(directory.file(VOCABULARY)):
         vocabulary = Vocabulary.parse(content, directory.file(VOCABULARY))
@@ -169,7 +169,7 @@ def _load(
     model.load_state_dict(directory.read_weights(model.state_dict(), sums[WEIGHTS]), assign=True)
     state = State(splitter, vocabulary, model.to(device).eval(), options, **facts)
     parameters = {name: v for name, v in stored.items() if name in names and name not in NOT_STORED}
-    return state, {**parameters, "level": _level(splitter)}
+    return state, {**parameters, "level": splitter.given}
 
 
 def _tokenizer(directory: Directory, config: dict[str, Any], sums: dict[str, Any], request: Request) -> Tokenizer:
@@ -182,14 +182,3 @@ def _tokenizer(directory: Directory, config: dict[str, Any], sums: dict[str, Any
         with reading(directory.file(name)):
             words[name] = parse_words(content, directory.file(name))
     return load_tokenizer(directory, config, sums, words[USER_DICTIONARY], words[STOP_WORDS], request)
-
-
-def _level(splitter: Splitter) -> Any:
-    """Return what a user would give for the level."""
-    tokenizer = splitter.tokenizer
-    if tokenizer is None:
-        return splitter.level
-    if isinstance(tokenizer, CallableTokenizer) and not tokenizer.stop_words:
-        return tokenizer.function
-    plain = not (isinstance(tokenizer, ModelTokenizer) or tokenizer.stop_words or tokenizer.user_dictionary)
-    return tokenizer.name if plain else tokenizer

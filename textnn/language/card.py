@@ -10,8 +10,6 @@ from textnn.language.state import State
 def write_card(state: State, config: dict[str, Any]) -> str:
     """Return the card's Markdown: of a fitted language model, and the content of its ``config.json``."""
     parameters = sum(parameter.numel() for parameter in state.model.parameters())
-    tokenizer = state.splitter.tokenizer
-    tokens = f"of {tokenizer.describe()}" if tokenizer else {"char": "characters", "word": "words"}[config["level"]]
     measured = state.validation_perplexity
     lines = [
         "# A language model",
@@ -19,15 +17,15 @@ def write_card(state: State, config: dict[str, Any]) -> str:
         f"Made with textnn {config['textnn']} and torch {config['torch']}.",
         "",
         f"- Network: `{config['cell']}`, {parameters:,} parameters",
-        f"- Tokens: {tokens}, vocabulary of {len(state.vocabulary):,}",
+        f"- Tokens: {state.splitter.describe()}, vocabulary of {len(state.vocabulary):,}",
         f"- Trained on {state.n_texts:,} texts with {state.n_tokens:,} tokens, {len(state.history)} epochs, "
         f"weights of epoch {state.best_epoch}, seed {state.seed}",
         "",
-        "## Figures",
+        "## Metrics",
         "",
         "The model was not evaluated when it was saved."
         if measured is None
-        else f"On the validation part: perplexity {measured:.4f} a token.",
+        else f"On the validation split: perplexity {measured:.4f} a token.",
         "",
         "## Use",
         "",

@@ -1,11 +1,9 @@
 """``LanguageModel``: texts in; how probable texts are, and new text, out.
 
-    fit                    texts -> ``fitting`` -> ``state_``, all at once
-    score_texts, ...       ``scoring``
-    generate, stream       ``generation``
-    save, load             ``state_`` <-> ``bundle``
-
-It follows scikit-learn's contract for estimators. A fit that fails or is interrupted leaves the model as it was.
+fit                    texts -> ``fitting`` -> ``state_``, all at once
+score_texts, ...       ``scoring``
+generate, stream       ``generation``
+save, load             ``state_`` <-> ``bundle``
 """
 
 from __future__ import annotations
@@ -13,16 +11,14 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from textnn.circumstances import plain_torch
 from textnn.data.inputs import iter_texts
-from textnn.distributed import ALONE, Group
+from textnn.estimator import Estimator
 from textnn.language import bundle, fitting, generation, scoring
 from textnn.language.sampling import Sampling
 from textnn.language.state import State
@@ -33,7 +29,8 @@ from textnn.training.checkpoint import Checkpoint
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class LanguageModel(BaseEstimator):
+@dataclass(eq=False, repr=False, match_args=False)
+class LanguageModel(Estimator[State]):
     """Learns from texts what comes next: says how probable texts are, and writes new ones.
 
     Every parameter that is None takes a default of its own, which docs/language.md lists; ``options_`` has what it came
@@ -42,8 +39,8 @@ class LanguageModel(BaseEstimator):
     Parameters
     ----------
     level : {"char", "word"}, or a tokenizer, default="char"
-        The tokens: characters, white space among them; words with the space before them, and signs; or what a
-        tokenizer finds, given as for :class:`textnn.SentimentClassifier` (``"jieba"``, a function, ...).
+        The tokens: characters, white space among them; words with the space before them, and punctuation; or
+        what a tokenizer finds, given as for :class:`textnn.SentimentClassifier` (``"jieba"``, a function, ...).
     cell : {"lstm", "gru", "rnn"}, default="lstm"
         The recurrent layers.
     min_count : int, optional
@@ -71,8 +68,8 @@ class LanguageModel(BaseEstimator):
         Share of the texts that is held out, unless ``fit`` is given validation data; of fewer than ten texts, this
         share of each, at its end.
     patience : int, optional
-        Stop after so many epochs in a row without a smaller perplexity on the validation part, and go back to the best
-        weights. 0: train all epochs, keep the last weights.
+        Stop after so many epochs in a row without a smaller perplexity on the validation split, and go back to the
+        best weights. 0: train all epochs, keep the last weights.
     random_state : int or RandomState, optional
         A seed gives the same weights, to the bit, whenever the number of threads is the same. None: another each time.
     device : str, default="cpu"
@@ -89,7 +86,7 @@ class LanguageModel(BaseEstimator):
     options_ : dict
         All options as they were used.
     history_ : list of dict
-        The figures of each epoch.
+        The metrics of each epoch.
     best_epoch_, seed_ : int
         The epoch, from 1, whose weights the model has; the seed that was used.
 
@@ -103,65 +100,35 @@ class LanguageModel(BaseEstimator):
     True
     """
 
-    state_: State
+    level: str | PathLike[str] | Tokenizer | Callable[[str], list[str]] = "char"
+    cell: str = "lstm"
+    min_count: int | None = None
+    max_vocabulary: int | None = None
+    embedding_dim: int | None = None
+    hidden_size: int | None = None
+    num_layers: int | None = None
+    dropout: float | None = None
+    embedding_dropout: float | None = None
+    weight_dropout: float | None = None
+    tied: bool | None = None
+    context: str | None = None
+    shuffle: bool | None = None
+    window: int | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    clip_norm: float | None = None
+    schedule: str | None = None
+    warmup: float | None = None
+    precision: str = "float32"
+    validation_fraction: float | None = None
+    patience: int | None = None
+    random_state: int | np.random.RandomState | None = None
+    device: str = "cpu"
+    verbose: int = 1
 
-    def __init__(
-        self,
-        level: str | PathLike[str] | Tokenizer | Callable[[str], list[str]] = "char",
-        cell: str = "lstm",
-        min_count: int | None = None,
-        max_vocabulary: int | None = None,
-        embedding_dim: int | None = None,
-        hidden_size: int | None = None,
-        num_layers: int | None = None,
-        dropout: float | None = None,
-        embedding_dropout: float | None = None,
-        weight_dropout: float | None = None,
-        tied: bool | None = None,
-        context: str | None = None,
-        shuffle: bool | None = None,
-        window: int | None = None,
-        epochs: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        weight_decay: float | None = None,
-        clip_norm: float | None = None,
-        schedule: str | None = None,
-        warmup: float | None = None,
-        precision: str = "float32",
-        validation_fraction: float | None = None,
-        patience: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        device: str = "cpu",
-        verbose: int = 1,
-    ) -> None:
-        self.level = level
-        self.cell = cell
-        self.min_count = min_count
-        self.max_vocabulary = max_vocabulary
-        self.embedding_dim = embedding_dim
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.dropout = dropout
-        self.embedding_dropout = embedding_dropout
-        self.weight_dropout = weight_dropout
-        self.tied = tied
-        self.context = context
-        self.shuffle = shuffle
-        self.window = window
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.schedule = schedule
-        self.warmup = warmup
-        self.precision = precision
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    _bundle: ClassVar[Any] = bundle
 
     def fit(
         self,
@@ -199,40 +166,12 @@ class LanguageModel(BaseEstimator):
         TrainingError
             If the loss becomes infinite or NaN.
         """
-        group = Group.default() if distributed else ALONE
-        with plain_torch(gradients=True):
-            self.state_ = fitting.fit(self.get_params(deep=False), X, validation_data, group, Checkpoint.of(checkpoint))
-        return self
-
-    @property
-    def _state(self) -> State:
-        check_is_fitted(self, "state_")
-        return self.state_
+        return self._fit(fitting.fit, X, validation_data, distributed=distributed, checkpoint=checkpoint)
 
     @property
     def vocabulary_(self) -> Vocabulary:
         """The tokens that are known."""
         return self._state.vocabulary
-
-    @property
-    def options_(self) -> dict[str, Any]:
-        """All options as they were used."""
-        return self._state.options
-
-    @property
-    def history_(self) -> list[dict[str, Any]]:
-        """The figures of each epoch."""
-        return self._state.history
-
-    @property
-    def best_epoch_(self) -> int:
-        """The epoch whose weights the model has."""
-        return self._state.best_epoch
-
-    @property
-    def seed_(self) -> int:
-        """The seed that was used."""
-        return self._state.seed
 
     def score_texts(self, X: Iterable[str]) -> Array:
         """Return the log-probability of each text, its end included: float64 [texts], natural logarithms.
@@ -321,12 +260,13 @@ class LanguageModel(BaseEstimator):
         n : int, default=200
             Tokens at most; the text may end before.
         temperature : float, default=1.0
-            Below 1 the probable tokens become more probable still; 0 takes the most probable one each time.
+            Below 1 the probable tokens become more probable still; 0 is greedy: it takes the most probable one each
+            time.
         top_k, top_p : int and float, optional
             Draw from the ``top_k`` most probable tokens alone; from the fewest that together have the probability
             ``top_p``.
         beam : int, optional
-            Search for the most probable text instead of drawing one, with so many beginnings side by side.
+            Beam search for the most probable text, with so many hypotheses, instead of drawing one.
         seed : int, optional
             The same seed gives the same text. None: another each time.
         stop : str or iterable of str, optional
@@ -379,15 +319,30 @@ class LanguageModel(BaseEstimator):
         seed = secrets.randbits(62) if seed is None else integer(0, 2**63 - 1)("seed", seed)
         return generation.sample(state, generation.check_request(state, prompt, n, stop), sampling, seed)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Save the fitted model as a directory of plain files, without pickle; an earlier one is replaced at once.
+    def export(self, format: str, path: str | PathLike[str]) -> None:  # noqa: A002
+        """Write the model as a directory that needs no textnn: docs/export.md has what is in it.
+
+        Parameters
+        ----------
+        format
+            ``"onnx"``, for onnxruntime and others, or ``"torch"``, a program that ``torch.export.load`` reads.
+        path
+            The directory; its parents are made. An earlier export is replaced in one step.
 
         Raises
         ------
-        BundleError
-            If the directory cannot be written, or holds something else.
+        sklearn.exceptions.NotFittedError
+            If the model has not been fitted.
+        ValueError
+            If there is no such format, or something else is at ``path``.
+        ImportError
+            If the packages for ONNX are not installed: ``pip install onnx onnxscript``.
+        OSError
+            If it cannot be written.
         """
-        bundle.save(self._state, self.get_params(deep=False), path)
+        from textnn.export.language import export_language_model
+
+        export_language_model(self._state, format, path)
 
     @classmethod
     def load(
@@ -415,8 +370,4 @@ class LanguageModel(BaseEstimator):
         TypeError, ValueError
             If there is no such device, or ``tokenizer`` is none.
         """
-        with plain_torch(gradients=True):
-            state, parameters = bundle.load(path, tokenizer, device, cls._get_param_names())
-        model = cls(**parameters, device=device)
-        model.state_ = state
-        return model
+        return cls._loaded(path, tokenizer, device=device)

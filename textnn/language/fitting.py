@@ -182,7 +182,7 @@ def _prepare(
     identity = {
         **options,
         "cell": cell,
-        "level": [splitter.level, splitter.tokenizer.config() if splitter.tokenizer else None],
+        "level": splitter.config(),
         "vocabulary": vocabulary.tokens,
         "seed": seed,
     }

@@ -1,7 +1,7 @@
 """What a language model writes behind a prompt: token by token, or the most probable of all texts.
 
     prompt -> ids behind END -> states -> logits -> ``sampling`` -> token -> states -> ...      until END, n, or a stop
-    prompt -> ... -> beam: the best so many beginnings, each with every token -> the best of them ...
+    prompt -> ... -> beam: the hypotheses, each with every token -> the best of them ...
 
 The unknown token may stand in a prompt, but is never written.
 """
@@ -43,8 +43,17 @@ class Request(NamedTuple):
     last: str = ""
 
 
-def check_request(state: State, prompt: Any, n: Any, stop: Any) -> Request:
+def check_request(state: State, prompt: Any, n: Any, stop: Any, warn: bool = True) -> Request:
     """Return what is asked for.
+
+    Parameters
+    ----------
+    state
+        The model.
+    prompt, n, stop
+        As a user gives them.
+    warn
+        Whether to warn of unknown tokens.
 
     Raises
     ------
@@ -64,7 +73,7 @@ def check_request(state: State, prompt: Any, n: Any, stop: Any) -> Request:
     for string in stops:
         if not isinstance(string, str) or not string:
             raise ValueError(f"stop: expected a string, or strings, none of them empty, got {string!r:.40}")
-    ids, count = state.encoder.prompt(prompt), integer(1)("n", n)
+    ids, count = state.encoder.prompt(prompt, warn), integer(1)("n", n)
     return Request(ids, count, tuple(stops), _last_token(state.splitter.split(prompt), prompt))
 
 
@@ -139,7 +148,7 @@ def first_stop(text: str, stop: Sequence[str], new: int) -> int | None:
     return min(ends, default=None)
 
 
-class _Beginning(NamedTuple):
+class _Hypothesis(NamedTuple):
     """A text that is being written: its log-probability, its ids, and its text."""
 
     score: float
@@ -151,19 +160,18 @@ def beam_search(state: State, request: Request, width: int) -> tuple[str, float]
     """Return the most probable text that is found, and its log-probability.
 
     Texts that end within ``n`` tokens count with the probability of their end, longer ones as far as they go. With a
-    width of as many texts as there are, none is more probable.
+    width of as many texts as there are, none is more probable. Of equally probable ones the first is kept: by the order
+    of hypotheses, then of ids.
     """
     with plain_torch(), torch.inference_mode():
         x, states = read_prompt(state, request.prompt)
-        alive, best = [_Beginning(0.0, [], "")], _Beginning(-float("inf"), [], "")
+        alive, best = [_Hypothesis(0.0, [], "")], _Hypothesis(-float("inf"), [], "")
         last = request.last
         for _ in range(request.n):
             scores = known(logits_of(state, x)) + torch.tensor([[each.score] for each in alive], dtype=torch.float64)
-            places = scores.flatten().argsort(descending=True, stable=True)
-            parents, kept, vocabulary_size = [], list[_Beginning](), scores.shape[1]
-            for place in places.tolist():
-                parent, id_ = divmod(place, vocabulary_size)
-                score = float(scores[parent, id_])
+            parents, kept = [], list[_Hypothesis]()
+            # Behind one that ends a text none is better than that text.
+            for score, parent, id_ in _largest(scores, width + 1):
                 if len(kept) == width or score <= best.score:
                     break
                 if id_ == END:
@@ -184,7 +192,20 @@ def beam_search(state: State, request: Request, width: int) -> tuple[str, float]
         return best.text, best.score
 
 
-def _longer(state: State, before: _Beginning, id_: int, score: float, last: str) -> _Beginning:
+def _largest(scores: Tensor, count: int) -> list[tuple[float, int, int]]:
+    """Return the largest of scores [rows, columns], at most so many, in falling order, with their places.
+
+    Of equal ones the first comes first, which ``topk`` alone does not promise.
+    """
+    flat = scores.flatten()
+    count = min(count, len(flat))
+    places = (flat >= flat.topk(count).values[-1]).nonzero().flatten()
+    places = places[flat[places].argsort(descending=True, stable=True)[:count]]
+    rows, columns = places // scores.shape[1], places % scores.shape[1]
+    return list(zip(flat[places].tolist(), rows.tolist(), columns.tolist(), strict=True))
+
+
+def _longer(state: State, before: _Hypothesis, id_: int, score: float, last: str) -> _Hypothesis:
     (token,) = state.vocabulary.decode([id_])
     previous = state.vocabulary.decode(before.ids[-1:])[0] if before.ids else last
-    return _Beginning(score, [*before.ids, id_], before.text + state.splitter.gap(previous, token) + token)
+    return _Hypothesis(score, [*before.ids, id_], before.text + state.splitter.gap(previous, token) + token)

@@ -25,7 +25,7 @@ FLOAT32, BFLOAT16 = "float32", "bfloat16"
 PRECISIONS = (FLOAT32, BFLOAT16)
 """What the products of a training multiply; see textnn/training/precision.py."""
 
-CLASSIFICATION, TAGGING, LANGUAGE = "classification", "tagging", "language"
+CLASSIFICATION, TAGGING, LANGUAGE, TRANSLATION = "classification", "tagging", "language", "translation"
 
 TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the architecture's own)", "The training"
 
@@ -54,7 +54,7 @@ class Option(NamedTuple):
     sentence: str = ""
     metavar: str | None = None
     option: str | None = None
-    tasks: tuple[str, ...] = (CLASSIFICATION, TAGGING, LANGUAGE)
+    tasks: tuple[str, ...] = (CLASSIFICATION, TAGGING, LANGUAGE, TRANSLATION)
     default: Any = None
 
 
@@ -161,15 +161,19 @@ def _boolean(option: str, value: Any) -> bool:
     return value
 
 
-_C, _T, _L = (CLASSIFICATION,), (TAGGING,), (LANGUAGE,)
-_CT, _CL, _TL = (*_C, *_T), (*_C, *_L), (*_T, *_L)
+_C, _T, _L, _R = (CLASSIFICATION,), (TAGGING,), (LANGUAGE,), (TRANSLATION,)
+_CT, _TL, _LR, _CR = (*_C, *_T), (*_T, *_L), (*_L, *_R), (*_C, *_R)
 _SIZES, _NAMES = "N,N,...", "constant, linear or cosine"
 _PRECISION = "What training multiplies, float32 or bfloat16; bfloat16 is faster on CPUs and GPUs made for it."
 _ALL = (
     Option("min_count", int, integer(1), TEXT, "Rarer tokens count as unknown."),
-    Option("max_vocabulary", int, integer(3), TEXT, "Maximum size of the vocabulary.", tasks=_CL),
+    Option("max_vocabulary", int, integer(3), TEXT, "Maximum size of the vocabulary.", tasks=(*_C, *_LR)),
     Option("max_length", int, integer(1), TEXT, "Cut texts after this many tokens.", tasks=_C),
     Option("max_characters", int, integer(1), TEXT, "Cut texts after this many characters.", tasks=_C),
+    Option(
+        "lowercase", bool, _boolean, TEXT, "Whether source texts are read in lower case.", None,
+        "--lowercase/--no-lowercase", _R,
+    ),
     Option("embedding_dim", int, integer(1, 65536), NETWORK, "Size of a token's vector."),
     Option("hidden_size", int, integer(1, 65536), NETWORK, "Hidden units of an LSTM, GRU, RNN or MLP."),
     Option("num_layers", int, integer(1, 32), NETWORK, "Layers of an LSTM, GRU, RNN or MLP."),
@@ -184,13 +188,13 @@ _ALL = (
     Option("ngram_dropout", float, number(0, 1), NETWORK, "Share of n-grams to drop.", tasks=_CT),
     Option("ensemble", int, integer(1, 16), NETWORK, "Number of networks to train side by side and average.", tasks=_C),
     Option("dropout", float, number(0, 1), NETWORK, "Share of features to drop."),
-    Option("word_dropout", float, number(0, 1), NETWORK, "Share of words to drop.", tasks=_CT),
+    Option("word_dropout", float, number(0, 1), NETWORK, "Share of words to drop.", tasks=(*_CT, *_R)),
     Option("bigram_dim", int, integer(0, 65536), NETWORK, "Size of the vector of a pair of characters.", tasks=_T),
     Option("embedding_dropout", float, number(0, 1), NETWORK, "Share of what the encoder reads to drop.", tasks=_TL),
     Option("weight_dropout", float, number(0, 1), NETWORK, "Share of a layer's recurrent weights to drop.", tasks=_L),
     Option(
         "tied", bool, _boolean, NETWORK, "Whether the output has the weights of the embedding.", None,
-        "--tied/--no-tied", _L,
+        "--tied/--no-tied", _LR,
     ),
     Option(
         "context", str, choice(*CONTEXTS), TRAINING, "text: each text begins anew; stream: after what was before it.",
@@ -202,10 +206,10 @@ _ALL = (
     ),
     Option("window", int, integer(1), TRAINING, "Tokens through which gradients flow back.", tasks=_L),
     Option("epochs", int, integer(1), TRAINING, "Maximum number of passes over FILE."),
-    Option("batch_size", int, integer(1), TRAINING, "Texts, sentences or streams per batch, over all processes."),
+    Option("batch_size", int, integer(1), TRAINING, "Texts, sentences, pairs or streams a batch, over all processes."),
     Option("learning_rate", float, number(0, above=True), TRAINING, "Learning rate of Adam."),
     Option("weight_decay", float, number(0), TRAINING, "Decay of the weights."),
-    Option("label_smoothing", float, number(0, 1), TRAINING, "Share of a target spread over all classes.", tasks=_C),
+    Option("label_smoothing", float, number(0, 1), TRAINING, "Share of a target spread over all classes.", tasks=_CR),
     Option("clip_norm", float, number(0), TRAINING, "Maximum norm of all gradients; 0: no limit."),
     Option("schedule", str, choice(*SCHEDULES), TRAINING, f"Learning-rate schedule: {_NAMES}.", "NAME"),
     Option("warmup", float, number(0, 1), TRAINING, "Share of the steps in which the learning rate rises."),

@@ -1,4 +1,4 @@
-"""A model behind HTTP: texts in as JSON, labels, entities or words out, and a page for people.
+"""A model behind HTTP: texts in as JSON, labels, entities, words or further text out, and a page.
 
     request -> ``guard``: address, rate, security headers, figures
             -> ``bodies``: bytes, within their limits -> checked values
@@ -19,18 +19,20 @@ from textnn.serving.settings import Settings, require
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from textnn import SentimentClassifier, SequenceTagger
+    from textnn import LanguageModel, SentimentClassifier, SequenceTagger
 
 __all__ = ["Settings", "create_app", "require"]
 
 
-def create_app(model: SentimentClassifier | SequenceTagger, settings: Settings | None = None) -> FastAPI:
+def create_app(
+    model: SentimentClassifier | SequenceTagger | LanguageModel, settings: Settings | None = None
+) -> FastAPI:
     """Return a model as an ASGI application, for a server of your own.
 
     Parameters
     ----------
     model
-        A fitted classifier or tagger. It must not be fitted again while it is served.
+        A fitted classifier, tagger or language model. It must not be fitted again while it is served.
     settings
         Limits, batching and title; by default those of ``textnn serve``.
 

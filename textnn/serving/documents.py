@@ -28,7 +28,9 @@ class Facts(BaseModel):
     """What the model is."""
 
     title: str
-    task: str = Field(description="What it is for: 'classification', 'entities', 'segmentation' or 'tagging'.")
+    task: str = Field(
+        description="What it is for: 'classification', 'entities', 'segmentation', 'tagging', 'language'."
+    )
     paths: list[str] = Field(description="What it can be asked.")
     architecture: str
     vocabulary: int

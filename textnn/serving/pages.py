@@ -1,4 +1,4 @@
-"""The page for people: files of this package, read once, sent as they are but for the title and the task."""
+"""Pages for people: files of a package, read once, sent as they are but for the words that are put into a page."""
 
 from __future__ import annotations
 
@@ -19,19 +19,26 @@ def add_page(app: FastAPI, settings: Settings, task: str) -> None:
     page = folder.joinpath("index.html").read_text("utf-8").replace("{{task}}", task)
     page = page.replace("{{title}}", html.escape(settings.title))
 
-    def add(path: str, content: bytes, kind: str) -> None:
-        tag = f'"{hashlib.blake2b(content, digest_size=8).hexdigest()}"'
-        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    add_file(app, "/", page.encode(), "text/html; charset=utf-8")
+    add_static(app, __package__, "page")
 
-        async def send(request: Request) -> Response:
-            if request.headers.get("if-none-match") == tag:
-                return Response(status_code=304, headers=headers)
-            return Response(content, media_type=kind, headers=headers)
 
-        app.add_api_route(path, send, methods=["GET", "HEAD"], include_in_schema=False)
-
-    add("/", page.encode(), "text/html; charset=utf-8")
-    for part in folder.iterdir():
+def add_static(app: FastAPI, package: str, folder: str) -> None:
+    """Add the styles, scripts and pictures in a folder of a package, under ``/static``."""
+    for part in files(package).joinpath(folder).iterdir():
         kind = _TYPES.get(part.name.rpartition(".")[2])
         if kind is not None:
-            add(f"/static/{part.name}", part.read_bytes(), kind)
+            add_file(app, f"/static/{part.name}", part.read_bytes(), kind)
+
+
+def add_file(app: FastAPI, path: str, content: bytes, kind: str) -> None:
+    """Add what is the same for everybody at a path, with a tag by which a browser knows that it has it already."""
+    tag = f'"{hashlib.blake2b(content, digest_size=8).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+
+    async def send(request: Request) -> Response:
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=kind, headers=headers)
+
+    app.add_api_route(path, send, methods=["GET", "HEAD"], include_in_schema=False)

@@ -35,6 +35,12 @@ class Settings:
         Words of the dictionary of a request to cut texts into words.
     max_marginals
         Probabilities of tags that a request may ask for: tokens times tags.
+    max_tokens
+        Tokens that a request may have written behind each of its prompts.
+    max_hypotheses
+        Of a beam search.
+    max_continuations
+        Prompts that wait to be continued, at most.
     max_per_client
         Requests of one client that are under way, at most, those included whose body is still arriving.
     max_connections
@@ -77,6 +83,9 @@ class Settings:
     max_explained: int = 2000
     max_dictionary: int = 10_000
     max_marginals: int = 1 << 18
+    max_tokens: int = 1000
+    max_hypotheses: int = 16
+    max_continuations: int = 256
     max_per_client: int = 512
     max_connections: int = 900
     max_text: int = 10_000

@@ -112,7 +112,7 @@ def _tokens(row: dict[str, Any]) -> list[str]:
     tokens = list_of_tokens(row)
     if tokens is None and _first(row, _TOKENS) != []:
         raise ValueError(f"expected a list of tokens under one of {', '.join(_TOKENS)}, got {_names(row)}")
-    return _strings("tokens", tokens or [])
+    return strings("tokens", tokens or [])
 
 
 def _names(row: dict[str, Any]) -> str:
@@ -128,7 +128,7 @@ def _sentence(row: dict[str, Any], scheme: str, words: bool) -> tuple[list[str],
             raise ValueError(
                 f"expected a list of tags under one of {', '.join(_TAGS)}, got {', '.join(map(repr, row))}"
             )
-        return _strings("tokens", tokens), _strings("tags", tags, len(tokens)), 0, 0
+        return strings("tokens", tokens), strings("tags", tags, len(tokens)), 0, 0
     if isinstance(row.get("data"), dict):  # a task of Label Studio
         row = {**row["data"], "label": _results(row)}
     text = _first(row, _TEXT)
@@ -186,7 +186,14 @@ def _first(row: dict[str, Any], names: tuple[str, ...]) -> Any:
     return next((row[name] for name in names if row.get(name) is not None), None)
 
 
-def _strings(name: str, values: Any, length: int | None = None) -> list[str]:
+def strings(name: str, values: Any, length: int | None = None) -> list[str]:
+    """Return a list of strings, none of them empty, of this length if one is given.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
     if not isinstance(values, list):
         raise ValueError(f"expected a list of {name}, got {type(values).__name__}")
     if length is not None and len(values) != length:

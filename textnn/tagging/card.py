@@ -28,14 +28,14 @@ def write_card(state: State, config: dict[str, Any]) -> str:
         f"- Trained on {state.n_sentences:,} sentences, {len(state.history)} epochs, "
         f"weights of epoch {state.best_epoch}, seed {state.seed}",
         "",
-        "## Figures",
+        "## Metrics",
         "",
     ]
     if state.validation_scores is not None:
-        lines += ["On the validation part:", "", "```", str(state.validation_scores), "```", ""]
+        lines += ["On the validation split:", "", "```", str(state.validation_scores), "```", ""]
     elif "validation_accuracy" in (best := state.history[state.best_epoch - 1] if state.history else {}):
         accuracy = best["validation_accuracy"]
-        lines += [f"On the validation part: accuracy of tags {accuracy:.4f}" if accuracy is not None else _NOT, ""]
+        lines += [f"On the validation split: accuracy of tags {accuracy:.4f}" if accuracy is not None else _NOT, ""]
     else:
         lines += [_NOT, ""]
     use = 'tagger.cut("...")' if state.is_segmenter else 'tagger.entities("...")'

@@ -2,7 +2,8 @@
 
 A line with a tab is split at its tabs, so that a token may be a blank; another one at runs of blanks, and one that
 begins with a blank has that blank for its token, as corpora of Chinese characters do. Lines ``-DOCSTART-`` and comments
-do not count, and in CoNLL-U neither do words of several tokens (``1-2``) and empty nodes (``1.1``).
+do not count, and in CoNLL-U neither do words of several tokens (``1-2``) and empty nodes (``1.1``). Nor does a first
+line that names the columns (``token tag``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from textnn.tagging.tables import find_columns, place_of
+from textnn.text.layout import Column
 from textnn.text.sources import Reading
 
 _NO_WORD = re.compile(r"\d+[-.]\d+")
@@ -20,6 +23,7 @@ _BLANKS = re.compile(r"[ \v\f]+")
 
 
 _TAG = re.compile("O|[BIESMLU][-_].+")
+_OF_CONLLU = ["id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc"]
 _SAMPLE = 200  # lines that tell the usual number of columns
 
 
@@ -44,11 +48,16 @@ def split_columns(line: str) -> list[str]:
 
 
 def sentences_of_columns(
-    lines: Iterator[str], reading: Reading, token: int, tag: int | None, doubts: list[str], numbered: bool = False
+    lines: Iterator[str],
+    reading: Reading,
+    token_column: Column,
+    tag_column: Column | None,
+    doubts: list[str],
+    numbered: bool = False,
 ) -> Iterator[tuple[int, list[str], list[str]]]:
     """Yield line, tokens and tags of each sentence; ``numbered``: the first column counts words, as in CoNLL-U.
 
-    Where ``tag`` is None there are no tags to read, and the list of them is empty.
+    Where ``tag_column`` is None there are no tags to read, and the list of them is empty.
 
     Raises
     ------
@@ -62,18 +71,22 @@ def sentences_of_columns(
     number = 0
     head = list(itertools.islice(lines, _SAMPLE))
     sample = [line for line in head if line.strip() and not line.startswith(("#", "-DOCSTART-"))]
+    margin = " " * min((len(line) - len(line.lstrip(" ")) for line in sample), default=0)  # all lines are indented
+    names = _OF_CONLLU if numbered else split_columns(sample[0].removeprefix(margin)) if sample else []
+    places = [place_of(column, names, None) for column in (token_column, tag_column)]
+    for column, place in zip((token_column, tag_column), places, strict=True):
+        if column is not None and place is None:
+            where = head.index(sample[0]) + 1 if sample else 1
+            raise reading.error(where, f"expected a line that names the column {column!r}, got {', '.join(names)!r}")
+    token, tag = places[0] or 0, places[1]
+    header = names if not numbered and _is_header(names, token_column, tag_column) else None
+    sample = sample[header is not None :]
     usual = Counter(len(split_columns(line)) for line in sample).most_common(1)
     usual_width = usual[0][0] if usual else 0
     tagged = sum(is_tag(split_columns(line)[-1]) for line in sample) > 0.8 * len(sample)
-    margin = " " * min((len(line) - len(line.lstrip(" ")) for line in sample), default=0)  # all lines are indented
     for number, line in enumerate(itertools.chain(head, lines), 1):
         line = line.removeprefix(margin)
-        if not line.strip():
-            if tokens and not bad:
-                yield start, tokens, tags
-            tokens, tags, bad = [], [], False
-            continue
-        if line.startswith("-DOCSTART-"):
+        if not line.strip() or line.startswith("-DOCSTART-"):
             if tokens and not bad:
                 yield start, tokens, tags
             tokens, tags, bad = [], [], False
@@ -81,6 +94,8 @@ def sentences_of_columns(
         if line.startswith("#") and not tokens and _is_comment(line, usual_width, tagged):
             continue
         cells = split_columns(line)
+        if cells == header:
+            continue
         if width and len(cells) == width + 1 and cells[0] == " ":  # a column is indented
             cells, indented = cells[1:], True
         if not tokens and not bad:
@@ -102,6 +117,12 @@ def sentences_of_columns(
         yield start, tokens, tags
     if indented:
         doubts.append("some lines begin with a blank, which was taken for an indent")
+
+
+def _is_header(cells: list[str], *asked: Column | None) -> bool:
+    """Whether the first line names columns: a usual name of tokens and one of tags, or the name that was asked for."""
+    found = find_columns(cells)
+    return (found.token is not None and found.tag is not None) or any(isinstance(column, str) for column in asked)
 
 
 def _is_comment(line: str, width: int, tagged: bool) -> bool:

@@ -1,32 +1,30 @@
 """``SequenceTagger``: sentences of tokens and tags in; tags, entities and words of new texts out.
 
-    fit               sentences, tags -> ``fitting`` -> ``state_``, all at once
-    predict, ...      ``fitted.FittedMixin``
-    save, load        ``state_`` <-> ``bundle``
-
-It follows scikit-learn's contract for estimators. A fit that fails or is interrupted leaves the tagger as it was.
+fit               sentences, tags -> ``fitting`` -> ``state_``, all at once
+predict, ...      ``fitted.FittedTagger``
+save, load        ``state_`` <-> ``bundle``
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
-from textnn.circumstances import plain_torch
 from textnn.distributed import ALONE, Group
 from textnn.tagging import bundle
 from textnn.tagging.encoding import CHAR, Tokens
-from textnn.tagging.fitted import FittedMixin
+from textnn.tagging.fitted import FittedTagger
 from textnn.tagging.fitting import fit
 from textnn.tagging.intake import pair_of, tagged_words
 from textnn.training.checkpoint import Checkpoint
 
 
-class SequenceTagger(FittedMixin, BaseEstimator):
+@dataclass(eq=False, repr=False, match_args=False)
+class SequenceTagger(FittedTagger):
     """Gives each token of a sentence a tag: named entities, parts of speech, or where words begin and end.
 
     Every parameter that is None takes the architecture's own default, which docs/tagging.md lists; ``options_`` has
@@ -102,65 +100,36 @@ class SequenceTagger(FittedMixin, BaseEstimator):
     ['Bob', 'Ann']
     """
 
-    def __init__(
-        self,
-        architecture: str = "bilstm-crf",
-        level: str = "auto",
-        scheme: str | None = "auto",
-        vectors: str | PathLike[str] | None = None,
-        min_count: int | None = None,
-        embedding_dim: int | None = None,
-        hidden_size: int | None = None,
-        num_layers: int | None = None,
-        channels: int | None = None,
-        ngram_buckets: int | None = None,
-        ngram_dropout: float | None = None,
-        dropout: float | None = None,
-        word_dropout: float | None = None,
-        bigram_dim: int | None = None,
-        embedding_dropout: float | None = None,
-        epochs: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = None,
-        weight_decay: float | None = None,
-        clip_norm: float | None = None,
-        schedule: str | None = None,
-        warmup: float | None = None,
-        precision: str = "float32",
-        validation_fraction: float | None = None,
-        patience: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        device: str = "cpu",
-        verbose: int = 1,
-    ) -> None:
-        self.architecture = architecture
-        self.level = level
-        self.scheme = scheme
-        self.vectors = vectors
-        self.min_count = min_count
-        self.embedding_dim = embedding_dim
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.channels = channels
-        self.ngram_buckets = ngram_buckets
-        self.ngram_dropout = ngram_dropout
-        self.dropout = dropout
-        self.word_dropout = word_dropout
-        self.bigram_dim = bigram_dim
-        self.embedding_dropout = embedding_dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.schedule = schedule
-        self.warmup = warmup
-        self.precision = precision
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
+    architecture: str = "bilstm-crf"
+    level: str = "auto"
+    scheme: str | None = "auto"
+    vectors: str | PathLike[str] | None = None
+    min_count: int | None = None
+    embedding_dim: int | None = None
+    hidden_size: int | None = None
+    num_layers: int | None = None
+    channels: int | None = None
+    ngram_buckets: int | None = None
+    ngram_dropout: float | None = None
+    dropout: float | None = None
+    word_dropout: float | None = None
+    bigram_dim: int | None = None
+    embedding_dropout: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    clip_norm: float | None = None
+    schedule: str | None = None
+    warmup: float | None = None
+    precision: str = "float32"
+    validation_fraction: float | None = None
+    patience: int | None = None
+    random_state: int | np.random.RandomState | None = None
+    device: str = "cpu"
+    verbose: int = 1
+
+    _bundle: ClassVar[Any] = bundle
 
     def fit(
         self,
@@ -204,7 +173,7 @@ class SequenceTagger(FittedMixin, BaseEstimator):
         UserWarning
             If there are tags that their scheme does not allow where they stand.
         """
-        return self._fit({}, X, y, validation_data, distributed, checkpoint)
+        return self._fit(fit, X, y, validation_data, distributed=distributed, checkpoint=checkpoint)
 
     def fit_words(
         self,
@@ -249,26 +218,7 @@ class SequenceTagger(FittedMixin, BaseEstimator):
             if validation_data is not None:
                 held_out = tagged_words(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
         forms = {"scheme": "BMES", "level": CHAR}
-        return self._fit(forms, characters, tags, held_out, distributed, checkpoint)
-
-    def _fit(
-        self, forms: dict[str, str], X: Any, y: Any, validation_data: Any, distributed: bool, checkpoint: Any
-    ) -> SequenceTagger:
-        group = Group.default() if distributed else ALONE
-        parameters = {**self.get_params(deep=False), **forms}
-        with plain_torch(gradients=True):
-            self.state_ = fit(parameters, X, y, validation_data, group, Checkpoint.of(checkpoint))
-        return self
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Save the fitted tagger as a directory of plain files, without pickle; an earlier one is replaced at once.
-
-        Raises
-        ------
-        BundleError
-            If the directory cannot be written, or holds something else.
-        """
-        bundle.save(self._state, self.get_params(deep=False), path)
+        return self._fit(fit, characters, tags, held_out, distributed=distributed, checkpoint=checkpoint, forms=forms)
 
     def export(self, format: str, path: str | PathLike[str]) -> None:  # noqa: A002
         """Write the tagger as a directory that needs no textnn: docs/export.md has what is in it.
@@ -306,8 +256,4 @@ class SequenceTagger(FittedMixin, BaseEstimator):
         ValueError
             If there is no such device.
         """
-        with plain_torch(gradients=True):
-            state, parameters = bundle.load(path, device, cls._get_param_names())
-        tagger = cls(**parameters, device=device)
-        tagger.state_ = state
-        return tagger
+        return cls._loaded(path, device=device)

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from textnn.tagging.annotations import of_spacy, sentences_of_objects, text_of
 from textnn.tagging.columns import is_tag, sentences_of_columns
@@ -31,7 +31,7 @@ from textnn.tagging.segmented import sentences_of_words
 from textnn.tagging.tables import EXPECTED, sentences_of_table, table_delimiter
 from textnn.tagging.tags import AUTO
 from textnn.text.documents import json_lines, json_rows
-from textnn.text.layout import CorpusReport, Layout, check_layout, find_layout
+from textnn.text.layout import Column, CorpusReport, Layout, check_layout, find_layout
 from textnn.text.scripts import Scripts
 from textnn.text.sources import CorpusError, Reading, Row, Source, open_rows, table_rows
 
@@ -42,8 +42,9 @@ LEVELS = (AUTO, CHAR, WORD)
 
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".conllu": "conllu", ".conll": "conll"}
 _A_TOKEN_A_LINE = ("conll", "conllu", "csv")
+_NUMBER = re.compile(r"-?[0-9]{1,9}")
 _TEXTS = 200  # objects that tell how texts are written
-_ARRAY = re.compile(r'\s*\[(?!\s*")')  # not a pair of a text and its annotations
+_WHOLE = re.compile(r'\s*(\[(?!\s*")|\{\s*("classes"\s*:|$))')  # an array, or an object of many lines or of them all
 LONGEST_SENTENCE = 10_000
 """Tokens of a sentence from which on the report asks whether blank lines are missing."""
 
@@ -127,8 +128,8 @@ def iter_tagged(
     path: Source,
     format: str | None = None,  # noqa: A002
     *,
-    token_column: int | None = None,
-    tag_column: int | None = None,
+    token_column: Column | None = None,
+    tag_column: Column | None = None,
     separator: str = "/",
     level: str = "auto",
     scheme: str = "BIOES",
@@ -146,9 +147,9 @@ def iter_tagged(
         A path, ``"-"`` for standard input, or an open stream.
     format : str, optional
         One of ``FORMATS``; found by the file's suffix and its first lines.
-    token_column, tag_column : int, optional
-        Of columns and of tables: which hold the tokens and the tags, from 0, or from the end if negative; by default
-        the first and the last, of tables those with usual names.
+    token_column, tag_column : int or str, optional
+        Of columns and of tables: which hold the tokens and the tags, from 0, or from the end if negative, or by name,
+        where a header or CoNLL-U has names; by default the first and the last, of tables those with usual names.
     separator : str, default="/"
         In the format "word/tag" what stands between a word and its tag.
     level : {"auto", "char", "word"}, default="auto"
@@ -196,18 +197,21 @@ def iter_tagged(
         raise ValueError(f"format: expected one of {known} for tokens without tags, got {format!r}")
     if format == "words" and level == "word" and need_tags:
         raise ValueError("level: words between spaces have no tags of their own, expected 'char' or 'auto', got 'word'")
-    for name, column in (("token_column", token_column), ("tag_column", tag_column)):
-        if column is not None and (isinstance(column, bool) or not isinstance(column, int)):
-            raise TypeError(f"{name}: expected a number, got {column!r}")
     asked = check_layout(on_error, encoding=encoding, encoding_errors=encoding_errors)
-    columns = token_column, tag_column
+    columns = _column("token_column", token_column), _column("tag_column", tag_column)
     options = _Options(format, columns, separator, level, check_scheme(scheme), need_tags)
     return _iterate(path, asked, on_error == "skip", options, report or TaggedReport())
 
 
+def _column(argument: str, column: Any) -> Column | None:
+    if isinstance(column, bool) or not isinstance(column, int | str | None):
+        raise TypeError(f"{argument}: expected a column's name or number, got {column!r}")
+    return int(column) if isinstance(column, str) and _NUMBER.fullmatch(column) else column
+
+
 class _Options(NamedTuple):
     format: str | None
-    columns: tuple[int | None, int | None]
+    columns: tuple[Column | None, Column | None]
     separator: str
     level: str
     scheme: str
@@ -258,7 +262,7 @@ def _sentences(lines: Iterator[str], reading: Reading, report: TaggedReport, opt
     need = options.need_tags
     if report.format == "jsonl":
         first = next(lines, "")
-        rows = json_rows if _ARRAY.match(first) else json_lines
+        rows = json_rows if _WHOLE.match(first) else json_lines
         objects = rows(itertools.chain([first], lines), reading, of_spacy)
         if need:
             objects, report.level = _choose_level(objects, options.level)
@@ -266,7 +270,7 @@ def _sentences(lines: Iterator[str], reading: Reading, report: TaggedReport, opt
     elif report.format == "csv":
         found = sentences_of_table(_table(lines, reading, need), reading, *options.columns, need)
     elif report.format.startswith("conll"):
-        usual = (1, 3) if report.format == "conllu" else (0, -1)
+        usual: list[Column] = [1, 3] if report.format == "conllu" else [0, -1]
         columns = [usual[i] if asked is None else asked for i, asked in enumerate(options.columns)]
         numbered = report.format == "conllu"
         found = sentences_of_columns(lines, reading, columns[0], columns[1] if need else None, report.doubts, numbered)

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from textnn.data.inputs import iter_texts
+from textnn.estimator import Estimator
 from textnn.tagging import entities, evaluation, explanation, prediction
 from textnn.tagging.dictionary import Dictionary
 from textnn.tagging.encoding import CHAR, Tokens
@@ -24,15 +24,8 @@ from textnn.tagging.state import State
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class FittedMixin:
+class FittedTagger(Estimator[State]):
     """The part of :class:`textnn.SequenceTagger` that a fitted one has."""
-
-    state_: State
-
-    @property
-    def _state(self) -> State:
-        check_is_fitted(self, "state_")
-        return self.state_
 
     @property
     def tags_(self) -> list[str]:
@@ -48,26 +41,6 @@ class FittedMixin:
     def level_(self) -> str:
         """Whether tokens are characters or words."""
         return self._state.level
-
-    @property
-    def options_(self) -> dict[str, Any]:
-        """All options of the architecture as they were used."""
-        return self._state.options
-
-    @property
-    def history_(self) -> list[dict[str, Any]]:
-        """The figures of each epoch."""
-        return self._state.history
-
-    @property
-    def best_epoch_(self) -> int:
-        """The epoch whose weights the model has."""
-        return self._state.best_epoch
-
-    @property
-    def seed_(self) -> int:
-        """The seed that was used."""
-        return self._state.seed
 
     def predict(self, X: Iterable[Tokens]) -> list[list[str]]:
         """Return the tags of each sentence, in the scheme of the training data.

@@ -4,16 +4,22 @@
     Sentence: 1,Ann,NNP,B-PER
     ,ran,VBD,O
 
-A table without such a column has an empty row between sentences.
+A table without such a column has an empty row between sentences. Or a row is a whole sentence, whose cells are lists:
+
+    tokens,ner_tags
+    "['Ann', 'ran']","['B-PER', 'O']"
 """
 
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from textnn.text.layout import fold
+from textnn.tagging.annotations import strings
+from textnn.tagging.lists import parse_list
+from textnn.text.layout import Column, fold
 from textnn.text.sources import Reading, Row
 
 _SENTENCES = (
@@ -23,7 +29,7 @@ _SENTENCES = (
 _TOKENS = ("token", "word", "tokens", "words", "character", "char", "字", "词")
 _TAGS = (
     "tag", "ner tag", "ner", "label", "entity", "entity tag", "bio", "bio tag", "iob", "iob tag", "tags", "ner tags",
-    "labels", "pos tag", "pos",
+    "labels", "pos tag", "pos", "标签", "标注",
 )  # fmt: skip
 _DELIMITERS = ",;\t"
 EXPECTED = "a table of tokens with columns such as sentence, word and tag"
@@ -50,6 +56,14 @@ def find_columns(names: list[str]) -> Columns:
     return Columns(*(next((folded.index(name) for name in each if name in folded), None) for each in usual))
 
 
+def place_of(column: Column | None, names: list[str], usual: int | None) -> int | None:
+    """Return the number of a column that is asked for, else the usual one; None if no column has the name."""
+    if not isinstance(column, str):
+        return usual if column is None else column
+    folded = [fold(name.strip()) for name in names]
+    return folded.index(fold(column)) if fold(column) in folded else None
+
+
 def table_delimiter(line: str, tagged: bool = True) -> str | None:
     """Return what separates the cells of a table of tokens whose header is this line; None if it is no such header.
 
@@ -63,7 +77,7 @@ def table_delimiter(line: str, tagged: bool = True) -> str | None:
 
 
 def sentences_of_table(
-    rows: Iterator[Row], reading: Reading, token: int | None, tag: int | None, need_tags: bool
+    rows: Iterator[Row], reading: Reading, token_column: Column | None, tag_column: Column | None, need_tags: bool
 ) -> Iterator[tuple[int, list[str], list[str]]]:
     """Yield line, tokens and tags of each sentence.
 
@@ -73,8 +87,8 @@ def sentences_of_table(
         Of the table, its header first.
     reading
         Where errors go.
-    token, tag
-        Their columns, if they are asked for.
+    token_column, tag_column
+        Numbers or names, if they are asked for.
     need_tags
         Whether tags are read.
 
@@ -84,18 +98,23 @@ def sentences_of_table(
         If there are no such columns, or for a row without a token or a tag; where bad rows are skipped, the whole
         sentence is left out and counted.
     """
-    first, names = next(rows, (1, []))
-    found = find_columns(list(map(str, names)))
-    width = len(names)
-    token, tag = found.token if token is None else token, found.tag if tag is None else tag
+    first, header = next(rows, (1, []))
+    names = list(map(str, header))
+    found, width = find_columns(names), len(names)
+    token, tag = place_of(token_column, names, found.token), place_of(tag_column, names, found.tag)
     asked = [("tokens", token), ("tags", tag)][: 2 if need_tags else 1]
-    for name, place in asked:
+    for (name, place), column in zip(asked, (token_column, tag_column), strict=False):
         if place is None or not -width <= place < width:
-            shown = ", ".join(repr(str(each)[:40]) for each in list(names)[:10])
-            wanted = "" if place is None else f" with {name} in column {place}"
+            shown = ", ".join(repr(each[:40]) for each in names[:10])
+            wanted = "" if column is None else f" with {name} in column {column!r}"
             raise reading.error(first, f"expected the header of {EXPECTED}{wanted}, got {shown}")
     if need_tags and token == tag:
         raise reading.error(first, f"expected tokens and tags in different columns, got column {token} for both")
+    head = list(itertools.islice(rows, 1))
+    rows = itertools.chain(head, rows)
+    if head and all(parse_list(_cell(head[0][1], place)) for _, place in asked):
+        yield from _of_lists(rows, reading, asked)
+        return
     tokens, tags = list[str](), list[str]()
     start, bad, name, after = 0, False, "", first + 1
     for number, cells in rows:
@@ -120,6 +139,30 @@ def sentences_of_table(
             tags += [filled[tag].strip()] if need_tags else []  # type: ignore[index]
     if tokens and not bad:
         yield start, tokens, tags
+
+
+def _cell(cells: Any, place: Any) -> str:
+    return str(cells[place]) if -len(cells) <= place < len(cells) else ""
+
+
+def _of_lists(
+    rows: Iterator[Row], reading: Reading, asked: list[tuple[str, int | None]]
+) -> Iterator[tuple[int, list[str], list[str]]]:
+    """Yield the sentences of rows whose cells are lists."""
+    for number, cells in rows:
+        lists = [(name, parse_list(_cell(cells, place)), place) for name, place in asked]
+        try:
+            for name, values, place in lists:
+                if values is None:
+                    raise ValueError(f"expected a list of {name} in column {place}, got {_cell(cells, place)!r:.40}")
+            tokens, *tags = (strings(name, values, len(lists[0][1] or [])) for name, values, _ in lists)
+        except ValueError as error:
+            reading.refuse(number, str(error))
+            continue
+        if wrong := reading.bad_text("".join(tokens)):
+            reading.refuse(number, wrong)
+        elif tokens:
+            yield number, tokens, tags[0] if tags else []
 
 
 def _wrong(cells: list[str], asked: list[tuple[str, Any]], width: int) -> str:

@@ -76,6 +76,7 @@ _ONE_BYTE = {
     "cp1256": ("Arabic", _ARABIC),
     "cp874": ("Thai", _THAI),
 }
+_ANY = "".join(common for _, common in {**_ENCODINGS, **_ONE_BYTE}.values())
 # Punctuation of East Asia stands in texts of all its languages; half-width kana are what other bytes come out as.
 _NEUTRAL = frozenset(
     map(chr, [*range(0x3000, 0x3041), *range(0xFF01, 0xFF5F), 0x2014, 0x2018, 0x2019, 0x201C, 0x201D, 0x2026])
@@ -86,6 +87,7 @@ _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufe0e\ufe0f\u034f\u180e")
 
 _PLAUSIBLE, _GUESS, _CLEAR = 0.3, 0.5, 0.75
 _MOST_READINGS = 4
+_MOST_NULS = 0.4  # of ASCII with NUL bytes in it; as UTF-16, half of its bytes are zeros
 _RUN = re.compile(rb"[\x80-\xff]+")
 _WORD = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
 _STRANGE = re.compile("[A-Za-z][\u0370-\u0e7f]|[\u0370-\u0e7f][A-Za-z]")
@@ -136,7 +138,10 @@ def recognise(sample: bytes, ended: bool) -> Found:
         if sample.startswith(mark):
             return Found(encoding)
     if b"\0" in sample:
-        return Found(_wide(sample) or "utf-8")
+        wide, plain = _wide(sample), sample.replace(b"\0", b"")
+        if wide is not None and not _is_narrow(sample, plain, wide):
+            return Found(wide)
+        return Found(recognise(plain, ended).encoding or "utf-8")  # reading finds the NUL byte
     if sample.isascii():
         return Found(None, "iso2022_jp") if b"\x1b$" in sample else Found("utf-8")
     try:
@@ -196,6 +201,17 @@ def _wide(sample: bytes) -> str | None:
         return None
     strange = sum(not character.isprintable() and character not in "\t\r\n\u3000\xa0\ufeff" for character in text)
     return encoding if max(even, odd) > 4 * min(even, odd) and strange * 50 < len(text) else None
+
+
+def _is_narrow(sample: bytes, plain: bytes, wide: str) -> bool:
+    """Return whether bytes are text of another encoding with a few NUL bytes in it (``plain``: without), not UTF-16."""
+    if len(sample) - len(plain) > _MOST_NULS * len(sample) or _share(sample, wide, _ANY) >= _PLAUSIBLE:
+        return False
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(plain)
+        return all(character.isprintable() or character.isspace() for character in text)
+    except UnicodeDecodeError:
+        return any(_share(plain, name, _CHINESE) >= _PLAUSIBLE for name in _READ)
 
 
 def _share(sample: bytes, encoding: str, common: str, letters: bool = False) -> float:

@@ -160,6 +160,8 @@ def _table_of(value: dict[str, Any]) -> list[Any] | None:
         return [dict(zip(map(str, columns), row, strict=True)) for row in data] if same else None
     if isinstance(data, list):  # pandas' "table"
         return data
+    if value.keys() == {"classes", "annotations"} and isinstance(value["annotations"], list):  # NER Annotator
+        return [row for row in value["annotations"] if row is not None]
     if len(parts) == 1 and _all(dict, parts[0]):  # what servers answer
         return list(parts[0])
     if not any(fold(name) in USUAL_NAMES for name in value):  # pandas' "index"

@@ -11,15 +11,12 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
-import math
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from textnn.text.charset import is_blank
-from textnn.text.documents import json_kind
+from textnn.text.converters import Converter, Record, cells_converter, fasttext_converter, from_line, from_object
 from textnn.text.doubts import Watch
 from textnn.text.layout import (
     LABEL_NAMES,
@@ -38,44 +35,6 @@ MAX_COLUMNS = 1 << 16
 """Columns of a table at most."""
 TITLE_ROWS = 5
 """So many rows at most may be looked at for the header."""
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_MISSING = r"\N"  # how dumps of MySQL and PostgreSQL write NULL
-_SPACE = " \t\v\f\r\n"  # where fastText's own reader splits words (dictionary.cc, readWord)
-
-Label = str | list[str]
-
-
-class Record(NamedTuple):
-    """One text of a corpus.
-
-    Attributes
-    ----------
-    line : int
-        Number of the line, from 1, where the record begins; in a JSON array the number of the row.
-    text : str
-        The text as it stands there.
-    label : str or list of str, optional
-        The label, without surrounding white space; None if there is none. Where a text may have several: the list of
-        its different labels, which may be empty.
-    row : dict or list of str
-        The whole row: by names if the file has them, else the list of cells.
-
-    Examples
-    --------
-    >>> import io
-    >>> next(iter_records(io.BytesIO(b"text,label\\ngood,1\\n"), format="csv"))
-    Record(line=2, text='good', label='1', row={'text': 'good', 'label': '1'})
-    """
-
-    line: int
-    text: str
-    label: Label | None
-    row: dict[str, Any] | list[str]
-
-
-Converter = Callable[[int, Any], Record | str]
-"""Makes a record of a row, or says what is wrong with it."""
 
 
 def iter_records(
@@ -224,9 +183,9 @@ def _find_converter(number: int, cells: Cells, reading: Reading, need_label: boo
                 message = f"expected a table for the {argument} column {column!r}, got the format {layout.format!r}"
                 raise reading.error(1, message)
         if layout.format == "lines":
-            return _from_line
+            return from_line
         reading.report.layout = replace(layout, label=LABEL_PREFIX)
-        return _fasttext_converter(layout)
+        return fasttext_converter(layout)
     named, names = isinstance(cells, dict), list(cells)
     if not named:
         names = [name.strip() for name in names]
@@ -242,10 +201,10 @@ def _find_converter(number: int, cells: Cells, reading: Reading, need_label: boo
         found = {"text": names[text], "label": None if label is None else names[label]}
     layout = reading.report.layout = replace(layout, **found, header=None if named else is_header)
     if named:
-        return functools.partial(_from_object, layout=layout, need_label=need_label)
+        return functools.partial(from_object, layout=layout, need_label=need_label)
     delimiter = layout.delimiter if layout.quoting and not layout.escape else None
     reading.watch = Watch(delimiter, len(names), label, bool(layout.escape))
-    return _cells_converter(layout, _unique(names) if is_header else None, len(names), text, label, need_label)
+    return cells_converter(layout, _unique(names) if is_header else None, len(names), text, label, need_label)
 
 
 def _find_columns(
@@ -312,99 +271,3 @@ def _unique(names: Iterable[str]) -> list[str]:
             unique += "'"
         made[unique] = None
     return list(made)
-
-
-# ---- a row to a record, or to what is wrong with it ------------------------------------------------------------------
-
-
-def _cells_converter(
-    layout: Layout, header: list[str] | None, width: int, text: int, label: int | None, need_label: bool
-) -> Converter:
-    lecture, separator = layout.format == "lecture", layout.label_separator
-    # Cells may be missing at the end of a row, if those of text and label are there.
-    needed = max(text, -1 if label is None else label)
-
-    def convert(number: int, cells: Any) -> Record | str:
-        size = len(cells)
-        if isinstance(cells, dict):
-            return "expected a list as in the first row, got another"
-        if size > width and not any(map(str.strip, cells[width:])):
-            cells = cells[:width]
-        elif needed < size < width:
-            cells = [*cells, *[""] * (width - size)]
-        elif size != width and not (lecture and size == 1 and not need_label):
-            if lecture:
-                return f"expected text<TAB>label, got {size - 1} tabs"
-            return f"expected {width} fields as in the first row, got {size}"
-        content = cells[text if size > 1 else 0]
-        found = None if label is None or size < 2 else _read_label(cells[label], separator)
-        row = cells if header is None else dict(zip(header, cells, strict=False))
-        return Record(number, "" if content == _MISSING else content, found, row)
-
-    return convert
-
-
-def _from_object(number: int, row: Any, layout: Layout, need_label: bool) -> Record | str:
-    text, label = str(layout.text), layout.label
-    if not isinstance(row, dict):
-        return "expected an object as in the first row, got another"
-    if text not in row:
-        names = ", ".join(repr(name[:40]) for name in itertools.islice(row, 30))
-        return f"expected a value named {text!r}, got an object with {names or 'none'}"
-    value: Any = row[text]
-    found: Any = None if label is None else row.get(str(label))
-    if value is not None and not isinstance(value, str):
-        return f"expected a string as {text!r}, got {json_kind(value)}"
-    several = isinstance(found, list)
-    where = f"in the list {label!r}" if several else f"as {label!r}"
-    labels: list[str] = []
-    for each in found if several else [] if found is None else [found]:
-        if each is None or isinstance(each, dict | list) or (isinstance(each, float) and not math.isfinite(each)):
-            if not need_label:  # such as spans of the text, for a tagger
-                several, labels = False, []
-                break
-            got = json.dumps(each) if isinstance(each, float) else json_kind(each)
-            return f"expected a string or a number {where}, got {got}"
-        labels.append(each if isinstance(each, str) else json.dumps(each))
-    for name, string in ((text, value), *((label, each) for each in labels)):
-        if string and not string.isascii() and _SURROGATE.search(string):
-            return f"expected text as {name!r}, got half of a surrogate pair (\\ud800 to \\udfff)"
-    if several:
-        return Record(number, value or "", _different(labels), row)
-    return Record(number, value or "", _read_label(labels[0], layout.label_separator) if labels else None, row)
-
-
-def _from_line(number: int, cells: Any) -> Record:
-    return Record(number, cells[0], None, cells)
-
-
-def _fasttext_converter(layout: Layout) -> Converter:
-    space, ends = re.escape(_SPACE), re.escape(_SPACE + "\u3000" + (layout.delimiter or ""))
-    # In "__label__good , I like it", as some corpora have it, the comma belongs to the label.
-    prefixed = re.compile(f"(?<![^{space}]){LABEL_PREFIX}([^{ends}]*)[{ends}]*(?:,[{space}]+)?")
-
-    def convert(number: int, cells: Any) -> Record:
-        labels = _different(prefixed.findall(cells[0]))
-        missing = not labels and layout.label_separator is None
-        return Record(number, prefixed.sub("", cells[0]).strip(_SPACE), None if missing else labels, cells)
-
-    return convert
-
-
-def _read_label(cell: str, separator: str | None) -> Label | None:
-    """Return the label of a cell, None for an empty one; or all those between separators, if there is one."""
-    if cell == _MISSING:
-        return None
-    if separator is None:
-        return cell.strip() or None
-    if cell.lstrip().startswith("["):
-        try:
-            labels = json.loads(cell)
-            return _different(map(str, labels)) if all(isinstance(each, str | int) for each in labels) else [cell]
-        except (ValueError, RecursionError):
-            pass
-    return _different(cell.split(separator))
-
-
-def _different(labels: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(label for found in labels if (label := found.strip())))

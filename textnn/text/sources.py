@@ -91,6 +91,10 @@ class CorpusError(ValueError):
     """
 
 
+class EmptyFileError(CorpusError):
+    """A corpus without a single character."""
+
+
 class Reading:
     """A source that is being read: its rows, the report to fill, and what is done about a bad row.
 
@@ -262,7 +266,7 @@ def _lines(text: io.TextIOBase, reading: Reading) -> Iterator[str]:
     try:
         line = next_line().removeprefix("\ufeff")
         if not line:
-            raise CorpusError(f"{report.source}, line 1: expected text, but the file is empty")
+            raise EmptyFileError(f"{report.source}, line 1: expected text, but the file is empty")
         while line:
             number += 1
             if len(line) > LONGEST_LINE:

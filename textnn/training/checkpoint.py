@@ -192,13 +192,15 @@ class Checkpoint:
             with contextlib.suppress(IsADirectoryError, PermissionError):
                 path.unlink(missing_ok=True)
 
-    def read(self, identity: Identity) -> tuple[Tensors, dict[str, Any]]:
+    def read(self, identity: Identity, defaults: Identity | None = None) -> tuple[Tensors, dict[str, Any]]:
         """Return tensors and state, once they are found to be whole and of this training.
 
         Parameters
         ----------
         identity
             Of the training that wants to go on.
+        defaults
+            The values of settings that a file may lack, because it was written before they existed.
 
         Raises
         ------
@@ -210,7 +212,7 @@ class Checkpoint:
         try:
             with open_regular(self.file) as stream:
                 header = read_header(stream)
-                content = self._check(header.metadata, identity)
+                content = self._check(header.metadata, identity, defaults or {})
                 tensors = read_tensors(stream, header)
         except CheckpointError:
             raise
@@ -225,7 +227,7 @@ class Checkpoint:
         reason = printable(reason, 400)
         return CheckpointError(f"{self.file}: the checkpoint is damaged ({reason}); remove it, or train without resume")
 
-    def _check(self, metadata: Mapping[str, str], identity: Identity) -> dict[str, Any]:
+    def _check(self, metadata: Mapping[str, str], identity: Identity, defaults: Identity) -> dict[str, Any]:
         if metadata.get("format") != FORMAT:
             raise CheckpointError(f"{self.file}: expected a checkpoint of textnn, got another file")
         version = metadata.get("version")
@@ -236,7 +238,7 @@ class Checkpoint:
             )
         try:
             content = parse_json(metadata["content"], constants=True)
-            stored = dict(content["identity"])
+            stored = {**defaults, **content["identity"]}
             dict(content["state"])
             if not all(isinstance(value, str) for value in stored.values()):
                 raise ValueError("expected an identity of strings")

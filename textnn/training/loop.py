@@ -18,7 +18,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -27,60 +27,17 @@ from torch.nn import Parameter
 
 from textnn.distributed import ALONE, GradientSum, Group
 from textnn.models import Network
-from textnn.models.options import FLOAT32
 from textnn.optim import Adam
 from textnn.text import LengthBucketSampler, RaggedBatch, RaggedDataset
-from textnn.training.checkpoint import Checkpoint, Identity
+from textnn.training.checkpoint import Checkpoint, Identity, make_identity
 from textnn.training.clipping import clip_gradients
 from textnn.training.objective import Objective
+from textnn.training.options import TrainingOptions as TrainingOptions
 from textnn.training.precision import check_precision, forward
 from textnn.training.progress import Epoch, Reporter
 from textnn.training.schedule import rate_share
 from textnn.training.state import Keeper, TrainingState, identify
 from textnn.training.state import TrainingError as TrainingError
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How to train.
-
-    Attributes
-    ----------
-    epochs
-        Passes over the training texts at most.
-    batch_size
-        Texts of a batch, in a group of processes of all parts together.
-    learning_rate, weight_decay
-        Adam's step size, and what each step takes from the weights (not from the embedding).
-    patience
-        Stop after this many epochs in a row that were not better than the best one on the validation part, and go back
-        to the best one's weights. 0: train all epochs, keep the last weights.
-    bucket
-        Whether a batch holds texts of similar length; else they are drawn at random.
-    clip_norm
-        Norm of all gradients together at most, or 0 for no limit; see :func:`textnn.training.clipping.clip_gradients`.
-    schedule, warmup
-        How the learning rate changes over all steps of all epochs; see :func:`textnn.training.schedule.rate_share`.
-        Where ``patience`` ends the training before, the rate has not come to its end.
-    precision
-        What the products of a step multiply; see :mod:`textnn.training.precision`.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    patience: int
-    bucket: bool
-    clip_norm: float = 0.0
-    schedule: str = "constant"
-    warmup: float = 0.0
-    precision: str = FLOAT32
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> TrainingOptions:
-        """Pick the options of the training out of all options of an architecture."""
-        return cls(**{field.name: options[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -201,7 +158,7 @@ def train(
                 stack.enter_context(checkpoint.opened())
                 everything = {**(identity or {}), **asdict(options)}
                 known = identify(model, data, validation, objective, group, everything)
-        keeper = Keeper(checkpoint, known, state)
+        keeper = Keeper(checkpoint, known, state, make_identity(TrainingOptions.defaults()))
         keeper.resume(options.epochs, batches, reporter, held_out=validation is not None)
         run = _Run(model, data, options, validation, reporter, group, objective, state, keeper, batches)
         stack.enter_context(reporter.training(options.epochs, batches, (state.epoch - 1) * batches + state.batch))

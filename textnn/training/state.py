@@ -202,14 +202,16 @@ class Keeper:
     ----------
     checkpoint
         Where to, or None. Only process 0 touches files.
-    identity
-        Of the training; needed in process 0 only.
+    identity, defaults
+        Of the training, and what holds where a checkpoint lacks a setting; needed in process 0 only.
     state
         The training's.
     """
 
-    def __init__(self, checkpoint: Checkpoint | None, identity: Identity, state: TrainingState) -> None:
-        self.checkpoint, self.identity, self.state = checkpoint, identity, state
+    def __init__(
+        self, checkpoint: Checkpoint | None, identity: Identity, state: TrainingState, defaults: Identity
+    ) -> None:
+        self.checkpoint, self.identity, self.state, self.defaults = checkpoint, identity, state, defaults
         self.kept = ""
         self._written = time.monotonic()
         self._warned = False
@@ -269,7 +271,7 @@ class Keeper:
         state, group, found = self.state, self.state.group, None
         with group.together():
             if group.rank == 0 and self.checkpoint.resume and self.checkpoint.exists():
-                found = self.checkpoint.read(self.identity)
+                found = self.checkpoint.read(self.identity, self.defaults)
         found = group.first(found)
         if found is None:
             if self.checkpoint.resume:

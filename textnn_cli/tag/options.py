@@ -21,20 +21,20 @@ TaggedFormat = Annotated[
     ),
 ]
 TokenColumn = Annotated[
-    int | None,
+    str | None,
     typer.Option(
         "--token-column",
-        metavar="N",
+        metavar="NAME|N",
         rich_help_panel=COLUMNS,
-        help="Column of the tokens, from 0; negative: from the end (default: the first; of conllu the second, of csv "
-        "by its name).",
+        help="Column of the tokens by name, or by number from 0; negative: from the end (default: the first; of conllu "
+        "the second, of csv by its name).",
     ),
 ]
 TagColumn = Annotated[
-    int | None,
+    str | None,
     typer.Option(
         "--tag-column",
-        metavar="N",
+        metavar="NAME|N",
         rich_help_panel=COLUMNS,
         help="Column of the tags (default: the last; of conllu the fourth, of csv by its name).",
     ),

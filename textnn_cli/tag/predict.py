@@ -7,7 +7,6 @@ sentences -- textnn.tagging.iter_tagged --> tags of their tokens --------------+
 from __future__ import annotations
 
 import itertools
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -16,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from textnn_cli.checks import check_source, reading_options
+from textnn_cli.checks import (
+    begun,
+    check_options_of_file,
+    check_source,
+    is_screen,
+    reading_options,
+    typed_records,
+)
 from textnn_cli.common import (
     COLUMNS,
     Delimiter,
@@ -138,11 +144,7 @@ def predict(
       cat texts.txt | textnn tag predict segmenter/ --output-format word/tag
     """
     file = check_source(file, text, output)
-    for option, is_given in (
-        ("--keep-columns", keep_columns), ("--limit", limit is not None), ("--input", given is not None)
-    ):  # fmt: skip
-        if text and is_given:
-            raise typer.BadParameter("it is of a FILE, got --text", param_hint=option)
+    check_options_of_file(text, keep_columns=keep_columns, limit=limit is not None, input=given is not None)
     kind = _check_formats(given, input_format, output_format, output)
     if file is not None:
         check_file(file)
@@ -166,14 +168,14 @@ def predict(
         if token_column is not None:
             raise ValueError("--token-column: expected sentences of tokens (--input tokens), got texts")
         found = source.texts({**reading, "format": input_format}, form, keep_columns)
-    first = list(itertools.islice(found, 1))  # what is wrong from the beginning on is an error before any output
+    found = begun(found)
     source.describe(quiet)
     count = 0
-    screen = output in (None, "-") and sys.stdout is not None and sys.stdout.isatty()
     unit = "sentences" if tokens_in else "texts"
-    with open_output(output) as stream, progress(0, file is not None and not quiet and not screen, unit) as show:
+    shown = file is not None and not quiet and not is_screen(output)
+    with open_output(output) as stream, progress(0, shown, unit) as show:
         write = make_writer(form, stream, separator)
-        for each in itertools.chain(first, found):
+        for each in found:
             write(each)
             count += 1
             if count % _EVERY == 0:
@@ -193,11 +195,11 @@ class _Input:
 
     def texts(self, reading: dict[str, Any], form: str, keep: bool) -> Iterator[Found]:
         """Yield what is found in each text."""
-        from textnn.text import CorpusReport, Record, iter_records
+        from textnn.text import CorpusReport, iter_records
 
         self._report = report = CorpusReport()
         if self._given:
-            records: Iterator[Record] = (Record(n, line, None, [line]) for n, line in enumerate(self._given, 1))
+            records = typed_records(self._given)
         else:
             self._stream = iter_records(str(self._file), need_label=False, keep_empty=True, report=report, **reading)
             records = itertools.islice(self._stream, self._limit)
@@ -211,7 +213,7 @@ class _Input:
             yield found
 
     def sentences(
-        self, format_: str, column: int | None, encoding: str | None, errors: str, on_error: str, form: str
+        self, format_: str, column: str | None, encoding: str | None, errors: str, on_error: str, form: str
     ) -> Iterator[Found]:
         """Yield what is found in each sentence of tokens."""
         from textnn.tagging import TaggedReport, iter_tagged

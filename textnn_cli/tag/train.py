@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -20,7 +21,7 @@ from textnn_cli.common import (
     open_output,
     session,
 )
-from textnn_cli.parameters import parse, table, with_parameters
+from textnn_cli.parameters import options_of, parse, table, with_parameters
 from textnn_cli.tag.options import SentenceLimit, Separator, SkipSentences, TagColumn, TaggedFormat, TokenColumn
 from textnn_cli.tag.reading import Tagged, line_errors, read_sentences, tagged_options
 from textnn_cli.training import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from textnn import SequenceTagger
 
 PARAMETERS = table("tagging")
+OPTIONS = {**options_of(PARAMETERS), "architecture": "--architecture", "random_state": "--seed"}
 
 
 @command_errors
@@ -123,9 +125,7 @@ def train(
             if str(parameters["scheme"]).lower() == "none":
                 parameters["scheme"] = None
             level = parameters["level"]
-            with option_errors(
-                scheme="--scheme", level="--level", architecture="--architecture", precision="--precision"
-            ):
+            with option_errors(**OPTIONS):
                 if level not in ("auto", "char", "word"):
                     raise ValueError(f"level: expected auto, char or word, got {level!r}")
                 parameters["scheme"] = check_tag_scheme(parameters["scheme"])
@@ -150,7 +150,7 @@ def train(
         )
         # The tags that their scheme does not allow were told with the file.
         warnings.filterwarnings("ignore", message=r"y: [\d,]+ tags are not allowed")
-        names = {"X": file, "y": file, "min_count": "--min-count", "vectors": "--vectors", "scheme": "--scheme"}
+        names = {**OPTIONS, "X": file, "y": file}
         pair = None if validation is None else (held_out.tokens, held_out.tags)
         with saying_how_to_go_on(checkpoint, group), option_errors(**names):
             with line_errors(file, data.sentences, validation, held_out.sentences):
@@ -184,7 +184,7 @@ def _tell_task(data: Tagged, scheme: str | None, level: str, quiet: bool) -> dic
 
 
 def _scores(tagger: SequenceTagger) -> str:
-    """Return how good the best epoch was on the validation part, and its scores by type."""
+    """Return how good the best epoch was on the validation split, and its scores by type."""
     best = tagger.history_[tagger.best_epoch_ - 1] if tagger.history_ else {}
     measured = {"F1": best.get("validation_f1"), "accuracy": best.get("validation_accuracy")}
     found = [f"{name} {value:.4f}" for name, value in measured.items() if value is not None]
@@ -196,9 +196,9 @@ def _scores(tagger: SequenceTagger) -> str:
 
 def _next(tagger: SequenceTagger, directory: Path) -> str:
     """Say which command uses the model."""
-    tags = tagger.state_.tags
+    tags, quoted = tagger.state_.tags, shlex.quote(str(directory))
     if tagger.state_.is_segmenter:
-        return f'next:  textnn cut {directory} --text "..."\n'
+        return f'next:  textnn cut {quoted} --text "..."\n'
     if tags.scheme is not None:
-        return f'next:  textnn tag predict {directory} --text "..."\n'
-    return f"next:  textnn tag predict {directory} FILE\n"
+        return f'next:  textnn tag predict {quoted} --text "..."\n'
+    return f"next:  textnn tag predict {quoted} FILE\n"

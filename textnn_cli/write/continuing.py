@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import option_errors
+from textnn_cli.checks import check_source, option_errors
 from textnn_cli.common import (
     Encoding,
     EncodingErrors,
@@ -19,7 +19,6 @@ from textnn_cli.common import (
     command_errors,
     note,
     open_output,
-    same_file,
     set_threads,
 )
 from textnn_cli.rows import BREAKS
@@ -33,15 +32,19 @@ _OPTIONS = {"n": "--tokens"} | {
 }
 
 
+_SEEDS = 2**63
+"""How many there are; behind the last comes the first."""
+
+
 @command_errors
 def continue_(
     model: ModelOfLanguage,
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="Prompts, one a line; - reads standard input.")
+        str | None, typer.Argument(metavar="FILE", help="Prompts, one a line; - or a pipe: standard input.")
     ] = None,
     prompt: Annotated[
         list[str] | None,
-        typer.Option("--prompt", "-p", metavar="TEXT", help="Write on from this; repeatable. Without: a text begins."),
+        typer.Option("--prompt", "-p", metavar="TEXT", help="Continue this; repeatable. Without: a text begins."),
     ] = None,
     count: Annotated[int, typer.Option("--count", "-c", min=1, metavar="N", help="Texts for each prompt.")] = 1,
     tokens: Annotated[
@@ -49,7 +52,11 @@ def continue_(
     ] = 200,
     temperature: Annotated[
         float,
-        typer.Option("--temperature", metavar="NUMBER", help="Below 1: safer; above: wilder; 0: no chance at all."),
+        typer.Option(
+            "--temperature",
+            metavar="NUMBER",
+            help="Below 1: safer; above: wilder; 0: greedy.",
+        ),
     ] = 1.0,
     top_k: Annotated[
         int | None, typer.Option("--top-k", metavar="N", help="Draw from the N most probable tokens alone.")
@@ -60,12 +67,17 @@ def continue_(
     ] = None,
     beam: Annotated[
         int | None,
-        typer.Option("--beam", metavar="N", help="Search for the most probable text, N beginnings side by side."),
+        typer.Option("--beam", metavar="N", help="Beam search with N hypotheses for the most probable text."),
     ] = None,
     stop: Annotated[
         list[str] | None, typer.Option("--stop", metavar="TEXT", help="End behind this string; repeatable.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="The same seed gives the same texts.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", min=0, max=_SEEDS - 1, metavar="N", help="The same seed gives the same texts; each has the next."
+        ),
+    ] = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of standard output.")
     ] = None,
@@ -79,15 +91,16 @@ def continue_(
     encoding: Encoding = None,
     encoding_errors: EncodingErrors = "strict",
 ) -> None:
-    """Write on from prompts.
+    """Continue prompts.
 
     Each token is drawn from what the model holds probable behind the prompt
     and what it has written so far, until the text ends, --tokens are written
     or --stop is met. Prompt and text appear as they are written, a line each;
     texts with line breaks are told apart by --jsonl.
 
-    --temperature 0.7 or --top-p 0.9 make the text safer and duller, --beam 8
-    searches for the most probable one instead of drawing it. Tokens of a
+    --temperature 0.7 or --top-p 0.9 make the text safer and duller,
+    --temperature 0 is greedy, and --beam 8 searches for the most probable text
+    instead of drawing one. Tokens of a
     prompt that the model has not learnt are named in a warning and read as
     the unknown token, which is never written.
 
@@ -97,18 +110,16 @@ def continue_(
       textnn write continue model/ --prompt 春 --count 5 --seed 1
       textnn write continue model/ -p "Once upon" --top-p 0.9 --stop "."
       textnn write continue model/ prompts.txt --beam 8 -o texts.txt
+      cat prompts.txt | textnn write continue model/ --jsonl
     """
-    if prompt and file is not None:
-        raise typer.BadParameter("give a FILE or --prompt, not both")
-    if file not in (None, "-") and output not in (None, "-") and same_file(str(file), str(output)):
-        raise ValueError(f"--output: expected another file than the input, got {output} for both")
+    is_given, file = file is not None, check_source(file, prompt, output, typed=True, option="--prompt")
     if beam is not None and count > 1:
         raise ValueError("--count: expected 1 beside --beam, which finds the same text each time")
     set_threads(threads)
     writer = load_language_model(model, tokenizer)
     reading = {"format": "lines", "encoding": encoding, "encoding_errors": encoding_errors}
     source = None if file is None else Texts(file, reading)
-    prompts = iter(prompt or [""]) if source is None else (piece.text for piece in source)
+    prompts = iter(prompt or [""]) if source is None else _read(source, str(file), is_given, quiet)
     # Each text has a seed of its own.
     first = secrets.randbits(32) if seed is None else seed
     options: dict[str, Any] = {"n": tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "stop": stop}
@@ -116,13 +127,39 @@ def continue_(
     with option_errors(**_OPTIONS), open_output(output) as stream:
         for each in prompts:
             for _ in range(count):
-                given = {**options, "beam": beam} if beam is not None else {**options, "seed": first + written}
-                _write(stream, each, _pieces(writer, each, given), as_jsonl)
+                drawn = {"seed": (first + written) % _SEEDS} if beam is None else {"beam": beam, "seed": seed}
+                _write(stream, each, _pieces(writer, each, {**options, **drawn}), as_jsonl)
                 written += 1
-    if source is not None:
-        source.tell(written // count, quiet)
     if output not in (None, "-"):
         note(f"{output}: {written:,} texts", quiet)
+
+
+def _read(source: Texts, file: str, given: bool, quiet: bool) -> Iterator[str]:
+    """Yield the prompts of a file; one that begins a text if nothing came by a pipe that nobody named.
+
+    Where no terminal is at hand, as in a service, standard input is such a pipe.
+
+    Raises
+    ------
+    ValueError
+        If there is none in a file that was named.
+    """
+    from textnn.text.sources import EmptyFileError
+
+    count = 0
+    try:
+        for piece in source:
+            count += 1
+            yield piece.text
+    except EmptyFileError:
+        if given:
+            raise
+    if count:
+        source.tell(count, quiet)
+    elif given:
+        raise ValueError(f"{file}: expected at least one prompt, got none")
+    else:
+        yield ""
 
 
 def _pieces(model: LanguageModel, prompt: str, options: dict[str, Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from textnn_cli.checks import option_errors
 from textnn_cli.common import COLUMNS, LANGUAGE_MODEL, check_kind, note
 from textnn_cli.tag.reading import check_file, tell
 
@@ -126,4 +127,5 @@ def load_language_model(path: str, tokenizer: str | None = None) -> LanguageMode
     from textnn import LanguageModel
 
     check_kind(path, LANGUAGE_MODEL)
-    return LanguageModel.load(path, tokenizer=tokenizer)
+    with option_errors(tokenizer="--tokenizer"):
+        return LanguageModel.load(path, tokenizer=tokenizer)

@@ -5,26 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import sys
 from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import check_page, check_texts, reading_options
+from textnn_cli.checks import begun, check_options_of_file, check_source, reading_options
 from textnn_cli.common import (
-    Delimiter,
-    Encoding,
-    EncodingErrors,
-    Escape,
-    Header,
-    InputFormat,
     Limit,
-    OnError,
     Quiet,
-    Quoting,
-    TextColumn,
     Threads,
     TokenizerName,
     command_errors,
@@ -32,6 +22,7 @@ from textnn_cli.common import (
     open_output,
     set_threads,
 )
+from textnn_cli.parameters import with_reading
 from textnn_cli.progress import progress
 from textnn_cli.rows import BREAKS
 from textnn_cli.write.reading import LINE, ModelOfLanguage, Piece, Texts, Unit, check_unit, load_language_model
@@ -43,6 +34,7 @@ _EVERY = 1000  # texts
 
 
 @command_errors
+@with_reading
 def score(
     model: ModelOfLanguage,
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="Texts; - or a pipe: standard input.")] = None,
@@ -60,16 +52,8 @@ def score(
     threads: Threads = None,
     quiet: Quiet = False,
     unit: Unit = LINE,
-    text_column: TextColumn = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
-    encoding_errors: EncodingErrors = "strict",
-    delimiter: Delimiter = None,
-    quoting: Quoting = None,
-    escape: Escape = None,
-    header: Header = None,
-    on_error: OnError = "stop",
     limit: Limit = None,
+    **reading: Any,
 ) -> None:
     """Say how probable texts are.
 
@@ -88,29 +72,21 @@ def score(
       textnn write score model/ -t "春风又绿江南岸" -t "岸南江绿又风春"
       textnn write score model/ -t "春风" --tokens
     """
-    if text and file is not None:
-        raise typer.BadParameter("give a FILE or --text, not both")
-    if not text and file is None:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise typer.BadParameter('give a FILE, --text "...", or texts on standard input')
-        file = "-"
+    file = check_source(file, text, output)
+    check_options_of_file(text, limit=limit is not None)
     if tokens and not text and output is None:
         raise typer.BadParameter("it is written with the score of each text, to --output", param_hint="--tokens")
-    check_texts(file)
-    if output not in (None, "-"):
-        check_page(str(output), None if file == "-" else file, "--output")
-    reading = reading_options(locals())
+    reading = reading_options(reading)
     check_unit(unit, reading)
     set_threads(threads)
     scorer = load_language_model(model, tokenizer)
     source = None if file is None else Texts(file, reading, unit, limit)
     pieces: Iterator[Piece] = itertools.starmap(Piece, enumerate(text or (), 1)) if source is None else iter(source)
-    found = _scored(scorer, pieces, tokens)
-    first = list(itertools.islice(found, 1))  # what is wrong from the beginning on is an error before any output
+    found = begun(_scored(scorer, pieces, tokens))
     count, number, total = 0, 0, 0.0
     each_is_shown = bool(text) or output is not None
     with open_output(output) as stream, progress(0, source is not None and not quiet) as show:
-        for row in itertools.chain(first, found):
+        for row in found:
             count, number, total = count + 1, number + row["tokens"], total + row["log_probability"]
             if each_is_shown:
                 stream.write(json.dumps(row, ensure_ascii=False).translate(BREAKS) + "\n")
@@ -128,7 +104,7 @@ def score(
 
 
 def _scored(model: LanguageModel, pieces: Iterator[Piece], tokens: bool) -> Iterator[dict[str, Any]]:
-    """Yield the score of each text with its figures."""
+    """Yield the score of each text, and what it is made of."""
     read: deque[Piece] = deque()
 
     def texts() -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,11 +27,12 @@ from textnn_cli.common import (
     open_output,
     session,
 )
-from textnn_cli.parameters import option_of, parse, table, with_parameters
+from textnn_cli.parameters import options_of, parse, table, with_parameters
 from textnn_cli.progress import busy
 from textnn_cli.training import (
     CheckpointSeconds,
     Device,
+    Distributed,
     Resume,
     Seed,
     Validation,
@@ -42,6 +44,7 @@ from textnn_cli.training import (
 from textnn_cli.write.reading import LINE, Texts, Unit, check_unit
 
 PARAMETERS = table("language")
+OPTIONS = {**options_of(PARAMETERS), "random_state": "--seed"}
 
 
 @command_errors
@@ -57,6 +60,7 @@ def train(
     validation: Validation = None,
     seed: Seed = 0,
     resume: Resume = False,
+    distributed: Distributed = False,
     threads: Threads = None,
     device: Device = None,
     quiet: Quiet = False,
@@ -83,8 +87,8 @@ def train(
 
     Tokens are characters, unless --level says word, or names a tokenizer such
     as jieba for Chinese words. A validation split measures the perplexity
-    after each epoch: how many tokens the model hesitates between, on average.
-    The best epoch is kept.
+    after each epoch: exp of the mean loss of a token, so that a model which
+    guesses among 50 equal tokens has 50. The best epoch is kept.
 
     During training the state is kept beside DIRECTORY, in .NAME.checkpoint.
     After Ctrl-C or a crash, the same command with --resume continues from
@@ -98,6 +102,7 @@ def train(
       textnn write train reviews.csv -o model/ --text-column review
       textnn write train english.txt -o model/ --level word --num-layers 2
       textnn write train verses.txt -o model/ --resume
+      torchrun --nproc-per-node=2 -m textnn write train a.txt -o model/ --distributed
     """
     from textnn import LanguageModel
     from textnn.language.bundle import check_target
@@ -105,35 +110,42 @@ def train(
 
     reading = reading_options(locals())
     check_unit(unit, reading)
-    parameters = parse(PARAMETERS, typed)
-    names = {name: option_of(row).partition("/")[0] for name, row in PARAMETERS.items()}
-    check_device(device, distributed=False)
-    with option_errors(**names):
-        check_parameters(parameters)
-
-    def read(name: str, most: int | None) -> list[str]:
-        source = Texts(name, reading, unit, most)
-        with busy(f"reading {name}", quiet):
-            texts = [piece.text for piece in source]
-        source.tell(len(texts), quiet)
-        return texts
-
-    with session(False) as group:
+    with session(distributed) as group:
+        quiet = quiet or group.rank > 0
+        with group.together():
+            parameters = parse(PARAMETERS, typed)
+            check_device(device, distributed)
+            with option_errors(**OPTIONS):
+                check_parameters(parameters)
         checkpoint = prepared(directory, check_target, group, resume, checkpoint_seconds, threads, quiet)
         if checkpoint is None:
             return
-        texts = read(file, limit)
-        held_out = None if validation is None else read(validation, None)
+        texts, held_out = list[str](), None if validation is None else list[str]()
+        with group.together():  # process 0 has all texts
+            if group.rank == 0:
+                texts = _read(file, reading, unit, limit, quiet)
+                if validation is not None:
+                    held_out = _read(validation, reading, unit, None, quiet)
         model = LanguageModel(random_state=seed, device=device or group.device, verbose=0 if quiet else 1, **parameters)
-        names |= {"X": file, "validation_data": validation or "--validation"}
+        names = {**OPTIONS, "X": file, "validation_data": validation or "--validation"}
         with saying_how_to_go_on(checkpoint, group), option_errors(**names):
-            model.fit(texts, validation_data=held_out, checkpoint=checkpoint)
-            save(model, directory, distributed=False)
-            checkpoint.remove()
+            model.fit(texts, None, held_out, distributed, checkpoint)
+            if group.rank == 0:
+                save(model, directory, distributed)
+                checkpoint.remove()
     if quiet or sys.stdout is None:
         return
     with open_output(None) as stream:
         measured = model.state_.validation_perplexity
         if measured is not None:
             stream.write(f"validation after epoch {model.best_epoch_}: perplexity {measured:.2f}\n\n")
-        stream.write(f'saved: {directory}\nnext:  textnn write continue {directory} --prompt "..."\n')
+        stream.write(f'saved: {directory}\nnext:  textnn write continue {shlex.quote(str(directory))} --prompt "..."\n')
+
+
+def _read(file: str, reading: dict[str, Any], unit: str, limit: int | None, quiet: bool) -> list[str]:
+    """Return the texts of a file, and say what was read."""
+    source = Texts(file, reading, unit, limit)
+    with busy(f"reading {file}", quiet):
+        texts = [piece.text for piece in source]
+    source.tell(len(texts), quiet)
+    return texts

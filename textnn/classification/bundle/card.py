@@ -40,7 +40,7 @@ def write_card(state: State, config: dict[str, Any], report: Report | None) -> s
         f"- Trained on {state.n_texts:,} texts, {len(state.history)} epochs, "
         f"weights of epoch {state.best_epoch}, seed {state.seed}",
         "",
-        "## Figures",
+        "## Metrics",
         "",
     ]
     validation = state.validation_report
@@ -49,7 +49,7 @@ def write_card(state: State, config: dict[str, Any], report: Report | None) -> s
     if report is not None:
         lines += ["On texts that had no part in the training:", "", *_figures(report), ""]
     if validation is not None:
-        lines += ["On the validation part:", "", *_figures(validation), ""]
+        lines += ["On the validation split:", "", *_figures(validation), ""]
     argument = ""
     if "note" in config:
         lines += ["## Note", "", config["note"], ""]

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textnn.classification.evaluation.fonts import BASE, find_families
 from textnn.classification.evaluation.scored import ScoredReport
 from textnn.classification.evaluation.scores import Scores
 from textnn.classification.evaluation.tables import shorten
 from textnn.files import atomic_bytes
+from textnn.fonts import BASE, find_families
 from textnn.packages import PLOTS, need
 
 if TYPE_CHECKING:

@@ -2,13 +2,14 @@
 import * as classification from "./classification.js";
 import { ask, Failure, find, length, make } from "./common.js";
 import * as entities from "./entities.js";
+import * as languageModel from "./language.js";
 import * as segments from "./segments.js";
 import { language, say } from "./words.js";
 
 const PAUSE = 350; // milliseconds without a key before a text is sent
 const PATIENCE = 35000;
 const { task } = document.documentElement.dataset;
-const view = { classification, entities, segmentation: segments, tagging: segments }[task];
+const view = { classification, entities, segmentation: segments, tagging: segments, language: languageModel }[task];
 const [form, field, live, result] = ["form", "text", "live", "result"].map(find);
 
 let limits = { max_text: Infinity };

@@ -61,6 +61,14 @@ const en = {
     count: "{count} tokens",
     countOne: "1 token",
   },
+  language: {
+    ask: "The beginning of a text",
+    go: "Continue",
+    written: "The model continues",
+    perplexity: "Perplexity of what you typed: {number} per token",
+    unknown: "{number}. Not in the vocabulary: {tokens}",
+    facts: "{architecture} · trained on {count} texts",
+  },
 };
 const zh = {
   hint: "{count} / {most} 字",
@@ -121,6 +129,14 @@ const zh = {
     emptyMore: "在上面输入词语，用空格隔开。",
     count: "{count} 个词",
     countOne: "1 个词",
+  },
+  language: {
+    ask: "输入一段文本的开头",
+    go: "续写",
+    written: "模型的续写",
+    perplexity: "所输入文本的困惑度：每个词元 {number}",
+    unknown: "{number}。不在词表中：{tokens}",
+    facts: "{architecture} · 训练文本 {count} 条",
   },
 };
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from textnn.serving.tasks.classification import Classification
+from textnn.serving.tasks.language import Language
 from textnn.serving.tasks.tagging import Tagging
 from textnn.serving.tasks.task import Task
 
-TASKS: tuple[type[Task], ...] = (Classification, Tagging)
+TASKS: tuple[type[Task], ...] = (Classification, Tagging, Language)
 EVERY_PATH = frozenset().union(*(task.every_path for task in TASKS))
 
 
@@ -32,4 +33,5 @@ def find_task(model: Any) -> Task:
         if hasattr(model, task.known_by):
             check_is_fitted(model, task.fitted)
             return task(model)
-    raise TypeError(f"model: expected a SentimentClassifier or a SequenceTagger, got {type(model).__name__}")
+    expected = "a SentimentClassifier, a SequenceTagger or a LanguageModel"
+    raise TypeError(f"model: expected {expected}, got {type(model).__name__}")

@@ -1,4 +1,4 @@
-"""An n-gram model with interpolated, modified Kneser-Ney smoothing, on arrays: the opponent that needs no network.
+"""An n-gram model with interpolated, modified Kneser-Ney smoothing, on arrays: a baseline that needs no network.
 
     counts of n-grams of order n; of lower orders how many different tokens stand before each n-gram
     p(w | context) = max(c - D(c), 0) / c(context) + gamma(context) * p(w | context without its first token)

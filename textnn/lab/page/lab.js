@@ -1,0 +1,255 @@
+// The page: an exhibit's words and controls, its panels from the server as controls move, a training step by step.
+"use strict";
+const DATA = JSON.parse(find("data").textContent);
+const { exhibit, served } = DATA;
+const PATIENCE = 200; // milliseconds after which the page says that it computes
+const PAUSE = 40; // between two steps of a training
+
+let panels = DATA.panels;
+let livePanels = [];
+let values = readAddress();
+let readSettings = () => ({});
+let readLive = () => ({});
+
+const pageOf = (slug) => (served ? `./${slug}` : slug ? `${slug}.html` : "index.html");
+
+class Refused extends Error {}
+
+async function ask(path, body) {
+  let answer;
+  try {
+    answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  } catch {
+    throw new Refused(say("gone"));
+  }
+  const content = await answer.json().catch(() => {
+    throw new Refused(say("strange"));
+  });
+  if (!answer.ok) throw new Refused(content.error?.message ?? say("strange"));
+  return content;
+}
+
+function tell(sentence) {
+  find("message").hidden = !sentence;
+  find("message").textContent = sentence;
+}
+
+// The address keeps what differs from the defaults, so that a page can be marked and sent.
+function readAddress() {
+  const found = {};
+  if (!exhibit || !served) return found;
+  const given = new URLSearchParams(location.hash.slice(1));
+  for (const control of exhibit.controls) {
+    const text = given.get(control.name);
+    if (text === null) continue;
+    if (control.kind === "slider" && Number.isFinite(Number(text))) found[control.name] = clamp(Number(text), control.low, control.high);
+    else if (control.kind === "toggle") found[control.name] = text === "true";
+    else if (control.kind === "text" || control.options?.some((option) => option.value === text)) found[control.name] = text;
+  }
+  return found;
+}
+
+function writeAddress() {
+  const kept = exhibit.controls.filter((control) => values[control.name] !== control.default).map((control) => [control.name, String(values[control.name])]);
+  history.replaceState(null, "", kept.length ? `#${new URLSearchParams(kept)}` : location.pathname);
+}
+
+// Of several moves while one is computed, the last one counts.
+let running = false;
+let wanted = false;
+
+async function run() {
+  wanted = true;
+  if (running) return;
+  running = true;
+  const late = setTimeout(() => {
+    find("progress").textContent = say("working");
+    find("panels").setAttribute("aria-busy", "true");
+  }, PATIENCE);
+  try {
+    while (wanted) {
+      wanted = false;
+      const found = await ask("run", { exhibit: exhibit.slug, settings: values });
+      panels = found.panels;
+      tell("");
+      drawPanels(find("panels"), panels);
+    }
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    tell(error.message);
+  } finally {
+    running = false;
+    clearTimeout(late);
+    find("progress").textContent = "";
+    find("panels").setAttribute("aria-busy", "false");
+  }
+  if (wanted) run();
+}
+
+// A training: its key, and whether it goes on by itself. What comes back for one that was reset is dropped.
+let training = null;
+
+function setPlaying(playing) {
+  training.playing = playing;
+  find("play").dataset.word = playing ? "pause" : "start";
+  find("play").textContent = say(find("play").dataset.word);
+}
+
+function showLive(found) {
+  livePanels = found;
+  drawPanels(find("live-panels"), livePanels);
+}
+
+function begin() {
+  training = { key: null, rounds: 0, playing: false, busy: false };
+  setPlaying(false);
+  find("trained").textContent = "";
+  training.ready = prepare(training);
+  return training.ready;
+}
+
+async function prepare(own) {
+  try {
+    const found = await ask("live", { exhibit: exhibit.slug, settings: values });
+    if (training !== own) return;
+    own.key = found.training;
+    showLive(found.panels);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    if (training === own) tell(error.message);
+  }
+}
+
+async function step() {
+  const own = training;
+  await own.ready;
+  if (training !== own || !own.key || own.busy) return false;
+  own.busy = true;
+  try {
+    const found = await ask("step", { training: own.key });
+    if (training !== own) return false;
+    if (found.done) {
+      find("trained").textContent = say("done");
+      return false;
+    }
+    own.rounds += 1;
+    find("trained").textContent = say("rounds", { count: own.rounds });
+    showLive(found.panels);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    if (training === own) tell(error.message);
+    return false;
+  } finally {
+    own.busy = false;
+  }
+}
+
+async function play() {
+  if (training.playing) return setPlaying(false);
+  const own = training;
+  setPlaying(true);
+  while (training === own && own.playing && (await step())) await new Promise((go) => setTimeout(go, PAUSE));
+  if (training === own) setPlaying(false);
+}
+
+function moved() {
+  const before = JSON.stringify(readRunning());
+  values = { ...readSettings(), ...readLive() };
+  writeAddress();
+  if (JSON.stringify(readRunning()) !== before) run();
+  if (exhibit.live) begin();
+}
+
+// What the panels above depend on: all settings but those of the training.
+const readRunning = () => Object.fromEntries(exhibit.controls.filter((control) => !control.live).map((control) => [control.name, values[control.name] ?? control.default]));
+
+function build() {
+  document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
+  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
+  find("home").href = pageOf("");
+  find("exhibits").replaceChildren(
+    ...DATA.exhibits.map((one) => {
+      const link = Object.assign(make("a", word(one.title)), { href: pageOf(one.slug) });
+      if (one.slug === exhibit?.slug) link.setAttribute("aria-current", "page");
+      return link;
+    }),
+  );
+  find("list").hidden = Boolean(exhibit);
+  find("exhibit").hidden = !exhibit;
+  if (exhibit) buildExhibit();
+  else
+    find("cards").replaceChildren(
+      ...DATA.exhibits.map((one) => {
+        const card = make("li", "", "card");
+        card.append(Object.assign(make("a", word(one.title)), { href: pageOf(one.slug) }), make("p", word(one.question), "quiet"));
+        return card;
+      }),
+    );
+}
+
+function buildPresets() {
+  find("presets").hidden = !served || !exhibit.presets.length;
+  find("presets").replaceChildren(
+    make("span", say("presets"), "quiet"),
+    ...exhibit.presets.map((preset) => {
+      const button = Object.assign(make("button", word(preset.label)), { type: "button" });
+      button.addEventListener("click", () => {
+        fillControls(preset.settings);
+        moved();
+      });
+      return button;
+    }),
+  );
+}
+
+// The controls above the panels, and those of the training, at some values.
+function fillControls(given) {
+  const some = (live) => exhibit.controls.filter((control) => control.live === live);
+  readSettings = buildControls(find("controls"), some(false), given, served, moved);
+  readLive = buildControls(find("live-controls"), some(true), given, served, moved);
+}
+
+function buildExhibit() {
+  document.title = `${word(exhibit.title)} – textnn lab`;
+  find("title").textContent = word(exhibit.title);
+  find("text").textContent = word(exhibit.text);
+  find("asked").textContent = word(exhibit.question);
+  find("lines").textContent = exhibit.code;
+  find("default").hidden = served;
+  find("training").hidden = !exhibit.live || !served;
+  buildPresets();
+  fillControls(values);
+  values = { ...readSettings(), ...readLive() };
+  if (panels) drawPanels(find("panels"), panels);
+  drawPanels(find("live-panels"), livePanels);
+}
+
+function redraw() {
+  if (panels) drawPanels(find("panels"), panels);
+  drawPanels(find("live-panels"), livePanels);
+}
+
+build();
+if (exhibit && served) {
+  run();
+  if (exhibit.live) begin();
+}
+find("language").addEventListener("click", () => {
+  setLanguage(language === "en" ? "zh" : "en");
+  build();
+});
+for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
+find("play").addEventListener("click", play);
+find("step").addEventListener("click", () => {
+  setPlaying(false);
+  step();
+});
+find("reset").addEventListener("click", begin);
+let width = find("exhibit").clientWidth;
+new ResizeObserver(([{ target }]) => {
+  if (target.clientWidth !== width) {
+    width = target.clientWidth;
+    redraw();
+  }
+}).observe(find("exhibit"));
