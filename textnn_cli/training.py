@@ -88,7 +88,7 @@ def check_pretrained(architecture: str, parameters: dict[str, Any], group: Group
     from textnn.language.handover import language_weights
 
     if parameters["pretrained"] is not None and group.rank == 0:
-        given = {"tokenizer": "auto", **{name: parameters[name] for name in parameters}}
+        given = {"tokenizer": "auto", **parameters}
         with option_errors(**{name: f"--{name.replace('_', '-')}" for name in parameters}):
             language_weights(parameters["pretrained"]).check(architecture, given)
 
