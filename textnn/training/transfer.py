@@ -29,7 +29,16 @@ ARCHITECTURES = (JOINT, "lstm", "gru", "rnn")
 
 LAYER_RATE = 0.5
 """What the learning rate of a layer is, as a share of that of the layer above it."""
-WORD_LEVEL = "word"
+ALONE: Mapping[str, Any] = {
+    "epochs": 5,
+    "min_steps": 300,
+    "learning_rate": 3e-3,
+    "schedule": "linear",
+    "warmup": 0.1,
+    "patience": 0,
+    "validation_fraction": 0.05,
+}
+"""What suits the training of an encoder alone that begins so, in the place of its architecture's defaults."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +135,7 @@ class LanguageWeights:
             form = {"character_form": "all"} if self.reads(architecture) == CHARACTERS else {}
             sizes = dict(zip(("encoder_dim", "encoder_size", "encoder_layers"), self.sizes.values(), strict=True))
             return {**form, "encoder_cell": self.cell, "encoder_reads": self.reads(architecture), **sizes}
-        suited = {"schedule": "linear", "warmup": 0.1, "patience": 0, "validation_fraction": 0.05}
-        return {**self.sizes, "last": True, **{name: v for name, v in suited.items() if given.get(name) is None}}
+        return {**self.sizes, "last": True, **{name: v for name, v in ALONE.items() if given.get(name) is None}}
 
     @torch.no_grad()
     def set_first_weights(self, model: Network, epochs: int) -> None:
