@@ -3,6 +3,7 @@ tools/gpu_check, which has to know them without importing torch."""
 
 OPERATOR_TESTS = (
     "test_adam_operators",
+    "test_attention",
     "test_compile",
     "test_crf",
     "test_crf_errors",
@@ -14,11 +15,13 @@ OPERATOR_TESTS = (
     "test_frozen_text_conv",
     "test_layer_cells",
     "test_layer_crf",
+    "test_layer_linear_cross_entropy",
     "test_layer_recurrent",
     "test_layer_recurrent_extras",
     "test_layer_ngrams",
     "test_layer_text_conv",
     "test_linear_cross_entropy",
+    "test_linear_cross_entropy_checks",
     "test_lstm",
     "test_recurrent_cell",
     "test_ngrams",

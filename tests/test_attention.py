@@ -118,6 +118,18 @@ def test_states_without_a_column(wanted):
     assert states.grad.shape == states.shape
 
 
+@pytest.mark.cpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_weights_that_are_smaller_than_any_normal_number_are_zero(capability, dtype):
+    least = torch.tensor(torch.finfo(dtype).tiny, dtype=dtype).log().item()
+    states = torch.tensor([[0.0], [least + 2], [least - 2], [10 * least], [-torch.inf]], dtype=dtype)
+    query = torch.ones(1, 1, 1, dtype=dtype)
+    weights = fast.ragged_attention(query, states, offsets=[0], return_weights=True)[1]
+    assert weights[0, 0] == 1
+    assert 0 < weights[0, 1] < 20 * torch.finfo(dtype).tiny
+    assert not weights[0, 2:].any()
+
+
 def test_padding_gets_no_gradient():
     (query, states), options = make("padded", [2, 4], 3, 5)
     states.requires_grad_()
@@ -165,7 +177,7 @@ def test_16_bits_and_autocast(dtype):
     got = fast.ragged_attention(query.to(dtype), states.to(dtype), **options)
     assert got.dtype == dtype
     torch.testing.assert_close(got.float(), want, rtol=0.02, atol=0.02)
-    with torch.autocast("cpu", dtype):
+    with torch.autocast(query.device.type, dtype):
         context, weights = fast.ragged_attention(query, states, **options, return_weights=True)
     assert context.dtype == weights.dtype == dtype
     torch.testing.assert_close(context.float(), want, rtol=0.02, atol=0.02)
@@ -196,6 +208,13 @@ def test_wrong_arguments(change, error, message):
         fast.ragged_attention(**{**right, **change})
 
 
+@pytest.mark.cpu
+def test_raw_calls_with_a_length_out_of_range():
+    query, states = torch.zeros(2, 1, 4), torch.zeros(2, 3, 4)
+    with pytest.raises(RuntimeError, match="lengths must lie between 0 and 3"):
+        torch.ops.textnn.ragged_attention(query, states, torch.tensor([1, 4]), False, 1.0, True)
+
+
 def test_raw_calls_with_wrong_arguments():
     forward, backward = torch.ops.textnn.ragged_attention, torch.ops.textnn.ragged_attention_backward
     query, states, sizes = torch.zeros(2, 1, 4), torch.zeros(2, 3, 4), torch.tensor([1, 3])
@@ -204,7 +223,6 @@ def test_raw_calls_with_wrong_arguments():
         ((query[0], states, sizes, False, 1.0, True), "query must have shape"),
         ((query, states, sizes, True, 1.0, True), "states must have shape"),
         ((query[:1], states, sizes, False, 1.0, True), "query must be of 2 sentences"),
-        ((query, states, sizes + 1, False, 1.0, True), "lengths must lie between 0 and 3"),
         ((query, states.double(), sizes, False, 1.0, True), "states must have the dtype"),
     ):
         with pytest.raises(RuntimeError, match=message):

@@ -95,7 +95,7 @@ def test_the_shares_of_the_cases_are_all_of_them_once() -> None:
     shared = [name for i in range(3) for name in cases.chosen(names, f"{i}/3")]
     assert sorted(shared) == ["adam", "bilstm persistent", "lstm persistent", "lstm steps"]
     assert cases.chosen(names)[:2] == ["lstm persistent", "bilstm persistent"]
-    text = (ROOT / "tests/cuda_cases.py").read_text()
+    text = "".join(path.read_text() for path in (ROOT / "tests").glob("cuda_*_cases.py"))
     assert all(name in text for name in cases.TOO_LONG)
 
 

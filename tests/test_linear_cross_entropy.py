@@ -1,8 +1,7 @@
-"""textnn.functional.linear_cross_entropy and LinearCrossEntropyLoss: a linear layer and its loss without the logits."""
+"""textnn.functional.linear_cross_entropy: a linear layer and its loss without the logits."""
 
 from __future__ import annotations
 
-import inspect
 import os
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from ragged import TOLERANCE
-from torch import Tensor, nn
+from torch import Tensor
 
-import textnn
 import textnn.functional as fast
 import textnn.reference as slow
 from textnn._registration import logit_blocks
@@ -274,18 +272,44 @@ def test_what_is_frozen_gets_no_gradient(wanted: tuple[bool, bool], reduction: s
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.25])
-def test_several_backward_passes(factor: float) -> None:
-    """Gradients made beside the loss are given out more than once, and are not those of a parameter for that."""
-    inputs, _ = make(20, 4, 30)
-    w = inputs[1].requires_grad_()
-    loss = fast.linear_cross_entropy(inputs[0], w, inputs[2]) * factor
-    (want,) = torch.autograd.grad(slow.linear_cross_entropy(inputs[0], w, inputs[2]) * factor, [w])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_several_backward_passes(factor: float, reduction: str) -> None:
+    """Gradients made beside the loss are given out once; what becomes of them does not change the next ones."""
+    inputs, options = make(20, 4, 30, bias=True)
+    leaves = [inputs[0].requires_grad_(), inputs[1].requires_grad_(), options["linear_bias"].requires_grad_()]
+    options |= {"reduction": reduction}
+    loss, want = ((f.linear_cross_entropy(*inputs, **options).sum() * factor) for f in (fast, slow))
+    want = torch.autograd.grad(want, leaves)
+    for passes in range(3):
+        for g in torch.autograd.grad(loss, leaves[passes == 2 :], retain_graph=True):
+            g.mul_(7)
     loss.backward(retain_graph=True)
-    assert w.grad is not None
-    torch.testing.assert_close(w.grad, want)
-    w.grad.zero_()
+    for leaf, g in zip(leaves, want, strict=True):
+        torch.testing.assert_close(leaf.grad, g)
+        leaf.grad.zero_()  # type: ignore[union-attr]
     loss.backward()
-    torch.testing.assert_close(w.grad, want)
+    for leaf, g in zip(leaves, want, strict=True):
+        torch.testing.assert_close(leaf.grad, g)
+
+
+def test_gradients_one_after_the_other() -> None:
+    inputs, _ = make(20, 4, 30)
+    x, w = (t.requires_grad_() for t in inputs[:2])
+    loss = fast.linear_cross_entropy(*inputs) * 3
+    want = torch.autograd.grad(slow.linear_cross_entropy(*inputs) * 3, [x, w])
+    for _ in range(2):
+        for leaf, g in zip((w, x), want[::-1], strict=True):
+            torch.testing.assert_close(torch.autograd.grad(loss, [leaf], retain_graph=True)[0], g)
+
+
+def test_gradients_are_not_copied() -> None:
+    """A parameter keeps the memory in which its gradient was made."""
+    inputs, _ = make(20, 4, 30)
+    w, made = inputs[1].requires_grad_(), []
+    w.register_hook(lambda g: made.append(g.data_ptr()))
+    fast.linear_cross_entropy(*inputs).backward()
+    assert w.grad is not None
+    assert made == [w.grad.data_ptr()]
 
 
 def test_opcheck() -> None:
@@ -389,165 +413,3 @@ def test_logits_are_never_all_there(reduction: str) -> None:
     Path("/proc/self/clear_refs").write_text("5")
     fast.linear_cross_entropy(inputs[0], w, inputs[2], reduction=reduction).sum().backward()
     assert resident("VmHWM") - before < 4 * N * V / 3
-
-
-# --- the layer ---
-
-
-def test_the_layer_is_torchs() -> None:
-    """Constructor, parameters and results; where torch has it."""
-    theirs = getattr(nn, "LinearCrossEntropyLoss", None)
-    if theirs is None:
-        pytest.skip("torch has no LinearCrossEntropyLoss before 2.13")
-    for ours, other in ((textnn.LinearCrossEntropyLoss, theirs), (fast.linear_cross_entropy, F.linear_cross_entropy)):
-        assert list(inspect.signature(ours).parameters) == list(inspect.signature(other).parameters)
-        for name, parameter in inspect.signature(other).parameters.items():
-            assert inspect.signature(ours).parameters[name].default == parameter.default, name
-    for more in ({}, {"bias": True, "weight": torch.rand(7) + 0.1, "label_smoothing": 0.2, "ignore_index": 3}):
-        for shape in ((), (2,)):
-            ours, other = (c(5, 7, out_features=shape, **more) for c in (textnn.LinearCrossEntropyLoss, theirs))
-            ours.load_state_dict(other.state_dict())
-            assert list(ours.state_dict()) == list(other.state_dict())
-            x, target = torch.randn(9, 5), torch.randint(7, (9, *shape))
-            torch.testing.assert_close(ours(x, target), other(x, target))
-            assert "textnn.LinearCrossEntropyLoss(" in repr(ours)
-
-
-def test_the_layer_stays_whole_in_a_symbolic_trace_and_is_exported() -> None:
-    class Model(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.body, self.head = nn.Linear(4, 5), textnn.LinearCrossEntropyLoss(5, 7)
-
-        def forward(self, x: Tensor, target: Tensor) -> Tensor:
-            loss: Tensor = self.head(self.body(x), target)
-            return loss
-
-    model, x, target = Model(), torch.randn(9, 4), torch.randint(7, (9,))
-    traced = torch.fx.symbolic_trace(model)
-    assert "head" in [node.target for node in traced.graph.nodes if node.op == "call_module"]
-    for other in (traced, torch.export.export(model, (x, target)).module(), torch.jit.trace(model, (x, target))):
-        torch.testing.assert_close(other(x, target), model(x, target))
-    with pytest.raises(RuntimeError, match=r"torch.jit.script cannot compile textnn.LinearCrossEntropyLoss"):
-        torch.jit.script(model)
-
-
-def test_the_layer_learns_and_shares_weights() -> None:
-    embedding, layer = nn.Embedding(20, 8), textnn.LinearCrossEntropyLoss(8, 20)
-    layer.linear.weight = embedding.weight
-    ids = torch.arange(20)
-    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
-    for _ in range(60):
-        optimizer.zero_grad()
-        loss = layer(embedding(ids), ids)
-        loss.backward()
-        optimizer.step()
-    assert loss < 0.5
-    assert torch.equal(layer.linear(embedding(ids)).argmax(1), ids)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"weight": torch.ones(6)}, r"weight must have shape \[V\] = \[7\], got \[6\]"),
-        ({"label_smoothing": -0.1}, r"label_smoothing must lie in \[0, 1\]"),
-        ({"reduction": "max"}, "reduction must be"),
-    ],
-)
-def test_errors_of_the_layer(options: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        textnn.LinearCrossEntropyLoss(5, 7, **options)
-
-
-# --- errors ---
-
-X, W, Y = torch.randn(4, 3), torch.randn(5, 3), torch.tensor([0, 4, -100, 2])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "options", "error", "message"),
-    [
-        (([1.0], W, Y), {}, TypeError, "input must be a tensor, got list"),
-        ((X, W[:, :2], Y), {}, ValueError, r"linear_weight must have shape \[V, H\] = \[V, 3\].*got \[5, 2\]"),
-        ((X, W[0], Y), {}, ValueError, r"linear_weight must have shape"),
-        ((X, W.double(), Y), {}, TypeError, "linear_weight must have the dtype of input"),
-        ((X.long(), W, Y), {}, TypeError, "input must have a floating-point dtype"),
-        ((X, W, Y[:3]), {}, ValueError, r"target must have shape \[4\] for input \[4, 3\], got \[3\]"),
-        ((X, W, Y.int()), {}, TypeError, "target must be int64"),
-        ((X, W, Y), {"linear_bias": torch.zeros(4)}, ValueError, r"linear_bias must have shape \[5\]"),
-        ((X, W, Y), {"weight": torch.zeros(4)}, ValueError, r"weight must have shape \[V\] = \[5\], got \[4\]"),
-        ((X, W, Y), {"weight": torch.ones(5, requires_grad=True)}, ValueError, "weight must not require a gradient"),
-        ((X, W, Y), {"reduction": "max"}, ValueError, "reduction must be 'none', 'mean' or 'sum', got 'max'"),
-        ((X, W, Y), {"label_smoothing": 1.5}, ValueError, r"label_smoothing must lie in \[0, 1\], got 1.5"),
-        ((X, W, torch.rand(4, 5)), {"ignore_index": 1}, ValueError, "ignore_index must be None"),
-    ],
-)
-def test_errors_name_the_argument(arguments: Any, options: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        fast.linear_cross_entropy(*arguments, **options)
-
-
-@pytest.mark.cpu
-@pytest.mark.parametrize("wrong", [5, -1])
-def test_targets_out_of_range_are_an_error(wrong: int) -> None:
-    target = Y.clone()
-    target[1] = wrong
-    with pytest.raises(
-        IndexError, match=rf"target must lie in \[0, V\) = \[0, 5\) or be ignore_index, -100, got {wrong}"
-    ):
-        fast.linear_cross_entropy(X, W, target)
-    call = (X, W, None, target, None, "mean", -100, 0.0, "ieee", True, True, True)
-    with pytest.raises(
-        RuntimeError, match=rf"target must lie in \[0, 5\) or be ignore_index, -100, got {wrong} in row 1"
-    ):
-        torch.ops.textnn.linear_cross_entropy(*call)
-    compiled = torch.compile(fast.linear_cross_entropy, backend="aot_eager")
-    with pytest.raises(RuntimeError, match="target must lie in"):
-        compiled(X, W, target)
-
-
-@pytest.mark.cpu
-@pytest.mark.parametrize(
-    ("place", "value", "message"),
-    [
-        (0, X[0], "the input must have shape"),
-        (0, X.half(), "must be float32 or float64"),
-        (1, W[:, :2], "linear_weight must have shape"),
-        (2, X[:, 0], "linear_bias must have shape"),
-        (3, Y[:2], "target must have shape"),
-        (3, Y.int(), "target must have the dtype"),
-        (4, torch.ones(5).double(), "weight must have the dtype"),
-        (5, "max", "reduction must be"),
-        (7, -0.5, "label_smoothing must lie in"),
-        (8, "int8", "precision must be"),
-    ],
-)
-def test_raw_operators_check_their_arguments(place: int, value: Any, message: str) -> None:
-    call: list[Any] = [X, W, None, Y, None, "none", -100, 0.0, "ieee", True, True]
-    backward = [torch.ones(4), *call[:5], torch.zeros(4), *call[5:]]
-    call[place] = backward[place + 1 + (place > 4)] = value
-    with pytest.raises(RuntimeError, match=message):
-        torch.ops.textnn.linear_cross_entropy(*call, False)
-    with pytest.raises(RuntimeError, match=message):
-        torch.ops.textnn.linear_cross_entropy_backward(*backward)
-
-
-@pytest.mark.cpu
-def test_targets_of_bytes_and_inputs_without_a_column() -> None:
-    target = torch.tensor([0, 4, 1, 2])
-    want = fast.linear_cross_entropy(X, W, target)
-    assert fast.linear_cross_entropy(X, W, target.to(torch.uint8)).equal(want)
-    loss = fast.linear_cross_entropy(torch.zeros(2, 3, 0), torch.zeros(5, 0), torch.zeros(2, 3, dtype=torch.int64))
-    torch.testing.assert_close(loss, torch.tensor(5.0).log())
-
-
-@pytest.mark.cpu
-def test_raw_backward_operator_checks_gradient_and_lse() -> None:
-    rest: tuple[Any, ...] = ("none", -100, 0.0, "ieee", True, True)
-    for dloss, lse, message in (
-        (torch.ones(3), torch.zeros(4), "the gradient must have shape"),
-        (torch.ones(4), torch.zeros(3), "lse must have shape"),
-        (torch.ones(4).double(), torch.zeros(4), "the gradient must have the dtype"),
-    ):
-        with pytest.raises(RuntimeError, match=message):
-            torch.ops.textnn.linear_cross_entropy_backward(dloss, X, W, None, Y, None, lse, *rest)

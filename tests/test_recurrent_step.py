@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 import torch
 from ragged import compare
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 import textnn.functional as fast
 import textnn.reference as slow
+from textnn._registration.recurrent import step_by_products
 
 CELLS = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 SHAPES = [(1, 1, 1, 1), (1, 3, 5, 2), (2, 16, 16, 1), (3, 17, 33, 2), (5, 40, 19, 3), (9, 8, 48, 1), (0, 4, 4, 2)]
 each_cell = pytest.mark.parametrize("cell", CELLS)
+each_cell_and_projection = pytest.mark.parametrize(("cell", "P"), [("lstm", 3), *((cell, 0) for cell in CELLS)])
 
 
 def arguments(cell: str, shape: tuple[int, ...], P: int = 0, bias: bool = True, **options: Any) -> list[Any]:
@@ -138,6 +141,40 @@ def test_opcheck_and_gradcheck(cell):
         return on(fast, cell)(x, h, rest[0] if c is not None else None, list(rest[c is not None :]))
 
     torch.autograd.gradcheck(call, leaves)
+
+
+@each_cell_and_projection
+@pytest.mark.parametrize("states", [torch.float32, torch.bfloat16])
+def test_autocast_gives_the_dtypes_of_torchs_layers(cell, P, states):
+    """Also with the states of the step before, which it has given other dtypes."""
+    x, h, c, weights = arguments(cell, (3, 4, 5, 2), P)
+    kind = {"lstm": nn.LSTM, "gru": nn.GRU}.get(cell, nn.RNN)
+    options = {"proj_size": P} if P else {"nonlinearity": cell[4:]} if cell.startswith("rnn") else {}
+    theirs = kind(4, 5, 2, **options)
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), weights, strict=True)))
+    exact = on(fast, cell)(x, h, c, weights)
+    h, c = h.to(states), None if c is None else c.to(states)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = on(fast, cell)(x, h, c, weights)
+        y, want = theirs(x[None], h if c is None else (h, c))
+        again = on(fast, cell)(x.bfloat16(), got[1], None if c is None else got[2], weights)
+        y_again, want_again = theirs(x.bfloat16()[None], want)
+    assert [t.dtype for t in got] == [t.dtype for t in (y, *tree_leaves(want))]
+    assert [t.dtype for t in again] == [t.dtype for t in (y_again, *tree_leaves(want_again))]
+    for a, b in zip(got, exact, strict=True):
+        torch.testing.assert_close(a.float(), b, rtol=0.02, atol=0.02)
+
+
+@each_cell_and_projection
+@pytest.mark.parametrize("table", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+def test_products_do_the_same_on_devices_without_the_kernel(cell, table, P, bias):
+    x, h, c, weights = arguments(cell, (3, 4, 5, 2), P, bias, dtype=torch.float64)
+    given = (torch.tensor([1, 0, 1]), x[:2].contiguous()) if table else (x, None)
+    got = step_by_products(cell, *given, h, c, weights)
+    torch.testing.assert_close(got, tuple(torch.ops.textnn.recurrent_step(cell, *given, h, c, weights)))
+    with pytest.raises(RuntimeError, match="cell must be one of"):
+        step_by_products("lstn", *given, h, c, weights)
 
 
 @pytest.mark.parametrize(

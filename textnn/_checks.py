@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .backends import check_kernels, runs_cuda
 
+_FEW = 128  # numbers that are looked at sooner in a list than by an operation of torch
 ACTIVATIONS = ("identity", "relu", "tanh")
 PADDINGS = ("valid", "same")
 
@@ -127,11 +128,20 @@ def _can_look(t: Tensor) -> bool:
     return not functorch.is_batchedtensor(t)
 
 
+def _range(values: Tensor) -> tuple[int, int]:
+    """The least and the greatest."""
+    if values.numel() <= _FEW:
+        numbers = values.tolist()
+        return min(numbers), max(numbers)
+    low, high = values.aminmax()
+    return int(low), int(high)
+
+
 def check_lengths(lengths: Tensor, B: int, longest: int) -> Tensor:
     """Return lengths as int64, on the device where they are."""
     lengths = _check_index("lengths", lengths, B)
     if _can_look(lengths) and B > 0:
-        low, high = (int(v) for v in lengths.aminmax())
+        low, high = _range(lengths)
         if low < 0 or high > longest:
             raise ValueError(f"lengths must lie between 0 and {longest}, got {low if low < 0 else high}")
     return lengths
@@ -143,8 +153,12 @@ def check_offsets(offsets: Tensor, N: int, B: int | None) -> Tensor:
     if not torch.compiler.is_compiling() and offsets.shape[0] == 0 and N > 0:
         raise ValueError(f"offsets must not be empty where there are tokens, got 0 offsets for {N} tokens")
     if _can_look(offsets) and offsets.shape[0] > 0:
-        rises = not bool((offsets[1:] < offsets[:-1]).any())
-        if int(offsets[0]) != 0 or int(offsets[-1]) > N or not rises:
+        if offsets.shape[0] <= _FEW:
+            values = offsets.tolist()
+            first, last, rises = values[0], values[-1], values == sorted(values)
+        else:
+            first, last, rises = int(offsets[0]), int(offsets[-1]), not bool((offsets[1:] < offsets[:-1]).any())
+        if first != 0 or last > N or not rises:
             raise ValueError(
                 f"offsets must begin with 0, rise, and end at most at N = {N}, got {offsets.tolist()[:20]}"
             )

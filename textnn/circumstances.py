@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import torch
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn of what a user did: the warning names the line outside this package from which it was called."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "textnn":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
 
 _GROUPS, _V1 = Path("sys/fs/cgroup"), "cpu,cpuacct"
 
@@ -101,11 +111,9 @@ def after_fork() -> None:
     _Fork.pending = False
     if torch.get_num_threads() > 1:
         torch.set_num_threads(1)
-        warnings.warn(
+        warn(
             "this process was forked of one with threads, which do not survive that: it goes on with one thread. Start "
             "processes by spawn, or fork before the first prediction and set the number of threads in each",
-            UserWarning,
-            stacklevel=3,
         )
 
 

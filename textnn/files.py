@@ -26,11 +26,12 @@ import re
 import secrets
 import shutil
 import stat
-import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from textnn.circumstances import warn
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -340,10 +341,8 @@ def _remove_replaced(old: Path, target: Path, names: Collection[str]) -> None:
         old.rename(kept)
     except OSError:
         kept = old
-    warnings.warn(
+    warn(
         f"{target}: what was there before is kept as {kept}, as it holds what textnn did not write or cannot remove",
-        UserWarning,
-        stacklevel=5,
     )
 
 

@@ -15,13 +15,12 @@ def perplexity(content: Mapping[str, Any]) -> str:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in content["rows"]:
         found.setdefault(row["name"], []).append(row)
-    table: dict[str, list[str]] = {"model": [], "perplexity": [], "seeds": [], "seconds": [], "chosen": []}
+    table: dict[str, list[str]] = {"model": [], "perplexity": [], "seeds": [], "chosen": []}
     for name, rows in sorted(found.items(), key=lambda pair: _mean(pair[1], "perplexity")):
         spread = f" ± {statistics.stdev(row['perplexity'] for row in rows):.2f}" if len(rows) > 1 else ""
         table["model"].append(name)
         table["perplexity"].append(f"{_mean(rows, 'perplexity'):.2f}{spread}")
         table["seeds"].append(str(len(rows)) if rows[0]["seed"] is not None else "")
-        table["seconds"].append(f"{_mean(rows, 'seconds'):.0f}")
         table["chosen"].append(rows[0]["settings"])
     return f"{markdown(table)}\n\n{about(content, 'Perplexity of a character on verses that were held out.')}"
 

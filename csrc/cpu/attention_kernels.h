@@ -115,7 +115,7 @@ template <class T>
   Vec<T> total{};
   for (int64_t t = 0; t < length; t += L) {
     const int64_t n = std::min(L, length - t);
-    store(s + t, VectorMath<T>::exp(load(s + t, n) - top), n);
+    store(s + t, exp_or_zero<T>(load(s + t, n) - top), n);
     total += load(s + t, n);  // without the lanes behind the last one
   }
   const T part = 1 / lane_sum<T>(total);
@@ -125,14 +125,13 @@ template <class T>
   }
 }
 
-// Queries [begin, end) of sentence b.
+// Queries [begin, end) of sentence b. scratch: a weight for each query and state, where weights are not wanted.
 template <class T>
-void attend(const AttentionForward<T>& f, int64_t b, int64_t begin, int64_t end) {
+void attend(const AttentionForward<T>& f, int64_t b, int64_t begin, int64_t end, T* scratch) {
   const Attention<T>& a = f.attention;
   const int64_t length = a.sentences.length[b], count = end - begin, H = a.H;
   const T *query = a.query + (b * a.Q + begin) * H, *states = a.states + a.sentences.start[b] * H;
-  Workspace workspace(Workspace::bytes<T>(f.weights ? 0 : count * length));
-  T* weights = f.weights ? f.weights + a.first[b] + begin * a.row : workspace.take<T>(count * length);
+  T* weights = f.weights ? f.weights + a.first[b] + begin * a.row : scratch;
   const int64_t row = f.weights ? a.row : length;
   row_products(query, count, states, length, H, a.scale, static_cast<const T*>(nullptr), weights, row, int64_t(0));
   for (int64_t q = 0; q < count; ++q) {
@@ -143,9 +142,10 @@ void attend(const AttentionForward<T>& f, int64_t b, int64_t begin, int64_t end)
   add_weighted(sums, H, f.context + (b * a.Q + begin) * H, count);
 }
 
-// All of sentence b. With p the weights and dp their gradient, that of the scores is p (dp - sum(p dp)).
+// All of sentence b. d: scratch, a value for each query and state. With p the weights and dp their gradient, that of
+// the scores is p (dp - sum(p dp)).
 template <class T>
-void attend_backward(const AttentionBackward<T>& f, int64_t b) {
+void attend_backward(const AttentionBackward<T>& f, int64_t b, T* d) {
   constexpr int64_t L = kLanes<T>;
   const Attention<T>& a = f.attention;
   const int64_t length = a.sentences.length[b], Q = a.Q, H = a.H, start = a.sentences.start[b];
@@ -153,8 +153,6 @@ void attend_backward(const AttentionBackward<T>& f, int64_t b) {
   const T *dcontext = f.dcontext ? f.dcontext + b * Q * H : nullptr,
           *dweights = f.dweights ? f.dweights + a.first[b] : nullptr;
   T *dquery = f.dquery + b * Q * H, *dstates = f.dstates + start * H;
-  Workspace workspace(Workspace::bytes<T>(Q * length));
-  T* d = workspace.take<T>(Q * length);
   if (dcontext)
     row_products(dcontext, Q, states, length, H, T(1), dweights, d, length, a.row);
   else if (dweights)

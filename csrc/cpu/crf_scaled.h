@@ -52,12 +52,6 @@ template <class T>
   return across<T>(v, Min());
 }
 
-// e^v; 0 below the smallest number.
-template <class T>
-[[gnu::always_inline]] inline Vec<T> exp_or_zero(const Vec<T>& v) {
-  return v < -VectorMath<T>::kBound ? Vec<T>{} : VectorMath<T>::exp(v);
-}
-
 // The first n lanes of scores, -inf in the others.
 template <class T>
 [[gnu::always_inline]] inline Vec<T> load_scores(const T* p, int64_t n) {

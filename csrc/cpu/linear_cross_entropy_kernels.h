@@ -42,14 +42,6 @@ struct Logits<Bfloat16Logit> {
   }
 };
 
-// e^x for x <= 0, and zero where it is smaller than any normal number.
-template <class T>
-[[gnu::always_inline]] inline Vec<T> exp_or_zero(const Vec<T>& x) {
-  using Math = VectorMath<T>;
-  const Vec<T> e = Math::exp(x);
-  return x < -Math::kBound ? Vec<T>{} : e;
-}
-
 template <class T>
 [[gnu::always_inline]] inline IVec<T> first_lanes(int64_t n) {
   IVec<T> lane;

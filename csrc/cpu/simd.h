@@ -186,4 +186,11 @@ struct VectorMath {
   static inline V relu(const V& x) { return x <= 0 ? V{} : x; }  // NaN stays NaN, as in torch.relu
 };
 
+// e^x, and zero where that is about as small as the smallest normal number or smaller.
+template <class T>
+[[gnu::always_inline]] inline Vec<T> exp_or_zero(const Vec<T>& x) {
+  const Vec<T> e = VectorMath<T>::exp(x);
+  return x < -VectorMath<T>::kBound ? Vec<T>{} : e;
+}
+
 }  // namespace TEXTNN_ISA

@@ -15,7 +15,10 @@ constexpr int kSlots = 32;
 constexpr size_t kKept = size_t(512) << 20;
 constexpr size_t kPage = 4096, kHugePage = size_t(2) << 20;
 
-struct Slot {
+// Slots are looked at without being held: two threads that took hold of all of them, for a scratch of some kilobytes
+// each time, would mostly wait for each other's cache lines.
+struct alignas(64) Slot {
+  std::atomic<size_t> size{0};  // of the buffer, 0 without one
   std::atomic_flag busy = ATOMIC_FLAG_INIT;
   Buffer buffer{nullptr, 0, 0};
 };
@@ -23,24 +26,27 @@ Slot slots[kSlots];
 std::atomic<size_t> kept{0};
 std::atomic<unsigned> hand{0};  // the next slot to be emptied when the pool is full
 
-// f(slot) for each slot that nobody holds, until it returns true.
+// f(slot) for each slot with this size that nobody holds, until it returns true; first those at the hand.
 template <class F>
-void for_free_slots(F&& f) {
+void for_free_slots(size_t size, F&& f) {
   const unsigned first = hand.load(std::memory_order_relaxed);
   for (unsigned i = 0; i < kSlots; ++i) {
     Slot& slot = slots[(first + i) % kSlots];
+    if (slot.size.load(std::memory_order_relaxed) != size) continue;
     if (slot.busy.test_and_set(std::memory_order_acquire)) continue;
-    const bool done = f(slot);
+    const bool done = slot.buffer.size == size && f(slot);
     slot.busy.clear(std::memory_order_release);
     if (done) return;
   }
 }
 
-// A slot's buffer leaves the pool.
-Buffer empty(Slot& slot) {
-  kept -= slot.buffer.used;
-  return std::exchange(slot.buffer, {nullptr, 0, 0});
+// What a slot that this thread holds gives and takes.
+Buffer exchange(Slot& slot, const Buffer& in) {
+  slot.size.store(in.size, std::memory_order_relaxed);
+  kept += in.used - slot.buffer.used;
+  return std::exchange(slot.buffer, in);
 }
+Buffer empty(Slot& slot) { return exchange(slot, {nullptr, 0, 0}); }
 
 // Sizes come in four steps an octave, so that batches of slightly different sizes share their buffers.
 size_t rounded(size_t bytes) {
@@ -64,18 +70,17 @@ Buffer allocate(size_t bytes) {
 
 Buffer take_buffer(size_t bytes, size_t used) {
   // The smallest that is large enough, but none that would mostly be wasted.
-  const size_t most = 2 * rounded(bytes);
+  const size_t wanted = rounded(bytes), most = 2 * wanted;
   size_t best = most + 1;
-  for_free_slots([&](Slot& slot) {
-    const size_t size = slot.buffer.size;
-    if (slot.buffer.data && size >= bytes) best = std::min(best, size);
-    return best == rounded(bytes);
-  });
+  for (const Slot& slot : slots) {
+    const size_t size = slot.size.load(std::memory_order_relaxed);
+    if (size >= wanted) best = std::min(best, size);
+  }
   Buffer found{nullptr, 0, 0};
   if (best <= most) {
-    for_free_slots([&](Slot& slot) {
-      if (slot.buffer.size == best && slot.buffer.data) found = empty(slot);
-      return found.data != nullptr;
+    for_free_slots(best, [&](Slot& slot) {
+      found = empty(slot);
+      return true;
     });
   }
   if (!found.data) found = allocate(bytes);
@@ -87,10 +92,9 @@ void return_buffer(const Buffer& buffer) noexcept {
   Buffer in = buffer;
   for (int attempt = 0; in.used <= kKept && in.data && attempt <= kSlots; ++attempt) {
     if (kept + in.used <= kKept) {
-      for_free_slots([&](Slot& slot) {
-        if (slot.buffer.data) return false;
-        slot.buffer = std::exchange(in, {nullptr, 0, 0});
-        kept += slot.buffer.used;
+      for_free_slots(0, [&](Slot& slot) {
+        exchange(slot, in);
+        in.data = nullptr;
         return true;
       });
       if (!in.data) return;

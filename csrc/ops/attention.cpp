@@ -1,4 +1,5 @@
 // textnn::ragged_attention and its backward operator.
+#include "attention.h"
 #include "../cpu/attention.h"
 #include "ragged.h"
 
@@ -23,15 +24,13 @@ struct AttentionCall {
         B(int64_t(bounds.start.size())),
         Q(query.size(1)),
         H(query.size(2)) {
-    STD_TORCH_CHECK(query.size(0) == B, "textnn: query must be of ", B, " sentences, got shape ", shape_of(query));
+    check_queries(query, B);
     product("the weights", {B > 0 ? bounds.positions : 0, Q}, kMostCounted);
     for (int64_t b = 0; b < B; ++b) first.push_back(flat ? bounds.start[size_t(b)] : bounds.start[size_t(b)] * Q);
   }
 
   int64_t longest() const { return flat ? 0 : states.size(1); }
-  std::vector<int64_t> weights_shape() const {
-    return flat ? std::vector<int64_t>{Q, states.size(0)} : std::vector<int64_t>{B, Q, states.size(1)};
-  }
+  std::vector<int64_t> weights_shape() const { return attention_weights(query, states, flat); }
   template <class T>
   cpu::Attention<T> attention() const {
     return {bounds.sentences(),
@@ -47,10 +46,7 @@ struct AttentionCall {
 
  private:
   static bool check(const Tensor& query, const Tensor& states, bool flat) {
-    STD_TORCH_CHECK(query.dim() == 3, "textnn: query must have shape [B, Q, H], got ", shape_of(query));
-    const int64_t H = query.size(2);
-    check_shape("states", states, flat ? std::vector<int64_t>{-1, H} : std::vector<int64_t>{-1, -1, H});
-    check_dtype("states", states, query);
+    check_attention(query, states, flat);
     return flat;
   }
 };
@@ -73,11 +69,7 @@ std::tuple<Tensor, Tensor> ragged_attention_backward(const OptionalTensor& dcont
   const AttentionCall call(query, states, sizes, flat, scale);
   const Tensor weights = compact(weights_);
   const OptionalTensor dcontext = compact(dcontext_), dweights = compact(dweights_);
-  check_shape("weights, which the forward pass makes with save=True,", weights, call.weights_shape());
-  check_dtype("weights", weights, query);
-  STD_TORCH_CHECK(dcontext || dweights, "textnn: dcontext or dweights must be given");
-  if (dcontext) check_shape("dcontext", *dcontext, {call.B, call.Q, call.H}), check_dtype("dcontext", *dcontext, query);
-  if (dweights) check_shape("dweights", *dweights, call.weights_shape()), check_dtype("dweights", *dweights, query);
+  check_attention_gradients(dcontext, dweights, call.query, call.states, weights, flat);
   Tensor dquery = pooled(call.query, {call.B, call.Q, call.H}), dstates = pooled(call.states, leading(states, call.H));
   dispatch(query, [&](auto zero) {
     using T = decltype(zero);

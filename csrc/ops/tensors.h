@@ -1,5 +1,6 @@
 // What every operator needs of torch: the stable ABI's tensors, a torch-free thread pool on torch's threads, checks.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -144,16 +145,36 @@ T* writable(Tensor& t) {
   return t.numel() ? t.mutable_data_ptr<T>() : nullptr;
 }
 
+namespace detail {
+// What the C functions of torch call a type, a device or a layout.
+template <class Name>
+int32_t number(Name name) {
+  return torch::stable::detail::to<int32_t>(torch::stable::detail::from(name));
+}
+
+inline std::vector<int64_t> strides_of(const std::vector<int64_t>& size) {
+  std::vector<int64_t> stride(size.size());
+  int64_t n = 1;
+  for (size_t i = size.size(); i-- > 0; n *= std::max<int64_t>(1, size[i])) stride[i] = n;
+  return stride;
+}
+}  // namespace detail
+
+// On the CPU, like all results here. Past the dispatcher, which takes longer than the step of a small cell.
 inline Tensor empty(const Tensor& like, const std::vector<int64_t>& size) {
-  return torch::stable::new_empty(like, size);
+  const std::vector<int64_t> stride = detail::strides_of(size);
+  const torch::stable::Device device = like.device();
+  AtenTensorHandle result;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(int64_t(size.size()), size.data(), stride.data(),
+                                                         detail::number(like.scalar_type()),
+                                                         detail::number(device.type()), device.index(), &result));
+  return Tensor(result);
 }
 
 // A tensor on the buffer, which returns to the kernels' pool with it. Where torch_from_blob is there.
 inline Tensor on_buffer(const cpu::Buffer& buffer, const Tensor& like, const std::vector<int64_t>& size,
                         const std::vector<int64_t>& stride) {
-  using torch::stable::detail::from;
-  using torch::stable::detail::to;
-  const auto number = [](auto name) { return to<int32_t>(from(name)); };
+  using detail::number;
   const torch::stable::Device device = like.device();
   AtenTensorHandle result;
   STABLE_TORCH_ERROR_CODE_CHECK(torch_from_blob(
@@ -174,13 +195,9 @@ inline Tensor pooled(const Tensor& like, const std::vector<int64_t>& size, int64
   constexpr int64_t kLeast = 1 << 20;
   int64_t bytes = int64_t(like.element_size());
   for (const int64_t part : size) bytes = product("the bytes of a result", {bytes, part});
-  int64_t n = 1;
-  std::vector<int64_t> stride(size.size());
-  if (bytes >= kLeast)
-    for (size_t i = size.size(); i-- > 0; n *= size[i]) stride[i] = n;
   if (bytes < kLeast || !torch_from_blob) return empty(like, size);
   return on_buffer(cpu::take_buffer(size_t(bytes), size_t(used < 0 ? bytes : bytes / size[0] * used)), like, size,
-                   stride);
+                   detail::strides_of(size));
 }
 
 }  // namespace textnn::ops

@@ -17,7 +17,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -166,16 +165,7 @@ def main() -> int:
             if running not in entry["cases"]:
                 entry["cases"].append(running)
 
-    agree = cuda_cases.agree
-
-    def logged_agree(
-        function: Callable[..., Any], reference: Callable[..., Any], arguments: list[Any], tolerance: dict[str, float]
-    ) -> None:
-        launched(gradients=False)
-        agree(function, reference, arguments, tolerance)
-        launched(gradients=True)
-
-    cuda_cases.agree = logged_agree
+    cuda_cases.WATCHERS.append(launched)
     parts = [name for name in options.names if name not in cuda_cases.CASES]
     for running, case in cuda_cases.CASES.items():
         if options.names and running not in options.names and not any(part in running for part in parts):

@@ -65,6 +65,7 @@ for _name in (
 
 AUTOCAST: dict[str, Callable[..., Sequence[torch.dtype]]] = {
     "recurrent_cell": recurrent.autocast_dtypes_of_cell,
+    "recurrent_step": recurrent.autocast_dtypes_of_step,
     "recurrent": recurrent.autocast_dtypes,
     "max_mean_pool": lambda _, x, *rest: [x.dtype],
     "ragged_attention": lambda dtype, *rest: [dtype] * 2,
@@ -74,8 +75,8 @@ AUTOCAST: dict[str, Callable[..., Sequence[torch.dtype]]] = {
     "embedding_text_conv_positions": lambda dtype, *rest: [dtype],
     "embedding": lambda _, ids, table, *rest: [table.dtype],
 }
-# Torch does the first two in the dtype of what comes in; the last one has no kernel on CUDA.
-CUDA_AUTOCAST = set(AUTOCAST) - {"max_mean_pool", "embedding", "ragged_attention"}
+# Torch does these two in the dtype of what comes in.
+CUDA_AUTOCAST = set(AUTOCAST) - {"max_mean_pool", "embedding"}
 for _name, _results in AUTOCAST.items():
     follow_autocast(_name, "cpu", _results)
 for _name in CUDA_AUTOCAST:

@@ -7,8 +7,8 @@ is found by the device's own check of an index.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,37 +20,8 @@ _FEW_ROWS = 256
 PRECISIONS = {"ieee": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def check(
-    x: Tensor, linear_weight: Tensor, linear_bias: Maybe, target: Tensor, weight: Maybe, reduction: str, precision: str
-) -> None:
-    """Arguments that an operator is given by hand."""
-    if x.dim() != 2 or linear_weight.dim() != 2 or linear_weight.shape[1] != x.shape[1]:
-        shapes = f"{list(x.shape)} and {list(linear_weight.shape)}"
-        raise RuntimeError(f"textnn: x and linear_weight must have shapes [N, H] and [V, H], got {shapes}")
-    if x.dtype not in (torch.float32, torch.float64):
-        raise RuntimeError(f"textnn: x must be float32 or float64, got {x.dtype}")
-    N, V = x.shape[0], linear_weight.shape[0]
-    for name, t, shape, dtype in (
-        ("linear_weight", linear_weight, [V, x.shape[1]], x.dtype),
-        ("linear_bias", linear_bias, [V], x.dtype),
-        ("target", target, [N], torch.int64),
-        ("weight", weight, [V], x.dtype),
-    ):
-        if t is None:
-            continue
-        if list(t.shape) != shape or t.dtype != dtype or t.device != x.device:
-            got = f"{list(t.shape)} {t.dtype} on {t.device}"
-            raise RuntimeError(f"textnn: {name} must be {shape} {dtype} on {x.device}, got {got}")
-    if reduction not in ("none", "mean", "sum"):
-        raise RuntimeError(f"textnn: reduction must be none, mean or sum, got {reduction}")
-    if precision not in PRECISIONS:
-        raise RuntimeError(f"textnn: precision must be ieee, bf16 or fp16, got {precision}")
-    check_memory(x=x, linear_weight=linear_weight, linear_bias=linear_bias, target=target, weight=weight)
-
-
-@dataclass
-class _Call:
-    """What all blocks share; for each row the weight of its class, 0 where the target is ignored."""
+class Call(NamedTuple):
+    """What both operators are told of the layer and the loss, in the order of their schemas."""
 
     x: Tensor
     linear_weight: Tensor
@@ -58,38 +29,77 @@ class _Call:
     target: Tensor
     weight: Maybe
     reduction: str
-    smoothing: float
-    own: Tensor
-    used: Tensor
-    total: Tensor
-    factor: torch.dtype
+    ignore_index: int
+    label_smoothing: float
+    precision: str
 
-    @classmethod
-    def of(
-        cls,
-        x: Tensor,
-        linear_weight: Tensor,
-        linear_bias: Maybe,
-        target: Tensor,
-        weight: Maybe,
-        reduction: str,
-        ignore_index: int,
-        label_smoothing: float,
-        precision: str,
-    ) -> _Call:
-        check(x, linear_weight, linear_bias, target, weight, reduction, precision)
-        if not 0 <= label_smoothing <= 1:
-            raise RuntimeError(f"textnn: label_smoothing must lie in [0, 1], got {label_smoothing}")
-        used = target != ignore_index
-        target = torch.where(used, target, 0)
-        own = used.to(x.dtype)
-        if weight is not None and target.numel():
-            own = torch.where(used, weight[target], 0)
-        half = PRECISIONS[precision] if x.dtype == torch.float32 else None
-        factor = half or x.dtype
-        rounded = linear_weight.to(factor)
-        rest = (linear_bias, target, weight, reduction, label_smoothing)
-        return cls(x.to(factor), rounded, *rest, own, used, own.sum(), factor)
+
+class Wanted(NamedTuple):
+    """Which gradients are to be made."""
+
+    dx: bool
+    dweight: bool
+
+
+def forward_call(arguments: Sequence[Any]) -> tuple[Call, Wanted, bool]:
+    """Take apart the arguments of ``linear_cross_entropy``; the last result is ``save``."""
+    *call, need_dx, need_dweight, save = arguments
+    return Call(*call), Wanted(need_dx, need_dweight), save
+
+
+def backward_call(arguments: Sequence[Any]) -> tuple[Call, Wanted, Tensor, Tensor]:
+    """Take apart the arguments of ``linear_cross_entropy_backward``; the last results are ``dloss`` and ``lse``."""
+    dloss, *tensors = arguments[:6]
+    lse, *options, need_dx, need_dweight = arguments[6:]
+    return Call(*tensors, *options), Wanted(need_dx, need_dweight), dloss, lse
+
+
+def check(call: Call) -> None:
+    """Arguments that an operator is given by hand."""
+    x, linear_weight = call.x, call.linear_weight
+    if x.dim() != 2 or linear_weight.dim() != 2 or linear_weight.shape[1] != x.shape[1]:
+        shapes = f"{list(x.shape)} and {list(linear_weight.shape)}"
+        raise RuntimeError(f"textnn: x and linear_weight must have shapes [N, H] and [V, H], got {shapes}")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise RuntimeError(f"textnn: x must be float32 or float64, got {x.dtype}")
+    N, V = x.shape[0], linear_weight.shape[0]
+    shapes_and_dtypes = {
+        "linear_weight": ([V, x.shape[1]], x.dtype),
+        "linear_bias": ([V], x.dtype),
+        "target": ([N], torch.int64),
+        "weight": ([V], x.dtype),
+    }
+    for name, (shape, dtype) in shapes_and_dtypes.items():
+        t = getattr(call, name)
+        if t is None:
+            continue
+        if list(t.shape) != shape or t.dtype != dtype or t.device != x.device:
+            got = f"{list(t.shape)} {t.dtype} on {t.device}"
+            raise RuntimeError(f"textnn: {name} must be {shape} {dtype} on {x.device}, got {got}")
+    if call.reduction not in ("none", "mean", "sum"):
+        raise RuntimeError(f"textnn: reduction must be none, mean or sum, got {call.reduction}")
+    if call.precision not in PRECISIONS:
+        raise RuntimeError(f"textnn: precision must be ieee, bf16 or fp16, got {call.precision}")
+    if not 0 <= call.label_smoothing <= 1:
+        raise RuntimeError(f"textnn: label_smoothing must lie in [0, 1], got {call.label_smoothing}")
+    check_memory(**{name: getattr(call, name) for name in Call._fields[:5]})
+
+
+class _Rows:
+    """What all blocks share; for each row the weight of its class, 0 where the target is ignored."""
+
+    def __init__(self, call: Call) -> None:
+        check(call)
+        self.used = call.target != call.ignore_index
+        self.target = torch.where(self.used, call.target, 0)
+        self.own = self.used.to(call.x.dtype)
+        if call.weight is not None and call.target.numel():
+            self.own = torch.where(self.used, call.weight[self.target], 0)
+        self.total = self.own.sum()
+        half = PRECISIONS[call.precision] if call.x.dtype == torch.float32 else None
+        self.factor = half or call.x.dtype
+        self.x, self.linear_weight = call.x.to(self.factor), call.linear_weight.to(self.factor)
+        self.linear_bias, self.weight, self.smoothing = call.linear_bias, call.weight, call.label_smoothing
 
     @property
     def class_weights(self) -> Tensor:
@@ -102,116 +112,90 @@ class _Call:
         for begin in range(0, N, rows):
             yield slice(begin, min(N, begin + rows))
 
-    def logits(self, rows: slice) -> Tensor:
-        z = (self.x[rows] @ self.linear_weight.t()).to(self.own.dtype)
+    def logits(self, block: slice) -> Tensor:
+        z = (self.x[block] @ self.linear_weight.t()).to(self.own.dtype)
         return z if self.linear_bias is None else z.add_(self.linear_bias)
 
     def weight_sum(self) -> Tensor:
         return self.class_weights.expand(self.linear_weight.shape[0]).sum()
 
-    def losses(self, rows: slice, z: Tensor, lse: Tensor) -> Tensor:
+    def losses(self, block: slice, z: Tensor, lse: Tensor) -> Tensor:
         e, V = self.smoothing, self.linear_weight.shape[0]
-        score = z.gather(1, self.target[rows, None])[:, 0]
-        loss = (1 - e) * self.own[rows] * (lse - score)
+        score = z.gather(1, self.target[block, None])[:, 0]
+        loss = (1 - e) * self.own[block] * (lse - score)
         if e > 0:
             loss = loss + e / V * (self.weight_sum() * lse - (z * self.class_weights).sum(1))
-        return torch.where(self.used[rows], loss, 0)
+        return torch.where(self.used[block], loss, 0)
 
-    def differentiate(self, rows: slice, z: Tensor, lse: Tensor, up: Tensor) -> Tensor:
+    def differentiate(self, block: slice, z: Tensor, lse: Tensor, up: Tensor) -> Tensor:
         """Gradients of logits, in their place, for those of the losses."""
         e, V = self.smoothing, self.linear_weight.shape[0]
-        up = torch.where(self.used[rows], up, 0)
-        hit = up * (1 - e) * self.own[rows]
+        up = torch.where(self.used[block], up, 0)
+        hit = up * (1 - e) * self.own[block]
         dz = z.sub_(lse[:, None]).exp_()
         dz *= (hit + up * (e / V) * self.weight_sum() if e > 0 else hit)[:, None]
         if e > 0:
             dz -= (up * (e / V))[:, None] * self.class_weights
-        dz.scatter_add_(1, self.target[rows, None], -hit[:, None])
-        return dz.masked_fill_(~self.used[rows, None], 0)
+        dz.scatter_add_(1, self.target[block, None], -hit[:, None])
+        return dz.masked_fill_(~self.used[block, None], 0)
 
 
 class _Sums:
     """Gradients of x, linear_weight and linear_bias; without rows where they are not wanted."""
 
-    def __init__(self, call: _Call, need_dx: bool, need_dweight: bool) -> None:
-        self.call, (N, H), V = call, call.x.shape, call.linear_weight.shape[0]
-        biased = need_dweight and call.linear_bias is not None
-        self.dx = call.own.new_empty(N if need_dx else 0, H)
-        self.dweight = call.own.new_zeros(V if need_dweight else 0, H)
-        self.dbias = call.own.new_zeros(V if biased else 0)
-        self.need_dx, self.need_dweight, self.need_dbias = need_dx, need_dweight, biased
+    def __init__(self, rows: _Rows, wanted: Wanted) -> None:
+        self.rows, self.wanted, (N, H), V = rows, wanted, rows.x.shape, rows.linear_weight.shape[0]
+        self.biased = wanted.dweight and rows.linear_bias is not None
+        self.dx = rows.own.new_empty(N if wanted.dx else 0, H)
+        self.dweight = rows.own.new_zeros(V if wanted.dweight else 0, H)
+        self.dbias = rows.own.new_zeros(V if self.biased else 0)
 
-    def add(self, rows: slice, dz: Tensor) -> None:
-        call, factors = self.call, dz.to(self.call.factor)
-        if self.need_dx:
-            self.dx[rows] = factors @ call.linear_weight
-        if self.need_dweight and call.factor == self.dweight.dtype:
-            self.dweight.addmm_(factors.t(), call.x[rows])
-        elif self.need_dweight:
-            self.dweight += factors.t() @ call.x[rows]
-        if self.need_dbias:
+    def add(self, block: slice, dz: Tensor) -> None:
+        rows, factors = self.rows, dz.to(self.rows.factor)
+        if self.wanted.dx:
+            self.dx[block] = factors @ rows.linear_weight
+        if self.wanted.dweight and rows.factor == self.dweight.dtype:
+            self.dweight.addmm_(factors.t(), rows.x[block])
+        elif self.wanted.dweight:
+            self.dweight += factors.t() @ rows.x[block]
+        if self.biased:
             self.dbias += dz.sum(0)
 
     def results(self) -> tuple[Tensor, Tensor, Tensor]:
         return self.dx, self.dweight, self.dbias
 
 
-def forward(
-    x: Tensor,
-    linear_weight: Tensor,
-    linear_bias: Maybe,
-    target: Tensor,
-    weight: Maybe,
-    reduction: str,
-    ignore_index: int,
-    label_smoothing: float,
-    precision: str,
-    need_dx: bool,
-    need_dweight: bool,
-    save: bool,
-) -> tuple[Tensor, ...]:
+def forward(*arguments: Any) -> tuple[Tensor, ...]:
     """The operator ``linear_cross_entropy``."""
-    options = (reduction, ignore_index, label_smoothing, precision)
-    call = _Call.of(x, linear_weight, linear_bias, target, weight, *options)
-    keep = save and reduction != "none"
-    sums = _Sums(call, keep and need_dx, keep and need_dweight)
-    each, lse = call.own.new_zeros(x.shape[0]), call.own.new_zeros(x.shape[0])
-    up = call.own.new_ones(()) if reduction == "sum" else 1 / call.total
-    for rows in call.blocks():
-        z = call.logits(rows)
-        lse[rows] = torch.where(call.used[rows], z.logsumexp(1), 0)
-        each[rows] = call.losses(rows, z, lse[rows])
-        if keep and (need_dx or need_dweight):
-            sums.add(rows, call.differentiate(rows, z, lse[rows], up))
-    loss = each if reduction == "none" else each.sum() if reduction == "sum" else each.sum() / call.total
+    call, wanted, save = forward_call(arguments)
+    rows, none = _Rows(call), call.reduction == "none"
+    keep = save and not none
+    sums = _Sums(rows, Wanted(keep and wanted.dx, keep and wanted.dweight))
+    N = call.x.shape[0]
+    each, lse = rows.own.new_zeros(N), rows.own.new_zeros(N)
+    up = rows.own.new_ones(()) if call.reduction == "sum" else 1 / rows.total
+    for block in rows.blocks():
+        z = rows.logits(block)
+        lse[block] = torch.where(rows.used[block], z.logsumexp(1), 0)
+        each[block] = rows.losses(block, z, lse[block])
+        if any(sums.wanted):
+            sums.add(block, rows.differentiate(block, z, lse[block], up))
+    loss = each if none else each.sum() if call.reduction == "sum" else each.sum() / rows.total
     return loss, lse if save else lse.new_empty(0), *sums.results()
 
 
-def backward(
-    dloss: Tensor,
-    x: Tensor,
-    linear_weight: Tensor,
-    linear_bias: Maybe,
-    target: Tensor,
-    weight: Maybe,
-    lse: Tensor,
-    reduction: str,
-    ignore_index: int,
-    label_smoothing: float,
-    precision: str,
-    need_dx: bool,
-    need_dweight: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+def backward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     """The operator ``linear_cross_entropy_backward``."""
-    options = (reduction, ignore_index, label_smoothing, precision)
-    call = _Call.of(x, linear_weight, linear_bias, target, weight, *options)
+    call, wanted, dloss, lse = backward_call(arguments)
+    rows, none = _Rows(call), call.reduction == "none"
     check_memory(dloss=dloss, lse=lse)
-    for name, t, shape in (("dloss", dloss, x.shape[:1] if reduction == "none" else ()), ("lse", lse, x.shape[:1])):
+    x = call.x
+    for name, t, shape in (("dloss", dloss, x.shape[:1] if none else ()), ("lse", lse, x.shape[:1])):
         if t.shape != shape or t.dtype != x.dtype:
             raise RuntimeError(f"textnn: {name} must be {list(shape)} {x.dtype}, got {list(t.shape)} {t.dtype}")
-    sums = _Sums(call, need_dx, need_dweight)
-    up = dloss / call.total if reduction == "mean" else dloss
-    for rows in call.blocks():
-        own = up[rows] if reduction == "none" else up
-        sums.add(rows, call.differentiate(rows, call.logits(rows), lse[rows], own))
+    sums = _Sums(rows, wanted)
+    up = dloss / rows.total if call.reduction == "mean" else dloss
+    for block in rows.blocks():
+        own = up[block] if none else up
+        sums.add(block, rows.differentiate(block, rows.logits(block), lse[block], own))
     return sums.results()

@@ -12,11 +12,12 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.library import register_fake
 
+from ..backends import has_kernels
 from ..reference import masked
 from ..reference.recurrent import recurrent_cell as reference_cell
 from ..reference.recurrent import recurrent_step as reference_step
 from .cells import CELLS
-from .common import Maybe, dense, rows_gradient
+from .common import Maybe, dense, library, rows_gradient
 from .fake_checks import check_cell, check_dims, check_recurrent, check_step
 from .gradients import dense_gradients, differentiate, register_gradient
 
@@ -107,17 +108,49 @@ def _(
     return h.new_empty(h.shape[1:]), dense(h), _dense_or_empty(c, h)
 
 
-def _plain_step(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
-    cell, x, table, h, c, weights = inputs
+def _layers(h: Tensor, weights: Sequence[Tensor]) -> list[list[Any]]:
+    """Five weights of each layer, None for those that are not there."""
     each = len(weights) // int(h.shape[0])
     layers = [list(weights[i : i + each]) for i in range(0, len(weights), each)]
     if each == 3:  # w_ih, w_hh, w_hr
-        layers = [[*w[:2], None, None, w[2]] for w in layers]
-    y, h_next, c_next = reference_step(cell, x, h, c, layers, table=table)
+        return [[*w[:2], None, None, w[2]] for w in layers]
+    return [[*w, None, None, None][:5] for w in layers]
+
+
+def _plain_step(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
+    cell, x, table, h, c, weights = inputs
+    y, h_next, c_next = reference_step(cell, x, h, c, _layers(h, weights), table=table)
     return [y, h_next, c_next]
 
 
+def step_by_products(
+    cell: str, x: Tensor, table: Maybe, h: Tensor, c: Maybe, weights: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """The operator on devices without a kernel for all layers: two products and the kernel of a cell for each."""
+    check_step(cell, x, table, h, c, weights)
+    run = _ops.recurrent_cell if has_kernels(h.device) else reference_cell
+    y, after = x if table is None else F.embedding(x, table), []
+    for number, (w_ih, w_hh, b_ih, b_hh, w_hr) in enumerate(_layers(h, weights)):
+        gates = F.linear(y, w_ih, b_ih), F.linear(h[number], w_hh, b_hh)
+        own = h[number] if cell == "gru" else None
+        y, c_next = run(cell, *gates, own, None if c is None else c[number])
+        y = y if w_hr is None else F.linear(y, w_hr)
+        after.append((y, c_next))
+    h_next, c_next = zip(*after, strict=True)
+    return y, torch.stack(h_next), h.new_empty(0) if c is None else torch.stack(c_next)
+
+
+library.impl("recurrent_step", step_by_products, "CompositeExplicitAutograd")
 register_gradient("recurrent_step", _plain_step)
+
+
+def autocast_dtypes_of_step(
+    dtype: torch.dtype, cell: str, x: Tensor, table: Maybe, h: Tensor, c: Maybe, weights: Sequence[Tensor]
+) -> list[torch.dtype]:
+    """Dtypes of y, h_next and c_next: those of the operator for whole sequences."""
+    projected = len(weights) // max(1, h.shape[0]) % 2 == 1
+    w_hr = weights[-1] if projected else None
+    return autocast_dtypes(dtype, cell, x, table, h, c, *[None] * 4, w_hr, *[None] * 6, "time_major")[:3]
 
 
 # --- recurrent ---

@@ -47,6 +47,8 @@ class Format:
         The names at the top of a configuration, beside those that this module writes and reads.
     parts
         The names in parts of it.
+    not_stored
+        Parameters of the estimator that a model does not keep as they are.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Format:
     unsummed: tuple[str, ...]
     names: frozenset[str]
     parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    not_stored: Collection[str] = ()
 
     @property
     def files(self) -> set[str]:

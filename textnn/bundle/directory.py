@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from textnn.bundle.config import Format, parse_config, parse_format
 from textnn.bundle.files import CARD, CONFIG, LARGEST, SMALL, WEIGHTS, BundleError, Directory, opened, reading
+from textnn.circumstances import warn
 from textnn.files import (
     CHECKPOINT,
     READY,
@@ -123,11 +123,9 @@ def read_bundle(path: str | os.PathLike[str], read: Callable[[Directory], Model]
                     raise
         with opened(ready) as directory:
             model = read(directory)
-        warnings.warn(
+        warn(
             f"{path}: the process that was replacing this model was ended; the new one is read from {READY} in it. "
             "Saving or training a model there puts it into its place first",
-            UserWarning,
-            stacklevel=5,
         )
         return model
     raise AssertionError  # the last attempt returns or raises

@@ -17,13 +17,13 @@ import json
 import os
 import re
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from textnn.bundle.config import get, refuse_unknown
 from textnn.bundle.files import CARD, CONFIG, TOKENIZER, VOCABULARY, WEIGHTS, Directory, Sum, reading, to_json
+from textnn.circumstances import warn
 from textnn.reading import printable
 from textnn.text import (
     TOKENIZERS,
@@ -137,7 +137,7 @@ def load_tokenizer(
     if not (same_words and _is_same(tokenizer, stored)):
         used = _describe(tokenizer.config()) + ("" if same_words else " and another dictionary or other stop words")
         message = f"{path}: trained with the tokenizer {_describe(stored)}, now used with {used}; tokens may differ"
-        warnings.warn(printable(message), stacklevel=6)
+        warn(printable(message))
     return tokenizer
 
 
@@ -148,7 +148,7 @@ def _same_words_here(stored: dict[str, Any], directory: Path) -> dict[str, Any]:
             RJiebaTokenizer.version()
         except ValueError:
             message = f"{directory}: rjieba, which found the words in training, is not installed; jieba finds the same"
-            warnings.warn(printable(f"{message}, in 20 times the time"), stacklevel=6)
+            warn(printable(f"{message}, in 20 times the time"))
             return {**stored, "kind": JiebaTokenizer.name, "version": JiebaTokenizer.version()}
     return stored
 

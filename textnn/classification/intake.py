@@ -7,7 +7,6 @@ Inputs -> LabelledTexts -> texts to train on | texts that are held out -> warnin
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections import Counter
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from textnn.circumstances import warn
 from textnn.classification.weighting import check_weights
 from textnn.data.audit import find_duplicates
 from textnn.data.inputs import check_texts
@@ -34,8 +34,6 @@ Parts = tuple[Numbers, Numbers]
 """The rows to train on, and those that are held out."""
 
 VALIDATION = "validation_data labels"
-USER = 6
-"""Whoever calls the classifier's fit, seen from a function that a step of the fit calls."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,7 @@ def warn_of_duplicates(corpus: LabelledTexts, training: Numbers, held_out: Numbe
         found += [[corpus.texts[row] for row in same], [corpus.values[row] for row in same]]
     audit = replace(find_duplicates(*found), training=len(training), held_out=len(held_out))
     for message in audit.messages():
-        warnings.warn(message, UserWarning, stacklevel=USER)
+        warn(message)
 
 
 def warn_of_labels(targets: Targets, weights: Array, classes: Array, whole: bool) -> None:
@@ -189,11 +187,11 @@ def warn_of_labels(targets: Targets, weights: Array, classes: Array, whole: bool
     names = Counter(itertools.chain.from_iterable(values) if targets.several else values)
     sizes = {len(labels) for labels in values} if targets.several else set[int]()
     for message in suspect_labels(names, targets.several, sizes=sizes, whole=whole):
-        warnings.warn(message, LabelWarning, stacklevel=USER)
+        warn(message, LabelWarning)
     try:
         labels_to_json(classes)
     except ValueError as error:
-        warnings.warn(f"{error}; this classifier predicts, but cannot be saved", LabelWarning, stacklevel=USER)
+        warn(f"{error}; this classifier predicts, but cannot be saved", LabelWarning)
 
 
 def tell_of_texts(
@@ -215,9 +213,9 @@ def tell_of_texts(
             share = f"{count:,} of {total:,} texts ({count / total:.1%})"
             reporter.note(f"{share} have more than {what} and are cut ({name})")
     if blank := sum(map(is_blank, texts)):
-        warnings.warn(f"texts: {blank:,} of {total:,} have nothing that can be seen", UserWarning, stacklevel=USER)
+        warn(f"texts: {blank:,} of {total:,} have nothing that can be seen")
     for message in suspect_texts(missing_words(texts), total):
-        warnings.warn(message, UserWarning, stacklevel=USER)
+        warn(message)
 
 
 def check_vocabularies(vocabularies: Sequence[Sized], streams: Sequence[Sequence[Sequence[str]]]) -> None:

@@ -6,12 +6,12 @@ texts -> tokens -> ids -> logits -> / temperature -> probabilities -> classes[ar
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from textnn.circumstances import warn
 from textnn.classification.evaluation.judging import Report
 from textnn.classification.evaluation.multilabel import MultilabelReport
 from textnn.classification.evaluation.report import EvaluationReport
@@ -88,5 +88,5 @@ def _labels(state: State, labels: Any, texts: int) -> list[Any]:
     if targets.kind == MATRIX:
         return decode(targets.encode(state.classes, "y"), state.classes)
     for message in unknown_labels(targets.names(), state.classes.tolist()):
-        warnings.warn(message, LabelWarning, stacklevel=5)
+        warn(message, LabelWarning)
     return targets.values

@@ -9,7 +9,6 @@ A tuple is hashable, and so a single label, as any other hashable value is.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from textnn.circumstances import warn
 from textnn.data.labels import Classes, check_labels, encode_labels, find_classes
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -128,10 +128,9 @@ def read_targets(labels: Any, texts: int | None = None, argument: str = "labels"
             return _from_matrix(matrix, texts, argument, hint)
         from sklearn.exceptions import DataConversionWarning
 
-        warnings.warn(
+        warn(
             f"A column-vector y was passed when a 1d array was expected; {argument}: it is taken as one label a text",
             DataConversionWarning,
-            stacklevel=5,
         )
         labels = matrix[:, 0]
     if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from .. import _C, _registration  # noqa: F401  # the operators, and their fake kernels, autograd and autocast rules
 from .attention import ragged_attention
-from .cells import bilstm, embedding_lstm, gru, lstm, lstm_cell, recurrent_cell, rnn
+from .cells import lstm_cell, recurrent_cell
 from .convolution import embedding, embedding_text_conv, frozen_text_conv, max_mean_pool, text_conv
 from .crf import crf_decode, crf_log_likelihood, crf_log_partition, crf_marginals
 from .linear_cross_entropy import linear_cross_entropy
@@ -25,6 +25,7 @@ from .ngrams import hash_ngrams
 from .positions import embedding_text_conv_positions, text_conv_positions
 from .quantized import quantized_lstm
 from .recurrent import recurrent
+from .recurrent_layers import bilstm, embedding_lstm, gru, lstm, rnn
 from .stack import recurrent_step
 
 __all__ = [

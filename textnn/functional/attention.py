@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from .._checks import check_dtypes, check_sentences, check_shape, check_tensors, keeps, widen
+from ..backends import has_kernels
 from ..reference import masked
+from .cell_step import is_plain
 from .sizes import Sizes, size_tensors
 
-_ops = torch.ops.textnn
+_attend = torch.ops.textnn.ragged_attention.default
 
 
 def ragged_attention(
@@ -57,7 +59,7 @@ def ragged_attention(
     Notes
     -----
     Luong, Pham and Manning 2015, Effective approaches to attention-based neural machine translation. Their score
-    "general" is this one with ``query @ W``. On CUDA operations of PyTorch on padded states do it.
+    "general" is this one with ``query @ W``. Devices without kernels run operations of PyTorch on padded states.
 
     Examples
     --------
@@ -80,10 +82,15 @@ def ragged_attention(
     if sizes is not None and sizes.shape[0] != query.shape[0]:
         raise ValueError(f"query must be of {sizes.shape[0]} sentences, as many as there are, got {query.shape[0]}")
     dtype = check_dtypes({"query": query, "states": states})
-    if states.device.type not in ("cpu", "meta"):
+    if not has_kernels(states.device):
         found = masked.ragged_attention(query, states, sizes, flat, scale)
         return found if return_weights else found[0]
     (query, states), narrow = widen(dtype, query, states)
     save = return_weights or keeps(query, states)
-    found = narrow(_ops.ragged_attention(query, states, sizes, flat, float(scale), save))
+    arguments = (query, states, sizes, flat, float(scale), save)
+    if is_plain() and not keeps(query, states):
+        with torch._C._AutoDispatchBelowAutograd():
+            found = narrow(_attend(*arguments))
+    else:
+        found = narrow(_attend(*arguments))
     return found if return_weights else found[0]

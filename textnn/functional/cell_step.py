@@ -26,6 +26,8 @@ Maybe = Tensor | None
 _forward = torch.ops.textnn.recurrent_cell.default
 _backward = torch.ops.textnn.recurrent_cell_backward.default
 EXACT = (torch.float32, torch.float64)
+_transforms_active, _tracing_state = torch._C._are_functorch_transforms_active, torch._C._get_tracing_state
+_autocast_enabled = torch._C._is_any_autocast_enabled
 
 
 def step(cell: str, x: Tensor, h: Tensor, c: Maybe, w_ih: Tensor, w_hh: Tensor, b_ih: Maybe, b_hh: Maybe) -> Any:
@@ -49,9 +51,9 @@ def is_plain() -> bool:
     """Whether nothing looks on that has to see each operator."""
     return not (
         torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or torch._C._is_any_autocast_enabled()
-        or torch._C._get_tracing_state()
+        or _transforms_active()
+        or _autocast_enabled()
+        or _tracing_state()
         or forward_ad._current_level >= 0
     )
 

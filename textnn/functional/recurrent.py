@@ -1,6 +1,6 @@
 """One layer of any recurrent cell; shapes and forms of ragged batches: :mod:`textnn.functional`.
 
-``recurrent`` and the functions of single cells (:mod:`textnn.functional.cells`) -> ``run``: checks -> one operator
+``recurrent`` and those of one cell (:mod:`textnn.functional.recurrent_layers`) -> ``run``: checks -> one operator
 """
 
 from __future__ import annotations

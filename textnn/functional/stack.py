@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from .. import reference
-from .._checks import _autocast, check_dtypes, check_ids, check_shape, check_table, check_tensors, widen
+from .._checks import check_dtypes, check_ids, check_shape, check_table, check_tensors, widen
 from .._registration.cells import CELLS
+from ..backends import has_kernels
 
 _NAMES = ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
 
@@ -60,7 +61,8 @@ def recurrent_step(
     Notes
     -----
     For generation, token by token. The kernel of the CPU reads the weights where they are, so there is no copy of them
-    that could be out of date. Derivatives come from the reference; :func:`recurrent` is faster in training.
+    that could be out of date; on CUDA each layer is two of torch's products and a kernel. Derivatives come from the
+    reference; :func:`recurrent` is faster in training. Under autocast results have the dtypes of torch's layers.
 
     Examples
     --------
@@ -92,7 +94,7 @@ def recurrent_step(
         weights |= _check_layer(cell, number, given, P if number else I, H, P)
     floats: dict[str, Tensor | None] = {"x": x} if table is None else {"table": table}
     dtype = check_dtypes({**floats, "h": h, "c": c, **weights})
-    if x.device.type not in ("cpu", "meta") or _autocast(x.device.type):
+    if not has_kernels(x.device):
         return reference.recurrent_step(cell, x, h, c, layers, table=table)
     (source, h, c, *tensors), narrow = widen(dtype, x if table is None else table, h, c, *weights.values())
     arguments = (source, None) if table is None else (x, source)

@@ -6,7 +6,6 @@ RaggedBatch.inputs -> TextModel -> logits [B, K]        K: the number of classes
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textnn import functional
+from textnn.circumstances import warn
 from textnn.layers.frozen import DTYPES
 from textnn.models.options import BFLOAT16, FLOAT32
 
@@ -192,7 +192,7 @@ class TextModel(Network):
             known = sorted({name for _, dtypes in kinds for name in dtypes})
             hint = f" (it can be frozen in {', '.join(map(repr, known))})" if known else ""
             name = f"the architecture {self.name!r} has nothing to freeze"
-            warnings.warn(f"{name}{f' in {dtype!r}' if dtype else ''}; it predicts as before{hint}", stacklevel=3)
+            warn(f"{name}{f' in {dtype!r}' if dtype else ''}; it predicts as before{hint}")
             return self
         # What a copy's memo holds is taken in the place of a copy.
         return copy.deepcopy(self, {id(part): part.freeze(memory_limit, dtype) for part in parts}).eval()

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from textnn.bundle import directory as shared
-from textnn.bundle.config import Format, file_sums, get, seal
+from textnn.bundle.config import Format, file_sums, get
 from textnn.bundle.directory import config_of, read_bundle, write_bundle, write_weights
 from textnn.bundle.files import (
     CARD,
@@ -30,9 +30,16 @@ from textnn.bundle.files import (
     WEIGHTS,
     WORDS,
     Directory,
-    file_sum,
     reading,
     to_json,
+)
+from textnn.bundle.model import (
+    load_weights,
+    read_facts,
+    read_vocabulary,
+    read_words,
+    stored_parameters,
+    write_config,
 )
 from textnn.data.inputs import check_device
 from textnn.models.options import integer
@@ -44,8 +51,7 @@ from textnn.tagging.metrics import SpanScore, SpanScores
 from textnn.tagging.parameters import NOT_STORED
 from textnn.tagging.state import State
 from textnn.tagging.tags import MOST_TAGS, TagSet
-from textnn.text import Vocabulary, parse_words, save_words
-from textnn.version import __version__
+from textnn.text import save_words
 
 TAGS = "tags.json"
 MOST_PAIRS = 2**26
@@ -56,7 +62,7 @@ FORMAT = Format(
     optional=(CHARACTERS, WORDS),
     unsummed=(CONFIG, CARD),
     names=frozenset({"textnn", "torch", "architecture", "level", "pairs", "options", "parameters", "training"}),
-    parts={},
+    not_stored=NOT_STORED,
 )
 check_target = partial(shared.check_target, kind=FORMAT)
 read_card = partial(shared.read_card, kind=FORMAT)
@@ -93,27 +99,10 @@ def write(state: State, parameters: Mapping[str, Any], directory: Path) -> None:
     scores = state.validation_scores
     training = {
         "sentences": state.n_sentences,
-        "seed": state.seed,
-        "best_epoch": state.best_epoch,
-        "history": state.history,
         "spans": None if scores is None else {name: [*_counts(score)] for name, score in scores.types.items()},
     }
-    config = seal(
-        {
-            "format": FORMAT.name,
-            "format_version": FORMAT.version,
-            "textnn": __version__,
-            "torch": torch.__version__,
-            "architecture": state.model.name,
-            "level": state.level,
-            "pairs": len(state.model.keys),
-            "options": state.options,
-            "parameters": {name: value for name, value in parameters.items() if name not in NOT_STORED},
-            "training": training,
-            "files": {file.name: file_sum(file) for file in sorted(directory.iterdir())},
-        }
-    )
-    (directory / CONFIG).write_bytes(to_json(config))
+    own = {"architecture": state.model.name, "level": state.level, "pairs": len(state.model.keys)}
+    config = write_config(directory, FORMAT, state, parameters, training, own)
     (directory / CARD).write_text(write_card(state, config), encoding="utf-8", errors="replace")
 
 
@@ -148,18 +137,9 @@ def _load(directory: Directory, device: torch.device, names: Collection[str]) ->
     tags_file = directory.read(TAGS, sums[TAGS])
     with reading(directory.file(TAGS)):
         tags = _tags(parse_json(tags_file))
-    vocabularies = []
-    for name in (VOCABULARY, CHARACTERS):
-        content = directory.read(name, sums[name]) if name in sums else None
-        with reading(directory.file(name)):
-            vocabularies.append(None if content is None else Vocabulary.parse(content, directory.file(name)))
-    vocabulary, letters = vocabularies
-    words = None
-    if WORDS in sums:
-        content = directory.read(WORDS, sums[WORDS])
-        with reading(directory.file(WORDS)):
-            words = parse_words(content, directory.file(WORDS))
-    assert vocabulary is not None
+    vocabulary = read_vocabulary(directory, sums)
+    letters = read_vocabulary(directory, sums, CHARACTERS) if CHARACTERS in sums else None
+    words = read_words(directory, sums, WORDS) if WORDS in sums else None
     with reading(directory.file(CONFIG)):
         architecture, level = get(config, "architecture", str), get(config, "level", str)
         if level not in LEVELS or (level == WORD) is (letters is None):
@@ -168,31 +148,18 @@ def _load(directory: Directory, device: torch.device, names: Collection[str]) ->
             raise ValueError(f"expected {WORDS} of a tagger of characters that finds spans, and of it alone")
         options = resolve_options(architecture, get(config, "options", dict), level)
         pairs = integer(0, MOST_PAIRS)("pairs", config.get("pairs"))
-        training, stored = get(config, "training", dict), get(config, "parameters", dict)
-        history = get(training, "history", list)
-        if not all(isinstance(epoch, dict) for epoch in history):
-            raise ValueError("expected 'history' to be a list of objects, one an epoch")
-        facts: dict[str, Any] = {
-            "seed": get(training, "seed", int),
-            "n_sentences": get(training, "sentences", int),
-            "best_epoch": get(training, "best_epoch", int),
-            "history": history,
-            "validation_scores": _scores(training.get("spans")),
-        }
+        parameters = stored_parameters(config, FORMAT, names)
+        facts = read_facts(config, n_sentences="sentences")
+        facts["validation_scores"] = _scores(config["training"].get("spans"))
         # On the meta device a model has shapes but no memory.
         with torch.device("meta"):
             sizes = len(vocabulary), len(letters) if letters else 0, pairs
             model = build_network(architecture, *sizes, words is not None, tags, options)
-    model.load_state_dict(directory.read_weights(model.state_dict(), sums[WEIGHTS]), assign=True)
+    model = load_weights(model, directory, sums, device)
     with reading(directory.file(WEIGHTS)):
         if bool((model.keys.diff() <= 0).any()) or bool((model.kinds < 0).any()):
             raise ValueError("expected rising keys of pairs, and kinds from 0")
-    state = State(level, tags, vocabulary, letters, words, model.to(device).eval(), options, **facts)
-    parameters = {
-        name: tuple(v) if isinstance(v, list) else v
-        for name, v in stored.items()
-        if name in names and name not in NOT_STORED
-    }
+    state = State(level, tags, vocabulary, letters, words, model, options, **facts)
     return state, parameters
 
 

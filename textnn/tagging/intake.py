@@ -6,12 +6,12 @@ X, y -> Tagged(tokens, tags) -> what is trained on | what is held out
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from textnn.circumstances import warn
 from textnn.data.splitting import split
 from textnn.distributed import Group
 from textnn.tagging.encoding import CHAR, WORD, Tokens, guess_level
@@ -124,7 +124,7 @@ def tagged_words(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> tuple[l
     parts = [tags_of_words(each, those) for each, those in zip(words, kinds, strict=True)]
     characters, tags = [each for each, _ in parts], [each for _, each in parts]
     if doubt := doubt_of_words(characters, tags):
-        _warn(f"{names[0]}: {doubt}")
+        warn(f"{names[0]}: {doubt}")
     return characters, tags
 
 
@@ -139,22 +139,18 @@ def choose_level(level: str, sentences: Sequence[Tokens]) -> str:
     some = sentences[:1000]
     found = guess_level(some)
     if level == WORD and found == CHAR:
-        _warn("level: expected words, but nine of ten tokens are single characters; give the words of each sentence")
+        warn("level: expected words, but nine of ten tokens are single characters; give the words of each sentence")
     if found == CHAR and level != WORD:
         letters = [token for tokens in some for token in tokens if token.isalpha()]
         if letters and sum(token.isascii() for token in letters) > 0.5 * len(letters):
-            _warn("X: most tokens are single letters of the Latin alphabet; names are learnt better from words")
+            warn("X: most tokens are single letters of the Latin alphabet; names are learnt better from words")
     return found if level == AUTO else level
 
 
 def warn_of_nothing(scores: SpanScores) -> None:
     """Warn of a tagger that finds nothing in the sentences that were held out."""
     if scores.overall.true and not scores.overall.correct:
-        _warn(f"none of the {scores.overall.true} spans of the validation part was found; are there enough sentences?")
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=7)
+        warn(f"none of the {scores.overall.true} spans of the validation part was found; are there enough sentences?")
 
 
 def pair_of(validation_data: Any) -> tuple[Any, Any]:
@@ -202,4 +198,4 @@ def warn_of_tags(data: Tagged, scheme: str | None, guessed: bool) -> None:
                 "conlleval does"
             )
     if message:
-        warnings.warn(message, UserWarning, stacklevel=6)
+        warn(message)

@@ -11,7 +11,6 @@ vector is taken as a direction: it gets the length that a fresh vector of the ta
 from __future__ import annotations
 
 import os
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 
 import torch
 
+from textnn.circumstances import warn
 from textnn.models import Network
 from textnn.reading import printable
 from textnn.text import Vectors, Vocabulary
@@ -27,7 +27,6 @@ from textnn.text.vectors import missing, read_dim, scan
 from textnn.training.progress import Reporter
 
 _LOW = 0.1
-_USER = 6  # whoever calls the classifier's fit, seen from here
 
 
 def check(path: Any, dim: int | None = None) -> str:
@@ -87,13 +86,13 @@ def read(path: Any, vocabulary: Vocabulary, dim: int | None, reporter: Reporter)
     with reporter.reading(printable(name), Path(name).stat().st_size) as progress, _naming_the_argument():
         vectors = scan(name, vocabulary, dim, progress)
     if shortfall := missing(name, vectors):
-        warnings.warn(f"vectors: {printable(shortfall)}", stacklevel=_USER)
+        warn(f"vectors: {printable(shortfall)}")
     name = printable(name)
     found = f"{len(vectors.rows):,} of {vectors.wanted:,} words of the vocabulary ({vectors.coverage:.0%})"
     if not len(vectors.rows):
         raise ValueError(f"vectors: {name}: expected vectors of words of the training texts, got {found}")
     if vectors.coverage < _LOW:
-        warnings.warn(f"vectors: {name} has {found} only; is it of another language or tokenizer?", stacklevel=_USER)
+        warn(f"vectors: {name} has {found} only; is it of another language or tokenizer?")
     reporter.note(f"vectors of {found}, {vectors.dim} values each")
     return vectors
 

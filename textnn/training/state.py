@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from textnn.circumstances import warn
 from textnn.distributed import Group
 from textnn.models import Network
 from textnn.optim import Adam
@@ -241,9 +241,7 @@ class Keeper:
         except OSError as error:
             if not self._warned:
                 file, reason = self.checkpoint.file, error.strerror or error
-                warnings.warn(
-                    f"{file}: a checkpoint could not be written ({reason}); the training goes on", stacklevel=2
-                )
+                warn(f"{file}: a checkpoint could not be written ({reason}); the training goes on")
             self._warned = True
         else:
             self._keep()

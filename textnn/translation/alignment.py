@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from textnn.circumstances import plain_torch
+from textnn.circumstances import plain_torch, warn
 from textnn.files import atomic_bytes
 from textnn.fonts import find_families
 from textnn.packages import PLOTS, need
@@ -114,11 +114,9 @@ class Alignment:
         if svg:
             families = [*families, "sans-serif"]
         elif missing:
-            warnings.warn(
+            warn(
                 f"no known font has {missing[:20]!r}, so that tokens have boxes in them; install Noto Sans CJK "
                 "(fonts-noto-cjk) for Chinese, or draw SVG",
-                UserWarning,
-                stacklevel=3,
             )
         figure = Figure(figsize=(1.8 + 0.42 * len(columns), 1.4 + 0.32 * len(rows)), layout="constrained")
         axes = figure.subplots()

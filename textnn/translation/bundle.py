@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from textnn.bundle import directory as shared
-from textnn.bundle.config import Format, file_sums, get, seal
+from textnn.bundle.config import Format, file_sums, get
 from textnn.bundle.directory import config_of, read_bundle, write_bundle, write_weights
 from textnn.bundle.files import (
     CARD,
@@ -32,19 +32,17 @@ from textnn.bundle.files import (
     WEIGHTS,
     Directory,
     Sum,
-    file_sum,
     reading,
-    to_json,
 )
-from textnn.bundle.tokenizer import TOKENIZER_FILES, Request, check_request, load_tokenizer, write_tokenizer
+from textnn.bundle.model import load_weights, read_facts, read_splitter, stored_parameters, write_config, write_splitter
+from textnn.bundle.tokenizer import TOKENIZER_FILES, Request, check_request
 from textnn.data.inputs import check_device
-from textnn.text import Vocabulary, parse_words, save_words
-from textnn.text.levels import LEVELS, TOKENIZER, Splitter
+from textnn.text import Vocabulary
+from textnn.text.levels import Splitter
 from textnn.translation.card import write_card
 from textnn.translation.defaults import build_network, resolve_options
 from textnn.translation.parameters import NOT_STORED
 from textnn.translation.state import State
-from textnn.version import __version__
 
 _SIDES = (SOURCE, TARGET)
 FORMAT = Format(
@@ -55,6 +53,7 @@ FORMAT = Format(
     unsummed=(CONFIG, CARD),
     names=frozenset({"textnn", "torch", "cell", "attention", "source", "target", "options", "parameters", "training"}),
     parts={name: frozenset({"level", "tokenizer"}) for name in ("source", "target")},
+    not_stored=NOT_STORED,
 )
 check_target = partial(shared.check_target, kind=FORMAT)
 read_card = partial(shared.read_card, kind=FORMAT)
@@ -86,51 +85,19 @@ def write(state: State, parameters: Mapping[str, Any], directory: Path) -> None:
         SOURCE: (state.source_splitter, state.source_vocabulary),
         TARGET: (state.target_splitter, state.target_vocabulary),
     }
-    for prefix, side in sides.items():
-        _write_side(directory, prefix, *side)
-    training = {
-        "pairs": state.n_pairs,
-        "tokens": state.n_tokens,
-        "seed": state.seed,
-        "best_epoch": state.best_epoch,
-        "history": state.history,
-    }
-    config = seal(
-        {
-            "format": FORMAT.name,
-            "format_version": FORMAT.version,
-            "textnn": __version__,
-            "torch": torch.__version__,
-            "cell": state.model.name,
-            "attention": state.model.attention,
-            **{prefix[:-1]: _describe(splitter) for prefix, (splitter, _) in sides.items()},
-            "options": state.options,
-            "parameters": {name: value for name, value in parameters.items() if name not in NOT_STORED},
-            "training": training,
-            "files": {file.name: file_sum(file) for file in sorted(directory.iterdir())},
-        }
-    )
-    (directory / CONFIG).write_bytes(to_json(config))
+    written = {prefix[:-1]: _write_side(directory, prefix, *side) for prefix, side in sides.items()}
+    training = {"pairs": state.n_pairs, "tokens": state.n_tokens}
+    own = {"cell": state.model.name, "attention": state.model.attention, **written}
+    config = write_config(directory, FORMAT, state, parameters, training, own)
     (directory / CARD).write_text(write_card(state, config), encoding="utf-8", errors="replace")
 
 
-def _write_side(directory: Path, prefix: str, splitter: Splitter, vocabulary: Vocabulary) -> None:
+def _write_side(directory: Path, prefix: str, splitter: Splitter, vocabulary: Vocabulary) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=directory) as inside:
-        folder = Path(inside)
-        vocabulary.save(folder / VOCABULARY)
-        if splitter.tokenizer is not None:
-            save_words(splitter.tokenizer.user_dictionary, folder / USER_DICTIONARY)
-            save_words(splitter.tokenizer.stop_words, folder / STOP_WORDS)
-            write_tokenizer(splitter.tokenizer, folder)
-        for file in folder.iterdir():
+        side = write_splitter(splitter, vocabulary, Path(inside))
+        for file in Path(inside).iterdir():
             file.rename(directory / f"{prefix}{file.name}")
-
-
-def _describe(splitter: Splitter) -> dict[str, Any]:
-    return {
-        "level": splitter.level,
-        "tokenizer": {} if splitter.tokenizer is None else splitter.tokenizer.config(),
-    }
+    return side
 
 
 def load(
@@ -170,26 +137,13 @@ def _load(
     with reading(directory.file(CONFIG)):
         cell, attention = get(config, "cell", str), config.get("attention")
         options = resolve_options(cell, attention, get(config, "options", dict))
-        training, stored = get(config, "training", dict), get(config, "parameters", dict)
-        history = get(training, "history", list)
-        if not all(isinstance(epoch, dict) for epoch in history):
-            raise ValueError("expected 'history' to be a list of objects, one an epoch")
-        facts: dict[str, Any] = {
-            "seed": get(training, "seed", int),
-            "n_pairs": get(training, "pairs", int),
-            "n_tokens": get(training, "tokens", int),
-            "best_epoch": get(training, "best_epoch", int),
-            "history": history,
-        }
-        if not 0 <= facts["best_epoch"] <= len(history):
-            raise ValueError(f"expected 'best_epoch' of {len(history)} epochs, got {facts['best_epoch']}")
+        parameters = stored_parameters(config, FORMAT, names)
+        facts = read_facts(config, n_pairs="pairs", n_tokens="tokens")
         # On the meta device a model has shapes but no memory.
         with torch.device("meta"):
             model = build_network(cell, attention, len(source_vocabulary), len(target_vocabulary), options)
-    model.load_state_dict(directory.read_weights(model.state_dict(), sums[WEIGHTS]), assign=True)
-    model = model.to(device).eval()
+    model = load_weights(model, directory, sums, device)
     state = State(source, source_vocabulary, target, target_vocabulary, model, options, **facts)
-    parameters = {name: v for name, v in stored.items() if name in names and name not in NOT_STORED}
     return state, {**parameters, "source_level": source.given, "target_level": target.given}
 
 
@@ -201,26 +155,4 @@ def _read_side(
     own = {file.removeprefix(prefix): sum_ for file, sum_ in sums.items() if file.startswith(prefix)}
     with reading(directory.file(CONFIG)):
         side = get(dict(config), name, dict)
-        level = get(side, "level", str)
-        if level not in LEVELS:
-            raise ValueError(f"expected 'level' to be {', '.join(LEVELS[:-1])} or {LEVELS[-1]}, got {level!r:.40}")
-    if request is not None and level != TOKENIZER:
-        raise ValueError(f"{name}_tokenizer: expected None for a model of {level}s, got {request!r:.40}")
-    content = part.read(VOCABULARY, own[VOCABULARY])
-    with reading(part.file(VOCABULARY)):
-        vocabulary = Vocabulary.parse(content, part.file(VOCABULARY))
-    splitter = Splitter(level)
-    if level == TOKENIZER:
-        words = {}
-        for file in (USER_DICTIONARY, STOP_WORDS):
-            with reading(directory.file(CONFIG)):
-                if file not in own:
-                    raise ValueError(f"expected {prefix}{file} of a model with a tokenizer in 'files'")
-            content = part.read(file, own[file])
-            with reading(part.file(file)):
-                words[file] = parse_words(content, part.file(file))
-        known = {**side, "parameters": {}}
-        splitter.tokenizer = load_tokenizer(
-            part, known, own, words[USER_DICTIONARY], words[STOP_WORDS], request, f"{name}_tokenizer"
-        )
-    return splitter, vocabulary
+    return read_splitter(part, {**side, "parameters": {}}, own, request, f"{name}_tokenizer")

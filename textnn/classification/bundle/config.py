@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from textnn.bundle.config import Format, get, seal
-from textnn.bundle.files import CARD, CHARACTERS, CONFIG, STOP_WORDS, USER_DICTIONARY, VOCABULARY, WEIGHTS, Sum
+from textnn.bundle import model
+from textnn.bundle.config import Format
+from textnn.bundle.files import CARD, CHARACTERS, CONFIG, STOP_WORDS, USER_DICTIONARY, VOCABULARY, WEIGHTS
+from textnn.bundle.model import write_config
 from textnn.bundle.tokenizer import TOKENIZER_FILES
 from textnn.classification.evaluation.judging import report_counts
 from textnn.classification.parameters import NOT_STORED
@@ -25,7 +27,6 @@ from textnn.data.labels import check_labels, classes_array, labels_from_json, la
 from textnn.data.targets import KINDS, LABEL
 from textnn.text import CallableTokenizer
 from textnn.text.tokenizers import ModelTokenizer
-from textnn.version import __version__
 
 LABELS = "labels.json"
 FORMAT = Format(
@@ -38,32 +39,20 @@ FORMAT = Format(
         {"textnn", "torch", "architecture", "options", "parameters", "tokenizer", "prediction", "training", "note"}
     ),
     parts={"prediction": frozenset({"labels", "temperature", "thresholds"})},
+    not_stored=NOT_STORED,
 )
 
 
-def make_config(state: State, parameters: Mapping[str, Any], files: dict[str, Sum]) -> dict[str, Any]:
-    """Return the configuration of a fitted classifier, with its sum.
-
-    Parameters
-    ----------
-    state, parameters
-        The classifier.
-    files
-        Sizes and sums of the model's other files.
-    """
+def write_classifier_config(state: State, parameters: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """Write and return the configuration of a fitted classifier, whose other files are written."""
     stored = {name: value for name, value in parameters.items() if name not in NOT_STORED}
     # A name is kept as a name; a tokenizer that the user made comes back as one, out of its own configuration, and so
     # does a model, whose path may not be there any more.
     if isinstance(parameters["tokenizer"], str) and not isinstance(state.tokenizer, ModelTokenizer):
         stored["tokenizer"] = parameters["tokenizer"]
     stored["class_weight"] = _weights_to_json(stored.get("class_weight"))
-    config: dict[str, Any] = {
-        "format": FORMAT.name,
-        "format_version": FORMAT.version,
-        "textnn": __version__,
-        "torch": torch.__version__,
+    own: dict[str, Any] = {
         "architecture": state.model.name,
-        "options": state.options,
         "parameters": stored,
         "tokenizer": state.tokenizer.config(),
         "prediction": {
@@ -71,19 +60,15 @@ def make_config(state: State, parameters: Mapping[str, Any], files: dict[str, Su
             "temperature": state.temperature,
             "thresholds": None if state.thresholds is None else state.thresholds.tolist(),
         },
-        "training": {
-            "texts": state.n_texts,
-            "seed": state.seed,
-            "best_epoch": state.best_epoch,
-            "history": state.history,
-            **report_counts(state.validation_report),
-            "calibration": None if state.calibration is None else asdict(state.calibration),
-        },
+    }
+    training = {
+        "texts": state.n_texts,
+        **report_counts(state.validation_report),
+        "calibration": None if state.calibration is None else asdict(state.calibration),
     }
     if isinstance(state.tokenizer, CallableTokenizer):
-        config["note"] = "The tokenizer is a function, which is not stored: pass it to load(path, tokenizer=function)."
-    config["files"] = files
-    return seal(config)
+        own["note"] = "The tokenizer is a function, which is not stored: pass it to load(path, tokenizer=function)."
+    return write_config(directory, FORMAT, state, parameters, training, own)
 
 
 def stored_parameters(config: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
@@ -94,12 +79,7 @@ def stored_parameters(config: dict[str, Any], names: Collection[str]) -> dict[st
     ValueError
         If they are none.
     """
-    stored = get(config, "parameters", dict)
-    parameters = {
-        name: tuple(v) if isinstance(v, list) else v
-        for name, v in stored.items()
-        if name in names and name not in NOT_STORED
-    }
+    parameters = model.stored_parameters(config, FORMAT, names)
     if isinstance(weights := parameters.get("class_weight"), dict):
         parameters["class_weight"] = _weights_from_json(weights)
     return parameters

@@ -27,25 +27,22 @@ from textnn.bundle.files import (
     CARD,
     CHARACTERS,
     CONFIG,
-    STOP_WORDS,
-    USER_DICTIONARY,
     VOCABULARY,
-    WEIGHTS,
     BundleError,
     Directory,
-    file_sum,
     reading,
     to_json,
 )
-from textnn.bundle.tokenizer import Request, check_request, load_tokenizer, write_tokenizer
+from textnn.bundle.model import load_weights, read_facts, read_tokenizer, read_vocabulary, write_words
+from textnn.bundle.tokenizer import Request, check_request
 from textnn.classification.bundle.card import write_card
 from textnn.classification.bundle.config import (
     FORMAT,
     LABELS,
     is_multilabel,
-    make_config,
     stored_parameters,
     stored_prediction,
+    write_classifier_config,
 )
 from textnn.classification.evaluation.calibration import Calibration
 from textnn.classification.evaluation.judging import Report, report_from_counts
@@ -55,7 +52,7 @@ from textnn.data.labels import labels_from_json, labels_to_json
 from textnn.data.targets import LABEL
 from textnn.models import build_model, resolve_options
 from textnn.reading import parse_json
-from textnn.text import CallableTokenizer, Tokenizer, Vocabulary, parse_words, save_words
+from textnn.text import CallableTokenizer, Tokenizer
 from textnn.text.tokenizers import AUTO, ModelTokenizer
 
 
@@ -99,47 +96,31 @@ def _load(directory: Directory, request: Request, device: str, names: Collection
     config = config_of(directory, FORMAT)
     with reading(directory.path / CONFIG):
         sums = file_sums(config, FORMAT)
-    classes_file, vocabulary_file = directory.read(LABELS, sums[LABELS]), directory.read(VOCABULARY, sums[VOCABULARY])
+    content = directory.read(LABELS, sums[LABELS])
     with reading(directory.path / LABELS):
-        classes = labels_from_json(parse_json(classes_file, constants=True), fewest=1 if is_multilabel(config) else 2)
-    vocabularies = [_vocabulary(directory.path / VOCABULARY, vocabulary_file)]
-    if CHARACTERS in sums:
-        characters_file = directory.read(CHARACTERS, sums[CHARACTERS])
-        vocabularies.append(_vocabulary(directory.path / CHARACTERS, characters_file))
-    words = {}
-    for name in (USER_DICTIONARY, STOP_WORDS):
-        content = directory.read(name, sums[name])
-        with reading(directory.path / name):
-            words[name] = parse_words(content, directory.path / name)
-    made = load_tokenizer(directory, config, sums, words[USER_DICTIONARY], words[STOP_WORDS], request)
+        classes = labels_from_json(parse_json(content, constants=True), fewest=1 if is_multilabel(config) else 2)
+    vocabularies = [read_vocabulary(directory, sums, name) for name in (VOCABULARY, CHARACTERS) if name in sums]
+    made = read_tokenizer(directory, config, sums, request)
     with reading(directory.path / CONFIG):
         architecture = get(config, "architecture", str)
         options = resolve_options(architecture, get(config, "options", dict))
-        training = get(config, "training", dict)
-        parameters = _parameters(config, made, request, names)
+        parameters, training = _parameters(config, made, request, names), get(config, "training", dict)
         facts: dict[str, Any] = {
-            "seed": get(training, "seed", int),
-            "n_texts": get(training, "texts", int),
-            "best_epoch": get(training, "best_epoch", int),
-            "history": get(training, "history", list),
+            **read_facts(config, n_texts="texts"),
             "validation_report": report_from_counts(classes.tolist(), training),
             "calibration": Calibration.from_dict(training.get("calibration")),
             **stored_prediction(config.get("prediction"), len(classes)),
         }
-        if not all(isinstance(epoch, dict) for epoch in facts["history"]):
-            raise ValueError("expected 'history' to be a list of objects, one an epoch")
         objective = make_objective(options.get("output", "softmax"), facts["label_kind"] != LABEL, 0.0)
         # On the meta device a model has shapes but no memory.
         with torch.device("meta"):
             model = build_model(architecture, [*map(len, vocabularies)], objective.outputs(len(classes)), options)
-    weights = directory.read_weights(model.state_dict(), sums[WEIGHTS])
-    model.load_state_dict(weights, assign=True)
     state = State(
         classes=classes,
         tokenizer=made,
         vocabulary=vocabularies[0],
         characters=vocabularies[1] if CHARACTERS in sums else None,
-        model=model.to(device).eval(),
+        model=load_weights(model, directory, sums, device),
         options=options,
         **facts,
     )
@@ -156,17 +137,9 @@ def _write(state: State, parameters: Mapping[str, Any], directory: Path, report:
     state.vocabulary.save(directory / VOCABULARY)
     if state.characters is not None:
         state.characters.save(directory / CHARACTERS)
-    save_words(state.tokenizer.user_dictionary, directory / USER_DICTIONARY)
-    save_words(state.tokenizer.stop_words, directory / STOP_WORDS)
-    write_tokenizer(state.tokenizer, directory)
-    config = make_config(state, parameters, {file.name: file_sum(file) for file in sorted(directory.iterdir())})
-    (directory / CONFIG).write_bytes(to_json(config))
+    write_words(state.tokenizer, directory)
+    config = write_classifier_config(state, parameters, directory)
     (directory / CARD).write_text(write_card(state, config, report), encoding="utf-8", errors="replace")
-
-
-def _vocabulary(file: Path, content: bytes) -> Vocabulary:
-    with reading(file):
-        return Vocabulary.parse(content, file)
 
 
 def _parameters(

@@ -5,7 +5,6 @@ validation part -> logits -> temperature -> probabilities -> thresholds, report
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from textnn.circumstances import warn
 from textnn.classification.evaluation.calibration import Calibration, best_thresholds, fit_temperature
 from textnn.classification.evaluation.multilabel import MultilabelReport
 from textnn.classification.evaluation.report import EvaluationReport, dense_rows
@@ -84,7 +84,7 @@ def judge(
     if not len(validation):
         if thresholds is not None and threshold == "auto":
             message = "threshold: 'auto' needs texts that are held out, and there are none; it is 0.5 for each label"
-            warnings.warn(message, UserWarning, stacklevel=6)
+            warn(message)
         return Judged(None, thresholds, None)
     assert validation.labels is not None
     logits, labels = predict_logits(model, validation, device=device), validation.labels

@@ -10,11 +10,11 @@ reader's own fonts show, and their black is the colour of the page's text, so th
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from textnn.circumstances import warn
 from textnn.classification.evaluation.bootstrap import Interval
 from textnn.classification.evaluation.metrics import WrongPrediction
 from textnn.classification.evaluation.plots import History, PictureError, clean, draw
@@ -205,7 +205,7 @@ def _error(
         try:
             text = Markup(clean(explain(error)))
         except ValueError as reason:
-            warnings.warn(f"{error.place} is not explained: {reason}", UserWarning, stacklevel=2)
+            warn(f"{error.place} is not explained: {reason}")
     predicted, label = (clean(report.label_text(found)) for found in (error.predicted, error.label))
     return {
         "text": text,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from textnn.circumstances import warn
 from textnn.classification.evaluation.scored import ScoredReport
 from textnn.classification.evaluation.scores import Scores
 from textnn.classification.evaluation.tables import shorten
@@ -64,7 +65,7 @@ def write_plots(
         try:
             content = draw(name, report, history, format)
         except PictureError as error:
-            warnings.warn(f"{path.name} is left out: {error}", UserWarning, stacklevel=3)
+            warn(f"{path.name} is left out: {error}")
             continue
         with atomic_bytes(path) as file:
             file.write(content)
@@ -126,11 +127,9 @@ def _families(report: ScoredReport, name: str, kind: str) -> list[str]:
     if kind == "svg":
         return [*families, "sans-serif"]
     if missing:
-        warnings.warn(
+        warn(
             f"{name}.png: no known font has {missing[:20]!r}, so that labels have boxes in it; install Noto Sans CJK "
             "(fonts-noto-cjk) for Chinese, or draw SVG",
-            UserWarning,
-            stacklevel=3,
         )
     return families
 

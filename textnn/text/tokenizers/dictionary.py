@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import threading
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
+from textnn.circumstances import warn
 from textnn.text.tokenizers.base import Tokenizer, check_strings
 
 # "word", "word count", "word tag", "word count tag": the format of jieba's dictionaries; and with tabs, commas or
@@ -87,11 +87,9 @@ class DictionaryTokenizer(Tokenizer):
         never = [word for word in words if word not in self.split(word)]
         if never:
             some = ", ".join(map(repr, never[:5]))
-            warnings.warn(
+            warn(
                 f"user_dictionary: {len(never):,} of {len(words):,} entries are never found, such as {some}: their "
                 "count is too small, or they have characters that end a word",
-                UserWarning,
-                stacklevel=3,
             )
 
     def restore_dictionary(self, lines: Iterable[str]) -> None:
