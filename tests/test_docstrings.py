@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -51,6 +52,10 @@ PUBLIC = {
         if inspect.isclass(getattr(module, name)) or inspect.isfunction(getattr(module, name))
     },
 }
+if importlib.util.find_spec("pyarrow"):
+    from textnn.batch import Scorer
+
+    PUBLIC["textnn.batch.scorer.Scorer"] = Scorer
 METHODS = {
     f"{name}.{method}": getattr(thing, method)
     for name, thing in PUBLIC.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+import textnn
 from textnn.estimator import Estimator, fitted
 from textnn.training.checkpoint import Checkpoint
 
@@ -135,6 +137,20 @@ def test_a_loaded_model_is_the_saved_one_on_another_device(tmp_path: Path) -> No
     loaded = Named.load(tmp_path / "model", 1, device="meta")
     assert isinstance(loaded, Named)
     assert (loaded.unit, loaded.epochs, loaded.device, loaded.longest_) == ("word", 2, "meta", 4)
+
+
+def test_a_warning_names_the_line_that_called_the_package(tmp_path: Path) -> None:
+    texts, labels = ["so good", "so bad"] * 10, ["good", "bad"] * 10
+    model = textnn.SentimentClassifier("mlp", tokenizer=str.split, epochs=1, verbose=0, random_state=0, embedding_dim=2)
+    model.fit(texts, labels).save(tmp_path / "model")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.fit([*texts, " "], [*labels, "good"])
+        model.evaluate(["so"], ["never seen"])
+        textnn.SentimentClassifier.load(tmp_path / "model", tokenizer="whitespace")
+        textnn.LanguageModel(epochs=1, verbose=0, random_state=0, hidden_size=2).fit(texts).generate("Ω", n=1)
+    assert {each.filename for each in told} == {__file__}
+    assert len({each.lineno for each in told}) == 4
 
 
 def test_a_pickle_from_before_a_parameter_has_its_default() -> None:

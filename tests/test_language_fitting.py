@@ -147,6 +147,12 @@ def test_of_few_texts_the_end_of_each_is_held_out() -> None:
     assert ends.lengths.tolist() == [4, 2]
 
 
+def test_few_texts_that_are_repeated_are_few() -> None:
+    verses = ["春风来去。", "秋月何时。", "山雨无人。"] * 40
+    model = make_model(epochs=30, learning_rate=0.03).fit(verses)
+    assert [model.generate(verse[:2], temperature=0) for verse in verses[:3]] == [verse[2:] for verse in verses[:3]]
+
+
 def test_texts_that_are_held_out_are_none_of_those_trained_on() -> None:
     training, held_out = fitting._hold_out(SENTENCES, 0.2, 0)
     assert held_out

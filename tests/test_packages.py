@@ -20,7 +20,7 @@ def extra(name: str) -> set[str]:
     return {re.split(r"[^\w-]", row)[0] for row in rows if re.search(rf"extra == .{name}\W", row)}
 
 
-@pytest.mark.parametrize("name", ["plots", "serve", "export", "translate"])
+@pytest.mark.parametrize("name", ["plots", "serve", "export", "translate", "batch"])
 def test_what_a_part_asks_for_is_what_its_extra_installs(name: str) -> None:
     assert set(getattr(packages, name.upper())) == extra(name)
 
@@ -34,6 +34,14 @@ def test_all_that_is_missing_is_named_by_the_names_of_pip(monkeypatch: pytest.Mo
         ImportError, match=r"^serving needs prometheus-client, limits: pip install prometheus-client limits$"
     ):
         packages.need(packages.SERVE, "serving needs")
+
+
+def test_a_package_with_extras_of_its_own_is_found_and_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(importlib.util, "find_spec", asked.append)
+    with pytest.raises(ImportError, match=r"^it needs ray\[data\]: pip install 'ray\[data\]'$"):
+        packages.need(packages.RAY, "it needs")
+    assert asked == ["ray"]
 
 
 def test_no_text_says_to_install_this_package_from_a_registry() -> None:

@@ -52,11 +52,26 @@ def test_the_code_of_the_tagger_runs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", READMES)
+def test_the_code_of_the_language_model_and_the_translator_runs(name: str) -> None:
+    code, names = blocks(name)[2], dict[str, object]()
+    exec(
+        compile(
+            code.replace("random_state=0", "random_state=0, verbose=0").replace("r(r", "r(epochs=30, r"), name, "exec"
+        ),
+        names,
+    )
+    for call in ("model.generate", "translator.predict"):
+        said = re.search(rf"^({re.escape(call)}\(.*?\))  # (.*)$", code, re.MULTILINE)
+        assert said, "the call and what comes out"
+        assert eval(said[1], names) == eval(said[2])
+
+
+@pytest.mark.parametrize("name", READMES)
 def test_the_code_of_the_layers_runs(name: str) -> None:
     model = nn.Sequential(nn.LSTM(4, 4))
     lengths, ids, offsets = torch.tensor([3, 5]), torch.tensor([1, 2, 3, 4]), torch.tensor([0, 3])
     names = dict(model=model, x=torch.randn(2, 5, 128), lengths=lengths, ids=ids, offsets=offsets)
-    exec(compile(blocks(name)[2], name, "exec"), names)
+    exec(compile(blocks(name)[3], name, "exec"), names)
     assert isinstance(model[0], textnn.LSTM)
     assert names["output"].shape == (2, 5, 512)
     assert names["features"].shape == (2, 300)

@@ -19,10 +19,10 @@ HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "safety.md"
 sys.path[:0] = [str(HERE), str(HERE / "classifier")]
 
-from safety import data, language_models, models, requests, taggers  # noqa: E402
+from safety import data, language_models, models, requests, taggers, translators  # noqa: E402
 from samples import make_reviews  # noqa: E402
 
-from textnn import LanguageModel, SentimentClassifier, SequenceTagger  # noqa: E402
+from textnn import LanguageModel, SentimentClassifier, SequenceTagger, Translator  # noqa: E402
 from textnn.bundle import BundleError  # noqa: E402
 from textnn.reading import escape_controls  # noqa: E402
 
@@ -45,6 +45,9 @@ def _tables(good: Path) -> dict[str, list[tuple[str, Callable[[Path], object]]]]
         "models": [(what, _load(make, good)) for what, make in models.CASES],
         "taggers": [(what, _load(make, good.with_name("tagger"), SequenceTagger)) for what, make in taggers.CASES],
         "language models": [(what, _load(make, language, LanguageModel)) for what, make in language_models.CASES],
+        "translators": [
+            (what, _load(make, good.with_name("translator"), Translator)) for what, make in translators.CASES
+        ],
         "corpora": data.CORPORA,
         "vectors": data.VECTORS,
         "word lists": data.WORDS,
@@ -105,6 +108,8 @@ def make_good(folder: Path) -> Path:
     tagger.fit(X * 4, y * 4).save(folder / "tagger")
     language = LanguageModel(hidden_size=8, embedding_dim=8, epochs=1, random_state=0, verbose=0)
     language.fit(["春风来去。", "秋月何时。"] * 10).save(folder / "language")
+    translator = Translator(hidden_size=8, embedding_dim=8, epochs=1, min_count=1, random_state=0, verbose=0)
+    translator.fit(["I go.", "You go."] * 10, ["我走。", "你走。"] * 10).save(folder / "translator")
     return folder / "good"
 
 
@@ -115,7 +120,17 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    ["models", "taggers", "language models", "corpora", "vectors", "word lists", "checkpoints", "outputs"],
+    [
+        "models",
+        "taggers",
+        "language models",
+        "translators",
+        "corpora",
+        "vectors",
+        "word lists",
+        "checkpoints",
+        "outputs",
+    ],
 )
 def test_the_page_shows_what_users_see(name: str, good: Path, tmp_path: Path) -> None:
     page = PAGE.read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from textnn.demo import program, show
 
-EPOCHS = 8
+EPOCHS = 5
 NUMBERS, DATES = 14_000, 8_000
 """Pairs of either kind."""
 LARGEST = 7

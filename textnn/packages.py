@@ -9,11 +9,15 @@ from collections.abc import Sequence
 PLOTS = ("matplotlib",)
 SERVE = ("fastapi", "uvicorn", "prometheus-client", "limits")
 EXPORT = ("onnx", "onnxscript")
+BATCH = ("pyarrow",)
+RAY = ("ray[data]",)
 TRANSLATE = ("sacrebleu",)
 
 
 def need(packages: Sequence[str], purpose: str) -> None:
     """Raise an ImportError that begins with ``purpose``, such as "serving needs", unless all packages are installed."""
-    missing = [name for name in packages if importlib.util.find_spec(name.replace("-", "_")) is None]
+    modules = {name: name.partition("[")[0].replace("-", "_") for name in packages}
+    missing = [name for name, module in modules.items() if importlib.util.find_spec(module) is None]
     if missing:
-        raise ImportError(f"{purpose} {', '.join(missing)}: pip install {' '.join(missing)}")
+        quoted = [f"'{name}'" if "[" in name else name for name in missing]  # brackets are a pattern to some shells
+        raise ImportError(f"{purpose} {', '.join(missing)}: pip install {' '.join(quoted)}")

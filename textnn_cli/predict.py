@@ -46,11 +46,13 @@ from textnn_cli.parameters import with_reading
 from textnn_cli.partial import open_partial
 from textnn_cli.progress import progress
 from textnn_cli.rows import KINDS, SEPARATOR, Output, Row, Sink, choose
+from textnn_cli.tables import is_parquet, predict_parquet, refuse
 
 if TYPE_CHECKING:
     from textnn import SentimentClassifier
     from textnn.text import CorpusReport, Record
 
+PARQUET = "Parquet"
 CHUNK = 4096
 """Texts in memory at a time. An interrupted run resumes between two chunks, as rounding depends on a text's batch."""
 
@@ -60,7 +62,8 @@ CHUNK = 4096
 def predict(
     model: ModelDirectory,
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="CSV, TSV, JSONL or one text a line; - or a pipe: stdin.")
+        str | None,
+        typer.Argument(metavar="FILE", help="CSV, TSV, JSONL, Parquet or one text a line; - or a pipe: stdin."),
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="Classify this; repeatable.")
@@ -103,6 +106,29 @@ def predict(
             metavar="float32|int16|int8|bfloat16", help="Type of the frozen weights; all but float32 round them."
         ),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine", metavar="local|ray", rich_help_panel=PARQUET, help="Processes here (default), or actors of Ray."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=4096,
+            metavar="N",
+            rich_help_panel=PARQUET,
+            help="Processes or actors, a file each at a time (default: one for each CPU).",
+        ),
+    ] = None,
+    prefix: Annotated[
+        str,
+        typer.Option(
+            "--prefix", metavar="TEXT", rich_help_panel=PARQUET, help="What the names of the added columns begin with."
+        ),
+    ] = "",
     tokenizer: TokenizerName = None,
     threads: Threads = None,
     quiet: Quiet = False,
@@ -122,16 +148,54 @@ def predict(
     complete; after an interruption, the same command with --resume continues
     where it stopped.
 
+    A Parquet file, or a folder of them, becomes files with the same names and
+    columns and the prediction in further ones; FILE may be larger than the
+    memory. A tagger adds entities or words, a language model how probable a
+    text is, a translator a translation. Files that are there already are not
+    made again.
+
     [bold]Examples[/]
 
       textnn predict model/ --text "房间很干净" --text "再也不来了"
       textnn predict model/ new.csv --output predictions.csv --probabilities
       textnn predict model/ new.jsonl --text-column feedback --format jsonl
       cat texts.txt | textnn predict model/ > predictions.csv
+      textnn predict model/ in.parquet/ --output out.parquet/ --workers 4
     """
     file = check_source(file, text, output)
     if dtype is not None and not frozen:
         raise typer.BadParameter("only frozen weights have a dtype: give --dtype or --no-frozen, not both")
+    parquet = is_parquet(file)
+    for_tables = {"--engine": engine is not None, "--workers": workers is not None, "--prefix": bool(prefix)}
+    for_text = {
+        "--format": output_format is not None,
+        "--output-encoding": output_encoding != "utf-8",
+        "--spreadsheet-safe": spreadsheet_safe,
+        "--limit": limit is not None,
+        **{
+            f"--{name.replace('_', '-')}": value not in (None, "strict", "stop")
+            for name, value in options.items()
+            if name != "text_column"
+        },
+    }
+    refuse(parquet, file, for_text if parquet else for_tables)
+    if parquet:
+        predict_parquet(
+            model,
+            str(file),
+            output,
+            engine=engine,
+            workers=workers,
+            threads=threads,
+            quiet=quiet,
+            text_column=options["text_column"],
+            probabilities=probabilities,
+            prefix=prefix,
+            tokenizer=tokenizer,
+            frozen=frozen,
+            dtype=dtype,
+        )
+        return
     kind = _find_format(output_format, output)
     _check_output(kind, output_encoding, spreadsheet_safe)
     check_options_of_file(text, keep_columns=keep_columns, limit=limit is not None)

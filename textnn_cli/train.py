@@ -41,6 +41,7 @@ from textnn_cli.training import (
     Seed,
     Validation,
     check_device,
+    check_pretrained,
     check_vectors,
     prepared,
     save,
@@ -141,6 +142,7 @@ def train(
                     with option_errors(**OPTIONS):
                         check_option(name, parameters[name])
             check_vectors(parameters, group)
+            check_pretrained(architecture, parameters, group)
             check_device(device, distributed)
         checkpoint = prepared(directory, check_target, group, resume, checkpoint_seconds, threads, quiet)
         if checkpoint is None:

@@ -77,6 +77,22 @@ def check_vectors(parameters: dict[str, Any], group: Group) -> None:
             check(parameters["vectors"], parameters["embedding_dim"])
 
 
+def check_pretrained(architecture: str, parameters: dict[str, Any], group: Group) -> None:
+    """Refuse a language model that cannot be used, in process 0.
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+    """
+    from textnn.language.handover import language_weights
+
+    if parameters["pretrained"] is not None and group.rank == 0:
+        given = {"tokenizer": "auto", **parameters}
+        with option_errors(**{name: f"--{name.replace('_', '-')}" for name in parameters}):
+            language_weights(parameters["pretrained"]).check(architecture, given)
+
+
 def prepared(
     directory: Path,
     check_target: Callable[[Path], Path],

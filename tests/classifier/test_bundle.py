@@ -14,6 +14,7 @@ from saved_models import FILES
 from textnn import SentimentClassifier, files
 from textnn.bundle import BundleError
 from textnn.bundle import directory as shared
+from textnn.bundle import model as parts
 from textnn.classification.bundle import check_target, read_card
 from textnn.classification.bundle import directory as bundle
 from textnn.models import ARCHITECTURES
@@ -149,7 +150,7 @@ def test_an_interrupted_save_leaves_the_older_model(
     def fail(*_: object) -> None:
         raise error
 
-    module = {"file_sum": bundle, "sync_directory": shared, "exchange": files}[step]
+    module = {"file_sum": parts, "sync_directory": shared, "exchange": files}[step]
     monkeypatch.setattr(module, step, fail)
     expected = BundleError if isinstance(error, OSError) else KeyboardInterrupt
     message = "model: cannot be written: No space left" if isinstance(error, OSError) else None

@@ -83,7 +83,7 @@ def test_many_to_many_shifted() -> None:
     y = [f"{who}{what}" for who in ("我", "你", "我们") for what in ("来", "走", "睡")] * 6
     model = textnn.Translator(attention=None, hidden_size=8, embedding_dim=6, min_count=1, **OPTIONS).fit(X, y)
     form = textnn.lab.five_forms(source="we sleep", form="many-to-many-shifted", translator=model).forms[0]
-    assert form.inputs[:2] == ["we", "sleep"]
+    assert form.inputs[:2] == ["we", " sleep"], "words with the space before them"
     assert not any(form.inputs[2:])
     assert form.outputs[:2] == ["", ""]
     said = model.predict(["we sleep"])[0]

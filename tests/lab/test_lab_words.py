@@ -129,13 +129,13 @@ def test_the_recipe_tells_what_it_thinks_of_a_sentence(monkeypatch: pytest.Monke
             made.append(self)
 
     monkeypatch.setattr(recipe_course, "LectureLSTM", Kept)
-    texts, labels = ["很 好 看", "很 不 好 看"] * 70, ["good", "bad"] * 70
+    texts, labels = ["so good it is", "so not good it is"] * 70, ["good", "bad"] * 70
     assert next(textnn.lab.train_recipe(texts, labels)).probability is None
-    *_, last = textnn.lab.train_recipe(texts, labels, text="很 不 好 看")
+    *_, last = textnn.lab.train_recipe(texts, labels, text="so not good")
     assert last.batches == 2
-    ids = textnn.text.Vocabulary.build([text.split() for text in texts]).encode(["很", "不", "好", "看"])
+    ids = textnn.text.Vocabulary.build([text.split() for text in texts]).encode(["so", "not", "good"])
     with torch.no_grad():
-        plain = made[-1](torch.tensor([ids + [0] * 6]), torch.tensor([10])).softmax(1)[0]
+        plain = made[-1](torch.tensor([ids + [0] * 7]), torch.tensor([10])).softmax(1)[0]
     assert last.probability == pytest.approx(float(plain[1]), abs=1e-6), "good comes behind bad in the alphabet"
     assert "positive with probability" in last.panels()[0]["note"]["en"]
     assert [row[0] for row in last.panels()[1]["rows"]] == [1, 2, 3, 4, 5]

@@ -101,7 +101,7 @@ def test_runs_are_kept_and_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch, 
     pytest.importorskip("sacrebleu")
     arguments = ["bleu", "--data", str(folder), "--epochs", "2", "--seeds", "2", "--only", "rnn", "lstm, general"]
     make = fitting.make_reporter
-    monkeypatch.setattr(fitting, "make_reporter", lambda _: Breaker(25, KeyboardInterrupt))
+    monkeypatch.setattr(fitting, "make_reporter", lambda _: Breaker(50, KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         command.run(arguments)
     assert [path.suffix for path in harness.RESULTS.iterdir()] == [".checkpoint"]

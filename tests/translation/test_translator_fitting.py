@@ -29,6 +29,8 @@ from textnn_cli.parameters import table
 SIGNATURE = {name: value.default for name, value in inspect.signature(Translator).parameters.items()}
 DEFAULTS = {row.name: row.default for row in parameters(Parameter)}
 DEFAULTS |= {name: OPTIONS[name].default for name in chosen(TRANSLATION)}
+LARGER: dict[str, Any] = {"hidden_size": 32, "embedding_dim": 16, "epochs": 80, "learning_rate": 0.02}
+"""What learns all pairs by heart."""
 
 
 class BrokenOffError(Exception):
@@ -80,8 +82,7 @@ def test_every_default_is_declared_makes_sense_and_stands_on_the_page() -> None:
 
 @pytest.mark.parametrize(("cell", "attention"), [("lstm", "general"), ("gru", "dot"), ("rnn", None)])
 def test_pairs_are_learnt(cell: str, attention: str | None) -> None:
-    options = {"hidden_size": 32, "embedding_dim": 16, "epochs": 80, "learning_rate": 0.02}
-    model = make_translator(cell=cell, attention=attention, **options).fit(ENGLISH, CHINESE)
+    model = make_translator(cell=cell, attention=attention, **LARGER).fit(ENGLISH, CHINESE)
     for beam in (1, 4):
         assert model.predict([source for source, _ in PAIRS], beam=beam) == [target for _, target in PAIRS]
     assert model.history_[-1]["perplexity"] < model.history_[0]["perplexity"]
@@ -192,7 +193,7 @@ def test_ids_of_pairs() -> None:
 
 @pytest.mark.parametrize("levels", [("char", "char"), ("whitespace", "jieba"), (str.split, "char")], ids=str)
 def test_levels(levels: Any) -> None:
-    model = make_translator(source_level=levels[0], target_level=levels[1], epochs=60, hidden_size=32)
+    model = make_translator(source_level=levels[0], target_level=levels[1], **LARGER)
     model.fit(ENGLISH, CHINESE)
     assert model.predict(["We sleep.", "Tom run away."]) == ["我们睡觉。", "汤姆跑了。"]
 
@@ -251,7 +252,7 @@ def test_a_fit_that_fails_leaves_the_model_as_it_was() -> None:
 def test_what_is_shown_has_perplexity_and_no_accuracy(capfd: pytest.CaptureFixture[str]) -> None:
     make_translator(verbose=1, validation_fraction=0.2).fit(ENGLISH, CHINESE)
     shown = capfd.readouterr().err
-    assert "pairs, 15 held out; source: vocabulary of 1" in shown
+    assert "60 pairs, 20 held out; source: vocabulary of 14" in shown
     assert "epoch 2/2  loss " in shown
     assert "  perplexity " in shown
     assert "accuracy" not in shown
@@ -264,3 +265,8 @@ def test_a_training_in_bfloat16_comes_close_to_one_in_float32() -> None:
     assert other.state_.model.bias.dtype == torch.float32
     assert not torch.equal(one.state_.model.bias, other.state_.model.bias)
     assert other.history_[-1]["loss"] == pytest.approx(one.history_[-1]["loss"], rel=0.05)
+
+
+def test_of_fewer_than_five_different_sources_none_is_held_out() -> None:
+    sources = [f"sentence {number % 4}" for number in range(60)]
+    assert fitting._hold_out(sources, 0.2, 0) == (list(range(60)), [])

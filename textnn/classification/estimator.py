@@ -18,7 +18,10 @@ from textnn.classification import bundle
 from textnn.classification.evaluation.judging import Report
 from textnn.classification.fitted import FittedClassifier, Texts
 from textnn.classification.fitting import fit
+from textnn.classification.state import State
 from textnn.data.inputs import renamed
+from textnn.distributed import ALONE, Group
+from textnn.language.handover import language_weights
 from textnn.text import Tokenizer
 from textnn.training.checkpoint import Checkpoint
 
@@ -59,6 +62,11 @@ class SentimentClassifier(FittedClassifier):
         Path of a file of word vectors, with which the embedding of words begins: word2vec's text or binary format or
         fastText's text format, compressed or not; see :func:`textnn.text.read_vectors`. The training goes on from
         them. With ``embedding_dim=None`` the network takes their number of values.
+    pretrained : path or LanguageModel, optional
+        A language model, fitted or the directory of a saved one, whose embedding and recurrent layers the network
+        begins with, and whose tokens it knows. ``"lstm"``, ``"gru"`` and ``"rnn"`` are then the encoder of a language
+        model of this cell, with its tokenizer and vocabulary; ``"tfidf-textcnn"`` is joined with such an encoder.
+        docs/pretraining.md has more. It is not needed any more once the classifier is fitted.
     word_ngrams, character_ngrams, ngram_buckets, ngram_dropout : sequence of int, int or float, optional
         Lengths of the n-grams of words and of characters that the wide part looks at, rows of the table that they are
         hashed into, and the share of them that is dropped in training.
@@ -168,6 +176,7 @@ class SentimentClassifier(FittedClassifier):
     kernel_sizes: Sequence[int] | None = None
     character_kernel_sizes: Sequence[int] | None = None
     vectors: str | PathLike[str] | None = None
+    pretrained: str | PathLike[str] | Any = None
     word_ngrams: Sequence[int] | None = None
     character_ngrams: Sequence[int] | None = None
     ngram_buckets: int | None = None
@@ -250,10 +259,9 @@ class SentimentClassifier(FittedClassifier):
             If texts occur with different labels, or in the validation data too; if labels or texts look like a mistake.
         """
         before = self._before if self.warm_start else None
+        how: dict[str, Any] = {"distributed": distributed, "forms": self._pretrained(before, distributed)}
         data = X, y, validation_data
-        return self._fit(
-            fit, *data, distributed=distributed, checkpoint=checkpoint, sample_weight=sample_weight, before=before
-        )
+        return self._fit(fit, *data, checkpoint=checkpoint, sample_weight=sample_weight, before=before, **how)
 
     @renamed(texts="X", labels="y")
     def partial_fit(
@@ -288,7 +296,22 @@ class SentimentClassifier(FittedClassifier):
         TrainingError
             If the loss becomes infinite or NaN.
         """
-        return self._fit(fit, X, y, sample_weight=sample_weight, before=self._before, one_pass=True, classes=classes)
+        before, forms = self._before, self._pretrained(self._before)
+        how: dict[str, Any] = {"one_pass": True, "classes": classes, "forms": forms}
+        return self._fit(fit, X, y, sample_weight=sample_weight, before=before, **how)
+
+    def _pretrained(self, before: State | None, distributed: bool = False) -> dict[str, Any]:
+        """Return what a fit takes of a language model: nothing, if it goes on from an earlier fit."""
+        if self.pretrained is None:
+            return {}
+        with (Group.default() if distributed else ALONE).together():
+            return {"pretrained": language_weights(self.pretrained) if before is None else None}
+
+    def __sklearn_clone__(self) -> Any:
+        """Clone for scikit-learn; a fitted language model stays the one that it is."""
+        copy: Any = super().__sklearn_clone__()
+        copy.pretrained = self.pretrained
+        return copy
 
     def save(self, path: str | PathLike[str], report: Report | None = None) -> None:
         """Save the fitted classifier as a directory; see :func:`textnn.classification.bundle.save`.

@@ -61,7 +61,7 @@ def fit(
     Parameters
     ----------
     parameters
-        Those of the classifier, by name.
+        Those of the classifier, by name; ``pretrained`` as :class:`~textnn.training.transfer.LanguageWeights`.
     texts, labels, validation_data, sample_weight
         In a group of processes the share of this one.
     group
@@ -78,6 +78,8 @@ def fit(
     """
     with group.together():
         resolve_options(parameters["architecture"], given_options(parameters))
+        if parameters["pretrained"] is not None and before is None:
+            parameters["pretrained"].check(parameters["architecture"], parameters)
         device = check_device(parameters["device"])
         own = read_inputs(texts, labels, sample_weight, validation_data)
     inputs = join_inputs(own, group)
@@ -131,6 +133,9 @@ def encode(
     else:
         limit = options["min_count"], options["max_vocabulary"]
         vocabularies = [Vocabulary.build((stream[row] for row in plan.parts[0]), *limit) for stream in streams]
+        if (language := plan.language) is not None:
+            form = language.reads(plan.parameters["architecture"])
+            vocabularies[plan.architecture.streams.index(form)] = language.vocabulary
         check_vocabularies(vocabularies, streams)
 
     def of_part(rows: Numbers) -> RaggedDataset:
@@ -177,6 +182,8 @@ def prepare(
             _take_weights(model, before, options)
         elif vectors is not None:
             pretrained.set_first_weights(model, vectors)
+        elif plan.language is not None:
+            plan.language.set_first_weights(model, options["epochs"])
         if isinstance(model, TfidfTextCNN):
             model.learn_linear(plan.by_steps)
             if not plan.by_steps:

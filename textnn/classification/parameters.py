@@ -20,10 +20,20 @@ TEXT, NETWORK, TRAINING = "From text to tokens", "The network (defaults: the arc
 
 _TOKENIZERS = "auto: by the scripts. Or jieba, rjieba, unicode, mixed, char, whitespace, the directory of a segmenter."
 _VECTORS = "Start from these word vectors (word2vec or fastText format)."
+_PRETRAINED = "Start from the encoder of this language model (textnn write train)."
 _WEIGHTS = "Weight of the texts of a label; repeatable. balanced: equal weight for all labels."
 _THRESHOLD = "Multi-label: predict labels from this probability on; 0.5 by default. auto: best F1 for each label."
 
-NOT_STORED = {"tokenizer", "user_dictionary", "stop_words", "vectors", "random_state", "device", "verbose"}
+NOT_STORED = {
+    "tokenizer",
+    "user_dictionary",
+    "stop_words",
+    "vectors",
+    "pretrained",
+    "random_state",
+    "device",
+    "verbose",
+}
 """What a saved model does not keep as it is: files hold the lists, others belong to a machine."""
 
 
@@ -35,6 +45,7 @@ def parameters(row: Callable[..., Row]) -> tuple[Row, ...]:
         row("user_dictionary", Path, None, TEXT, "File of words for jieba, one a line.", "FILE"),
         row("stop_words", Path, None, TEXT, "File of words to leave out, one a line.", "FILE"),
         row("vectors", Path, None, NETWORK, _VECTORS, "FILE"),
+        row("pretrained", Path, None, NETWORK, _PRETRAINED, "DIRECTORY"),
         row("class_weight", list, None, TRAINING, _WEIGHTS, "LABEL=NUMBER|balanced"),
         row("threshold", float, 0.5, TRAINING, _THRESHOLD, "NUMBER|auto"),
         row(

@@ -28,12 +28,20 @@ from textnn.data.inputs import make_seed
 from textnn.data.labels import Classes, check_labels
 from textnn.data.targets import LABEL, check_target_classes, find_target_classes
 from textnn.distributed import Group
-from textnn.models import TextModel, get_architecture, resolve_options
+from textnn.models import WORDS, TextModel, get_architecture, resolve_options
 from textnn.models.options import CLASSIFICATION, chosen
 from textnn.text import Scripts, Tokenizer, make_tokenizer
 from textnn.text.tokenizers import AUTO
 from textnn.training import pretrained
 from textnn.training.schedule import suit_steps
+from textnn.training.transfer import LanguageWeights
+
+_TAKEN_OVER = (
+    *("embedding_dim", "hidden_size", "num_layers", "last", "ngram_buckets", "character_form"),
+    *("encoder_cell", "encoder_reads", "encoder_dim", "encoder_size", "encoder_layers"),
+)
+"""Options that follow from the first fit: from its vectors, its language model or its texts."""
+_FORMS = {"text": "", "words": " (case folded, with word boundaries)", "all": " (with white space)"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,11 @@ class Plan:
         return self.before is not None or self.one_pass
 
     @property
+    def language(self) -> LanguageWeights | None:
+        """The language model whose encoder the network begins with; None for one that goes on from an earlier fit."""
+        return self.parameters["pretrained"] if self.before is None else None
+
+    @property
     def reads_vectors(self) -> bool:
         """Whether the first weights come from a file."""
         return self.parameters["vectors"] is not None and self.before is None
@@ -92,10 +105,16 @@ class Plan:
         """Say what the texts decided, a line each."""
         options = self.options
         decided = self.parameters["tokenizer"] == AUTO and self.before is None
+        if (language := self.language) is not None:
+            yield (
+                f"begins with {language.source}: {language.cell}, {len(language.vocabulary):,} tokens of the level "
+                f"{language.level}, {', '.join(f'{name} {size}' for name, size in language.sizes.items())}"
+            )
+            decided = decided and language.reads(self.parameters["architecture"]) != WORDS
         yield f"tokenizer: {self.tokenizer.describe()}" + (f" ({self.scripts.describe()})" if decided else "")
         if "ngram_buckets" in options:
             sizes = [", ".join(map(str, options[f"{name}_ngrams"])) or "no" for name in ("word", "character")]
-            form = " (case folded, with word boundaries)" if options.get("character_form") == "words" else ""
+            form = _FORMS[options.get("character_form", "text")]
             yield f"n-grams: of {sizes[0]} words and {sizes[1]} characters{form}"
 
 
@@ -121,6 +140,7 @@ def make_plan(
     if before is not None and one_pass:  # another order of texts in each pass
         seed = (before.seed + before.n_texts) % 2**32
     check_threshold(parameters["threshold"])
+    language = parameters["pretrained"] if before is None else None
     if parameters["vectors"] is not None and before is None:
         if "embedding_dim" not in get_architecture(architecture).defaults:
             raise ValueError(f"vectors: the architecture {architecture!r} has no embedding of words")
@@ -135,6 +155,7 @@ def make_plan(
         check_target_classes(inputs.targets, rows, kind, found, not one_pass)
         options |= _options_of(before, architecture, given)
     else:
+        options |= {} if language is None else language.options(architecture, given)
         kind, found = inputs.targets.kind, find_target_classes(inputs.targets, rows, classes)
     outputs = make_objective(options["output"], kind != LABEL, 0.0).outputs(len(found))
     corpus = make_corpus(kind, found, inputs)
@@ -161,8 +182,13 @@ def given_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def choose_tokenizer(parameters: Mapping[str, Any], before: State | None, scripts: Scripts) -> Tokenizer:
     """Return the tokenizer of an earlier fit, or the one that the parameters ask for."""
+    if before:
+        return before.tokenizer
+    language = parameters["pretrained"]
+    if language is not None and language.reads(parameters["architecture"]) == WORDS:
+        return language.word_tokenizer
     words = parameters["user_dictionary"], parameters["stop_words"]
-    return before.tokenizer if before else make_tokenizer(parameters["tokenizer"], *words, scripts)
+    return make_tokenizer(parameters["tokenizer"], *words, scripts)
 
 
 def describe_settings(
@@ -178,6 +204,7 @@ def describe_settings(
         **{name: parameters[name] for name in ("class_weight", "threshold")},
         "going on": before is not None,
         "vectors": parameters["vectors"] is not None,
+        "pretrained": parameters["pretrained"] and parameters["pretrained"].checksum,
     }
 
 
@@ -212,5 +239,5 @@ def _options_of(before: State, architecture: str, given: Mapping[str, Any]) -> d
     if architecture != before.model.name:
         message = f"expected {before.model.name!r}, as the classifier was fitted with, got {architecture!r}"
         raise ValueError(f"architecture: {message}")
-    names = ("embedding_dim", "ngram_buckets", *get_architecture(architecture).spaced_defaults)
+    names = (*_TAKEN_OVER, *get_architecture(architecture).spaced_defaults)
     return {name: before.options[name] for name in names if given.get(name) is None and name in before.options}

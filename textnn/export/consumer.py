@@ -81,7 +81,9 @@ class Classifier:
 
 
 def split_characters(text: str, form: str) -> list[str]:
-    """Return the characters of a text: without white space, or case folded with a blank around each word."""
+    """Return the characters of a text: without white space; case folded with a blank around each word; or all."""
+    if form == "all":
+        return list(text)
     if form == "words":
         words = text.casefold().split()
         return list(f" {' '.join(words)} ") if words else []
@@ -120,6 +122,8 @@ def make_tokenizer(settings: dict[str, Any]) -> Any:
     """Return the function that cuts a text into tokens."""
     kind = settings["kind"]
     if kind == "char":
+        if settings.get("options", {}).get("spaces"):
+            return list
         return lambda text: [character for character in text if not character.isspace()]
     if kind == "whitespace":
         return str.split

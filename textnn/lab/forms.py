@@ -150,6 +150,7 @@ def five_forms(
     language_model: Any = None,
     translator: Any = None,
     tagger: Any = None,
+    progress: small.Progress | None = None,
 ) -> FiveForms:
     """Run the five forms of recurrent networks on a sentence.
 
@@ -164,6 +165,8 @@ def five_forms(
         ``"many-to-many-aligned"``, or ``"all"``.
     classifier, language_model, translator, tagger : estimators, optional
         Fitted ones; by default small ones of the laboratory's own, trained in some seconds at the first call.
+    progress : callable, optional
+        Called with a line before a small model is trained.
 
     Returns
     -------
@@ -187,17 +190,17 @@ def five_forms(
         raise ValueError(f"form: expected one of {', '.join((ALL, *FORMS))}, got {form!r}")
     text, source = text.strip() or DEFAULT, source.strip() or DEFAULT_SOURCE
     makers: dict[str, Callable[[], Form]] = {
-        ONE_TO_ONE: lambda: _one_to_one(text),
-        ONE_TO_MANY: lambda: _one_to_many(text, language_model),
-        MANY_TO_ONE: lambda: _many_to_one(text, classifier),
-        SHIFTED: lambda: _shifted(source, translator),
-        ALIGNED: lambda: _aligned(text, tagger),
+        ONE_TO_ONE: lambda: _one_to_one(text, progress),
+        ONE_TO_MANY: lambda: _one_to_many(text, language_model, progress),
+        MANY_TO_ONE: lambda: _many_to_one(text, classifier, progress),
+        SHIFTED: lambda: _shifted(source, translator, progress),
+        ALIGNED: lambda: _aligned(text, tagger, progress),
     }
     return FiveForms([make() for name, make in makers.items() if form in (ALL, name)])
 
 
-def _one_to_one(text: str) -> Form:
-    model = small.classifier("mlp", samples.language_of(text))
+def _one_to_one(text: str, progress: small.Progress | None) -> Form:
+    model = small.classifier("mlp", samples.language_of(text), progress)
     label, chance = _answer(model, text)
     state = model.state_
     weights = [(name, module) for name, module in state.model.named_modules() if isinstance(module, nn.Linear)]
@@ -213,8 +216,8 @@ def _one_to_one(text: str) -> Form:
     )
 
 
-def _one_to_many(text: str, model: Any) -> Form:
-    model = small.language_model(samples.language_of(text)) if model is None else model
+def _one_to_many(text: str, model: Any, progress: small.Progress | None) -> Form:
+    model = small.language_model(samples.language_of(text), progress) if model is None else model
     state = model.state_
     first = state.splitter.split(text)[0]
     if first not in state.vocabulary:
@@ -234,8 +237,8 @@ def _one_to_many(text: str, model: Any) -> Form:
     )
 
 
-def _many_to_one(text: str, model: Any) -> Form:
-    model = small.classifier("lstm", samples.language_of(text)) if model is None else model
+def _many_to_one(text: str, model: Any, progress: small.Progress | None) -> Form:
+    model = small.classifier("lstm", samples.language_of(text), progress) if model is None else model
     state = model.state_
     tokens = _first(state.tokenizer(text), text)
     label, chance = _answer(model, text if len(state.tokenizer(text)) <= LONGEST else _joined(tokens, text))
@@ -258,8 +261,8 @@ def _many_to_one(text: str, model: Any) -> Form:
     )
 
 
-def _shifted(source: str, model: Any) -> Form:
-    model = small.translator() if model is None else model
+def _shifted(source: str, model: Any, progress: small.Progress | None) -> Form:
+    model = small.translator(progress) if model is None else model
     state = model.state_
     read = _first(state.source_splitter.split(source), source)
     said = state.target_splitter.split(model.predict([source])[0])[:LONGEST]
@@ -281,9 +284,9 @@ def _shifted(source: str, model: Any) -> Form:
     )
 
 
-def _aligned(text: str, model: Any) -> Form:
+def _aligned(text: str, model: Any, progress: small.Progress | None) -> Form:
     if model is None:
-        model = small.tagger(small.WORDS if samples.language_of(text) == samples.CHINESE else small.NAMES)
+        model = small.tagger(small.WORDS if samples.language_of(text) == samples.CHINESE else small.NAMES, progress)
     state = model.state_
     if state.level == CHAR:
         tokens = [character for character in text if not character.isspace()]

@@ -197,7 +197,9 @@ class Gates(Result):
         return table(title, [Both("value", "量"), Both("worked out", "计算过程")], rows)
 
 
-def gates(model: Any = None, text: str = "", layer: int = 0, reverse: bool = False) -> Gates:
+def gates(
+    model: Any = None, text: str = "", layer: int = 0, reverse: bool = False, progress: small.Progress | None = None
+) -> Gates:
     """Follow the gates of a trained model's LSTM through a sentence.
 
     Parameters
@@ -211,6 +213,8 @@ def gates(model: Any = None, text: str = "", layer: int = 0, reverse: bool = Fal
         Which layer, from 0.
     reverse : bool, default=False
         Of a bidirectional layer: whether to follow the one that reads from the end.
+    progress : callable, optional
+        Called with a line before a small model is trained.
 
     Returns
     -------
@@ -237,7 +241,7 @@ def gates(model: Any = None, text: str = "", layer: int = 0, reverse: bool = Fal
     """
     text = text or DEFAULT[samples.CHINESE]
     if model is None:
-        model = small.classifier("lstm", samples.language_of(text))
+        model = small.classifier("lstm", samples.language_of(text), progress)
     tokens, known, ids, table, lstm, run = find_lstm(model, text)
     if not 0 <= layer < lstm.num_layers:
         raise ValueError(f"layer: expected a number from 0 to {lstm.num_layers - 1}, got {layer}")
@@ -316,7 +320,7 @@ EXHIBIT = Exhibit(
         "遗忘门接近 1 的地方，细胞状态可以跨越很多词保存下来。最下面的表格用数字演算了一个单元的一步。",
     ),
     question=Both(
-        "Which unit changes the sign of its cell state at “but” or “not”, and which gate lets it?",
+        "Which unit changes the sign of its cell state at “but” or “not”, and which gate allows it?",
         "哪个单元的细胞状态在“但是”或“不”处改变了符号？是哪个门放行的？",
     ),
     controls=(

@@ -107,7 +107,7 @@ class Words(Result):
                 [
                     Both("tokenizer", "分词器"),
                     Both("tokens", "词"),
-                    Both("tokens", "词数"),
+                    Both("number", "词数"),
                     Both("unknown", "未登录词数"),
                     Both("vocabulary", "词表大小"),
                 ],
@@ -126,7 +126,7 @@ class Words(Result):
             table(
                 Both(f"Cut or padded to length {length}", f"截断或填充到长度 {length}"),
                 [str(place) for place in range(1, length + 1)],
-                [kept_tokens, [int(id_) for id_ in first.padded], unknown],
+                [kept_tokens, [int(id_) for id_ in first.padded], *[unknown] * any(unknown)],
                 chosen=[1],
             ),
             table(

@@ -168,8 +168,7 @@ def train_recipe(
         if own is not None:
             with plain_torch(), torch.no_grad():
                 chance = float(network(own, torch.tensor([LENGTH])).softmax(1)[0, 1])
-        arrays: list[Any] = [np.array(values) for values in (losses, means, accuracies)]
-        return Course(batches, *arrays, len(vocabulary), chance)
+        return Course(batches, np.array(losses), np.array(means), np.array(accuracies), len(vocabulary), chance)
 
     for _ in range(EPOCHS):
         total = right = 0.0

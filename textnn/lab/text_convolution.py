@@ -180,7 +180,14 @@ class Convolution(Result):
         return marked(title, spans, note)
 
 
-def convolution(model: Any = None, text: str = "", kernel: int = 2, padding: int = 0, stride: int = 1) -> Convolution:
+def convolution(
+    model: Any = None,
+    text: str = "",
+    kernel: int = 2,
+    padding: int = 0,
+    stride: int = 1,
+    progress: small.Progress | None = None,
+) -> Convolution:
     """Slide the kernels of a trained TextCNN over a sentence.
 
     Parameters
@@ -196,6 +203,8 @@ def convolution(model: Any = None, text: str = "", kernel: int = 2, padding: int
         Zero vectors on either side of the sentence.
     stride : int, default=1
         Words between the beginnings of two windows.
+    progress : callable, optional
+        Called with a line before a small model is trained.
 
     Returns
     -------
@@ -224,7 +233,7 @@ def convolution(model: Any = None, text: str = "", kernel: int = 2, padding: int
     """
     text = text or DEFAULT
     if model is None:
-        model = small.classifier("textcnn", samples.language_of(text))
+        model = small.classifier("textcnn", samples.language_of(text), progress)
     state, encoder = _parts(model)
     sizes = _sizes(encoder)
     if kernel not in sizes:
@@ -327,7 +336,7 @@ EXHIBIT = Exhibit(
     title=Both("Convolution", "卷积"),
     text=Both(
         "The chances of the sum of two dice are a convolution: each is a sum of products along a window that slides. A "
-        "mean over the 3x3 points around each point of a picture is one, too, and takes the noise away. In text the "
+        "mean over the 3x3 points around each point of a picture is one, too, and removes noise. In text the "
         "window covers whole words: a kernel of K words has a weight for each value of their K vectors and gives one "
         "sum a window, and a channel is one such kernel. Max pooling keeps the largest sum of each channel, so a "
         "phrase counts wherever it stands. The kernels here are those of a trained classifier of reviews.",

@@ -189,9 +189,13 @@ class Trellis(Result):
             else:
                 kind, wanted = "chosen" if one.chosen else "", one.chosen or one.kept or others
             if wanted:
-                label = f"{one.score:.1f}" if one.chosen or one.kept else ""
+                move = self.transitions[one.start, one.end]
+                label = f"{move:.2f}".replace("-", "−") if one.chosen or one.kept else ""
                 edges.append(edge(f"{one.time - 1}.{one.start}", f"{one.time}.{one.end}", label, kind))
-        title = Both("The trellis: the score of the best path to each tag", "网格图：到达每个标签的最优路径的得分")
+        title = Both(
+            "The trellis: scores of the best paths to each tag, and of transitions",
+            "网格图：到达每个标签的最优路径的得分，以及转移的得分",
+        )
         note = Both(
             f"Best path: score {self.score:.2f}, probability {self.probability:.3f} among all paths. "
             f"{self.forbidden} of {len(self.tags) ** 2} transitions are forbidden.",
@@ -222,7 +226,7 @@ class Trellis(Result):
         )
 
 
-def trellis(tagger: Any = None, text: Any = "") -> Trellis:
+def trellis(tagger: Any = None, text: Any = "", progress: small.Progress | None = None) -> Trellis:
     """Search for the best tags of a sentence, and keep all that the search compares.
 
     Parameters
@@ -232,6 +236,8 @@ def trellis(tagger: Any = None, text: Any = "") -> Trellis:
         cuts Chinese text into words, or finds names in English text.
     text : str or sequence of str, optional
         The sentence: a text, or its tokens. By default one of the laboratory's.
+    progress : callable, optional
+        Called with a line before a small model is trained.
 
     Returns
     -------
@@ -261,7 +267,7 @@ def trellis(tagger: Any = None, text: Any = "") -> Trellis:
         text = DEFAULT
     if tagger is None:
         kind = small.WORDS if samples.language_of("".join(text)) == samples.CHINESE else small.NAMES
-        tagger = small.tagger(kind)
+        tagger = small.tagger(kind, progress)
     if not hasattr(tagger, "predict_marginals") or not hasattr(tagger, "get_params"):
         raise TypeError(f"tagger: expected a SequenceTagger, got {type(tagger).__name__}")
     check_is_fitted(tagger, "state_")
@@ -338,7 +344,7 @@ EXHIBIT = Exhibit(
         "pair of neighbouring tags. The best tags of a sentence are the path with the largest sum. Viterbi's algorithm "
         "finds it from left to right: for each tag of a token it keeps the best way to it and forgets all others. "
         "Transitions that the tag scheme does not allow, such as B to S, are struck out. Chinese text is cut into "
-        "words (B begins a word, M continues it, E ends it, S is a word alone); in English ones names are found.",
+        "words (B begins a word, M continues it, E ends it, S is a word alone); in English text names are found.",
         "标注器先给每个词的每个标签打分，条件随机场（CRF）再给相邻两个标签的组合打分。"
         "一句话的最优标签就是总分最大的那条路径。维特比算法从左到右寻找它：对每个词的每个标签，只保留到达它的最优走法。"
         "标签体系不允许的转移（例如 B 到 S）被划掉。中文句子按词切分（B 为词首，M 为词中，E 为词尾，S 为单字词），"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
+from textnn import circumstances
 from textnn.text import levels
 from textnn.text.levels import CHAR, END, LEVELS, TOKENIZER, UNKNOWN, WORD, Splitter, count
 
@@ -22,7 +22,7 @@ class TextEncoder(levels.TextEncoder):
             shown = ", ".join(repr(token[:20]) for token in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
             all_ = "no token of it is" if all(id_ == UNKNOWN for id_ in ids) else "not all of its tokens are"
             message = f"prompt: {all_} in the vocabulary ({shown}); each is read as the unknown token"
-            warnings.warn(message, UserWarning, stacklevel=4)
+            circumstances.warn(message)
         return [END, *ids]
 
     def unknown(self, tokens: Sequence[str]) -> list[str]:

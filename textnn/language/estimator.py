@@ -65,8 +65,8 @@ class LanguageModel(ExportedEstimator[State]):
     batch_size : int, optional
         Streams that the texts are divided into; a step reads a window of each.
     validation_fraction : float, optional
-        Share of the texts that is held out, unless ``fit`` is given validation data; of fewer than ten texts, this
-        share of each, at its end.
+        Share of the texts that is held out, unless ``fit`` is given validation data; of fewer than five different
+        texts, this share of each, at its end.
     patience : int, optional
         Stop after so many epochs in a row without a smaller perplexity on the validation split, and go back to the
         best weights. 0: train all epochs, keep the last weights.

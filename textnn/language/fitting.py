@@ -31,8 +31,8 @@ from textnn.training.loop import TrainingOptions, random_state, seeded
 from textnn.training.progress import Reporter, make_reporter
 from textnn.training.schedule import suit_steps
 
-_FEW = 10
-"""With fewer texts, the end of each is held out instead of some of the texts."""
+_FEW = 5
+"""With fewer different texts, the end of each is held out instead of some of the texts."""
 _OF_A_PROCESS = ("random_state", "device", "verbose", "level")
 _NONE: Any = None
 
@@ -146,7 +146,7 @@ def _prepare(
         held_out = [text for text in held_out if text]
         if not held_out:
             raise ValueError("validation_data: expected at least one text that is not empty, got none")
-    elif len(texts) < _FEW:
+    elif len(set(texts)) < _FEW:
         fraction, held_out = options["validation_fraction"], []
     else:
         texts, held_out = _hold_out(texts, options["validation_fraction"], seed)

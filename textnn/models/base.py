@@ -19,6 +19,7 @@ from textnn.layers.frozen import DTYPES
 from textnn.models.options import BFLOAT16, FLOAT32
 
 if TYPE_CHECKING:
+    from textnn.layers.embedding_recurrent import EmbeddingRecurrent
     from textnn.models.decomposition import Decomposition
 
 PAD, UNK = 0, 1
@@ -62,12 +63,15 @@ class Network(nn.Module):
         Whether training with sparse gradients is to give what a dense Adam gives, or leaves rows at rest alone (see
         :class:`textnn.optim.Adam`).
     rates
-        Of sparse parameters, by name, what the learning rate is multiplied by; 1 for all others.
+        Of parameters, by name, what the learning rate is multiplied by; 1 for all others.
+    frozen_epochs
+        Of parameters, by name, how many epochs of a training they keep their first values; 0 for all others.
     """
 
     name: str
     exact: ClassVar[bool] = False
-    rates: ClassVar[Mapping[str, float]] = {}
+    rates: Mapping[str, float] = {}
+    frozen_epochs: Mapping[str, int] = {}
 
     def forward(self, *inputs: Any, **_: Any) -> Tensor:
         """Return what the objective takes, of ids [N] and offsets [B] of each form, text b from offsets[b] on."""
@@ -76,6 +80,16 @@ class Network(nn.Module):
     def word_tables(self) -> list[nn.Parameter]:
         """Return the embedding tables of words, [V, D]; a network that has none gives none."""
         return []
+
+    def encoders(self) -> list[EmbeddingRecurrent]:
+        """Return the recurrent encoders that may begin with the weights of a language model."""
+        return []
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Let those parameters learn that are to do so in an epoch, from 1."""
+        parameters = dict(self.named_parameters()) if self.frozen_epochs else {}
+        for name, epochs in self.frozen_epochs.items():
+            parameters[name].requires_grad_(epoch > epochs)
 
     def begin_pass(self) -> None:
         """Forget what is carried from batch to batch, before the first batch of a pass over texts."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from textnn.layers.embedding_recurrent import EmbeddingRecurrent
 from textnn.layers.frozen import DTYPES
 from textnn.models.base import TextModel
 from textnn.models.decomposition import Decomposition
@@ -41,6 +42,10 @@ class Ensemble(TextModel):
     def word_tables(self) -> list[nn.Parameter]:
         """Return those of all members."""
         return [table for one in self.networks for table in one.word_tables()]
+
+    def encoders(self) -> list[EmbeddingRecurrent]:
+        """Return those of all members."""
+        return [encoder for one in self.networks for encoder in one.encoders()]
 
     def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> TextModel:
         """Return a frozen form for inference; as one network, where the architecture can be merged."""

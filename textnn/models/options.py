@@ -221,7 +221,13 @@ _ALL = (
     Option("validation_fraction", float, number(0, 1), TRAINING, "Share of FILE to use as validation split."),
     Option("patience", int, integer(0), TRAINING, "Stop after this many epochs without progress; 0: never."),
     Option("character_embedding_dim", int, integer(1, 65536)),
-    Option("character_form", str, choice("text", "words")),
+    Option("character_form", str, choice("text", "words", "all")),
+    Option("last", bool, _boolean),
+    Option("encoder_cell", str, choice("", "lstm", "gru", "rnn")),
+    Option("encoder_reads", str, choice("words", "characters")),
+    Option("encoder_dim", int, integer(0, 65536)),
+    Option("encoder_size", int, integer(0, 65536)),
+    Option("encoder_layers", int, integer(0, 32)),
     Option("min_steps", int, integer(0)),
     Option("full_steps", int, integer(0)),
     Option("bucket", bool, _boolean),
@@ -251,7 +257,7 @@ def resolve(architecture: str, defaults: Mapping[str, Any], given: Mapping[str, 
         if value is None:
             continue
         if option not in options:
-            known = ", ".join(sorted(options))
+            known = ", ".join(sorted(name for name in options if OPTIONS[name].sentence))  # of a user's choice
             raise ValueError(f"{option}: the architecture {architecture!r} has no such option; it has {known}")
         options[option] = check_option(option, value)
     return options

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from textnn.layers import EmbeddingGRU, EmbeddingLSTM, EmbeddingRNN
-from textnn.models.base import COMMON, MaxMeanPool, TextModel, bounds, cut_or_pad, drop_words, scale_embedding
+from textnn.layers.embedding_recurrent import EmbeddingRecurrent
+from textnn.models.base import COMMON, TextModel, bounds, cut_or_pad, drop_words, scale_embedding
+from textnn.models.encoder import ConcatPool
 from textnn.models.registry import register
 
 LONGEST_PADDED = 1024
@@ -76,7 +78,10 @@ class LectureLSTM(TextModel):
 
 
 class _Pooled(TextModel):
-    """A recurrent layer over each text's own length; maximum and mean of its outputs go to a linear layer."""
+    """A recurrent layer over each text's own length; maximum and mean of its outputs go to a linear layer.
+
+    ``last``: the last output goes there, too.
+    """
 
     embedding = "encoder.weight"
     padded = True
@@ -90,6 +95,7 @@ class _Pooled(TextModel):
         "dropout": 0.5,
         "word_dropout": 0.2,
         "label_smoothing": 0.05,
+        "last": False,
     }
 
     def __init__(
@@ -102,6 +108,7 @@ class _Pooled(TextModel):
         num_layers: int,
         dropout: float,
         word_dropout: float,
+        last: bool,
         sparse: bool,
     ) -> None:
         super().__init__()
@@ -116,15 +123,19 @@ class _Pooled(TextModel):
             sparse=sparse,
         )
         scale_embedding(self.encoder.weight)
-        self.pool = MaxMeanPool()
+        self.pool = ConcatPool(last)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(2 * hidden_size * (2 if self.bidirectional else 1), classes)
+        features = (3 if last else 2) * hidden_size * (2 if self.bidirectional else 1)
+        self.output = nn.Linear(features, classes)
+
+    def encoders(self) -> list[EmbeddingRecurrent]:
+        """Return the encoder, if it reads in one direction as a language model does."""
+        return [] if self.bidirectional else [self.encoder]
 
     def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
         """Return the logits [B, classes]."""
         ids = drop_words(ids, self.word_dropout, self.training)
-        steps, _ = self.encoder(ids, **bounds(ids, offsets))  # [N, H * directions]
-        features = self.pool(steps, **bounds(ids, offsets))
+        features = self.pool(self.encoder(ids, **bounds(ids, offsets)), **bounds(ids, offsets))
         logits: Tensor = self.output(self.dropout(features))
         return logits
 

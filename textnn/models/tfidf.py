@@ -9,14 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from textnn.layers import NgramBag
+from textnn.layers.embedding_recurrent import EmbeddingRecurrent
 from textnn.layers.ngrams import joint
 from textnn.models.base import CHARACTERS, COMMON, WORDS, TextModel, bounds
 from textnn.models.decomposition import Decomposition, NgramParts, split_bags
+from textnn.models.encoder import PooledEncoder
 from textnn.models.registry import register
 from textnn.models.streams import TwoStreamCNN, channels, kernel_sizes
 
 SHARE = 0.6
 """What the convolutions' logits are multiplied with before they are added to those of the linear model."""
+ENCODER_SHARE = 0.6
+"""The same of an encoder that begins with the weights of a language model."""
 
 
 @register
@@ -28,7 +32,9 @@ class TfidfTextCNN(TextModel):
     few texts the first has most of the say. Trained together, a linear model that knows the training texts by heart
     would leave the convolutions nothing to learn.
 
-    Several networks of convolutions are trained side by side; in training each has its own row of logits.
+    Several networks of convolutions are trained side by side; in training each has its own row of logits. So has a
+    recurrent encoder that begins with the weights of a language model, where there is one: ``encoder_cell`` and the
+    other options of it are the language model's, and the form that it reads is "words" or "characters".
     """
 
     name = "tfidf-textcnn"
@@ -56,6 +62,11 @@ class TfidfTextCNN(TextModel):
         "schedule": "linear",
         "patience": 0,
         "validation_fraction": 0.05,
+        "encoder_cell": "",
+        "encoder_reads": CHARACTERS,
+        "encoder_dim": 0,
+        "encoder_size": 0,
+        "encoder_layers": 0,
     }
 
     # Single characters carry meaning in Chinese; in scripts with spaces, three to six and where words begin and end do.
@@ -82,6 +93,11 @@ class TfidfTextCNN(TextModel):
         dropout: float,
         word_dropout: float,
         sparse: bool,
+        encoder_cell: str = "",
+        encoder_reads: str = CHARACTERS,
+        encoder_dim: int = 0,
+        encoder_size: int = 0,
+        encoder_layers: int = 0,
     ) -> None:
         super().__init__()
         self.networks = nn.ModuleList(
@@ -106,6 +122,20 @@ class TfidfTextCNN(TextModel):
         self.word_ngrams, self.character_ngrams = bag(word_ngrams), bag(character_ngrams)
         self.linear_bias = nn.Parameter(torch.zeros(classes))
         self.learn_linear(False)
+        self.language: PooledEncoder | None = None
+        self.reads = (WORDS, CHARACTERS).index(encoder_reads)
+        if encoder_cell:
+            self.language = PooledEncoder(
+                encoder_cell,
+                (vocabulary_size, character_vocabulary_size)[self.reads],
+                classes,
+                embedding_dim=encoder_dim,
+                hidden_size=encoder_size,
+                num_layers=encoder_layers,
+                dropout=dropout,
+                word_dropout=word_dropout,
+                sparse=sparse,
+            )
 
     @property
     def bags(self) -> list[tuple[int, NgramBag]]:
@@ -122,6 +152,10 @@ class TfidfTextCNN(TextModel):
         """Return the parameters of the linear model."""
         return [self.linear_bias, *(bag.get_parameter("weight") for _, bag in self.bags)]
 
+    def encoders(self) -> list[EmbeddingRecurrent]:
+        """Return the encoder, if there is one."""
+        return [] if self.language is None else [self.language.encoder]
+
     def word_tables(self) -> list[nn.Parameter]:
         """Return the embedding tables of the words' convolutions."""
         return [network.words.get_parameter("weight") for network in self.parts]
@@ -133,10 +167,15 @@ class TfidfTextCNN(TextModel):
         """
         inputs = ids, offsets, character_ids, character_offsets
         logits = torch.stack([network(*inputs) for network in self.parts])  # [networks, B, K]
-        logits = logits if self.training and len(self.networks) > 1 else logits.mean(dim=0)
+        forms = (ids, offsets), (character_ids, character_offsets)
+        encoded = None if self.language is None else self.language(*forms[self.reads])
+        if self.training and encoded is not None:
+            logits = torch.cat([logits, encoded[None]])
+        logits = logits if self.training and len(logits) > 1 else logits.mean(dim=0)
         if self.training and not self.linear_bias.requires_grad:
             return logits
-        forms = (ids, offsets), (character_ids, character_offsets)
+        if not self.training and encoded is not None:
+            logits = logits + ENCODER_SHARE / SHARE * encoded
         sums = [bag.sums(forms[stream][0], **bounds(*forms[stream])) for stream, bag in self.bags]
         linear = self.linear_bias + joint(sums) if sums else self.linear_bias
         return SHARE * logits + linear
@@ -144,8 +183,13 @@ class TfidfTextCNN(TextModel):
     @torch.no_grad()
     def decompose(  # type: ignore[override]
         self, ids: Tensor, offsets: Tensor, character_ids: Tensor, character_offsets: Tensor, *, direction: Tensor
-    ) -> Decomposition:
-        """Return an exact split of ``direction . logits`` of one text; its base is what is said of no text."""
+    ) -> Decomposition | None:
+        """Return an exact split of ``direction . logits`` of one text; its base is what is said of no text.
+
+        There is none with an encoder.
+        """
+        if self.language is not None:
+            return None
         inputs = (ids, character_ids)
         base, parts = float(direction @ self.linear_bias.double()), list[NgramParts]()
         for network in self.parts:
@@ -179,6 +223,7 @@ class TfidfTextCNN(TextModel):
         merged.parts[0].take_means(self.parts)
         merged.word_ngrams, merged.character_ngrams = self.word_ngrams, self.character_ngrams
         merged.linear_bias = self.linear_bias
+        merged.language, merged.reads = self.language, self.reads
         return merged.eval()
 
     def freeze(self, memory_limit: int | None = None, dtype: str | None = None) -> TextModel:

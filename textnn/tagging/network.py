@@ -13,7 +13,7 @@ Chinese Word Segmentation", 2015; a linear model beside a deep one: Cheng et al.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +62,7 @@ class TaggingNetwork(Network):
 
     keys: Tensor
     kinds: Tensor
-    rates: ClassVar[Mapping[str, float]] = {"ngrams.weight": 2.5}
+    rates: Mapping[str, float] = {"ngrams.weight": 2.5}
 
     def __init__(
         self,

@@ -167,8 +167,8 @@ def encode(
     return encode_tokens(tokenize(texts, tokenizer, progress), vocabulary, max_length, labels)
 
 
-CHARACTER_FORMS = ("text", "words")
-"""What counts of a text's characters: all but white space; or all, case folded, with a blank around each word."""
+CHARACTER_FORMS = ("text", "words", "all")
+"""What counts of a text's characters: all but white space; all, case folded, with a blank around each word; or all."""
 
 
 def split_characters(text: str, form: str = "text") -> list[str]:
@@ -178,8 +178,8 @@ def split_characters(text: str, form: str = "text") -> list[str]:
     ----------
     text : str
         The text.
-    form : {"text", "words"}, default="text"
-        All but white space; or all, case folded, with a blank around each word.
+    form : {"text", "words", "all"}, default="text"
+        All but white space; or all, case folded, with a blank around each word; or all as they are.
 
     Returns
     -------
@@ -197,6 +197,8 @@ def split_characters(text: str, form: str = "text") -> list[str]:
     >>> "".join(split_characters("So  it is", "words"))
     ' so it is '
     """
+    if form == "all":
+        return list(text)
     if form == "words":
         return list(_in_words(text))
     return [character for character in text if not character.isspace()]
@@ -226,6 +228,8 @@ def character_places(text: str, form: str = "text") -> list[tuple[int, int]]:
     >>> character_places("a  b", "words")
     [(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)]
     """
+    if form == "all":
+        return [(place, place + 1) for place in range(len(text))]
     places = [(place, place + 1) for place, character in enumerate(text) if not character.isspace()]
     if form == "text" or not places:
         return places
@@ -251,7 +255,7 @@ class CharacterTable:
     ----------
     vocabulary : Vocabulary
         Of characters; longer tokens are of no effect.
-    form : {"text", "words"}, default="text"
+    form : {"text", "words", "all"}, default="text"
         One of the :data:`CHARACTER_FORMS`.
 
     Examples

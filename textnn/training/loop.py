@@ -167,6 +167,7 @@ def train(
     if state.best_weights is not None:
         model.load_state_dict(state.best_weights)
     state.optimizer.release()
+    model.begin_epoch(options.epochs + 1)  # all may learn again
     model.end_passes()
     model.eval()
     return Trained(state.history, state.best_epoch)
@@ -238,6 +239,7 @@ class _Run:
         """Make the steps of the epoch that are left, measure, and go to the next epoch."""
         state, device = self.state, self.state.device
         self.model.train()
+        self.model.begin_epoch(state.epoch)
         if not state.batch:
             self.model.begin_pass()
         whole, own = itertools.tee(
@@ -344,12 +346,12 @@ def _split_parameters(model: Network) -> tuple[list[Parameter], list[Parameter]]
 def _make_optimizer(model: Network, options: TrainingOptions) -> Adam:
     dense, tables = _split_parameters(model)
     groups: list[dict[str, Any]] = []
-    if dense:
-        groups.append({"params": dense, "weight_decay": options.weight_decay, "rate": 1.0})
     named = dict(model.named_parameters())
     rates = {id(named[name]): rate for name, rate in model.rates.items() if name in named}
-    for rate in sorted({rates.get(id(table), 1.0) for table in tables}):
-        groups.append({"params": [table for table in tables if rates.get(id(table), 1.0) == rate], "rate": rate})
+    for parameters, more in (dense, {"weight_decay": options.weight_decay}), (tables, {}):
+        for rate in sorted({rates.get(id(one), 1.0) for one in parameters}):
+            members = [one for one in parameters if rates.get(id(one), 1.0) == rate]
+            groups.append({"params": members, "rate": rate, **more})
     for group in groups:
         group["initial_lr"] = options.learning_rate
     return Adam(groups, lr=options.learning_rate, exact=model if tables and model.exact else None)

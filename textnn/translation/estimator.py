@@ -68,7 +68,7 @@ class Translator(Estimator[State]):
         Pairs of a batch.
     validation_fraction : float, optional
         Share of the pairs that is held out, unless ``fit`` is given validation data; pairs with the same source stay
-        together.
+        together. Of fewer than five different sources none is held out.
     patience : int, optional
         Stop after so many epochs in a row without a smaller perplexity on the validation part, and go back to the best
         weights. 0: train all epochs, keep the last weights.
@@ -97,7 +97,7 @@ class Translator(Estimator[State]):
     --------
     >>> X = [f"{who} {what}." for who in ("I", "you", "we") for what in ("come", "go", "sleep", "eat")]
     >>> y = [f"{who}{what}。" for who in ("我", "你", "我们") for what in ("来", "走", "睡", "吃")]
-    >>> translator = textnn.Translator(hidden_size=64, epochs=60, validation_fraction=0.0, random_state=0, verbose=0)
+    >>> translator = textnn.Translator(hidden_size=64, epochs=60, random_state=0, verbose=0)
     >>> translator.fit(X * 5, y * 5).predict(["you sleep.", "we eat."])
     ['你睡。', '我们吃。']
     """
@@ -199,8 +199,8 @@ class Translator(Estimator[State]):
         Returns
         -------
         list of str
-            Where the network writes the unknown token, the source token that it looked at most is copied. A model
-            without attention never writes it.
+            Where the network writes the unknown token, the source token that it looked at most is copied, an unknown
+            one if there is any. A model without attention never writes it.
 
         Raises
         ------

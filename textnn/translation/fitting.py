@@ -32,6 +32,8 @@ from textnn.translation.state import State
 
 _OF_A_PROCESS = ("random_state", "device", "verbose", "source_level", "target_level")
 _NONE: Any = None
+_FEW = 5
+"""With fewer different sources there is nothing to hold out that the others could teach."""
 
 
 class Pairs(NamedTuple):
@@ -225,8 +227,13 @@ def _report(state: State, data: RaggedDataset, measured: RaggedDataset, number: 
 
 
 def _hold_out(sources: list[str], fraction: float, seed: int) -> tuple[list[int], list[int]]:
-    """Return the rows to train on and those that are held out; pairs of the same source go to the same side."""
+    """Return the rows to train on and those that are held out; pairs of the same source go to the same side.
+
+    None is held out of fewer than ``_FEW`` different sources.
+    """
     keys = text_keys(sources)
+    if len(set(keys)) < _FEW:
+        return list(range(len(sources))), []
     training, held_out = split(np.zeros(len(keys), dtype=np.int64), keys, fraction, seed)
     return training.tolist(), sorted(held_out.tolist())
 

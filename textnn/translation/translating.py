@@ -3,8 +3,8 @@
     texts -> chunks -> ids -> batches of similar length -> ``search`` -> ids -> tokens -> text         (a thread each)
 
 The network may write the unknown token where it met one that it does not know, a name say. It is then replaced by the
-source token that the attention looked at most (Luong et al., "Addressing the Rare Word Problem in Neural Machine
-Translation", 2015, with the attention in the place of their aligner).
+source token that the attention looked at most, of those that are unknown if there are any (Luong et al., "Addressing
+the Rare Word Problem in Neural Machine Translation", 2015, with the attention in the place of their aligner).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def tokens_of(state: State, source: Sequence[str], ids: Sequence[int]) -> list[s
 def _pieces(state: State, source: Sequence[str], ids: Sequence[int]) -> list[str]:
     """Return what each token adds to the text of a translation."""
     splitter, tokens = state.target_splitter, state.target_vocabulary.decode(ids)
-    places = look(state, source, ids).argmax(dim=1).tolist() if UNKNOWN in ids else []
+    places = _copied(state, source, ids) if UNKNOWN in ids else []
     text, last, pieces = "", "", []
     for place, (id_, token) in enumerate(zip(ids, tokens, strict=True)):
         if id_ == UNKNOWN:
@@ -103,6 +103,17 @@ def _pieces(state: State, source: Sequence[str], ids: Sequence[int]) -> list[str
         pieces.append((splitter.gap(last, token) if splitter.level == TOKENIZER else "") + token)
         text, last = text + pieces[-1], token
     return pieces
+
+
+def _copied(state: State, source: Sequence[str], ids: Sequence[int]) -> list[int]:
+    """Return which source token would be copied in the place of each target token."""
+    weights = look(state, source, ids)
+    reader = state.encoder.reader
+    unknown = [id_ == UNKNOWN for id_ in state.source_vocabulary.encode(map(reader.fold, source))]
+    if any(unknown):
+        weights = weights.masked_fill(~torch.tensor(unknown, device=weights.device), -1.0)
+    found: list[int] = weights.argmax(dim=1).tolist()
+    return found
 
 
 def look(state: State, source: Sequence[str], ids: Sequence[int]) -> Tensor:

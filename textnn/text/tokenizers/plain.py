@@ -9,29 +9,43 @@ from textnn.text.tokenizers.base import Tokenizer
 
 
 class CharTokenizer(Tokenizer):
-    """Each character is a token; white space is left out.
+    """Each character is a token; white space is left out, unless it is asked for.
 
     Parameters
     ----------
     stop_words : iterable of str, optional
         Tokens to leave out.
+    spaces : bool, default=False
+        Whether white space counts, too.
 
     Raises
     ------
     TypeError
-        If a stop word is not a string.
+        If a stop word is not a string, or ``spaces`` is something else than True or False.
 
     Examples
     --------
     >>> CharTokenizer()("很 好")
     ['很', '好']
+    >>> CharTokenizer(spaces=True)("很 好")
+    ['很', ' ', '好']
     """
 
     name = "char"
 
+    def __init__(self, stop_words: Iterable[str] | None = None, spaces: bool = False) -> None:
+        super().__init__(stop_words)
+        if not isinstance(spaces, bool):
+            raise TypeError(f"spaces: expected True or False, got {type(spaces).__name__}")
+        self.spaces = spaces
+
     def split(self, text: str) -> list[str]:
         """Return the characters of a text."""
-        return [character for character in text if not character.isspace()]
+        return [character for character in text if self.spaces or not character.isspace()]
+
+    def config(self) -> dict[str, Any]:
+        """Return the kind, and whether white space counts if it does."""
+        return {**super().config(), **({"options": {"spaces": True}} if self.spaces else {})}
 
 
 class WhitespaceTokenizer(Tokenizer):
