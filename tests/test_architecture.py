@@ -25,8 +25,7 @@ FLOORS = {
     "tools": "circumstances distributed files fonts parcel reading tensor_file",
     "second wing": "bundle data models text training",
     "tasks": "classification language tagging translation",
-    "roof": "__main__ batch benchmark demo demo_tagging demo_translation demo_writing evaluation explanation export "
-    "lab serving",
+    "roof": "__main__ batch benchmark demo evaluation explanation export lab serving",
 }
 FACADES = {
     "textnn.classification.estimator",

@@ -13,8 +13,9 @@ import pytest
 from language_samples import VERSES, make_model
 from typer.testing import CliRunner
 
-from textnn import LanguageModel, demo_writing
-from textnn.demo_writing import load_texts, ngram_perplexity, split
+from textnn import LanguageModel
+from textnn.demo import writing as demo_writing
+from textnn.demo.writing import load_texts, ngram_perplexity, split
 from textnn.language import ngrams
 from textnn_cli import app
 

@@ -82,9 +82,9 @@ def demo(
     if text and task == CLASSIFY:
         raise typer.BadParameter("it is for --task tag, write and translate", param_hint="--text")
     from textnn.demo import DemoError, run_demo
-    from textnn.demo_tagging import run_tagging_demo
-    from textnn.demo_translation import run_translation_demo
-    from textnn.demo_writing import run_writing_demo
+    from textnn.demo.tagging import run_tagging_demo
+    from textnn.demo.translation import run_translation_demo
+    from textnn.demo.writing import run_writing_demo
 
     set_threads(threads)
     given = output or Path(_DIRECTORIES[task]), architecture or _ARCHITECTURES[task], seed

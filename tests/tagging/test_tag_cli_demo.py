@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from tag_cli import make_segmented, refuse, run, succeed
 
-from textnn import SequenceTagger, demo_tagging
+from textnn import SequenceTagger
 from textnn.demo import DemoError
-from textnn.demo_tagging import find_corpus, load_corpus, score, split, unknown_recall
+from textnn.demo import tagging as demo_tagging
+from textnn.demo.tagging import find_corpus, load_corpus, score, split, unknown_recall
 
 
 @pytest.fixture

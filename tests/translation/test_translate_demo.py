@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from textnn import Translator, demo_translation
-from textnn.demo_translation import (
+from textnn import Translator
+from textnn.demo import translation as demo_translation
+from textnn.demo.translation import (
     chinese_date,
     chinese_number,
     english_date,

@@ -15,7 +15,7 @@ import random
 from functools import cache
 
 from textnn.demo import DemoError, find_reviews, load_reviews
-from textnn.demo_tagging import find_corpus, load_corpus
+from textnn.demo.tagging import find_corpus, load_corpus
 from textnn.text.scripts import Scripts
 
 CHINESE, ENGLISH = "zh", "en"
