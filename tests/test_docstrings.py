@@ -90,6 +90,7 @@ def run(name: str, docstring: str) -> list[doctest.Example]:
     """Run the examples; what they show is what comes out."""
     names = {"torch": torch, "np": np, "textnn": textnn, **{one: getattr(text, one) for one in text.__all__}}
     names |= {one: getattr(tagging, one) for one in tagging.__all__}
+    names |= {one: getattr(textnn.lab, one) for one in textnn.lab.__all__}
     module = inspect.getmodule(PUBLIC.get(name))
     names |= {} if module is None else {key: value for key, value in vars(module).items() if key[0].isupper()}
     test = doctest.DocTestParser().get_doctest(docstring, names, name, None, None)
@@ -109,6 +110,11 @@ def test_an_example_runs(name: str) -> None:
     assert shows or name.startswith("textnn.backends") or name.endswith(("Adam", "Checkpoint")), (
         "an example shows what comes out"
     )
+
+
+@pytest.mark.parametrize("name", sorted({*textnn.lab.__all__} - {"exhibits"}))
+def test_an_example_of_the_laboratory_runs(name: str) -> None:
+    assert any(example.want for example in run(name, inspect.getdoc(getattr(textnn.lab, name)) or "")), name
 
 
 @pytest.mark.parametrize("name", functional.__all__)

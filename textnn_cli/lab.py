@@ -43,7 +43,8 @@ def lab(
     """Open the laboratory: what a lecture draws on a board, run live.
 
     A site on this machine, which needs no network: neurons, gradient descent,
-    vanishing gradients in RNN, GRU and LSTM, with sliders. Ctrl-C ends it.
+    forms and gates of recurrent networks, vanishing gradients, convolution,
+    words and tags, with sliders. Ctrl-C ends it.
 
     [bold]Examples[/]
 
@@ -54,6 +55,8 @@ def lab(
     from textnn.lab.site.page import write
 
     if html is not None:
+        if html.exists() and not html.is_dir():
+            raise RunError(f"--html: expected a folder, got the file {html}")
         set_threads(threads)
         pages = write(exhibits(), html, _load(model or ()))
         note(f"{len(pages)} pages are in {html}; open {pages[-1]}")
@@ -100,6 +103,7 @@ def _load(paths: Sequence[str]) -> dict[str, Any]:
     from textnn.bundle import read_format
     from textnn.language.bundle import FORMAT as LANGUAGE
     from textnn.tagging.bundle import FORMAT as TAGGER
+    from textnn.translation.bundle import FORMAT as TRANSLATOR
 
     found: dict[str, Any] = {}
     for path in paths:
@@ -112,6 +116,10 @@ def _load(paths: Sequence[str]) -> dict[str, Any]:
             from textnn import LanguageModel
 
             kind, loaded = "language", LanguageModel.load(path)
+        elif name == TRANSLATOR.name:
+            from textnn import Translator
+
+            kind, loaded = "translator", Translator.load(path)
         else:
             kind, loaded = "classifier", load_model(path, None, True)
         if kind in found:

@@ -114,6 +114,69 @@ def test_a_training_starts_pauses_steps_and_begins_anew(browser: Any, running: S
         assert page.text("trained") == ""
 
 
+def asked(browser: Any) -> list[str]:
+    """The last parts of the addresses that the page has asked for since the last time."""
+    return [url.rpartition("/")[2] for url in requested(browser)]
+
+
+def test_a_training_begins_anew_only_for_what_it_uses(browser: Any, running: ServerProcess) -> None:
+    page = Page(browser, f"{running.url}/vanishing-gradients")
+    page.picture("live-panels")
+    page.picture()
+    page.element("step").click()
+    page.wait(lambda: page.text("trained") == "Round 1")
+    asked(browser)
+    page.element("control-length").send_keys(Keys.ARROW_RIGHT)
+    page.wait(lambda: "after 51 steps" in page.text("panels"))
+    assert page.text("trained") == "Round 1"
+    assert asked(browser).count("live") == 0
+    page.element("control-forget_bias").send_keys(Keys.ARROW_RIGHT)
+    page.wait(lambda: page.text("trained") == "")
+    page.picture()
+    assert asked(browser).count("live") == 1
+
+
+def test_of_many_trainings_only_the_last_is_begun(browser: Any, running: ServerProcess) -> None:
+    page = Page(browser, f"{running.url}/neurons")
+    page.picture("live-panels")
+    asked(browser)
+    browser.execute_async_script("""
+        const done = arguments[0], ask = window.fetch, control = document.getElementById("control-units");
+        let release;
+        const moved = new Promise((go) => (release = go));
+        window.fetch = async (...given) => {
+            const answer = await ask(...given);
+            if (given[0] === "live") await moved; // no training is ready before all moves
+            return answer;
+        };
+        const move = (n) => {
+            control.value = n;
+            control.dispatchEvent(new Event("input", { bubbles: true }));
+            if (n < 12) return setTimeout(move, 0, n + 1);
+            release();
+            done();
+        };
+        move(1);
+    """)
+    page.element("step").click()
+    page.wait(lambda: page.text("trained") == "Round 1")
+    assert asked(browser).count("live") == 2, "the first, which was under way, and the last"
+    assert "units=12" in browser.current_url
+
+
+def test_a_training_goes_on_after_a_quick_pause_or_a_single_step(browser: Any, running: ServerProcess) -> None:
+    page = Page(browser, f"{running.url}/neurons")
+    page.picture("live-panels")
+    number = "Number(document.getElementById('trained').textContent.replace(/\\D/g, ''))"
+    for clicks in (("play", "play", "play"), ("step", "play"), ("play", "step", "play")):
+        browser.execute_script("for (const name of arguments[0]) document.getElementById(name).click()", list(clicks))
+        at = browser.execute_script(f"return {number}")
+        page.wait(lambda at=at: browser.execute_script(f"return {number}") > at + 4)
+        assert page.text("play") == "Pause"
+        page.element("play").click()
+        assert page.text("play") == "Start"
+
+
 def test_a_page_can_be_marked_with_its_settings(browser: Any, running: ServerProcess) -> None:
     url = f"{running.url}/vanishing-gradients"
     with shown(browser, f"{url}#length=20&forget_bias=0&init=uniform&nothing=1", running.url) as page:

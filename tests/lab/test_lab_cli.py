@@ -88,6 +88,15 @@ def test_what_the_server_needs_is_named_in_one_sentence(monkeypatch: pytest.Monk
     assert done.output.strip() == "error: serving needs fastapi: pip install fastapi"
 
 
+def test_a_file_is_no_folder_for_pages(tmp_path: Path) -> None:
+    path = tmp_path / "pages.html"
+    path.write_text("mine")
+    done = CliRunner().invoke(app, ["lab", "--html", str(path)])
+    assert done.exit_code == 1
+    assert done.output.strip() == f"error: --html: expected a folder, got the file {path}"
+    assert path.read_text() == "mine"
+
+
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["lab", "--html", str(tmp_path / "pages"), "--model", str(tmp_path / "none")])
     assert done.exit_code in (1, 2)

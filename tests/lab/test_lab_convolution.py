@@ -109,6 +109,40 @@ def test_a_sum_in_figures(model: textnn.SentimentClassifier) -> None:
     assert total == pytest.approx(found.sums[0, 3], abs=1e-3)
 
 
+def test_only_numbers_have_minus_signs() -> None:
+    made = textnn.SentimentClassifier(
+        "textcnn", channels=3, kernel_sizes=(2,), epochs=1, **{**OPTIONS, "tokenizer": str.split}
+    )
+    found = textnn.lab.convolution(made.fit(TEXTS, LABELS), "well-made + - book", kernel=2)
+    for channel, window in np.ndindex(3, 3):
+        words, shown = found.window(window), found.work_out(channel, window)
+        first, second = (f"({word})" for word in words)
+        assert re.fullmatch(
+            rf"−?\d\.\d{{3}} {re.escape(first)} [+−] \d\.\d{{3}} {re.escape(second)} [+−] \d\.\d{{3}} \(b\) = "
+            r"−?\d\.\d{3}; ReLU \d\.\d{3}",
+            shown,
+        ), shown
+        assert shown.startswith("−") == (found.taps[window, 0, channel] < 0)
+
+
+def test_a_page_says_that_a_model_is_no_textcnn_with_the_kernel(
+    model: textnn.SentimentClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = textnn.SentimentClassifier("textcnn", channels=4, kernel_sizes=(4,), epochs=1, **OPTIONS).fit(TEXTS, LABELS)
+    other = textnn.SentimentClassifier("mlp", epochs=1, **OPTIONS).fit(TEXTS, LABELS)
+    monkeypatch.setattr(text_convolution.small, "classifier", lambda *_: model)
+    settings = text_convolution.EXHIBIT.settings({"text": "not a good book", "kernel": 3})
+    own = text_convolution.EXHIBIT.run(**settings, model=model)
+    assert "Your model" not in str(own)
+    assert text_convolution.EXHIBIT.run(**settings, model=None) == own
+    for given in (wide, other):
+        found = text_convolution.EXHIBIT.run(**settings, model=given)
+        said = found[len(own) - 4]["note"]
+        assert said["en"].startswith("Your model is no TextCNN with this kernel size: this is a small one of the lab")
+        assert said["zh"].startswith("你的模型不是带有该核宽的 TextCNN：这里用的是实验室自带的小模型。")
+        assert found[len(own) - 3 :] == own[len(own) - 3 :]
+
+
 def test_what_makes_no_sense_is_refused(model: textnn.SentimentClassifier) -> None:
     with pytest.raises(ValueError, match="kernel: expected one of the model's sizes, 1, 2, 3, got 4"):
         textnn.lab.convolution(model, "not good", 4)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from textnn.lab import exhibits
+from textnn.lab import exhibits, one_neuron, vanishing
 from textnn.lab.exhibit import (
+    ANY,
     CODE_LINES,
     MODELS,
     SENTENCES,
@@ -48,7 +49,7 @@ def test_texts_are_short_in_both_languages(exhibit: Exhibit) -> None:
     for words in (exhibit.title, exhibit.text, exhibit.question, *(control.label for control in exhibit.controls)):
         assert words.en, "no English"
         assert words.zh, "no Chinese"
-    assert exhibit.model is None or exhibit.model in MODELS
+    assert exhibit.model is None or exhibit.model in (*MODELS, ANY)
 
 
 @every
@@ -132,6 +133,36 @@ def test_a_training_shows_the_same_kinds_of_panels_at_each_step(exhibit: Exhibit
     json.dumps([first, second], allow_nan=False)
 
 
+@every
+def test_a_training_depends_on_no_other_controls_than_it_says(exhibit: Exhibit) -> None:
+    if exhibit.live is None:
+        pytest.skip("nothing is trained")
+    used = exhibit.describe()["training"]
+    usual, moved = exhibit.settings(), {}
+    for control in exhibit.controls:
+        if control.name not in used:
+            assert isinstance(control, Slider | Choice)
+            values = [control.low, control.high] if isinstance(control, Slider) else [one for one, _ in control.options]
+            moved[control.name] = control.check(next(one for one in values if one != control.default))
+    trainings = [exhibit.live(**usual), exhibit.live(**{**usual, **moved})]
+    assert moved
+    for _ in range(2):
+        first, second = map(next, trainings)
+        assert first == second
+
+
+@pytest.mark.parametrize(("module", "settings"), [(one_neuron, {}), (vanishing, {"hidden": 4, "memory": 5})])
+def test_a_training_that_could_go_on_ends(module: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.ROUNDS == 500
+    monkeypatch.setattr(module, "ROUNDS", 3)
+    panels = list(module.EXHIBIT.live(**module.EXHIBIT.settings(settings)))
+    steps = [
+        max(len(one["x"]) for panel in each if panel["kind"] == "lines" for one in panel["series"]) for each in panels
+    ]
+    assert len(panels) == 4
+    assert steps[-1] == 30
+
+
 SLIDER = Slider("a", Both("a", "甲"), 3, 1, 5)
 REAL = Slider("b", Both("b", "乙"), 0.5, 0.0, 1.0, 0.1)
 CHOICE = Choice("c", Both("c", "丙"), "x", (("x", "x"), ("y", "y")))
@@ -148,6 +179,8 @@ SMALL = Exhibit(
         ("a", 6, "a: expected an integer from 1 to 5, got 6"),
         ("a", 1.5, "a: expected an integer from 1 to 5, got 1.5"),
         ("a", True, "a: expected an integer from 1 to 5, got True"),
+        ("a", 10**400, f"a: expected an integer from 1 to 5, got 1{'0' * 56}..."),
+        ("b", float("inf"), "b: expected a number from 0 to 1, got inf"),
         ("a", "3", "a: expected an integer from 1 to 5, got '3'"),
         ("b", float("nan"), "b: expected a number from 0 to 1, got nan"),
         ("c", "z", "c: expected one of x, y, got 'z'"),
@@ -161,6 +194,11 @@ def test_a_setting_that_is_not_allowed_is_named(name: str, value: Any, message: 
     with pytest.raises(SettingError) as caught:
         SMALL.settings({name: value})
     assert str(caught.value) == message
+
+
+def test_a_number_may_be_too_long_to_be_shown() -> None:
+    with pytest.raises(SettingError, match="from 1 to 5, got a number too long to be shown"):
+        SMALL.settings({"a": 10**5000})
 
 
 def test_settings_have_the_types_of_their_controls() -> None:

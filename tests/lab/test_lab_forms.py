@@ -42,6 +42,52 @@ def test_many_to_one_by_the_last_step_alone() -> None:
     assert drawn(form)[1][""] == 0
 
 
+def test_a_network_of_fixed_length_uses_its_weights_for_padding_too() -> None:
+    model = classifier("lecture-lstm", hidden_size=6, num_layers=1)
+    form = textnn.lab.five_forms("not a good film", form="many-to-one", classifier=model).forms[0]
+    assert [times for name, _, times in form.weights if name.startswith("W_ih")] == [10]
+    note = form.panels()[0]["note"]
+    assert note["en"].endswith("reads 10 steps, those of padding included, which are not drawn.")
+    assert note["zh"].endswith("网络共读 10 步，其中填充的步没有画出。")
+
+
+def test_the_page_takes_models_of_all_kinds_and_says_which_it_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    recurrent = classifier("lstm", hidden_size=6, embedding_dim=4)
+    tagger = textnn.SequenceTagger("birnn-crf", hidden_size=6, **OPTIONS).fit_words(["我 来到 北京", "他 在 上海"] * 8)
+    language = textnn.LanguageModel("word", hidden_size=6, **OPTIONS).fit(["not a good film"] * 8)
+    translator = textnn.Translator(attention=None, hidden_size=8, embedding_dim=6, min_count=1, **OPTIONS)
+    translator.fit(["we come", "you go"] * 8, ["来", "走"] * 8)
+    given = {"classifier": recurrent, "tagger": tagger, "language": language, "translator": translator}
+    for name in ("classifier", "tagger", "language_model", "translator"):
+        monkeypatch.setattr(small, name, lambda *_, name=name: pytest.fail(f"a small {name} is used"))
+    text = "not a good film not a good book again"
+    keywords = {"classifier": recurrent, "tagger": tagger, "language_model": language, "translator": translator}
+    for name in forms.FORMS[1:]:
+        settings = forms.EXHIBIT.settings({"form": name, "text": text, "source": "we come"})
+        panels = forms.EXHIBIT.run(**settings, model=given)
+        assert panels == textnn.lab.five_forms(text, "we come", name, **keywords).panels()
+        said = "The first 8 tokens." in panels[0]["note"]["en"], "只显示前 8 个词元。" in panels[0]["note"]["zh"]
+        assert said == (name in (forms.MANY_TO_ONE, forms.ALIGNED),) * 2
+        assert ("[END]" in panels[0]["note"]["en"]) == (name in (forms.ONE_TO_MANY, forms.SHIFTED))
+    monkeypatch.setattr(small, "classifier", lambda *_: recurrent)
+    settings = forms.EXHIBIT.settings({"form": "many-to-one", "text": "not good"})
+    first, second = forms.EXHIBIT.run(**settings, model={"classifier": classifier("textcnn")})
+    assert first["note"]["en"].startswith(
+        "Your model is not recurrent: this is a small one of the laboratory's own. Sent"
+    )
+    assert second == forms.EXHIBIT.run(**settings, model={})[1]
+
+
+def test_a_source_too_long_is_cut_before_it_is_translated() -> None:
+    sources = ["we come", "you go"] * 8
+    model = textnn.Translator(attention=None, hidden_size=8, embedding_dim=6, min_count=1, **OPTIONS)
+    model.fit(sources, ["来", "走"] * 8)
+    source = "we come you go we come you go we go"
+    form = textnn.lab.five_forms(source=source, form="many-to-many-shifted", translator=model).forms[0]
+    assert "".join(form.inputs) == "we come you go we come you go"
+    assert "".join(form.outputs) == model.predict(["we come you go we come you go"])[0][: forms.LONGEST]
+
+
 def test_many_to_many_aligned() -> None:
     words = ["我 来到 北京", "他 来到 上海"] * 8
     tagger = textnn.SequenceTagger("bigru-crf", hidden_size=6, ngram_buckets=0, **OPTIONS).fit_words(words)

@@ -12,6 +12,7 @@ import torch
 
 import textnn
 from textnn.lab import lstm_gates, lstm_steps
+from textnn.lab.exhibit import SettingError
 
 TEXTS, LABELS = ["a good book", "not good", "a book", "not a film"] * 6, ["yes", "no", "yes", "no"] * 6
 OPTIONS: dict[str, Any] = {"validation_fraction": 0.0, "random_state": 0, "verbose": 0}
@@ -152,6 +153,29 @@ def test_panels_show_what_was_asked_for(models: dict[str, Any]) -> None:
     assert [one["chosen"] for one in panels[0]["spans"]] == [False, True, False, False]
     assert "Unit 1 at “a”" in panels[-1]["title"]["en"]
     assert found.figure().axes, "a figure of the panels"
+
+
+def test_a_page_says_that_a_model_has_no_lstm(models: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lstm_gates.small, "classifier", lambda *_: models["lstm"])
+    settings = lstm_gates.EXHIBIT.settings({"text": "not a good film"})
+    own = lstm_gates.EXHIBIT.run(**settings, model=models["lstm"])
+    instead = lstm_gates.EXHIBIT.run(**settings, model=classifier("textcnn"))
+    assert own[1:] == instead[1:]
+    assert instead[0]["note"] == {
+        "en": f"Your model has no LSTM: this is a small one of the laboratory's own. {own[0]['note']['en']}",
+        "zh": f"你的模型没有 LSTM：这里用的是实验室自带的小模型。{own[0]['note']['zh']}",
+    }
+
+
+def test_a_sentence_without_a_token_is_not_given_to_another_model() -> None:
+    model = textnn.SentimentClassifier("lstm", tokenizer=_letters, hidden_size=4, epochs=1, **OPTIONS)
+    settings = lstm_gates.EXHIBIT.settings({"text": "!"})
+    with pytest.raises(SettingError, match="text: expected at least one token, got '!'"):
+        lstm_gates.EXHIBIT.run(**settings, model=model.fit(TEXTS, LABELS))
+
+
+def _letters(text: str) -> list[str]:
+    return [word for word in text.split() if word.isalpha()]
 
 
 def test_the_default_is_a_sentence_of_the_laboratory() -> None:

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from textnn.lab import exhibits
-from textnn.lab.exhibit import Exhibit, Slider
+from textnn.lab.exhibit import ANY, Exhibit, Slider
 from textnn.lab.panels import Both, Panel, table
 from textnn.lab.site.app import create_app, settings_for
 from textnn.lab.site.rooms import MOST_TRAININGS, Rooms, TrainingGoneError
@@ -133,6 +133,8 @@ def test_an_exhibit_gets_the_users_model_of_its_kind_or_none() -> None:
     assert rooms.run("small", {})[0]["rows"][1] == ["mine"]
     assert rooms.run("other", {})[0]["rows"][1] == ["None"]
     assert Rooms([taking]).run("small", {})[0]["rows"][1] == ["None"]
+    rooms = Rooms([small(model=ANY)], {"tagger": "mine"})
+    assert rooms.run("small", {})[0]["rows"][1] == ["{'tagger': 'mine'}"]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +142,7 @@ def test_an_exhibit_gets_the_users_model_of_its_kind_or_none() -> None:
     [
         ("/run", {"exhibit": "none"}, 422, "invalid_setting", "exhibit: expected one of "),
         ("/run", {"exhibit": SLUG, "settings": {"length": 1e9}}, 422, "invalid_setting", "length: expected an integer"),
+        ("/run", {"exhibit": SLUG, "settings": {"length": 10**400}}, 422, "invalid_setting", "length: expected an int"),
         ("/run", {"exhibit": SLUG, "settings": {"no": 1}}, 422, "invalid_setting", "no: expected a setting of vanish"),
         ("/run", {"exhibit": SLUG, "settings": {"length": [1]}}, 422, "invalid_request", "settings.length"),
         ("/run", {"exhibit": SLUG, "more": 1}, 422, "invalid_request", "more: "),

@@ -135,3 +135,6 @@ def test_panels(segmenter: textnn.SequenceTagger) -> None:
 def test_a_long_sentence_is_cut_for_the_page(segmenter: textnn.SequenceTagger) -> None:
     panels = viterbi.EXHIBIT.run(**{**viterbi.EXHIBIT.settings({"text": "他在北京大学" * 9}), "model": segmenter})
     assert len(panels[0]["spans"]) == viterbi.LONGEST
+    assert panels[0]["note"] == {"en": "The first 16 tokens.", "zh": "只显示前 16 个词元。"}
+    panels = viterbi.EXHIBIT.run(**{**viterbi.EXHIBIT.settings({"text": "他在北京大学"}), "model": segmenter})
+    assert not panels[0]["note"]

@@ -159,3 +159,8 @@ def test_the_rnn_does_not_learn_what_the_lstm_with_an_open_gate_learns() -> None
     assert found.gradients["RNN tanh"][-1] < 1e-3 * found.gradients["LSTM open"][-1]
     measured = vanishing_gradients(length=10, layers=found.layers)
     assert list(measured.gradients) == ["RNN tanh", "LSTM", "LSTM open"]
+
+
+def test_a_single_step_adds_nothing_to_the_recurrent_weights() -> None:
+    found = textnn.lab.vanishing_gradients(length=1, hidden=4)
+    assert all(shares.tolist() == [0.0] for shares in found.shares.values())

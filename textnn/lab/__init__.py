@@ -1,4 +1,4 @@
-"""The laboratory: what a lecture on neural networks for text draws on a board, run on textnn's own layers.
+"""The laboratory: what a lecture on neural networks for text draws on a board, run live.
 
     textnn.lab.vanishing_gradients(...) -> arrays, and a figure      a function an exhibit, for notebooks
     textnn lab                          -> a site                    the same functions behind sliders

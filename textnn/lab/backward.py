@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 CELLS = {"RNN": textnn.RNNCell, "GRU": textnn.GRUCell, "LSTM": textnn.LSTMCell}
 
 TANH, RELU, GRU, LSTM, OPEN = "RNN tanh", "RNN relu", "GRU", "LSTM", "LSTM open"
-"""The names of the networks: ``OPEN`` is the LSTM whose forget bias is raised."""
+"""The names of the networks: ``OPEN`` is the LSTM whose forget bias is changed."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class Measured:
         return _by_distance(_norm(self.gradients))
 
     def shares(self) -> Array:
-        """Return the terms as shares of their sum."""
-        return (self.terms / self.terms.sum()).numpy()
+        """Return the terms as shares of their sum; 0 where that is 0, as of a single step from a state of 0."""
+        total = self.terms.sum()
+        return (self.terms / total.where(total > 0, torch.ones_like(total))).numpy()
 
     def bound(self, cell: nn.Module) -> Array:
         """Return the product-of-slopes bound on the norms of a tanh RNN."""
@@ -143,7 +144,7 @@ def _by_distance(norms: Tensor) -> Array:
 def name_network(name: str) -> Both:
     """Return what is shown for a network's name."""
     known = {
-        LSTM: Both("LSTM, forget bias 0", "LSTM，遗忘门偏置 0"),
-        OPEN: Both("LSTM, forget bias raised", "LSTM，遗忘门偏置已调高"),
+        LSTM: Both("LSTM, default forget bias", "LSTM，默认遗忘门偏置"),
+        OPEN: Both("LSTM, forget bias changed", "LSTM，遗忘门偏置已调整"),
     }
     return known.get(name, Both(name, name))

@@ -180,6 +180,12 @@ def smooth(noise: float = 0.3, size: int = 24, seed: int = 0) -> Smoothing:
     -----
     The rows are the tokens of a sentence and their points the values of a token's vector; there is a channel for each
     column of the result, whose kernel of three rows is 1/9 at three neighbouring columns and 0 elsewhere.
+
+    Examples
+    --------
+    >>> before, after = textnn.lab.smooth(noise=0.8).errors
+    >>> after < before / 4
+    True
     """
     if not 0 <= noise < float("inf"):
         raise ValueError(f"noise: expected a number from 0, got {noise}")

@@ -10,7 +10,6 @@ exhibits by these records alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +23,14 @@ SENTENCES = 5
 """Sentences that an exhibit's text may have, in each language."""
 
 MODELS = ("classifier", "tagger", "language", "translator")
-"""Kinds of models that an exhibit can take."""
+"""Kinds of models that a user can give."""
+
+ANY = "any"
+"""Of an exhibit that takes the user's models of all kinds."""
+
+
+ROUNDS = 500
+"""After how many steps a training that could go on for ever ends: its curves are sent anew at each."""
 
 
 class SettingError(ValueError):
@@ -70,7 +76,7 @@ class Slider:
     def check(self, value: Any) -> float:
         """Return the value that ``run`` gets."""
         kind = "an integer" if self.whole else "a number"
-        good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        good = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not good or not self.low <= value <= self.high or (self.whole and value != int(value)):
             raise SettingError(f"{self.name}: expected {kind} from {self.low:g} to {self.high:g}, got {_shown(value)}")
         return int(value) if self.whole else float(value)
@@ -173,9 +179,13 @@ class Exhibit:
         the others. None: nothing is trained.
     model
         The kind of model that it can take, one of ``MODELS``: ``run`` and ``live`` get one as ``model``, or None if the
-        user has given none of the kind, and then use a small one of the laboratory's own. None: it takes none.
+        user has given none of the kind, and then use a small one of the laboratory's own. ``ANY``: ``model`` is a
+        mapping from kinds to models. None: it takes none.
     presets
         Names and settings that are worth a look; the other controls go back to their defaults.
+    trains_on
+        Names of controls that a training uses besides those that are for it alone: when one of them moves, it begins
+        anew.
     """
 
     slug: str
@@ -188,6 +198,7 @@ class Exhibit:
     live: Callable[..., Iterator[list[Panel]]] | None = None
     model: str | None = None
     presets: tuple[tuple[Both, Mapping[str, Any]], ...] = ()
+    trains_on: tuple[str, ...] = ()
 
     def settings(self, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return a value for each control: a given one, checked, or its default.
@@ -217,6 +228,7 @@ class Exhibit:
             "controls": [control.describe() for control in self.controls],
             "code": self.code.strip(),
             "live": self.live is not None,
+            "training": [one.name for one in self.controls if one.live or one.name in self.trains_on],
             "model": self.model,
             "presets": [{"label": word(label), "settings": self.settings(given)} for label, given in self.presets],
         }
@@ -228,5 +240,8 @@ def _plain(control: Control) -> Panel:
 
 
 def _shown(value: Any) -> str:
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        shown = "a number too long to be shown"
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

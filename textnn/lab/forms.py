@@ -11,115 +11,28 @@ Each form has the tokens that really go in, what a trained model says, and its w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from textnn.lab import samples, small
-from textnn.lab.exhibit import Choice, Exhibit, TextField
-from textnn.lab.panels import Both, Panel, edge, graph, node, table
+from textnn.lab.exhibit import ANY, Choice, Exhibit, SettingError, TextField
+from textnn.lab.panels import Both, Panel, add_note
 from textnn.lab.result import Result
+from textnn.lab.unrolled import ALIGNED, FORMS, MANY_TO_ONE, ONE_TO_MANY, ONE_TO_ONE, SHIFTED, TITLES, Form
 from textnn.tagging.encoding import CHAR
 from textnn.tagging.texts import word_places
 
-ONE_TO_ONE, ONE_TO_MANY, MANY_TO_ONE = "one-to-one", "one-to-many", "many-to-one"
-SHIFTED, ALIGNED = "many-to-many-shifted", "many-to-many-aligned"
-FORMS = (ONE_TO_ONE, ONE_TO_MANY, MANY_TO_ONE, SHIFTED, ALIGNED)
 ALL = "all"
 
 LONGEST = 8
 """Steps of a form that are drawn and run: what a board has room for."""
 
 
-@dataclass(frozen=True, eq=False)
-class Form:
-    """One form: what goes in and comes out at each step of the unrolled network.
-
-    Attributes
-    ----------
-    name : str
-        One of the five.
-    estimator : str
-        The class of the package that has this form.
-    inputs : list of str
-        What is read at each step, of one to one the text itself; empty where a step reads its own last output.
-    outputs : list of str
-        What is said at each step; empty where nothing is.
-    feeds_back : bool
-        Whether an output is what the next step reads.
-    reads_all : bool
-        Whether the output is made of the states of all steps instead of the last.
-    backward : int
-        How many of the first steps a second layer reads from the end, too.
-    weights : list of (str, list of int, int)
-        Name and shape of each weight of the network, and how many times this text uses it; ' marks those of a layer
-        that reads from the end, and * those of a decoder.
-    """
-
-    name: str
-    estimator: str
-    inputs: list[str]
-    outputs: list[str]
-    feeds_back: bool
-    reads_all: bool
-    backward: int
-    weights: list[tuple[str, list[int], int]]
-
-    def panels(self) -> list[Panel]:
-        """Return the unrolled graph, and the weights with how often each is used."""
-        note = Both(
-            f"{self.estimator} said this. Arrows of one name are one weight, used at each step.",
-            f"以上是 {self.estimator} 的真实输出。同名的箭头是同一个权重，每一步都在用。",
-        )
-        if self.name == ONE_TO_ONE:
-            note = Both(
-                f"{self.estimator} said this. Nothing is shared.", f"以上是 {self.estimator} 的真实输出。没有共享。"
-            )
-        rows = [[name, " × ".join(map(str, shape)), times] for name, shape, times in self.weights]
-        return [
-            graph(_TITLES[self.name], *self._unrolled(), note),
-            table(
-                Both("Weights, and how often this text uses each", "权重，以及这段文本用到它们的次数"),
-                [Both("weight", "权重"), Both("shape", "形状"), Both("used", "使用次数")],
-                rows,
-                chosen=[number for number, (_, _, times) in enumerate(self.weights) if times > 1],
-            ),
-        ]
-
-    def _unrolled(self) -> tuple[list[Panel], list[Panel]]:
-        """Return the nodes and edges: inputs below, states, outputs above."""
-        nodes, edges = [], []
-        T, below = len(self.inputs), 2 if self.backward else 1
-        shared = "shared" if T > 1 else ""
-        decoder = sum(map(bool, self.inputs)) if self.name == SHIFTED else T + 1  # the step at which it begins
-        speaks_often = sum(map(bool, self.outputs)) > 1
-        for t, (read, said) in enumerate(zip(self.inputs, self.outputs, strict=True)):
-            mark, both = "*" if t >= decoder else "", t < self.backward
-            nodes.append(node(f"h{t}", t, 0, f"h{t + 1}" if T > 1 else Both("hidden", "隐藏层"), "state"))
-            if t == decoder:
-                edges.append(edge(f"h{t - 1}", f"h{t}", Both("state", "状态"), "chosen"))
-            elif t:
-                edges.append(edge(f"h{t - 1}", f"h{t}", f"W_hh{mark}", shared))
-            if both:
-                nodes.append(node(f"b{t}", t, 1, f"b{t + 1}", "state"))
-                edges += [edge(f"b{t}", f"b{t - 1}", "W_hh'", shared)] if t else []
-            if read:
-                label = _MEAN if self.name == ONE_TO_ONE else read.strip() or read
-                nodes.append(node(f"x{t}", t, below, label, "input"))
-                edges.append(edge(f"x{t}", f"h{t}", "W_ih" if T > 1 else "W1", shared))
-                edges += [edge(f"x{t}", f"b{t}", "W_ih'", shared)] if both else []
-            elif self.feeds_back and t and self.outputs[t - 1]:
-                edges.append(edge(f"y{t - 1}", f"h{t}", f"W_ih{mark}", shared))
-            if said:
-                nodes.append(node(f"y{t}", t, -1, said.strip() or said, "output"))
-                name = "W_out" if T > 1 else "W2"
-                for s in range(T) if self.reads_all else [t]:
-                    kind = shared if speaks_often else ""
-                    edges.append(edge(f"h{s}", f"y{t}", name if s == t else "", kind))
-                    edges += [edge(f"b{s}", f"y{t}", "", kind)] if s < self.backward else []
-        return nodes, edges
+class NotRecurrentError(ValueError):
+    """A model whose network is not recurrent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,19 +147,26 @@ def _one_to_many(text: str, model: Any, progress: small.Progress | None) -> Form
         False,
         0,
         weights,
+        (_BEGINNING,),
     )
 
 
 def _many_to_one(text: str, model: Any, progress: small.Progress | None) -> Form:
     model = small.classifier("lstm", samples.language_of(text), progress) if model is None else model
     state = model.state_
-    tokens = _first(state.tokenizer(text), text)
-    label, chance = _answer(model, text if len(state.tokenizer(text)) <= LONGEST else _joined(tokens, text))
-    encoder: Any = getattr(state.model, "encoder", None)
-    if not hasattr(encoder, "_layer"):
-        raise ValueError(f"classifier: expected a recurrent architecture, got {state.model.name!r}")
-    layers = encoder._layer()
-    weights = _recurrent(layers, len(tokens))
+    layers = _layers_of_classifier(model)
+    tokens, remarks = _first(state.tokenizer(text), text)
+    label, chance = _answer(model, _joined(tokens, text) if remarks else text)
+    steps = len(tokens)
+    if state.model.name == "lecture-lstm":
+        steps = state.options["max_length"]
+        remarks += (
+            Both(
+                f"The network reads {steps} steps, those of padding included, which are not drawn.",
+                f"网络共读 {steps} 步，其中填充的步没有画出。",
+            ),
+        )
+    weights = _recurrent(layers, steps)
     if hasattr(state.model, "output"):
         weights.append(("W_out", list(state.model.output.weight.shape), 1))
     return Form(
@@ -258,14 +178,15 @@ def _many_to_one(text: str, model: Any, progress: small.Progress | None) -> Form
         state.model.name != "lecture-lstm",
         len(tokens) if layers.bidirectional else 0,
         weights,
+        remarks,
     )
 
 
 def _shifted(source: str, model: Any, progress: small.Progress | None) -> Form:
     model = small.translator(progress) if model is None else model
     state = model.state_
-    read = _first(state.source_splitter.split(source), source)
-    said = state.target_splitter.split(model.predict([source])[0])[:LONGEST]
+    read, remarks = _first(state.source_splitter.split(source), source)
+    said = state.target_splitter.split(model.predict(["".join(read) if remarks else source])[0])[:LONGEST]
     encoder, decoder = (part._layer() for part in (state.model.encoder, state.model.decoder))
     weights = [
         *_recurrent(encoder, len(read)),
@@ -281,6 +202,7 @@ def _shifted(source: str, model: Any, progress: small.Progress | None) -> Form:
         False,
         len(read) if encoder.bidirectional else 0,
         weights,
+        (*remarks, _DECODER),
     )
 
 
@@ -292,10 +214,8 @@ def _aligned(text: str, model: Any, progress: small.Progress | None) -> Form:
         tokens = [character for character in text if not character.isspace()]
     else:
         tokens = [text[start:end] for start, end in word_places(text)]
-    tokens = _first(tokens, text)
-    layers = getattr(state.model.encoder, "layers", None)
-    if not isinstance(layers, nn.RNNBase):
-        raise ValueError(f"tagger: expected a recurrent architecture, got {state.model.name!r}")
+    tokens, remarks = _first(tokens, text)
+    layers = _layers_of_tagger(model)
     weights = [*_recurrent(layers, len(tokens)), ("W_out", list(state.model.output.weight.shape), len(tokens))]
     return Form(
         ALIGNED,
@@ -306,14 +226,30 @@ def _aligned(text: str, model: Any, progress: small.Progress | None) -> Form:
         False,
         len(tokens) if layers.bidirectional else 0,
         weights,
+        remarks,
     )
 
 
-def _first(tokens: list[str], text: str) -> list[str]:
-    """Return the tokens that there is room for."""
+def _layers_of_classifier(model: Any) -> Any:
+    network = model.state_.model
+    encoder: Any = getattr(network, "encoder", None)
+    if not hasattr(encoder, "_layer"):
+        raise NotRecurrentError(f"classifier: expected a recurrent architecture, got {network.name!r}")
+    return encoder._layer()
+
+
+def _layers_of_tagger(model: Any) -> Any:
+    network = model.state_.model
+    if not isinstance(layers := getattr(network.encoder, "layers", None), nn.RNNBase):
+        raise NotRecurrentError(f"tagger: expected a recurrent architecture, got {network.name!r}")
+    return layers
+
+
+def _first(tokens: list[str], text: str) -> tuple[list[str], tuple[Both, ...]]:
+    """Return the tokens that there is room for, and a remark if those are not all."""
     if not tokens:
         raise ValueError(f"text: expected at least one token, got {text!r}")
-    return list(tokens[:LONGEST])
+    return list(tokens[:LONGEST]), (_CUT,) if len(tokens) > LONGEST else ()
 
 
 def _joined(tokens: list[str], text: str) -> str:
@@ -343,18 +279,33 @@ DEFAULT_SOURCE = "we buy two dogs today"
 PROMPT = {samples.CHINESE: "这", samples.ENGLISH: "the"}
 """What a language model of the laboratory writes on from where it does not know the text's first token."""
 
-_MEAN = Both("mean of the words' vectors", "词向量的平均")
-_TITLES = {
-    ONE_TO_ONE: Both("One to one: a plain network", "一对一：普通网络"),
-    ONE_TO_MANY: Both("One to many: writing on from one token", "一对多：由一个词续写"),
-    MANY_TO_ONE: Both("Many to one: classifying a text", "多对一：文本分类"),
-    SHIFTED: Both("Many to many, shifted: translating", "多对多（不对齐）：翻译"),
-    ALIGNED: Both("Many to many, aligned: a tag for each token", "多对多（对齐）：逐词标注"),
-}
+_CUT = Both(f"The first {LONGEST} tokens.", f"只显示前 {LONGEST} 个词元。")
+_BEGINNING = Both(
+    "A step that reads [END], which begins every text, is not drawn or counted.",
+    "每段文本开头读入 [END] 的一步没有画出，也未计入。",
+)
+_DECODER = Both(
+    "The decoder's first step reads [END], which is not drawn; the step that answers [END] is not drawn or counted.",
+    "解码器的第一步读入 [END]，图中没有画出；输出 [END] 的一步没有画出，也未计入。",
+)
+_OTHER = Both(
+    "Your model is not recurrent: this is a small one of the laboratory's own.",
+    "你的模型不是循环网络：这里用的是实验室自带的小模型。",
+)
 
 
-def _run(form: str, text: str, source: str) -> list[Panel]:
-    return five_forms(text, source, form).panels()
+def _run(form: str, text: str, source: str, model: Mapping[str, Any] | None = None) -> list[Panel]:
+    given = {"language_model" if kind == "language" else kind: one for kind, one in (model or {}).items()}
+    found: list[Panel] = []
+    for name in FORMS if form == ALL else [form]:
+        try:
+            found += five_forms(text, source, name, **given).panels()
+        except NotRecurrentError:
+            first, *others = five_forms(text, source, name).panels()
+            found += [add_note(first, _OTHER), *others]
+        except ValueError as error:  # no token, to this model
+            raise SettingError(str(error)) from error
+    return found
 
 
 EXHIBIT = Exhibit(
@@ -365,8 +316,8 @@ EXHIBIT = Exhibit(
         "looks like a long network, but all arrows of one name are one and the same weight. What changes from task to "
         "task is only where something goes in and where something comes out: five forms. Each graph shows the tokens "
         "that a trained model really read, and what it said. The tables count how often the text used each weight.",
-        "循环网络每一步读一个词，并把状态传给下一步。按时间展开后，它看起来像一个很深的网络，但同名的箭头其实是同一个权重。"
-        "不同任务的区别只在于哪里有输入、哪里有输出：共五种形式。每张图都是训练好的模型真实读入的词和真实的输出。"
+        "循环网络每一步读一个词元，并把状态传给下一步。按时间展开后，它看起来像一个很深的网络，但同名的箭头其实是同一个权重。"
+        "不同任务的区别只在于哪里有输入、哪里有输出：共五种形式。每张图都是训练好的模型真实读入的词元和真实的输出。"
         "表格统计了这段文本用到每个权重的次数。",
     ),
     question=Both(
@@ -378,13 +329,14 @@ EXHIBIT = Exhibit(
             "form",
             Both("Form", "形式"),
             ALL,
-            ((ALL, Both("all five", "全部五种")), *((name, _TITLES[name]) for name in FORMS)),
+            ((ALL, Both("all five", "全部五种")), *((name, TITLES[name]) for name in FORMS)),
         ),
         TextField("text", Both("Sentence", "句子"), DEFAULT, 60),
         TextField("source", Both("Sentence to translate", "要翻译的句子"), DEFAULT_SOURCE, 60),
     ),
     presets=((Both("in English", "英文句子"), {"text": "the film was not good at all"}),),
     run=_run,
+    model=ANY,
     code="""
 import textnn.lab
 

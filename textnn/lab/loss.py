@@ -73,7 +73,8 @@ class Descent(Result):
         best = k / n
         here = [self.probability]
         across = axis(Both("p, the probability of label 1", "p：标签为 1 的概率"), low=0, high=1)
-        likelihood, entropy = _likelihood(torch.tensor(here), k, n).numpy(), _entropy(torch.tensor(here), k, n).numpy()
+        place = torch.tensor(here, dtype=torch.float64)
+        likelihood, entropy = _likelihood(place, k, n).numpy(), _entropy(place, k, n).numpy()
         point = Both("here", "当前位置")
         note = Both(
             f"Both are best at p = k/n = {best:.2f}; here p = {p:g}: likelihood {likelihood[0]:.2e}, "
@@ -82,7 +83,8 @@ class Descent(Result):
             f"交叉熵 {entropy[0]:.3f}。",
         )
         title = Both(
-            f"Likelihood of {k} ones among {n} labels: pᵏ(1 − p)ⁿ⁻ᵏ", f"{n} 个标签中有 {k} 个 1 的似然：pᵏ(1 − p)ⁿ⁻ᵏ"
+            f"Likelihood of {n} labels, {k} of them 1: pᵏ(1 − p)ⁿ⁻ᵏ",
+            f"{n} 个标签（其中 {k} 个为 1）的似然：pᵏ(1 − p)ⁿ⁻ᵏ",
         )
         return [
             lines(

@@ -19,9 +19,9 @@ import torch
 
 from textnn.circumstances import plain_torch
 from textnn.lab import samples, small
-from textnn.lab.exhibit import Choice, Exhibit, Slider, TextField
-from textnn.lab.lstm_steps import find_lstm, run_direction
-from textnn.lab.panels import Both, Panel, axis, heat, lines, marked, series, span, table
+from textnn.lab.exhibit import Choice, Exhibit, SettingError, Slider, TextField
+from textnn.lab.lstm_steps import NoLSTMError, find_lstm, run_direction
+from textnn.lab.panels import Both, Panel, add_note, axis, heat, lines, marked, series, span, table
 from textnn.lab.result import Result
 from textnn.text import Vocabulary
 
@@ -288,12 +288,18 @@ DEFAULT = {
 
 def _run(text: str, units: int, sort: str, step: int, rank: int, model: Any = None) -> list[Panel]:
     try:
-        found = gates(model, text)
-    except (TypeError, ValueError):
-        if model is None:
-            raise
-        found = gates(None, text)  # the user's model has no LSTM
-    return found.panels(units, sort, step, rank)
+        return gates(model, text).panels(units, sort, step, rank)
+    except NoLSTMError:
+        first, *others = gates(None, text).panels(units, sort, step, rank)
+        return [add_note(first, _OTHER), *others]
+    except ValueError as error:  # no token, to this model
+        raise SettingError(str(error)) from error
+
+
+_OTHER = Both(
+    "Your model has no LSTM: this is a small one of the laboratory's own.",
+    "你的模型没有 LSTM：这里用的是实验室自带的小模型。",
+)
 
 
 _TITLES = (

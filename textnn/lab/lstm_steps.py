@@ -19,6 +19,10 @@ from textnn.models.base import cut_or_pad
 from textnn.text import Vocabulary
 
 
+class NoLSTMError(ValueError):
+    """A model that has no LSTM that can be followed."""
+
+
 def find_lstm(model: Any, text: str) -> tuple[list[str], list[bool], Tensor, Tensor, Any, Callable[[Tensor], Any]]:
     """Return tokens, whether each is known, ids, the table of vectors, the LSTM of a model, and what runs it."""
     from sklearn.utils.validation import check_is_fitted
@@ -37,9 +41,11 @@ def find_lstm(model: Any, text: str) -> tuple[list[str], list[bool], Tensor, Ten
         table, layers = state.model.embedding.weight, encoder
         tokens = list(state.splitter.split(text))
     if not isinstance(layers, LSTM) or table is None:
-        raise ValueError("model: expected one with an LSTM, as the architectures lstm, bilstm and lecture-lstm have it")
+        raise NoLSTMError(
+            "model: expected one with an LSTM, as the architectures lstm, bilstm and lecture-lstm have it"
+        )
     if layers.proj_size:
-        raise ValueError(f"model: expected an LSTM without a projection, got proj_size={layers.proj_size}")
+        raise NoLSTMError(f"model: expected an LSTM without a projection, got proj_size={layers.proj_size}")
     if not tokens:
         raise ValueError(f"text: expected at least one token, got {text!r}")
     ids = torch.tensor(state.vocabulary.encode(tokens), device=table.device)

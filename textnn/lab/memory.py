@@ -69,7 +69,7 @@ class Memory(Result):
             ),
             lines(
                 Both("The gradient with the weights as they are now", "当前权重下的梯度"),
-                axis(Both("T − t, steps back", "T − t，向前回传的步数")),
+                axis(Both("T − t, steps back", "T − t，回传的步数")),
                 axis(Both("‖∂loss_T/∂h_t‖, relative to t = T", "‖∂loss_T/∂h_t‖（相对于 t = T）"), log=True),
                 [series(name_network(name), np.arange(len(one)), one) for name, one in self.gradients.items()],
             ),

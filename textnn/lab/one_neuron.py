@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from textnn.lab.exhibit import Choice, Exhibit, Slider
+from textnn.lab.exhibit import ROUNDS, Choice, Exhibit, Slider
 from textnn.lab.panels import Both, Panel, Word, axis, edge, graph, lines, node, series, table
 from textnn.lab.result import Result
 from textnn.lab.small_network import ACTIVATIONS, DATA, FEATURES, Learner
@@ -208,9 +208,10 @@ def _run(**settings: Any) -> list[Panel]:
 
 def _live(**settings: Any) -> Iterator[list[Panel]]:
     learner = Learner(**{name: settings[name] for name in _PLAYGROUND})
-    while True:
+    for _ in range(ROUNDS):
         yield learner.result().panels()
         learner.train(10)
+    yield learner.result().panels()
 
 
 CODE = """

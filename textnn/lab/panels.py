@@ -68,6 +68,12 @@ def series(name: Word, x: Any, y: Any, style: str = "line", colour: int | None =
     return {"name": word(name), "x": numbers(x), "y": numbers(y), "style": style, "colour": colour}
 
 
+def add_note(panel: Panel, words: Both) -> Panel:
+    """Return a panel with some words before its note."""
+    old = panel["note"] if isinstance(panel["note"], dict) else {"en": panel["note"], "zh": panel["note"]}
+    return {**panel, "note": {"en": f"{words.en} {old['en']}".strip(), "zh": f"{words.zh}{old['zh']}"}}
+
+
 def lines(title: Word, x: Panel, y: Panel, curves: Sequence[Panel], note: Word = "") -> Panel:
     """Return curves over two axes. On a logarithmic axis a value of 0 or below is a gap."""
     return {"kind": "lines", "title": word(title), "x": x, "y": y, "series": list(curves), "note": word(note)}

@@ -113,14 +113,14 @@ class Words(Result):
                 ],
                 rows,
                 chosen=[0],
-                note=Both(f"Vocabularies are made of {self.texts:,} reviews.", f"词表由 {self.texts:,} 条评论得到。"),
+                note=Both(f"The vocabularies come from {self.texts:,} texts.", f"词表由 {self.texts:,} 条文本得到。"),
             ),
             marked(
                 Both(f"The ids by {first.tokenizer}", f"{first.tokenizer} 分词后的编号"),
                 spans,
                 Both(
-                    f"Framed: the {length} ids that the recipe keeps. {Vocabulary.UNK} is a word that no review has.",
-                    f"加框的是配方保留的 {length} 个编号。{Vocabulary.UNK} 是评论中没有出现过的词。",
+                    f"Framed: the {length} ids that are kept. {Vocabulary.UNK} is a word that no text has.",
+                    f"加框的是保留下来的 {length} 个编号。{Vocabulary.UNK} 是文本中没有出现过的词。",
                 ),
             ),
             table(
@@ -224,11 +224,12 @@ EXHIBIT = Exhibit(
         "number, its id. The most frequent token of the training texts has the id 2: 0 is padding, and 1 stands for "
         "every word that the training texts do not have. The recipe of the lecture cuts each text to ten ids, or pads "
         "it with zeros. Its network looks up a vector for each id, reads them with an LSTM of two layers, and "
-        "classifies by the last output. Start the training to see its five epochs on real reviews.",
+        "classifies by the last output. Start the training to see its five epochs on reviews, which for English are "
+        "made up.",
         "神经网络只能读数字：分词器把句子切成词，词表再给每个词一个编号。训练文本中最常见的词编号为 2；"
         "0 用于填充，1 代表训练文本中没有出现过的所有词。课堂上的配方把每条文本截断到十个编号，不足的补零。"
         "网络为每个编号查出一个向量，用两层 LSTM 依次读入，再根据最后一步的输出分类。"
-        "点击训练，可以看到它在真实评论上的五个轮次。",
+        "点击“开始”，可以看到它在评论上训练的五个轮次（英文评论是编造的）。",
     ),
     question=Both(
         "What does the network see of a review of forty words, and what of one of three?",
@@ -251,6 +252,7 @@ for course in textnn.lab.train_recipe(count=500):
 course.figure()
 """,
     live=_live,
+    trains_on=("text",),
     presets=(
         (Both("a long review", "一条长评论"), {"text": LONG}),
         (Both("in English", "英文句子"), {"text": "the film was not good, but i love this zebra"}),

@@ -60,7 +60,7 @@ class Playground(Result):
         right = f"{self.accuracy:.0%}"
         return [
             surface(
-                Both("What the network takes for which class", "网络把平面的每一处归为哪一类"),
+                Both("Which class the network gives each place", "网络把平面的每一处归为哪一类"),
                 axis("x", low=-EDGE, high=EDGE),
                 axis("y", low=-EDGE, high=EDGE),
                 self.plane,

@@ -21,7 +21,7 @@ from textnn.functional import embedding_text_conv_positions
 from textnn.lab import samples, small
 from textnn.lab.convolution_basics import smooth, two_dice
 from textnn.lab.exhibit import Exhibit, SettingError, Slider, TextField
-from textnn.lab.panels import Both, Panel, heat, marked, span, table
+from textnn.lab.panels import Both, Panel, add_note, heat, marked, span, table
 from textnn.lab.result import Result
 from textnn.layers import EmbeddingTextConv
 from textnn.layers.text_conv import kernel_weights
@@ -107,12 +107,14 @@ class Convolution(Result):
             Its number, from 0.
         """
         number = int(self.winners[channel]) if window is None else window
-        words = [word or "0" for word in self.window(number)]
-        parts = [f"{value:.3f} ({word})" for value, word in zip(self.taps[number, :, channel], words, strict=True)]
-        parts.append(f"{self.bias[channel]:.3f} (b)")
+        words = [*(word or "0" for word in self.window(number)), "b"]
+        values = [*self.taps[number, :, channel], self.bias[channel]]
+        shown = "".join(
+            f" {'−' if value < 0 else '+'} {abs(value):.3f} ({word})" for value, word in zip(values, words, strict=True)
+        )
+        shown = shown.removeprefix(" + ") if values[0] >= 0 else f"−{shown.removeprefix(' − ')}"
         total = self.sums[number, channel]
-        shown = f"{' + '.join(parts)} = {total:.3f}; ReLU {max(total, 0.0):.3f}"
-        return shown.replace("+ -", "− ").replace("-", "−")
+        return f"{shown} = {'−' if total < 0 else ''}{abs(total):.3f}; ReLU {max(total, 0.0):.3f}"
 
     def shares(self) -> Array:
         """Return what each token adds for the label through the windows that won, [L]: each in equal parts."""
@@ -310,25 +312,35 @@ DEFAULT = "物流很快，但是质量太差，不会再买了。"
 def _run(
     loaded: int, noise: float, text: str, kernel: int, padding: int, stride: int, channels: int, model: Any = None
 ) -> list[Panel]:
-    found = _fitting(model, text, kernel, padding, stride)
-    return [*two_dice(second=[1, 1, 1, 1, 1, loaded]).panels(), *smooth(noise).panels(), *found.panels(channels)]
+    found, own = _fitting(model, text, kernel, padding, stride)
+    first, *others = found.panels(channels)
+    if model is not None and not own:
+        first = add_note(first, _OTHER)
+    return [*two_dice(second=[1, 1, 1, 1, 1, loaded]).panels(), *smooth(noise).panels(), first, *others]
 
 
-def _fitting(model: Any, text: str, kernel: int, padding: int, stride: int) -> Convolution:
+def _fitting(model: Any, text: str, kernel: int, padding: int, stride: int) -> tuple[Convolution, bool]:
     """Convolve with the user's model if it is a TextCNN that has this kernel size, else with the laboratory's own.
 
-    A sentence that is too short for the kernel gets the widest one that it has room for.
+    A sentence that is too short for the kernel gets the widest one that it has room for. The second of what is returned
+    is whether it was the user's model.
     """
     sizes: list[int] = []
     if model is not None:
         with suppress(TypeError, ValueError):
             sizes = _sizes(_parts(model)[1])
     try:
-        return convolution(model if kernel in sizes else None, text, kernel, padding, stride)
+        return convolution(model if kernel in sizes else None, text, kernel, padding, stride), kernel in sizes
     except ValueError as error:
         if kernel == 1:
             raise SettingError(str(error)) from error
     return _fitting(model, text, kernel - 1, padding, stride)
+
+
+_OTHER = Both(
+    "Your model is no TextCNN with this kernel size: this is a small one of the laboratory's own.",
+    "你的模型不是带有该核宽的 TextCNN：这里用的是实验室自带的小模型。",
+)
 
 
 EXHIBIT = Exhibit(
@@ -338,12 +350,12 @@ EXHIBIT = Exhibit(
         "The chances of the sum of two dice are a convolution: each is a sum of products along a window that slides. A "
         "mean over the 3x3 points around each point of a picture is one, too, and removes noise. In text the "
         "window covers whole words: a kernel of K words has a weight for each value of their K vectors and gives one "
-        "sum a window, and a channel is one such kernel. Max pooling keeps the largest sum of each channel, so a "
+        "sum a window, and each such kernel makes one channel. Max pooling keeps the largest sum of each channel, so a "
         "phrase counts wherever it stands. The kernels here are those of a trained classifier of reviews.",
         "两个骰子点数之和的概率就是一个卷积：窗口滑动，每个位置是若干乘积之和。"
         "图像中每个点取周围 3×3 个点的均值，也是卷积，它能去掉噪声。"
         "在文本中，窗口覆盖整个词：宽为 K 的卷积核对 K 个词向量的每个分量各有一个权重，"
-        "每个窗口得到一个和，一个这样的核就是一个通道。"
+        "每个窗口得到一个和，每个这样的核产生一个通道。"
         "最大池化只保留每个通道的最大值，因此一个短语出现在哪里都算数。这里的卷积核来自一个训练好的评论分类器。",
     ),
     question=Both(

@@ -31,7 +31,7 @@ from textnn.lab.backward import (
     measure,
     name_network,
 )
-from textnn.lab.exhibit import Choice, Exhibit, Slider
+from textnn.lab.exhibit import ROUNDS, Choice, Exhibit, Slider
 from textnn.lab.memory import MemoryTask
 from textnn.lab.panels import Both, Panel, Word, axis, lines, series, table
 from textnn.lab.result import Result
@@ -90,7 +90,7 @@ class Vanishing(Result):
         return [
             lines(
                 Both("How much of the gradient arrives T − t steps back", "回传 T − t 步后还剩多少梯度"),
-                axis(Both("T − t, steps back", "T − t，向前回传的步数")),
+                axis(Both("T − t, steps back", "T − t，回传的步数")),
                 axis(Both("‖∂loss_T/∂h_t‖, relative to t = T", "‖∂loss_T/∂h_t‖（相对于 t = T）"), log=True),
                 curves,
                 Both(
@@ -155,7 +155,8 @@ def vanishing_gradients(
     forget_bias
         What is added to torch's forget bias in the network ``"LSTM open"``; in ``"LSTM"`` nothing is.
     init
-        ``"orthogonal"``: U turns a vector and multiplies it by ``scale``; ``"uniform"``: U is drawn as torch does.
+        ``"orthogonal"``: U turns a vector and multiplies it by ``scale``; ``"uniform"``: U is drawn as torch does, and
+        scaled.
     layers
         Layers of one's own by name, instead of the five: ``textnn.RNN``, ``GRU`` and ``LSTM`` (or torch's) of one layer
         and direction, trained ones for example. ``hidden``, ``scale``, ``forget_bias`` and ``init`` are not used then.
@@ -229,9 +230,10 @@ def _run(**settings: Any) -> list[Panel]:
 
 def _live(**settings: Any) -> Iterator[list[Panel]]:
     task = MemoryTask(settings["memory"], settings["hidden"], settings["forget_bias"], settings["rate"])
-    while True:
+    for _ in range(ROUNDS):
         yield task.result().panels()
         task.train(10)
+    yield task.result().panels()
 
 
 CODE = """
@@ -252,14 +254,15 @@ EXHIBIT = Exhibit(
         "On its way back through time the gradient is multiplied by a Jacobian matrix at each step. "
         "In an RNN that is U times the slope of the activation, and a product of many numbers below 1 soon is nothing. "
         "So a step far back adds nothing to ∂loss/∂U, and the network does not learn from it. "
-        "An LSTM carries its cell state by a sum, whose factor is the forget gate: "
+        "An LSTM carries its cell state on in a sum, with the forget gate as the old state's factor: "
         "where the gate stays open, the gradient stays. "
-        "With torch's default bias of 0 the gate is half open, and the LSTM's gradient vanishes too.",
+        "With torch's default bias, which is near 0, the gate is about half open, and the LSTM's gradient vanishes "
+        "too.",
         "梯度沿时间回传时，每一步都要乘一个雅可比矩阵。"
         "在 RNN 里它是 U 乘以激活函数的斜率，许多小于 1 的数相乘很快就趋于零。"
         "于是很久以前的一步对 ∂loss/∂U 几乎没有贡献，网络也就学不到它。"
         "LSTM 的细胞状态用加法传递，系数是遗忘门：门开着，梯度就留得住。"
-        "PyTorch 默认的偏置是 0，门只开一半，LSTM 的梯度同样会消失。",
+        "PyTorch 默认的偏置接近 0，门大约只开一半，LSTM 的梯度同样会消失。",
     ),
     question=Both(
         "At which scale of U does the gradient of the RNN stop vanishing, and what happens just beyond it?",
@@ -268,7 +271,14 @@ EXHIBIT = Exhibit(
     controls=(
         Slider("length", Both("Steps T", "时间步数 T"), 50, 5, 200),
         Slider("hidden", Both("Hidden units", "隐藏单元数"), 32, 4, 48, 4),
-        Slider("scale", Both("Scale of U (its largest eigenvalue)", "U 的尺度（最大特征值）"), 0.9, 0.1, 2.0, 0.05),
+        Slider(
+            "scale",
+            Both("Scale of U (its largest absolute eigenvalue)", "U 的尺度（特征值的最大模）"),
+            0.9,
+            0.1,
+            2.0,
+            0.05,
+        ),
         Slider("forget_bias", Both("Forget bias", "遗忘门偏置"), 3.0, -2.0, 6.0, 0.5),
         Choice(
             "init",
@@ -276,7 +286,7 @@ EXHIBIT = Exhibit(
             "orthogonal",
             (
                 ("orthogonal", Both("orthogonal", "正交矩阵")),
-                ("uniform", Both("uniformly, as torch does", "均匀分布（torch 的做法）")),
+                ("uniform", Both("uniformly, then scaled", "均匀分布，再缩放")),
             ),
         ),
         Slider("memory", Both("Training: steps to remember", "训练：要记住的步数"), 30, 5, 60, 5, live=True),
@@ -290,4 +300,5 @@ EXHIBIT = Exhibit(
     run=_run,
     code=CODE,
     live=_live,
+    trains_on=("hidden", "forget_bias"),
 )

@@ -21,8 +21,8 @@ from torch import Tensor
 from textnn import functional, reference
 from textnn.circumstances import plain_torch
 from textnn.lab import samples, small
-from textnn.lab.exhibit import Exhibit, Slider, TextField, Toggle
-from textnn.lab.panels import Both, Panel, axis, bars, edge, graph, marked, node, span, table
+from textnn.lab.exhibit import Exhibit, SettingError, Slider, TextField, Toggle
+from textnn.lab.panels import Both, Panel, add_note, axis, bars, edge, graph, marked, node, span, table
 from textnn.lab.result import Result
 from textnn.tagging import prediction
 from textnn.tagging.encoding import CHAR
@@ -168,7 +168,7 @@ class Trellis(Result):
         found = [marked(Both("The tagger's answer", "标注结果"), spans), self._graph(struck, others)]
         if len(self.tokens) > 1:
             found.append(self._worked(min(max(token, 2), len(self.tokens)) - 1))
-        title = Both("What the network says of each token (emissions)", "网络对每个词的打分（发射分数）")
+        title = Both("What the network says of each token (emissions)", "网络对每个词元的打分（发射分数）")
         groups = [(self.tags[tag], self.emissions[:, tag]) for tag in self.shown()]
         return [*found, bars(title, self.tokens, groups, axis(Both("score", "得分")))]
 
@@ -330,10 +330,14 @@ DEFAULT = "我们研究生命的起源"
 
 
 def _run(text: str, token: int, struck: bool, others: bool, model: Any = None) -> list[Panel]:
-    found = trellis(model, text)
-    if len(found.tokens) > LONGEST:
-        found = trellis(model, found.tokens[:LONGEST])
-    return found.panels(token, struck, others)
+    try:
+        found = trellis(model, text)
+    except ValueError as error:  # no token, to this tagger
+        raise SettingError(str(error)) from error
+    if len(found.tokens) <= LONGEST:
+        return found.panels(token, struck, others)
+    first, *rest = trellis(model, found.tokens[:LONGEST]).panels(token, struck, others)
+    return [add_note(first, Both(f"The first {LONGEST} tokens.", f"只显示前 {LONGEST} 个词元。")), *rest]
 
 
 EXHIBIT = Exhibit(
@@ -344,9 +348,10 @@ EXHIBIT = Exhibit(
         "pair of neighbouring tags. The best tags of a sentence are the path with the largest sum. Viterbi's algorithm "
         "finds it from left to right: for each tag of a token it keeps the best way to it and forgets all others. "
         "Transitions that the tag scheme does not allow, such as B to S, are struck out. Chinese text is cut into "
-        "words (B begins a word, M continues it, E ends it, S is a word alone); in English text names are found.",
-        "标注器先给每个词的每个标签打分，条件随机场（CRF）再给相邻两个标签的组合打分。"
-        "一句话的最优标签就是总分最大的那条路径。维特比算法从左到右寻找它：对每个词的每个标签，只保留到达它的最优走法。"
+        "words (B begins a word, M continues it, E ends it, S is a word of one character); in English text, "
+        "names of people and places are found.",
+        "标注器先给每个词元的每个标签打分，条件随机场（CRF）再给相邻两个标签的组合打分。"
+        "一句话的最优标签就是总分最大的那条路径。维特比算法从左到右寻找它：对每个词元的每个标签，只保留到达它的最优走法。"
         "标签体系不允许的转移（例如 B 到 S）被划掉。中文句子按词切分（B 为词首，M 为词中，E 为词尾，S 为单字词），"
         "英文句子则识别人名和地名。",
     ),
@@ -356,7 +361,7 @@ EXHIBIT = Exhibit(
     ),
     controls=(
         TextField("text", Both("Sentence", "句子"), DEFAULT, 60),
-        Slider("token", Both("Token worked out", "演算第几个词"), 4, 2, LONGEST),
+        Slider("token", Both("Token worked out", "演算第几个词元"), 4, 2, LONGEST),
         Toggle("struck", Both("Show forbidden transitions", "显示被禁止的转移"), True),
         Toggle("others", Both("Show the ways that were forgotten", "显示被舍弃的走法"), False),
     ),

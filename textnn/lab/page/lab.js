@@ -103,15 +103,20 @@ function showLive(found) {
   drawPanels(find("live-panels"), livePanels);
 }
 
+// Of several trainings that are begun while one is prepared, the last one is asked for.
+let preparing = Promise.resolve();
+
 function begin() {
-  training = { key: null, rounds: 0, playing: false, busy: false };
+  const own = { key: null, rounds: 0, playing: false, loop: 0, busy: null };
+  training = own;
   setPlaying(false);
   find("trained").textContent = "";
-  training.ready = prepare(training);
-  return training.ready;
+  const go = () => prepare(own);
+  own.ready = preparing = preparing.then(go, go);
 }
 
 async function prepare(own) {
+  if (training !== own) return;
   try {
     const found = await ask("live", { exhibit: exhibit.slug, settings: values });
     if (training !== own) return;
@@ -123,11 +128,17 @@ async function prepare(own) {
   }
 }
 
-async function step() {
+// Takes one step when the one under way is done, if it is still wanted then; returns whether one was taken.
+async function step(wanted = () => true) {
   const own = training;
   await own.ready;
-  if (training !== own || !own.key || own.busy) return false;
-  own.busy = true;
+  while (own.busy) await own.busy;
+  if (training !== own || !own.key || !wanted()) return false;
+  own.busy = take(own);
+  return own.busy;
+}
+
+async function take(own) {
   try {
     const found = await ask("step", { training: own.key });
     if (training !== own) return false;
@@ -144,28 +155,32 @@ async function step() {
     if (training === own) tell(error.message);
     return false;
   } finally {
-    own.busy = false;
+    own.busy = null;
   }
 }
 
 async function play() {
   if (training.playing) return setPlaying(false);
   const own = training;
+  const loop = ++own.loop;
+  const goesOn = () => training === own && own.loop === loop && own.playing;
   setPlaying(true);
-  while (training === own && own.playing && (await step())) await new Promise((go) => setTimeout(go, PAUSE));
-  if (training === own) setPlaying(false);
+  while (goesOn() && (await step(goesOn))) await new Promise((go) => setTimeout(go, PAUSE));
+  if (training === own && own.loop === loop) setPlaying(false);
 }
 
 function moved() {
-  const before = JSON.stringify(readRunning());
+  const before = [readRunning(), readTraining()].map((one) => JSON.stringify(one));
   values = { ...readSettings(), ...readLive() };
   writeAddress();
-  if (JSON.stringify(readRunning()) !== before) run();
-  if (exhibit.live) begin();
+  if (JSON.stringify(readRunning()) !== before[0]) run();
+  if (exhibit.live && JSON.stringify(readTraining()) !== before[1]) begin();
 }
 
+const readSome = (wanted) => Object.fromEntries(exhibit.controls.filter(wanted).map((control) => [control.name, values[control.name] ?? control.default]));
 // What the panels above depend on: all settings but those of the training.
-const readRunning = () => Object.fromEntries(exhibit.controls.filter((control) => !control.live).map((control) => [control.name, values[control.name] ?? control.default]));
+const readRunning = () => readSome((control) => !control.live);
+const readTraining = () => readSome((control) => exhibit.training.includes(control.name));
 
 function build() {
   document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from textnn.lab.exhibit import Exhibit, SettingError
+from textnn.lab.exhibit import ANY, Exhibit, SettingError
 from textnn.lab.panels import Panel
 
 MOST_TRAININGS = 16
@@ -102,4 +102,4 @@ class Rooms:
     def _given(self, exhibit: Exhibit, settings: dict[str, Any]) -> dict[str, Any]:
         if exhibit.model is None:
             return settings
-        return {**settings, "model": self._models.get(exhibit.model)}
+        return {**settings, "model": self._models if exhibit.model == ANY else self._models.get(exhibit.model)}

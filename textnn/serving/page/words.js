@@ -134,7 +134,7 @@ const zh = {
     ask: "输入一段文本的开头",
     go: "续写",
     written: "模型的续写",
-    perplexity: "所输入文本的困惑度：每个词元 {number}",
+    perplexity: "所输入文本的困惑度（按词元）：{number}",
     unknown: "{number}。不在词表中：{tokens}",
     facts: "{architecture} · 训练文本 {count} 条",
   },
