@@ -256,7 +256,8 @@ def trellis(tagger: Any = None, text: Any = "", progress: small.Progress | None 
     Examples
     --------
     >>> words = ["我 来到 北京", "他 来到 上海", "我 在 上海"] * 20
-    >>> tagger = textnn.SequenceTagger("ngram-crf", validation_fraction=0.0, random_state=0, verbose=0)
+    >>> options = dict(ngram_buckets=1024, epochs=5, validation_fraction=0.0, random_state=0, verbose=0)
+    >>> tagger = textnn.SequenceTagger("ngram-crf", **options)
     >>> found = textnn.lab.trellis(tagger.fit_words(words), "他在北京")
     >>> found.tags, [found.tags[tag] for tag in found.path]
     (['B', 'M', 'E', 'S'], ['S', 'S', 'B', 'E'])
