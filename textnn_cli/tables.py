@@ -176,8 +176,6 @@ def _pairs(file: str, output: str, find: Callable[[str], Sequence[str]]) -> list
             raise ValueError(f"--output: expected the name of a file, as FILE is one, got the folder {output}")
         if target.suffix.lower() != SUFFIX:
             raise ValueError(f"--output: expected a name in {SUFFIX}, as FILE is Parquet, got {output}")
-        if target.exists() and source.exists() and target.samefile(source):
-            raise ValueError(f"--output: expected another file than FILE, got {output}")
         return [(file, output)]
     if target.exists() and not target.is_dir():
         raise ValueError(f"--output: expected a folder, as FILE is one, got the file {output}")

@@ -154,8 +154,8 @@ def test_strings_that_are_not_utf8_are_named(model: Path, tmp_path: Path) -> Non
 
 
 def test_files_of_a_folder(tmp_path: Path) -> None:
-    names = ["b.parquet", "a.parquet", "E.PARQUET", "day=1/c.parquet", "_metadata", ".hidden.parquet", "_x.parquet", "notes.txt"]
-    for name in [*names, "_temporary/d.parquet", ".cache/e.parquet"]:
+    names = ["b.parquet", "a.parquet", "E.PARQUET", "day=1/c.parquet", "_metadata", ".hidden.parquet", "_x.parquet"]
+    for name in [*names, "notes.txt", "_temporary/d.parquet", ".cache/e.parquet"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert find_files(str(tmp_path)) == ["E.PARQUET", "a.parquet", "b.parquet", "day=1/c.parquet"]
