@@ -82,7 +82,8 @@ def test_sources_side_by_side_are_sources_alone(network: TranslationNetwork, bea
     request = Request(beam, 1.0, 12)
     together = search(network, *flat(SOURCES), request)
     assert together == [search(network, *flat([source]), request)[0] for source in SOURCES]
-    assert len({len(ids) for ids in together}) > 1 or beam > 1, "they leave the batch at different times"
+    if beam == 1 and network.attention is not None:
+        assert len({len(ids) for ids in together}) > 1, "they leave the batch at different times"
 
 
 @torch.no_grad()
