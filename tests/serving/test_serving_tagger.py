@@ -363,6 +363,6 @@ def test_only_a_fitted_estimator_is_served(classifier: SentimentClassifier) -> N
     with pytest.raises(NotFittedError):
         create_app(SequenceTagger())
     with pytest.raises(
-        TypeError, match="model: expected a SentimentClassifier, a SequenceTagger or a LanguageModel, got str"
+        TypeError, match="model: expected a SentimentClassifier, a SequenceTagger or .*, got str"
     ):
         create_app("model/")  # type: ignore[arg-type]

@@ -146,7 +146,7 @@ def test_arguments_of_load(saved: Path) -> None:
     with pytest.raises(ValueError, match="device: 'none' cannot be used"):
         Translator.load(saved, device="none")
     with pytest.raises(
-        ValueError, match="source_tokenizer: expected none for a model whose tokens are words of its own, got 'jieba'"
+        ValueError, match="source_tokenizer: expected none for a model whose tokens are words"
     ):
         Translator.load(saved, source_tokenizer="jieba")
     with pytest.raises(ValueError, match=r"^target_tokenizer: expected "):
