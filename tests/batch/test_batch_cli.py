@@ -124,9 +124,7 @@ def test_a_file_is_not_written_over_itself(model: Path, folder: Path) -> None:
     before = (folder / "a.parquet").read_bytes()
     result = predict(model, folder / "a.parquet", "-o", folder / "a.parquet")
     shown = " ".join(result.stderr.replace("│", " ").split())
-    assert (result.exit_code, "--output: expected another file than the input" in shown) == (2, True), (
-        result.stderr
-    )
+    assert (result.exit_code, "--output: expected another file than the input" in shown) == (2, True), result.stderr
     assert (folder / "a.parquet").read_bytes() == before
 
 
