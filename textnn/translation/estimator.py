@@ -192,7 +192,7 @@ class Translator(Estimator[State]):
             Beginnings of each translation that are kept side by side; 1 takes the most probable token each time.
         length_penalty : float, default=1.0
             How much a beam favours long translations: their log-probabilities are divided by
-            ``((5 + tokens) / 6) ** length_penalty`` (Wu et al. 2016). 0: not at all.
+            ``((5 + tokens) / 6) ** length_penalty`` (Wu et al. 2016). 0: not at all; 10 at most.
         max_tokens : int, default=200
             Tokens of a translation at most; and never more than 20 and three for each token of the source.
 
