@@ -63,7 +63,7 @@ def test_greedy_takes_the_most_probable_token_each_time(network: TranslationNetw
 @torch.no_grad()
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_a_wide_beam_finds_the_best_of_all(network: TranslationNetwork, penalty: float) -> None:
-    """With as many beginnings as there are, of texts of up to 3 tokens; those that do not end count if none ends."""
+    """With as many hypotheses as there are, of texts of up to 3 tokens; those that do not end count if none ends."""
     network.bias.data[END] += 1.0
     request = Request(200, penalty, 3)
     tokens = [id_ for id_ in range(1, 5) if network.attention is not None or id_ != UNKNOWN]
