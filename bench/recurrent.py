@@ -1,8 +1,8 @@
 """The recurrent layers against those of torch.nn: dense, ragged and single sequences, inference and training.
 
-    python -m bench [lstm] [gru] [rnn] [recurrent_bf16] [--data FILE] [--seconds S]
+    python -m bench [lstm] [gru] [rnn] [lstm_bf16] [gru_bf16] [rnn_bf16] [--data FILE] [--seconds S]
 
-recurrent_bf16 runs textnn under autocast to bfloat16, against the faster of torch's layers under autocast and in
+lstm_bf16 and its like run textnn under autocast to bfloat16, against the faster of torch's layers under autocast and in
 float32.
 
 Peers: torch's own layer on dense input (oneDNN has the LSTM alone); for ragged batches the faster of the layer on
@@ -292,9 +292,3 @@ def rows(kind: str, data_path: str | None, effort: Effort, half: bool = False) -
     yield from dense_rows(kind, effort, half)
     yield from ragged_rows(kind, data, effort, half)
     yield from id_rows(kind, data, effort.share(0.5), half)
-
-
-def half_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
-    """Of all kinds, with products of bfloat16."""
-    for kind in ("LSTM", "GRU", "RNN"):
-        yield from rows(kind, data_path, effort, half=True)

@@ -138,7 +138,8 @@ def markdown(results: dict[str, Any]) -> str:
         "CPU seconds for a million rows": [f"{way['CPU seconds a million']:,.0f}" for way in ways],
     }
     facts = ", ".join(f"{name}: {value}" for name, value in results["machine"].items())
-    held = f"{looks[len(looks) // 4][1]:,.0f} MB after a quarter of the rows and {looks[-1][1]:,.0f} MB at the end"
+    quarter = looks[max(0, len(looks) // 4 - 1)][1]
+    held = f"{quarter:,.0f} MB after a quarter of the rows and {looks[-1][1]:,.0f} MB at the end"
     return (
         f"{ways[0]['rows']:,} texts of {results['characters']:.0f} characters in the mean, starts included, the median "
         f"of {results['rounds']} rounds. {facts}.\n\n{table(columns, ['way'])}\n\n"

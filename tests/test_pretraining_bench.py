@@ -52,15 +52,41 @@ def test_what_is_there_is_not_run_again(tmp_path: Path, monkeypatch: pytest.Monk
         return run
 
     monkeypatch.setattr(command, "CONTESTANTS", {name: contestant(name) for name in contestants.CONTESTANTS})
+    with pytest.raises(SystemExit, match="--model: expected the directory of a saved language model"):
+        command.run([str(write(tmp_path / "reviews.csv")), "--model", str(tmp_path)])
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     words = [str(write(tmp_path / "reviews.csv")), "--model", str(tmp_path), "--sizes", "18", "all"]
     command.run([*words, "--draws", "1"])
     command.run([*words, "--draws", "2"])
     assert len(calls) == len(set(calls)) * 2 == 16  # two sizes
+    command.run([*words[:4], "18", "--draws", "1", "--limit", "60"])
+    assert len(calls) == 20, "of fewer texts it is another run, which the page does not show"
+    (tmp_path / "config.json").write_text('{"seed": 1}', encoding="utf-8")
+    command.run([*words, "--draws", "2", "--only", contestants.TFIDF, contestants.DEFAULT])
+    assert len(calls) == 20, "these have no language model"
+    command.run([*words[:4], "18", "--draws", "2"])
+    assert len(calls) == 24, "with another language model it is another run"
     (tmp_path / "page.md").write_text("<!-- bench/pretraining -->\n<!-- end -->\n", encoding="utf-8")
     command.run(["--page"])
     written = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert f"| 18 | {contestants.JOINT} over {contestants.DEFAULT} | 2 | +9.50 | 0.71 | 2 of 2 |" in written
-    assert len(json.loads((tmp_path / "results" / "pretraining.json").read_text(encoding="utf-8"))["rows"]) == 16
+    assert len(json.loads((tmp_path / "results" / "pretraining.json").read_text(encoding="utf-8"))["rows"]) == 24
+
+
+def test_rows_of_older_files_are_those_of_all_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    rows = [
+        {"name": name, "size": 18, "draw": 0, "accuracy": 0.5, "seconds": 1.0, **more}
+        for name in contestants.CONTESTANTS
+        for more in ({}, {"limit": 60, "accuracy": 0.9, "model": None})
+    ]
+    harness.keep("pretraining", rows)
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    command.run([str(write(tmp_path / "reviews.csv")), "--model", str(tmp_path), "--sizes", "18", "--draws", "1"])
+    assert (harness.kept("pretraining") or {})["rows"] == rows, "nothing was run"
+    written = page.table({"machine": {}, "rows": rows})
+    assert "50.00 (1 draw)" in written
+    assert "90.00" not in written
 
 
 def test_a_size_that_one_side_has_not_run_has_no_gain() -> None:

@@ -3,6 +3,7 @@
 the options of how a file is read -> ``reading_options`` -> arguments of textnn.text.iter_records
 an argument's error of the package -> ``option_errors`` -> the same of the option, other arguments in it as options
 --html FILE -> ``check_page`` -> an error if the page could not be written
+--output, --json -> ``check_outputs`` -> an error if they are one file
 FILE, --text, --output -> ``check_source`` -> what is read; an error if it cannot be, or would be overwritten
 results -> ``begun`` -> the same; what is wrong from the beginning on is an error before any output
 """
@@ -119,6 +120,28 @@ def check_page(html: str, file: str | None, option: str = "--html") -> None:
         raise ValueError(f"{option}: expected a file in a directory that exists, got {html}")
     if file is not None and same_file(file, html):
         raise ValueError(f"{option}: expected another file than the input, got {html} for both")
+
+
+def check_outputs(files: Mapping[str, str | None]) -> None:
+    """Refuse two outputs in one file, of which the second would replace the first.
+
+    Parameters
+    ----------
+    files
+        What each option names: a file, "-" for standard output, or None.
+
+    Raises
+    ------
+    ValueError
+        Naming both options.
+    """
+    given = [(option, name) for option, name in files.items() if name is not None]
+    for (one, first), (other, second) in itertools.combinations(given, 2):
+        same = first == second
+        if "-" not in (first, second):
+            same = same or Path(first).resolve() == Path(second).resolve() or same_file(first, second)
+        if same:
+            raise ValueError(f"{other}: expected another file than that of {one}, got {second} for both")
 
 
 def check_source(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import textnn
 
 from .. import harness
-from ..harness import console, machine
+from ..harness import console, keep, kept
 from ..report import DOCS, sentence_of, write_part
 from . import page, speed
 from .contestants import CONTESTANTS, WITHOUT_SEED, default_model, run_textnn
@@ -25,19 +24,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "drawn, top_p 0.9": {"top_p": 0.9},
     "beam of 16": {"beam": 16},
 }
-
-
-def keep(name: str, rows: Any) -> None:
-    """Write results with the machine's data."""
-    harness.RESULTS.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"machine": machine(), "rows": rows}, indent=1, ensure_ascii=False)
-    (harness.RESULTS / f"language-{name}.json").write_text(text, encoding="utf-8")
-
-
-def kept(name: str) -> Any:
-    """Read them; None if there are none."""
-    path = harness.RESULTS / f"language-{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -58,13 +44,13 @@ def run(arguments: list[str] | None = None) -> None:
         WORK[options.what](data, options, given)
     if options.page or options.what == "page":
         for name, write in page.WRITERS.items():
-            if (content := kept(name)) is not None:
+            if (content := kept(f"language-{name}")) is not None:
                 write_part(PAGE, f"bench/language {name}", write(content))
 
 
 def measure(data: Verses, options: argparse.Namespace, given: dict[str, Any]) -> None:
     """Add runs to those that are kept, in the place of the same ones."""
-    rows = {(row["name"], row["seed"]): row for row in (kept("perplexity") or {"rows": []})["rows"]}
+    rows = {(row["name"], row["seed"]): row for row in (kept("language-perplexity") or {"rows": []})["rows"]}
     for name in options.only:
         for seed in range(options.seeds):
             key = (name, None if name in WITHOUT_SEED else seed)
@@ -72,7 +58,7 @@ def measure(data: Verses, options: argparse.Namespace, given: dict[str, Any]) ->
                 continue
             found = CONTESTANTS[name](data, seed, given)
             rows[key] = {"name": name, "seed": key[1], **found}
-            keep("perplexity", list(rows.values()))
+            keep("language-perplexity", list(rows.values()))
             console.print(f"{name}, seed {key[1]}: perplexity {found['perplexity']:.2f}, {found['seconds']:.0f} s")
 
 
@@ -82,7 +68,7 @@ def measure_speed(data: Verses, options: argparse.Namespace, _: dict[str, Any]) 
     for row in speed.rows(data, harness.Effort(seconds=options.seconds, least=3)):
         console.print(sentence_of(row))
         found.append(row)
-    keep("speed", [asdict(row) for row in found])
+    keep("language-speed", [asdict(row) for row in found])
 
 
 def write_verses(data: Verses, _: argparse.Namespace, given: dict[str, Any]) -> None:
@@ -98,7 +84,7 @@ def write_verses(data: Verses, _: argparse.Namespace, given: dict[str, Any]) -> 
             found.append(prompt + model.generate(prompt, n=60, **drawing, **more))
         rows.append({"how": how, "verses": found})
         console.print(how, *found, sep="\n  ")
-    keep("verses", rows)
+    keep("language-verses", rows)
 
 
 WORK = {"perplexity": measure, "verses": write_verses, "speed": measure_speed}

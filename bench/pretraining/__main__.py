@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
+import zlib
 from pathlib import Path
 from typing import Any
 
-from .. import harness
-from ..harness import console, machine
+from ..harness import console, keep, kept
 from ..report import DOCS, write_part
-from .contestants import CONTESTANTS, train_language_model
+from .contestants import CONTESTANTS, PRETRAINED, train_language_model
 from .corpora import divide, draw
 from .page import table
 
 PAGE = DOCS / "pretraining.md"
 SIZES = ("500", "1000", "5000", "all")
-
-
-def kept() -> dict[str, Any]:
-    """Read the results so far."""
-    path = harness.RESULTS / "pretraining.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": []}
-
-
-def keep(rows: list[dict[str, Any]]) -> None:
-    """Write results with the machine's data."""
-    harness.RESULTS.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"machine": machine(), "rows": rows}, indent=1, ensure_ascii=False)
-    (harness.RESULTS / "pretraining.json").write_text(text, encoding="utf-8")
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -52,21 +38,36 @@ def run(arguments: list[str] | None = None) -> None:
             return
         measure(pool, test, options)
     if options.page:
-        write_part(PAGE, "bench/pretraining", table(kept()))
+        write_part(PAGE, "bench/pretraining", table(kept("pretraining") or {"rows": []}))
+
+
+def fingerprint(model: Path) -> str:
+    """Return what tells a language model from another: a sum of its ``config.json``, which has those of all files.
+
+    Raises
+    ------
+    SystemExit
+        If there is no such file.
+    """
+    if not (model / "config.json").is_file():
+        raise SystemExit(f"--model: expected the directory of a saved language model, got {model}; see --train")
+    return f"{zlib.crc32((model / 'config.json').read_bytes()):08x}"
 
 
 def measure(pool: Any, test: Any, options: argparse.Namespace) -> None:
     """Add what is missing to the results that are kept."""
-    rows = kept()["rows"]
+    rows = (kept("pretraining") or {"rows": []})["rows"]
+    model = fingerprint(options.model)
     for size in (None if size == "all" else int(size) for size in options.sizes):
         for number in range(options.draws):
             split = draw(pool, test, size, number)
             for name in options.only:
                 key = {"name": name, "size": len(split.training) + len(split.validation), "draw": number}
-                if any(key.items() <= row.items() for row in rows):
+                key |= {"limit": options.limit, "model": model if name in PRETRAINED else None}
+                if any(key.items() <= {"limit": None, "model": key["model"], **row}.items() for row in rows):
                     continue
                 rows.append({**key, **CONTESTANTS[name](split, number, options.model)})
-                keep(rows)
+                keep("pretraining", rows)
                 row = rows[-1]
                 console.print(f"{key['size']:,} labels, draw {number}, {name}: {100 * row['accuracy']:.2f} %")
 

@@ -16,6 +16,8 @@ from ..accuracy.tokens import Tokens
 
 DEFAULT, TFIDF = "default", "TF-IDF, linear SVM"
 ALONE, JOINT = "language model alone", "default, joined with it"
+PRETRAINED = (ALONE, JOINT)
+"""Those that need the language model."""
 LANGUAGE_MODEL = {"level": "char", "epochs": 4, "batch_size": 64, "learning_rate": 0.003, "max_vocabulary": 4000}
 
 

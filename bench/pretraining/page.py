@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..report import markdown
-from .contestants import ALONE, CONTESTANTS, DEFAULT, JOINT, TFIDF
+from .contestants import CONTESTANTS, DEFAULT, PRETRAINED, TFIDF
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 def table(content: Mapping[str, Any]) -> str:
     """Return accuracies, means over the draws, and by how much those with a language model are better."""
-    rows: Rows = content["rows"]
+    rows = _shown(content["rows"])
+    content = {**content, "rows": rows}
     sizes = sorted({row["size"] for row in rows})
     columns: dict[str, list[str]] = {"labels": [], **{name: [] for name in CONTESTANTS}}
     gains: dict[str, list[str]] = {"labels": [], "gain": [], "draws": [], "mean": [], "deviation": [], "better on": []}
@@ -25,7 +26,7 @@ def table(content: Mapping[str, Any]) -> str:
         for name in CONTESTANTS:
             found = [100 * row["accuracy"] for row in of_size if row["name"] == name]
             columns[name].append(_mean(found))
-        for name in (ALONE, JOINT):
+        for name in PRETRAINED:
             for other in (DEFAULT, TFIDF):
                 if found := _differences(of_size, name, other):
                     spread = f"{statistics.stdev(found):.2f}" if len(found) > 1 else ""
@@ -34,6 +35,13 @@ def table(content: Mapping[str, Any]) -> str:
                     for column, cell in zip(gains.values(), (*cells, spread, better), strict=True):
                         column.append(cell)
     return "\n\n".join([markdown(columns), markdown(gains), _about(content)])
+
+
+def _shown(rows: Rows) -> Rows:
+    """Return the rows of all texts, with the language model that was measured last; older files name no model."""
+    rows = [row for row in rows if row.get("limit") is None]
+    models = [row["model"] for row in rows if row.get("model") is not None]
+    return [row for row in rows if row.get("model") in (None, *models[-1:])]
 
 
 def _mean(found: Sequence[float]) -> str:

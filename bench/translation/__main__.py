@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from textnn.translation.defaults import resolve_options
 from textnn.translation.evaluation import bleu
 
 from .. import harness
-from ..harness import console, machine
+from ..harness import console, keep, kept
 from ..report import DOCS, sentence_of, write_part
 from . import page, speed
 from .corpora import Corpus, corpus
@@ -26,19 +25,6 @@ NETWORKS: dict[str, dict[str, Any]] = {
     for cell in ("rnn", "gru", "lstm")
     for name, attention in ((cell, None), (f"{cell}, general", "general"))
 }
-
-
-def keep(name: str, rows: Any) -> None:
-    """Write results with the machine's data."""
-    harness.RESULTS.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"machine": machine(), "rows": rows}, indent=1, ensure_ascii=False)
-    (harness.RESULTS / f"translation-{name}.json").write_text(text, encoding="utf-8")
-
-
-def kept(name: str) -> Any:
-    """Read them; None if there are none."""
-    path = harness.RESULTS / f"translation-{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -59,13 +45,13 @@ def run(arguments: list[str] | None = None) -> None:
         WORK[options.what](data, options)
     if options.page or options.what == "page":
         for name, (results, write) in page.WRITERS.items():
-            if (content := kept(results)) is not None:
+            if (content := kept(f"translation-{results}")) is not None:
                 write_part(PAGE, f"bench/translation {name}", write(content))
 
 
 def measure(data: Corpus, options: argparse.Namespace) -> None:
     """Make the runs that are not kept yet, seed by seed."""
-    rows = {(row["name"], row["seed"]): row for row in (kept("bleu") or {"rows": []})["rows"]}
+    rows = {(row["name"], row["seed"]): row for row in (kept("translation-bleu") or {"rows": []})["rows"]}
     given = {name: getattr(options, name) for name in ("epochs", "precision") if getattr(options, name) is not None}
     for seed in range(options.seeds):
         for name in options.only:
@@ -75,11 +61,13 @@ def measure(data: Corpus, options: argparse.Namespace) -> None:
                 console.print(f"{name}, seed {seed}: kept")
                 continue
             folder = harness.RESULTS / f"translation-{zlib.crc32(repr((name, seed, asked)).encode()):08x}.checkpoint"
-            found = translate(data, Checkpoint(folder, resume=True), random_state=seed, **network, **given)
+            checkpoint = Checkpoint(folder, resume=True)
+            found = translate(data, checkpoint, random_state=seed, **network, **given)
             row = {"name": name, "seed": seed, "asked": asked, **found}
             rows[name, seed] = row
             order = [rows[key] for each in NETWORKS for key in sorted(rows) if key[0] == each]
-            keep("bleu", order)
+            keep("translation-bleu", order)
+            checkpoint.remove()
             console.print(f"{name}, seed {seed}: BLEU {row['bleu']:.2f}, {row['seconds']:.0f} s")
 
 
@@ -87,7 +75,6 @@ def translate(data: Corpus, checkpoint: Checkpoint, **given: Any) -> dict[str, A
     """Train a translator and measure it; a training that was broken off is resumed."""
     model = textnn.Translator(**given)
     model.fit(*data.training.pairs(), validation_data=data.validation.pairs(), checkpoint=checkpoint)
-    checkpoint.remove()
     sources, references = data.test
     found = model.predict(sources)
     return {
@@ -106,7 +93,7 @@ def measure_speed(data: Corpus, options: argparse.Namespace) -> None:
     for row in speed.rows(data, harness.Effort(seconds=options.seconds, least=3)):
         console.print(sentence_of(row))
         found.append(row)
-    keep("speed", [asdict(row) for row in found])
+    keep("translation-speed", [asdict(row) for row in found])
 
 
 WORK = {"bleu": measure, "speed": measure_speed}

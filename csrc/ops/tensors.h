@@ -160,7 +160,7 @@ inline std::vector<int64_t> strides_of(const std::vector<int64_t>& size) {
 }
 }  // namespace detail
 
-// On the CPU, like all results here. Past the dispatcher, which takes longer than the step of a small cell.
+// On the device of like, past the dispatcher, which takes longer than the step of a small cell.
 inline Tensor empty(const Tensor& like, const std::vector<int64_t>& size) {
   const std::vector<int64_t> stride = detail::strides_of(size);
   const torch::stable::Device device = like.device();

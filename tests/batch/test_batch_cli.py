@@ -50,7 +50,7 @@ def test_a_second_run_makes_only_what_is_missing(model: Path, folder: Path, tmp_
     assert predict(model, folder, "-o", out, "--workers", 1, "-q").exit_code == 0
     before = {name: (out / name).stat() for name in files.find_files(str(out))}
     (out / "b.parquet").unlink()
-    (out / ".b.parquet.0123.tmp").touch()  # of a process that was killed
+    (out / ".b.parquet.0123456789ab.tmp").touch()  # of a process that was killed
     result = predict(model, folder, "-o", out, "--workers", 1)
     assert (result.exit_code, f"{out}: 2 of 3 files there already\n" in result.stderr) == (0, True)
     after = {name: (out / name).stat() for name in files.find_files(str(out))}
@@ -118,6 +118,14 @@ def test_what_is_refused_before_any_work(
     assert (result.exit_code, message in shown) == (code, True), result.stderr
     assert not list(tmp_path.glob("**/*.tmp"))
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_file_is_not_written_over_itself(model: Path, folder: Path) -> None:
+    before = (folder / "a.parquet").read_bytes()
+    result = predict(model, folder / "a.parquet", "-o", folder / "a.parquet")
+    shown = " ".join(result.stderr.replace("│", " ").split())
+    assert (result.exit_code, "--output: expected another file than the input" in shown) == (2, True), result.stderr
+    assert (folder / "a.parquet").read_bytes() == before
 
 
 def test_options_of_parquet_are_refused_for_text(model: Path, tmp_path: Path) -> None:

@@ -154,21 +154,23 @@ def test_strings_that_are_not_utf8_are_named(model: Path, tmp_path: Path) -> Non
 
 
 def test_files_of_a_folder(tmp_path: Path) -> None:
-    names = ["b.parquet", "a.parquet", "day=1/c.parquet", "_metadata", ".hidden.parquet", "_x.parquet", "notes.txt"]
-    for name in [*names, "_temporary/d.parquet", ".cache/e.parquet"]:
+    names = ["b.parquet", "a.parquet", "E.PARQUET", "day=1/c.parquet", "_metadata", ".hidden.parquet", "_x.parquet"]
+    for name in [*names, "notes.txt", "_temporary/d.parquet", ".cache/e.parquet"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert find_files(str(tmp_path)) == ["a.parquet", "b.parquet", "day=1/c.parquet"]
+    assert find_files(str(tmp_path)) == ["E.PARQUET", "a.parquet", "b.parquet", "day=1/c.parquet"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileError, match=r"empty: expected files with names in \.parquet, got none"):
         find_files(str(tmp_path / "empty"))
 
 
 def test_only_what_is_left_of_this_output_is_removed(tmp_path: Path) -> None:
-    for name in (".a[1].parquet.0f.tmp", ".a1.parquet.0f.tmp", ".a[1].parquet.keep"):
+    end = f"{'0f' * 6}.tmp"
+    others = [f".a1.parquet.{end}", ".a[1].parquet.keep", f".a[1].parquet.b.parquet.{end}"]
+    for name in (f".a[1].parquet.{end}", *others):
         (tmp_path / name).touch()
     remove_left(Job("", str(tmp_path / "a[1].parquet"), ""))
-    assert contents(tmp_path) == [".a1.parquet.0f.tmp", ".a[1].parquet.keep"]
+    assert contents(tmp_path) == sorted(others)
 
 
 def test_probabilities_are_those_of_the_classifier(model: Path, source: str, classifier: Any, texts: list[str]) -> None:

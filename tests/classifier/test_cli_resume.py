@@ -205,7 +205,7 @@ def test_other_arguments_or_another_file_are_refused(tmp_path: Path, monkeypatch
     broken_off(data, tmp_path / "model", monkeypatch, "-a", "wide-textcnn")
     before = (tmp_path / ".model.checkpoint" / FILE).read_bytes()
     for file, options, expected in [
-        (data, ["--learning-rate", "0.5"], "learning_rate was 0.001 and is 0.5 now"),
+        (data, ["--learning-rate", "0.5"], "--learning-rate was 0.001 and is 0.5 now"),
         (data, ["--seed", "3"], "seed was 0 and is 3 now"),
         (data, ["-a", "bilstm"], "architecture was 'wide-textcnn' and is 'bilstm' now"),
         (more, [], "the texts to train on changed"),

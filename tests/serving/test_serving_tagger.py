@@ -362,5 +362,5 @@ def test_only_a_fitted_estimator_is_served(classifier: SentimentClassifier) -> N
 
     with pytest.raises(NotFittedError):
         create_app(SequenceTagger())
-    with pytest.raises(TypeError, match="model: expected a SentimentClassifier or a SequenceTagger, got str"):
+    with pytest.raises(TypeError, match=r"model: expected a SentimentClassifier, .*, got str"):
         create_app("model/")  # type: ignore[arg-type]

@@ -93,6 +93,35 @@ def test_texts_alone_may_be_lines() -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (b"note,text\nx,Hi\n", {}),
+        (b"id\ten\n1\tHi\n", {}),
+        (b"en\tnote\nHi\tx\n", {}),
+        (b"it\tnote\nHi\tx\n", {"header": True}),
+        (b"text,en,zh\nx,Hi,y\n", {}),  # as it was learnt
+        (b'{"source": "Hi"}\n', {}),
+        (b'{"text": "Hi"}\n', {}),
+        (b'{"sentence": "Hi"}\n', {}),
+        (b'{"id": "1", "source": "Hi"}\n', {}),
+        (b'{"id": "1", "en": "Hi", "x": "y"}\n', {}),
+        (b'{"a": "Hi", "b": "y"}\n', {}),
+        ("Hi\t你好\n".encode(), {}),  # Hindi is no header
+        (b"Hi\tx\n", {"header": False}),
+        (b"Hi\n", {}),
+    ],
+)
+def test_a_source_alone_is_found_by_its_name(content: bytes, options: dict[str, Any]) -> None:
+    assert read(content, need_target=False, **options) == [("Hi", "")]
+
+
+def test_without_usual_names_the_first_column_is_the_source() -> None:
+    assert read(b"zh\ten\nHi\tx\n", need_target=False, header=False) == [("zh", ""), ("Hi", "")]
+    with pytest.raises(CorpusError, match="cannot tell which value is the source; name it; they are: 'a', 'b', 'c'"):
+        read(b'{"a": "x", "b": "y", "c": "z"}\n', need_target=False)
+
+
+@pytest.mark.parametrize(
     ("content", "columns", "message"),
     [
         (b"one\ntwo\n", (), "line 1: expected two columns with a tab between them, a table or JSON"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from pair_samples import CHINESE, ENGLISH, make_translator
 from typer.testing import CliRunner
 
 from textnn import SequenceTagger, Translator
@@ -171,6 +172,18 @@ def test_the_attention_of_a_text_is_written(model: Path, folder: Path) -> None:
         assert "attention.svg: the attention of each of " in result.stderr
 
 
+def test_a_picture_of_the_attention_says_what_to_install(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))
+    result = run("predict", model, "-t", "we eat.", "--attention", tmp_path / "a.svg")
+    assert result.exit_code == 1
+    expected = "--attention needs matplotlib: pip install matplotlib; or write .json"
+    assert expected in " ".join(result.stderr.split()), result.stderr
+    succeed("predict", model, "-t", "we eat.", "--attention", tmp_path / "a.json")
+
+
 def test_evaluate_shows_bleu(model: Path, folder: Path) -> None:
     pytest.importorskip("sacrebleu")
     result = succeed("evaluate", model, folder / "pairs.tsv", "-o", folder / "each.jsonl", "--json", folder / "s.json")
@@ -216,6 +229,25 @@ def test_pairs_that_are_the_same_are_told(tmp_path: Path) -> None:
         (["predict", "MODEL", "FILE", "-o", "a.docx"], "--output: expected a name in .txt, .tsv, .csv or .jsonl"),
         (["predict", "MODEL", "-t", "x", "--attention", "a.pdf"], "--attention: expected a file .png, .svg or .json"),
         (["predict", "MODEL", "FILE", "--attention", "a.png"], "expected one --text beside it"),
+        (["predict", "MODEL", "-t", " ", "--attention", "NEW.svg"], "--text: expected one with tokens"),
+        (
+            ["predict", "BLIND", "-t", "x", "--attention", "NEW.json"],
+            "--attention: this model has none; train one",
+        ),
+        (["predict", "MODEL", "-t", "x", "--length-penalty", 10.5], "--length-penalty"),
+        (
+            ["predict", "MODEL", "-t", "x", "-f", "jsonl", "-o", "NEW.json", "--attention", "NEW.json"],
+            "--attention: expected another file than that of --output, got",
+        ),
+        (
+            ["evaluate", "MODEL", "FILE", "-o", "-", "--json", "-"],
+            "--json: expected another file than that of --output, got - for both",
+        ),
+        (
+            ["evaluate", "MODEL", "FILE", "-o", "NEW", "--json", "AGAIN"],
+            "--json: expected another file than that of --output, got",
+        ),
+        (["train", "FILE", "-o", "NEW", "--validation", "LONG", *QUICK], "expected at least one pair with tokens on"),
         (["predict", "TAGGER", "-t", "x"], "expected a translator, got a tagger; textnn tag predict"),
         (["predict", "MODEL", "-t", "x", "--source-tokenizer", "jieba"], "--source-tokenizer: expected"),
     ],
@@ -226,10 +258,15 @@ def test_what_makes_no_sense_is_refused(
     if "TAGGER" in arguments:
         tagger = SequenceTagger("ngram-crf", verbose=0, epochs=1)
         tagger.fit([["Ann", "ran"]] * 20, [["x", "y"]] * 20).save(tmp_path / "tagger")
+    if "BLIND" in arguments:
+        make_translator(epochs=1, attention=None).fit(ENGLISH, CHINESE).save(tmp_path / "blind")
     (tmp_path / "lines.txt").write_text("one\ntwo\n", encoding="utf-8")
+    (tmp_path / "long.tsv").write_text("a " * 300 + "\tb\n", encoding="utf-8")
     places = {
         "MODEL": model, "FILE": folder / "pairs.tsv", "NONE": tmp_path / "none", "TAGGER": tmp_path / "tagger",
-        "NEW": tmp_path / "new", "LINES": tmp_path / "lines.txt",
+        "NEW": tmp_path / "new", "LINES": tmp_path / "lines.txt", "BLIND": tmp_path / "blind",
+        "LONG": tmp_path / "long.tsv", "NEW.svg": tmp_path / "new.svg", "NEW.json": tmp_path / "new.json",
+        "AGAIN": tmp_path / ".." / tmp_path.name / "new",
     }  # fmt: skip
     assert message in refuse(*(places.get(argument, argument) for argument in arguments))
     assert not (tmp_path / "new").exists()

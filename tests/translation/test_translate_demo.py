@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from textnn import Translator
 from textnn.demo import translation as demo_translation
 from textnn.demo.translation import (
+    NEW_TEXTS,
     chinese_date,
     chinese_number,
     english_date,
@@ -70,6 +71,12 @@ def test_no_text_stands_twice() -> None:
         assert word_by_word(english_number(value)) == chinese_number(value), "below a hundred it is right"
 
 
+def test_new_texts_are_new_and_right() -> None:
+    assert not set(NEW_TEXTS) & {source for source, _ in make_pairs()}
+    numbers = {english_number(value) for value in (70_031, 365_007, 1_230_000)}
+    assert {*NEW_TEXTS} == {*numbers, english_date(datetime.date(1969, 7, 21))}
+
+
 def test_the_demonstration_learns_to_translate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_translation, "NUMBERS", 300)
     monkeypatch.setattr(demo_translation, "DATES", 100)
@@ -83,6 +90,9 @@ def test_the_demonstration_learns_to_translate(tmp_path: Path, monkeypatch: pyte
     assert result.exit_code == 0, result.output
     for expected in ("made by this program", "textnn gru", "word by word", "  nine\n", "what the model looked at"):
         assert expected in result.stdout, expected
+    weights = result.stdout.partition("the last of these\n")[2].partition("\nsaved")[0].strip()
+    assert all(": nine 1.00" in line for line in weights.splitlines()), weights
+    assert weights
     assert f"textnn translate predict '{output}' --text" in result.stdout
     monkeypatch.undo()
     assert Translator.load(output).cell == "gru"

@@ -106,6 +106,11 @@ def test_runs_are_kept_and_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch, 
         command.run(arguments)
     assert [path.suffix for path in harness.RESULTS.iterdir()] == [".checkpoint"]
     monkeypatch.setattr(fitting, "make_reporter", make)
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "bleu", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            command.run(arguments)
+    assert [path.suffix for path in harness.RESULTS.iterdir()] == [".checkpoint"], "the training is not lost"
     command.run([*arguments, "--page"])
     shown = capsys.readouterr()
     assert "resumed after " in shown.err

@@ -145,7 +145,7 @@ def test_a_damaged_file_is_refused(name: str, saved: Path) -> None:
 def test_arguments_of_load(saved: Path) -> None:
     with pytest.raises(ValueError, match="device: 'none' cannot be used"):
         Translator.load(saved, device="none")
-    with pytest.raises(ValueError, match="source_tokenizer: expected None for a model of words, got 'jieba'"):
+    with pytest.raises(ValueError, match="source_tokenizer: expected none for a model whose tokens are words"):
         Translator.load(saved, source_tokenizer="jieba")
     with pytest.raises(ValueError, match=r"^target_tokenizer: expected "):
         Translator.load(saved, target_tokenizer="none")

@@ -177,6 +177,13 @@ def test_empty_and_long_pairs_are_left_out_and_told(monkeypatch: pytest.MonkeyPa
     assert any("4 pairs left out that are empty or longer than max_length" in note for note in reporter.notes)
 
 
+def test_validation_data_of_which_nothing_is_left_are_refused() -> None:
+    expected = r"validation_data: expected at least one pair with tokens on both sides, and at most 9 \(max_length\)"
+    for data in (([" ", "I eat."], ["吃", ""]), (["I eat. " * 30], ["吃"])):
+        with pytest.raises(ValueError, match=f"{expected} on each, got none among {len(data[0])}"):
+            make_translator(max_length=9).fit(ENGLISH, CHINESE, validation_data=data)
+
+
 def test_ids_of_pairs() -> None:
     source, target = Vocabulary(["[PAD]", "[UNK]", "the", "dog"]), Vocabulary(["[PAD]", "[UNK]", "狗", " a"])
     encoder = PairEncoder(SourceReader(Splitter("word"), True), source, Splitter("word"), target)

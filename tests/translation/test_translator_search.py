@@ -63,7 +63,7 @@ def test_greedy_takes_the_most_probable_token_each_time(network: TranslationNetw
 @torch.no_grad()
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_a_wide_beam_finds_the_best_of_all(network: TranslationNetwork, penalty: float) -> None:
-    """With as many beginnings as there are, of texts of up to 3 tokens; those that do not end count if none ends."""
+    """With as many hypotheses as there are, of texts of up to 3 tokens; those that do not end count if none ends."""
     network.bias.data[END] += 1.0
     request = Request(200, penalty, 3)
     tokens = [id_ for id_ in range(1, 5) if network.attention is not None or id_ != UNKNOWN]
@@ -82,7 +82,8 @@ def test_sources_side_by_side_are_sources_alone(network: TranslationNetwork, bea
     request = Request(beam, 1.0, 12)
     together = search(network, *flat(SOURCES), request)
     assert together == [search(network, *flat([source]), request)[0] for source in SOURCES]
-    assert len({len(ids) for ids in together}) > 1 or beam > 1, "they leave the batch at different times"
+    if beam == 1 and network.attention is not None:
+        assert len({len(ids) for ids in together}) > 1, "they leave the batch at different times"
 
 
 @torch.no_grad()

@@ -99,5 +99,5 @@ def run(
     finally:
         if started:
             ray.shutdown()
-        for job in jobs:
-            remove_left(job)
+            for job in jobs:
+                remove_left(job)

@@ -125,7 +125,8 @@ def find_files(folder: str) -> list[str]:
     FileError
         If there are none.
     """
-    names = (path.relative_to(folder) for path in Path(folder).rglob(f"*{SUFFIX}") if path.is_file())
+    paths = (path for path in Path(folder).rglob("*") if path.suffix.lower() == SUFFIX and path.is_file())
+    names = (path.relative_to(folder) for path in paths)
     found = [str(name) for name in names if not any(part.startswith((".", "_")) for part in name.parts)]
     if not found:
         raise FileError(printable(f"{folder}: expected files with names in {SUFFIX}, got none"))
@@ -258,5 +259,5 @@ def _rows_at_once(metadata: pq.FileMetaData) -> int:
 def remove_left(job: Job) -> None:
     """Remove what a process that was killed has left beside a job's output; nobody may be writing it."""
     target = Path(job.target)
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 12}.tmp"):
         left.unlink(missing_ok=True)

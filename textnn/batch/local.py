@@ -155,9 +155,9 @@ def _lost(worker: _Worker, job: Job, attempts: int, tell: Callable[[str], object
 def _end(team: list[_Worker]) -> None:
     """End the processes: at once if they are at work."""
     for worker in team:
-        worker.pipe.close()
         if worker.job is not None:
             worker.process.terminate()
+        worker.pipe.close()
     for worker in team:
         worker.process.join(_PATIENCE)
         if worker.process.is_alive():
@@ -188,7 +188,8 @@ def _work(pipe: Connection, scorer: Scorer) -> None:
             answer: tuple[str, Any] = ("done", score_file(scorer, job, lambda rows: pipe.send(("rows", rows))))
         except Exception as error:
             answer = ("error", portable(error))
-        pipe.send(answer)
+        with suppress(OSError):  # nobody waits for it any more
+            pipe.send(answer)
 
 
 def _end_with_parent() -> None:

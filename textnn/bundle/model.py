@@ -1,4 +1,4 @@
-"""The parts that saved models of several tasks have: vocabularies, tokenizers, weights, figures of the training.
+"""The parts that saved models of several tasks have: vocabularies, tokenizers, weights, metrics of the training.
 
 state, parameters, what the task has of its own -> ``write_config`` -> config.json
 files and config.json -> ``read_vocabulary``, ``read_words``, ``read_splitter``, ``read_facts``, ``load_weights``

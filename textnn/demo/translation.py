@@ -3,9 +3,9 @@
     numbers, dates by a seed -> pairs of texts -> 90 % to learn from, 5 % to choose the epoch by, 5 % to test
     learn -> Translator -> translations that are right to the letter, beside those word by word; attention, model
 
-A fresh installation has no sentences with their translations, so that these pairs are made: there is nothing to know of
-the world in them, but the order of words, the units (ten thousand is one of Chinese) and the zeros are to be learnt. No
-number and no date of the test is one to learn from.
+The package brings no translated sentences, so the program makes these pairs. They need no knowledge of the world, but
+the order of words, the units (Chinese has one for ten thousand) and the zeros have to be learnt. No number or date of
+the test is in the training pairs.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ LARGEST = 7
 """Digits of a number."""
 
 NEW_TEXTS = (
-    "forty-two",
+    "seventy thousand and thirty-one",
     "three hundred and sixty-five thousand and seven",
     "one million, two hundred and thirty thousand",
-    "Sunday, the twenty-first of July, nineteen sixty-nine",
+    "Monday, the twenty-first of July, nineteen sixty-nine",
 )
 
 _SEED = 0
@@ -214,7 +214,7 @@ def run_translation_demo(
     show("\nnew texts")
     for text, translation in zip((*NEW_TEXTS, *texts), model.predict([*NEW_TEXTS, *texts]), strict=True):
         show(f"  {text}\n    {translation}")
-    show(f"\nwhat the model looked at as it wrote the last of these\n{model.align(NEW_TEXTS[-1])}")
+    show(f"\nwhat the model looked at as it wrote the last of these\n{model.align((*NEW_TEXTS, *texts)[-1])}")
 
     model.save(output)
     name, quoted = program(), shlex.quote(str(output))

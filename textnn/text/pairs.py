@@ -3,8 +3,8 @@
     rows (``sources``) -> two columns, found in the first row -> Pair(line, source, target, row) -> those that are whole
 
 The first row is a header if a column is asked for by name, or if both columns have usual names ("source" and "target",
-"en" and "zh"). Without a header they are the first two columns, so that ``sentence<TAB>translation`` needs no options;
-further columns are left alone.
+"en" and "zh"); where sources alone will do, if theirs has one. Without a header they are the first two columns, so that
+``sentence<TAB>translation`` needs no options; further columns are left alone.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ LANGUAGES = (
     "英文", "中文", "英语", "汉语", "日语", "法语", "德语",
 )
 # fmt: on
+
+_WORDS = ("hi", "it")
+"""Languages whose names are words, too: by itself none of them tells a header from a text."""
 
 _MISSING = r"\N"  # how dumps of MySQL and PostgreSQL write NULL
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -94,7 +97,8 @@ def iter_pairs(
     path : path or file
         A path, ``"-"`` for standard input, or an open stream.
     source, target : str or int, optional
-        The columns, by name or by number from 0; found by usual names, else the first two.
+        The columns, by name or by number from 0; found by usual names, else the first two. Where sources will do, the
+        usual name of theirs is enough.
     format, encoding, layout : str, str, and others
         As for :func:`textnn.text.iter_records`; the format ``"fasttext"`` has no pairs.
     on_error : {"stop", "skip"}, default="stop"
@@ -189,13 +193,17 @@ def _find_columns(
     if not named:
         asked = [int(column) if column is not None and is_number(column) else column for column in asked]
     usual = _usual(names)
+    alone = _usual_source(names) if usual is None and not need_target else None
     is_header = True if named else header
     if is_header is None:
         is_header = any(isinstance(column, str) for column in asked) or usual is not None
-        is_header = is_header or (not need_target and fold(names[0]) in map(fold, SOURCE_NAMES))
-    default = usual or (0, 1)
-    if named and usual is None and None in asked[: 1 + need_target] and len(names) != 2:
-        raise fail(f"cannot tell which values are source and target; name them; they are: {_listing(names)}")
+        is_header = is_header or (alone is not None and fold(names[alone]) not in _WORDS)
+    default = (usual or (alone or 0, 1)) if is_header else (0, 1)
+    if named and usual is None and alone is None and None in asked[: 1 + need_target]:
+        if need_target and len(names) != 2:
+            raise fail(f"cannot tell which values are source and target; name them; they are: {_listing(names)}")
+        if len(names) > 2:
+            raise fail(f"cannot tell which value is the source; name it; they are: {_listing(names)}")
     places: list[int | None] = []
     for what, column, place in zip(("source", "target"), asked, default, strict=True):
         if what == "target" and not need_target and column is None:
@@ -215,16 +223,23 @@ def _find_columns(
 
 def _usual(names: Sequence[str]) -> tuple[int, int] | None:
     """Return where source and target stand, by names of columns that are usual, or are those of two languages."""
-    folded = list(map(fold, names))
-
-    def find(known: Sequence[str]) -> int | None:
-        return next((folded.index(name) for name in map(fold, known) if name in folded), None)
-
-    first, second = find(SOURCE_NAMES), find(TARGET_NAMES)
-    if first is not None and second is not None and first != second:
-        return first, second
-    languages = [place for place, name in enumerate(folded) if name in map(fold, LANGUAGES)]
+    first, second = _named(names, SOURCE_NAMES), _named(names, TARGET_NAMES)
+    if first and second and first[0] != second[0]:
+        return first[0], second[0]
+    languages = sorted(_named(names, LANGUAGES))
     return (languages[0], languages[1]) if len(languages) == 2 else None
+
+
+def _usual_source(names: Sequence[str]) -> int | None:
+    """Return where the source stands, by a name that is usual, or as the only language."""
+    sources, languages = _named(names, SOURCE_NAMES), _named(names, LANGUAGES)
+    return sources[0] if sources else languages[0] if len(languages) == 1 else None
+
+
+def _named(names: Sequence[str], known: Sequence[str]) -> list[int]:
+    """Return the columns that have one of the known names, in the order of these."""
+    folded = list(map(fold, names))
+    return [place for name in map(fold, known) for place, own in enumerate(folded) if own == name]
 
 
 def _place(

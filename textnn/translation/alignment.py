@@ -100,7 +100,7 @@ class Alignment:
         if kind not in (None, "png", "svg"):
             raise ValueError(f"path: expected a file .png or .svg, got {path}")
         if not self.weights.size:
-            raise ValueError("an alignment without tokens cannot be drawn")
+            raise ValueError("text: expected one with tokens; an alignment without any cannot be drawn")
         figure = self._figure(kind == "svg")
         if path is not None:
             _write(figure, Path(path), str(kind))
@@ -162,7 +162,7 @@ def align(state: State, text: str, request: Request) -> Alignment:
     if not isinstance(text, str):
         raise TypeError(f"text: expected a string, got {type(text).__name__}")
     if state.model.attention is None:
-        raise ValueError("align: this model has no attention; train one with attention='general' or 'dot'")
+        raise ValueError("attention: this model has none; train one with attention='general' or 'dot'")
     source = state.encoder.reader.split(text)
     if not source:
         return Alignment([], [], np.zeros((0, 0), dtype=np.float32), "")

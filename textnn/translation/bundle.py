@@ -1,7 +1,7 @@
 """Saved translators: a directory of plain files (``textnn.bundle``).
 
 model.safetensors    the weights
-config.json          format version, cell, attention, both sides, options, figures of the training, sums of all files
+config.json          format version, cell, attention, both sides, options, metrics of the training, sums of all files
 source-vocabulary.txt, target-vocabulary.txt    one token a line, in the order of the ids
 source-user_dictionary.txt, source-stop_words.txt, source-tokenizer-..., target-...    of tokenizers
 README.md            a card for people; nothing reads it

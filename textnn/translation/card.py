@@ -29,11 +29,11 @@ def write_card(state: State, config: dict[str, Any]) -> str:
         f"- Trained on {state.n_pairs:,} pairs with {state.n_tokens:,} target tokens, {len(state.history)} epochs, "
         f"weights of epoch {state.best_epoch}, seed {state.seed}",
         "",
-        "## Figures",
+        "## Metrics",
         "",
         "The model was not evaluated when it was saved."
         if measured is None
-        else f"On the validation part: perplexity {measured:.4f} a target token.",
+        else f"On the validation split: perplexity {measured:.4f} a target token.",
         "",
         "## Use",
         "",

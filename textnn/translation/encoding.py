@@ -105,6 +105,6 @@ _BEFORE_A_SPACE = ",.;:!?)]}%"
 
 def piece(target: Splitter, token: str, before: str) -> str:
     """Return a token that is copied from a source as one of a target, behind the text before it."""
-    if target.level != WORD or not before or not is_spaced(token[0]):
+    if target.level != WORD or not before or not token or not is_spaced(token[0]):
         return token
     return f" {token}" if is_spaced(before[-1]) or before[-1] in _BEFORE_A_SPACE else token

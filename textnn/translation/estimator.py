@@ -37,7 +37,7 @@ class Translator(Estimator[State]):
     Parameters
     ----------
     source_level, target_level : {"word", "char"}, or a tokenizer, default="word"
-        The tokens of either side: words and signs, with each Chinese character for itself; characters; or what a
+        The tokens of either side: words and punctuation, with each Chinese character by itself; characters; or what a
         tokenizer finds, given as for :class:`textnn.SentimentClassifier` (``"jieba"``, a function, ...).
     cell : {"lstm", "gru", "rnn"}, default="lstm"
         The recurrent layers of both sides.
@@ -68,9 +68,9 @@ class Translator(Estimator[State]):
         Pairs of a batch.
     validation_fraction : float, optional
         Share of the pairs that is held out, unless ``fit`` is given validation data; pairs with the same source stay
-        together. Of fewer than five different sources none is held out.
+        together. With fewer than five different sources nothing is held out.
     patience : int, optional
-        Stop after so many epochs in a row without a smaller perplexity on the validation part, and go back to the best
+        Stop after so many epochs in a row without a smaller perplexity on the validation split, and go back to the best
         weights. 0: train all epochs, keep the last weights.
     random_state : int or RandomState, optional
         A seed gives the same weights, to the bit, whenever the number of threads is the same. None: another each time.
@@ -88,7 +88,7 @@ class Translator(Estimator[State]):
     options_ : dict
         All options as they were used.
     history_ : list of dict
-        The figures of each epoch; ``loss`` and ``perplexity`` are those of training, label smoothing and dropout
+        The metrics of each epoch; ``loss`` and ``perplexity`` are those of training, label smoothing and dropout
         included.
     best_epoch_, seed_ : int
         The epoch, from 1, whose weights the model has; the seed that was used.
@@ -189,10 +189,11 @@ class Translator(Estimator[State]):
         X : iterable of str
             Texts such as those that the model learnt from. The translation of a text without tokens is empty.
         beam : int, default=5
-            Beginnings of each translation that are kept side by side; 1 takes the most probable token each time.
+            Hypotheses of each translation that are kept side by side; 1 is greedy: it takes the most probable token
+            each time.
         length_penalty : float, default=1.0
             How much a beam favours long translations: their log-probabilities are divided by
-            ``((5 + tokens) / 6) ** length_penalty`` (Wu et al. 2016). 0: not at all.
+            ``((5 + tokens) / 6) ** length_penalty`` (Wu et al. 2016). 0: not at all; 10 at most.
         max_tokens : int, default=200
             Tokens of a translation at most; and never more than 20 and three for each token of the source.
 

@@ -170,6 +170,7 @@ def _prepare(
         raise ValueError("X: expected at least one text, got none")
     if held_out is not None and not held_out.sources:
         raise ValueError("validation_data: expected at least one pair, got none")
+    is_given = held_out is not None
     if held_out is None:
         training, rows = _hold_out(pairs.sources, options["validation_fraction"], seed)
         pairs, held_out = pairs.take(training), pairs.take(rows)
@@ -179,6 +180,8 @@ def _prepare(
     state = State(source, vocabularies[0], target, vocabularies[1], _NONE, options, seed, 0, 0, [], 0)
     data, measured = (state.encoder(*part, options["max_length"]) for part in (pairs, held_out))
     _check_data(data, len(pairs.sources), vocabularies, options)
+    if is_given:
+        _check_pairs_of("validation_data", measured, len(held_out.sources), options)
     options = suit_steps(options, given, len(data))
     state = replace(state, options=options, n_pairs=len(data), n_tokens=int(data.lengths.sum()))
     _report(state, data, measured, len(pairs.sources), reporter)
@@ -199,17 +202,21 @@ def _prepare(
 
 
 def _check_data(data: RaggedDataset, number: int, vocabularies: Any, options: Mapping[str, Any]) -> None:
-    if not len(data):
-        raise ValueError(
-            f"X: expected at least one pair with tokens on both sides, and at most {options['max_length']} "
-            f"(max_length) on each, got none among {number:,}"
-        )
+    _check_pairs_of("X", data, number, options)
     for name, vocabulary in zip(("X", "y"), vocabularies, strict=True):
         if len(vocabulary) == 2:
             raise ValueError(
                 f"min_count: expected tokens in {name} that occur at least {options['min_count']} times, got none; "
                 "give more text, or a smaller min_count"
             )
+
+
+def _check_pairs_of(name: str, data: RaggedDataset, number: int, options: Mapping[str, Any]) -> None:
+    if not len(data):
+        raise ValueError(
+            f"{name}: expected at least one pair with tokens on both sides, and at most {options['max_length']} "
+            f"(max_length) on each, got none among {number:,}"
+        )
 
 
 def _report(state: State, data: RaggedDataset, measured: RaggedDataset, number: int, reporter: Reporter) -> None:

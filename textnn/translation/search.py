@@ -1,11 +1,11 @@
 """From sources to the ids of their translations, of many sources side by side.
 
-    sources -> memory, states -> END -> step -> log-probabilities [B, K, V] -> the best K beginnings of each -> ...
+    sources -> memory, states -> END -> step -> log-probabilities [B, K, V] -> the best K hypotheses of each -> ...
 
-A beam keeps the K best beginnings of each source. A translation that has ended is worth its log-probability divided by
+A beam keeps the K best unfinished hypotheses of each source. A finished one is worth its log-probability divided by
 ((5 + tokens) / 6) ** penalty, its end being one of the tokens (Wu et al., "Google's Neural Machine Translation System",
-2016, section 7). A source is done when its best translation that has ended is worth as much as its best beginning. With
-a beam of 1 the most probable token is taken each time. Sources that are done leave the batch.
+2016, section 7). A source is done when its best finished hypothesis is worth as much as its best unfinished one. With a
+beam of 1 the most probable token is taken each time. Sources that are done leave the batch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Request(NamedTuple):
     Attributes
     ----------
     beam
-        Beginnings that are kept; 1 takes the most probable token each time.
+        Hypotheses that are kept; 1 takes the most probable token each time.
     penalty
         Of the length: 0 compares log-probabilities, and more favours long translations.
     max_tokens
@@ -102,13 +102,13 @@ def _greedy(network: TranslationNetwork, batch: _Batch, states: Tensor) -> list[
 
 
 def _beam(network: TranslationNetwork, batch: _Batch, states: Tensor, request: Request) -> list[list[int]]:
-    """``texts`` [B, K, n] are the beginnings, ``best`` [B, n] the best translations that have ended, then END."""
+    """``texts`` [B, K, n] are the unfinished hypotheses, ``best`` [B, n] the best finished ones, then END."""
     K, B, memory = request.beam, len(batch.rows), batch.memory
     found: list[list[int]] = [[] for _ in range(B)]
     states = states.repeat_interleave(K, dim=2)
     ids = batch.rows.new_full((B, K), END)
     texts, best = ids[:, :, None][:, :, :0], ids[:, :0]
-    # All beginnings are the same at first, so that one of them counts.
+    # All hypotheses are the same at first, so that one of them counts.
     scores = memory.new_full((B, K), -torch.inf)
     scores[:, 0] = 0.0
     best_worth = memory.new_full((B,), -torch.inf)
@@ -140,5 +140,5 @@ def _beam(network: TranslationNetwork, batch: _Batch, states: Tensor, request: R
 
 
 def _of(texts: Tensor, parents: Tensor) -> Tensor:
-    """Return the beginnings [B, k, n] that are the parents [B, k]."""
+    """Return the hypotheses [B, k, n] that are the parents [B, k]."""
     return texts.gather(1, parents[:, :, None].expand(-1, -1, texts.shape[2]))

@@ -52,6 +52,6 @@ class State:
 
     @property
     def validation_perplexity(self) -> float | None:
-        """The perplexity of the best epoch on the validation part; None without one."""
+        """The perplexity of the best epoch on the validation split; None without one."""
         best = self.history[self.best_epoch - 1] if self.history and self.best_epoch else {}
         return best.get("validation_perplexity")

@@ -40,7 +40,7 @@ def check_request(beam: Any, length_penalty: Any, max_tokens: Any) -> Request:
     """
     return Request(
         integer(1, 1000)("beam", beam),
-        number(0)("length_penalty", length_penalty),
+        number(0, 10, below=False)("length_penalty", length_penalty),
         integer(1)("max_tokens", max_tokens),
     )
 

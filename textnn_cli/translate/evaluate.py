@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from textnn_cli.checks import check_page, option_errors
+from textnn_cli.checks import check_outputs, check_page, option_errors
 from textnn_cli.common import Limit, Quiet, RunError, Threads, command_errors, note, open_output, set_threads
 from textnn_cli.parameters import with_options
 from textnn_cli.progress import progress
@@ -69,6 +69,7 @@ def evaluate(
     for option, name in (("--output", output), ("--json", as_json)):
         if name not in (None, "-"):
             check_page(str(name), None if file == "-" else file, option)
+    check_outputs({"--output": output, "--json": as_json})
     options = pair_options(reading)
     from textnn.packages import TRANSLATE, need
     from textnn.translation.evaluation import bleu, tokens_for

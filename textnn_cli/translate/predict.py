@@ -11,8 +11,26 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textnn_cli.checks import begun, check_options_of_file, check_page, check_source, is_screen, option_errors
-from textnn_cli.common import Limit, Quiet, Threads, command_errors, note, open_output, set_threads, write_errors
+from textnn_cli.checks import (
+    begun,
+    check_options_of_file,
+    check_outputs,
+    check_page,
+    check_source,
+    is_screen,
+    option_errors,
+)
+from textnn_cli.common import (
+    Limit,
+    Quiet,
+    RunError,
+    Threads,
+    command_errors,
+    note,
+    open_output,
+    set_threads,
+    write_errors,
+)
 from textnn_cli.parameters import with_options
 from textnn_cli.progress import progress
 from textnn_cli.rows import BREAKS, quoted
@@ -39,7 +57,14 @@ Beam = Annotated[
     int, typer.Option("--beam", min=1, max=1000, metavar="N", help="Beam search with N hypotheses; 1: greedy, faster.")
 ]
 LengthPenalty = Annotated[
-    float, typer.Option("--length-penalty", min=0, metavar="NUMBER", help="How much long translations are favoured.")
+    float,
+    typer.Option(
+        "--length-penalty",
+        min=0,
+        max=10,
+        metavar="NUMBER",
+        help="How much long translations are favoured.",
+    ),
 ]
 MaxTokens = Annotated[int, typer.Option("--max-tokens", min=1, metavar="N", help="Tokens of a translation at most.")]
 SEARCH = {"beam": "--beam", "length_penalty": "--length-penalty", "max_tokens": "--max-tokens"}
@@ -108,6 +133,7 @@ def predict(
     form = _find_format(output_format, output)
     if attention is not None:
         _check_attention(attention, text)
+        check_outputs({"--output": output, "--attention": attention})
     options = pair_options(reading, need_target=False)
     set_threads(threads)
     translator = load_translator(model, source_tokenizer)
@@ -197,15 +223,23 @@ def _check_attention(attention: str, text: list[str] | None) -> None:
     if Path(attention).suffix.lower() not in (".png", ".svg", ".json"):
         raise ValueError(f"--attention: expected a file .png, .svg or .json, got {attention}")
     check_page(attention, None, "--attention")
+    if Path(attention).suffix.lower() != ".json":
+        from textnn.packages import PLOTS, need
+
+        try:
+            need(PLOTS, "--attention needs")
+        except ImportError as error:
+            raise RunError(f"{error}; or write .json") from None
 
 
 def _write_attention(translator: Translator, text: str, search: dict[str, Any], path: str, quiet: bool) -> None:
     """Write what the attention looked at, as a picture or as JSON."""
-    found = translator.align(text, **search)
-    if Path(path).suffix.lower() == ".json":
-        with open_output(path) as stream:
-            stream.write(json.dumps(found.to_dict(), ensure_ascii=False) + "\n")
-    else:
-        with write_errors(path):
-            found.plot(path)
+    with option_errors(attention="--attention", text="--text", **SEARCH):
+        found = translator.align(text, **search)
+        if Path(path).suffix.lower() == ".json":
+            with open_output(path) as stream:
+                stream.write(json.dumps(found.to_dict(), ensure_ascii=False) + "\n")
+        else:
+            with write_errors(path):
+                found.plot(path)
     note(f"{path}: the attention of each of {len(found.target):,} tokens", quiet)

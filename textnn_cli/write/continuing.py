@@ -100,9 +100,8 @@ def continue_(
 
     --temperature 0.7 or --top-p 0.9 make the text safer and duller,
     --temperature 0 is greedy, and --beam 8 searches for the most probable text
-    instead of drawing one. Tokens of a
-    prompt that the model has not learnt are named in a warning and read as
-    the unknown token, which is never written.
+    instead of drawing one. Tokens of a prompt that the model has not learnt are
+    named in a warning and read as the unknown token, which is never written.
 
     [bold]Examples[/]
 
