@@ -37,6 +37,19 @@ AUTOCAST = ", autocast"  # the end of a peer's name
 console = Console(width=180)
 
 
+def has_bfloat16() -> bool:
+    """Return whether the CPU multiplies bfloat16."""
+    return "avx512_bf16" in backends.supported_cpu_capabilities()
+
+
+def precisions(half: bool) -> list[bool]:
+    """Return whether a peer runs under autocast: no and, beside textnn in bfloat16, yes where the CPU multiplies that.
+
+    Elsewhere oneDNN refuses nn.LSTM under autocast, and torch's other layers take many times as long as in float32.
+    """
+    return [False, True] if half and has_bfloat16() else [False]
+
+
 @dataclass
 class Row:
     """One case: what each side took in ``unit``, ratio = peer / textnn (above 1: textnn is better).

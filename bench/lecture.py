@@ -21,8 +21,8 @@ from torch import Tensor, nn
 import textnn
 
 from . import reviews
-from .harness import Row, console
-from .recurrent import autocast, in_words, peer_name, precisions
+from .harness import Row, console, precisions
+from .recurrent import autocast, in_words, peer_name
 
 EPOCHS, BATCH, LENGTH = 5, 128, 10
 PARTS = ("forward", "backward", "optimizer")

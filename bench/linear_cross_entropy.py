@@ -19,7 +19,7 @@ from torch import Tensor
 from textnn import functional
 
 from . import memory
-from .harness import AUTOCAST, Call, Effort, Row, compare
+from .harness import AUTOCAST, Call, Effort, Row, compare, has_bfloat16
 
 # N, H, V
 SHAPES = [(8192, 256, 20000), (2048, 256, 10000), (1024, 512, 50000), (4096, 128, 4000), (700, 256, 6000)]
@@ -76,7 +76,8 @@ def rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
         peers = {form: training(form, tensors) for form in FORMS if form != "textnn"}
         group = "Linear layer with cross entropy"
         yield compare(f"{group}, float32", str(shape), training("textnn", tensors), peers, effort)
-        peers |= {form + AUTOCAST: training(form, tensors, True) for form in FORMS if form != "textnn"}
+        if has_bfloat16():
+            peers |= {form + AUTOCAST: training(form, tensors, True) for form in FORMS if form != "textnn"}
         yield compare(f"{group}, autocast", str(shape), training("textnn", tensors, True), peers, effort).in_bfloat16()
     for shape in SHAPES:
         for autocast in (False, True):

@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 import textnn
 
 from . import reviews
-from .harness import AUTOCAST, Call, Effort, Row, compare
+from .harness import AUTOCAST, Call, Effort, Row, compare, precisions
 from .peak import matrix_product_peak
 
 # B, T, I, H, layers, directions
@@ -105,11 +105,6 @@ def flops(B: int, T: int, width: int, H: int, layers: int, directions: int, kind
 def in_words(kind: str, half: bool) -> str:
     """The layer in a group's name."""
     return f"{kind} in bfloat16" if half else kind
-
-
-def precisions(half: bool) -> list[bool]:
-    """Those of torch's layers that are compared."""
-    return [False, True] if half else [False]
 
 
 def peer_name(peer: str, half: bool) -> str:

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 import textnn
 
 from . import reviews
-from .harness import Call, Effort, Row, compare
-from .recurrent import autocast, in_words, peer_name, precisions
+from .harness import Call, Effort, Row, compare, precisions
+from .recurrent import autocast, in_words, peer_name
 
 # B, L (None: ragged), D, C, kernel sizes
 Shape = tuple[int, int | None, int, int, tuple[int, ...]]

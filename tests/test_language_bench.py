@@ -16,7 +16,7 @@ from bench.language import __main__ as command
 from bench.language import page, plain, speed
 from bench.language.corpora import Coder, verses
 from textnn.language import ngrams
-from textnn.language.defaults import resolve_options
+from textnn.language.defaults import build_network, resolve_options
 from textnn.text import RaggedBatch
 from textnn.training.objective import Sums
 
@@ -138,8 +138,15 @@ def test_passes_are_timed_side_by_side(folder: Path, monkeypatch: pytest.MonkeyP
     command.run(["speed", "--data", str(folder), "--seconds", "0.01", "--page"])
     text = command.PAGE.read_text(encoding="utf-8")
     assert text.count("A pass over 40 verses") == 2
+    assert text.count("of the peak") == 2
     for cell in plain.LAYERS:
         assert text.count(f"| {cell} |") == 2
+
+
+def test_operations_are_those_of_the_products() -> None:
+    """Of the recurrent layer and of the output, which has the weights of the embedding."""
+    network = build_network("lstm", 7, resolve_options("lstm", {"embedding_dim": 3, "hidden_size": 4}))
+    assert speed.operations(network, 10) == 6 * 10 * (4 * 4 * (3 + 4) + 4 * 3 + 7 * 3)
 
 
 @pytest.mark.parametrize("side", ["textnn", "padded", "packed"])

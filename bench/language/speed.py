@@ -24,7 +24,8 @@ from textnn.text import TokenStreams
 from textnn.training.clipping import clip_gradients
 from textnn.training.precision import forward
 
-from ..harness import AUTOCAST, Effort, Row, compare
+from ..harness import AUTOCAST, Effort, Row, compare, precisions
+from ..peak import matrix_product_peak
 from . import plain
 from .corpora import Coder, Verses
 
@@ -87,12 +88,18 @@ def plain_pass(
     return call
 
 
+def operations(network: nn.Module, tokens: int) -> float:
+    """Return the multiplications and additions of the products of a pass: three of each matrix for each token."""
+    return 3 * 2 * tokens * sum(p.numel() for p in network.parameters() if p.dim() == 2)
+
+
 def rows(data: Verses, effort: Effort) -> Iterator[Row]:
     """Measure each cell in both precisions; the peer in bfloat16 is the faster one of both."""
     torch.manual_seed(0)
     coder = Coder(data.training)
     texts = coder.rows(data.training[:VERSES])
-    size = len(coder.vocabulary)
+    size, tokens = len(coder.vocabulary), sum(len(row) - 1 for row in texts)
+    peaks = {FLOAT32: matrix_product_peak(), BFLOAT16: matrix_product_peak(torch.bfloat16)}
     for cell in plain.LAYERS:
         options = resolve_options(cell, {})
         for precision in (FLOAT32, BFLOAT16):
@@ -100,10 +107,12 @@ def rows(data: Verses, effort: Effort) -> Iterator[Row]:
                 ("packed" if packed else "padded") + (AUTOCAST if autocast else ""): plain_pass(
                     cell, texts, size, options, packed, autocast
                 )
-                for autocast in ([False, True] if precision == BFLOAT16 else [False])
+                for autocast in precisions(precision == BFLOAT16)
                 for packed in (False, True)
             }
             ours = our_pass(cell, texts, size, options, precision)
             row = compare(f"A pass over {len(texts):,} verses, {precision}", cell, ours, peers, effort)
             row.difference = math.nan  # other windows, and dropout draws other numbers
+            rate = operations(build_network(cell, size, options), tokens) / row.ours / 1e6
+            row.extra = {"GFLOP/s": rate, "of the peak": rate / peaks[precision]}
             yield row.in_bfloat16() if precision == BFLOAT16 else row

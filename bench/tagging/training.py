@@ -35,7 +35,7 @@ from textnn.text import LengthBucketSampler, RaggedBatch
 from textnn.training.clipping import clip_gradients
 from textnn.training.precision import forward
 
-from ..harness import Effort, Row, compare
+from ..harness import Effort, Row, compare, has_bfloat16
 from .corpora import named_entities, newspaper
 
 FORMS = {
@@ -159,6 +159,8 @@ def rows(data: Path, effort: Effort) -> Iterator[Row]:
         padded = [pad(batch, keys, size) for batch in batches]
         peers = {}
         for title, (packed, sparse, autocast) in FORMS.items():
+            if autocast and not has_bfloat16():
+                continue
             net = Plain((size, len(keys)), len(tags), options, packed, sparse)
             peers[title] = plain_step(net, padded, options, autocast)
         for title, precision, with_table in OURS:

@@ -17,7 +17,7 @@ def bleu(content: Mapping[str, Any]) -> str:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in content["rows"]:
         found.setdefault(row["name"], []).append(row)
-    heads = ("network", "attention", "BLEU", "BLEU, greedy", "perplexity", "seeds", "epochs", "seconds")
+    heads = ("network", "attention", "BLEU", "BLEU, greedy", "perplexity", "seeds", "epochs")
     table: dict[str, list[str]] = {head: [] for head in heads}
     for name, rows in found.items():
         cell, _, attention = name.partition(", ")
@@ -29,7 +29,6 @@ def bleu(content: Mapping[str, Any]) -> str:
             _spread(rows, "perplexity"),
             str(len(rows)),
             f"{_mean(rows, 'epochs'):.0f}",
-            f"{_mean(rows, 'seconds'):.0f}",
         )
         for head, value in zip(heads, cells, strict=True):
             table[head].append(value)

@@ -26,7 +26,7 @@ from textnn.translation.defaults import build_network, resolve_options
 from textnn.translation.encoding import PairEncoder, SourceReader
 from textnn.translation.objective import TranslationObjective
 
-from ..harness import AUTOCAST, Effort, Row, compare
+from ..harness import AUTOCAST, Effort, Row, compare, precisions
 from . import plain
 from .corpora import Corpus
 
@@ -126,7 +126,7 @@ def rows(corpus: Corpus, effort: Effort) -> Iterator[Row]:
                 ("packed" if packed else "padded") + (AUTOCAST if autocast else ""): plain_pass(
                     cell, attention, given, options, packed, autocast
                 )
-                for autocast in ([False, True] if precision == BFLOAT16 else [False])
+                for autocast in precisions(precision == BFLOAT16)
                 for packed in (False, True)
             }
             ours = our_pass(cell, attention, given, options, precision)

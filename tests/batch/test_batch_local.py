@@ -131,6 +131,7 @@ def test_nothing_is_left_of_what_is_interrupted(end: Any, model: Path, tmp_path:
     try:
         marks = wait_until(lambda: len(found := list(tmp_path.glob("in-mark*"))) == 2 and found, "two files begun")
         if end == signal.SIGINT:
+            assert all(is_blocked(number_of(mark), end) for mark in marks)
             os.killpg(process.pid, end)
         else:
             process.kill()
@@ -138,11 +139,19 @@ def test_nothing_is_left_of_what_is_interrupted(end: Any, model: Path, tmp_path:
     finally:
         process.kill()
     for mark in marks:
-        number = int(mark.name.removeprefix("in-mark"))
-        wait_until(lambda: not is_running(number), f"the end of process {number}")  # noqa: B023  # at once
+        wait_until(lambda: not is_running(number_of(mark)), f"the end of {mark.name}'s process")  # noqa: B023  # at once
     if end == signal.SIGINT:
         assert err.count("KeyboardInterrupt") == 1, err
         assert contents(tmp_path) == []
+
+
+def number_of(mark: Path) -> int:
+    return int(mark.name.removeprefix("in-mark"))
+
+
+def is_blocked(number: int, which: signal.Signals) -> bool:
+    status = Path(f"/proc/{number}/status").read_text(encoding="ascii")
+    return bool(int(status.split("SigBlk:")[1].split()[0], 16) >> (which - 1) & 1)
 
 
 def is_running(number: int) -> bool:

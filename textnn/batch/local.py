@@ -18,6 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -116,7 +117,9 @@ def _start(scorer: Scorer) -> _Worker:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_work, args=(there, scorer), daemon=True)
-    # Ctrl-C reaches every process of the terminal; this one alone is to answer, from the child's first moment on.
+    # Ctrl-C reaches every process of the terminal; this one alone is to answer, from the child's first moment on. The
+    # first child would start the tracker, whose start lets the signal through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
