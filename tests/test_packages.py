@@ -46,7 +46,7 @@ def test_a_package_with_extras_of_its_own_is_found_and_quoted(monkeypatch: pytes
 
 def test_no_text_says_to_install_this_package_from_a_registry() -> None:
     """It is on none, where anybody might register its name."""
-    files = [path for folder in ("textnn", "textnn_cli", "docs") for path in (ROOT / folder).rglob("*.*")]
+    files = [path for folder in ("textnn", "_textnn_cli", "docs") for path in (ROOT / folder).rglob("*.*")]
     texts = {path: path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".md", ".html", ".js")}
     assert len(texts) > 100
     assert [str(path) for path, text in texts.items() if re.search(r"pip install[^\n]*\btextnn\b", text)] == []
