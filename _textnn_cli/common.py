@@ -27,6 +27,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 ModelDirectory = Annotated[str, typer.Argument(metavar="MODEL", help="Directory of a saved model.")]
+OutputFile = Annotated[
+    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of standard output.")
+]
 COLUMNS = "The input file"
 TextColumn = Annotated[
     str | None,
@@ -254,8 +257,8 @@ def _drop_stdout() -> None:
 def session(distributed: bool) -> Iterator[Group]:
     """Work in the processes that torchrun started, if asked for, else alone.
 
-    If an error ends all processes, process 0 reports it and the others exit silently with the same code. An error that
-    only one process knows of is reported by that process.
+    If an error ends all processes, the first process of each host reports it and the others exit silently with the same
+    code. An error that only one process knows of is reported by that process.
     """
     from textnn.distributed import ALONE, is_shared, joined
 
@@ -263,14 +266,15 @@ def session(distributed: bool) -> Iterator[Group]:
         yield ALONE
         return
     with joined() as group:
+        silent = int(os.environ.get("LOCAL_RANK", group.rank)) > 0
         try:
             yield group
         except KeyboardInterrupt:
-            if group.rank:
+            if silent:
                 raise typer.Exit(INTERRUPTED) from None
             raise
         except Exception as error:
-            if group.rank and is_shared(error) and (code := _exit_code(error)) is not None and not _debugging():
+            if silent and is_shared(error) and (code := _exit_code(error)) is not None and not _debugging():
                 raise typer.Exit(code) from None
             raise
 

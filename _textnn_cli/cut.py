@@ -14,6 +14,7 @@ from _textnn_cli.common import (
     COLUMNS,
     Encoding,
     EncodingErrors,
+    OutputFile,
     Quiet,
     Threads,
     command_errors,
@@ -43,9 +44,7 @@ def cut(
     text: Annotated[
         list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="Cut this; repeatable.")
     ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of standard output.")
-    ] = None,
+    output: OutputFile = None,
     separator: Annotated[
         str, typer.Option("--separator", metavar="TEXT|tab", help="What to write between words; a space by default.")
     ] = " ",

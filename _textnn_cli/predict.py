@@ -31,6 +31,7 @@ from _textnn_cli.checks import (
 from _textnn_cli.common import (
     Limit,
     ModelDirectory,
+    OutputFile,
     Quiet,
     Threads,
     TokenizerName,
@@ -68,9 +69,7 @@ def predict(
     text: Annotated[
         list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="Classify this; repeatable.")
     ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of standard output.")
-    ] = None,
+    output: OutputFile = None,
     output_format: Annotated[
         str | None,
         typer.Option(

@@ -25,7 +25,7 @@ from waiting import HANG
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "first wing": "version packages _C _checks _registration backends functional layers optim reference",
-    "tools": "circumstances distributed files fonts parcel reading tensor_file",
+    "tools": "circumstances connections distributed files fonts parcel reading tensor_file",
     "second wing": "bundle data models text training",
     "tasks": "classification language tagging translation",
     "roof": "__main__ batch benchmark demo evaluation explanation export lab serving",

@@ -9,55 +9,16 @@ Each model is trained, saved and loaded; exit status 0 means that all of them le
 
 from __future__ import annotations
 
-import importlib.metadata
-import re
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
+from installed import hide_all_but
 
-def absent() -> set[str]:
-    """The modules of every package that is installed beside torch, what its installation brings, and textnn."""
-    kept, asked = {"textnn"}, ["torch"]
-    while asked:
-        name = plain(asked.pop())
-        if name not in kept:
-            kept.add(name)
-            with suppress(importlib.metadata.PackageNotFoundError):  # of another platform
-                rows = importlib.metadata.distribution(name).requires or []
-                asked += [re.split(r"[^\w.-]", row)[0] for row in rows if "extra ==" not in row]
-    owners = importlib.metadata.packages_distributions()
-    return {module for module, names in owners.items() if not kept & set(map(plain, names))}
-
-
-def plain(name: str) -> str:
-    """A distribution's name in the one form of its many."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-class Without:
-    """A finder of modules that finds none of some packages."""
-
-    def __init__(self, finder: Any, packages: set[str]) -> None:
-        self.finder, self.packages = finder, packages
-
-    def find_spec(self, name: str, *place: Any) -> ModuleSpec | None:
-        if name.partition(".")[0] in self.packages:
-            asked.add(name.partition(".")[0])
-            return None
-        return self.finder.find_spec(name, *place)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.finder, name)
-
-
-asked: set[str] = set()
-packages = {*absent(), "numpy"}
-sys.meta_path[:] = [Without(finder, packages) for finder in sys.meta_path]
+hidden, asked = hide_all_but("torch")
+hidden.add("numpy")
 
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
@@ -220,6 +181,5 @@ if __name__ == "__main__":
         for each in MODELS:
             check(each, Path(temporary))
     check_inference()
-    assert "torch" not in packages
-    assert not packages & set(sys.modules), "imported all the same"
+    assert not hidden & set(sys.modules), "imported all the same"
     print(f"models: {len(MODELS)}; asked for in vain: {', '.join(sorted(asked))}")

@@ -30,6 +30,7 @@ from _textnn_cli.common import (
     EncodingErrors,
     Escape,
     Header,
+    OutputFile,
     Quiet,
     Quoting,
     TextColumn,
@@ -70,9 +71,7 @@ def predict(
     text: Annotated[
         list[str] | None, typer.Option("--text", "-t", metavar="TEXT", help="Tag this; repeatable.")
     ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of standard output.")
-    ] = None,
+    output: OutputFile = None,
     output_format: Annotated[
         str | None,
         typer.Option(

@@ -13,6 +13,7 @@ from _textnn_cli.checks import check_source, option_errors
 from _textnn_cli.common import (
     Encoding,
     EncodingErrors,
+    OutputFile,
     Quiet,
     Threads,
     TokenizerName,
@@ -78,9 +79,7 @@ def continue_(
             "--seed", min=0, max=_SEEDS - 1, metavar="N", help="The same seed gives the same texts; each has the next."
         ),
     ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of standard output.")
-    ] = None,
+    output: OutputFile = None,
     as_jsonl: Annotated[
         bool,
         typer.Option("--jsonl", help='Write JSON lines, {"prompt": ..., "text": ...}, instead of prompt and text.'),
