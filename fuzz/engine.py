@@ -27,7 +27,7 @@ READERS = (
         "textnn.data.labels",
     ),
     *("textnn.training.checkpoint", "textnn.training.state", "textnn.models.options", "textnn.models.registry"),
-    *("textnn.classification.evaluation.calibration", "textnn_cli.partial", "textnn_cli.rows", "textnn.serving"),
+    *("textnn.classification.evaluation.calibration", "_textnn_cli.partial", "_textnn_cli.rows", "textnn.serving"),
 )
 
 

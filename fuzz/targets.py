@@ -233,9 +233,9 @@ def read_labels(data: bytes) -> None:
 
 def resume_output(data: bytes) -> None:
     """Go on with an output that was broken off, whose rows and state are damaged; then it is finished."""
+    from _textnn_cli.partial import open_partial
+    from _textnn_cli.rows import KINDS, Output, Row
     from textnn.text import iter_records
-    from textnn_cli.partial import open_partial
-    from textnn_cli.rows import KINDS, Output, Row
 
     entropy = Entropy(data)
     target = folder() / "output"
@@ -298,7 +298,7 @@ def _tagged() -> list[bytes]:
 
 
 def _run_error() -> type[Exception]:
-    from textnn_cli.common import RunError
+    from _textnn_cli.common import RunError
 
     return RunError
 

@@ -12,17 +12,20 @@ A module imports nothing of a floor above its own, a facade is imported by the r
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from waiting import HANG
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "first wing": "version packages _C _checks _registration backends functional layers optim reference",
-    "tools": "circumstances distributed files fonts parcel reading tensor_file",
+    "tools": "circumstances connections distributed files fonts parcel reading tensor_file",
     "second wing": "bundle data models text training",
     "tasks": "classification language tagging translation",
     "roof": "__main__ batch benchmark demo evaluation explanation export lab serving",
@@ -41,7 +44,7 @@ NAMES = list(FLOORS)
 
 @cache
 def modules() -> dict[str, Path]:
-    files = [path for package in ("textnn", "textnn_cli") for path in (ROOT / package).rglob("*.py")]
+    files = [path for package in ("textnn", "_textnn_cli") for path in (ROOT / package).rglob("*.py")]
     return {name_of(path): path for path in files}
 
 
@@ -51,7 +54,7 @@ def name_of(path: Path) -> str:
 
 def floor_of(module: str) -> int:
     """The number of a module's floor; the package itself, whose names are everybody's, is on the roof."""
-    if module in FACADES or module == "textnn" or module.startswith("textnn_cli"):
+    if module in FACADES or module == "textnn" or module.startswith("_textnn_cli"):
         return NAMES.index("roof")
     part = module.split(".")[1]
     return next((number for number, names in enumerate(FLOORS.values()) if part in names.split()), -1)
@@ -70,7 +73,7 @@ def imported(module: str, path: Path, node: ast.AST) -> Iterator[str]:
         found = [name if name in modules() or name == "textnn._C" else base for name in found]
     else:
         return
-    yield from (name for name in found if name.split(".")[0] in ("textnn", "textnn_cli") and name != module)
+    yield from (name for name in found if name.split(".")[0] in ("textnn", "_textnn_cli") and name != module)
 
 
 def is_typing(node: ast.AST) -> bool:
@@ -171,3 +174,21 @@ def test_fast_layers_need_torch_alone() -> None:
                 for package in packages - sys.stdlib_module_names - {"torch", "textnn"}
             ]
     assert not others, "\n".join(others)
+
+
+def test_import_textnn_loads_the_first_wing_alone() -> None:
+    code = "import sys, textnn; print(*(name for name in sys.modules if name.split('.')[0] == 'textnn'))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=HANG)
+    loaded = set(done.stdout.split())
+    assert {"textnn", "textnn._C", "textnn.layers.crf"} <= loaded, done.stderr
+    assert [name for name in sorted(loaded - {"textnn"}) if floor_of(name)] == []
+
+
+def test_fast_layers_work_where_torch_alone_is_installed() -> None:
+    """Layers of each kind are trained, saved and loaded by a process that can import no other package."""
+    command = [sys.executable, str(Path(__file__).with_name("torch_alone.py"))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG)
+    assert done.returncode == 0, done.stderr
+    assert "numpy" in done.stdout, done.stdout  # torch asked for it, and did without

@@ -6,8 +6,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from _textnn_cli import app
 from textnn import benchmark
-from textnn_cli import app
 
 
 def test_calls_run_in_turn_and_the_first_results_are_kept():

@@ -109,7 +109,7 @@ def test_words_are_counted_without_code_and_tables(tmp_path: Path) -> None:
 def test_commands_of_a_page_have_the_options_that_it_names(page: Path) -> None:
     from typer.main import get_command
 
-    from textnn_cli import app
+    from _textnn_cli import app
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
     for block in code(page, "sh"):

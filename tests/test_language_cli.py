@@ -13,10 +13,10 @@ import typer
 from language_samples import SENTENCES, VERSES
 from typer.testing import CliRunner
 
+from _textnn_cli import app
 from textnn import LanguageModel, SequenceTagger
 from textnn.language import fitting
 from textnn.training.progress import LineReporter
-from textnn_cli import app
 
 SIZES = ["--embedding-dim", 6, "--hidden-size", 8, "--window", 8, "--batch-size", 4, "--threads", 1]
 QUICK = [*SIZES, "--epochs", 2, "--learning-rate", 0.02]

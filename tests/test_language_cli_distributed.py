@@ -10,8 +10,8 @@ from language_samples import VERSES
 from launching import run_all
 from typer.testing import CliRunner
 
+from _textnn_cli import app
 from textnn import LanguageModel
-from textnn_cli import app
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
 QUICK = ["--embedding-dim", 6, "--hidden-size", 8, "--window", 8, "--batch-size", 4, "--threads", 1, "--epochs", 2]

@@ -13,11 +13,11 @@ import pytest
 from language_samples import VERSES, make_model
 from typer.testing import CliRunner
 
+from _textnn_cli import app
 from textnn import LanguageModel
 from textnn.demo import writing as demo_writing
 from textnn.demo.writing import load_texts, ngram_perplexity, split
 from textnn.language import ngrams
-from textnn_cli import app
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import torch
 from language_samples import SENTENCES, VERSES, make_model
 from typer.testing import CliRunner
 
+from _textnn_cli import app
 from textnn import LanguageModel
 from textnn.export.language import consumer
 from textnn.language.sampling import Sampling, distribution
-from textnn_cli import app
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "lstm": {"num_layers": 2, "weight_dropout": 0.1},

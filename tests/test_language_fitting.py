@@ -13,6 +13,7 @@ from language_samples import SENTENCES, VERSES, make_model
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
+from _textnn_cli.parameters import table
 from textnn import LanguageModel
 from textnn.language import fitting, objective
 from textnn.language.defaults import resolve_options
@@ -25,7 +26,6 @@ from textnn.text import Vocabulary
 from textnn.training import Checkpoint
 from textnn.training.checkpoint import CheckpointError
 from textnn.training.progress import Reporter
-from textnn_cli.parameters import table
 
 SIGNATURE = {name: value.default for name, value in inspect.signature(LanguageModel).parameters.items()}
 

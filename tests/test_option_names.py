@@ -1,4 +1,4 @@
-"""``textnn_cli.checks.option_errors``: an error of the package names the options that were typed, not its arguments."""
+"""``_textnn_cli.checks.option_errors``: errors of the package name the options that were typed, not its arguments."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from _textnn_cli import app
+from _textnn_cli.checks import name_options, option_errors
 from textnn.training.checkpoint import CheckpointError
-from textnn_cli import app
-from textnn_cli.checks import name_options, option_errors
 
 OPTIONS = {"beam": "--beam", "seed": "--seed", "top_k": "--top-k", "top_p": "--top-p", "min_count": "--min-count"}
 

@@ -67,9 +67,9 @@ def test_the_commands_and_the_request_of_the_page_work(ran: Any, monkeypatch: py
     client = pytest.importorskip("starlette.testclient")
     from typer.testing import CliRunner
 
+    from _textnn_cli import app
     from textnn import SentimentClassifier
     from textnn.serving import Settings, create_app
-    from textnn_cli import app
 
     monkeypatch.chdir(ran[0])
     commands = [shlex.split(line) for line in re.findall(r"^textnn ((?:predict|explain).*)$", TEXT, re.MULTILINE)]

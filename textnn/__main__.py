@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textnn_cli import main
+from _textnn_cli import main
 
 if __name__ == "__main__":
     main()

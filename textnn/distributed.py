@@ -8,7 +8,8 @@ A step therefore has the gradient of the joint batch, whatever the number of pro
 evenly. ``Group`` is what a process knows of the others: alone it exchanges nothing, so that one code path serves both.
 
 Whatever fails in one process must end all of them. Where each works by itself, :meth:`Group.together` tells the others;
-a process that is gone closes its connections, which ends what the others wait for.
+a process that is gone closes its connections, which ends what the others wait for, and a host that is gone answers no
+more (``connections``).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
+from textnn import connections
 from textnn.parcel import Column, Parcel
 
 T = TypeVar("T")
@@ -33,7 +35,8 @@ ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun tells each process that it starts."""
 
 _SHARED = "_textnn_shared"
-_LONGEST = datetime.timedelta(days=1)  # that the others wait for process 0; if it is gone, they hear of it at once
+_JOINING = datetime.timedelta(minutes=10)  # for processes that torchrun starts at the same time
+_LONGEST = datetime.timedelta(days=1)  # that the others wait for process 0; if it is gone, they hear of it
 
 
 class PeerError(RuntimeError):
@@ -286,7 +289,8 @@ def joined() -> Iterator[Group]:
     Raises
     ------
     ValueError
-        If torchrun did not start this process, or started more than the machine has GPUs.
+        If torchrun did not start this process, or started more than the machine has GPUs; for a time in the environment
+        that is none (``connections``).
     PeerError
         If the others cannot be reached.
     """
@@ -298,9 +302,12 @@ def joined() -> Iterator[Group]:
         )
     if not distributed.is_available():
         raise ValueError("--distributed: this torch was built without torch.distributed")
+    silence = connections.read_seconds()
     device, backend = _choose_device()
     with _connected():
-        distributed.init_process_group(backend, timeout=_LONGEST)
+        with connections.watched(silence):
+            distributed.init_process_group(backend, timeout=_JOINING)
+        distributed.distributed_c10d._set_pg_timeout(_LONGEST)
     yield Group(distributed.get_rank(), distributed.get_world_size(), device)
     # After an error the others may be gone, and leaving could wait for them.
     distributed.destroy_process_group()

@@ -16,8 +16,8 @@ pa = pytest.importorskip("pyarrow")
 
 import pyarrow.parquet as pq  # noqa: E402
 
+from _textnn_cli import app  # noqa: E402
 from textnn.batch import Scorer, files  # noqa: E402
-from textnn_cli import app  # noqa: E402
 
 
 def predict(*arguments: object) -> Any:

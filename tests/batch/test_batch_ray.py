@@ -21,9 +21,9 @@ from batch_killers import Killer  # noqa: E402
 from test_batch_local import FOLDERS, make_jobs  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
+from _textnn_cli import app  # noqa: E402
 from textnn.batch import Scorer, cluster  # noqa: E402
 from textnn.batch.files import FileError, Job, find_files  # noqa: E402
-from textnn_cli import app  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

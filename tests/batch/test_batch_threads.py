@@ -77,7 +77,7 @@ def test_torch_has_as_many_threads_as_before_behind_it(monkeypatch: pytest.Monke
 
 
 def test_the_package_and_its_command_line_load_no_arrow() -> None:
-    code = "import sys, textnn, textnn_cli; assert not {'pyarrow', 'ray', 'textnn.batch'} & set(sys.modules)"
+    code = "import sys, textnn, _textnn_cli; assert not {'pyarrow', 'ray', 'textnn.batch'} & set(sys.modules)"
     environment = {"PYTHONPATH": str(Path(textnn.__file__).parent.parent), "PATH": ""}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 

@@ -10,7 +10,7 @@ from samples import make_reviews
 from typer.testing import CliRunner
 
 import textnn
-from textnn_cli import app
+from _textnn_cli import app
 
 ENVIRONMENT = {
     **os.environ,

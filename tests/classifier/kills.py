@@ -34,7 +34,7 @@ def stop_behind(states: int, reached: Path) -> None:
 
 
 if __name__ == "__main__":
-    from textnn_cli import main
+    from _textnn_cli import main
 
     stop_behind(int(sys.argv[1]), Path(sys.argv[2]))
     del sys.argv[1:3]

@@ -12,9 +12,9 @@ from commands import ENVIRONMENT, QUICK, run, write_csv
 from samples import make_reviews
 
 import textnn
+from _textnn_cli.evaluate import match_labels
 from textnn import SentimentClassifier
 from textnn.models import ARCHITECTURES
-from textnn_cli.evaluate import match_labels
 
 # help
 
@@ -38,7 +38,7 @@ def test_help_version_and_wrong_usage_do_not_wait_for_torch(arguments: list[str]
     """What takes its time is imported by a command that is at work."""
     code = (
         "import sys\n"
-        "from textnn_cli import main\n"
+        "from _textnn_cli import main\n"
         "sys.argv = ['textnn', *sys.argv[1:]]\n"
         "try:\n    main()\n"
         "finally:\n"
@@ -54,7 +54,7 @@ def test_help_version_and_wrong_usage_do_not_wait_for_torch(arguments: list[str]
 def test_the_console_script_begins_outside_of_textnn() -> None:
     """A script of ``textnn.anything`` would import ``textnn``, and with it torch, before its first line runs."""
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
-    assert '\n[project.scripts]\ntextnn = "textnn_cli:main"\n\n' in project
+    assert '\n[project.scripts]\ntextnn = "_textnn_cli:main"\n\n' in project
 
 
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate", "info", "demo"])

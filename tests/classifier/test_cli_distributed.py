@@ -16,9 +16,9 @@ from samples import make_reviews
 from typer.testing import CliRunner
 from waiting import HANG
 
+from _textnn_cli import app
+from _textnn_cli.training import ended_in_order
 from textnn import SentimentClassifier
-from textnn_cli import app
-from textnn_cli.training import ended_in_order
 
 NO_DROPOUT = ["--dropout", "0", "--word-dropout", "0", "--learning-rate", "0.01"]
 FOREVER = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--epochs", "1000000", "--patience", "0"]

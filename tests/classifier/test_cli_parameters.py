@@ -10,8 +10,8 @@ import pytest
 import typer
 from commands import QUICK, run, write_csv
 
+from _textnn_cli import app
 from textnn import SentimentClassifier
-from textnn_cli import app
 
 OTHER_NAMES = {
     "architecture": "--architecture",

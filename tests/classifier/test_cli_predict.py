@@ -16,12 +16,12 @@ import torch
 from commands import run, write_csv
 from samples import make_reviews
 
+from _textnn_cli.predict import CHUNK, _predict
+from _textnn_cli.progress import progress
+from _textnn_cli.rows import KINDS, Output, choose
 from textnn import SentimentClassifier
 from textnn.models import predictor as prediction
 from textnn.text import Record
-from textnn_cli.predict import CHUNK, _predict
-from textnn_cli.progress import progress
-from textnn_cli.rows import KINDS, Output, choose
 
 
 def read_csv(text: str) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ import pytest
 from commands import ENVIRONMENT, QUICK, run, write_csv
 from waiting import HANG
 
-from textnn_cli.predict import CHUNK
+from _textnn_cli.predict import CHUNK
 
 
 def start(*arguments: object, python: tuple[str, ...] = ("-m", "textnn"), **settings: Any) -> subprocess.Popen[str]:
@@ -52,8 +52,8 @@ def test_ctrl_c_in_predict_leaves_no_file(model: Path, tmp_path: Path) -> None:
 
 
 FLUSHING = """
-import signal, sys, textnn_cli
-from textnn_cli import partial
+import signal, sys, _textnn_cli
+from _textnn_cli import partial
 
 last, flush, partial.SECONDS = int(sys.argv.pop(1)), partial.PartialFile.flush, 0
 
@@ -63,7 +63,7 @@ def flush_and_stop(file):
         signal.pause()
 
 partial.PartialFile.flush = flush_and_stop
-textnn_cli.main()
+_textnn_cli.main()
 """
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from commands import QUICK, run
 
+from _textnn_cli.labels import count_line, quote, threshold_line
 from textnn import SentimentClassifier
-from textnn_cli.labels import count_line, quote, threshold_line
 
 
 def test_counts_stand_with_the_most_frequent_label_first_and_end_after_twenty() -> None:

@@ -20,8 +20,8 @@ from kills import stop_behind
 from typer.testing import CliRunner
 from waiting import HANG, wait_until
 
+from _textnn_cli import app
 from textnn.training.checkpoint import FILE, Checkpoint
-from textnn_cli import app
 
 SMALL = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--batch-size", "8", "--epochs", "4", "--patience", "2"]
 ARCHITECTURES = {

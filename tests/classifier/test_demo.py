@@ -13,10 +13,10 @@ import pytest
 from samples import make_reviews
 from typer.testing import CliRunner
 
+from _textnn_cli import app
 from textnn import SentimentClassifier, demo
 from textnn.demo import DemoError, Reviews, find_reviews, load_reviews, run_demo, split
 from textnn.explanation import Explanation, TokenContribution
-from textnn_cli import app
 
 
 @pytest.fixture

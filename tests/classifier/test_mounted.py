@@ -44,7 +44,7 @@ if read_only:
 sys.argv = ["textnn", *sys.argv[5:]]
 os.chdir("/")
 """
-COMMAND = PROGRAM + "from textnn_cli import main\nmain()\n"
+COMMAND = PROGRAM + "from _textnn_cli import main\nmain()\n"
 
 
 def in_volume(
@@ -62,7 +62,7 @@ def test_training_into_a_mount_point_saves_and_replaces(tmp_path: Path, bind: bo
     data, volume = write_csv(tmp_path / "reviews.csv"), tmp_path / "volume"
     arguments = ["train", data, "-o", volume, *QUICK, "-a", "textcnn", "--quiet"]
     twice = PROGRAM + (
-        "from textnn_cli import app\n"
+        "from _textnn_cli import app\n"
         "from textnn import SentimentClassifier\n"
         "for _ in range(2):\n"
         "    app(sys.argv[1:], standalone_mode=False)\n"
@@ -80,7 +80,7 @@ def test_what_was_there_stays_if_the_new_model_does_not_fit(tmp_path: Path, mode
     data, volume = write_csv(tmp_path / "reviews.csv"), tmp_path / "volume"
     program = PROGRAM + (
         "import shutil\n"
-        "from textnn_cli import app\n"
+        "from _textnn_cli import app\n"
         "from textnn import SentimentClassifier\n"
         f"for file in os.listdir({str(model)!r}):\n"
         f"    shutil.copy({str(model)!r} + '/' + file, volume)\n"

@@ -6,11 +6,11 @@ import inspect
 
 import pytest
 
+from _textnn_cli.parameters import table
 from textnn import SentimentClassifier
 from textnn.classification.parameters import NOT_STORED, parameters
 from textnn.models import ARCHITECTURES
 from textnn.models.options import CLASSIFICATION, OPTIONS, Parameter, chosen
-from textnn_cli.parameters import table
 
 PARAMETERS = parameters(Parameter)
 DEFAULTS = {row.name: row.default for row in PARAMETERS} | {

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from commands import QUICK, run
 
+from _textnn_cli.labels import advice, find_spellings
 from textnn.data.suspects import PYTHON, LabelWarning, missing_words, suspect_labels, suspect_texts, unknown_labels
 from textnn.data.targets import read_targets
-from textnn_cli.labels import advice, find_spellings
 
 
 def say(*labels: Any, several: bool = False, **options: Any) -> list[str]:

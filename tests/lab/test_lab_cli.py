@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 import textnn.lab
+from _textnn_cli import app
 from textnn.lab import exhibits
 from textnn.lab.site import page as site_page
-from textnn_cli import app
 
 EXHIBITS = [one for one in exhibits() if one.slug in ("neurons", "descent", "vanishing-gradients")]
 """Those that train no model before they show something."""

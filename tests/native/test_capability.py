@@ -7,11 +7,10 @@ import subprocess
 import sys
 from typing import Any
 
+import build
 import numpy as np
 import pytest
 from conftest import FLAVOUR
-
-import build
 
 NAMES = ("base", "avx2", "avx512", "avx512_bf16", "amx_bf16")
 

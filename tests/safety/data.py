@@ -183,7 +183,7 @@ def output(change: Callable[[Path, Path], object], **settings: Any) -> Callable[
     """Resume an interrupted output; ``change`` gets the paths of its rows and of its state."""
 
     def go_on(folder: Path) -> None:
-        from textnn_cli.partial import open_partial
+        from _textnn_cli.partial import open_partial
 
         rows, state = folder / ".out.csv.partial", folder / ".out.csv.partial.json"
         rows.write_text("line,text\n1,a\n")

@@ -349,7 +349,7 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, classif
     from typer import Typer
     from typer.testing import CliRunner
 
-    from textnn_cli.serve import serve
+    from _textnn_cli.serve import serve
 
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "fastapi" else find(name))

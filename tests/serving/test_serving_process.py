@@ -20,12 +20,12 @@ import pytest
 from small_taggers import TEXT, find_names
 from waiting import HANG, forward, until, wait_until
 
+from _textnn_cli.serve import serve
 from bench.serving.__main__ import end_under_load
 from bench.serving.client import Request, load, make_requests
 from bench.serving.process import ServerProcess
 from textnn import SentimentClassifier
 from textnn.serving import Settings, create_app, server
-from textnn_cli.serve import serve
 
 PATIENT = ("--timeout", str(HANG))
 TEXTS = [f"书{number % 7}房间{'很' * (number % 5)}{end}" for number in range(200) for end in "好差"]
@@ -89,7 +89,7 @@ def test_thousands_of_requests_all_get_their_own_answers(running: ServerProcess,
 
 def test_sigterm_in_the_middle_of_load_loses_no_request(model: Path, requests: list[Request]) -> None:
     # On a busy machine the client may be late to send its next request on a connection that is about to be closed.
-    code = f"from textnn.serving import server; server.GRACE = {HANG}; from textnn_cli import main; main()"
+    code = f"from textnn.serving import server; server.GRACE = {HANG}; from _textnn_cli import main; main()"
     found = end_under_load(model, requests, connections=32, after=0.0, least=200, command=("-c", code, "serve"))
     assert found["exit code"] == 0
     assert found["lost"] == found["errors"] == 0

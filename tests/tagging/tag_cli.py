@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from textnn_cli import app
+from _textnn_cli import app
 
 QUICK = ["-a", "ngram-crf", "--ngram-buckets", 512, "--epochs", 6, "--learning-rate", 0.05, "--threads", 1]
 ONCE = ["-a", "ngram-crf", "--ngram-buckets", 64, "--epochs", 1, "--threads", 1]

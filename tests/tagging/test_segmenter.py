@@ -17,12 +17,12 @@ from exported_taggers import SMALL, make_segmented, make_tagged, shake
 from sklearn.base import clone
 from typer.testing import CliRunner
 
+from _textnn_cli import app
 from textnn import SentimentClassifier, SequenceTagger
 from textnn.bundle import BundleError
 from textnn.tagging import Segmenter
 from textnn.text import make_tokenizer, split_in_processes
 from textnn.text.encoding import tokenize
-from textnn_cli import app
 
 TEXTS = ["今天我在北京", "很好 很好\n李小明去上海。", "", "张三看见王五，很好", " \t"] * 3
 REVIEWS = [f"{name}{filler}" for name in ("今天很好", "我去上海", "张三工作") for filler in ("。", "，很好", "x7")] * 4

@@ -11,9 +11,9 @@ import pytest
 import typer
 from tag_cli import ONCE, QUICK, make_conll, make_segmented, refuse, run, succeed, train, write
 
+from _textnn_cli import app
 from textnn import SequenceTagger
 from textnn.tagging import read_tagged
-from textnn_cli import app
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tag_cli import make_conll, make_segmented, refuse, run, succeed, train, write
 
+from _textnn_cli.cut import cut
 from textnn import SequenceTagger
 from textnn.tagging import read_tagged
-from textnn_cli.cut import cut
 
 TEXT = "Ann met Bob Lee in New York."
 
@@ -239,9 +239,9 @@ def test_the_first_texts_are_enough_if_asked(model: Path, folder: Path) -> None:
 
 def test_texts_are_read_as_they_are_asked_for(model: Path) -> None:
     """In constant memory: no more is read ahead than a few batches."""
+    from _textnn_cli.tag.predict import find_in_sentences, find_in_texts
     from textnn.tagging import Sentence
     from textnn.text import Record
-    from textnn_cli.tag.predict import find_in_sentences, find_in_texts
 
     tagger = SequenceTagger.load(model)
     read = [0]

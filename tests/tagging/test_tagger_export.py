@@ -27,6 +27,7 @@ from exported_taggers import (
 )
 from typer.testing import CliRunner
 
+from _textnn_cli import app
 from textnn import SequenceTagger
 from textnn.export.tagging import consumer
 from textnn.tagging import convert_tags
@@ -35,7 +36,6 @@ from textnn.tagging.lexicon import Lexicon, lexicon_settings
 from textnn.tagging.schemes import SCHEMES
 from textnn.tagging.texts import piece_settings, pieces
 from textnn.tagging.windows import Windows, hash_features, hash_settings, lexicon_features, window_features
-from textnn_cli import app
 
 TOLERANCE = 1e-4  # float32 in another order, of weights that are larger than trained ones
 TEXTS = ["", " \n", "张三在北京工作。\n李小明  去上海", "好" * 900, "今天。" * 150 + "王五", "Ａx７\t\ud800😀"]

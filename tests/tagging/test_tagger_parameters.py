@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from tagged_samples import ARCHITECTURES
 
+from _textnn_cli.parameters import table
 from textnn import SequenceTagger
 from textnn.models.options import CLASSIFICATION, OPTIONS, TAGGING, Parameter, chosen
 from textnn.tagging import architectures
 from textnn.tagging.parameters import NOT_STORED, parameters
-from textnn_cli.parameters import table
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tagging.md"

@@ -13,10 +13,10 @@ import typer
 from pair_samples import CHINESE, ENGLISH, make_translator
 from typer.testing import CliRunner
 
+from _textnn_cli import app
 from textnn import SequenceTagger, Translator
 from textnn.training.progress import LineReporter
 from textnn.translation import fitting
-from textnn_cli import app
 
 PAIRS = [
     (f"{who} {what}.", f"{whom}{does}。")

@@ -10,8 +10,8 @@ from launching import run_all
 from test_translate_cli import PAIRS, QUICK
 from typer.testing import CliRunner
 
+from _textnn_cli import app
 from textnn import Translator
-from textnn_cli import app
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
 NO_DROPOUT = ["--dropout", 0, "--word-dropout", 0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from _textnn_cli import app
 from textnn import Translator
 from textnn.demo import translation as demo_translation
 from textnn.demo.translation import (
@@ -19,7 +20,6 @@ from textnn.demo.translation import (
     make_pairs,
     word_by_word,
 )
-from textnn_cli import app
 
 
 @pytest.mark.parametrize(

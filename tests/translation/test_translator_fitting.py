@@ -11,6 +11,7 @@ import torch
 from pair_samples import CHINESE, ENGLISH, PAIRS, make_translator
 from sklearn.base import clone
 
+from _textnn_cli.parameters import table
 from textnn import Translator
 from textnn.models.options import OPTIONS, TRANSLATION, Parameter, chosen
 from textnn.text import Vocabulary
@@ -24,7 +25,6 @@ from textnn.translation.defaults import NAMES, resolve_options
 from textnn.translation.encoding import PairEncoder, SourceReader
 from textnn.translation.network import CELLS
 from textnn.translation.parameters import NOT_STORED, parameters
-from textnn_cli.parameters import table
 
 SIGNATURE = {name: value.default for name, value in inspect.signature(Translator).parameters.items()}
 DEFAULTS = {row.name: row.default for row in parameters(Parameter)}

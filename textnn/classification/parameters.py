@@ -1,6 +1,6 @@
 """The parameters of the classifier beside the options of its architecture (``textnn.models.options``), each once.
 
-    parameters, OPTIONS -> the options of ``textnn train`` (textnn_cli/parameters.py)
+    parameters, OPTIONS -> the options of ``textnn train`` (_textnn_cli/parameters.py)
     NOT_STORED          -> what a saved model keeps (bundle/config.py)
 
 The constructor's signature is the same list once more, for scikit-learn and for editors; tests compare them. This file

@@ -134,9 +134,7 @@ def make_plan(
     given = given_options(parameters)
     if before is not None and one_pass and classes is not None:
         _check_known(classes, before.classes)
-    if kept and parameters["random_state"] is None:
-        raise ValueError("random_state: expected a seed beside a checkpoint, got None: each fit is another training")
-    seed = make_seed(parameters["random_state"])
+    seed = make_seed(parameters["random_state"], kept)
     if before is not None and one_pass:  # another order of texts in each pass
         seed = (before.seed + before.n_texts) % 2**32
     check_threshold(parameters["threshold"])

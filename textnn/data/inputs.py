@@ -111,14 +111,18 @@ def check_device(name: str) -> torch.device:
     return device
 
 
-def make_seed(random_state: Any) -> int:
+def make_seed(random_state: Any, kept: bool = False) -> int:
     """Return a seed: the integer given, one drawn from a RandomState, or for None a new one.
+
+    With ``kept``, of a training that keeps its state, None is refused.
 
     Raises
     ------
     TypeError, ValueError
         If it is none of these.
     """
+    if random_state is None and kept:
+        raise ValueError("random_state: expected a seed beside a checkpoint, got None: each fit is another training")
     if random_state is None:
         return secrets.randbits(31)
     if isinstance(random_state, np.random.RandomState):

@@ -59,11 +59,7 @@ def fit(
     """
     with group.together():
         splitter = check_parameters(parameters)
-        if checkpoint is not None and parameters["random_state"] is None:
-            raise ValueError(
-                "random_state: expected a seed beside a checkpoint, got None: each fit is another training"
-            )
-        device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"])
+        device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"], checkpoint is not None)
         own, held_out = check_texts(texts, "X"), list[str]()
         if validation_data is not None:
             held_out = check_texts(validation_data, "validation_data")

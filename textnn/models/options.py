@@ -1,7 +1,7 @@
 """The options of architectures and training, each declared once: its type, what a sensible value is, what it does.
 
     value from a user or from a model's config.json -> ``check_option`` -> the same value in its plain type, or an error
-    OPTIONS -> the options of the command line (textnn_cli/parameters.py)
+    OPTIONS -> the options of the command line (_textnn_cli/parameters.py)
 
 The limits are wide. They catch slips (a rate of 10, a size of 0), and they keep a tampered config.json from asking for
 more than any machine has. This file imports no torch, and the command line runs it without importing the package.

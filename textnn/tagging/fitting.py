@@ -70,8 +70,8 @@ def fit(
         Where the training keeps its state.
     """
     with group.together():
-        scheme = _check_parameters(parameters, checkpoint is not None)
-        device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"])
+        scheme = _check_parameters(parameters)
+        device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"], checkpoint is not None)
         own, held_out = check_tagged(X, y), Tagged([], [])
         if validation_data is not None:
             held_out = check_tagged(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
@@ -165,12 +165,10 @@ _NONE: Any = None
 _OF_A_PROCESS = ("random_state", "device", "verbose")
 
 
-def _check_parameters(parameters: Mapping[str, Any], kept: bool) -> str | None:
-    """Refuse what makes no sense before there is any work; return the scheme. ``kept``: there are checkpoints."""
+def _check_parameters(parameters: Mapping[str, Any]) -> str | None:
+    """Refuse what makes no sense before there is any work; return the scheme."""
     given = {name: parameters[name] for name in chosen(TAGGING)}
     options = resolve_options(parameters["architecture"], given)
-    if kept and parameters["random_state"] is None:
-        raise ValueError("random_state: expected a seed beside a checkpoint, got None: each fit is another training")
     choice(AUTO, *LEVELS)("level", parameters["level"])
     if parameters["vectors"] is not None:
         if "embedding_dim" not in options:

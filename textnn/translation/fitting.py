@@ -101,11 +101,7 @@ def fit(
     """
     with group.together():
         splitters = check_parameters(parameters)
-        if checkpoint is not None and parameters["random_state"] is None:
-            raise ValueError(
-                "random_state: expected a seed beside a checkpoint, got None: each fit is another training"
-            )
-        device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"])
+        device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"], checkpoint is not None)
         own, held_out = check_pairs(X, y), Pairs([], [])
         if validation_data is not None:
             held_out = check_pairs(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))

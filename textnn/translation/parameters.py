@@ -1,6 +1,6 @@
 """The parameters of the translator beside the options of its network (``textnn.models.options``), each once.
 
-    parameters, OPTIONS -> the options of ``textnn translate train`` (textnn_cli/parameters.py)
+    parameters, OPTIONS -> the options of ``textnn translate train`` (_textnn_cli/parameters.py)
     NOT_STORED          -> what a saved model keeps (bundle.py)
 
 The constructor's signature is the same list once more, for scikit-learn and for editors; tests compare them. This file

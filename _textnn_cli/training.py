@@ -1,0 +1,198 @@
+"""What the commands that train share: options, checks before the work, and how an interrupted training is resumed.
+
+``prepared`` -> Checkpoint, or None: nothing to do -> fit within ``saying_how_to_go_on`` -> ``save``
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from _textnn_cli.checks import option_errors
+from _textnn_cli.common import INTERRUPTED, RunError, note, set_threads
+
+if TYPE_CHECKING:
+    from textnn import LanguageModel, SentimentClassifier, SequenceTagger, Translator
+    from textnn.distributed import Group
+    from textnn.training.checkpoint import Checkpoint
+
+Validation = Annotated[
+    str | None,
+    typer.Option("--validation", metavar="FILE", help="Validate on this file instead of on a split of FILE."),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The same seed gives the same model.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Resume an interrupted training; give the same arguments.")]
+Distributed = Annotated[bool, typer.Option("--distributed", help="Train in all processes that torchrun started.")]
+Device = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="Device to train on: cpu, cuda, cuda:1, ...")
+]
+CheckpointSeconds = Annotated[
+    float,
+    typer.Option(
+        "--checkpoint-seconds",
+        min=0,
+        rich_help_panel="The training",
+        help="Seconds between checkpoints; there is also one after each epoch.",
+    ),
+]
+
+
+def check_device(device: str | None, distributed: bool) -> None:
+    """Refuse a device that cannot be used, or is named where each process has its own.
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+    """
+    from textnn.data import inputs
+
+    if device is None:
+        return
+    if distributed:
+        raise ValueError(f"--device: with --distributed each process has its own, got {device!r}")
+    with option_errors(device="--device"):
+        inputs.check_device(device)
+
+
+def check_vectors(parameters: dict[str, Any], group: Group) -> None:
+    """Refuse a file of vectors that cannot be used, in process 0, which reads it.
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+    """
+    from textnn.training.pretrained import check
+
+    if parameters["vectors"] is not None and group.rank == 0:
+        with option_errors(vectors="--vectors", embedding_dim="--embedding-dim"):
+            check(parameters["vectors"], parameters["embedding_dim"])
+
+
+def check_pretrained(architecture: str, parameters: dict[str, Any], group: Group) -> None:
+    """Refuse a language model that cannot be used, in process 0.
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+    """
+    from textnn.language.handover import language_weights
+
+    if parameters["pretrained"] is not None and group.rank == 0:
+        given = {"tokenizer": "auto", **parameters}
+        with option_errors(**{name: f"--{name.replace('_', '-')}" for name in parameters}):
+            language_weights(parameters["pretrained"]).check(architecture, given)
+
+
+def prepared(
+    directory: Path,
+    check_target: Callable[[Path], Path],
+    group: Group,
+    resume: bool,
+    seconds: float,
+    threads: int | None,
+    quiet: bool,
+) -> Checkpoint | None:
+    """Return where the training keeps its state; None if it is complete. Says in how many processes it runs.
+
+    Parameters
+    ----------
+    directory, check_target
+        Where the model is saved, and what refuses a directory that it cannot be saved to.
+    group
+        The processes that train.
+    resume, seconds, threads, quiet
+        As typed.
+    """
+    from textnn.bundle import checkpoint_directory
+    from textnn.bundle.files import CONFIG
+    from textnn.training.checkpoint import Checkpoint
+
+    with group.together():
+        # Before the work, not after it: can the model be saved there?
+        target = check_target(directory) if group.rank == 0 else directory
+        checkpoint = Checkpoint(checkpoint_directory(target), resume, seconds)
+        set_threads(threads)
+    if group.first(resume and not checkpoint.exists() and (target / CONFIG).exists()):
+        note(f"{directory} is complete, there is nothing to resume; without --resume it is trained again", quiet)
+        return None
+    if group.size > 1:
+        kind = group.device.partition(":")[0]
+        note(f"processes: {group.size} ({kind}), each with its part of every batch", quiet)
+    return checkpoint
+
+
+def save(
+    fitted: SentimentClassifier | SequenceTagger | LanguageModel | Translator, directory: Path, distributed: bool
+) -> None:
+    """Save what was trained.
+
+    Raises
+    ------
+    RunError
+        If it cannot be saved.
+    """
+    from textnn.bundle import BundleError
+
+    try:
+        with ended_in_order() if distributed else nullcontext():
+            fitted.save(directory)
+    except BundleError as error:
+        raise RunError(str(error)) from error
+
+
+@contextmanager
+def saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]:
+    """Say, when the block is interrupted, how to resume from the state that is there."""
+    from textnn.training.checkpoint import CheckpointError
+    from textnn.training.loop import TrainingError
+
+    before = checkpoint.version()
+    try:
+        yield
+    except (CheckpointError, TrainingError):
+        # The same command would fail again; the message names what is kept.
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        kept = checkpoint.exists() and (checkpoint.resume or checkpoint.version() != before)
+        if not kept and not group.rank and isinstance(error, KeyboardInterrupt):
+            times = f"after each epoch, and every {checkpoint.seconds:g} s (--checkpoint-seconds)"
+            note(f"error: interrupted; nothing of this training is kept yet, its state is {times}")
+            raise typer.Exit(INTERRUPTED) from None
+        if group.rank or not kept:
+            raise
+        advice = f"resume with: {_command(checkpoint.resume)}"
+        if group.size > 1:
+            advice = "resume with the same command plus --resume"
+        if isinstance(error, KeyboardInterrupt):
+            note(f"error: interrupted; {advice}")
+            raise typer.Exit(INTERRUPTED) from None
+        note(f"the training so far is kept; {advice}")
+        raise
+
+
+def _command(resumed: bool) -> str:
+    return shlex.join(["textnn", *sys.argv[1:], *([] if resumed else ["--resume"])])
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """Let SIGTERM, by which torchrun ends processes, end this block as Ctrl-C does: without half-written files."""
+
+    def end(number: int, _: Any) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
