@@ -12,6 +12,7 @@ Exit codes: 0 done, 1 failed at run time, 2 wrong usage or bad input, 130 interr
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -183,9 +184,14 @@ def _fill_closed_streams() -> None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
+def _end(number: int, _: Any) -> None:
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run the command line; the entry point of ``textnn`` and ``python -m textnn``."""
     _fill_closed_streams()
+    signal.signal(signal.SIGTERM, _end)  # as Ctrl-C does: without half-written files
     try:
         app(prog_name="textnn")
     except KeyboardInterrupt:

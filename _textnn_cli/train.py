@@ -163,7 +163,7 @@ def train(
         with saying_how_to_go_on(checkpoint, group), option_errors(**names):
             classifier.fit(data.texts, data.labels, data.validation, distributed, checkpoint=checkpoint)
             if group.rank == 0:
-                save(classifier, directory, distributed)
+                save(classifier, directory)
                 checkpoint.remove()
     if quiet or sys.stdout is None:
         return

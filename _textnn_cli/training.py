@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,9 +130,7 @@ def prepared(
     return checkpoint
 
 
-def save(
-    fitted: SentimentClassifier | SequenceTagger | LanguageModel | Translator, directory: Path, distributed: bool
-) -> None:
+def save(fitted: SentimentClassifier | SequenceTagger | LanguageModel | Translator, directory: Path) -> None:
     """Save what was trained.
 
     Raises
@@ -144,8 +141,7 @@ def save(
     from textnn.bundle import BundleError
 
     try:
-        with ended_in_order() if distributed else nullcontext():
-            fitted.save(directory)
+        fitted.save(directory)
     except BundleError as error:
         raise RunError(str(error)) from error
 
@@ -182,17 +178,3 @@ def saying_how_to_go_on(checkpoint: Checkpoint, group: Group) -> Iterator[None]:
 
 def _command(resumed: bool) -> str:
     return shlex.join(["textnn", *sys.argv[1:], *([] if resumed else ["--resume"])])
-
-
-@contextmanager
-def ended_in_order() -> Iterator[None]:
-    """Let SIGTERM, by which torchrun ends processes, end this block as Ctrl-C does: without half-written files."""
-
-    def end(number: int, _: Any) -> None:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -156,7 +156,7 @@ def train(
             with line_errors(file, data.sentences, validation, held_out.sentences):
                 tagger.fit(data.tokens, data.tags, pair, distributed, checkpoint)
             if group.rank == 0:
-                save(tagger, directory, distributed)
+                save(tagger, directory)
                 checkpoint.remove()
     if quiet or sys.stdout is None:
         return

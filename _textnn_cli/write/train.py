@@ -131,7 +131,7 @@ def train(
         with saying_how_to_go_on(checkpoint, group), option_errors(**names):
             model.fit(texts, None, held_out, distributed, checkpoint)
             if group.rank == 0:
-                save(model, directory, distributed)
+                save(model, directory)
                 checkpoint.remove()
     if quiet or sys.stdout is None:
         return

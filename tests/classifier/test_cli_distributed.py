@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import IO
 
@@ -17,7 +16,6 @@ from typer.testing import CliRunner
 from waiting import HANG
 
 from _textnn_cli import app
-from _textnn_cli.training import ended_in_order
 from textnn import SentimentClassifier
 
 NO_DROPOUT = ["--dropout", "0", "--word-dropout", "0", "--learning-rate", "0.01"]
@@ -163,23 +161,6 @@ def test_a_process_that_dies_ends_all(number: int, tmp_path: Path) -> None:
     assert "SIGKILL" in err
     assert not any(map(alive, children))
     assert {path.name for path in tmp_path.iterdir()} <= {"reviews.csv", ".model.checkpoint"}
-
-
-def test_sigterm_ends_a_save_in_order() -> None:
-    """torchrun ends processes by it; what the block cleans up must be cleaned up."""
-    before, cleaned = signal.getsignal(signal.SIGTERM), []
-
-    def save() -> None:
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(HANG)
-        finally:
-            cleaned.append(True)
-
-    with pytest.raises(SystemExit) as end, ended_in_order():
-        save()
-    assert (end.value.code, cleaned) == (143, [True])
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_without_torchrun_it_says_how_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

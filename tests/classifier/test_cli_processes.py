@@ -38,16 +38,21 @@ def wait_for(condition: Any, what: str, process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
-def test_ctrl_c_in_predict_leaves_no_file(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("end", "code", "said"), [(signal.SIGINT, 130, "error: interrupted\n"), (signal.SIGTERM, 143, "")]
+)
+def test_predict_that_is_ended_leaves_no_file(
+    end: signal.Signals, code: int, said: str, model: Path, tmp_path: Path
+) -> None:
     process = start("predict", model, "-", "-o", tmp_path / "out.csv", stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write("很 好\n" * (2 * CHUNK))
     process.stdin.flush()
     wait_for(lambda: len(list(tmp_path.iterdir())) == 2, "a temporary file beside the model", process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(end)
     _, errors = process.communicate(timeout=HANG)
-    assert process.returncode == 130, errors
-    assert errors == "standard input: lines, utf-8\nerror: interrupted\n"
+    assert process.returncode == code, errors
+    assert errors == f"standard input: lines, utf-8\n{said}"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
