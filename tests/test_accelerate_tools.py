@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
+from torch.nn.utils._per_sample_grad import call_for_per_sample_grads
+from torch.nn.utils.rnn import pack_padded_sequence
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.checkpoint import checkpoint
 
@@ -335,6 +337,36 @@ class Checkpointed(nn.Module):
 
     def forward(self, x):
         return checkpoint(self.model, x, use_reentrant=self.use_reentrant)
+
+
+@each_kind
+@pytest.mark.parametrize("packed", [False, True])
+def test_gradients_of_each_sample_by_expanded_weights(kind, packed):
+    """A library whose tensors answer torch's functions for the parameters: it has to see those of torch.nn's layers.
+
+    In float64, as torch's own LSTM fails at it in float32 on the CPU.
+    """
+    x, found = torch.randn(3, 4, 5, dtype=torch.float64), []
+    for model in (each.double() for each in both(kind)):
+        given = pack_padded_sequence(x, torch.tensor([4, 4, 2]), batch_first=True) if packed else x
+        y, _ = call_for_per_sample_grads(model.recurrent, batch_size=3, loss_reduction="sum", batch_first=True)(given)
+        (y.data if packed else y).square().sum().backward()
+        found.append([p.grad_sample for p in model.recurrent.parameters()])
+    torch.testing.assert_close(*found)
+    assert found[0][0].shape[0] == 3
+
+
+@each_kind
+def test_complex_numbers(kind):
+    """For which there are no kernels: torch.nn's own layers take them."""
+    for name, shape in ((kind, (3, 4, 5)), (f"{kind}Cell", (3, 5))):
+        theirs = getattr(nn, name)(5, 8, dtype=torch.complex64)
+        ours, x, found = accelerate(copy.deepcopy(theirs)), torch.randn(shape, dtype=torch.complex64), []
+        for layer in (ours, theirs):
+            results = torch.utils._pytree.tree_leaves(layer(x))
+            loss = sum(t.abs().sum() for t in results)
+            found.append([*results, *torch.autograd.grad(loss, list(layer.parameters()))])
+        torch.testing.assert_close(*found)
 
 
 def test_an_averaged_model():

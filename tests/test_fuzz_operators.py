@@ -21,8 +21,15 @@ sys.path.insert(0, str(ROOT))
 
 import textnn.functional  # noqa: E402
 from fuzz.operators import driver, worker  # noqa: E402
-from fuzz.operators.recording import PUBLIC, Call, operators, valid_calls  # noqa: E402
+from fuzz.operators.recording import PUBLIC, Call, copied, operators, schema_of, valid_calls  # noqa: E402
 
+# What the wrong calls begin with, by the name of an argument.
+WORDS = {
+    "cell": {"lstm", "gru", "rnn_tanh", "rnn_relu"},
+    "layout": {"time_major", "batch_major", "flat", "packed"},
+    "precision": {"ieee", "bf16"},
+    "reduction": {"mean", "sum", "none"},
+}
 NAMES = [*operators(), *(PUBLIC + name for name in textnn.functional.__all__)]
 CALLS, SANITIZED = 20, 150
 
@@ -33,6 +40,24 @@ def test_every_operator_has_valid_calls() -> None:
     assert set(NAMES) == set(calls)
     without = [name for name in NAMES if not any(isinstance(a, torch.Tensor) for a in calls[name][0].arguments)]
     assert all("Tensor" not in str(getattr(torch.ops.textnn, name).default._schema) for name in without)
+
+
+@pytest.mark.parametrize("name", [name for name in operators() if "Tensor" in str(schema_of(name))])
+def test_valid_calls_have_every_kind_of_argument(name: str) -> None:
+    """All words, both values of a flag, optional arguments with and without: no path of a kernel begins with a wrong
+    call alone."""
+    calls = valid_calls()[name]
+    calls[0].function(*copied(calls[0].arguments))
+    for place, declared in enumerate(schema_of(name).arguments):
+        values = [call.arguments[place] for call in calls]
+        if declared.name in WORDS:
+            found, wanted = set(values), WORDS[declared.name] - ({"packed"} if name.startswith("crf") else set())
+        elif str(declared.type).startswith("Optional"):
+            found, wanted = {value is not None for value in values}, {True, False}
+        else:  # those with a default are for CUDA kernels
+            flag = str(declared.type) == "bool" and not declared.has_default_value()
+            found, wanted = (set(values), {True, False}) if flag else (set(), set())
+        assert wanted <= found, f"{declared.name}: {wanted - found}"
 
 
 def test_wrong_arguments_are_refused_or_harmless() -> None:

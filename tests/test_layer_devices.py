@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -119,6 +120,11 @@ def test_variational_dropout_under_another_default_device(form):
     assert y.shape == (8, 12)
 
 
+def marginals(x, **sizes):
+    """Of 5 tags."""
+    return functional.crf_marginals(x, *torch.ones(2, 5), torch.ones(5, 5), batch_first="lengths" in sizes, **sizes)
+
+
 FUNCTIONS = {
     "LSTM": lambda: (make("LSTM"), False),
     "EmbeddingGRU": lambda: (embedding("GRU"), True),
@@ -126,6 +132,8 @@ FUNCTIONS = {
     "EmbeddingTextConv": lambda: (textnn.EmbeddingTextConv(11, 5, 6, (1, 2)), True),
     "max_mean_pool": lambda: (functional.max_mean_pool, False),
     "NgramBag": lambda: (textnn.NgramBag(11, 5), True),
+    "ragged_attention": lambda: (partial(functional.ragged_attention, torch.randn(3, 2, 5)), False),
+    "crf_marginals": lambda: (marginals, False),
     "FrozenTextConv": lambda: (textnn.EmbeddingTextConv(11, 5, 6, (1, 2)).freeze(), True),
     "FrozenLSTM": lambda: (textnn.LSTM(5, 6, batch_first=True).freeze(), False),
 }
@@ -200,6 +208,24 @@ def test_ids_elsewhere_are_named_by_layers(name):
         layer(on_meta(3, 4, dtype=torch.int64))
     with pytest.raises(RuntimeError, match=r"^ids must be on the device of the layer, meta, got cpu$"):
         layer.to("meta")(torch.ones(3, 4, dtype=torch.int64))
+
+
+LOOK_UPS = {
+    "NgramBag": lambda: textnn.NgramBag(11, 5),
+    "weighted NgramBag": lambda: textnn.NgramBag(11, 5, weighted=True),
+    "FrozenTextConv": lambda: textnn.EmbeddingTextConv(11, 5, 6, (1, 2)).freeze(),
+}
+
+
+@pytest.mark.parametrize("name", LOOK_UPS)
+def test_ids_elsewhere_are_named_by_look_ups(name):
+    with pytest.raises(ValueError, match=r"^ids must be on the device of (the layer|table), cpu, got meta$"):
+        LOOK_UPS[name]()(on_meta(3, 4, dtype=torch.int64))
+
+
+def test_an_input_elsewhere_is_named_by_a_frozen_layer():
+    with torch.no_grad(), pytest.raises(ValueError, match=r"^weight must be on the device of x, meta, got cpu$"):
+        textnn.LSTM(5, 6).freeze()(on_meta(3, 4, 5))
 
 
 TABLES = {

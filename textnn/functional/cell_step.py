@@ -108,7 +108,7 @@ def _mixed(cell: str, input_gates: Tensor, hidden_gates: Tensor, h: Tensor, c: M
     """The kernel on tensors whose dtypes may differ, as under autocast, with results in the dtypes of torch's cells."""
     dtype, device = input_gates.dtype, h.device.type
     state = {"lstm": c, "gru": h}.get(cell)
-    if in_onnx_export() or not has_kernels(h.device):
+    if in_onnx_export() or not has_kernels(h.device) or dtype.is_complex:
         return reference_cell(cell, input_gates, hidden_gates, h, c)  # type: ignore[return-value]
     cuda = runs_cuda(h)
     if state is None or (h.is_cuda and torch.is_autocast_enabled(device)):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .._checks import (
+    check_device,
     check_dtypes,
     check_frozen,
     check_ids,
@@ -325,6 +326,7 @@ def frozen_text_conv(
     if needs_gradient(table, bias, scale, rest, weight):
         raise RuntimeError("frozen_text_conv has no gradient: train the layer that was frozen, and freeze it again")
     lengths, offsets = size_tensors(lengths, offsets)
+    check_device("ids", ids, "table", table)
     check_sizes_device("ids", ids, lengths, offsets)
     compute = torch.float64 if table.dtype == torch.float64 else torch.float32
     given = (scale, row, rest, weight, lengths, offsets)

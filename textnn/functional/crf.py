@@ -16,7 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._checks import _autocast, check_dtypes, check_lengths, check_offsets, check_tensors, keeps
+from .._checks import (
+    _autocast,
+    check_dtypes,
+    check_lengths,
+    check_offsets,
+    check_sizes_device,
+    check_tensors,
+    keeps,
+)
 from .sizes import Sizes, size_tensors
 
 _ops = torch.ops.textnn
@@ -301,6 +309,7 @@ def _check_batch(
     form = "[N, K] with offsets" if offsets is not None else "[B, T, K]" if batch_first else "[T, B, K]"
     if emissions.dim() != (2 if offsets is not None else 3):
         raise ValueError(f"emissions must have shape {form}, got {list(emissions.shape)}")
+    check_sizes_device("emissions", emissions, lengths, offsets)
     if offsets is not None:
         return check_offsets(offsets, emissions.shape[0], None), "flat"
     B, T = emissions.shape[:2] if batch_first else (emissions.shape[1], emissions.shape[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .._checks import check_dtypes, check_shape, check_tensors, needs_gradient
+from .._checks import check_device, check_dtypes, check_shape, check_tensors, needs_gradient
 from .recurrent import check_batch
 from .sizes import Sizes
 
@@ -87,6 +87,7 @@ def quantized_lstm(
     for name, (t, dtype) in {**dtypes, "bias": (bias, torch.float32)}.items():
         if t.dtype != dtype:
             raise TypeError(f"{name} must be {dtype}, got {t.dtype}")
+        check_device(name, t, "x", x)
     if needs_gradient(x, h0, c0, scale, bias):
         raise RuntimeError("quantized_lstm has no gradient: train the layer that was frozen, and freeze it again")
     floats = {"x": x, "h0": h0, "c0": c0}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import functional
+from .._checks import check_device
 from ..functional.ngrams import check_ngrams, sum_rows
 from ..functional.sizes import Sizes, size_tensors
 from .embedding import TableModule
@@ -133,6 +134,7 @@ class NgramBag(TableModule):
         """
         lengths, offsets = size_tensors(lengths, offsets)
         rows = self.rows_read(ids, lengths, offsets)
+        check_device("ids", ids, "the layer", self.weight)
         if offsets is None:
             B, L = ids.shape
             starts = torch.arange(B, device=ids.device) * L

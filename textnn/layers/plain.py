@@ -3,7 +3,9 @@
 torch.fx.symbolic_trace            a call of the layer, which stays whole as those of torch.nn do
 torch.jit.script                   torch.nn's layer, with the same parameters
 a device without kernels,          torch.nn's forward pass
-torch.onnx.export(dynamo=False)
+torch.onnx.export(dynamo=False),
+complex numbers, parameters of a
+class that answers torch's calls
 """
 
 from __future__ import annotations
@@ -45,17 +47,32 @@ def run_instead(layer: Any, forward: Any, input: Any, hx: Any, **options: Any) -
         given = {name: value for name, value in options.items() if value is not usual.get(name)}
         return stay_whole(layer, forward, input, *([] if hx is None else [hx]), **given)
     packed = isinstance(input, PackedSequence)
-    device = (input.data if packed else input).device
-    if has_kernels(device) and not (torch.jit.is_tracing() and in_onnx_export()):
+    x = input.data if packed else input
+    known = has_kernels(x.device)
+    if known and not (x.is_complex() or _answers(layer) or (torch.jit.is_tracing() and in_onnx_export())):
         return None
     random = layer.training and (layer.variational or layer.weight_dropout > 0)
     sizes = options.get("lengths"), options.get("offsets")
     if random or options.get("return_cells") or sizes != (None, None) or (not packed and input.is_nested):
         return None  # torch.nn has no such thing: functional.elsewhere
-    if not has_kernels(device):
-        warn_of_device(device)
+    if not known:
+        warn_of_device(x.device)
     y, final = TORCHS[layer.mode].forward(layer, input, hx)
     return (y if options.get("outputs", True) else y.new_zeros(0)), final
+
+
+def _answers(layer: nn.Module) -> bool:
+    """Whether the parameters are of a class that answers calls of torch's functions in their place.
+
+    As ``torch.nn.utils._expanded_weights`` for gradients of each sample: it knows those that torch.nn's layers call.
+    """
+    kind = type(layer._parameters.get("weight_ih_l0"))
+    if kind is nn.Parameter or not issubclass(kind, torch.Tensor):
+        return False
+    answer = kind.__torch_function__
+    if answer is torch._C._disabled_torch_function_impl:
+        return False
+    return getattr(answer, "__func__", answer) is not torch.Tensor.__torch_function__.__func__  # type: ignore[attr-defined]
 
 
 def for_script(layer: Any) -> nn.Module:
