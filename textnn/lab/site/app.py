@@ -9,9 +9,9 @@ GET  /healthz, /metrics      for whoever watches the server
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from importlib.resources import files
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from textnn.lab.exhibit import Exhibit, SettingError
 from textnn.lab.panels import Panel
-from textnn.lab.site.page import FOLDER, page
+from textnn.lab.site.page import FOLDER, PACKAGE, SHARED, SHARING, page
 from textnn.lab.site.rooms import Rooms, TrainingGoneError
 from textnn.serving.batching import ItemError
 from textnn.serving.desk import Desk
@@ -70,7 +70,10 @@ def settings_for(host: str) -> Settings:
 
 
 def create_app(
-    exhibits: Sequence[Exhibit], models: Mapping[str, Any] | None = None, settings: Settings | None = None
+    exhibits: Sequence[Exhibit],
+    models: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
+    prepare: bool = False,
 ) -> FastAPI:
     """Return the site as an ASGI application.
 
@@ -82,6 +85,8 @@ def create_app(
         The user's models by their kind.
     settings
         By default those of :func:`settings_for` this machine.
+    prepare
+        Whether small models are trained before anybody asks for them, as long as nothing else is to be done.
     """
     settings = settings or settings_for("127.0.0.1")
     metrics, state, rooms = Metrics(), State(), Rooms(exhibits, models)
@@ -89,12 +94,17 @@ def create_app(
     # All exhibits run in one thread: they draw from torch's random numbers, and use all threads of its own.
     queue = desk.slow_queue("lab", _work, MAX_QUEUE)
 
+    async def make_ready() -> None:
+        for call in rooms.preparations() if prepare else [rooms.warm_up]:
+            with suppress(ItemError):  # whoever needs it will be told
+                await queue.submit([call])
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.draining = state.closing = False
-        warm = queue.submit([rooms.warm_up])  # pages are sent meanwhile
+        making_ready = asyncio.create_task(make_ready())  # pages are sent meanwhile
         yield
-        warm.cancel()
+        making_ready.cancel()
         state.draining = state.closing = True
         await desk.close()
 
@@ -146,8 +156,8 @@ def create_app(
     add_watching(app, metrics, state)
     for path, exhibit in [("/", None), *((f"/{one.slug}", one) for one in exhibits)]:
         add_file(app, path, page(exhibits, exhibit).encode(), _HTML)
-    add_static(app, "textnn.lab", FOLDER)
-    add_file(app, "/static/icon.svg", files("textnn.serving").joinpath("page/icon.svg").read_bytes(), "image/svg+xml")
+    add_static(app, PACKAGE, FOLDER)
+    add_static(app, SHARING, FOLDER, SHARED)
     return app
 
 
