@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from waiting import HANG
+from waiting import HANG, wait_until
 
 from textnn.lab import exhibits
 from textnn.lab.exhibit import ANY, Exhibit, Slider
 from textnn.lab.panels import Both, Panel, table
+from textnn.lab.site import app
 from textnn.lab.site.app import create_app, settings_for
 from textnn.lab.site.rooms import MOST_TRAININGS, Rooms, TrainingGoneError
 
@@ -132,8 +134,28 @@ def test_what_a_first_visit_would_wait_for_is_done_before_unless_the_user_brings
         assert done == expected
 
 
+def test_nobody_waits_for_a_preparation_as_long_as_requests_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time stands still, so that the last request was just now."""
+    monkeypatch.setattr(app, "loop_time", lambda: 0.0)
+    waits, done = list[float](), list[str]()
+    sleep = asyncio.sleep
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(min(seconds, 0.001))
+
+    monkeypatch.setattr(app.asyncio, "sleep", wait)
+    exhibit = replace(small(), prepare=(lambda: done.append("at the wrong time"),))
+    with TestClient(create_app([exhibit], prepare=True), base_url="http://localhost") as client:
+        for _ in range(3):
+            assert client.post("/run", json={"exhibit": "small"}).status_code == 200
+        wait_until(lambda: waits.count(app.QUIET) > 2)
+    assert done == []
+
+
 @pytest.mark.parametrize("prepare", [True, False])
-def test_the_site_prepares_between_requests_if_it_is_told_to(prepare: bool) -> None:
+def test_the_site_prepares_between_requests_if_it_is_told_to(prepare: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "QUIET", 0.0)
     done = Event()
     exhibit = replace(small(), prepare=(lambda: 1 // 0, done.set))  # one that fails is not the end of it
     with TestClient(create_app([exhibit], prepare=prepare), base_url="http://localhost") as client:

@@ -38,6 +38,9 @@ TIMEOUT = 300.0
 """Seconds for an answer: the first one of an exhibit may have to train a small model on a slow machine."""
 
 MAX_QUEUE = 64
+QUIET = 3.0
+"""Seconds without a request after which a small model is made before anybody asks for it."""
+
 _HTML = "text/html; charset=utf-8"
 _WORK = frozenset({"/run", "/live", "/step"})
 
@@ -86,16 +89,22 @@ def create_app(
     settings
         By default those of :func:`settings_for` this machine.
     prepare
-        Whether small models are trained before anybody asks for them, as long as nothing else is to be done.
+        Whether small models are trained before anybody asks for them, while nobody asks for anything else.
     """
     settings = settings or settings_for("127.0.0.1")
     metrics, state, rooms = Metrics(), State(), Rooms(exhibits, models)
     desk = Desk(settings, metrics, state)
     # All exhibits run in one thread: they draw from torch's random numbers, and use all threads of its own.
     queue = desk.slow_queue("lab", _work, MAX_QUEUE)
+    asked_last = [0.0]
 
     async def make_ready() -> None:
-        for call in rooms.preparations() if prepare else [rooms.warm_up]:
+        asked_last[0] = loop_time()
+        for place, call in enumerate(rooms.preparations() if prepare else [rooms.warm_up]):
+            while (
+                place and (quiet := loop_time() - asked_last[0]) < QUIET
+            ):  # nobody who moves a slider is to wait for it
+                await asyncio.sleep(QUIET - quiet)
             with suppress(ItemError):  # whoever needs it will be told
                 await queue.submit([call])
 
@@ -122,6 +131,7 @@ def create_app(
     add_error_forms(app)
 
     async def answer(request: Request, call: Callable[[], dict[str, Any]]) -> Response:
+        asked_last[0] = loop_time()
         try:
             (found,) = await desk.answer(request, queue, [call])
         except ItemError as error:
@@ -159,6 +169,11 @@ def create_app(
     add_static(app, PACKAGE, FOLDER)
     add_static(app, SHARING, FOLDER, SHARED)
     return app
+
+
+def loop_time() -> float:
+    """Return the time of the event loop."""
+    return asyncio.get_running_loop().time()
 
 
 def _work(calls: list[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]]:
