@@ -74,7 +74,7 @@ def lab(
     sockets = open_sockets(host, port)
     set_threads(threads)
     settings = settings_for(host)
-    app = create_app(exhibits(), _load(model or ()), settings)
+    app = create_app(exhibits(), _load(model or ()), settings, prepare=True)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{sockets[0].getsockname()[1]}"
     note(f"The laboratory is served at {url}; Ctrl-C ends it")

@@ -19,7 +19,7 @@ from textnn.lab import exhibits
 from .serving.process import PATIENCE, ServerProcess
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-WIDTHS = {"wide": 880, "narrow": 390}
+WIDTHS = {"wide": 1280, "narrow": 390}
 HIGHEST = 1500  # pixels: the rest of a page is cut off
 ROUNDS = 15  # of a training, in the wide picture of it
 

@@ -11,6 +11,7 @@ What is marked as slow is left out (pyproject.toml); ``-m slow`` runs it, ``-m "
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -27,6 +28,8 @@ else:
     # How long an example takes, or is in the making, depends on how busy the machine is.
     settings.register_profile("textnn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("textnn")
+
+os.environ["TEXTNN_CACHE"] = ""  # the small models of the laboratory are not kept where the user's are
 
 DEVICES = ("cpu", "cuda", "cuda-emulated")
 

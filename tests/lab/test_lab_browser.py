@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
-from browsing import By, Keys, WebDriverWait, console_errors, requested, require_browser, start, webdriver
-from waiting import HANG
+from browsing import By, Keys, require_browser, webdriver
+from lab_page import Page, asked, shown, sized
 
 from bench.serving.process import ServerProcess
 from textnn.lab import exhibits
@@ -21,64 +20,6 @@ pytestmark = pytest.mark.slow
 EXHIBITS = exhibits()
 every = pytest.mark.parametrize("exhibit", EXHIBITS, ids=[one.slug for one in EXHIBITS])
 TRAINED = [one for one in EXHIBITS if one.live is not None]
-MOVES = {"slider": Keys.ARROW_RIGHT, "choice": Keys.ARROW_DOWN, "toggle": Keys.SPACE, "text": "好"}
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    driver = start(tmp_path_factory.mktemp("profile"), "en-US")
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[ServerProcess]:
-    with ServerProcess(None, "--no-browser", command=("-m", "textnn", "lab")) as process:
-        yield process
-
-
-class Page:
-    """An exhibit's page in a browser."""
-
-    def __init__(self, browser: Any, url: str) -> None:
-        self.browser, self.url = browser, url
-        browser.get("about:blank")
-        browser.get_log("browser")
-        browser.get_log("performance")
-        browser.get(url)
-
-    def wait(self, condition: Callable[[], Any]) -> Any:
-        return WebDriverWait(self.browser, HANG, 0.05).until(lambda _: condition())
-
-    def element(self, name: str) -> Any:
-        return self.browser.find_element(By.ID, name)
-
-    def text(self, name: str) -> str:
-        return str(self.element(name).text)
-
-    def picture(self, name: str = "panels") -> str:
-        """What is drawn, once there is something and nothing is under way."""
-        host = self.element(name)
-        self.wait(lambda: host.find_elements(By.TAG_NAME, "figure") and host.get_attribute("aria-busy") != "true")
-        return str(self.browser.execute_script("return arguments[0].innerHTML.replace(/clip-\\w+/g, '')", host))
-
-    def move(self, control: dict[str, Any]) -> None:
-        """Move a control with the keyboard, a slider to the other side of the middle."""
-        element = self.element(f"control-{control['name']}")
-        key = MOVES[control["kind"]]
-        if control["kind"] == "slider":
-            low, high, at = (float(element.get_attribute(name)) for name in ("min", "max", "value"))
-            key = Keys.END if at < (low + high) / 2 else Keys.HOME
-        element.send_keys(key)
-
-
-@contextmanager
-def shown(browser: Any, url: str, site: str) -> Iterator[Page]:
-    """A page, which must leave no error in the console and ask nobody else."""
-    page = Page(browser, url)
-    yield page
-    assert console_errors(browser) == []
-    assert {url for url in requested(browser) if not url.startswith((site, "data:", "chrome:", "about:"))} == set()
 
 
 @every
@@ -113,11 +54,6 @@ def test_a_training_starts_pauses_steps_and_begins_anew(browser: Any, running: S
         page.element("reset").click()
         page.wait(lambda: page.picture("live-panels") == first)
         assert page.text("trained") == ""
-
-
-def asked(browser: Any) -> list[str]:
-    """The last parts of the addresses that the page has asked for since the last time."""
-    return [url.rpartition("/")[2] for url in requested(browser)]
 
 
 def test_a_training_begins_anew_only_for_what_it_uses(browser: Any, running: ServerProcess) -> None:
@@ -215,7 +151,7 @@ def test_numbers_are_read_with_pointer_and_keys(browser: Any, running: ServerPro
 def test_every_control_has_a_name_and_can_be_reached(browser: Any, running: ServerProcess) -> None:
     with shown(browser, f"{running.url}/neurons", running.url) as page:
         page.picture("live-panels")
-        for element in browser.find_elements(By.CSS_SELECTOR, "input, select, button, summary, a[href]"):
+        for element in browser.find_elements(By.CSS_SELECTOR, "input, select, textarea, button, summary, a[href]"):
             assert element.accessible_name, element.get_attribute("outerHTML")
             assert element.get_attribute("tabindex") != "-1"
 
@@ -234,16 +170,91 @@ def test_it_speaks_two_languages(browser: Any, running: ServerProcess, exhibit: 
 
 
 @every
-@pytest.mark.parametrize("width", [360, 900])
+@pytest.mark.parametrize("width", [360, 880, 1280])
 def test_nothing_stands_beside_the_window(browser: Any, running: ServerProcess, exhibit: Exhibit, width: int) -> None:
-    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
-        with shown(browser, f"{running.url}/{exhibit.slug}", running.url) as page:
-            page.picture()
-            page.wait(lambda: browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"))
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    with sized(browser, width), shown(browser, f"{running.url}/{exhibit.slug}", running.url) as page:
+        page.picture()
+        page.wait(lambda: browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"))
+        cut = """const [nav] = document.getElementsByTagName("nav"), ends = nav.getBoundingClientRect();
+            return [...nav.children].map((link) => [link.getBoundingClientRect(), link.textContent])
+                .filter(([box]) => box.left < ends.left || box.right > ends.right + 0.5).map(([, name]) => name);"""
+        assert browser.execute_script(cut) == [], "all exhibits can be seen and reached"
+
+
+def test_controls_stay_in_sight_beside_their_pictures_where_there_is_room(browser: Any, running: ServerProcess) -> None:
+    with sized(browser, 1280), shown(browser, f"{running.url}/gates", running.url) as page:
+        page.picture()
+        browser.execute_script("scrollTo(0, 900)")
+        top, bottom, scrolled = browser.execute_script(
+            "const box = document.getElementById('controls').getBoundingClientRect();"
+            "return [box.top, box.bottom, scrollY]"
+        )
+        assert scrolled == 900
+        assert 0 <= top < bottom <= 800
+
+
+def test_the_keyboard_alone_reaches_everything_in_the_order_of_the_page(browser: Any, running: ServerProcess) -> None:
+    with shown(browser, f"{running.url}/neurons", running.url) as page:
+        page.picture("live-panels")
+        wanted = browser.execute_script(
+            "return [...document.querySelectorAll('a[href], button, input, select, summary, svg[tabindex]')]"
+            ".filter((one) => one.checkVisibility()).map((one) => one.id || one.textContent || one.ariaLabel)"
+        )
+        reached = []
+        for _ in wanted:
+            webdriver.ActionChains(browser).send_keys(Keys.TAB).perform()
+            active = browser.switch_to.active_element
+            name = (
+                active.get_attribute("id") or active.get_attribute("textContent") or active.get_attribute("aria-label")
+            )
+            if name == "panels" or active.get_attribute("class") == "plot":  # what scrolls is reached, too
+                continue
+            reached.append(name)
+        assert wanted[0] == "To the pictures"
+        assert reached == wanted[: len(reached)]
+        assert "control-rate" in reached
+        assert "play" in reached
+
+
+def test_the_language_may_change_in_the_middle(browser: Any, running: ServerProcess) -> None:
+    with shown(browser, f"{running.url}/neurons#layers=2", running.url) as page:
+        page.picture("live-panels")
+        page.element("control-area").send_keys(Keys.HOME)
+        page.element("step").click()
+        page.wait(lambda: page.text("trained") == "Round 1")
+        page.element("language").click()
+        assert page.text("trained") == "第 1 轮"
+        assert page.element("control-area").get_attribute("value") == "20"
+        assert page.element("control-layers").get_attribute("value") == "2"
+        assert "面积" in page.text("panels")
+        page.element("step").click()
+        page.wait(lambda: page.text("trained") == "第 2 轮")
+        page.element("language").click()
+        assert page.text("trained") == "Round 2"
+
+
+NOTHING = "\u200b"  # a space without width
+
+
+def test_a_sentence_without_a_word_is_told_of_in_the_language_of_the_page(browser: Any, running: ServerProcess) -> None:
+    page = Page(browser, f"{running.url}/gates#{urlencode(dict(text=NOTHING))}")
+    page.wait(lambda: page.text("message") == "Nothing in this sentence can be read; try another one.")
+    page.element("language").click()
+    page.wait(lambda: page.text("message") == "这句话里没有能读的内容，请换一句。")
+    page.element("control-text").send_keys("很好")
+    page.picture()
+    assert not page.element("message").is_displayed()
+    page.element("language").click()
+
+
+@every
+def test_the_next_exhibit_is_a_click_away(browser: Any, running: ServerProcess, exhibit: Exhibit) -> None:
+    with shown(browser, f"{running.url}/{exhibit.slug}", running.url) as page:
+        following = EXHIBITS[EXHIBITS.index(exhibit) + 1 :]
+        assert page.text("next") == (f"Next: {following[0].title.en}" if following else "")
+        if following:
+            page.element("next").find_element(By.TAG_NAME, "a").click()
+            page.wait(lambda: page.text("title") == following[0].title.en)
 
 
 def test_it_says_when_the_server_is_gone(browser: Any) -> None:
@@ -269,6 +280,6 @@ def test_pages_in_files_are_drawn_without_a_server(browser: Any, tmp_path: Path)
             page.picture()
             assert page.element("default").is_displayed()
             assert not page.element("training").is_displayed()
-            controls = browser.find_elements(By.CSS_SELECTOR, "#controls input, #controls select")
+            controls = browser.find_elements(By.CSS_SELECTOR, "#controls input, #controls select, #controls textarea")
             assert controls
             assert not any(control.is_enabled() for control in controls)

@@ -29,8 +29,8 @@ def test_words_are_in_both_languages_or_the_same_in_both() -> None:
 
 
 def test_unknown_kinds_are_refused() -> None:
-    with pytest.raises(ValueError, match="style: expected one of line, dashed, points, got 'dotted'"):
-        panels.series("a", [1], [2], "dotted")
+    with pytest.raises(ValueError, match="style: expected one of line, dashed, dotted, points, got 'wavy'"):
+        panels.series("a", [1], [2], "wavy")
     with pytest.raises(ValueError, match=r"kind: expected one of .*, got 'round'"):
         panels.node("a", 0, 0, "a", "round")
     with pytest.raises(ValueError, match=r"kind: expected one of .*, got 'bent'"):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from waiting import HANG, wait_until
 
 from textnn.lab import exhibits
 from textnn.lab.exhibit import ANY, Exhibit, Slider
 from textnn.lab.panels import Both, Panel, table
+from textnn.lab.site import app
 from textnn.lab.site.app import create_app, settings_for
 from textnn.lab.site.rooms import MOST_TRAININGS, Rooms, TrainingGoneError
 
@@ -63,7 +68,7 @@ def test_there_is_a_list_and_a_page_for_each_exhibit(client: TestClient) -> None
 def test_all_that_a_page_links_is_there(client: TestClient) -> None:
     page = client.get(f"/{SLUG}").text
     links = re.findall(r'(?:src|href)="(static/[^"]+)"', page)
-    assert len(links) == 7
+    assert len(links) == 9
     for link in links:
         answer = client.get(f"/{link}")
         assert answer.status_code == 200, link
@@ -74,7 +79,10 @@ def test_pages_may_load_nothing_from_elsewhere(client: TestClient) -> None:
     answer = client.get(f"/{SLUG}")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
-    for part in (answer.text, *(client.get(f"/static/{name}").text for name in ("lab.js", "draw.js", "lab.css"))):
+    for part in (
+        answer.text,
+        *(client.get(f"/static/{name}").text for name in ("lab.js", "draw.js", "lab.css", "base.css")),
+    ):
         addresses = set(re.findall(r"https?://[^\s\"')]+", part)) - {"http://www.w3.org/2000/svg"}
         assert addresses == set()
 
@@ -113,6 +121,49 @@ def test_a_training_may_end() -> None:
         gone = client.post("/step", json={"training": key})
         assert gone.status_code == 404
         assert gone.json()["error"]["code"] == "training_gone"
+
+
+def test_what_a_first_visit_would_wait_for_is_done_before_unless_the_user_brings_a_model() -> None:
+    done = list[str]()
+    taking = replace(small(model="tagger"), prepare=(lambda: done.append("tagger"),))
+    other = replace(small(slug="other"), prepare=(lambda: done.append("other"), lambda: done.append("more")))
+    for models, expected in (({}, ["tagger", "other", "more"]), ({"tagger": "mine"}, ["other", "more"])):
+        done.clear()
+        for call in Rooms([taking, other], models).preparations():
+            call()
+        assert done == expected
+
+
+def test_nobody_waits_for_a_preparation_as_long_as_requests_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time stands still, so that the last request was just now."""
+    monkeypatch.setattr(app, "loop_time", lambda: 0.0)
+    waits, done = list[float](), list[str]()
+    sleep = asyncio.sleep
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(min(seconds, 0.001))
+
+    monkeypatch.setattr(app.asyncio, "sleep", wait)
+    exhibit = replace(small(), prepare=(lambda: done.append("at the wrong time"),))
+    with TestClient(create_app([exhibit], prepare=True), base_url="http://localhost") as client:
+        for _ in range(3):
+            assert client.post("/run", json={"exhibit": "small"}).status_code == 200
+        wait_until(lambda: waits.count(app.QUIET) > 2)
+    assert done == []
+
+
+@pytest.mark.parametrize("prepare", [True, False])
+def test_the_site_prepares_between_requests_if_it_is_told_to(prepare: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "QUIET", 0.0)
+    done = Event()
+    exhibit = replace(small(), prepare=(lambda: 1 // 0, done.set))  # one that fails is not the end of it
+    with TestClient(create_app([exhibit], prepare=prepare), base_url="http://localhost") as client:
+        assert client.post("/run", json={"exhibit": "small"}).status_code == 200
+        if prepare:
+            assert done.wait(HANG)
+        assert client.post("/run", json={"exhibit": "small"}).status_code == 200
+    assert done.is_set() == prepare
 
 
 def test_only_the_latest_trainings_are_kept() -> None:

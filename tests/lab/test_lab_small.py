@@ -31,6 +31,7 @@ def test_a_model_that_failed_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_exhibits_tell_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, Any] = {"epochs": 1, "validation_fraction": 0.0, "random_state": 0, "verbose": 0}
+    monkeypatch.setenv("TEXTNN_CACHE", "")
     monkeypatch.setattr(small, "_KEPT", {})
     monkeypatch.setattr(samples, "reviews", lambda language: (["a book", "not good"] * 8, ["yes", "no"] * 8))
     make = textnn.SentimentClassifier

@@ -6,7 +6,7 @@ cell, x [T, B, I] -> T steps, each with its own copy of U -> loss_T -> d loss_T 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,10 @@ CELLS = {"RNN": textnn.RNNCell, "GRU": textnn.GRUCell, "LSTM": textnn.LSTMCell}
 
 TANH, RELU, GRU, LSTM, OPEN = "RNN tanh", "RNN relu", "GRU", "LSTM", "LSTM open"
 """The names of the networks: ``OPEN`` is the LSTM whose forget bias is changed."""
+
+
+COLOURS = {TANH: 0, RELU: 1, GRU: 2, LSTM: 3, OPEN: 4}
+"""Of a network the colour of its curves, in all panels."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,11 @@ class Measured:
         total = self.terms.sum()
         return (self.terms / total.where(total > 0, torch.ones_like(total))).numpy()
 
-    def bound(self, cell: nn.Module) -> Array:
-        """Return the product-of-slopes bound on the norms of a tanh RNN."""
-        norm = torch.linalg.matrix_norm(cell.get_parameter("weight_hh").detach(), 2)
-        slopes = (1 - self.states[1:] ** 2).amax(dim=2)
+    def bound(self, cell: nn.RNNCell) -> Array:
+        """Return the product-of-slopes bound on the norms of an RNN."""
+        norm = torch.linalg.matrix_norm(cell.weight_hh.detach(), 2)
+        h = self.states[1:]
+        slopes = (1 - h**2 if cell.nonlinearity == "tanh" else (h > 0).to(h)).amax(dim=2)
         factors = torch.cat([_norm(self.gradients[-1:]), (norm * slopes).flip(0)])
         return _by_distance(factors.cumprod(0).flip(0))
 
@@ -97,6 +102,31 @@ def measure(cell: nn.Module, x: Tensor, direction: Tensor) -> Measured:
     return Measured(torch.stack(states).detach(), gradients, terms)
 
 
+def draw_cells(
+    names: Iterable[str], inputs: int, hidden: int, scale: float, forget_bias: float, init: str, seed: int
+) -> dict[str, Any]:
+    """Return cells in float64 with random weights: those of :func:`textnn.lab.vanishing_gradients`."""
+    cells: dict[str, Any] = {}
+    for name in names:
+        kind, _, activation = name.partition(" ")
+        more = {"nonlinearity": activation} if kind == "RNN" else {}
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(seed)
+            cells[name] = cell = CELLS[kind](inputs, hidden, dtype=torch.float64, **more)
+            for block in cell.weight_hh.split(hidden):
+                block.copy_(_scaled(block, scale, init))
+            if name == OPEN:
+                cell.bias_ih[hidden : 2 * hidden] += forget_bias
+    return cells
+
+
+def _scaled(block: Tensor, scale: float, init: str) -> Tensor:
+    """Return a recurrent matrix [H, H] whose largest absolute eigenvalue is ``scale``."""
+    if init == "orthogonal":
+        return nn.init.orthogonal_(torch.empty_like(block)) * scale
+    return block * (scale / torch.linalg.eigvals(block).abs().max())
+
+
 def draw_direction(hidden: int, seed: int) -> Tensor:
     """Return a direction of length 1 for :func:`measure`, [H]."""
     drawn = torch.randn(hidden, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -111,7 +141,8 @@ def cells_of(layers: Mapping[str, nn.Module]) -> dict[str, Any]:
     ValueError
         If a layer has several layers, two directions or a projection, or is none.
     """
-    return {name: _cell_of(name, layer) for name, layer in layers.items()}
+    with torch.random.fork_rng(devices=[]):  # a cell draws weights before it gets those of its layer
+        return {name: _cell_of(name, layer) for name, layer in layers.items()}
 
 
 def _cell_of(name: str, layer: nn.Module) -> nn.Module:
@@ -139,6 +170,11 @@ def _norm(values: Tensor) -> Tensor:
 def _by_distance(norms: Tensor) -> Array:
     """From norms [T + 1, B] by step to their root mean square over B by distance."""
     return (_norm(norms) / math.sqrt(norms.shape[1])).flip(0).numpy()
+
+
+def colour_of(name: str, names: Iterable[str]) -> int:
+    """Return the colour of one of several networks: its own, or of one that is not ours the place among them."""
+    return COLOURS.get(name, list(names).index(name) % 8)
 
 
 def name_network(name: str) -> Both:

@@ -182,7 +182,11 @@ class Exhibit:
         user has given none of the kind, and then use a small one of the laboratory's own. ``ANY``: ``model`` is a
         mapping from kinds to models. None: it takes none.
     presets
-        Names and settings that are worth a look; the other controls go back to their defaults.
+        Names and settings that are worth a look; the other controls go back to their defaults. Those that are for the
+        training alone stand beside it, and leave the controls above as they are.
+    prepare
+        What its first visit would have to wait for, as functions without arguments: the site calls them one after the
+        other, between requests, when it starts. Not used if the user has given a model that the exhibit takes.
     trains_on
         Names of controls that a training uses besides those that are for it alone: when one of them moves, it begins
         anew.
@@ -199,6 +203,7 @@ class Exhibit:
     model: str | None = None
     presets: tuple[tuple[Both, Mapping[str, Any]], ...] = ()
     trains_on: tuple[str, ...] = ()
+    prepare: tuple[Callable[[], Any], ...] = ()
 
     def settings(self, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return a value for each control: a given one, checked, or its default.
@@ -220,6 +225,7 @@ class Exhibit:
 
     def describe(self) -> Panel:
         """Return what the page is told of it."""
+        trained = {control.name for control in self.controls if control.live}
         return {
             "slug": self.slug,
             "title": word(self.title),
@@ -230,7 +236,10 @@ class Exhibit:
             "live": self.live is not None,
             "training": [one.name for one in self.controls if one.live or one.name in self.trains_on],
             "model": self.model,
-            "presets": [{"label": word(label), "settings": self.settings(given)} for label, given in self.presets],
+            "presets": [
+                {"label": word(label), "settings": self.settings(given), "live": set(given) <= trained}
+                for label, given in self.presets
+            ],
         }
 
 

@@ -107,7 +107,7 @@ def _set_axis(axes: Axes, which: str, axis: Panel) -> None:
         axes.set(**{f"{which}lim": (axis["low"], axis["high"])})
 
 
-_LOOKS = {"line": "-", "dashed": "--", "points": "o"}
+_LOOKS = {"line": "-", "dashed": "--", "dotted": ":", "points": "o"}
 
 
 def _draw_lines(axes: Axes, panel: Panel) -> None:

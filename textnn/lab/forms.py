@@ -336,6 +336,13 @@ EXHIBIT = Exhibit(
     ),
     presets=((Both("in English", "英文句子"), {"text": "the film was not good at all"}),),
     run=_run,
+    prepare=(
+        lambda: small.classifier("mlp", samples.CHINESE),
+        lambda: small.language_model(samples.CHINESE),
+        lambda: small.classifier("lstm", samples.CHINESE),
+        small.translator,
+        lambda: small.tagger(small.WORDS),
+    ),
     model=ANY,
     code="""
 import textnn.lab

@@ -346,6 +346,7 @@ EXHIBIT = Exhibit(
         Slider("rank", Both("Unit worked out (row)", "演算第几行的单元"), 1, 1, 32),
     ),
     run=_run,
+    prepare=(lambda: small.classifier("lstm", samples.CHINESE),),
     code="""
 import textnn.lab
 

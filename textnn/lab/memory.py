@@ -3,26 +3,28 @@
     [first token, noise, noise, ...] -> Embedding -> RNN or LSTM -> last state -> Linear -> which token was the first?
 
 An RNN gets no gradient from the first step, and guesses for ever; an LSTM with an open forget gate learns it within a
-hundred steps of training. Layers are textnn's own: EmbeddingRNN and EmbeddingLSTM.
+hundred steps of training. Layers are textnn's own: EmbeddingRNN, EmbeddingGRU and EmbeddingLSTM.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 import textnn
-from textnn.lab.backward import LSTM, OPEN, TANH, Array, cells_of, draw_direction, measure, name_network
+from textnn.lab.backward import COLOURS, LSTM, OPEN, TANH, Array, cells_of, draw_direction, measure, name_network
 from textnn.lab.panels import Both, Panel, axis, lines, series
 from textnn.lab.result import Result
 
 TOKENS = 4
 BATCH = 64
+_ENCODERS = {"RNN": textnn.EmbeddingRNN, "GRU": textnn.EmbeddingGRU, "LSTM": textnn.EmbeddingLSTM}
 EMBEDDING = 16
 _CLIP = 1.0
 _SMOOTH = 10  # trainings over which what is shown is averaged
@@ -52,7 +54,10 @@ class Memory(Result):
         step = Both("training step", "训练步数")
         done = np.arange(1, 1 + len(next(iter(self.losses.values()))))
         chance = Both("chance: 1 of 4", "随机猜：4 选 1")
-        right = [series(name_network(name), done, 100 * _smooth(one)) for name, one in self.accuracy.items()]
+        right = [
+            series(name_network(name), done, 100 * _smooth(one), colour=COLOURS[name])
+            for name, one in self.accuracy.items()
+        ]
         right.append(series(chance, [0, max(len(done), 1)], [100 / TOKENS] * 2, "dashed", 7))
         return [
             lines(
@@ -65,19 +70,25 @@ class Memory(Result):
                 Both("Loss", "损失"),
                 axis(step, low=0, high=max(len(done), 50)),
                 axis(Both("cross entropy", "交叉熵"), log=True),
-                [series(name_network(name), done, _smooth(one)) for name, one in self.losses.items()],
+                [
+                    series(name_network(name), done, _smooth(one), colour=COLOURS[name])
+                    for name, one in self.losses.items()
+                ],
             ),
             lines(
                 Both("The gradient with the weights as they are now", "当前权重下的梯度"),
                 axis(Both("T − t, steps back", "T − t，回传的步数")),
                 axis(Both("‖∂loss_T/∂h_t‖, relative to t = T", "‖∂loss_T/∂h_t‖（相对于 t = T）"), log=True),
-                [series(name_network(name), np.arange(len(one)), one) for name, one in self.gradients.items()],
+                [
+                    series(name_network(name), np.arange(len(one)), one, colour=COLOURS[name])
+                    for name, one in self.gradients.items()
+                ],
             ),
         ]
 
 
 class MemoryTask:
-    """The task, and three networks that are trained on the same batches: a tanh RNN and two LSTMs.
+    """The task, and networks that are trained on the same batches: by default a tanh RNN and two LSTMs.
 
     Parameters
     ----------
@@ -91,25 +102,39 @@ class MemoryTask:
         Learning rate of Adam.
     seed
         Of weights and data.
+    cells
+        Cells with ``EMBEDDING`` inputs to begin from, by the names of their networks, instead of the three;
+        ``forget_bias`` is not used then.
     """
 
     def __init__(
-        self, steps: int = 30, hidden: int = 32, forget_bias: float = 3.0, rate: float = 0.01, seed: int = 0
+        self,
+        steps: int = 30,
+        hidden: int = 32,
+        forget_bias: float = 3.0,
+        rate: float = 0.01,
+        seed: int = 0,
+        cells: Mapping[str, nn.Module] | None = None,
     ) -> None:
         if steps < 1 or hidden < 1:
             raise ValueError(f"steps, hidden: expected 1 or more, got {steps}, {hidden}")
         self.steps = steps
         self._drawn = torch.Generator().manual_seed(seed)
         self._networks: dict[str, Any] = {}
-        for name in (TANH, LSTM, OPEN):
-            kind = textnn.EmbeddingRNN if name == TANH else textnn.EmbeddingLSTM
+        for name in (TANH, LSTM, OPEN) if cells is None else cells:
+            kind, _, activation = name.partition(" ")
+            more: dict[str, Any] = {"nonlinearity": activation} if kind == "RNN" else {}
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                encoder = kind(TOKENS, EMBEDDING, hidden, padding_idx=None)
+                encoder = _ENCODERS[kind](TOKENS, EMBEDDING, hidden, padding_idx=None, **more)
                 network = nn.ModuleDict({"encoder": encoder, "readout": nn.Linear(hidden, TOKENS)})
-            if name == OPEN:
-                with torch.no_grad():
-                    _layer(network).bias_ih_l0[hidden : 2 * hidden] += forget_bias
+            layer = encoder._layer()
+            with torch.no_grad():
+                if cells is not None:
+                    for key, parameter in cells[name].named_parameters():
+                        layer.get_parameter(f"{key}_l0").copy_(parameter)
+                elif name == OPEN:
+                    layer.bias_ih_l0[hidden : 2 * hidden] += forget_bias
             self._networks[name] = network
         self._optimizers = {name: torch.optim.Adam(one.parameters(), rate) for name, one in self._networks.items()}
         self._losses: dict[str, list[float]] = {name: [] for name in self._networks}
@@ -129,14 +154,22 @@ class MemoryTask:
                 self._losses[name].append(loss.item())
                 self._right[name].append((logits.argmax(1) == ids[:, 0]).double().mean().item())
 
+    def layers(self) -> dict[str, Any]:
+        """Return the recurrent layers as they are now."""
+        return {name: network["encoder"]._layer() for name, network in self._networks.items()}
+
+    def embed(self, ids: Tensor) -> dict[str, Tensor]:
+        """Return what each network's recurrent layer reads for tokens [T, B], as float64 [T, B, EMBEDDING]."""
+        tables = {name: network["encoder"].weight.detach().double() for name, network in self._networks.items()}
+        return {name: F.embedding(ids, table) for name, table in tables.items()}
+
     def result(self) -> Memory:
         """Return the course so far."""
-        layers = {name: _layer(network) for name, network in self._networks.items()}
-        gradients = {}
+        layers, gradients = self.layers(), {}
         ids = torch.randint(TOKENS, (8, self.steps), generator=torch.Generator().manual_seed(0))
+        inputs = self.embed(ids.T)
         for name, cell in cells_of(layers).items():
-            x = F.embedding(ids.T, self._networks[name]["encoder"].weight.detach()).double()
-            gradients[name] = measure(cell, x, draw_direction(cell.hidden_size, 0)).norms()
+            gradients[name] = measure(cell, inputs[name], draw_direction(cell.hidden_size, 0)).norms()
         return Memory(
             {name: np.array(losses) for name, losses in self._losses.items()},
             {name: np.array(right) for name, right in self._right.items()},
@@ -175,11 +208,6 @@ def memory_task(
     task = MemoryTask(steps, hidden, forget_bias, rate, seed)
     task.train(trainings)
     return task.result()
-
-
-def _layer(network: Any) -> Any:
-    encoder = network["encoder"]
-    return encoder.rnn if hasattr(encoder, "rnn") else encoder.lstm
 
 
 def _last(found: Any) -> torch.Tensor:

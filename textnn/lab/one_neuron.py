@@ -103,7 +103,10 @@ class Neurons(Result):
             node("sum", 1.5, 1, "Σ", "state"),
             node("price", 2.7, 1, _named(Both("price", "价格"), self.price), "output"),
         ]
-        edges = [edge(f"x{place}", "sum", f"× {weight:g}", "shared") for place, weight in enumerate(self.weights)]
+        edges = [
+            edge(f"x{place}", "sum", f"× {weight:g}".replace("-", "−"), "shared")
+            for place, weight in enumerate(self.weights)
+        ]
         edges += [edge("b", "sum", "+"), edge("sum", "price")]
         return graph(Both("A neuron prices a house", "一个神经元给房子估价"), nodes, edges)
 

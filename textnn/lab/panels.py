@@ -30,7 +30,7 @@ Panel = dict[str, Any]
 DIGITS = 6
 """Significant digits that are sent: more than a picture can show."""
 
-STYLES = ("line", "dashed", "points")
+STYLES = ("line", "dashed", "dotted", "points")
 KINDS_OF_NODES = ("", "input", "state", "output", "shared", "chosen")
 KINDS_OF_EDGES = ("", "shared", "chosen", "struck")
 

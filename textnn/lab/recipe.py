@@ -31,6 +31,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 NAMES = ("jieba", "rjieba", "unicode", "mixed", "char", "whitespace")
 """The tokenizers, in the order of the exhibit."""
 
+REVIEWS = 2000
+"""From how many the vocabularies come, and on how many the recipe is trained at first."""
+
 _NEEDS = {"rjieba": "rjieba", "jieba": "jieba", "mixed": "jieba"}
 
 
@@ -135,7 +138,10 @@ class Words(Result):
                 [
                     [0, Vocabulary.PAD, Both("padding", "填充")],
                     [1, Vocabulary.UNK, Both("everything else", "其余所有词")],
-                    *([number + 2, token, count] for number, (token, count) in enumerate(self.frequent)),
+                    *(
+                        [number + 2, token if token.strip() else "␣", count]
+                        for number, (token, count) in enumerate(self.frequent)
+                    ),
                 ],
             ),
         ]
@@ -177,7 +183,7 @@ def words(text: str = "", texts: Sequence[str] | None = None, length: int = LENG
     if texts is not None and not texts:
         raise ValueError("texts: expected at least one, got none")
     language = samples.language_of(text)
-    source = list(texts) if texts is not None else samples.reviews(language)[0]
+    source = list(texts) if texts is not None else samples.reviews(language)[0][:REVIEWS]
     names = [name for name in NAMES if importlib.util.find_spec(_NEEDS.get(name, "textnn"))]
     readings, frequent = [], list[tuple[str, int]]()
     for name in names if language == samples.CHINESE else ["unicode", *(name for name in names if name != "unicode")]:
@@ -238,9 +244,10 @@ EXHIBIT = Exhibit(
     controls=(
         TextField("text", Both("Sentence", "句子"), DEFAULT, 100),
         Slider("length", Both("Length (the recipe: 10)", "长度（配方为 10）"), LENGTH, 1, 20),
-        Slider("reviews", Both("Reviews to train on", "训练用的评论数"), 2000, 500, 4000, 500, live=True),
+        Slider("reviews", Both("Reviews to train on", "训练用的评论数"), REVIEWS, 500, 4000, 500, live=True),
     ),
     run=_run,
+    prepare=(words,),
     code="""
 import textnn.lab
 

@@ -1,7 +1,8 @@
-"""Small trained models for exhibits whose user has none: each is made once a process, in seconds, and then kept.
+"""Small trained models for exhibits whose user has none: each is trained once, in seconds, and then kept.
 
-    kind, language -> trained before? -> the same estimator
-                                      -> a message to ``progress``, texts of ``samples`` -> fit -> kept -> it
+    kind, language -> made in this process? -> the same estimator
+                   -> kept on disk (``store``)? -> it is read
+                   -> else a message to ``progress``, texts of ``samples`` -> fit -> kept -> it
 
 They are estimators of the package like any other, only smaller than their defaults, with a fixed seed.
 """
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from textnn.demo import find_jieba
-from textnn.lab import samples
+from textnn.lab import samples, store
 
 if TYPE_CHECKING:
     from textnn.classification.estimator import SentimentClassifier
@@ -33,7 +34,9 @@ _LOCK = threading.RLock()
 _KEPT: dict[tuple[str, ...], Any] = {}
 
 
-def kept(key: tuple[str, ...], message: str, make: Callable[[], Any], progress: Progress | None) -> Any:
+def kept(
+    key: tuple[str, ...], message: str, make: Callable[[], Any], progress: Progress | None, kind: Any = None
+) -> Any:
     """Return what ``make`` gives, called only once for a key in the life of the process.
 
     Parameters
@@ -44,12 +47,20 @@ def kept(key: tuple[str, ...], message: str, make: Callable[[], Any], progress: 
         For ``progress``, before it is made.
     make, progress
         Called at most once.
+    kind
+        The estimator's class, if it is one: then it is kept on disk, too.
     """
     with _LOCK:
         if key not in _KEPT:
-            if progress is not None:
-                progress(message)
-            _KEPT[key] = make()
+            name = "-".join(key)
+            found = None if kind is None else store.load(name, kind)
+            if found is None:
+                if progress is not None:
+                    progress(message)
+                found = make()
+                if kind is not None:
+                    store.save(name, found)
+            _KEPT[key] = found
         return _KEPT[key]
 
 
@@ -69,9 +80,9 @@ def classifier(architecture: str, language: str, progress: Progress | None = Non
     if architecture == "textcnn":
         sizes = {"embedding_dim": 32, "channels": 16, "kernel_sizes": KERNELS}
 
-    def make() -> SentimentClassifier:
-        from textnn import SentimentClassifier
+    from textnn import SentimentClassifier
 
+    def make() -> SentimentClassifier:
         texts, labels = samples.reviews(language)
         model = SentimentClassifier(
             architecture,
@@ -85,7 +96,13 @@ def classifier(architecture: str, language: str, progress: Progress | None = Non
         )
         return model.fit(texts, labels)
 
-    return kept((architecture, language), f"training a small {architecture} on short reviews", make, progress)
+    return kept(
+        (architecture, language),
+        f"training a small {architecture} on short reviews",
+        make,
+        progress,
+        SentimentClassifier,
+    )
 
 
 def tagger(kind: str, progress: Progress | None = None) -> SequenceTagger:
@@ -99,9 +116,9 @@ def tagger(kind: str, progress: Progress | None = None) -> SequenceTagger:
         Told when one is trained.
     """
 
-    def make() -> SequenceTagger:
-        from textnn import SequenceTagger
+    from textnn import SequenceTagger
 
+    def make() -> SequenceTagger:
         options: dict[str, Any] = {"validation_fraction": 0.0, "random_state": 0, "verbose": 0, "ngram_buckets": 0}
         if kind == WORDS:
             model = SequenceTagger("bilstm-crf", embedding_dim=32, bigram_dim=16, hidden_size=32, epochs=4, **options)
@@ -109,7 +126,7 @@ def tagger(kind: str, progress: Progress | None = None) -> SequenceTagger:
         sentences, tags = samples.named_sentences()
         return SequenceTagger(embedding_dim=32, hidden_size=32, channels=16, epochs=6, **options).fit(sentences, tags)
 
-    return kept((kind,), f"training a small tagger of {kind}", make, progress)
+    return kept((kind,), f"training a small tagger of {kind}", make, progress, SequenceTagger)
 
 
 def language_model(language: str, progress: Progress | None = None) -> LanguageModel:
@@ -123,9 +140,9 @@ def language_model(language: str, progress: Progress | None = None) -> LanguageM
         Told when one is trained.
     """
 
-    def make() -> LanguageModel:
-        from textnn import LanguageModel
+    from textnn import LanguageModel
 
+    def make() -> LanguageModel:
         model = LanguageModel(
             "char" if language == samples.CHINESE else "word",
             embedding_dim=32,
@@ -140,7 +157,7 @@ def language_model(language: str, progress: Progress | None = None) -> LanguageM
         )
         return model.fit(samples.opinions(language, 1000)[0])
 
-    return kept(("language", language), "training a small language model", make, progress)
+    return kept(("language", language), "training a small language model", make, progress, LanguageModel)
 
 
 def translator(progress: Progress | None = None) -> Translator:
@@ -152,9 +169,9 @@ def translator(progress: Progress | None = None) -> Translator:
         Told when one is trained.
     """
 
-    def make() -> Translator:
-        from textnn import Translator
+    from textnn import Translator
 
+    def make() -> Translator:
         sources, targets = zip(*samples.sentence_pairs(), strict=True)
         model = Translator(
             attention=None,
@@ -173,4 +190,4 @@ def translator(progress: Progress | None = None) -> Translator:
         )
         return model.fit(sources, targets)
 
-    return kept(("translator",), "training a small translator", make, progress)
+    return kept(("translator",), "training a small translator", make, progress, Translator)

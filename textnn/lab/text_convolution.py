@@ -373,6 +373,7 @@ EXHIBIT = Exhibit(
         Slider("channels", Both("Channels shown", "显示的通道数"), 6, 1, 16),
     ),
     run=_run,
+    prepare=(lambda: small.classifier("textcnn", samples.CHINESE),),
     code="""
 import textnn.lab
 

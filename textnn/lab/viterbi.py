@@ -178,7 +178,8 @@ class Trellis(Result):
         for t in range(len(self.tokens)):
             for tag, row in place.items():
                 value = self.scores[t, tag]
-                label = f"{self.tags[tag]} {value:.1f}" if np.isfinite(value) else f"{self.tags[tag]} ×"
+                score = f"{value:.1f}".replace("-", "−") if np.isfinite(value) else "×"
+                label = f"{self.tags[tag]} {score}"
                 nodes.append(node(f"{t}.{tag}", t, row, label, "chosen" if self.path[t] == tag else "state"))
         edges = []
         for one in self.steps():
@@ -343,7 +344,7 @@ def _run(text: str, token: int, struck: bool, others: bool, model: Any = None) -
 
 EXHIBIT = Exhibit(
     slug="trellis",
-    title=Both("Tags: the Viterbi trellis", "序列标注：维特比网格"),
+    title=Both("Viterbi trellis", "维特比网格"),
     text=Both(
         "A tagger gives each token a score for every tag, and its conditional random field (CRF) adds one for each "
         "pair of neighbouring tags. The best tags of a sentence are the path with the largest sum. Viterbi's algorithm "
@@ -367,6 +368,7 @@ EXHIBIT = Exhibit(
         Toggle("others", Both("Show the ways that were forgotten", "显示被舍弃的走法"), False),
     ),
     run=_run,
+    prepare=(lambda: small.tagger(small.WORDS),),
     code="""
 import textnn.lab
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+from collections.abc import Collection
 from importlib.resources import files
 
 from fastapi import FastAPI, Request, Response
@@ -23,11 +24,11 @@ def add_page(app: FastAPI, settings: Settings, task: str) -> None:
     add_static(app, __package__, "page")
 
 
-def add_static(app: FastAPI, package: str, folder: str) -> None:
-    """Add the styles, scripts and pictures in a folder of a package, under ``/static``."""
+def add_static(app: FastAPI, package: str, folder: str, names: Collection[str] | None = None) -> None:
+    """Add the styles, scripts and pictures in a folder of a package, all or some of them, under ``/static``."""
     for part in files(package).joinpath(folder).iterdir():
         kind = _TYPES.get(part.name.rpartition(".")[2])
-        if kind is not None:
+        if kind is not None and (names is None or part.name in names):
             add_file(app, f"/static/{part.name}", part.read_bytes(), kind)
 
 

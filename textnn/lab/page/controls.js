@@ -35,9 +35,17 @@ const KINDS = {
     return { input, read: () => input.value };
   },
   text(control, value, changed) {
-    const input = Object.assign(document.createElement("input"), { type: "text", value, maxLength: control.longest, spellcheck: false, dir: "auto" });
-    input.addEventListener("input", changed);
-    return { input, read: () => input.value, wide: true };
+    const input = Object.assign(document.createElement("textarea"), { rows: 2, value, maxLength: control.longest, spellcheck: false, dir: "auto" });
+    input.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && event.preventDefault()); // a sentence is one line
+    const shown = document.createElement("output");
+    const refresh = () => (shown.textContent = `${input.value.length} / ${control.longest}`);
+    input.addEventListener("input", (event) => {
+      refresh();
+      if (!event.isComposing) changed(); // what an input method is still putting together is no text yet
+    });
+    input.addEventListener("compositionend", changed);
+    refresh();
+    return { input, shown, read: () => input.value, wide: true };
   },
   toggle(control, value, changed) {
     const input = Object.assign(document.createElement("input"), { type: "checkbox", checked: value });

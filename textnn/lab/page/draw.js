@@ -59,7 +59,7 @@ function drawAxes(picture, x, y, panel, box, grid = true) {
 
 function drawLines(figure, panel, width) {
   const colour = (place) => (panel.series[place].colour ?? place) % 8;
-  const look = { line: "curve", dashed: "curve dashed" };
+  const look = { line: "curve", dashed: "curve dashed", dotted: "curve dotted" };
   addLegend(figure, panel.series.map((one) => one.name), (place) => {
     const { style } = panel.series[place];
     if (style === "points") return svg("circle", { cx: 13, cy: 5, r: 3.5, class: `filled c${colour(place)}` });
@@ -117,7 +117,22 @@ function shade(value, low, high, middle) {
   return { class: value >= middle ? "plus" : "minus", "fill-opacity": clamp(Math.abs(value - middle) / far, 0, 1).toFixed(3) };
 }
 
+// Which colour is which number.
+function addScale(figure, panel, middle) {
+  const [cells, size] = [12, 12];
+  const bar = svg("svg", { width: cells * size, height: 10, "aria-hidden": "true" });
+  for (let place = 0; place < cells; place += 1) {
+    const value = panel.low + ((panel.high - panel.low) * place) / (cells - 1);
+    bar.append(svg("rect", { x: place * size, width: size, height: 10, ...shade(value, panel.low, panel.high, middle) }));
+  }
+  const scale = make("p", "", "scale quiet");
+  scale.append(show(panel.low), bar, show(panel.high));
+  figure.append(scale);
+}
+
 function drawHeat(figure, panel, width) {
+  const middle = panel.low < 0 && panel.high > 0 ? 0 : panel.low;
+  addScale(figure, panel, middle);
   const rows = panel.rows.map(word);
   const columns = panel.columns.map(word);
   const left = clamp(Math.max(0, ...rows.map(widthOf)) + 10, 24, 150);
@@ -136,7 +151,6 @@ function drawHeat(figure, panel, width) {
   rows.forEach((name, place) => {
     if (place % every === 0) picture.append(svg("text", { x: left - 5, y: top + (place + 0.5) * line + 4, "text-anchor": "end", class: "faint" }, name));
   });
-  const middle = panel.low < 0 && panel.high > 0 ? 0 : panel.low;
   panel.values.forEach((values, row) =>
     values.forEach((value, column) => {
       const place = { x: left + column * cell, y: top + row * line, width: cell, height: line };
@@ -211,28 +225,47 @@ function drawSurface(figure, panel, width) {
   });
 }
 
+const boxOf = (node) => widthOf(word(node.label)) + 16;
+
+// How wide columns have to be for neighbours in a row, with the names of arrows between them, and for what stands at the ends.
+function columnWidths(panel) {
+  const rowOf = new Map(panel.nodes.map((node) => [node.id, node.y]));
+  const level = panel.edges.filter((one) => rowOf.get(one.from) === rowOf.get(one.to));
+  const between = Math.max(20, ...level.map((one) => widthOf(word(one.label))));
+  const ends = ["min", "max"].map((which) => Math[which](...panel.nodes.map((node) => node.x)));
+  return panel.nodes.flatMap((node) => {
+    const after = panel.nodes.filter((one) => one.y === node.y && one.x > node.x);
+    const gaps = after.map((one) => ((boxOf(node) + boxOf(one)) / 2 + between) / (one.x - node.x));
+    return ends.includes(node.x) ? [...gaps, boxOf(node)] : gaps;
+  });
+}
+
 function drawGraph(figure, panel, width) {
   const [across, down] = ["x", "y"].map((name) => panel.nodes.map((node) => node[name]));
   const [left, top] = [Math.min(...across), Math.min(...down)];
   const columns = Math.max(...across) - left + 1;
-  const widest = Math.max(...panel.nodes.map((node) => widthOf(word(node.label)))) + 18;
-  const wide = Math.max(width / columns, widest * 1.25);
+  const wide = Math.max(width / columns, ...columnWidths(panel));
   const high = 74;
   const picture = addPicture(figure, panel, wide * columns, high * (Math.max(...down) - top + 1), panel.nodes.map((node) => word(node.label)).join(", "));
-  const places = new Map(panel.nodes.map((node) => [node.id, { node, x: (node.x - left + 0.5) * wide, y: (node.y - top + 0.5) * high, half: widthOf(word(node.label)) / 2 + 8 }]));
-  for (const edge of panel.edges) drawEdge(picture, edge, places.get(edge.from), places.get(edge.to));
+  const places = new Map(panel.nodes.map((node) => [node.id, { node, x: (node.x - left + 0.5) * wide, y: (node.y - top + 0.5) * high, half: boxOf(node) / 2 }]));
+  const slants = (one) => word(one.label) && ["x", "y"].every((name) => places.get(one.from)[name] !== places.get(one.to)[name]);
+  const names = panel.edges.map((edge) => {
+    const crowded = panel.edges.filter((one) => one.to === edge.to && slants(one)).length > 1;
+    return drawEdge(picture, edge, places.get(edge.from), places.get(edge.to), crowded);
+  });
+  picture.append(...names.filter(Boolean)); // above all arrows
   for (const { node, x, y, half } of places.values()) {
     picture.append(svg("rect", { x: x - half, y: y - 13, width: half * 2, height: 26, rx: 8, class: `node ${node.kind}` }));
     picture.append(svg("text", { x, y: y + 4, "text-anchor": "middle" }, word(node.label)));
   }
 }
 
-function drawEdge(picture, edge, from, to) {
+// Returns its name, if it has one. That of a slanting arrow stands near its tip, or, where several with names end, near its beginning.
+function drawEdge(picture, edge, from, to, crowded) {
   const text = word(edge.label);
   if (from === to) {
     picture.append(svg("path", { d: `M${from.x - 8} ${from.y - 13}c-14 -26 30 -26 16 0`, class: `arrow ${edge.kind}` }));
-    if (text) picture.append(svg("text", { x: from.x, y: from.y - 24, "text-anchor": "middle", class: "faint" }, text));
-    return;
+    return text && svg("text", { x: from.x, y: from.y - 24, "text-anchor": "middle", class: "faint on" }, text);
   }
   const [dx, dy] = [to.x - from.x, to.y - from.y];
   // Arrows end where they meet the boxes.
@@ -242,9 +275,13 @@ function drawEdge(picture, edge, from, to) {
   picture.append(svg("line", { x1, y1, x2, y2, class: `arrow ${edge.kind}` }));
   const angle = (Math.atan2(dy, dx) * 180) / Math.PI;
   picture.append(svg("path", { d: "M0 0L-8 -3.5L-8 3.5Z", transform: `translate(${x2} ${y2}) rotate(${angle})`, class: `tip ${edge.kind}` }));
-  if (!text) return;
-  const [x, y] = [from.x + dx * 0.38, from.y + dy * 0.38];
-  picture.append(svg("text", { x: x + (Math.abs(dy) > Math.abs(dx) ? 6 : 0), y: y - 5, class: "faint", "text-anchor": Math.abs(dy) > Math.abs(dx) ? "start" : "middle" }, text));
+  if (!text) return null;
+  const near = Math.min(0.5, 27 / Math.abs(dy));
+  const upright = Math.abs(dy) > 100 ? 0.75 : 0.5; // there may be a box in the middle
+  const along = dx && dy ? (crowded ? near : 1 - near) : upright;
+  const [x, y] = [from.x + dx * along, from.y + dy * along];
+  const place = dx ? { x: dy ? x : (x1 + x2) / 2, y: dy ? y + 4 : y - 5, "text-anchor": "middle" } : { x: x + 6, y: y + 4 };
+  return svg("text", { ...place, class: "faint on" }, text);
 }
 
 function drawTable(figure, panel) {

@@ -2,9 +2,7 @@
 "use strict";
 const DATA = JSON.parse(find("data").textContent);
 const { exhibit, served } = DATA;
-const PATIENCE = 200; // milliseconds after which the page says that it computes
-const LONG = 3000; // after which it says why that may take some time
-const PAUSE = 40; // between two steps of a training
+const PAUSE = 40; // milliseconds between two steps of a training
 
 let panels = DATA.panels;
 let livePanels = [];
@@ -17,6 +15,7 @@ const pageOf = (slug) => (served ? `./${slug}` : slug ? `${slug}.html` : "index.
 class Refused extends Error {}
 
 async function ask(path, body) {
+  if (body.settings && exhibit.controls.some((control) => control.kind === "text" && !values[control.name].trim())) throw new Refused(say("blank"));
   let answer;
   try {
     answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
@@ -26,8 +25,13 @@ async function ask(path, body) {
   const content = await answer.json().catch(() => {
     throw new Refused(say("strange"));
   });
-  if (!answer.ok) throw new Refused(content.error?.message ?? say("strange"));
+  if (!answer.ok) throw new Refused(explain(content.error));
   return content;
+}
+
+function explain(error) {
+  const wrong = exhibit.controls.find((control) => control.name === error?.field);
+  return wrong?.kind === "text" ? say("unread") : (error?.message ?? say("strange"));
 }
 
 function tell(sentence) {
@@ -63,30 +67,26 @@ async function run() {
   wanted = true;
   if (running) return;
   running = true;
-  const late = setTimeout(() => {
-    find("progress").textContent = say("working");
-    find("panels").setAttribute("aria-busy", "true");
-  }, PATIENCE);
-  const later = setTimeout(() => (find("progress").textContent = say("long")), LONG);
   try {
     while (wanted) {
       wanted = false;
-      const found = await ask("run", { exhibit: exhibit.slug, settings: values });
-      panels = found.panels;
-      tell("");
-      drawPanels(find("panels"), panels);
+      await during(find("panels"), compute);
     }
+  } finally {
+    running = false;
+  }
+}
+
+async function compute() {
+  try {
+    const found = await ask("run", { exhibit: exhibit.slug, settings: values });
+    panels = found.panels;
+    tell("");
+    drawPanels(find("panels"), panels);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     tell(error.message);
-  } finally {
-    running = false;
-    clearTimeout(late);
-    clearTimeout(later);
-    find("progress").textContent = "";
-    find("panels").setAttribute("aria-busy", "false");
   }
-  if (wanted) run();
 }
 
 // A training: its key, and whether it goes on by itself. What comes back for one that was reset is dropped.
@@ -94,8 +94,13 @@ let training = null;
 
 function setPlaying(playing) {
   training.playing = playing;
+  find("turning").hidden = !playing;
   find("play").dataset.word = playing ? "pause" : "start";
   find("play").textContent = say(find("play").dataset.word);
+}
+
+function showRounds() {
+  find("trained").textContent = training.done ? say("done") : training.rounds ? say("rounds", { count: training.rounds }) : "";
 }
 
 function showLive(found) {
@@ -107,12 +112,13 @@ function showLive(found) {
 let preparing = Promise.resolve();
 
 function begin() {
-  const own = { key: null, rounds: 0, playing: false, loop: 0, busy: null };
+  const own = { key: null, rounds: 0, done: false, playing: false, loop: 0, busy: null };
   training = own;
   setPlaying(false);
-  find("trained").textContent = "";
+  showRounds();
   const go = () => prepare(own);
   own.ready = preparing = preparing.then(go, go);
+  during(find("live-panels"), () => own.ready);
 }
 
 async function prepare(own) {
@@ -142,12 +148,10 @@ async function take(own) {
   try {
     const found = await ask("step", { training: own.key });
     if (training !== own) return false;
-    if (found.done) {
-      find("trained").textContent = say("done");
-      return false;
-    }
-    own.rounds += 1;
-    find("trained").textContent = say("rounds", { count: own.rounds });
+    own.done = found.done;
+    if (!found.done) own.rounds += 1;
+    showRounds();
+    if (found.done) return false;
     showLive(found.panels);
     return true;
   } catch (error) {
@@ -206,14 +210,16 @@ function build() {
     );
 }
 
-function buildPresets() {
-  find("presets").hidden = !served || !exhibit.presets.length;
-  find("presets").replaceChildren(
+// Presets of the training alone stand beside it, and move no other control.
+function buildPresets(host, live) {
+  const presets = exhibit.presets.filter((preset) => preset.live === live);
+  host.hidden = !served || !presets.length;
+  host.replaceChildren(
     make("span", say("presets"), "quiet"),
-    ...exhibit.presets.map((preset) => {
+    ...presets.map((preset) => {
       const button = Object.assign(make("button", word(preset.label)), { type: "button" });
       button.addEventListener("click", () => {
-        fillControls(preset.settings);
+        fillControls(live ? { ...preset.settings, ...readSettings() } : preset.settings);
         moved();
       });
       return button;
@@ -221,7 +227,13 @@ function buildPresets() {
   );
 }
 
-// The controls above the panels, and those of the training, at some values.
+function buildNext() {
+  const place = DATA.exhibits.findIndex((one) => one.slug === exhibit.slug);
+  const next = DATA.exhibits[place + 1];
+  find("next").replaceChildren(...(next ? [say("next"), " ", Object.assign(make("a", word(next.title)), { href: pageOf(next.slug) })] : []));
+}
+
+// The controls beside the panels, and those of the training, at some values.
 function fillControls(given) {
   const some = (live) => exhibit.controls.filter((control) => control.live === live);
   readSettings = buildControls(find("controls"), some(false), given, served, moved);
@@ -236,11 +248,14 @@ function buildExhibit() {
   find("lines").textContent = exhibit.code;
   find("default").hidden = served;
   find("training").hidden = !exhibit.live || !served;
-  buildPresets();
+  buildPresets(find("presets"), false);
+  buildPresets(find("live-presets"), true);
+  buildNext();
   fillControls(values);
   values = { ...readSettings(), ...readLive() };
   if (panels) drawPanels(find("panels"), panels);
   drawPanels(find("live-panels"), livePanels);
+  if (training) showRounds();
 }
 
 function redraw() {
@@ -256,12 +271,13 @@ if (exhibit && served) {
 find("language").addEventListener("click", () => {
   setLanguage(language === "en" ? "zh" : "en");
   build();
+  if (exhibit && !find("message").hidden) run(); // what it says is in the other language
 });
 for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
 find("play").addEventListener("click", play);
 find("step").addEventListener("click", () => {
   setPlaying(false);
-  step();
+  during(find("live-panels"), step);
 });
 find("reset").addEventListener("click", begin);
 let width = find("exhibit").clientWidth;

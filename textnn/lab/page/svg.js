@@ -20,7 +20,7 @@ function show(value) {
   if (value === null || value === undefined) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size < 1e-3 || size >= 1e6) return value.toExponential(1).replace("e+", "e").replace("-", "−");
+  if (size < 1e-4 || size >= 1e6) return value.toExponential(1).replace("e+", "e").replace("-", "−");
   return String(Number(value.toPrecision(4))).replace("-", "−");
 }
 
@@ -70,10 +70,11 @@ function makeReadable(picture, readout, { at, move, mark }) {
     readout.textContent = mark(place);
   };
   picture.setAttribute("tabindex", "0");
-  picture.addEventListener("pointermove", (event) => {
-    const box = picture.getBoundingClientRect();
-    set(at(event.clientX - box.left, event.clientY - box.top));
-  });
+  for (const name of ["pointermove", "pointerdown"])
+    picture.addEventListener(name, (event) => {
+      const box = picture.getBoundingClientRect();
+      set(at(event.clientX - box.left, event.clientY - box.top));
+    });
   picture.addEventListener("keydown", (event) => {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!way) return;

@@ -21,6 +21,9 @@ const WORDS = {
     rounds: "Round {count}",
     gone: "The laboratory cannot be reached. Is it still running?",
     strange: "The laboratory gave an answer that this page does not understand.",
+    blank: "Type a sentence.",
+    unread: "Nothing in this sentence can be read; try another one.",
+    next: "Next:",
     numbers: "Move over the picture, or use the arrow keys, for numbers.",
   },
   zh: {
@@ -43,6 +46,9 @@ const WORDS = {
     rounds: "第 {count} 轮",
     gone: "无法连接实验室，它还在运行吗？",
     strange: "实验室返回了本页无法理解的内容。",
+    blank: "请输入一句话。",
+    unread: "这句话里没有能读的内容，请换一句。",
+    next: "下一个：",
     numbers: "将指针移到图上或使用方向键查看数值。",
   },
 };

@@ -9,9 +9,9 @@ GET  /healthz, /metrics      for whoever watches the server
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from importlib.resources import files
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from textnn.lab.exhibit import Exhibit, SettingError
 from textnn.lab.panels import Panel
-from textnn.lab.site.page import FOLDER, page
+from textnn.lab.site.page import FOLDER, PACKAGE, SHARED, SHARING, page
 from textnn.lab.site.rooms import Rooms, TrainingGoneError
 from textnn.serving.batching import ItemError
 from textnn.serving.desk import Desk
@@ -38,6 +38,9 @@ TIMEOUT = 300.0
 """Seconds for an answer: the first one of an exhibit may have to train a small model on a slow machine."""
 
 MAX_QUEUE = 64
+QUIET = 3.0
+"""Seconds without a request after which a small model is made before anybody asks for it."""
+
 _HTML = "text/html; charset=utf-8"
 _WORK = frozenset({"/run", "/live", "/step"})
 
@@ -70,7 +73,10 @@ def settings_for(host: str) -> Settings:
 
 
 def create_app(
-    exhibits: Sequence[Exhibit], models: Mapping[str, Any] | None = None, settings: Settings | None = None
+    exhibits: Sequence[Exhibit],
+    models: Mapping[str, Any] | None = None,
+    settings: Settings | None = None,
+    prepare: bool = False,
 ) -> FastAPI:
     """Return the site as an ASGI application.
 
@@ -82,19 +88,32 @@ def create_app(
         The user's models by their kind.
     settings
         By default those of :func:`settings_for` this machine.
+    prepare
+        Whether small models are trained before anybody asks for them, while nobody asks for anything else.
     """
     settings = settings or settings_for("127.0.0.1")
     metrics, state, rooms = Metrics(), State(), Rooms(exhibits, models)
     desk = Desk(settings, metrics, state)
     # All exhibits run in one thread: they draw from torch's random numbers, and use all threads of its own.
     queue = desk.slow_queue("lab", _work, MAX_QUEUE)
+    asked_last = [0.0]
+
+    async def make_ready() -> None:
+        asked_last[0] = loop_time()
+        for place, call in enumerate(rooms.preparations() if prepare else [rooms.warm_up]):
+            while (
+                place and (quiet := loop_time() - asked_last[0]) < QUIET
+            ):  # nobody who moves a slider is to wait for it
+                await asyncio.sleep(QUIET - quiet)
+            with suppress(ItemError):  # whoever needs it will be told
+                await queue.submit([call])
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.draining = state.closing = False
-        warm = queue.submit([rooms.warm_up])  # pages are sent meanwhile
+        making_ready = asyncio.create_task(make_ready())  # pages are sent meanwhile
         yield
-        warm.cancel()
+        making_ready.cancel()
         state.draining = state.closing = True
         await desk.close()
 
@@ -112,6 +131,7 @@ def create_app(
     add_error_forms(app)
 
     async def answer(request: Request, call: Callable[[], dict[str, Any]]) -> Response:
+        asked_last[0] = loop_time()
         try:
             (found,) = await desk.answer(request, queue, [call])
         except ItemError as error:
@@ -146,9 +166,14 @@ def create_app(
     add_watching(app, metrics, state)
     for path, exhibit in [("/", None), *((f"/{one.slug}", one) for one in exhibits)]:
         add_file(app, path, page(exhibits, exhibit).encode(), _HTML)
-    add_static(app, "textnn.lab", FOLDER)
-    add_file(app, "/static/icon.svg", files("textnn.serving").joinpath("page/icon.svg").read_bytes(), "image/svg+xml")
+    add_static(app, PACKAGE, FOLDER)
+    add_static(app, SHARING, FOLDER, SHARED)
     return app
+
+
+def loop_time() -> float:
+    """Return the time of the event loop."""
+    return asyncio.get_running_loop().time()
 
 
 def _work(calls: list[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -23,23 +23,27 @@ from textnn.lab.exhibit import Exhibit
 from textnn.lab.panels import Panel
 from textnn.lab.site.rooms import Rooms
 
-SCRIPTS = ("words.js", "svg.js", "draw.js", "controls.js", "lab.js")
+SCRIPTS = ("words.js", "svg.js", "draw.js", "controls.js", "progress.js", "lab.js")
 """In the order in which they need each other."""
 
-STYLE = "lab.css"
-FOLDER = "page"
-_PACKAGE = "textnn.lab"
+PACKAGE, FOLDER = "textnn.lab", "page"
+SHARING = "textnn.serving"
+"""The package whose page has what is the same on both."""
+
+SHARED = ("base.css", "icon.svg")
+_STYLES = ("base.css", "lab.css")
 
 
 def read_part(name: str) -> str:
     """Return a file of the page."""
-    return files(_PACKAGE).joinpath(f"{FOLDER}/{name}").read_text("utf-8")
+    package = SHARING if name in SHARED else PACKAGE
+    return files(package).joinpath(f"{FOLDER}/{name}").read_text("utf-8")
 
 
 def page(exhibits: Sequence[Exhibit], exhibit: Exhibit | None = None) -> str:
     """Return a page of the server: of an exhibit, or the list of all."""
     links = ['<link rel="icon" type="image/svg+xml" href="static/icon.svg">']
-    links += [f'<link rel="stylesheet" href="static/{STYLE}">']
+    links += [f'<link rel="stylesheet" href="static/{name}">' for name in _STYLES]
     links += [f'<script defer src="static/{name}"></script>' for name in SCRIPTS]
     return _fill("\n".join(links), "", _data(exhibits, exhibit, None, served=True), exhibit)
 
@@ -74,7 +78,7 @@ def write(exhibits: Sequence[Exhibit], folder: str | Path, models: dict[str, Any
 
 
 def _own_page(exhibits: Sequence[Exhibit], exhibit: Exhibit | None, panels: list[Panel] | None) -> str:
-    style, scripts = read_part(STYLE), [read_part(name) for name in SCRIPTS]
+    style, scripts = "".join(map(read_part, _STYLES)), [read_part(name) for name in SCRIPTS]
     allowed = " ".join(_hash(script) for script in scripts)
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {allowed}; img-src data:; base-uri 'none'; "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from textnn.lab.exhibit import ANY, Exhibit, SettingError
@@ -48,6 +48,11 @@ class Rooms:
         if exhibit is None:
             raise SettingError(f"exhibit: expected one of {', '.join(self.exhibits)}, got {slug[:40]!r}")
         return exhibit, exhibit.settings(settings)
+
+    def preparations(self) -> list[Callable[[], Any]]:
+        """Return what is worth doing before anybody asks for it: each takes some seconds at most."""
+        wanted = [one for one in self.exhibits.values() if one.model is None or not self._given(one, {})["model"]]
+        return [self.warm_up, *(call for one in wanted for call in one.prepare)]
 
     def warm_up(self) -> dict[str, Any]:
         """Take the first step of a training, before which PyTorch loads much that it has not needed yet."""

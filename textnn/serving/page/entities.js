@@ -26,7 +26,7 @@ export async function run(text, { signal, isCurrent, reveal }) {
 // The first types differ by colour; where there are more, the line below differs too.
 function look(type) {
   const place = Math.max(0, types.indexOf(type));
-  return `colour-${place % COLOURS} line-${Math.floor(place / COLOURS) % LINES}`;
+  return `c${place % COLOURS} line-${Math.floor(place / COLOURS) % LINES}`;
 }
 
 function mark(text, entities) {
