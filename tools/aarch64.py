@@ -130,7 +130,17 @@ def test(arguments: Sequence[str]) -> int:
     status = 0
     for processor, *tests in [EVERYTHING, NEON_ALONE] if not arguments else [(os.environ.get("QEMU_CPU", "max"),)]:
         print(f"--- aarch64, as {processor} ---", flush=True)
-        command = [python, "-m", "pytest", "-p", "no:cacheprovider", "--confcutdir=tests/native", "-q", *tests, *arguments]
+        command = [
+            python,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--confcutdir=tests/native",
+            "-q",
+            *tests,
+            *arguments,
+        ]
         status |= subprocess.run(command, cwd=ROOT, env=_environment(QEMU_CPU=processor), check=False).returncode
     return status
 

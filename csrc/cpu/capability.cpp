@@ -100,9 +100,10 @@ Capability parse(const std::string& name) {
       if (!supported(Capability(i))) throw std::runtime_error("textnn: this CPU does not support '" + name + "'");
       return Capability(i);
     }
-  throw std::runtime_error("textnn: TEXTNN_CPU_CAPABILITY must be base, dotprod, avx2, avx512, avx512_bf16 or amx_bf16, "
-                           "got '" +
-                           name + "'");
+  throw std::runtime_error(
+      "textnn: TEXTNN_CPU_CAPABILITY must be base, dotprod, avx2, avx512, avx512_bf16 or amx_bf16, "
+      "got '" +
+      name + "'");
 }
 
 Capability detect() {

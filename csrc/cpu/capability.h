@@ -21,8 +21,8 @@ const char* capability_name(Capability c);
 // "base", "dotprod" (of aarch64), "avx2", "avx512", "avx512_bf16" or "amx_bf16" (of x86-64): every later call of a
 // kernel uses it. Throws std::runtime_error like capability().
 void set_capability(const std::string& name);
-// Whether the CPU multiplies and adds bytes: dotprod does; with AVX-512 AVX-512 VNNI does, and with AVX2 AVX-VNNI, which
-// the set in use does not promise.
+// Whether the CPU multiplies and adds bytes: dotprod does; with AVX-512 AVX-512 VNNI does, and with AVX2 AVX-VNNI,
+// which the set in use does not promise.
 bool has_dot_products();
 
 }  // namespace textnn::cpu

@@ -2,11 +2,11 @@
 //
 //   acc[R rows][N vectors] += rows[R][K] * panel[K][N vectors]
 //
-// The R x N accumulators stay in registers: at most 6 x 4 of 32 registers, 3 x 4 of 16. Of NEON's 32 registers 5 x 4, as
-// factors of a row take one each there (no operand stands in memory). The rows are given by pointers, so they may lie
-// anywhere (gathered embeddings, overlapping windows of a sentence, states of a shrinking batch). A
-// panel is packed so that the loop reads it in order: [K][N][lanes]. What becomes of the accumulators is the caller's
-// business: gates, maxima, plain stores.
+// The R x N accumulators stay in registers: at most 6 x 4 of 32 registers, 3 x 4 of 16. Of NEON's 32 registers 5 x 4,
+// as factors of a row take one each there (no operand stands in memory). The rows are given by pointers, so they may
+// lie anywhere (gathered embeddings, overlapping windows of a sentence, states of a shrinking batch). A panel is packed
+// so that the loop reads it in order: [K][N][lanes]. What becomes of the accumulators is the caller's business: gates,
+// maxima, plain stores.
 
 namespace TEXTNN_ISA {
 

@@ -11,11 +11,10 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
+import build
 import numpy as np
 import pytest
 from harness import Memory
-
-import build
 
 FLAVOUR = os.environ.get("TEXTNN_NATIVE_FLAVOUR", "plain")
 

@@ -1,4 +1,5 @@
-// A program for the thread sanitizer (test_races.py): teams with barriers, units of work and workspaces on many threads.
+// A program for the thread sanitizer (test_races.py): teams with barriers, units of work and workspaces on many
+// threads.
 #include <cstdio>
 #include "../../csrc/cpu/parallel.h"
 #include "probes.h"

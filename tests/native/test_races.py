@@ -10,10 +10,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import build
 import pytest
 from conftest import FLAVOUR
-
-import build
 
 pytestmark = [
     pytest.mark.slow,

@@ -9,11 +9,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import build
 import pytest
 from conftest import FLAVOUR
 from sanitizers import report, sanitized_environment
-
-import build
 
 TESTS = (
     "test_distinct.py",
