@@ -35,9 +35,9 @@ _recurrent_form = "auto"
 def cpu_capability() -> str:
     """Return the instruction set that the CPU kernels use, as one of :data:`CPU_CAPABILITIES`.
 
-    The best that the CPU has, unless the environment variable ``TEXTNN_CPU_CAPABILITY`` names another. Each set of x86
-    has those before it; ``"avx512_bf16"`` and ``"amx_bf16"`` differ from ``"avx512"`` only where bfloat16 is multiplied.
-    On aarch64 ``"base"`` is NEON, and ``"dotprod"`` differs from it only where bytes are multiplied.
+    The best that the CPU has, unless the environment variable ``TEXTNN_CPU_CAPABILITY`` names another. On x86 each set
+    has those before it; ``"avx512_bf16"`` and ``"amx_bf16"`` differ from ``"avx512"`` only where bfloat16 is
+    multiplied. On aarch64 ``"base"`` is NEON, and ``"dotprod"`` differs from it only where bytes are.
 
     Returns
     -------

@@ -30,6 +30,7 @@ COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
 SYSTEM = ("python3-minimal", "libpython3-stdlib", "libpython3-dev", "libstdc++6", "libgomp1")
 PYTHON = ("numpy", "pytest", "pybind11")
 PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
+OPTIONS = ("-q", "-p", "no:cacheprovider", "--confcutdir=tests/native")  # the other conftest.py needs torch
 # Of processors whose instructions the kernels tell apart, and the tests that differ there.
 EVERYTHING = ("max", "tests/native", "--ignore=tests/native/test_sanitizers.py")
 NEON_ALONE = ("cortex-a72", "tests/native/test_capability.py", "tests/native/test_kernels_quantized_lstm.py")
@@ -130,17 +131,7 @@ def test(arguments: Sequence[str]) -> int:
     status = 0
     for processor, *tests in [EVERYTHING, NEON_ALONE] if not arguments else [(os.environ.get("QEMU_CPU", "max"),)]:
         print(f"--- aarch64, as {processor} ---", flush=True)
-        command = [
-            python,
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "--confcutdir=tests/native",
-            "-q",
-            *tests,
-            *arguments,
-        ]
+        command = [python, "-m", "pytest", *OPTIONS, *tests, *arguments]
         status |= subprocess.run(command, cwd=ROOT, env=_environment(QEMU_CPU=processor), check=False).returncode
     return status
 

@@ -2,8 +2,8 @@
 
     python -m tools.aarch64_loops [object files]      after make test-arm; by default those that it made
 
-Of each kernel the innermost loop with the largest share of multiply-adds: how many of its instructions they are, and how
-many move a vector to or from the stack, which a loop that fits the registers does not do.
+Of each kernel the innermost loop with the largest share of multiply-adds: how many of its instructions they are, and
+how many move a vector to or from the stack, which a loop that fits the registers does not do.
 """
 
 from __future__ import annotations

@@ -47,9 +47,7 @@ def test_the_chosen_set_is_the_one_in_use(native: Any, instruction_set: str) -> 
 @pytest.mark.parametrize("name", ["", "avx", "AVX2", "sse2"])
 def test_unknown_names_are_an_error(native: Any, name: str) -> None:
     before = native.capability()
-    with pytest.raises(
-        RuntimeError, match=f"must be {LISTED}, got '{name}'"
-    ):
+    with pytest.raises(RuntimeError, match=f"must be {LISTED}, got '{name}'"):
         native.set_capability(name)
     assert native.capability() == before
 
@@ -65,9 +63,7 @@ def test_the_environment_variable_chooses(native: Any) -> None:
         done = in_a_new_process(name, "print(native.capability())")
         assert done.stdout.strip() == name, done.stderr
     done = in_a_new_process("sse9", "native.capability()")
-    assert (
-        f"TEXTNN_CPU_CAPABILITY must be {LISTED}, got 'sse9'" in done.stderr
-    )
+    assert f"TEXTNN_CPU_CAPABILITY must be {LISTED}, got 'sse9'" in done.stderr
 
 
 def test_every_set_has_code_of_its_own(native: Any) -> None:
