@@ -9,6 +9,8 @@
 #   make test-slow    those that take long: kernels under the sanitizers, races and missing barriers, trainings in several
 #                     processes that fail, are interrupted or killed, further exports, the server's page in a browser
 #   make test-full    make test, then make test-slow, whatever came of the first
+#   make test-arm     the kernels on another processor: compiled for aarch64 by a cross compiler, executed by qemu in the tests of
+#                     tests/native; on Debian, with g++-aarch64-linux-gnu and qemu-user. ARGS="tests/native -k crf"
 #   make gpu-check    on a GPU, in eight minutes, with the Python, torch and toolkit that are there (no .venv, no network):
 #                     builds the CUDA kernels, tests them, runs compute-sanitizer, measures them beside cuDNN, reads
 #                     counters. PARTS="info tests" runs some parts; OUT=folder takes logs, results.json and page.md.
@@ -44,7 +46,7 @@ PARTS ?=
 
 JOBS ?= auto
 
-.PHONY: demo demo-tag demo-write demo-translate test test-slow test-full gpu-check bench accuracy throughput serving fuzz lint format docs cuda-check wheel clean
+.PHONY: demo demo-tag demo-write demo-translate test test-slow test-full test-arm gpu-check bench accuracy throughput serving fuzz lint format docs cuda-check wheel clean
 .DELETE_ON_ERROR:
 
 $(VENV)/torch.stamp:
@@ -84,6 +86,9 @@ test-slow: SUITES = slow
 test-full: SUITES = cpu emulated slow
 test test-slow test-full: $(VENV)/test.stamp
 	$(BIN)/python -m tools.suites $(SUITES) -- -n $(JOBS) --maxprocesses 8 --dist worksteal $(ARGS)
+
+test-arm: $(VENV)/torch.stamp
+	$(BIN)/python -m tools.aarch64 test $(ARGS)
 
 gpu-check:
 	$(PYTHON) -m tools.gpu_check --out "$(OUT)" --parts "$(PARTS)" $(ARGS)

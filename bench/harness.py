@@ -32,7 +32,14 @@ from textnn.benchmark import Call, interleave
 from textnn.files import atomic_text
 
 RESULTS = Path(__file__).parent / "results"
-SETS = {"base": "baseline", "avx2": "AVX2", "avx512": "AVX-512", "avx512_bf16": "AVX512-BF16", "amx_bf16": "AMX-BF16"}
+SETS = {
+    "base": "baseline",
+    "dotprod": "SDOT",
+    "avx2": "AVX2",
+    "avx512": "AVX-512",
+    "avx512_bf16": "AVX512-BF16",
+    "amx_bf16": "AMX-BF16",
+}
 AUTOCAST = ", autocast"  # the end of a peer's name
 console = Console(width=180)
 

@@ -26,7 +26,7 @@ __all__ = [
     "use_cuda_recurrence",
 ]
 
-CPU_CAPABILITIES = ("base", "avx2", "avx512", "avx512_bf16", "amx_bf16")
+CPU_CAPABILITIES = ("base", "dotprod", "avx2", "avx512", "avx512_bf16", "amx_bf16")
 RECURRENT_FORMS = LSTM_FORMS = ("auto", "steps", "persistent")
 CUDA_DEVICES = {"cuda"}  # types of devices whose operators are the CUDA ones
 _recurrent_form = "auto"
@@ -35,13 +35,14 @@ _recurrent_form = "auto"
 def cpu_capability() -> str:
     """Return the instruction set that the CPU kernels use, as one of :data:`CPU_CAPABILITIES`.
 
-    The best that the CPU has, unless the environment variable ``TEXTNN_CPU_CAPABILITY`` names another. Each set has
-    those before it; ``"avx512_bf16"`` and ``"amx_bf16"`` differ from ``"avx512"`` only where bfloat16 is multiplied.
+    The best that the CPU has, unless the environment variable ``TEXTNN_CPU_CAPABILITY`` names another. On x86 each set
+    has those before it; ``"avx512_bf16"`` and ``"amx_bf16"`` differ from ``"avx512"`` only where bfloat16 is
+    multiplied. On aarch64 ``"base"`` is NEON, and ``"dotprod"`` differs from it only where bytes are.
 
     Returns
     -------
     str
-        ``"base"``, ``"avx2"``, ``"avx512"``, ``"avx512_bf16"`` or ``"amx_bf16"``.
+        ``"base"``, ``"dotprod"``, ``"avx2"``, ``"avx512"``, ``"avx512_bf16"`` or ``"amx_bf16"``.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def use_cpu_capability(name: str) -> Iterator[None]:
 
     Parameters
     ----------
-    name : {"base", "avx2", "avx512", "avx512_bf16", "amx_bf16"}
+    name : {"base", "dotprod", "avx2", "avx512", "avx512_bf16", "amx_bf16"}
         The instruction set.
 
     Yields
@@ -114,7 +115,9 @@ def supported_cpu_capabilities() -> list[str]:
 
 
 def has_dot_products() -> bool:
-    """Return whether this CPU multiplies and adds bytes (AVX-512 VNNI, AVX-VNNI): then an LSTM is faster in int8.
+    """Return whether this CPU multiplies and adds bytes (AVX-512 VNNI, AVX-VNNI, SDOT): then an LSTM is faster in int8.
+
+    With AVX-VNNI and with SDOT (of ARM) that was never timed.
 
     Returns
     -------

@@ -11,11 +11,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 namespace textnn::cpu {
 namespace {
 
-constexpr const char* kNames[] = {"base", "avx2", "avx512", "avx512_bf16", "amx_bf16"};
+constexpr const char* kNames[] = {"base", "dotprod", "avx2", "avx512", "avx512_bf16", "amx_bf16"};
 constexpr int kUnset = -1;
 std::atomic<int> current{kUnset};
 
@@ -58,6 +62,8 @@ bool supported(Capability c) {
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     case Capability::kAvx2:
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case Capability::kDotprod:
+      return false;
     case Capability::kBase:
       break;
   }
@@ -72,11 +78,14 @@ bool avx_vnni() { return TEXTNN_NEWER_INSTRUCTIONS && (Features(1).eax >> 4 & 1)
 
 #else
 
-// Of the tests' own instructions all; of another architecture the baseline.
-bool supported([[maybe_unused]] Capability c) {
+// Of the tests' own instructions all of x86; of aarch64 what Linux says; of another architecture the baseline.
+bool supported(Capability c) {
 #if defined(TEXTNN_EMULATED_INSTRUCTIONS)
-  return true;
+  return c != Capability::kDotprod;
 #else
+#if defined(__aarch64__) && defined(__linux__)
+  if (c == Capability::kDotprod) return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#endif
   return c == Capability::kBase;
 #endif
 }
@@ -91,8 +100,10 @@ Capability parse(const std::string& name) {
       if (!supported(Capability(i))) throw std::runtime_error("textnn: this CPU does not support '" + name + "'");
       return Capability(i);
     }
-  throw std::runtime_error("textnn: TEXTNN_CPU_CAPABILITY must be base, avx2, avx512, avx512_bf16 or amx_bf16, got '" +
-                           name + "'");
+  throw std::runtime_error(
+      "textnn: TEXTNN_CPU_CAPABILITY must be base, dotprod, avx2, avx512, avx512_bf16 or amx_bf16, "
+      "got '" +
+      name + "'");
 }
 
 Capability detect() {
@@ -118,7 +129,7 @@ const char* capability_name(Capability c) { return kNames[int(c)]; }
 bool has_dot_products() {
   static const bool with_avx512 = avx512_vnni(), with_avx2 = avx_vnni();
   const Capability c = capability();
-  return c >= Capability::kAvx512 ? with_avx512 : c == Capability::kAvx2 && with_avx2;
+  return c == Capability::kDotprod || (c >= Capability::kAvx512 ? with_avx512 : c == Capability::kAvx2 && with_avx2);
 }
 
 void set_capability(const std::string& name) { current.store(int(parse(name)), std::memory_order_relaxed); }

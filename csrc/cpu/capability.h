@@ -1,4 +1,6 @@
 // Which instruction set the kernels run with: the best that this CPU has, unless TEXTNN_CPU_CAPABILITY names another.
+//
+// "base" is what every CPU of an architecture has: SSE2 on x86-64, NEON on aarch64.
 #pragma once
 #include <string>
 
@@ -11,16 +13,16 @@
 
 namespace textnn::cpu {
 
-enum class Capability : int { kBase = 0, kAvx2 = 1, kAvx512 = 2, kAvx512Bf16 = 3, kAmxBf16 = 4 };
+enum class Capability : int { kBase, kDotprod, kAvx2, kAvx512, kAvx512Bf16, kAmxBf16 };
 
 // The set in use. Throws std::runtime_error if TEXTNN_CPU_CAPABILITY names one that is unknown or that this CPU lacks.
 Capability capability();
 const char* capability_name(Capability c);
-// "base", "avx2", "avx512", "avx512_bf16" or "amx_bf16": every later call of a kernel uses it. Throws
-// std::runtime_error like capability().
+// "base", "dotprod" (of aarch64), "avx2", "avx512", "avx512_bf16" or "amx_bf16" (of x86-64): every later call of a
+// kernel uses it. Throws std::runtime_error like capability().
 void set_capability(const std::string& name);
-// Whether the CPU multiplies and adds bytes, which the set in use does not promise: with AVX-512 by AVX-512 VNNI, with
-// AVX2 by AVX-VNNI.
+// Whether the CPU multiplies and adds bytes: dotprod does; with AVX-512 AVX-512 VNNI does, and with AVX2 AVX-VNNI,
+// which the set in use does not promise.
 bool has_dot_products();
 
 }  // namespace textnn::cpu

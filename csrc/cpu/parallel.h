@@ -33,6 +33,8 @@ struct ThreadPool {
 inline void pause_briefly() {
 #if defined(__x86_64__)
   _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");  // yield is no pause at all on most of them
 #endif
 }
 

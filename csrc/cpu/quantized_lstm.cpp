@@ -11,6 +11,9 @@
 #include "capability.h"
 #include "team_size.h"
 #include "workspace.h"
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 namespace textnn::cpu {
 
@@ -39,11 +42,22 @@ namespace textnn::cpu {
 #include "isa_push_vnni.h"
 #include TEXTNN_KERNEL
 #include "isa_pop.h"
+#elif defined(__aarch64__)
+#undef TEXTNN_DOT_PRODUCTS
+#define TEXTNN_DOT_PRODUCTS 1
+#define TEXTNN_ISA dotprod
+#define TEXTNN_VECTOR_BYTES 16
+#define TEXTNN_REGISTERS 32
+#include "isa_push_dotprod.h"
+#include TEXTNN_KERNEL
+#include "isa_pop.h"
 #endif
 
 void quantized_lstm(const ThreadPool& pool, const QuantizedLstm& args) {
 #if defined(__x86_64__)
   if (has_dot_products() && capability() >= Capability::kAvx512) return avx512_vnni::quantized_lstm(pool, args);
+#elif defined(__aarch64__)
+  if (has_dot_products()) return dotprod::quantized_lstm(pool, args);
 #endif
 #if TEXTNN_NEWER_INSTRUCTIONS
   if (has_dot_products()) return avx_vnni::quantized_lstm(pool, args);

@@ -1,6 +1,6 @@
 // Inference with an LSTM whose products are made of 8-bit integers: weights that were rounded once, inputs and states
 // that are rounded as they come (dynamic quantization). Four products an instruction where the CPU has such
-// instructions (AVX-512 VNNI, AVX-VNNI), and a quarter of the memory traffic.
+// instructions (AVX-512 VNNI, AVX-VNNI, SDOT), and a quarter of the memory traffic.
 //
 //   w = scale * q,  q in -127 .. 127            for each row of W_ih and W_hh a scale
 //   x = scale_x * (u - 128),  u in 1 .. 255     for each vector of the input a scale, its largest value / 127

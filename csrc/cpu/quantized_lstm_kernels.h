@@ -87,8 +87,8 @@ class QuantizedLstmKernel {
         to.scale_x[at] = used ? a_.scale[row] : 0;
         to.scale_h[at] = used ? a_.scale[4 * a_.H + row] / 127 : 0;
         to.bias[at] = used ? a_.bias[row] : 0;
-        to.start_x[at] = used ? -128 * a_.sum[row] : 0;
-        to.start_h[at] = used ? -128 * a_.sum[4 * a_.H + row] : 0;
+        to.start_x[at] = used ? -kZero * a_.sum[row] : 0;
+        to.start_h[at] = used ? -kZero * a_.sum[4 * a_.H + row] : 0;
       }
   }
 
@@ -141,9 +141,17 @@ class QuantizedLstmKernel {
 
   uint8_t* bytes_of_state(int64_t s, int64_t b) const { return h_ + ((s & 1) * s_.B + b) * groups_h_ * kGroup; }
 
+#if TEXTNN_DOT_PRODUCTS && defined(__aarch64__)
+  static constexpr int32_t kZero = 0;  // SDOT takes a sign: 128 is subtracted from each byte as it is multiplied
+#else
+  static constexpr int32_t kZero = 128;
+#endif
+
   // acc += 4 bytes of a row x 4 bytes of each unit's weights
   [[gnu::always_inline]] static inline void dot(I32& acc, int32_t row, const I32& weight) {
-#if TEXTNN_DOT_PRODUCTS && TEXTNN_VECTOR_BYTES == 64
+#if TEXTNN_DOT_PRODUCTS && defined(__aarch64__)
+    acc = (I32)vdotq_s32((int32x4_t)acc, (int8x16_t)weight, (int8x16_t)(I32{} + (row ^ int32_t(0x80808080))));
+#elif TEXTNN_DOT_PRODUCTS && TEXTNN_VECTOR_BYTES == 64
     acc = (I32)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)(I32{} + row), (__m512i)weight);
 #elif TEXTNN_DOT_PRODUCTS
     acc = (I32)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)(I32{} + row), (__m256i)weight);

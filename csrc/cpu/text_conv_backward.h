@@ -24,10 +24,11 @@ class TextConvBackwardKernel {
   using Stored = typename Product::Stored;
   using Rows = ScaledRows<Product>;
   static constexpr int64_t L = kLanes<T>;
-  static constexpr int kMostSums = TEXTNN_REGISTERS == 32 ? 20 : 10;  // vectors of a sum that registers hold
-  static constexpr int64_t kChannels = 16;                            // of a unit of dweight: a cache line of y
-  static constexpr double kWorkPerThread = 10e3;                      // operations on vectors
-  static constexpr double kZeros = 8;  // vectors of zeros that are written in the time of one operation
+  // Vectors of a sum that registers hold; in NEON each has another beside it for what is added.
+  static constexpr int kMostSums = TEXTNN_REGISTERS == 16 ? 10 : kVectorBytes == 16 ? 14 : 20;
+  static constexpr int64_t kChannels = 16;        // of a unit of dweight: a cache line of y
+  static constexpr double kWorkPerThread = 10e3;  // operations on vectors
+  static constexpr double kZeros = 8;             // vectors of zeros that are written in the time of one operation
 
   // A channel that won at some window: its gradient, and the row of taps_ of its first tap.
   struct Hit {

@@ -2,16 +2,19 @@
 //
 //   acc[R rows][N vectors] += rows[R][K] * panel[K][N vectors]
 //
-// The R x N accumulators stay in registers: at most 6 x 4 of 32 registers, 3 x 4 of 16. The rows are given by pointers,
-// so they may lie anywhere (gathered embeddings, overlapping windows of a sentence, states of a shrinking batch). A
-// panel is packed so that the loop reads it in order: [K][N][lanes]. What becomes of the accumulators is the caller's
-// business: gates, maxima, plain stores.
+// The R x N accumulators stay in registers: at most 6 x 4 of 32 registers, 3 x 4 of 16. Of NEON's 32 registers 5 x 4,
+// as factors of a row take one each there (no operand stands in memory). The rows are given by pointers, so they may
+// lie anywhere (gathered embeddings, overlapping windows of a sentence, states of a shrinking batch). A panel is packed
+// so that the loop reads it in order: [K][N][lanes]. What becomes of the accumulators is the caller's business: gates,
+// maxima, plain stores.
 
 namespace TEXTNN_ISA {
 
-constexpr int kMaxRows = TEXTNN_REGISTERS == 32 ? 6 : 3;
+constexpr int kMaxRows = TEXTNN_REGISTERS == 16 ? 3 : kVectorBytes == 16 ? 5 : 6;
 constexpr int kMaxVectors = 4;
 constexpr int kAhead = 8;  // rows of a panel that are fetched ahead: it streams from the second-level cache
+// Vectors for which one is fetched: with the shortest ones those of a cache line, else each.
+constexpr int kFetched = kVectorBytes == 16 ? 4 : 1;
 
 template <int N>
 using Const = std::integral_constant<int, N>;
@@ -31,7 +34,7 @@ struct Tile {
   [[gnu::always_inline]] inline void multiply_add(const Value* const (&rows)[R], const Value* panel, int64_t K) {
     constexpr int64_t L = kLanes<Value>;
     for (int64_t k = 0; k < K; ++k, panel += M * L) {
-      for (int n = 0; n < M; ++n) __builtin_prefetch(panel + (kAhead * M + n) * L);
+      for (int n = 0; n < M; n += kFetched) __builtin_prefetch(panel + (kAhead * M + n) * L);
       Vec<Value> w[M];
       for (int n = 0; n < M; ++n) w[n] = load(panel + n * L);
       for (int r = 0; r < R; ++r) {

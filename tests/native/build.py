@@ -29,7 +29,7 @@ from types import ModuleType
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-BUILD = ROOT / "build"
+BUILD = Path(os.environ.get("TEXTNN_NATIVE_BUILD") or ROOT / "build")  # of another processor a folder of its own
 MODULE = "textnn_native"
 FLAVOURS = {
     "plain": ["-O3"],

@@ -7,6 +7,7 @@ the place of torch's.
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,6 +46,8 @@ def emulated(native: Any) -> Any:
     """The module in which instructions that few CPUs have are plain C++ (emulated_instructions.h)."""
     if FLAVOUR != "plain":
         pytest.skip("the other instructions are under test")
+    if platform.machine() != "x86_64":
+        pytest.skip("instructions of x86")
     module = build.load(build.build("emulated"))
     module.set_team_costs(*ANY_TEAM)
     return module

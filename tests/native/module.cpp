@@ -89,6 +89,7 @@ void def_probes(py::module_& m) {
   });
   m.def("cache_share", &cpu::cache_share);
   m.def("core_cache_bytes", &cpu::core_cache_bytes);
+  m.def("described_cache", &cpu::described_cache);
   m.def("team_patience", [](double work) { return cpu::team_patience.seconds(work); });
   m.def("set_team_patience", [](double least, double most) {
     cpu::team_patience.least = least;

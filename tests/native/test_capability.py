@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import build
@@ -12,7 +15,8 @@ import numpy as np
 import pytest
 from conftest import FLAVOUR
 
-NAMES = ("base", "avx2", "avx512", "avx512_bf16", "amx_bf16")
+NAMES = ("base", "dotprod", "avx2", "avx512", "avx512_bf16", "amx_bf16")
+LISTED = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}"
 
 
 def supported(native: Any) -> list[str]:
@@ -43,7 +47,7 @@ def test_the_chosen_set_is_the_one_in_use(native: Any, instruction_set: str) -> 
 @pytest.mark.parametrize("name", ["", "avx", "AVX2", "sse2"])
 def test_unknown_names_are_an_error(native: Any, name: str) -> None:
     before = native.capability()
-    with pytest.raises(RuntimeError, match=f"must be base, avx2, avx512, avx512_bf16 or amx_bf16, got '{name}'"):
+    with pytest.raises(RuntimeError, match=f"must be {LISTED}, got '{name}'"):
         native.set_capability(name)
     assert native.capability() == before
 
@@ -59,7 +63,7 @@ def test_the_environment_variable_chooses(native: Any) -> None:
         done = in_a_new_process(name, "print(native.capability())")
         assert done.stdout.strip() == name, done.stderr
     done = in_a_new_process("sse9", "native.capability()")
-    assert "TEXTNN_CPU_CAPABILITY must be base, avx2, avx512, avx512_bf16 or amx_bf16, got 'sse9'" in done.stderr
+    assert f"TEXTNN_CPU_CAPABILITY must be {LISTED}, got 'sse9'" in done.stderr
 
 
 def test_every_set_has_code_of_its_own(native: Any) -> None:
@@ -84,3 +88,23 @@ def test_a_share_of_a_cores_own_cache(native: Any) -> None:
     assert native.cache_share(64 * KiB) == 192 * KiB
     assert native.cache_share(32 * 1024 * KiB) == 3072 * KiB, "several cores share such a one"
     assert 192 * KiB <= native.core_cache_bytes() <= 3072 * KiB
+
+
+@pytest.mark.parametrize(("size", "bytes_"), [("1024K", 1 << 20), ("2M", 2 << 20), ("65536", 65536), ("", 0)])
+def test_the_size_of_a_cache_as_linux_describes_it(native: Any, tmp_path: Path, size: str, bytes_: int) -> None:
+    caches = [("1", "Data", "32K"), ("1", "Instruction", "48K"), ("2", "Unified", size), ("3", "Unified", "32768K")]
+    for i, described in enumerate(caches):
+        for name, value in zip(("level", "type", "size"), described, strict=True):
+            (tmp_path / f"index{i}").mkdir(exist_ok=True)
+            (tmp_path / f"index{i}" / name).write_text(value + "\n")
+    assert native.described_cache(str(tmp_path)) == bytes_
+
+
+def test_a_system_that_describes_no_cache(native: Any, tmp_path: Path) -> None:
+    assert native.described_cache(str(tmp_path / "none")) == 0
+
+
+@pytest.mark.skipif(platform.machine() != "aarch64", reason="about processors of ARM")
+def test_byte_products_are_a_set_of_their_own(native: Any) -> None:
+    AT_HWCAP, ASIMDDP = 16, 1 << 20
+    assert bool(ctypes.CDLL(None).getauxval(AT_HWCAP) & ASIMDDP) == ("dotprod" in supported(native))

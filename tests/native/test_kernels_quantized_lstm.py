@@ -154,6 +154,23 @@ def test_bytes_multiplied_by_one_instruction_give_the_same_bits(emulated: Any, m
     assert_same_bits(results["avx2"], results["base"], "AVX-VNNI, compared with the baseline")
 
 
+@pytest.mark.parametrize("case", [*CASES, *SHARED], ids=str)
+def test_the_byte_products_of_arm_give_the_bits_of_the_baseline(native: Any, memory: Memory, case: Case) -> None:
+    before, results = native.capability(), {}
+    try:
+        native.set_capability("dotprod")
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    for name in ("dotprod", "base"):
+        native.set_capability(name)
+        call = Call(native, memory, case)
+        results[name] = call.run()
+        check(call, results[name])
+        assert_same_bits(call.run(Pool("threads", 4)), results[name], f"{name}, four threads")
+    native.set_capability(before)
+    assert_same_bits(results["dotprod"], results["base"], "SDOT, compared with the baseline")
+
+
 def test_nan_stays_in_its_sequence(native: Any, memory: Memory, instruction_set: str) -> None:
     call = Call(native, memory, Case((4, 4, 4), 5, 18))
     call.given = {**call.given, "x": [x.copy() for x in call.given["x"]]}

@@ -269,7 +269,7 @@ class LSTM(Recurrent):
         """Return a module for inference only with products of fewer bits; this layer stays as it is.
 
         In int8 each row of the weights is rounded to 127 steps of either sign, inputs and states are rounded to as many
-        as they come. Where the CPU has AVX-512 VNNI or AVX-VNNI (:func:`textnn.backends.has_dot_products`) this is
+        as they come. Where the CPU multiplies bytes (:func:`textnn.backends.has_dot_products`) this is
         faster than float32, at the cost of some accuracy; elsewhere it only takes less memory. bfloat16 is
         :meth:`GRU.freeze`'s: it is more accurate, and as fast for batches where a layer has few units.
 
