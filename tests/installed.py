@@ -1,6 +1,7 @@
 """An environment in which some packages are as if they were not installed, for programs that tests run.
 
-Every finder of modules finds none of them; importlib.util.find_spec, by which packages ask for others, says None.
+Every finder of modules finds none of them; importlib.util.find_spec, by which packages ask for others, says None, and
+importlib.metadata knows of no version.
 """
 
 from __future__ import annotations
@@ -46,6 +47,15 @@ def hide_all_but(*kept: str) -> tuple[set[str], set[str]]:
     owners = importlib.metadata.packages_distributions()
     hidden, asked = {module for module, names in owners.items() if not found & set(map(plain, names))}, set[str]()
     sys.meta_path[:] = [Without(finder, hidden, asked) for finder in sys.meta_path]
+    installed = importlib.metadata.distribution
+
+    def distribution(name: str) -> importlib.metadata.Distribution:
+        if plain(name) not in found:
+            asked.add(name)
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    importlib.metadata.distribution = distribution
     return hidden, asked
 
 
