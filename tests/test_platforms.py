@@ -32,20 +32,21 @@ def test_others_get_a_sentence_with_the_way_out(system: str, machine: str, advic
 
 # As setup.py sees another machine; what Python's own build tools ask of this one has been asked before.
 ELSEWHERE = """
-import distutils.sysconfig, platform, runpy, sys, sysconfig
+import setuptools, distutils.sysconfig, platform, runpy, sys, sysconfig
 import torch.utils.cpp_extension
 sys.path.insert(0, "")
 import tools.platforms
 sysconfig.get_config_vars(), distutils.sysconfig.get_config_vars()
-sys.platform, platform.machine = sys.argv[1], lambda: sys.argv[2]
-sys.argv = ["setup.py", "-q", "build_ext", "--build-lib", sys.argv[3]]
+sys.platform, machine, folder = sys.argv[1:]
+platform.machine = lambda: machine
+sys.argv = ["setup.py", "-q", "build_ext", "--build-lib", folder]
 runpy.run_path("setup.py", run_name="__main__")
 """
 
 
 @pytest.mark.parametrize(("system", "machine"), [("win32", "AMD64"), ("darwin", "arm64")])
 def test_setup_ends_with_that_sentence(system: str, machine: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", "import setuptools\n" + ELSEWHERE, system, machine, str(tmp_path)]
+    command = [sys.executable, "-W", "ignore", "-c", ELSEWHERE, system, machine, str(tmp_path)]
     environment = {**os.environ, "TEXTNN_CUDA": "0"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -129,9 +129,11 @@ def test(arguments: Sequence[str]) -> int:
     """Run tests/native as both processors, or with arguments of pytest what these choose; return the exit status."""
     python = set_up()
     status = 0
-    for processor, *tests in [EVERYTHING, NEON_ALONE] if not arguments else [(os.environ.get("QEMU_CPU", "max"),)]:
+    chosen = (os.environ.get("QEMU_CPU", "max"),)
+    runs: list[tuple[str, ...]] = [chosen] if arguments else [EVERYTHING, NEON_ALONE]
+    for processor, *tests in runs:
         print(f"--- aarch64, as {processor} ---", flush=True)
-        command = [python, "-m", "pytest", *OPTIONS, *tests, *arguments]
+        command = [str(python), "-m", "pytest", *OPTIONS, *tests, *arguments]
         status |= subprocess.run(command, cwd=ROOT, env=_environment(QEMU_CPU=processor), check=False).returncode
     return status
 
