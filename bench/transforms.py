@@ -39,6 +39,9 @@ def layers(B: int = 32, T: int = 50, width: int = 64) -> dict[str, tuple[nn.Modu
     x, ids = torch.randn(B, T, width), torch.randint(0, 500, (B, T))
     return {
         "`LSTM`": (textnn.LSTM(width, width, batch_first=True), x, x[:, None]),
+        "`GRU`": (textnn.GRU(width, width, batch_first=True), x, x[:, None]),
+        "`RNN`": (textnn.RNN(width, width, batch_first=True), x, x[:, None]),
+        "`EmbeddingLSTM`": (textnn.EmbeddingLSTM(500, width, width), ids, ids[:, None]),
         "`TextConv`": (textnn.TextConv(width, width, activation="tanh"), x, x[:, None]),
         "`EmbeddingTextConv`": (textnn.EmbeddingTextConv(500, width, width, activation="tanh"), ids, ids[:, None]),
     }

@@ -61,7 +61,8 @@ def accelerate(module: M) -> M:
     -----
     What works with torch's layers works with these: ``torch.compile``, ``torch.export``, ``torch.onnx.export``,
     ``torch.jit.trace``, ``torch.fx``, the meta device, ``functional_call``, copies, files, pruning, checkpoints of
-    activations, replicas. A few tools look for the classes of torch.nn by name, and need another way:
+    activations, replicas. Complex numbers and ``torch.nn.utils._expanded_weights`` (gradients of each sample) run
+    torch's own operators. A few tools look for the classes of torch.nn by name, and need another way:
 
     - ``isinstance(layer, nn.LSTM)`` is False: ask for ``nn.RNNBase``. Initialise weights by such a test before.
     - ``torch.ao.quantization.quantize_dynamic`` leaves the layers as they are: quantize before, which accelerate then
@@ -69,6 +70,7 @@ def accelerate(module: M) -> M:
     - ``torch.jit.script`` puts torch's layer with the same parameters in the place of each, in the model as well, and
       warns of it; accelerate again afterwards. Take ``torch.jit.trace`` or ``torch.export`` to keep the kernels.
     - ``torch.onnx.export`` takes padded batches, with ``lengths`` or without; neither ``offsets`` nor packed ones.
+    - ``torch.utils.flop_counter.FlopCounterMode`` knows torch's operators alone: count before.
     - Wrappers that derive a class from that of a module, as ``torch.distributed.fsdp.fully_shard`` does, make a
       subclass: accelerate before.
 
