@@ -20,7 +20,7 @@ from .serving.process import PATIENCE, ServerProcess
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 WIDTHS = {"wide": 1280, "narrow": 390}
-HIGHEST = 1500  # pixels: the rest of a page is cut off
+HIGHEST = {1280: 1500, 390: 2200}  # pixels at each width: the rest of a page is cut off
 ROUNDS = 15  # of a training, in the wide picture of it
 
 
@@ -66,7 +66,7 @@ def take(browser: Any, url: str, width: int, path: Path, first: str = "document.
     top, height = browser.execute_script(
         f"return [{first}.getBoundingClientRect().top + scrollY, document.documentElement.scrollHeight]"
     )
-    part = {"x": 0, "y": top, "width": width, "height": min(height - top, HIGHEST), "scale": 1}
+    part = {"x": 0, "y": top, "width": width, "height": min(height - top, HIGHEST[width]), "scale": 1}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**size, "height": height})
     shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"clip": part, "captureBeyondViewport": True})
     path.write_bytes(base64.b64decode(shot["data"]))

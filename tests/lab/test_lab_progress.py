@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from browsing import By, console_errors, require_browser
+from browsing import By, Keys, console_errors, require_browser
 from lab_page import Page, asked
 
 from bench.serving.process import ServerProcess
@@ -141,7 +141,7 @@ def test_what_an_input_method_puts_together_is_asked_for_when_it_is_a_word(
 ) -> None:
     page = Page(browser, f"{running.url}/trellis")
     page.picture()
-    page.element("control-text").clear()
+    page.element("control-text").send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.DELETE)
     page.wait(lambda: page.text("message") == "Type a sentence.")
     asked(browser)
     for letters in ("b", "be", "bei"):
