@@ -229,13 +229,13 @@ def vanishing_gradients(
     for name, value, low in (("length", length, 1), ("hidden", hidden, 1), ("scale", scale, 0)):
         if not low <= value < math.inf:
             raise ValueError(f"{name}: expected {low} or more, got {value}")
-    for name, value, known in (
+    for name, given, known in (
         ("init", init, INITS),
         ("activation", activation, tuple(ACTIVATIONS)),
         ("weights", weights, (RANDOM, TRAINED)),
     ):
-        if value not in known:
-            raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+        if given not in known:
+            raise ValueError(f"{name}: expected one of {', '.join(known)}, got {given!r}")
     names, random_numbers = (*ACTIVATIONS[activation], GRU, LSTM, OPEN), torch.Generator().manual_seed(seed)
     if layers is None and weights == TRAINED:
         tasks = [_train(names, hidden, scale, forget_bias, init, seed, steps) for steps in (0, TRAININGS)]
