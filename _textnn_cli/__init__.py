@@ -6,7 +6,7 @@ Each command is a file. The package stands beside ``textnn`` and not inside it, 
 inside their functions: ``import textnn`` loads torch to register the operators, for which nobody who asks for
 ``textnn --help`` should wait.
 
-Exit codes: 0 done, 1 failed at run time, 2 wrong usage or bad input, 130 interrupted with Ctrl-C.
+Exit codes: 0 done, 1 failed at run time, 2 wrong usage or bad input, 130 interrupted with Ctrl-C, 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
