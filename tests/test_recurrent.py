@@ -239,6 +239,22 @@ def test_without_outputs_the_final_states_and_their_gradients_are_the_same(capab
 
 
 @each_cell
+def test_all_that_is_kept_is_written(capability, cell):
+    """Of units beyond H too, so that what one graph keeps is equal to what another keeps."""
+    for dtype in (torch.float32, torch.float64):
+        for H in (1, 5, 13):
+            for _ in range(2):  # the second time in memory that the first has filled
+                batch = ragged_batch("flat", [3, 1], 4, dtype)
+                x, h0, c0, *w = arguments(cell, batch, 4, H, dtype)
+                inputs = (cell, x, None, h0, c0, *operands(w), batch.sizes["offsets"], "flat", False, "ieee")
+                *_, kept, cells, h_prev, _ = torch.ops.textnn.recurrent(*inputs, -1, False, True, False, True, True)
+                for t in (kept, cells, h_prev):
+                    assert not t.isnan().any(), f"{capability} {dtype} H = {H}"
+                    t.fill_(torch.nan)
+                del kept, cells, h_prev, t
+
+
+@each_cell
 @pytest.mark.parametrize(("form", "directions"), list(zip(FORMS, [1, 2, 2, 1], strict=True)))
 def test_opcheck(cell, form, directions):
     batch = ragged_batch(form, [3, 1, 4], 5, torch.float32)

@@ -1,7 +1,9 @@
 // textnn::recurrent, one layer of any cell over a ragged batch, in one direction or both, from vectors or from token
 // ids; and its backward operator.
 #include "recurrent.h"
+#include <algorithm>
 #include <numeric>
+#include "../cpu/capability.h"
 #include "../cpu/embedding.h"
 #include "../cpu/recurrent.h"
 #include "distinct.h"
@@ -36,6 +38,14 @@ Arguments direction_arguments(const Recurrent& r, int64_t d, const Ragged& ragge
   a.w_hr = pointer<T>(w.w_hr);
   a.bfloat16 = r.bfloat16 && std::is_same_v<T, float>;
   return a;
+}
+
+// Zeros in the last block of units (cpu/schedule.h) where H does not fill it: vectors of less than a cache line leave
+// some of it as it was, and a graph that is compared with another finds what they keep to differ.
+template <class T>
+void clear_last_block(T* kept, int64_t rows, int64_t padded) {
+  constexpr int64_t kUnits = 64 / sizeof(T);
+  std::fill_n(kept + (padded / kUnits - 1) * rows * kUnits, rows * kUnits, T(0));
 }
 
 struct OnCpu {
@@ -79,6 +89,10 @@ struct OnCpu {
         a.cells = at(writable<T>(kept[1]), d * N * padded);
         a.h_prev = at(writable<T>(kept[2]), d * N * r.P);
         a.unprojected = at(writable<T>(kept[3]), d * N * r.H);
+        if (wanted.save && padded != r.H && cpu::capability() < cpu::Capability::kAvx512) {
+          clear_last_block(a.kept, N * r.cell.kept, padded);
+          if (r.cell.cell) clear_last_block(a.cells, N, padded);
+        }
         args.push_back(a);
       }
       with_cell(r.name, [&](auto cell) {
