@@ -57,7 +57,9 @@ def test_words_panels() -> None:
     assert [one["text"] for one in ids["spans"]][-1] == "[PAD]"
     assert all(one["chosen"] for one in ids["spans"][:5])
     assert padded["rows"][1] == found.readings[0].padded.tolist()
-    assert head["rows"][2][1:] == list(found.frequent[0])
+    token, count = found.frequent[0]
+    assert token == " "
+    assert head["rows"][2][1:] == ["␣", count], "what cannot be seen has a sign"
     assert found.figure("zh").axes
 
 
