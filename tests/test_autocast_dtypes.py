@@ -141,10 +141,11 @@ def test_convolution_look_up_and_pooling(of_weights: torch.dtype) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_token_ids_lengths_and_offsets(kind: str) -> None:
     """What torch's layers do not take has the dtypes of a padded batch."""
-    layer, joined = getattr(textnn, kind)(3, H, batch_first=True), getattr(textnn, f"Embedding{kind}")(7, 3, H)
+    layer, theirs = pair(kind, 3, H, batch_first=True)
+    joined = getattr(textnn, f"Embedding{kind}")(7, 3, H)
     x, ids = torch.randn(B, T, 3), torch.randint(0, 7, (B, T))
     with torch.autocast("cpu", HALF):
-        want = dtypes(getattr(nn, kind)(3, H, batch_first=True)(x))
+        want = dtypes(theirs(x))
         assert dtypes(layer(x, lengths=[4, 2])) == want
         assert dtypes(layer(x.flatten(0, 1), offsets=[0, 3])) == want
         assert dtypes(joined(ids)) == want
