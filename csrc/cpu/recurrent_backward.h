@@ -117,13 +117,13 @@ class RecurrentBackwardKernel {
           if (count > running)
             accept(table + running, int(count - running), j, int(state.begin(p + 1) - state.begin(p)), nullptr);
         }
-        if (running > kFewRows) {
+        if (running > kPutOff<Product>) {
           make_dx(table, running);
         } else {
           std::copy(table, table + running, put_off + waiting);
           waiting += running;
         }
-        if (waiting > kSliceRows - kFewRows || s < 0) make_dx(put_off, std::exchange(waiting, 0));
+        if (waiting > kSliceRows - kPutOff<Product> || s < 0) make_dx(put_off, std::exchange(waiting, 0));
         if (!alone) team.barrier();
         if (!a_.w_hr || s < 0) continue;
         unproject(table, count, hidden, cells);

@@ -122,7 +122,7 @@ class RecurrentForwardKernel {
       for (int64_t s = 0; s < s_.T; ++s) {
         const int64_t count = rows.count(s_.batch_size[s]);
         for (int64_t i = 0; i < count; ++i) table[i] = row(rows[i], s);
-        if (!distinct_ && s >= slice.end && count <= kFewRows) prepare(slice, s, rows, units, panels);
+        if (!distinct_ && s >= slice.end && count <= kPutOff<Product>) prepare(slice, s, rows, units, panels);
         if (s < slice.end)
           for (int64_t i = 0; i < count; ++i) table[i].product = slice.next++;
         else if (!distinct_)

@@ -27,6 +27,7 @@ struct Tiles : Pairs {
   static constexpr bool kTiles = true;
   static constexpr int kMaxRows = 32;
   static constexpr int64_t kManyRows = 32;
+  static constexpr int kVectorRows = 2;  // which vectors multiply as fast: a tile takes as long for one row as for 16
   static constexpr int64_t kSide = 16, kTile = kSide * kSide;           // rows of a tile, and Values of a row; of all
   static constexpr int64_t kFactors = kSide * kGroup;                   // of a row
   static constexpr int64_t kRowBytes = kSide * int64_t(sizeof(Value));  // of a tile
@@ -96,7 +97,7 @@ struct Tiles : Pairs {
   template <int First, int M, int R, int N>
   static void accumulate(Tile<R, N>& tile, int n, const Value* const (&rows)[R], const Value* panel, int64_t depth) {
     static_assert(R == kMaxRows);
-    for (int r = n; !tile.zero && r < (n + kSide - 1) / kSide * kSide; ++r)
+    for (int r = n; n > kVectorRows && !tile.zero && r < (n + kSide - 1) / kSide * kSide; ++r)
       for (int m = 0; m < M; ++m) tile.acc[r][First + m] = V{};
     multiply<M>(&tile.acc[0][First], N, n, rows, panel, depth, tile.zero);
     tile.zero = false;
@@ -106,6 +107,8 @@ struct Tiles : Pairs {
   template <int M>
   static void multiply(V* sums, int64_t N, int n, const Value* const* rows, const Value* panel, int64_t depth,
                        bool zero) {
+    if (n <= kVectorRows)
+      return with_constant<kVectorRows>(n, [&](auto R) { few<R, M>(sums, N, rows, panel, depth, zero); });
     Factors factors(rows, n);
     barrier();  // what has been written may be read: GCC does not know it of the instructions
     if (n <= kSide) {
@@ -158,6 +161,36 @@ struct Tiles : Pairs {
     int64_t bytes_[2];  // 0: to be copied
     alignas(64) Value copy_[2][kTile];
   };
+
+  // The sums of R rows with vectors, bit for bit those of tiles: the first factors of a tile's pairs and the second ones
+  // are added up apart.
+  template <int R, int M>
+  [[gnu::noinline]] static void few(V* sums, int64_t N, const Value* const* rows, const Value* panel, int64_t depth,
+                                    bool zero) {
+    using Bits = Vec<uint32_t>;
+    for (int r = 0; zero && r < R; ++r)
+      for (int m = 0; m < M; ++m) sums[r * N + m] = V{};
+    for (int64_t d = 0; d < depth; d += kSide, panel += M * kTile) {
+      V first[R][M] = {}, second[R][M] = {};
+      for (int64_t i = 0; i < kSide; ++i) {
+        V x[R][2];
+        for (int r = 0; r < R; ++r) {
+          const Bits pair = Bits{} + uint32_t(rows[r][d + i]);
+          x[r][0] = (V)(pair << 16);
+          x[r][1] = (V)(pair & 0xffff0000u);
+        }
+        for (int m = 0; m < M; ++m) {
+          const Bits w = (Bits)load(panel + m * kTile + i * L);
+          for (int r = 0; r < R; ++r) {
+            first[r][m] += x[r][0] * (V)(w << 16);
+            second[r][m] += x[r][1] * (V)(w & 0xffff0000u);
+          }
+        }
+      }
+      for (int r = 0; r < R; ++r)
+        for (int m = 0; m < M; ++m) sums[r * N + m] += first[r][m] + second[r][m];
+    }
+  }
 
   // Sides x C tiles of sums; a step of the panel has M tiles.
   template <int Sides, int C>

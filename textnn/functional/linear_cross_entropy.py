@@ -85,9 +85,9 @@ def linear_cross_entropy(
         raise ValueError(f"reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must lie in [0, 1], got {label_smoothing}")
+    dtype = _check_scores(input, linear_weight, linear_bias, weight)
     if weight is not None and weight.requires_grad and torch.is_grad_enabled():
         raise ValueError("weight must not require a gradient: class weights have none")
-    dtype = _check_scores(input, linear_weight, linear_bias, weight)
     V, probabilities = linear_weight.shape[0], target.is_floating_point()
     if probabilities and ignore_index is not None:
         raise ValueError(f"ignore_index must be None for targets that are probabilities, got {ignore_index}")
