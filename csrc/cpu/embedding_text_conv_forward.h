@@ -44,6 +44,7 @@ class EmbeddingTextConvKernel {
     const int64_t depth = Product::depth(k_.D), transposed = k_.D * width * L;
     Workspace workspace(Workspace::bytes<Value>(depth * width * L) + Workspace::bytes<T>(transposed) +
                         Workspace::bytes<T>(a_.U * width * L));
+    [[maybe_unused]] const typename Product::Session session;
     Value* weights = workspace.take<Value>(depth * width * L);
     T* scratch = workspace.take<T>(transposed);
     T* P = workspace.take<T>(a_.U * width * L);
@@ -69,19 +70,19 @@ class EmbeddingTextConvKernel {
   template <int M>
   void multiply(const Value* panel, T* P, int64_t stride) {
     const int64_t depth = Product::depth(k_.D);
-    for_row_tiles(0, a_.U, [&](auto R, int64_t first) {
+    Product::for_row_tiles(0, a_.U, [&](auto R, auto count, int64_t first) {
       const Value* rows[R];
       if constexpr (kRounds) {
-        for (int r = 0; r < R; ++r) rows[r] = rows_ + (first + r) * depth;
+        for (int r = 0; r < count; ++r) rows[r] = rows_ + (first + r) * depth;
       } else {
         for (int r = 0; r < R; ++r) rows[r] = a_.table + a_.distinct[first + r] * k_.D;
         for (int64_t u = first + R; u < std::min(first + R + kMaxRows, a_.U); ++u)
           for (int64_t d = 0; d < k_.D; d += kLine) __builtin_prefetch(a_.table + a_.distinct[u] * k_.D + d);
       }
-      Tile<T, R, M> tile;
+      typename Product::template Tile<R, M> tile;
       tile.clear();
-      tile.template multiply_add<0, M, Product>(rows, panel, depth);
-      for (int r = 0; r < R; ++r)
+      Product::template accumulate<0, M>(tile, count, rows, panel, depth);
+      for (int r = 0; r < count; ++r)
         for (int m = 0; m < M; ++m) store(P + (first + r) * stride + m * L, tile.acc[r][m]);
     });
   }

@@ -13,13 +13,16 @@ void transpose_channels(const TextConvKernelSizes& k, const T* weight, int64_t i
   transpose(weight + c * rows, rows, to, n, used, rows);
 }
 
-// D rows of n columns, `stride` apart, one behind the other as a product reads them. Returns the end.
+// D rows of n columns, whole vectors, `stride` apart, one behind the other as a product reads them. Returns the end.
 template <class Product>
 typename Product::Value* gather_rows(const typename Product::T* from, int64_t stride, int64_t D, int64_t n,
                                      typename Product::Value* to) {
+  const auto begin = to, end = to + Product::depth(D) * n;
   for (int64_t d = 0; d < D; d += Product::kGroup, from += Product::kGroup * stride, to += n)
     Product::gather(from, d + 1 < D ? from + stride : nullptr, n, to);
-  return to;
+  std::fill(to, end, 0);
+  Product::settle(begin, n / kLanes<typename Product::T>, Product::depth(D));
+  return end;
 }
 
 }  // namespace TEXTNN_ISA

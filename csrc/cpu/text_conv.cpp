@@ -39,26 +39,26 @@ std::vector<ConvUnit> plan_units(const TextConvKernelSizes& sizes, int64_t tap_b
 }  // namespace
 
 #define TEXTNN_KERNEL "text_conv_kernels.h"
-#include "foreach_isa_bf16.h"
+#include "foreach_isa_amx.h"
 
 template <class T>
 void embedding_text_conv_forward(const ThreadPool& pool, const EmbeddingTextConvForward<T>& args) {
   if constexpr (std::is_same_v<T, float>)
-    if (args.sizes.bfloat16) return (TEXTNN_PICK_BFLOAT16(embedding_text_conv_forward_bfloat16))(pool, args);
+    if (args.sizes.bfloat16) return (TEXTNN_PICK_TILES(embedding_text_conv_forward_bfloat16))(pool, args);
   (TEXTNN_PICK(embedding_text_conv_forward<T>))(pool, args);
 }
 
 template <class T>
 void text_conv_forward(const ThreadPool& pool, const TextConvForward<T>& args) {
   if constexpr (std::is_same_v<T, float>)
-    if (args.sizes.bfloat16) return (TEXTNN_PICK_BFLOAT16(text_conv_forward_bfloat16))(pool, args);
+    if (args.sizes.bfloat16) return (TEXTNN_PICK_TILES(text_conv_forward_bfloat16))(pool, args);
   (TEXTNN_PICK(text_conv_forward<T>))(pool, args);
 }
 
 template <class T>
 void text_conv_backward(const ThreadPool& pool, const TextConvBackward<T>& args) {
   if constexpr (std::is_same_v<T, float>)
-    if (args.sizes.bfloat16) return (TEXTNN_PICK_BFLOAT16(text_conv_backward_bfloat16))(pool, args);
+    if (args.sizes.bfloat16) return (TEXTNN_PICK_TILES(text_conv_backward_bfloat16))(pool, args);
   (TEXTNN_PICK(text_conv_backward<T>))(pool, args);
 }
 

@@ -332,7 +332,12 @@ void text_conv_backward(const ThreadPool& pool, const TextConvBackward<T>& args)
   TextConvBackwardKernel<Exact<T>>(args).run(pool);
 }
 inline void text_conv_backward_bfloat16(const ThreadPool& pool, const TextConvBackward<float>& args) {
-  TextConvBackwardKernel<Bfloat16>(args).run(pool);
+#if TEXTNN_TILES  // sums of scaled rows are no tiles, and CPUs that have these multiply pairs at half of float32's rate
+  using Product = Rounded;
+#else
+  using Product = Bfloat16;
+#endif
+  TextConvBackwardKernel<Product>(args).run(pool);
 }
 
 }  // namespace TEXTNN_ISA

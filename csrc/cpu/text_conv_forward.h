@@ -38,6 +38,7 @@ class TextConvKernel {
     const int64_t parts = a_.sentences.B >= 4 * pool.threads ? 1 : k_.S * panels_.count;
     for_units(pool, a_.sentences.B * parts, [&](int64_t unit) {
       const int64_t b = unit / parts, part = unit % parts, length = a_.sentences.length[b];
+      [[maybe_unused]] const typename Product::Session session;
       Workspace local(Workspace::bytes<Value>(scratch));
       Value* x = local.take<Value>(scratch);
       std::memset(x, 0, before_ * depth_ * sizeof(Value));
@@ -81,13 +82,13 @@ class TextConvKernel {
     const Value* first_window = x + (before_ - k_.left(i)) * depth_;
     RunningMax<T, N> max;
     max.start();
-    for_row_tiles(0, k_.windows(i, a_.sentences.length[b]), [&](auto R, int64_t w) {
+    Product::for_row_tiles(0, k_.windows(i, a_.sentences.length[b]), [&](auto R, auto count, int64_t w) {
       const Value* rows[R];
-      for (int r = 0; r < R; ++r) rows[r] = first_window + (w + r) * stride * depth_;
-      Tile<T, R, N> tile;
+      for (int r = 0; r < count; ++r) rows[r] = first_window + (w + r) * stride * depth_;
+      typename Product::template Tile<R, N> tile;
       tile.clear();
-      tile.template multiply_add<0, N, Product>(rows, packed(i, p), K * depth_);
-      for (int r = 0; r < R; ++r)
+      Product::template accumulate<0, N>(tile, count, rows, packed(i, p), K * depth_);
+      for (int r = 0; r < count; ++r)
         for (int n = 0; n < N; ++n) {
           if constexpr (Every)
             store_window(tile.acc[r][n], k_.activation, a_.bias[i], (panels_.begin(p) + n) * L, k_.C,

@@ -5,6 +5,9 @@
 #include "quick_math.h"
 #endif
 #include "precision.h"
+#if TEXTNN_TILES
+#include "tiles.h"
+#endif
 #include "scaled_rows.h"
 #include "running_max.h"
 #include "sentence_windows.h"

@@ -162,8 +162,8 @@ struct Tiles : Pairs {
     alignas(64) Value copy_[2][kTile];
   };
 
-  // The sums of R rows with vectors, bit for bit those of tiles: the first factors of a tile's pairs and the second ones
-  // are added up apart.
+  // The sums of R rows with vectors, bit for bit those of tiles: the first factors of a tile's pairs and the second
+  // ones are added up apart.
   template <int R, int M>
   [[gnu::noinline]] static void few(V* sums, int64_t N, const Value* const* rows, const Value* panel, int64_t depth,
                                     bool zero) {

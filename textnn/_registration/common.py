@@ -50,35 +50,38 @@ def follow_autocast(
     op, key = getattr(torch.ops.textnn, name).default, f"Autocast{torch._C._dispatch_key_for_device(device)}"
     excluded = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key))
     names = [argument.name for argument in op._schema.arguments]
-    takes_precision = [name == "precision" for name in names]
+    tensors = [place for place, argument in enumerate(op._schema.arguments) if "Tensor" in str(argument.type)]
+    precision = names.index("precision") if "precision" in names else None
     table, sparse = (names.index(name) if "sparse" in names else None for name in ("table", "sparse"))
 
     def cast(argument: Any, dtype: torch.dtype, sparse_gradient: bool = False) -> Any:
         if isinstance(argument, (list, tuple)):
             return [cast(a, dtype) for a in argument]
-        if not isinstance(argument, Tensor) or not argument.is_floating_point() or argument.dtype == torch.float64:
+        if argument is None or argument.dtype in (dtype, torch.float64) or not argument.is_floating_point():
             return argument
-        apart = sparse_gradient and argument.dtype != dtype
-        return _Cast.apply(argument, dtype) if apart else argument.to(dtype)
+        return _Cast.apply(argument, dtype) if sparse_gradient else argument.to(dtype)
 
     def run(*arguments: Any) -> Any:
         dtype = torch.get_autocast_dtype(device)
         compute = dtype if results is None else torch.float32
+        wanted = () if results is None else results(dtype, *arguments)
         rows = table if sparse is not None and arguments[sparse] else None
-        given = [cast(a, compute, place == rows) for place, a in enumerate(arguments)]
-        if any(takes_precision):
-            outputs = name == "recurrent" and results is not None and results(dtype, *arguments)[0] is dtype
+        given = list(arguments)
+        for place in tensors:
+            given[place] = cast(given[place], compute, place == rows)
+        if precision is not None:
+            outputs = name == "recurrent" and results is not None and wanted[0] is dtype
             half = {torch.bfloat16: "bf16_outputs" if outputs else "bf16"}
             if results is not None and device != "cpu":
                 half[torch.float16] = "fp16"
-            given[takes_precision.index(True)] = half.get(dtype, "ieee")
+            given[precision] = half.get(dtype, "ieee")
         with torch._C._ExcludeDispatchKeyGuard(excluded):
             output = op(*given)
             if results is None:
                 return output
             if isinstance(output, Tensor):
-                return cast(output, results(dtype, *arguments)[0])
-            narrow = [cast(o, to) for o, to in zip(output, results(dtype, *arguments), strict=False)]
+                return cast(output, wanted[0])
+            narrow = [cast(o, to) for o, to in zip(output, wanted, strict=False)]
             return *narrow, *output[len(narrow) :]
 
     op.py_kernels.pop(getattr(torch._C.DispatchKey, key), None)
