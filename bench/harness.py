@@ -28,8 +28,10 @@ from torch import Tensor
 
 import textnn
 from textnn import backends
+from textnn.backends import has_bfloat16
 from textnn.benchmark import Call, interleave
 from textnn.files import atomic_text
+from textnn.models.options import FLOAT32, PRECISIONS
 
 RESULTS = Path(__file__).parent / "results"
 SETS = {
@@ -44,17 +46,17 @@ AUTOCAST = ", autocast"  # the end of a peer's name
 console = Console(width=180)
 
 
-def has_bfloat16() -> bool:
-    """Return whether the CPU multiplies bfloat16."""
-    return "avx512_bf16" in backends.supported_cpu_capabilities()
-
-
 def precisions(half: bool) -> list[bool]:
     """Return whether a peer runs under autocast: no and, beside textnn in bfloat16, yes where the CPU multiplies that.
 
     Elsewhere oneDNN refuses nn.LSTM under autocast, and torch's other layers take many times as long as in float32.
     """
     return [False, True] if half and has_bfloat16() else [False]
+
+
+def training_precisions() -> tuple[str, ...]:
+    """Return what textnn's trainings multiply: nothing but float32 where the CPU has no instructions for bfloat16."""
+    return PRECISIONS if has_bfloat16() else (FLOAT32,)
 
 
 @dataclass

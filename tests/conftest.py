@@ -85,6 +85,12 @@ def capability(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
+def bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the CPU for one that multiplies bfloat16: every CPU can, and few do it fast."""
+    monkeypatch.setattr(backends, "has_bfloat16", lambda: True)
+
+
+@pytest.fixture
 def deterministic() -> Iterator[None]:
     """Run the test in torch's deterministic mode; the CPU kernels know no other."""
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -21,6 +21,7 @@ OPERATOR_TESTS = (
     "test_layer_ngrams",
     "test_layer_text_conv",
     "test_linear_cross_entropy",
+    "test_linear_cross_entropy_bfloat16",
     "test_linear_cross_entropy_checks",
     "test_lstm",
     "test_recurrent_cell",

@@ -137,10 +137,11 @@ def test_passes_are_timed_side_by_side(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(speed, "VERSES", 40)
     command.run(["speed", "--data", str(folder), "--seconds", "0.01", "--page"])
     text = command.PAGE.read_text(encoding="utf-8")
-    assert text.count("A pass over 40 verses") == 2
-    assert text.count("of the peak") == 2
+    precisions = len(harness.training_precisions())
+    assert text.count("A pass over 40 verses") == precisions
+    assert text.count("of the peak") == precisions
     for cell in plain.LAYERS:
-        assert text.count(f"| {cell} |") == 2
+        assert text.count(f"| {cell} |") == precisions
 
 
 def test_operations_are_those_of_the_products() -> None:

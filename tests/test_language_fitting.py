@@ -286,7 +286,7 @@ def test_a_search_over_a_grid() -> None:
     assert search.score(VERSES) == pytest.approx(-np.log(search.best_estimator_.perplexity(VERSES)))
 
 
-def test_a_training_in_bfloat16_comes_close_to_one_in_float32() -> None:
+def test_a_training_in_bfloat16_comes_close_to_one_in_float32(bfloat16: None) -> None:
     options = {"learning_rate": 0.02, "epochs": 4, "hidden_size": 16}
     one, other = (make_model(precision=name, **options).fit(VERSES) for name in ("float32", "bfloat16"))
     assert other.state_.model.bias.dtype == torch.float32
@@ -294,7 +294,9 @@ def test_a_training_in_bfloat16_comes_close_to_one_in_float32() -> None:
     assert other.perplexity(VERSES) == pytest.approx(one.perplexity(VERSES), rel=0.1)
 
 
-def test_the_product_of_the_output_has_the_precision_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_product_of_the_output_has_the_precision_of_the_training(
+    bfloat16: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
 
     def watch(*arguments: Any) -> Any:

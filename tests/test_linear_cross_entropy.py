@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from cross_entropy_inputs import OPTIONS, REDUCTIONS, check, check_threads, make, results
 from ragged import TOLERANCE
 from torch import Tensor
 
@@ -22,54 +22,6 @@ from hypothesis import strategies as st  # noqa: E402
 
 # N, H, V: of one block, of several blocks of rows and of columns, and the edges of vectors.
 SHAPES = [(1, 1, 1), (3, 5, 7), (0, 4, 6), (3, 0, 4), (17, 16, 33), (300, 3, 40), (5, 8, 4500), (270, 4, 2100)]
-OPTIONS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "ignored": {"ignored": 0.4},
-    "bias": {"bias": True},
-    "weighted": {"weighted": True, "bias": True, "ignored": 0.2},
-    "smooth": {"label_smoothing": 0.3, "ignored": 0.2},
-    "all": {"label_smoothing": 0.1, "weighted": True, "bias": True, "ignored": 0.3, "ignore_index": 0},
-}
-REDUCTIONS = ("none", "sum", "mean")
-
-
-def make(
-    N: int,
-    H: int,
-    V: int,
-    dtype: torch.dtype = torch.float64,
-    ignored: float = 0.0,
-    bias: bool = False,
-    weighted: bool = False,
-    **options: Any,
-) -> tuple[list[Tensor], dict[str, Any]]:
-    """Input, weight and target, and the options."""
-    x, w, target = torch.randn(N, H, dtype=dtype), torch.randn(V, H, dtype=dtype), torch.randint(V, (N,))
-    target[torch.rand(N) < ignored] = options.get("ignore_index", -100)
-    options |= {"linear_bias": torch.randn(V, dtype=dtype)} if bias else {}
-    options |= {"weight": torch.rand(V, dtype=dtype) + 0.5} if weighted else {}
-    return [x, w, target], options
-
-
-def results(function: Any, inputs: list[Tensor], options: dict[str, Any], upstream: float = 1.0) -> list[Tensor]:
-    """The loss, and the gradients of input, weight and bias."""
-    leaves = [t.detach().requires_grad_() for t in inputs[:2]]
-    options = dict(options)
-    if "linear_bias" in options:
-        options["linear_bias"] = options["linear_bias"].detach().requires_grad_()
-        leaves.append(options["linear_bias"])
-    loss = function(*leaves[:2], inputs[2], **options)
-    factor = torch.linspace(1, 2, loss.numel(), dtype=loss.dtype).reshape(loss.shape) if loss.dim() else upstream
-    gradients = torch.autograd.grad((loss * factor).sum(), leaves)
-    return [loss.detach(), *gradients]
-
-
-def check(got: list[Tensor], want: list[Tensor], dtype: torch.dtype, case: str) -> None:
-    names = ("loss", "dinput", "dweight", "dbias")
-    for name, a, b in zip(names, got, want, strict=False):
-        torch.testing.assert_close(
-            a, b, **TOLERANCE[dtype], equal_nan=True, msg=lambda m, name=name: f"{case}, {name}: {m}"
-        )
 
 
 # --- against plain PyTorch ---
@@ -202,44 +154,6 @@ def test_wide_and_narrow_logits(capability: str, scale: float) -> None:
         torch.testing.assert_close(a.double(), b, rtol=2e-4, atol=2e-4)
 
 
-# --- precision ---
-
-
-def test_bfloat16_and_autocast(capability: str) -> None:
-    """The products of torch's own layer under autocast; the loss is float32 there, and of bfloat16 with bfloat16."""
-    inputs, options = make(50, 32, 2100, torch.float32, bias=True)
-    inputs[1] /= 6
-    device = inputs[0].device.type
-    with torch.autocast(device, torch.bfloat16):
-        got = results(fast.linear_cross_entropy, inputs, options)
-        want = results(slow.linear_cross_entropy, inputs, options)
-    assert [t.dtype for t in got] == [t.dtype for t in want] == [torch.float32] * 4
-    exact = results(slow.linear_cross_entropy, inputs, options)
-    for a, b, c in zip(got, want, exact, strict=True):
-        error = float((b - c).norm() / c.norm())
-        assert 0 < float((a - c).norm() / c.norm()) < 1.5 * error + 1e-3, (a, c)
-    halves = [t.bfloat16() if t.is_floating_point() else t for t in inputs]
-    loss = fast.linear_cross_entropy(*halves, linear_bias=options["linear_bias"].bfloat16())
-    assert loss.dtype == torch.bfloat16
-    torch.testing.assert_close(loss.float(), exact[0], rtol=2e-2, atol=0)
-    loss = fast.linear_cross_entropy(*[t.half() if t.is_floating_point() else t for t in inputs])
-    assert loss.dtype == torch.float16
-
-
-@pytest.mark.cpu
-def test_medium_precision_multiplies_bfloat16() -> None:
-    inputs, _ = make(40, 16, 50, torch.float32)
-    with torch.autocast("cpu", torch.bfloat16):
-        want = fast.linear_cross_entropy(*inputs)
-    before = torch.get_float32_matmul_precision()
-    try:
-        torch.set_float32_matmul_precision("medium")
-        assert torch.equal(fast.linear_cross_entropy(*inputs), want)
-    finally:
-        torch.set_float32_matmul_precision(before)
-    assert not torch.equal(fast.linear_cross_entropy(*inputs), want)
-
-
 # --- derivatives and transforms ---
 
 
@@ -351,36 +265,9 @@ def test_meta_tensors() -> None:
     assert x.grad.shape == (6, 3)
 
 
-@pytest.mark.parametrize("precision", ["ieee", "bf16"])
 @pytest.mark.parametrize("reduction", ["none", "mean"])
-def test_same_result_for_every_run_and_number_of_threads(capability: str, precision: str, reduction: str) -> None:
-    inputs, options = make(300, 24, 4500, torch.float32, bias=True, label_smoothing=0.1)
-    options["reduction"] = reduction
-    before, found = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 3, 2):
-            torch.set_num_threads(threads)
-            with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
-                found.append(results(fast.linear_cross_entropy, inputs, options))
-    finally:
-        torch.set_num_threads(before)
-    for other in found[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
-
-
-@pytest.mark.cpu
-def test_inference_mode_with_threads() -> None:
-    """Threads of a pool do not know of it, and results made in it are not to be written elsewhere."""
-    inputs, options = make(300, 8, 2100, torch.float32, bias=True)
-    want, before = slow.linear_cross_entropy(*inputs, **options), torch.get_num_threads()
-    try:
-        torch.set_num_threads(3)
-        for precision in (False, True):
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision):
-                got = fast.linear_cross_entropy(inputs[0].requires_grad_(), *inputs[1:], **options)
-                torch.testing.assert_close(got, want, rtol=1e-2 if precision else 1e-5, atol=0)
-    finally:
-        torch.set_num_threads(before)
+def test_same_result_for_every_run_and_number_of_threads(capability: str, reduction: str) -> None:
+    check_threads(reduction)
 
 
 def test_strided_input() -> None:

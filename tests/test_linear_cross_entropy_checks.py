@@ -24,6 +24,7 @@ X, W, Y = torch.randn(4, 3), torch.randn(5, 3), torch.tensor([0, 4, -100, 2])
         ((X, W, Y.int()), {}, TypeError, "target must be int64"),
         ((X, W, Y), {"linear_bias": torch.zeros(4)}, ValueError, r"linear_bias must have shape \[5\]"),
         ((X, W, Y), {"weight": torch.zeros(4)}, ValueError, r"weight must have shape \[V\] = \[5\], got \[4\]"),
+        ((X, W, Y), {"weight": [1.0] * 5}, TypeError, "weight must be a tensor, got list"),
         ((X, W, Y), {"weight": torch.ones(5, requires_grad=True)}, ValueError, "weight must not require a gradient"),
         ((X, W, Y), {"reduction": "max"}, ValueError, "reduction must be 'none', 'mean' or 'sum', got 'max'"),
         ((X, W, Y), {"label_smoothing": 1.5}, ValueError, r"label_smoothing must lie in \[0, 1\], got 1.5"),

@@ -24,7 +24,7 @@ from textnn.text import TokenStreams
 from textnn.training.clipping import clip_gradients
 from textnn.training.precision import forward
 
-from ..harness import AUTOCAST, Effort, Row, compare, precisions
+from ..harness import AUTOCAST, Effort, Row, compare, precisions, training_precisions
 from ..peak import matrix_product_peak
 from . import plain
 from .corpora import Coder, Verses
@@ -102,7 +102,7 @@ def rows(data: Verses, effort: Effort) -> Iterator[Row]:
     peaks = {FLOAT32: matrix_product_peak(), BFLOAT16: matrix_product_peak(torch.bfloat16)}
     for cell in plain.LAYERS:
         options = resolve_options(cell, {})
-        for precision in (FLOAT32, BFLOAT16):
+        for precision in training_precisions():
             peers = {
                 ("packed" if packed else "padded") + (AUTOCAST if autocast else ""): plain_pass(
                     cell, texts, size, options, packed, autocast

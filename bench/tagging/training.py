@@ -35,7 +35,7 @@ from textnn.text import LengthBucketSampler, RaggedBatch
 from textnn.training.clipping import clip_gradients
 from textnn.training.precision import forward
 
-from ..harness import Effort, Row, compare, has_bfloat16
+from ..harness import Effort, Row, compare, has_bfloat16, training_precisions
 from .corpora import named_entities, newspaper
 
 FORMS = {
@@ -165,7 +165,7 @@ def rows(data: Path, effort: Effort) -> Iterator[Row]:
             peers[title] = plain_step(net, padded, options, autocast)
         for title, precision, with_table in OURS:
             more = options["ngram_buckets"] if with_table else 0
-            if with_table and not more:
+            if precision not in training_precisions() or (with_table and not more):
                 continue
             model = build_network("bilstm-crf", size, 0, len(keys), False, tags, {**options, "ngram_buckets": more})
             model.keys.copy_(keys)

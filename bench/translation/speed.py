@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from textnn.models.options import BFLOAT16, FLOAT32
+from textnn.models.options import BFLOAT16
 from textnn.optim import Adam
 from textnn.text import RaggedDataset, Vocabulary
 from textnn.text.levels import END, WORD, Splitter, count
@@ -26,7 +26,7 @@ from textnn.translation.defaults import build_network, resolve_options
 from textnn.translation.encoding import PairEncoder, SourceReader
 from textnn.translation.objective import TranslationObjective
 
-from ..harness import AUTOCAST, Effort, Row, compare, precisions
+from ..harness import AUTOCAST, Effort, Row, compare, precisions, training_precisions
 from . import plain
 from .corpora import Corpus
 
@@ -121,7 +121,7 @@ def rows(corpus: Corpus, effort: Effort) -> Iterator[Row]:
     for cell, attention in CASES:
         options = resolve_options(cell, attention, {})
         given = prepare(corpus, options, PAIRS)
-        for precision in (FLOAT32, BFLOAT16):
+        for precision in training_precisions():
             peers = {
                 ("packed" if packed else "padded") + (AUTOCAST if autocast else ""): plain_pass(
                     cell, attention, given, options, packed, autocast

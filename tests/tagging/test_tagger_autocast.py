@@ -12,7 +12,7 @@ import textnn
 
 @pytest.mark.parametrize("level", ["words", "characters"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_training_and_prediction(architecture: str, level: str) -> None:
+def test_training_and_prediction(architecture: str, level: str, bfloat16: None) -> None:
     X, Y = make_sentences(60) if level == "words" else make_characters(60)
     tagger = make_tagger(architecture, precision="bfloat16").fit(X, Y)
     tags, marginals = tagger.predict(X), tagger.predict_marginals(X)

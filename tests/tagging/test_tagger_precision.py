@@ -15,7 +15,7 @@ X, Y = make_sentences(80)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_it_learns_as_well_and_keeps_weights_in_float32(architecture: str, tmp_path: Path) -> None:
+def test_it_learns_as_well_and_keeps_weights_in_float32(architecture: str, bfloat16: None, tmp_path: Path) -> None:
     full, half = (make_tagger(architecture, precision=precision).fit(X, Y) for precision in ("float32", "bfloat16"))
     floats = {tensor.dtype for tensor in half.state_.model.state_dict().values() if tensor.is_floating_point()}
     assert floats == {torch.float32}

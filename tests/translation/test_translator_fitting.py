@@ -267,7 +267,7 @@ def test_what_is_shown_has_perplexity_and_no_accuracy(capfd: pytest.CaptureFixtu
     assert capfd.readouterr().err == ""
 
 
-def test_a_training_in_bfloat16_comes_close_to_one_in_float32() -> None:
+def test_a_training_in_bfloat16_comes_close_to_one_in_float32(bfloat16: None) -> None:
     one, other = (make_translator(precision=name, epochs=6).fit(ENGLISH, CHINESE) for name in ("float32", "bfloat16"))
     assert other.state_.model.bias.dtype == torch.float32
     assert not torch.equal(one.state_.model.bias, other.state_.model.bias)

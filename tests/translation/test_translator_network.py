@@ -99,7 +99,7 @@ def test_gradients_are_those_of_the_equations() -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_the_loss_is_cross_entropy_of_what_follows(smoothing: float) -> None:
+def test_the_loss_is_cross_entropy_of_what_follows(bfloat16: None, smoothing: float) -> None:
     network = make_network()
     following = torch.tensor([2, 3, 4, 0, 5, 0, 0], dtype=torch.int32)
     flat_targets, _ = flat(TARGETS)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import _C  # noqa: F401  # the operators
+from ..backends import torch_precision
 
 Maybe = Tensor | None
 library = torch.library.Library("textnn", "FRAGMENT")
@@ -41,11 +42,13 @@ def follow_autocast(
     name: str,
     device: str,
     results: Callable[..., Sequence[torch.dtype]] | None = None,
+    by_torch: bool = False,
 ) -> None:
     """Make an operator run in the dtype that autocast is set to on this type of device.
 
     With `results` it runs in float32 instead, and the first results get the dtypes that ``results(dtype, *arguments)``
-    returns. An operator that takes a precision multiplies bfloat16 where autocast is set to it.
+    returns. An operator that takes a precision multiplies bfloat16 where autocast is set to it; one whose products are
+    made `by_torch`, on the CPUs that are fast at it.
     """
     op, key = getattr(torch.ops.textnn, name).default, f"Autocast{torch._C._dispatch_key_for_device(device)}"
     excluded = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key))
@@ -74,7 +77,8 @@ def follow_autocast(
             half = {torch.bfloat16: "bf16_outputs" if outputs else "bf16"}
             if results is not None and device != "cpu":
                 half[torch.float16] = "fp16"
-            given[precision] = half.get(dtype, "ieee")
+            asked = half.get(dtype, "ieee")
+            given[precision] = torch_precision(asked, device) if by_torch else asked
         with torch._C._ExcludeDispatchKeyGuard(excluded):
             output = op(*given)
             if results is None:

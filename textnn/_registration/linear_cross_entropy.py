@@ -126,6 +126,6 @@ def _plain_backward(inputs: Sequence[Any], _: Sequence[Tensor]) -> list[Maybe]:
 register_gradient("linear_cross_entropy", _plain, _backward, _setup)
 register_gradient("linear_cross_entropy_backward", _plain_backward)
 
-# Losses are float32, as torch's; products have autocast's dtype.
+# Losses are float32, as torch's; products have autocast's dtype where the CPU multiplies it.
 for _device in ("cpu", "cuda"):
-    follow_autocast("linear_cross_entropy", _device, lambda *_: [torch.float32])
+    follow_autocast("linear_cross_entropy", _device, lambda *_: [torch.float32], by_torch=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .. import reference
 from .._checks import _autocast, _can_look, check_device, check_dtypes, check_tensors, keeps
-from ..backends import product_precision
+from ..backends import product_precision, torch_precision
 from .elsewhere import in_onnx_export
 
 _ops = torch.ops.textnn
@@ -72,7 +72,8 @@ def linear_cross_entropy(
     gradients are made beside the loss, as in Liger Kernel (Hsu et al. 2024), and keep the memory of the gradients from
     then on; for ``"none"`` the backward pass makes the logits once more. Second derivatives make all logits.
 
-    Tensors of bfloat16, autocast and ``torch.set_float32_matmul_precision("medium")`` multiply bfloat16.
+    Tensors of bfloat16, autocast and ``torch.set_float32_matmul_precision("medium")`` multiply bfloat16, except on a
+    CPU that is not faster at it (:func:`textnn.backends.has_bfloat16`).
 
     Examples
     --------
@@ -161,7 +162,8 @@ def _check_target(target: Tensor, x: Tensor, V: int, ignored: int) -> None:
 
 def _products(dtype: torch.dtype, device: str) -> str:
     """What products multiply; sums and losses are in the operator's own dtype."""
-    return "fp16" if dtype is torch.float16 and device != "cpu" else product_precision(dtype, device)
+    half = dtype is torch.float16 and device != "cpu"
+    return "fp16" if half else torch_precision(product_precision(dtype, device), device)
 
 
 def _wide(t: Tensor | None) -> Tensor | None:

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from textnn.language.loss import cross_entropy, log_probabilities
 from textnn.language.network import LanguageNetwork
-from textnn.models.options import BFLOAT16, FLOAT32
+from textnn.models.options import FLOAT32
 from textnn.text import RaggedBatch
 from textnn.text.streams import NEXT
 from textnn.training.objective import Objective, Sums
+from textnn.training.precision import multiplies_bfloat16
 
 
 class LanguageObjective(Objective):
@@ -42,7 +43,8 @@ class LanguageObjective(Objective):
 
     def sums(self, outputs: Tensor, batch: RaggedBatch) -> Sums:
         """Return the sums over the tokens of a batch."""
-        with torch.autocast(outputs.device.type, torch.bfloat16, enabled=self.precision == BFLOAT16):
+        half = multiplies_bfloat16(self.precision, outputs.device)
+        with torch.autocast(outputs.device.type, torch.bfloat16, enabled=half):
             loss = cross_entropy(outputs, self.network.weight, self.network.bias, batch.aligned[NEXT])
         return Sums(loss, 0.0, len(outputs), len(outputs))
 

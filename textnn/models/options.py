@@ -164,7 +164,7 @@ def _boolean(option: str, value: Any) -> bool:
 _C, _T, _L, _R = (CLASSIFICATION,), (TAGGING,), (LANGUAGE,), (TRANSLATION,)
 _CT, _TL, _LR, _CR = (*_C, *_T), (*_T, *_L), (*_L, *_R), (*_C, *_R)
 _SIZES, _NAMES = "N,N,...", "constant, linear or cosine"
-_PRECISION = "What training multiplies, float32 or bfloat16; bfloat16 is faster on CPUs and GPUs made for it."
+_PRECISION = "What training multiplies: float32, or bfloat16, which is faster on the CPUs and GPUs that have it."
 _ALL = (
     Option("min_count", int, integer(1), TEXT, "Rarer tokens count as unknown."),
     Option("max_vocabulary", int, integer(3), TEXT, "Maximum size of the vocabulary.", tasks=(*_C, *_LR)),

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from textnn.functional import linear_cross_entropy
-from textnn.models.options import BFLOAT16, FLOAT32
+from textnn.models.options import FLOAT32
 from textnn.text import RaggedBatch
 from textnn.text.streams import NEXT
 from textnn.training.objective import Objective, Sums
+from textnn.training.precision import multiplies_bfloat16
 from textnn.translation.network import TranslationNetwork
 
 
@@ -45,7 +46,8 @@ class TranslationObjective(Objective):
 
     def sums(self, outputs: Tensor, batch: RaggedBatch) -> Sums:
         """Return the sums over the target tokens of a batch."""
-        with torch.autocast(outputs.device.type, torch.bfloat16, enabled=self.precision == BFLOAT16):
+        half = multiplies_bfloat16(self.precision, outputs.device)
+        with torch.autocast(outputs.device.type, torch.bfloat16, enabled=half):
             loss = self._losses(outputs, batch, "sum", self.label_smoothing)
         return Sums(loss, 0.0, len(outputs), len(outputs))
 
