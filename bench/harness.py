@@ -55,7 +55,7 @@ def precisions(half: bool) -> list[bool]:
 
 
 def training_precisions() -> tuple[str, ...]:
-    """Return what textnn's trainings multiply: nothing but float32 where the CPU has no instructions for bfloat16."""
+    """Return what textnn's trainings multiply: nothing but float32 where bfloat16 is not faster."""
     return PRECISIONS if has_bfloat16() else (FLOAT32,)
 
 

@@ -119,8 +119,9 @@ def has_bfloat16() -> bool:
     """Return whether this CPU multiplies bfloat16 faster than float32 (AVX512-BF16, AMX).
 
     On other CPUs the kernels round to bfloat16 and multiply in float32, which costs no more. But torch's own products
-    take up to 70 times as long as in float32 there. So the trainings of classifiers, taggers, language models and
-    translators multiply float32, and so does :func:`~textnn.functional.linear_cross_entropy`, whose products are torch's.
+    take up to 70 times as long as in float32 there. So trainings of classifiers, taggers, language models and
+    translators multiply float32, and so does :func:`~textnn.functional.linear_cross_entropy`, which leaves its products
+    to torch.
 
     Returns
     -------
