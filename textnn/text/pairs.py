@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from textnn.text.charset import is_blank
 from textnn.text.documents import json_kind
@@ -66,6 +66,8 @@ class Pair(NamedTuple):
 
 class PairReport(CorpusReport):
     """What was read of a file of pairs: ``layout.text`` and ``layout.label`` are the columns of source and target."""
+
+    texts: ClassVar[str] = "source"
 
     def __str__(self) -> str:
         columns = {"source": self.layout.text, "target": self.layout.label}
