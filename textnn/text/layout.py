@@ -227,7 +227,12 @@ class CorpusReport:
 
 
 def find_layout(
-    asked: Layout, head: list[str], suffix: str, labelled: bool, fail: Callable[[int, str], Exception], texts: str
+    asked: Layout,
+    head: list[str],
+    suffix: str,
+    labelled: bool,
+    fail: Callable[[int, str], Exception],
+    texts: str = CorpusReport.texts,
 ) -> Layout:
     """Return the layout of a file: as asked for, and where nothing is, as its ending and its first lines have it.
 
@@ -313,7 +318,8 @@ def _find_delimiter(head: list[str], line: str, columns: list[Column], named: li
 def _even(head: list[str]) -> list[str]:
     """Return the delimiters that occur in each of the first lines, and as often, but for those within quotes."""
     rows = [_QUOTED.sub("", row) for row in head if row.strip()]
-    return [each for each in DELIMITERS if len(rows) > 1 and each in rows[0] and len({r.count(each) for r in rows}) == 1]
+    counts = {each: {row.count(each) for row in rows} for each in DELIMITERS}
+    return [each for each, found in counts.items() if len(rows) > 1 and len(found) == 1 and max(found)]
 
 
 def looks_like_table(head: list[str]) -> bool:
