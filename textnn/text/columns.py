@@ -108,8 +108,9 @@ def text_of(row: dict[str, Any], name: str) -> tuple[str, str]:
         return "", f"expected a value named {name!r}, got an object with {listing(row) or 'none'}"
     value = row[name]
     if value is not None and not isinstance(value, str):
-        shown = f" {json.dumps(value)[:40]}" if value == value else ""
-        return "", f"expected a string as {name!r}, got {json_kind(value)}{shown}"
+        kind = json_kind(value)
+        shown = f" {json.dumps(value)[:40]}" if kind == "a number" else ""
+        return "", f"expected a string as {name!r}, got {kind}{shown}"
     return value or "", bad_string(name, value or "")
 
 
