@@ -2,9 +2,9 @@
 
     arguments -> a command of this package -> the classifier -> standard output, or a file that appears complete or not
 
-Each command is a file. The package stands beside ``textnn`` and not inside it, and its commands import what they need
-inside their functions: ``import textnn`` loads torch to register the operators, for which nobody who asks for
-``textnn --help`` should wait.
+Each command is a file, imported when it is called: the overview, ``textnn --help``, reads docstrings alone. The package
+stands beside ``textnn`` and not inside it, and its commands import what they need inside their functions: ``import
+textnn`` loads torch to register the operators, for which nobody who asks for ``textnn train --help`` should wait.
 
 Exit codes: 0 done, 1 failed at run time, 2 wrong usage or bad input, 130 interrupted with Ctrl-C, 143 ended by SIGTERM.
 """
@@ -14,33 +14,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
+from importlib import import_module
+from importlib.abc import InspectLoader
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from types import CodeType
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand
-
-from _textnn_cli.bench import bench
-from _textnn_cli.cut import cut
-from _textnn_cli.demo import demo
-from _textnn_cli.evaluate import evaluate
-from _textnn_cli.explain import explain
-from _textnn_cli.export import export
-from _textnn_cli.info import info
-from _textnn_cli.lab import lab
-from _textnn_cli.parameters import run_file
-from _textnn_cli.predict import predict
-from _textnn_cli.serve import serve
-from _textnn_cli.tag import evaluate as tag_evaluate
-from _textnn_cli.tag import predict as tag_predict
-from _textnn_cli.tag import train as tag_train
-from _textnn_cli.train import train
-from _textnn_cli.translate import evaluate as translate_evaluate
-from _textnn_cli.translate import predict as translate_predict
-from _textnn_cli.translate import train as translate_train
-from _textnn_cli.write import continuing as write_continuing
-from _textnn_cli.write import score as write_score
-from _textnn_cli.write import train as write_train
 
 HELP = """
 Classify and tag texts with fast neural networks: train on your own file, predict, evaluate.
@@ -126,7 +109,20 @@ def _initials(option: str) -> str:
     return "".join(word[:1] for word in option.lstrip("-").split("-"))
 
 
-def _group(text: str) -> typer.Typer:
+class _Deferred(TyperCommand):
+    """A command in the overview; its file is imported when it is called. ``callback`` gives its function."""
+
+    def load(self) -> Any:
+        """Return the command itself."""
+        alone = _group(None)
+        alone.command(self.name, cls=_Command)(cast(Any, self.callback)())
+        return typer.main.get_command(alone)
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        return self.load().make_context(*arguments, **options)
+
+
+def _group(text: str | None) -> typer.Typer:
     return typer.Typer(
         help=text,
         no_args_is_help=True,
@@ -137,22 +133,39 @@ def _group(text: str) -> typer.Typer:
     )
 
 
+def _add(group: typer.Typer, module: str, name: str = "", function: str = "") -> None:
+    """Add the command of a file; the file's name is that of its function and of the command, unless given."""
+    place = f"{__name__}.{module}"
+    function = function or module.rpartition(".")[2]
+
+    def load() -> Callable[..., None]:
+        return cast(Callable[..., None], getattr(import_module(place), function))
+
+    load.__doc__ = _docstring(place, function)
+    group.command(name or function, cls=_Deferred)(load)
+
+
+def _docstring(module: str, function: str) -> str | None:
+    """Return the docstring of a module's function, out of its compiled code: running it takes ten times as long."""
+    spec = find_spec(module)
+    code = cast(InspectLoader, spec.loader).get_code(module) if spec is not None else None
+    inner = (each for each in code.co_consts if isinstance(each, CodeType)) if code is not None else ()
+    first = next((each.co_consts[0] for each in inner if each.co_name == function), None)
+    return first if isinstance(first, str) else None
+
+
 app, tag_app, write_app, translate_app = map(_group, (HELP, TAG_HELP, WRITE_HELP, TRANSLATE_HELP))
-for command in (train, predict, evaluate, explain):
-    app.command(cls=_Command)(command)
-app.add_typer(tag_app, name="tag")
-app.command(cls=_Command)(cut)
-app.add_typer(write_app, name="write")
-app.add_typer(translate_app, name="translate")
-for command in (serve, lab, export, info, demo, bench):
-    app.command(cls=_Command)(command)
-for command in (tag_train.train, tag_predict.predict, tag_evaluate.evaluate):
-    tag_app.command(cls=_Command)(command)
-write_app.command(cls=_Command)(write_train.train)
-write_app.command("continue", cls=_Command)(write_continuing.continue_)
-write_app.command(cls=_Command)(write_score.score)
-for command in (translate_train.train, translate_predict.predict, translate_evaluate.evaluate):
-    translate_app.command(cls=_Command)(command)
+for command in ("train", "predict", "evaluate", "explain", "cut", "serve", "lab", "export", "info", "demo", "bench"):
+    _add(app, command)
+for title, group in {"tag": tag_app, "write": write_app, "translate": translate_app}.items():
+    app.add_typer(group, name=title)
+    _add(group, f"{title}.train")
+for command in ("tag.predict", "tag.evaluate"):
+    _add(tag_app, command)
+_add(write_app, "write.continuing", "continue", "continue_")
+_add(write_app, "write.score")
+for command in ("translate.predict", "translate.evaluate"):
+    _add(translate_app, command)
 
 
 def _show_version(asked: bool) -> None:
@@ -163,6 +176,8 @@ def _show_version(asked: bool) -> None:
 
 def _version() -> str:
     """Return textnn's version from its file, without importing the package."""
+    from _textnn_cli.parameters import run_file
+
     return str(run_file("version.py")["__version__"])
 
 

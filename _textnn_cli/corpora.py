@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from _textnn_cli.common import note, short
 from _textnn_cli.labels import advice, count_line, find_spellings, pairs, quote, tell_problems
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from textnn.text import Corpus
 
 
-@dataclass(frozen=True)
-class Data:
+class Data(NamedTuple):
     """What a classifier is trained on.
 
     Attributes

@@ -15,21 +15,9 @@ import typer
 
 from _textnn_cli.checks import check_page, reading_options
 from _textnn_cli.common import (
-    Delimiter,
-    Encoding,
-    EncodingErrors,
-    Escape,
-    Header,
-    InputFormat,
-    LabelColumn,
-    LabelSeparator,
-    Limit,
     ModelDirectory,
-    OnError,
     Quiet,
-    Quoting,
     RunError,
-    TextColumn,
     Threads,
     TokenizerName,
     command_errors,
@@ -40,12 +28,14 @@ from _textnn_cli.common import (
     write_errors,
 )
 from _textnn_cli.labels import find_spellings, match_labels, may_mean, pairs, quote, tell_problems, threshold_line
+from _textnn_cli.parameters import LABELLED, with_options
 from _textnn_cli.rows import SEPARATOR
 
 PICTURES = "Pictures, for which matplotlib is needed"
 
 
 @command_errors
+@with_options(LABELLED)
 def evaluate(
     model: ModelDirectory,
     file: Annotated[str, typer.Argument(metavar="FILE", help="Texts with labels: CSV, TSV or JSONL; - reads stdin.")],
@@ -68,18 +58,7 @@ def evaluate(
     tokenizer: TokenizerName = None,
     threads: Threads = None,
     quiet: Quiet = False,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    label_separator: LabelSeparator = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
-    encoding_errors: EncodingErrors = "strict",
-    delimiter: Delimiter = None,
-    quoting: Quoting = None,
-    escape: Escape = None,
-    header: Header = None,
-    on_error: OnError = "stop",
-    limit: Limit = None,
+    **typed: Any,
 ) -> None:
     """Compare a model's predictions with the labels of a file.
 
@@ -99,7 +78,8 @@ def evaluate(
       textnn evaluate model/ test.csv --html report.html --plots pictures/
     """
     _check_targets(file, html, plots, plot_format)
-    reading = reading_options(locals())
+    limit, label_separator = typed["limit"], typed["label_separator"]
+    reading = reading_options(typed)
     from textnn.data.suspects import LabelWarning, missing_words, suspect_texts
     from textnn.text import CorpusError, read_corpus
 

@@ -24,6 +24,9 @@ from _textnn_cli.common import (
     Escape,
     Header,
     InputFormat,
+    LabelColumn,
+    LabelSeparator,
+    Limit,
     OnError,
     Quoting,
     TextColumn,
@@ -42,6 +45,13 @@ READING: dict[str, tuple[Any, Any]] = {
     "escape": (Escape, None),
     "header": (Header, None),
     "on_error": (OnError, "stop"),
+}
+LABELLED = {
+    "text_column": READING["text_column"],
+    "label_column": (LabelColumn, None),
+    "label_separator": (LabelSeparator, None),
+    **READING,
+    "limit": (Limit, None),
 }
 
 

@@ -11,42 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from _textnn_cli.checks import READING_OPTIONS, option_errors, reading_options
-from _textnn_cli.common import (
-    Delimiter,
-    Encoding,
-    EncodingErrors,
-    Escape,
-    Header,
-    InputFormat,
-    LabelColumn,
-    LabelSeparator,
-    Limit,
-    OnError,
-    Quiet,
-    Quoting,
-    TextColumn,
-    Threads,
-    command_errors,
-    open_output,
-    session,
-)
+from _textnn_cli.common import command_errors, open_output, session
 from _textnn_cli.corpora import Data, read_data
 from _textnn_cli.labels import threshold_line
-from _textnn_cli.parameters import options_of, parse, table, with_parameters
-from _textnn_cli.training import (
-    CheckpointSeconds,
-    Device,
-    Distributed,
-    Resume,
-    Seed,
-    Validation,
-    check_device,
-    check_pretrained,
-    check_vectors,
-    prepared,
-    save,
-    saying_how_to_go_on,
-)
+from _textnn_cli.parameters import LABELLED, options_of, parse, table, with_options, with_parameters
+from _textnn_cli.training import Run, check_pretrained, check_vectors, fit_and_save, prepared, with_training
 from _textnn_cli.values import parse_class_weight, parse_threshold
 
 PARAMETERS = table("classification")
@@ -55,6 +24,8 @@ OPTIONS = {**options_of(PARAMETERS), "architecture": "--architecture", "random_s
 
 @command_errors
 @with_parameters(PARAMETERS, before="checkpoint_seconds")
+@with_training
+@with_options(LABELLED)
 def train(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Texts with labels: CSV, TSV or JSONL; - reads stdin.")],
     directory: Annotated[
@@ -70,26 +41,6 @@ def train(
             help="tfidf-textcnn, wide-textcnn, textcnn, bilstm, lstm, bigru, gru, rnn, mlp, lecture-lstm.",
         ),
     ] = "tfidf-textcnn",
-    validation: Validation = None,
-    seed: Seed = 0,
-    resume: Resume = False,
-    distributed: Distributed = False,
-    threads: Threads = None,
-    device: Device = None,
-    quiet: Quiet = False,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    label_separator: LabelSeparator = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
-    encoding_errors: EncodingErrors = "strict",
-    delimiter: Delimiter = None,
-    quoting: Quoting = None,
-    escape: Escape = None,
-    header: Header = None,
-    on_error: OnError = "stop",
-    limit: Limit = None,
-    checkpoint_seconds: CheckpointSeconds = 60.0,
     **typed: Any,
 ) -> None:
     """Train a classifier on a file of labelled texts and save it.
@@ -129,9 +80,11 @@ def train(
     from textnn.data.suspects import LabelWarning
     from textnn.models.options import check_option
 
-    columns = reading_options(locals())
-    with session(distributed) as group:
-        quiet = quiet or group.rank > 0
+    limit = typed.pop("limit")
+    columns = reading_options({name: typed.pop(name) for name in LABELLED if name in typed})
+    run = Run.of(typed)
+    with session(run.distributed) as group:
+        run = run.within(group)
         with group.together():
             parameters = parse(PARAMETERS, typed)
             parameters["class_weight"] = parse_class_weight(parameters["class_weight"])
@@ -143,29 +96,18 @@ def train(
                         check_option(name, parameters[name])
             check_vectors(parameters, group)
             check_pretrained(architecture, parameters, group)
-            check_device(device, distributed)
-        checkpoint = prepared(directory, check_target, group, resume, checkpoint_seconds, threads, quiet)
+            run.check_device()
+        checkpoint = prepared(directory, check_target, group, run)
         if checkpoint is None:
             return
         with group.together():  # process 0 has all texts; a share may be empty
-            data = Data([], [], None if validation is None else ([], []))
+            data = Data([], [], None if run.validation is None else ([], []))
             if group.rank == 0:
-                data = read_data(file, validation, columns, limit, parameters, quiet)
-        classifier = SentimentClassifier(
-            architecture,
-            random_state=seed,
-            device=device or group.device,
-            verbose=0 if quiet else 1,
-            **parameters,
-        )
-        names = {**OPTIONS, "X": file, "y": file}
+                data = read_data(file, run.validation, columns, limit, parameters, run.quiet)
+        classifier = SentimentClassifier(architecture, **run.parameters(group), **parameters)
         warnings.simplefilter("ignore", LabelWarning)  # told of each file
-        with saying_how_to_go_on(checkpoint, group), option_errors(**names):
-            classifier.fit(data.texts, data.labels, data.validation, distributed, checkpoint=checkpoint)
-            if group.rank == 0:
-                save(classifier, directory)
-                checkpoint.remove()
-    if quiet or sys.stdout is None:
+        fit_and_save(classifier, data, {**OPTIONS, "X": file, "y": file}, directory, checkpoint, run, group)
+    if run.quiet or sys.stdout is None:
         return
     report = classifier.validation_report_
     with open_output(None) as stream:

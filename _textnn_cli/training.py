@@ -1,21 +1,22 @@
 """What the commands that train share: options, checks before the work, and how an interrupted training is resumed.
 
-``prepared`` -> Checkpoint, or None: nothing to do -> fit within ``saying_how_to_go_on`` -> ``save``
+``with_training`` -> Run: what was typed -> ``prepared`` -> Checkpoint, or None: nothing to do -> ``fit_and_save``
 """
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from _textnn_cli.checks import option_errors
-from _textnn_cli.common import INTERRUPTED, RunError, note, set_threads
+from _textnn_cli.common import INTERRUPTED, Quiet, RunError, Threads, note, open_output, set_threads
+from _textnn_cli.parameters import with_options
 
 if TYPE_CHECKING:
     from textnn import LanguageModel, SentimentClassifier, SequenceTagger, Translator
@@ -41,24 +42,66 @@ CheckpointSeconds = Annotated[
         help="Seconds between checkpoints; there is also one after each epoch.",
     ),
 ]
+with_training = with_options(
+    {
+        "validation": (Validation, None),
+        "seed": (Seed, 0),
+        "resume": (Resume, False),
+        "distributed": (Distributed, False),
+        "threads": (Threads, None),
+        "device": (Device, None),
+        "quiet": (Quiet, False),
+        "checkpoint_seconds": (CheckpointSeconds, 60.0),
+    }
+)
+"""Gives a command the options of a :class:`Run`."""
 
 
-def check_device(device: str | None, distributed: bool) -> None:
-    """Refuse a device that cannot be used, or is named where each process has its own.
+class Run(NamedTuple):
+    """How to train, as typed."""
 
-    Raises
-    ------
-    ValueError
-        Naming the option.
-    """
-    from textnn.data import inputs
+    validation: str | None
+    seed: int
+    resume: bool
+    distributed: bool
+    threads: int | None
+    device: str | None
+    quiet: bool
+    checkpoint_seconds: float
 
-    if device is None:
-        return
-    if distributed:
-        raise ValueError(f"--device: with --distributed each process has its own, got {device!r}")
-    with option_errors(device="--device"):
-        inputs.check_device(device)
+    @classmethod
+    def of(cls, typed: dict[str, Any]) -> Run:
+        """Take the options of a run out of all that were typed."""
+        return cls(**{name: typed.pop(name) for name in cls._fields})
+
+    def within(self, group: Group) -> Run:
+        """Return the same for a process of a group, of which the first one speaks."""
+        return self._replace(quiet=self.quiet or group.rank > 0)
+
+    def parameters(self, group: Group) -> dict[str, Any]:
+        """Return the parameters of an estimator that belong to the run."""
+        return {
+            "random_state": self.seed,
+            "device": self.device or group.device,
+            "verbose": 0 if self.quiet else 1,
+        }
+
+    def check_device(self) -> None:
+        """Refuse a device that cannot be used, or is named where each process has its own.
+
+        Raises
+        ------
+        ValueError
+            Naming the option.
+        """
+        from textnn.data import inputs
+
+        if self.device is None:
+            return
+        if self.distributed:
+            raise ValueError(f"--device: with --distributed each process has its own, got {self.device!r}")
+        with option_errors(device="--device"):
+            inputs.check_device(self.device)
 
 
 def check_vectors(parameters: dict[str, Any], group: Group) -> None:
@@ -92,15 +135,7 @@ def check_pretrained(architecture: str, parameters: dict[str, Any], group: Group
             language_weights(parameters["pretrained"]).check(architecture, given)
 
 
-def prepared(
-    directory: Path,
-    check_target: Callable[[Path], Path],
-    group: Group,
-    resume: bool,
-    seconds: float,
-    threads: int | None,
-    quiet: bool,
-) -> Checkpoint | None:
+def prepared(directory: Path, check_target: Callable[[Path], Path], group: Group, run: Run) -> Checkpoint | None:
     """Return where the training keeps its state; None if it is complete. Says in how many processes it runs.
 
     Parameters
@@ -109,7 +144,7 @@ def prepared(
         Where the model is saved, and what refuses a directory that it cannot be saved to.
     group
         The processes that train.
-    resume, seconds, threads, quiet
+    run
         As typed.
     """
     from textnn.bundle import checkpoint_directory
@@ -119,19 +154,36 @@ def prepared(
     with group.together():
         # Before the work, not after it: can the model be saved there?
         target = check_target(directory) if group.rank == 0 else directory
-        checkpoint = Checkpoint(checkpoint_directory(target), resume, seconds)
-        set_threads(threads)
-    if group.first(resume and not checkpoint.exists() and (target / CONFIG).exists()):
-        note(f"{directory} is complete, there is nothing to resume; without --resume it is trained again", quiet)
+        checkpoint = Checkpoint(checkpoint_directory(target), run.resume, run.checkpoint_seconds)
+        set_threads(run.threads)
+    if group.first(run.resume and not checkpoint.exists() and (target / CONFIG).exists()):
+        note(f"{directory} is complete, there is nothing to resume; without --resume it is trained again", run.quiet)
         return None
     if group.size > 1:
         kind = group.device.partition(":")[0]
-        note(f"processes: {group.size} ({kind}), each with its part of every batch", quiet)
+        note(f"processes: {group.size} ({kind}), each with its part of every batch", run.quiet)
     return checkpoint
 
 
-def save(fitted: SentimentClassifier | SequenceTagger | LanguageModel | Translator, directory: Path) -> None:
-    """Save what was trained.
+def fit_and_save(
+    estimator: SentimentClassifier | SequenceTagger | LanguageModel | Translator,
+    data: Sequence[Any],
+    names: Mapping[str, str],
+    directory: Path,
+    checkpoint: Checkpoint,
+    run: Run,
+    group: Group,
+) -> None:
+    """Train, save what was trained, and forget the state of the training.
+
+    Parameters
+    ----------
+    estimator, data
+        What is trained, and on what: X, y and data to validate on.
+    names
+        What the errors of an argument call it.
+    directory, checkpoint, run, group
+        As for :func:`prepared`.
 
     Raises
     ------
@@ -140,10 +192,26 @@ def save(fitted: SentimentClassifier | SequenceTagger | LanguageModel | Translat
     """
     from textnn.bundle import BundleError
 
-    try:
-        fitted.save(directory)
-    except BundleError as error:
-        raise RunError(str(error)) from error
+    fitted: Any = estimator
+    with saying_how_to_go_on(checkpoint, group), option_errors(**names):
+        fitted.fit(*data, run.distributed, checkpoint=checkpoint)
+        if group.rank == 0:
+            try:
+                fitted.save(directory)
+            except BundleError as error:
+                raise RunError(str(error)) from error
+            checkpoint.remove()
+
+
+def tell_perplexity(model: LanguageModel | Translator, directory: Path, command: str, run: Run) -> None:
+    """Say how good what was saved is, and which command uses it."""
+    if run.quiet or sys.stdout is None:
+        return
+    with open_output(None) as stream:
+        measured = model.state_.validation_perplexity
+        if measured is not None:
+            stream.write(f"validation after epoch {model.best_epoch_}: perplexity {measured:.2f}\n\n")
+        stream.write(f'saved: {directory}\nnext:  {command.format(shlex.quote(str(directory)))} "..."\n')
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def test_commands_of_a_page_have_the_options_that_it_names(page: Path) -> None:
             assert name in commands, f"textnn {name}"
             command, (first, *_) = commands[name], rest.split() or [""]
             command = getattr(command, "commands", {}).get(first, command)  # textnn tag train
-            known = {option for one in command.params for option in [*one.opts, *one.secondary_opts]}
+            known = {option for one in command.load().params for option in [*one.opts, *one.secondary_opts]}
             given = [word.split("=")[0] for word in shlex.split(rest, comments=True) if word.startswith("--")]
             assert not [word for word in given if word not in {*known, "--help", "--"}], f"textnn {name}{rest}"
 

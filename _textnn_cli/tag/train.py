@@ -11,32 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from _textnn_cli.checks import option_errors
-from _textnn_cli.common import (
-    Encoding,
-    EncodingErrors,
-    Quiet,
-    Threads,
-    command_errors,
-    note,
-    open_output,
-    session,
-)
+from _textnn_cli.common import Encoding, EncodingErrors, command_errors, note, open_output, session
 from _textnn_cli.parameters import options_of, parse, table, with_parameters
 from _textnn_cli.tag.options import SentenceLimit, Separator, SkipSentences, TagColumn, TaggedFormat, TokenColumn
 from _textnn_cli.tag.reading import Tagged, line_errors, read_sentences, tagged_options
-from _textnn_cli.training import (
-    CheckpointSeconds,
-    Device,
-    Distributed,
-    Resume,
-    Seed,
-    Validation,
-    check_device,
-    check_vectors,
-    prepared,
-    save,
-    saying_how_to_go_on,
-)
+from _textnn_cli.training import Run, check_vectors, fit_and_save, prepared, with_training
 
 if TYPE_CHECKING:
     from textnn import SequenceTagger
@@ -47,6 +26,7 @@ OPTIONS = {**options_of(PARAMETERS), "architecture": "--architecture", "random_s
 
 @command_errors
 @with_parameters(PARAMETERS, before="checkpoint_seconds")
+@with_training
 def train(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Tagged sentences; - reads standard input.")],
     directory: Annotated[
@@ -59,16 +39,9 @@ def train(
             "--architecture", "-a", metavar="NAME", help="bilstm-crf, bigru-crf, birnn-crf, cnn-crf or ngram-crf."
         ),
     ] = "bilstm-crf",
-    validation: Validation = None,
-    seed: Seed = 0,
     words_only: Annotated[
         bool, typer.Option("--words-only", help="Of word/tag learn where words end, not their parts of speech.")
     ] = False,
-    resume: Resume = False,
-    distributed: Distributed = False,
-    threads: Threads = None,
-    device: Device = None,
-    quiet: Quiet = False,
     tagged_format: TaggedFormat = None,
     token_column: TokenColumn = None,
     tag_column: TagColumn = None,
@@ -77,7 +50,6 @@ def train(
     encoding_errors: EncodingErrors = "strict",
     on_error: SkipSentences = "stop",
     limit: SentenceLimit = None,
-    checkpoint_seconds: CheckpointSeconds = 60.0,
     **typed: Any,
 ) -> None:
     """Train a tagger on a file of tagged sentences and save it.
@@ -118,8 +90,9 @@ def train(
     from textnn.tagging.tags import check_tag_scheme
 
     reading = tagged_options(locals())
-    with session(distributed) as group:
-        quiet = quiet or group.rank > 0
+    run = Run.of(typed)
+    with session(run.distributed) as group:
+        run = run.within(group)
         with group.together():
             parameters = parse(PARAMETERS, typed)
             if str(parameters["scheme"]).lower() == "none":
@@ -131,8 +104,8 @@ def train(
                 parameters["scheme"] = check_tag_scheme(parameters["scheme"])
                 resolve_options(architecture, {name: parameters[name] for name in chosen(TAGGING)})
             check_vectors(parameters, group)
-            check_device(device, distributed)
-        checkpoint = prepared(directory, check_target, group, resume, checkpoint_seconds, threads, quiet)
+            run.check_device()
+        checkpoint = prepared(directory, check_target, group, run)
         if checkpoint is None:
             return
         data = held_out = Tagged([], TaggedReport())
@@ -140,25 +113,19 @@ def train(
             if group.rank == 0:
                 written = "BIOES" if parameters["scheme"] in (None, "auto") else str(parameters["scheme"])
                 how = (reading, level, written)
-                data = read_sentences(file, *how, limit, quiet, words_only)
-                parameters |= _tell_task(data, parameters["scheme"], level, quiet)
-                if validation is not None:
-                    held_out = read_sentences(validation, *how, None, quiet, words_only)
+                data = read_sentences(file, *how, limit, run.quiet, words_only)
+                parameters |= _tell_task(data, parameters["scheme"], level, run.quiet)
+                if run.validation is not None:
+                    held_out = read_sentences(run.validation, *how, None, run.quiet, words_only)
         parameters = group.first(parameters)
-        tagger = SequenceTagger(
-            architecture, random_state=seed, device=device or group.device, verbose=0 if quiet else 1, **parameters
-        )
+        tagger = SequenceTagger(architecture, **run.parameters(group), **parameters)
         # The tags that their scheme does not allow were told with the file.
         warnings.filterwarnings("ignore", message=r"y: [\d,]+ tags are not allowed")
-        names = {**OPTIONS, "X": file, "y": file}
-        pair = None if validation is None else (held_out.tokens, held_out.tags)
-        with saying_how_to_go_on(checkpoint, group), option_errors(**names):
-            with line_errors(file, data.sentences, validation, held_out.sentences):
-                tagger.fit(data.tokens, data.tags, pair, distributed, checkpoint)
-            if group.rank == 0:
-                save(tagger, directory)
-                checkpoint.remove()
-    if quiet or sys.stdout is None:
+        pair = None if run.validation is None else (held_out.tokens, held_out.tags)
+        with line_errors(file, data.sentences, run.validation, held_out.sentences):
+            inputs = data.tokens, data.tags, pair
+            fit_and_save(tagger, inputs, {**OPTIONS, "X": file, "y": file}, directory, checkpoint, run, group)
+    if run.quiet or sys.stdout is None:
         return
     with open_output(None) as stream:
         stream.write(_scores(tagger) + f"saved: {directory}\n{_next(tagger, directory)}")

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from _textnn_cli.checks import option_errors
-from _textnn_cli.common import Limit, Quiet, Threads, command_errors, open_output, session
+from _textnn_cli.common import Limit, command_errors, session
 from _textnn_cli.parameters import options_of, parse, table, with_options, with_parameters
-from _textnn_cli.training import (
-    CheckpointSeconds,
-    Device,
-    Distributed,
-    Resume,
-    Seed,
-    Validation,
-    check_device,
-    prepared,
-    save,
-    saying_how_to_go_on,
-)
+from _textnn_cli.training import Run, fit_and_save, prepared, tell_perplexity, with_training
 from _textnn_cli.translate.reading import READING_PAIRS, pair_options, read_pairs
 
 PARAMETERS = table("translation")
@@ -32,6 +19,7 @@ OPTIONS = {**options_of(PARAMETERS), "random_state": "--seed"}
 
 @command_errors
 @with_parameters(PARAMETERS, before="checkpoint_seconds")
+@with_training
 @with_options(READING_PAIRS)
 def train(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Texts and their translations; - reads standard input.")],
@@ -41,15 +29,7 @@ def train(
             "--output", "-o", metavar="DIRECTORY", help="Where to save the model; replaces an older translator."
         ),
     ],
-    validation: Validation = None,
-    seed: Seed = 0,
-    resume: Resume = False,
-    distributed: Distributed = False,
-    threads: Threads = None,
-    device: Device = None,
-    quiet: Quiet = False,
     limit: Limit = None,
-    checkpoint_seconds: CheckpointSeconds = 60.0,
     **typed: Any,
 ) -> None:
     """Train a translator on a file of texts with their translations and save it.
@@ -83,37 +63,27 @@ def train(
     from textnn.translation.fitting import check_parameters
 
     reading = pair_options({name: typed.pop(name) for name in READING_PAIRS})
-    with session(distributed) as group:
-        quiet = quiet or group.rank > 0
+    run = Run.of(typed)
+    with session(run.distributed) as group:
+        run = run.within(group)
         with group.together():
             parameters = parse(PARAMETERS, typed)
             if str(parameters["attention"]).lower() == "none":
                 parameters["attention"] = None
-            check_device(device, distributed)
+            run.check_device()
             with option_errors(**OPTIONS):
                 check_parameters(parameters)
-        checkpoint = prepared(directory, check_target, group, resume, checkpoint_seconds, threads, quiet)
+        checkpoint = prepared(directory, check_target, group, run)
         if checkpoint is None:
             return
         pairs = list[str](), list[str]()
-        held_out = None if validation is None else (list[str](), list[str]())
+        held_out = None if run.validation is None else (list[str](), list[str]())
         with group.together():  # process 0 has all pairs
             if group.rank == 0:
-                pairs = read_pairs(file, reading, limit, quiet)
-                if validation is not None:
-                    held_out = read_pairs(validation, reading, None, quiet)
-        model = Translator(random_state=seed, device=device or group.device, verbose=0 if quiet else 1, **parameters)
-        names = {**OPTIONS, "X": file, "y": file, "validation_data": validation or "--validation"}
-        with saying_how_to_go_on(checkpoint, group), option_errors(**names):
-            model.fit(*pairs, held_out, distributed, checkpoint)
-            if group.rank == 0:
-                save(model, directory)
-                checkpoint.remove()
-    if quiet or sys.stdout is None:
-        return
-    with open_output(None) as stream:
-        measured = model.state_.validation_perplexity
-        if measured is not None:
-            stream.write(f"validation after epoch {model.best_epoch_}: perplexity {measured:.2f}\n\n")
-        next_command = f'textnn translate predict {shlex.quote(str(directory))} --text "..."'
-        stream.write(f"saved: {directory}\nnext:  {next_command}\n")
+                pairs = read_pairs(file, reading, limit, run.quiet)
+                if run.validation is not None:
+                    held_out = read_pairs(run.validation, reading, None, run.quiet)
+        model = Translator(**run.parameters(group), **parameters)
+        names = {**OPTIONS, "X": file, "y": file, "validation_data": run.validation or "--validation"}
+        fit_and_save(model, (*pairs, held_out), names, directory, checkpoint, run, group)
+    tell_perplexity(model, directory, "textnn translate predict {} --text", run)

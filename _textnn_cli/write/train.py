@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from _textnn_cli.checks import option_errors, reading_options
-from _textnn_cli.common import (
-    Delimiter,
-    Encoding,
-    EncodingErrors,
-    Escape,
-    Header,
-    InputFormat,
-    Limit,
-    OnError,
-    Quiet,
-    Quoting,
-    TextColumn,
-    Threads,
-    command_errors,
-    open_output,
-    session,
-)
-from _textnn_cli.parameters import options_of, parse, table, with_parameters
+from _textnn_cli.common import Limit, command_errors, session
+from _textnn_cli.parameters import READING, options_of, parse, table, with_parameters, with_reading
 from _textnn_cli.progress import busy
-from _textnn_cli.training import (
-    CheckpointSeconds,
-    Device,
-    Distributed,
-    Resume,
-    Seed,
-    Validation,
-    check_device,
-    prepared,
-    save,
-    saying_how_to_go_on,
-)
+from _textnn_cli.training import Run, fit_and_save, prepared, tell_perplexity, with_training
 from _textnn_cli.write.reading import LINE, Texts, Unit, check_unit
 
 PARAMETERS = table("language")
@@ -49,6 +20,8 @@ OPTIONS = {**options_of(PARAMETERS), "random_state": "--seed"}
 
 @command_errors
 @with_parameters(PARAMETERS, before="checkpoint_seconds")
+@with_training
+@with_reading
 def train(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Texts; - reads standard input.")],
     directory: Annotated[
@@ -57,25 +30,8 @@ def train(
             "--output", "-o", metavar="DIRECTORY", help="Where to save the model; replaces an older language model."
         ),
     ],
-    validation: Validation = None,
-    seed: Seed = 0,
-    resume: Resume = False,
-    distributed: Distributed = False,
-    threads: Threads = None,
-    device: Device = None,
-    quiet: Quiet = False,
     unit: Unit = LINE,
-    text_column: TextColumn = None,
-    input_format: InputFormat = None,
-    encoding: Encoding = None,
-    encoding_errors: EncodingErrors = "strict",
-    delimiter: Delimiter = None,
-    quoting: Quoting = None,
-    escape: Escape = None,
-    header: Header = None,
-    on_error: OnError = "stop",
     limit: Limit = None,
-    checkpoint_seconds: CheckpointSeconds = 60.0,
     **typed: Any,
 ) -> None:
     """Train a language model on a file of texts and save it.
@@ -108,38 +64,29 @@ def train(
     from textnn.language.bundle import check_target
     from textnn.language.fitting import check_parameters
 
-    reading = reading_options(locals())
+    reading = reading_options({name: typed.pop(name) for name in READING})
     check_unit(unit, reading)
-    with session(distributed) as group:
-        quiet = quiet or group.rank > 0
+    run = Run.of(typed)
+    with session(run.distributed) as group:
+        run = run.within(group)
         with group.together():
             parameters = parse(PARAMETERS, typed)
-            check_device(device, distributed)
+            run.check_device()
             with option_errors(**OPTIONS):
                 check_parameters(parameters)
-        checkpoint = prepared(directory, check_target, group, resume, checkpoint_seconds, threads, quiet)
+        checkpoint = prepared(directory, check_target, group, run)
         if checkpoint is None:
             return
-        texts, held_out = list[str](), None if validation is None else list[str]()
+        texts, held_out = list[str](), None if run.validation is None else list[str]()
         with group.together():  # process 0 has all texts
             if group.rank == 0:
-                texts = _read(file, reading, unit, limit, quiet)
-                if validation is not None:
-                    held_out = _read(validation, reading, unit, None, quiet)
-        model = LanguageModel(random_state=seed, device=device or group.device, verbose=0 if quiet else 1, **parameters)
-        names = {**OPTIONS, "X": file, "validation_data": validation or "--validation"}
-        with saying_how_to_go_on(checkpoint, group), option_errors(**names):
-            model.fit(texts, None, held_out, distributed, checkpoint)
-            if group.rank == 0:
-                save(model, directory)
-                checkpoint.remove()
-    if quiet or sys.stdout is None:
-        return
-    with open_output(None) as stream:
-        measured = model.state_.validation_perplexity
-        if measured is not None:
-            stream.write(f"validation after epoch {model.best_epoch_}: perplexity {measured:.2f}\n\n")
-        stream.write(f'saved: {directory}\nnext:  textnn write continue {shlex.quote(str(directory))} --prompt "..."\n')
+                texts = _read(file, reading, unit, limit, run.quiet)
+                if run.validation is not None:
+                    held_out = _read(run.validation, reading, unit, None, run.quiet)
+        model = LanguageModel(**run.parameters(group), **parameters)
+        names = {**OPTIONS, "X": file, "validation_data": run.validation or "--validation"}
+        fit_and_save(model, (texts, None, held_out), names, directory, checkpoint, run, group)
+    tell_perplexity(model, directory, "textnn write continue {} --prompt", run)
 
 
 def _read(file: str, reading: dict[str, Any], unit: str, limit: int | None, quiet: bool) -> list[str]:

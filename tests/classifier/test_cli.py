@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from commands import ENVIRONMENT, QUICK, run, write_csv
 from samples import make_reviews
 
 import textnn
+from _textnn_cli import app, tag_app, translate_app, write_app
 from _textnn_cli.evaluate import match_labels
 from textnn import SentimentClassifier
 from textnn.models import ARCHITECTURES
@@ -49,6 +51,60 @@ def test_help_version_and_wrong_usage_do_not_wait_for_torch(arguments: list[str]
     done = subprocess.run(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.stderr.endswith("imported: None\n"), done.stderr
     assert done.returncode == (0 if arguments[-1].startswith("--") else 2), done.stderr
+
+
+COMMANDS = {
+    *("train", "predict", "evaluate", "explain", "cut", "serve", "lab", "export", "info", "demo", "bench"),
+    *("tag.train", "tag.predict", "tag.evaluate", "write.train", "write.continuing", "write.score"),
+    *("translate.train", "translate.predict", "translate.evaluate"),
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--help"], None),
+        (["--version"], None),
+        (["sing"], None),
+        (["tag", "--help"], None),
+        (["translate"], None),
+        (["write", "continue", "--help"], "write.continuing"),
+        (["tag", "train"], "tag.train"),
+        (["bench", "--help"], "bench"),
+        (["info", "too", "many"], "info"),
+    ],
+)
+def test_the_overview_imports_no_command_and_a_command_no_other(arguments: list[str], expected: str | None) -> None:
+    """Together, with the options that they make of tables, they would take a third of the time of ``--help``."""
+    code = (
+        "import sys\n"
+        "from _textnn_cli import main\n"
+        "sys.argv = ['textnn', *sys.argv[1:]]\n"
+        "try:\n    main()\n"
+        "finally:\n    print('imported', *(name for name in sys.modules if name.startswith('_textnn_cli.')))\n"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    first, *names = done.stdout.splitlines()[-1].split()
+    assert first == "imported", done.stdout
+    imported = {name.removeprefix("_textnn_cli.") for name in names} & COMMANDS
+    assert imported == ({expected} if expected else set()), done.stderr
+    assert done.returncode == (0 if arguments[-1].startswith("--") else 2), done.stderr
+
+
+def test_the_overview_says_of_each_command_what_its_own_help_begins_with() -> None:
+    found = set()
+    groups = [typer.main.get_command(app), *map(typer.main.get_command, (tag_app, write_app, translate_app))]
+    for group in groups:
+        for name, command in group.commands.items():  # type: ignore[attr-defined]
+            if hasattr(command, "commands"):
+                continue
+            loaded = command.load()
+            found.add(loaded.callback.__module__.removeprefix("_textnn_cli."))
+            assert command.name == loaded.name == name
+            assert command.help == loaded.help, name
+            assert len(command.help.split("\n\n")[0]) > 10, name
+    assert found == COMMANDS
 
 
 def test_the_console_script_begins_outside_of_textnn() -> None:

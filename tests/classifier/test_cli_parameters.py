@@ -61,7 +61,8 @@ def option_name(parameter: str) -> str:
 
 def option_names() -> set[str]:
     command: Any = typer.main.get_command(app)
-    return {name for option in command.commands["train"].params for name in (*option.opts, *option.secondary_opts)}
+    options = command.commands["train"].load().params
+    return {name for option in options for name in (*option.opts, *option.secondary_opts)}
 
 
 def parameters_of(method: Any) -> list[str]:

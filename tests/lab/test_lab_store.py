@@ -69,15 +69,26 @@ def test_a_folder_that_cannot_be_written_is_no_error(ask: Any, kept_at: Path) ->
     assert [ask(), ask()] == [0, 1]
 
 
-def test_other_sources_and_versions_have_models_of_their_own(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_sources_and_versions_have_models_of_their_own_which_take_the_place_of_the_old(
+    ask: Any, kept_at: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = [kept_at / "0123456789abcde", kept_at / "NOTES-0123456789", kept_at / "0123456789abcdef0"]
+    for folder in users:
+        (folder / "a").mkdir(parents=True)
+    elsewhere = kept_at.parent / "elsewhere"
+    (elsewhere / "a").mkdir(parents=True)
+    (kept_at / "0123456789abcdef").symlink_to(elsewhere)
     found = [ask()]
     for name, value in (("__version__", "0.0.0"), ("_PACKAGES", ("torch", "none at all")), ("_SOURCES", ("store.py",))):
         store._fingerprint.cache_clear()
         with monkeypatch.context() as patch:
             patch.setattr(store, name, value)
-            found.append(ask())
+            found += [ask(), ask("b")]
     store._fingerprint.cache_clear()
-    assert [*found, ask()] == [0, 1, 2, 3, 0]
+    assert [*found, ask(), ask()] == [0, 1, 2, 3, 4, 5, 6, 7, 7]
+    kept = {path.parent.name for path in kept_at.glob("*/*-zh")}
+    assert kept == {store._fingerprint()}, "folders of other versions are left"
+    assert all((folder / "a").is_dir() for folder in (*users, elsewhere)), "what is not textnn's was deleted"
 
 
 @pytest.mark.parametrize(

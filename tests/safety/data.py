@@ -84,6 +84,7 @@ CORPORA: list[Case] = [
     ("a column that is not there", corpus("label,text\n1,a\n", text="review")),
     ("a column with control characters", corpus("label,\x1b[2Jx\n1,a\n", text="review")),
     ("neither a table nor JSON", corpus("just words\n", "reviews.txt")),
+    ("a table of another name, and no column that is known", corpus("Headline,Cat\nJust words,1\n", "reviews.txt")),
     ("semicolons, and no name that is known", corpus("a;b\n1;x\n")),
     ("fastText's format, and a column", corpus("__label__1 a\n", "reviews.txt", text="text")),
     ("fastText's format, and no label", corpus("a\nb\n", "reviews.txt", format="fasttext")),

@@ -60,7 +60,7 @@ def test_train_says_what_was_read_and_how_good_the_model_is(tmp_path: Path) -> N
 
 def test_every_parameter_of_the_tagger_is_an_option() -> None:
     command: Any = typer.main.get_command(app)
-    options = command.commands["tag"].commands["train"].params
+    options = command.commands["tag"].commands["train"].load().params
     names = {name for option in options for name in (*option.opts, *option.secondary_opts)}
     others = {"random_state": "--seed", "verbose": "--quiet"}
     for name in inspect.signature(SequenceTagger).parameters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from textnn.text import Corpus, CorpusError, iter_records, read_corpus
+from textnn.text import Corpus, CorpusError, CorpusReport, iter_records, read_corpus
+from textnn.text.pairs import PairReport, iter_pairs
 
 Write = Callable[..., str]
 
@@ -146,7 +148,7 @@ def test_layouts_that_are_found(write: Write, content: str, name: str, rows: tup
         ("{'text': 'good', 'label': True}\n", "a.json", "in Python's notation: write it with json.dumps"),
         ("[{'text': 'good', 'label': True}]\n", "a.json", "in Python's notation: write it with json.dumps"),
         ('{"text": NaN, "label": 1}\n', "a.jsonl", "expected a string as 'text', got NaN; write null"),
-        ("".join(f"{n}\ttext no. {n}\n" for n in range(9)), "a.txt", "got numbers first; .* --text-column 1"),
+        ("".join(f"{n}\ttext no. {n}\n" for n in range(9)), "a.txt", r"got numbers; .*--text-column 1 \(text=1\)$"),
     ],
 )
 def test_what_is_no_corpus_says_what_to_do_also_where_labels_are_not_needed(
@@ -164,11 +166,47 @@ def test_what_is_no_corpus_says_what_to_do_also_where_labels_are_not_needed(
         ("1 ||| good film\n0 ||| bad film\n", r"'\|\|\|' seems to separate its cells: make it a tab, such as with sed"),
         ("7_!_a_!_good\n8_!_b_!_bad\n", "'_!_' seems to separate its cells"),
         ("1 good film\n0 bad film\n" * 5, "begin with a label and a blank, make it a tab, such as with sed 's/ /"),
+        ("Headline,Cat\ngood film,1\nbad film,0\n", r"if it is a table, say so: --input-format csv \(format='csv'\)$"),
+        ('Headline;Cat\n"good; old film";1\nbad film;0\n', "if it is a table, say so"),
+        ("good\nbad; old film\n", "got none of these$"),
     ],
 )
 def test_lines_without_a_known_label_say_how_to_make_a_table(write: Write, content: str, message: str) -> None:
     with pytest.raises(CorpusError, match=message):
         read_corpus(write(content, "a.txt"))
+
+
+SEEMS = "its lines look like a table and are read as texts; if it is one, say so: --input-format csv (format='csv')"
+
+
+@pytest.mark.parametrize(
+    ("content", "doubts"),
+    [
+        ("Headline,Cat\ngood film,1\nbad film,0\n", [SEEMS]),
+        ('Headline;Cat\n"good; old film";new\n"bad film";old\n', [SEEMS]),
+        ("Headline,Cat\ngood film,1\n", []),
+        ("a bright moon, by my bed\nis it frost, on the ground\n" * 9, []),
+        ('he said "no, thanks", then\nshe left, without a word\n', []),
+        ("1,2\n3,4\n5,6\n", []),
+    ],
+)
+def test_a_stream_that_looks_like_a_table_is_doubted_where_it_is_read_as_lines(content: str, doubts: list[str]) -> None:
+    """The name of a file ends in .csv; what comes from a pipe has no name."""
+    for read, report in ((iter_records, CorpusReport()), (iter_pairs, PairReport())):
+        more: Any = {} if read is iter_records else {"need_target": False}
+        found = list(read(io.BytesIO(content.encode()), report=report, **more))  # type: ignore[arg-type]
+        assert (len(found), report.layout.format) == (content.count("\n"), "lines")
+        assert report.doubts == doubts
+        rest = iter_records(io.BytesIO(content.encode()), format="lines", report=(asked := CorpusReport()))
+        assert list(rest)
+        assert not asked.doubts
+
+
+def test_numbers_in_front_of_texts_to_translate_name_the_column_of_sources() -> None:
+    content = "".join(f"{n}\ttext no. {n}\n" for n in range(9)).encode()
+    with pytest.raises(CorpusError, match=r"got numbers; say where .*: --source-column 1 \(source=1\)$"):
+        list(iter_pairs(io.BytesIO(content), need_target=False))
+    assert [pair.source for pair in iter_pairs(io.BytesIO(content), "1", need_target=False)][:1] == ["text no. 0"]
 
 
 def test_a_folder_says_how_to_make_a_file(write: Write) -> None:

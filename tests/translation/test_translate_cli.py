@@ -71,7 +71,7 @@ def test_help_teaches_with_examples(command: str) -> None:
 
 def test_every_parameter_is_an_option() -> None:
     command: Any = typer.main.get_command(app)
-    options = command.commands["translate"].commands["train"].params
+    options = command.commands["translate"].commands["train"].load().params
     names = {name for option in options for name in (*option.opts, *option.secondary_opts)}
     others = {"random_state": "--seed", "verbose": "--quiet"}
     for name in inspect.signature(Translator).parameters:

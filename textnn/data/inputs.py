@@ -49,6 +49,25 @@ def renamed(**names: str) -> Callable[[Method], Method]:
     return decorate
 
 
+PAIR_NAMES = ("validation_data[0]", "validation_data[1]")
+"""What errors call both parts of validation data."""
+
+
+def pair_of(validation_data: Any, what: str) -> tuple[Any, Any]:
+    """Return both parts of validation data; ``what`` says in an error what they are.
+
+    Raises
+    ------
+    TypeError
+        If they are no pair.
+    """
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        kind = type(validation_data).__name__
+        number = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
+        raise TypeError(f"validation_data: expected a pair, {what}, got {kind}{number}")
+    return validation_data[0], validation_data[1]
+
+
 def check_texts(texts: Any, argument: str = "texts") -> list[str]:
     """Return texts as a list of strings.
 

@@ -22,10 +22,19 @@ Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 def text_keys(texts: Iterable[str]) -> Numbers:
     """Return a number for each text, int64 [texts]; the same for texts that differ in white space at most."""
-    digests = (
-        hashlib.blake2b(even_space(text).encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts
-    )
+    return string_keys(map(even_space, texts))
+
+
+def string_keys(strings: Iterable[str]) -> Numbers:
+    """Return a number for each string, int64 [strings]; the same for the same."""
+    digests = (hashlib.blake2b(each.encode("utf-8", "surrogatepass"), digest_size=8).digest() for each in strings)
     return np.frombuffer(b"".join(digests), dtype=np.int64)
+
+
+def hold_out(keys: Numbers, fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """Return the rows to train on and those that are held out, of texts without classes; as :func:`split` does."""
+    training, held_out = split(np.zeros(len(keys), dtype=np.int64), keys, fraction, seed)
+    return training.tolist(), sorted(held_out.tolist())
 
 
 def split(codes: Array, keys: Numbers, fraction: float, seed: int) -> tuple[Numbers, Numbers]:

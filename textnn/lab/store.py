@@ -2,7 +2,7 @@
 
     name -> FOLDER / fingerprint / name -> load ---------------------------> the model
                                            not there, or broken -> None
-    the model -> save, and in its place at once -> the same folder
+    the model -> save, and in its place at once -> the same folder; those of other fingerprints are deleted
 
 The fingerprint is of what a model depends on: versions, and the sources that make it and its texts. A folder that
 cannot be written to is no error: then each process trains its own.
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +28,8 @@ VARIABLE = "TEXTNN_CACHE"
 """Of the environment: the folder instead of the user's own; empty, and nothing is kept."""
 
 _SOURCES = ("small.py", "samples.py")
+_DIGITS = 16
+_FINGERPRINT = re.compile(f"[0-9a-f]{{{_DIGITS}}}")
 _PACKAGES = ("torch", "snownlp", "jieba", "rjieba")
 
 
@@ -67,15 +71,19 @@ def load(name: str, kind: Any) -> Any:
 
 
 def save(name: str, model: Any) -> None:
-    """Keep a model, if that is possible."""
+    """Keep a model, if that is possible, and delete those of other versions."""
     path = _path(name)
     if path is None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         model.save(path)
+        others = [each for each in path.parent.parent.iterdir() if each != path.parent]
     except (OSError, BundleError):
         return
+    for other in others:
+        if _FINGERPRINT.fullmatch(other.name):  # else it is not ours; a link is not followed
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _path(name: str) -> Path | None:
@@ -93,4 +101,4 @@ def _fingerprint() -> str:
             found.update(package.encode())
     for name in _SOURCES:
         found.update(files("textnn.lab").joinpath(name).read_bytes())
-    return found.hexdigest()[:16]
+    return found.hexdigest()[:_DIGITS]

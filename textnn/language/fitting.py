@@ -8,7 +8,6 @@ In a group of processes each checks its own share, and process 0 prepares the tr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,17 +15,17 @@ import torch
 from torch import Tensor
 
 from textnn.data.inputs import check_device, check_texts, make_seed
-from textnn.data.splitting import split, text_keys
+from textnn.data.splitting import hold_out, text_keys
 from textnn.distributed import ALONE, Group
 from textnn.language.defaults import build_network, resolve_options
 from textnn.language.encoding import Splitter, TextEncoder, count
-from textnn.language.network import END, UNKNOWN, LanguageNetwork
+from textnn.language.network import END, UNKNOWN
 from textnn.language.objective import LanguageObjective
 from textnn.language.state import State
 from textnn.models.options import LANGUAGE, chosen
 from textnn.text import TokenStreams
 from textnn.training.checkpoint import Checkpoint
-from textnn.training.joint import Job, train_job
+from textnn.training.joint import Job, train_state
 from textnn.training.loop import TrainingOptions, random_state, seeded
 from textnn.training.progress import Reporter, make_reporter
 from textnn.training.schedule import suit_steps
@@ -67,22 +66,12 @@ def fit(
     group.check_same("fit", {**settings, "validation data": validation_data is not None})
     joined, joined_held_out, seed = group.join(own), group.join(held_out), group.first(seed)
     reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
-    state = job = None
-    with group.together():
-        if group.rank == 0:
-            assert joined is not None
-            given = None if validation_data is None else joined_held_out
-            state, job = _prepare(parameters, splitter, joined, given, device, seed, reporter)
-    job, trained = train_job(job, group, device, reporter, checkpoint)
-    with group.together():
-        if state is not None:
-            assert isinstance(job.model, LanguageNetwork)
-            history = [_named(epoch.to_dict()) for epoch in trained.history]
-            state = replace(state, model=job.model, history=history, best_epoch=trained.best_epoch)
-    state = group.first(state)
-    assert state is not None
-    state.model.to(device)
-    return state
+
+    def prepare() -> tuple[State, Job[LanguageObjective]]:
+        given = None if validation_data is None else joined_held_out
+        return _prepare(parameters, splitter, joined or [], given, device, seed, reporter)
+
+    return train_state(prepare, group, device, reporter, checkpoint)
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> Splitter:
@@ -197,11 +186,5 @@ def _no_streams(streams: TokenStreams) -> Any:
 
 def _hold_out(texts: list[str], fraction: float, seed: int) -> tuple[list[str], list[str]]:
     """Return the texts to train on and those that are held out; texts that are the same go to the same side."""
-    keys = text_keys(texts)
-    training, held_out = split(np.zeros(len(keys), dtype=np.int64), keys, fraction, seed)
-    return [texts[row] for row in training.tolist()], [texts[row] for row in sorted(held_out.tolist())]
-
-
-def _named(figures: dict[str, Any]) -> dict[str, Any]:
-    """Call the measure of an epoch by its name."""
-    return {name.replace("accuracy", LanguageObjective.measured_by): value for name, value in figures.items()}
+    training, held_out = hold_out(text_keys(texts), fraction, seed)
+    return [texts[row] for row in training], [texts[row] for row in held_out]

@@ -14,12 +14,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from textnn.data.inputs import PAIR_NAMES, pair_of
 from textnn.distributed import ALONE, Group
 from textnn.tagging import bundle
 from textnn.tagging.encoding import CHAR, Tokens
 from textnn.tagging.fitted import FittedTagger
 from textnn.tagging.fitting import fit
-from textnn.tagging.intake import pair_of, tagged_words
+from textnn.tagging.intake import tagged_words
 from textnn.training.checkpoint import Checkpoint
 
 
@@ -216,7 +217,7 @@ class SequenceTagger(FittedTagger):
         with (Group.default() if distributed else ALONE).together():
             characters, tags = tagged_words(X, y)
             if validation_data is not None:
-                held_out = tagged_words(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
+                held_out = tagged_words(*pair_of(validation_data, "sentences and their tags"), PAIR_NAMES)
         forms = {"scheme": "BMES", "level": CHAR}
         return self._fit(fit, characters, tags, held_out, distributed=distributed, checkpoint=checkpoint, forms=forms)
 

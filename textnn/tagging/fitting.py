@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textnn.data.inputs import check_device, make_seed
+from textnn.data.inputs import PAIR_NAMES, check_device, make_seed, pair_of
 from textnn.distributed import ALONE, Group
 from textnn.models.options import TAGGING, choice, chosen
 from textnn.tagging.architectures import SEGMENTS, build_network, resolve_options, suit_tags
@@ -24,15 +24,12 @@ from textnn.tagging.intake import (
     check_tagged,
     choose_level,
     hold_out,
-    join_shares,
-    pair_of,
     warn_of_nothing,
     warn_of_tags,
 )
 from textnn.tagging.kinds import kinds_of
 from textnn.tagging.lexicon import Lexicon
 from textnn.tagging.metrics import score_spans
-from textnn.tagging.network import TaggingNetwork
 from textnn.tagging.objective import TAGS, TaggingObjective
 from textnn.tagging.prediction import MOST_SCORES, check_scores, predict_numbers
 from textnn.tagging.schemes import spans_of
@@ -42,7 +39,7 @@ from textnn.tagging.windows import Windows, pair_keys
 from textnn.text import RaggedDataset, Vocabulary
 from textnn.training import pretrained
 from textnn.training.checkpoint import Checkpoint
-from textnn.training.joint import Job, train_job
+from textnn.training.joint import Job, join_rows, train_state
 from textnn.training.loop import TrainingOptions, random_state, seeded
 from textnn.training.progress import Reporter, make_reporter
 from textnn.training.schedule import suit_steps
@@ -74,29 +71,24 @@ def fit(
         device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"], checkpoint is not None)
         own, held_out = check_tagged(X, y), Tagged([], [])
         if validation_data is not None:
-            held_out = check_tagged(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
+            held_out = check_tagged(*pair_of(validation_data, "sentences and their tags"), PAIR_NAMES)
     settings = {name: value for name, value in parameters.items() if name not in _OF_A_PROCESS}
     group.check_same("fit", {**settings, "validation data": validation_data is not None})
-    data, held_out, seed = join_shares(own, group), join_shares(held_out, group), group.first(seed)
+    data, held_out, seed = join_rows(own, group), join_rows(held_out, group), group.first(seed)
     reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
-    state = job = None
-    with group.together():
-        if group.rank == 0:
-            split = None if validation_data is None else held_out
-            state, held_out, job = _prepare(parameters, data, split, scheme, device, seed, reporter)
-    job, trained = train_job(job, group, device, reporter, checkpoint)
-    with group.together():
-        if state is not None:
-            assert isinstance(job.model, TaggingNetwork)
-            history = [_named(epoch.to_dict(), job.objective.measured_by) for epoch in trained.history]
-            state = replace(state, model=job.model, history=history, best_epoch=trained.best_epoch)
-            if held_out.tokens and state.tags.inner is not None:
-                state.validation_scores = score(state, held_out)
-                warn_of_nothing(state.validation_scores)
-    state = group.first(state)
-    assert state is not None
-    state.model.to(device)
-    return state
+
+    def prepare() -> tuple[State, Job[TaggingObjective]]:
+        nonlocal held_out
+        split = None if validation_data is None else held_out
+        state, held_out, job = _prepare(parameters, data, split, scheme, device, seed, reporter)
+        return state, job
+
+    def judge(state: State) -> None:
+        if held_out.tokens and state.tags.inner is not None:
+            state.validation_scores = score(state, held_out)
+            warn_of_nothing(state.validation_scores)
+
+    return train_state(prepare, group, device, reporter, checkpoint, judge, prefix="validation_")
 
 
 def _prepare(
@@ -238,8 +230,3 @@ def score(state: State, data: Tagged) -> Any:
     found = [state.tags.named(state.tags.spans(each)) for each in numbers]
     true = [state.tags.named(state.tags.spans(torch.tensor(state.tags.encode(tags)).numpy())) for tags in data.tags]
     return score_spans(true, found)
-
-
-def _named(figures: dict[str, Any], measure: str) -> dict[str, Any]:
-    """Call the measure of an epoch by its name."""
-    return {name.replace("validation_accuracy", f"validation_{measure.lower()}"): v for name, v in figures.items()}

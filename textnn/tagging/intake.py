@@ -5,15 +5,12 @@ X, y -> Tagged(tokens, tags) -> what is trained on | what is held out
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from textnn.circumstances import warn
-from textnn.data.splitting import split
-from textnn.distributed import Group
+from textnn.data import splitting
+from textnn.data.splitting import string_keys
 from textnn.tagging.encoding import CHAR, WORD, Tokens, guess_level
 from textnn.tagging.metrics import SpanScores
 from textnn.tagging.segmented import doubt_of_words, tags_of_words
@@ -128,12 +125,6 @@ def tagged_words(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> tuple[l
     return characters, tags
 
 
-def join_shares(data: Tagged, group: Group) -> Tagged:
-    """Return the sentences of all processes, in the order of one process that has them all; empty but in process 0."""
-    tokens, tags = group.join(data.tokens), group.join(data.tags)
-    return Tagged([], []) if tokens is None or tags is None else Tagged(tokens, tags)
-
-
 def choose_level(level: str, sentences: Sequence[Tokens]) -> str:
     """Return whether tokens are characters or words; warn where they seem to be something else than they should be."""
     some = sentences[:1000]
@@ -153,30 +144,9 @@ def warn_of_nothing(scores: SpanScores) -> None:
         warn(f"none of the {scores.overall.true} spans of the validation part was found; are there enough sentences?")
 
 
-def pair_of(validation_data: Any) -> tuple[Any, Any]:
-    """Return the sentences and the tags of validation data.
-
-    Raises
-    ------
-    TypeError
-        If they are no pair.
-    """
-    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        kind = type(validation_data).__name__
-        number = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
-        raise TypeError(f"validation_data: expected a pair, sentences and their tags, got {kind}{number}")
-    return validation_data[0], validation_data[1]
-
-
 def hold_out(sentences: Sequence[Tokens], fraction: float, seed: int) -> tuple[list[int], list[int]]:
     """Return the rows to train on and those that are held out; sentences that are the same go to the same side."""
-    digests = (
-        hashlib.blake2b("\0".join(tokens).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        for tokens in sentences
-    )
-    keys = np.frombuffer(b"".join(digests), dtype=np.int64)
-    training, held_out = split(np.zeros(len(keys), dtype=np.int64), keys, fraction, seed)
-    return training.tolist(), sorted(held_out.tolist())
+    return splitting.hold_out(string_keys("\0".join(tokens) for tokens in sentences), fraction, seed)
 
 
 def warn_of_tags(data: Tagged, scheme: str | None, guessed: bool) -> None:

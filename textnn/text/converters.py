@@ -5,18 +5,16 @@ cells of a table | object of JSON | line with __label__ | line -> Record(line, t
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from textnn.text.columns import MISSING, NO_LIST, NO_OBJECT, Convert, bad_string, text_of
 from textnn.text.documents import json_kind
 from textnn.text.layout import LABEL_PREFIX, Layout
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_MISSING = r"\N"  # how dumps of MySQL and PostgreSQL write NULL
 _SPACE = " \t\v\f\r\n"  # where fastText's own reader splits words (dictionary.cc, readWord)
 
 Label = str | list[str]
@@ -50,8 +48,7 @@ class Record(NamedTuple):
     row: dict[str, Any] | list[str]
 
 
-Converter = Callable[[int, Any], Record | str]
-"""Makes a record of a row, or says what is wrong with it."""
+Converter = Convert[Record]
 
 
 def cells_converter(
@@ -65,7 +62,7 @@ def cells_converter(
     def convert(number: int, cells: Any) -> Record | str:
         size = len(cells)
         if isinstance(cells, dict):
-            return "expected a list as in the first row, got another"
+            return NO_LIST
         if size > width and not any(map(str.strip, cells[width:])):
             cells = cells[:width]
         elif needed < size < width:
@@ -77,7 +74,7 @@ def cells_converter(
         content = cells[text if size > 1 else 0]
         found = None if label is None or size < 2 else _read_label(cells[label], separator)
         row = cells if header is None else dict(zip(header, cells, strict=False))
-        return Record(number, "" if content == _MISSING else content, found, row)
+        return Record(number, "" if content == MISSING else content, found, row)
 
     return convert
 
@@ -86,14 +83,11 @@ def from_object(number: int, row: Any, layout: Layout, need_label: bool) -> Reco
     """Return the record of an object of JSON."""
     text, label = str(layout.text), layout.label
     if not isinstance(row, dict):
-        return "expected an object as in the first row, got another"
-    if text not in row:
-        names = ", ".join(repr(name[:40]) for name in itertools.islice(row, 30))
-        return f"expected a value named {text!r}, got an object with {names or 'none'}"
-    value: Any = row[text]
+        return NO_OBJECT
+    content, wrong = text_of(row, text)
+    if wrong:
+        return wrong
     found: Any = None if label is None else row.get(str(label))
-    if value is not None and not isinstance(value, str):
-        return f"expected a string as {text!r}, got {json_kind(value)}"
     several = isinstance(found, list)
     where = f"in the list {label!r}" if several else f"as {label!r}"
     labels: list[str] = []
@@ -105,12 +99,11 @@ def from_object(number: int, row: Any, layout: Layout, need_label: bool) -> Reco
             got = json.dumps(each) if isinstance(each, float) else json_kind(each)
             return f"expected a string or a number {where}, got {got}"
         labels.append(each if isinstance(each, str) else json.dumps(each))
-    for name, string in ((text, value), *((label, each) for each in labels)):
-        if string and not string.isascii() and _SURROGATE.search(string):
-            return f"expected text as {name!r}, got half of a surrogate pair (\\ud800 to \\udfff)"
+    if wrong := next(filter(None, (bad_string(label, each) for each in labels)), ""):
+        return wrong
     if several:
-        return Record(number, value or "", _different(labels), row)
-    return Record(number, value or "", _read_label(labels[0], layout.label_separator) if labels else None, row)
+        return Record(number, content, _different(labels), row)
+    return Record(number, content, _read_label(labels[0], layout.label_separator) if labels else None, row)
 
 
 def from_line(number: int, cells: Any) -> Record:
@@ -134,7 +127,7 @@ def fasttext_converter(layout: Layout) -> Converter:
 
 def _read_label(cell: str, separator: str | None) -> Label | None:
     """Return the label of a cell, None for an empty one; or all those between separators, if there is one."""
-    if cell == _MISSING:
+    if cell == MISSING:
         return None
     if separator is None:
         return cell.strip() or None

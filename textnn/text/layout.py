@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from textnn.text.foreign import advise, find_foreign
 
@@ -49,6 +50,10 @@ _CHOICES = {"format": FORMATS, "encoding_errors": ("strict", "replace"), "on_err
 _USUAL_DELIMITERS = {"csv": (",", ONE_COLUMN), "tsv": ("\t",), "lecture": ("\t",)}
 
 _SEP = re.compile(r'"?sep=(.)"?\s*?(?=[\r\n]|$)')  # how a file tells Excel its delimiter
+
+_QUOTED, _NUMBER = re.compile(r'"[^"\n]*"'), re.compile(r"[-+]?\d+([.,]\d+)?")
+AS_TABLE = "--input-format csv (format='csv')"
+"""How it is said that a file is a table."""
 
 _LABELLED = re.compile(rf"(?:^|\s){LABEL_PREFIX}\S")
 
@@ -190,6 +195,9 @@ class CorpusReport:
     a.csv: 9 texts (csv, utf-8); left out: bad rows: 1
     """
 
+    texts: ClassVar[str] = "text"
+    """The argument that names the column of the texts, and begins its option."""
+
     source: str = ""
     layout: Layout = field(default_factory=Layout)
     several: bool | None = None
@@ -219,11 +227,17 @@ class CorpusReport:
 
 
 def find_layout(
-    asked: Layout, head: list[str], suffix: str, labelled: bool, fail: Callable[[int, str], Exception]
+    asked: Layout,
+    head: list[str],
+    suffix: str,
+    labelled: bool,
+    fail: Callable[[int, str], Exception],
+    texts: str = CorpusReport.texts,
 ) -> Layout:
     """Return the layout of a file: as asked for, and where nothing is, as its ending and its first lines have it.
 
-    ``fail`` makes the error of a line's number and a message, if it cannot be told or the file has no texts.
+    ``fail`` makes the error of a line's number and a message, if it cannot be told or the file has no texts; ``texts``
+    is the argument that names their column.
     """
     columns = [column for column in (asked.text, asked.label) if column is not None]
     number, line = next(((number, line) for number, line in enumerate(head, 1) if line.strip()), (1, ""))
@@ -236,14 +250,16 @@ def find_layout(
         found = "csv"  # who names a delimiter has a table
     if found is None and labelled:
         tables = "text<TAB>label, a table with usual column names, JSON or __label__..."
-        raise fail(number, f"expected {tables}, got none of these{advise(head)}")
+        advice = advise(head) or (f"; if it is a table, say so: {AS_TABLE}" if _even(head) else "")
+        raise fail(number, f"expected {tables}, got none of these{advice}")
     place = None
     if asked == replace(asked, format=None, delimiter=None, quoting=None, header=None, text=None, label=None):
         place = _label_place(head)
         if place is not None and found in ("csv", "tsv") and _is_row(line, place, head):
             found = "lecture"
         if place is None and found == "lecture" and _is_numbered(head):
-            raise fail(number, "expected text<TAB>label, got numbers first; say where the texts are: --text-column 1")
+            way = f"say where the texts are: --{texts}-column 1 ({texts}=1)"
+            raise fail(number, f"expected texts first, got numbers; {way}")
     layout = replace(asked, format=found or "lines")
     if found == "fasttext":
         return replace(layout, quoting=None)
@@ -296,12 +312,27 @@ def _find_delimiter(head: list[str], line: str, columns: list[Column], named: li
     found = named + [each for each in DELIMITERS if len(_split(line, each)) > last > 0]
     if not found and _are_known(_split(line, ",")[:1], []):
         return ONE_COLUMN  # commas are a part of its texts
-    rows = [row for row in head if row.strip()]
-    for each in DELIMITERS:
-        counts = {row.count(each) for row in rows}
-        if len(rows) > 1 and len(counts) == 1 and max(counts):  # the same in each line
-            found.append(each)
-    return (*found, ",")[0]
+    return (*found, *_even(head), ",")[0]
+
+
+def _even(head: list[str]) -> list[str]:
+    """Return the delimiters that occur in each of the first lines, and as often, but for those within quotes."""
+    rows = [_QUOTED.sub("", row) for row in head if row.strip()]
+    counts = {each: {row.count(each) for row in rows} for each in DELIMITERS}
+    return [each for each, found in counts.items() if len(rows) > 1 and len(found) == 1 and max(found)]
+
+
+def looks_like_table(head: list[str]) -> bool:
+    """Whether lines seem to be a table: a column has numbers, or cells in quotes, but for its name in the first line.
+
+    Cells alone do not tell: lines of verse have as many commas each, too.
+    """
+    for each in _even(head):
+        rows = [_split(_QUOTED.sub("0", row), each) for row in head if row.strip()]
+        columns = [[_NUMBER.fullmatch(cell) is not None for cell in column] for column in zip(*rows, strict=True)]
+        if len(rows) > 2 and any(not first and all(rest) for first, *rest in columns):
+            return True
+    return False
 
 
 def _pairs(head: list[str]) -> list[list[str]]:

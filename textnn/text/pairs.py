@@ -10,14 +10,12 @@ The first row is a header if a column is asked for by name, or if both columns h
 from __future__ import annotations
 
 import functools
-import json
-import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from textnn.text.charset import is_blank
-from textnn.text.documents import json_kind
+from textnn.text.columns import MISSING, NO_LIST, NO_OBJECT, Convert, converted, listing, place_of, text_of
 from textnn.text.layout import Column, CorpusReport, Layout, check_layout, fold, is_number
 from textnn.text.sources import Cells, Reading, Source, open_rows
 
@@ -41,9 +39,6 @@ LANGUAGES = (
 _WORDS = ("hi", "it")
 """Languages whose names are words, too: by itself none of them tells a header from a text."""
 
-_MISSING = r"\N"  # how dumps of MySQL and PostgreSQL write NULL
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
 
 class Pair(NamedTuple):
     """A text and what belongs to it.
@@ -66,6 +61,8 @@ class Pair(NamedTuple):
 
 class PairReport(CorpusReport):
     """What was read of a file of pairs: ``layout.text`` and ``layout.label`` are the columns of source and target."""
+
+    texts: ClassVar[str] = "source"
 
     def __str__(self) -> str:
         columns = {"source": self.layout.text, "target": self.layout.label}
@@ -147,30 +144,15 @@ def _pairs(
     path: Source, asked: Layout, columns: Sequence[Column | None], skip: bool, need_target: bool, report: PairReport
 ) -> Generator[Pair, None, None]:
     with open_rows(path, asked, skip, False, report) as reading:
-        convert: Callable[[Any], tuple[str, str] | str] | None = None
-        header: Cells | None = None
-        for number, cells in reading.rows:
-            if convert is None:
-                convert, is_header = _find_columns(number, cells, columns, asked.header, need_target, reading)
-                if is_header:
-                    header = cells
-                    continue
-            if cells == header:
-                report.repeated_headers += 1
-                continue
-            found = convert(cells)
-            if skip and not isinstance(found, str):
-                found = reading.bad_text("\n".join(map(str, cells))) or found
-            if isinstance(found, str):
-                reading.refuse(number, found)
-                continue
-            report.rows += 1
-            if need_target and (is_blank(found[0]) or is_blank(found[1])):
+        find = functools.partial(
+            _find_columns, asked=columns, header=asked.header, need_target=need_target, reading=reading
+        )
+        for _, _, pair in converted(reading, reading.rows, find):
+            if need_target and (is_blank(pair.source) or is_blank(pair.target)):
                 report.empty_texts += 1
                 continue
             report.kept += 1
-            row = dict(zip(header, cells, strict=False)) if isinstance(header, list) else cells
-            yield Pair(number, *found, row)
+            yield pair
 
 
 def _find_columns(
@@ -180,15 +162,15 @@ def _find_columns(
     header: bool | None,
     need_target: bool,
     reading: Reading,
-) -> tuple[Callable[[Any], tuple[str, str] | str], bool]:
-    """Return what makes source and target of a row, or says what is wrong with it, and whether this one is a header."""
+) -> tuple[Convert[Pair], bool]:
+    """Return what makes a pair of a row, or says what is wrong with it, and whether this one is a header."""
     layout = reading.report.layout
     fail = functools.partial(reading.error, number)
     if layout.format in ("lines", "fasttext"):
         if need_target or asked[0] is not None:
             raise fail("expected two columns with a tab between them, a table or JSON, got lines of one text")
         reading.report.layout = replace(layout, format="lines", text=None, label=None)
-        return lambda row: (row[0], ""), False
+        return lambda line, row: Pair(line, row[0], "", row), False
     named, names = isinstance(cells, dict), [str(name).strip() for name in cells]
     if not named:
         asked = [int(column) if column is not None and is_number(column) else column for column in asked]
@@ -201,15 +183,16 @@ def _find_columns(
     default = (usual or (alone or 0, 1)) if is_header else (0, 1)
     if named and usual is None and alone is None and None in asked[: 1 + need_target]:
         if need_target and len(names) != 2:
-            raise fail(f"cannot tell which values are source and target; name them; they are: {_listing(names)}")
+            raise fail(f"cannot tell which values are source and target; name them; they are: {listing(names)}")
         if len(names) > 2:
-            raise fail(f"cannot tell which value is the source; name it; they are: {_listing(names)}")
+            raise fail(f"cannot tell which value is the source; name it; they are: {listing(names)}")
     places: list[int | None] = []
     for what, column, place in zip(("source", "target"), asked, default, strict=True):
         if what == "target" and not need_target and column is None:
             places.append(None)
             continue
-        places.append(_place(what, column, place, names, named, bool(is_header), fail))
+        by_number = named and column is not None
+        places.append(place_of(what, place if column is None else column, names, by_number, bool(is_header), fail))
     first, second = places
     assert first is not None
     if first == second:
@@ -217,8 +200,9 @@ def _find_columns(
     shown: list[Any] = [None if place is None else names[place] if is_header else place for place in places]
     reading.report.layout = replace(layout, text=shown[0], label=shown[1], header=None if named else is_header)
     if named:
-        return functools.partial(_of_object, names=(names[first], None if second is None else names[second])), False
-    return functools.partial(_of_cells, width=len(cells), first=first, second=second), is_header
+        return functools.partial(_of_object, names=[names[each] for each in places if each is not None]), False
+    own = list(cells) if is_header else None
+    return functools.partial(_of_cells, header=own, width=len(cells), first=first, second=second), bool(is_header)
 
 
 def _usual(names: Sequence[str]) -> tuple[int, int] | None:
@@ -242,54 +226,23 @@ def _named(names: Sequence[str], known: Sequence[str]) -> list[int]:
     return [place for name in map(fold, known) for place, own in enumerate(folded) if own == name]
 
 
-def _place(
-    what: str,
-    column: Column | None,
-    usual: int,
-    names: Sequence[str],
-    named: bool,
-    is_header: bool,
-    fail: Callable[[str], Exception],
-) -> int:
-    if isinstance(column, str):
-        if not is_header or column not in names:
-            found = f"the columns {_listing(names)}" if is_header else f"no header row but {_listing(names)}"
-            raise fail(f"expected a column {column!r} for the {what}, got {found}")
-        return list(names).index(column)
-    if named and column is not None:
-        raise fail(f"expected a name for the {what} in JSON, got the number {column}")
-    place = usual if column is None else column
-    if place >= len(names):
-        raise fail(f"expected a column number {place} for the {what}, got {len(names)} columns: {_listing(names)}")
-    return place
-
-
-def _listing(names: Sequence[str]) -> str:
-    return ", ".join(repr(name[:40]) for name in names[:30]) + (", ..." if len(names) > 30 else "")
-
-
-def _of_cells(cells: Any, width: int, first: int, second: int | None) -> tuple[str, str] | str:
+def _of_cells(
+    number: int, cells: Any, header: list[str] | None, width: int, first: int, second: int | None
+) -> Pair | str:
     if isinstance(cells, dict):
-        return "expected a list as in the first row, got another"
-    if len(cells) <= max(first, second or 0):
+        return NO_LIST
+    if len(cells) <= max(first, second or 0) or any(map(str.strip, cells[width:])):
         return f"expected {width} fields as in the first row, got {len(cells)}"
-    if len(cells) > width and any(map(str.strip, cells[width:])):
-        return f"expected {width} fields as in the first row, got {len(cells)}"
-    source, target = cells[first], "" if second is None else cells[second]
-    return "" if source == _MISSING else source, "" if target == _MISSING else target
+    found = (cells[first], "" if second is None else cells[second])
+    source, target = ("" if text == MISSING else text for text in found)
+    return Pair(number, source, target, cells if header is None else dict(zip(header, cells, strict=False)))
 
 
-def _of_object(row: Any, names: tuple[str, str | None]) -> tuple[str, str] | str:
+def _of_object(number: int, row: Any, names: Sequence[str]) -> Pair | str:
     if not isinstance(row, dict):
-        return "expected an object as in the first row, got another"
-    found = []
-    for name in names:
-        value = "" if name is None else row.get(name, "")
-        if name is not None and name not in row:
-            return f"expected a value named {name!r}, got an object with {_listing(list(row)) or 'none'}"
-        if value is not None and not isinstance(value, str):
-            return f"expected a string as {name!r}, got {json_kind(value)} {json.dumps(value)[:40]}"
-        if value and not value.isascii() and _SURROGATE.search(value):
-            return f"expected text as {name!r}, got half of a surrogate pair (\\ud800 to \\udfff)"
-        found.append(value or "")
-    return found[0], found[1]
+        return NO_OBJECT
+    found = [text_of(row, name) for name in names]
+    if wrong := next((wrong for _, wrong in found if wrong), ""):
+        return wrong
+    source, target, *_ = (*(text for text, _ in found), "")
+    return Pair(number, source, target, row)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from textnn.text.charset import is_blank
+from textnn.text.columns import converted, listing, place_of
 from textnn.text.converters import Converter, Record, cells_converter, fasttext_converter, from_line, from_object
 from textnn.text.doubts import Watch
 from textnn.text.layout import (
@@ -98,32 +99,19 @@ def _records(
 ) -> Generator[Record, None, None]:
     with open_rows(path, asked, skip, need_label, report) as reading:
         try:
-            yield from _records_of(reading, skip, need_label, keep_empty, report)
+            yield from _records_of(reading, need_label, keep_empty, report)
         finally:
             report.doubts += reading.watch.sentences()
 
 
 def _records_of(
-    reading: Reading, skip: bool, need_label: bool, keep_empty: bool, report: CorpusReport
+    reading: Reading, need_label: bool, keep_empty: bool, report: CorpusReport
 ) -> Generator[Record, None, None]:
-    convert: Converter | None = None
-    header: Cells | None = None
-    for number, cells in _below_title(reading, need_label):
-        if convert is None:
-            convert = _find_converter(number, cells, reading, need_label)
-            if isinstance(cells, list) and report.layout.header and report.layout.text is not None:
-                header = cells
-                continue
-        if cells == header:
-            report.repeated_headers += 1
-            continue
-        record = convert(number, cells)
-        if skip and not isinstance(record, str):
-            record = reading.bad_text("\n".join(map(str, cells))) or record
-        if isinstance(record, str):
-            reading.refuse(number, record)
-            continue
-        report.rows += 1
+    def find(number: int, cells: Cells) -> tuple[Converter, bool]:
+        convert = _find_converter(number, cells, reading, need_label)
+        return convert, isinstance(cells, list) and bool(report.layout.header) and report.layout.text is not None
+
+    for number, cells, record in converted(reading, _below_title(reading, need_label), find):
         reading.watch.see(number, cells, record.text)
         label = record.label
         if need_label and label is not None and isinstance(label, list) is not report.several:
@@ -226,32 +214,23 @@ def _find_columns(
     if named or is_header is None:
         is_header = named or usual != [None, None] or any(isinstance(column, str) for column in asked)
         is_header = is_header or names == list(map(str, range(max(2, len(names)))))  # as pandas numbers columns
-    listing = ", ".join(repr(name[:40]) for name in names[:30]) + (", ..." if len(names) > 30 else "")
 
     def find(argument: str, column: Column | None, place: int | None, needed: bool) -> int | None:
+        if column is not None:
+            place = place_of(argument, column, names, named, is_header, fail)
         if isinstance(column, int):
-            if named:
-                raise fail(f"expected a name for the {argument} in JSON, got the number {column}")
-            if column >= len(names):
-                found = f"{len(names)} columns: {listing}"
-                raise fail(f"expected a column number {column} for the {argument}, got {found}")
-            return column
-        if isinstance(column, str):
-            if not is_header or column not in names:
-                found = f"the columns {listing}" if is_header else f"no header row but {listing}"
-                raise fail(f"expected a column {column!r} for the {argument}, got {found}")
-            place = names.index(column)
+            return place
         if place is None or not is_header:
             if needed:
                 way = "give its name" + ("" if named else " or its number, the first is 0")
                 way += f" (argument {argument}, option --{argument}-column)"
                 what = "the columns" if is_header else "no header row was recognised, the first row is"
-                raise fail(f"cannot tell which column holds the {argument}; {way}; {what}: {listing}")
+                raise fail(f"cannot tell which column holds the {argument}; {way}; {what}: {listing(names)}")
             return None
         if names.count(names[place]) > 1:
             raise fail(
                 f"expected one column {names[place][:40]!r} for the {argument}, got several; "
-                f"give its number, the first is 0 (the columns: {listing})"
+                f"give its number, the first is 0 (the columns: {listing(names)})"
             )
         return place
 

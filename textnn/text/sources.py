@@ -40,7 +40,7 @@ from textnn.text.charset import recognise
 from textnn.text.documents import is_table, json_lines, json_rows
 from textnn.text.doubts import Watch
 from textnn.text.escapes import HIDDEN_BREAK, hide_escapes, show_escapes
-from textnn.text.layout import CorpusReport, Layout, find_layout
+from textnn.text.layout import AS_TABLE, CorpusReport, Layout, find_layout, looks_like_table
 
 Source = str | os.PathLike[str] | IO[Any]
 """A path, "-" for standard input, or an open stream of bytes or text."""
@@ -160,7 +160,9 @@ def open_rows(source: Source, asked: Layout, skip: bool, labelled: bool, report:
             # The first lines tell how the file is laid out; a thousand blank ones are enough.
             if sum(map(len, head)) > SAMPLE_SIZE or len(head) >= (100 if any(map(str.strip, head)) else 1000):
                 break
-        report.layout = find_layout(report.layout, head, suffix, labelled, reading.error)
+        report.layout = find_layout(report.layout, head, suffix, labelled, reading.error, report.texts)
+        if (asked.format, report.layout.format) == (None, "lines") and looks_like_table(head):
+            report.doubts.append(f"its lines look like a table and are read as texts; if it is one, say so: {AS_TABLE}")
         if report.layout.format == "json" and not is_table(next(filter(str.strip, head), "")):
             report.layout = replace(report.layout, format="jsonl")
         alone = len(head) == 1 and re.fullmatch(r"\s*\{.*\}\s*", head[0])  # an object that may be a table

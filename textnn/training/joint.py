@@ -8,8 +8,8 @@ stand within ``group.together()``, and ``group.first`` sends what came of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -24,6 +24,8 @@ from textnn.training.objective import Objective
 from textnn.training.progress import Reporter
 
 Goal = TypeVar("Goal", bound=Objective)
+Rows = TypeVar("Rows", bound=tuple[Any, ...])  # a NamedTuple of lists
+State = TypeVar("State", bound=Any)
 
 
 @dataclass(eq=False)
@@ -89,3 +91,49 @@ def train_job(
     with group.together():
         check_logits(sent.model, sent.data, device)
     return sent, trained
+
+
+def join_rows(rows: Rows, group: Group) -> Rows:
+    """Return the rows of all processes, a list of each kind, as one process would have them; empty but in process 0."""
+    kind: Any = type(rows)
+    return kind(*(group.join(column) or [] for column in rows))
+
+
+def train_state(
+    prepare: Callable[[], tuple[State, Job[Goal]]],
+    group: Group,
+    device: torch.device,
+    reporter: Reporter,
+    checkpoint: Checkpoint | None,
+    judge: Callable[[State], None] = lambda _: None,
+    prefix: str = "",
+) -> State:
+    """Return in every process what process 0 prepares, a record, with the trained model, its history and best epoch.
+
+    Parameters
+    ----------
+    prepare
+        Called in process 0: the record, and the training.
+    group, device, reporter, checkpoint
+        As for :func:`train_job`.
+    judge
+        Called in process 0 with the record, once it is trained.
+    prefix
+        Of the figures of an epoch that get the name of the objective's measure instead of "accuracy".
+    """
+    state = job = None
+    with group.together():
+        if group.rank == 0:
+            state, job = prepare()
+    job, trained = train_job(job, group, device, reporter, checkpoint)
+    with group.together():
+        if state is not None:
+            old, new = f"{prefix}accuracy", f"{prefix}{job.objective.measured_by.lower()}"
+            epochs = [epoch.to_dict() for epoch in trained.history]
+            history = [{name.replace(old, new): value for name, value in epoch.items()} for epoch in epochs]
+            state = replace(state, model=job.model, history=history, best_epoch=trained.best_epoch)
+            judge(state)
+    state = group.first(state)
+    assert state is not None
+    state.model.to(device)
+    return state

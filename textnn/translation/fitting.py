@@ -11,22 +11,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-from textnn.data.inputs import check_device, check_texts, make_seed
-from textnn.data.splitting import split, text_keys
+from textnn.data.inputs import PAIR_NAMES, check_device, check_texts, make_seed, pair_of
+from textnn.data.splitting import hold_out, text_keys
 from textnn.distributed import ALONE, Group
 from textnn.text import RaggedDataset
 from textnn.text.levels import UNKNOWN, Splitter, count
 from textnn.training.checkpoint import Checkpoint
-from textnn.training.joint import Job, train_job
+from textnn.training.joint import Job, join_rows, train_state
 from textnn.training.loop import TrainingOptions, random_state, seeded
 from textnn.training.progress import Reporter, make_reporter
 from textnn.training.schedule import suit_steps
 from textnn.translation.defaults import NAMES, build_network, resolve_options
 from textnn.translation.encoding import SourceReader
-from textnn.translation.network import TranslationNetwork
 from textnn.translation.objective import TranslationObjective
 from textnn.translation.state import State
 
@@ -63,21 +61,6 @@ def check_pairs(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> Pairs:
     return Pairs(sources, targets)
 
 
-def pair_of(validation_data: Any) -> tuple[Any, Any]:
-    """Return the sources and the targets of validation data.
-
-    Raises
-    ------
-    TypeError
-        If they are no pair.
-    """
-    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        kind = type(validation_data).__name__
-        number = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
-        raise TypeError(f"validation_data: expected a pair, texts and their translations, got {kind}{number}")
-    return validation_data[0], validation_data[1]
-
-
 def fit(
     parameters: Mapping[str, Any],
     X: Any,
@@ -104,26 +87,17 @@ def fit(
         device, seed = check_device(parameters["device"]), make_seed(parameters["random_state"], checkpoint is not None)
         own, held_out = check_pairs(X, y), Pairs([], [])
         if validation_data is not None:
-            held_out = check_pairs(*pair_of(validation_data), ("validation_data[0]", "validation_data[1]"))
+            held_out = check_pairs(*pair_of(validation_data, "texts and their translations"), PAIR_NAMES)
     settings = {name: value for name, value in parameters.items() if name not in _OF_A_PROCESS}
     group.check_same("fit", {**settings, "validation data": validation_data is not None})
-    joined, joined_held_out, seed = _join(own, group), _join(held_out, group), group.first(seed)
+    joined, joined_held_out, seed = join_rows(own, group), join_rows(held_out, group), group.first(seed)
     reporter = make_reporter(parameters["verbose"] if group.rank == 0 else 0)
-    state = job = None
-    with group.together():
-        if group.rank == 0:
-            given = None if validation_data is None else joined_held_out
-            state, job = _prepare(parameters, splitters, joined, given, device, seed, reporter)
-    job, trained = train_job(job, group, device, reporter, checkpoint)
-    with group.together():
-        if state is not None:
-            assert isinstance(job.model, TranslationNetwork)
-            history = [_named(epoch.to_dict()) for epoch in trained.history]
-            state = replace(state, model=job.model, history=history, best_epoch=trained.best_epoch)
-    state = group.first(state)
-    assert state is not None
-    state.model.to(device)
-    return state
+
+    def prepare() -> tuple[State, Job[TranslationObjective]]:
+        given = None if validation_data is None else joined_held_out
+        return _prepare(parameters, splitters, joined, given, device, seed, reporter)
+
+    return train_state(prepare, group, device, reporter, checkpoint)
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> tuple[Splitter, Splitter]:
@@ -142,12 +116,6 @@ def check_parameters(parameters: Mapping[str, Any]) -> tuple[Splitter, Splitter]
 def given_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that the user gave, None for the others."""
     return {name: parameters[name] for name in NAMES}
-
-
-def _join(pairs: Pairs, group: Group) -> Pairs:
-    """Return the pairs of all processes in process 0, in the order of one process that has them all."""
-    sources, targets = group.join(pairs.sources), group.join(pairs.targets)
-    return Pairs([], []) if sources is None or targets is None else Pairs(sources, targets)
 
 
 def _prepare(
@@ -237,10 +205,4 @@ def _hold_out(sources: list[str], fraction: float, seed: int) -> tuple[list[int]
     keys = text_keys(sources)
     if len(set(keys)) < _FEW:
         return list(range(len(sources))), []
-    training, held_out = split(np.zeros(len(keys), dtype=np.int64), keys, fraction, seed)
-    return training.tolist(), sorted(held_out.tolist())
-
-
-def _named(figures: dict[str, Any]) -> dict[str, Any]:
-    """Call the measure of an epoch by its name."""
-    return {name.replace("accuracy", TranslationObjective.measured_by): value for name, value in figures.items()}
+    return hold_out(keys, fraction, seed)
