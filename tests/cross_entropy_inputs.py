@@ -60,9 +60,11 @@ def check(got: list[Tensor], want: list[Tensor], dtype: torch.dtype, case: str) 
         )
 
 
-def check_threads(reduction: str) -> None:
+def check_threads(
+    reduction: str, N: int = 300, H: int = 24, V: int = 4500, dtype: torch.dtype = torch.float32
+) -> None:
     """Check that results are the same for every run and number of threads."""
-    inputs, options = make(300, 24, 4500, torch.float32, bias=True, label_smoothing=0.1)
+    inputs, options = make(N, H, V, dtype, bias=True, label_smoothing=0.1)
     options["reduction"] = reduction
     before, found = torch.get_num_threads(), []
     try:

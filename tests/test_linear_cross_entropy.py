@@ -270,6 +270,14 @@ def test_same_result_for_every_run_and_number_of_threads(capability: str, reduct
     check_threads(reduction)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("N", [40, 300])
+def test_same_result_of_long_sums_for_every_number_of_threads(N: int, dtype: torch.dtype) -> None:
+    """A library may cut the sums of a product by the number of threads; MKL does with 1024 terms."""
+    for H, V in ((1024, 600), (256, 64), (2048, 1500)):
+        check_threads("mean", N, H, V, dtype)
+
+
 def test_strided_input() -> None:
     inputs, options = make(20, 6, 12, bias=True, weighted=True)
     other = [torch.stack([t] * 2, dim=-1)[..., 0] for t in inputs]

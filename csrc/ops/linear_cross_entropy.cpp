@@ -25,10 +25,7 @@ using Gradients = std::tuple<Tensor, Tensor, Tensor>;
 
 constexpr int64_t kRows = 512, kColumns = 2048;  // of a block, at most
 constexpr int64_t kFewRows = 128;                // fewer make products slow
-// Of a product over columns. Libraries share out longer sums among as many threads as they might use, though they use
-// one, and not in the same way each time (MKL on Intel's CPUs, from 1024 on).
-constexpr int64_t kDepth = 512;
-constexpr int64_t kKept = 1 << 24;  // logits between both passes, unless rows are few
+constexpr int64_t kKept = 1 << 24;               // logits between both passes, unless rows are few
 
 Tensor first_rows(Tensor t, int64_t begin, int64_t count) { return torch::stable::narrow(t, 0, begin, count); }
 
@@ -87,7 +84,7 @@ class LogitBlocks {
     x_ = scratch<S>(c_.x, rows_, c_.H);
     for (int64_t i = 0; i < columns_; ++i)  // without a gap between rows, also in the last block, which may be narrow
       if (keep || i == 0 || width(i) != width_) z_.push_back(scratch<S>(c_.x, rows_, width(i)));
-    if (dx_.numel()) product_x_ = scratch<S>(c_.x, pieces(width_) * rows_, c_.H);
+    if (dx_.numel()) product_x_ = scratch<S>(c_.x, rows_, c_.H);
     if (dw_.numel()) product_w_ = scratch<S>(c_.x, width_, c_.H);
     if (dx_.numel()) sums_x_.resize(size_t(rows_ * c_.H));
   }
@@ -131,7 +128,6 @@ class LogitBlocks {
  private:
   int64_t first_column(int64_t i) const { return i * width_; }
   int64_t width(int64_t i) const { return std::min(width_, c_.V - first_column(i)); }
-  static int64_t pieces(int64_t width) { return (width + kDepth - 1) / kDepth; }  // of a product over its columns
 
   void begin(int64_t block) {
     const int64_t first = block * rows_;
@@ -175,17 +171,12 @@ class LogitBlocks {
           pool_, logits(z, i),
           {reference ? reference + i * n_ : nullptr, lse, all.data(), hit.data(), e > 0 ? smooth.data() : nullptr},
           db_.numel() ? writable<T>(db_) + first_column(i) : nullptr);
-      for (int64_t p = 0; dx_.numel() && p < pieces(width(i)); ++p) {
-        const int64_t first = p * kDepth, depth = std::min(kDepth, width(i) - first);
-        products_.add(first_rows(product_x_, p * rows_, n_), torch::stable::narrow(z, 1, first, depth),
-                      first_rows(w_, first_column(i) + first, depth), 256, 256);
-      }
+      if (dx_.numel()) products_.add(first_rows(product_x_, 0, n_), z, weights(i), 256, 256);
       if (dw_.numel())
         products_.add(first_rows(product_w_, 0, width(i)), torch::stable::transpose(z, 0, 1), first_rows(x_, 0, n_),
                       512, 256);
       products_.run(pool_);
-      for (int64_t p = 0; dx_.numel() && p < pieces(width(i)); ++p)
-        cpu::add_block<S>(pool_, sums_x_.data(), at<S>(product_x_) + p * rows_ * c_.H, n_ * c_.H, i + p > 0);
+      if (dx_.numel()) cpu::add_block<S>(pool_, sums_x_.data(), at<S>(product_x_), n_ * c_.H, i > 0);
       if (dw_.numel())
         cpu::add_block<S>(pool_, writable<T>(dw_) + first_column(i) * c_.H, at<S>(product_w_), width(i) * c_.H,
                           block > 0);
@@ -200,7 +191,7 @@ class LogitBlocks {
   Tensor w_;  // [V, H] as products read it
   Tensor x_;  // [rows, H], the rows of a block
   Products products_;
-  Tensor product_x_, product_w_;  // [pieces, rows, H], [width, H]
+  Tensor product_x_, product_w_;  // [rows, H], [width, H]
   std::vector<T> sums_x_;         // [rows, H]
   std::vector<Tensor> z_;         // [rows, width] of each block of columns if logits are kept, else of each width
   int64_t blocks_, rows_, columns_, width_;

@@ -1,7 +1,11 @@
 // Matrix products by torch's own library, shared out in parts of a fixed size, each made by one thread: results do not
-// depend on the number of threads, which those of the library's own threads do.
+// depend on the number of threads, which those of the library's own threads do. Long sums of float32 and float64 are
+// cut, too: MKL cuts them by the number of threads that there might be, though it uses one (from 1024 terms on, of
+// float64 from 256). Those of bfloat16, whose results are rounded, are left to oneDNN: with many terms they may depend
+// on the number of threads in the last place.
 #pragma once
 #include <algorithm>
+#include <type_traits>
 #include "dispatcher.h"
 
 namespace textnn::ops {
@@ -23,7 +27,7 @@ inline Tensor own_block(const Tensor& t, int64_t row, int64_t rows, int64_t colu
   return Tensor(result);
 }
 
-// Products out [M, N] = a [M, K] b [K, N] that may be made side by side.
+// Products out [M, N] = a [M, K] b [K, N] that may be made side by side; out has contiguous rows.
 class Products {
  public:
   // rows, columns: of a part. What is written has at least two parts, if it has two elements: a single one would be
@@ -39,9 +43,10 @@ class Products {
   void run(const cpu::ThreadPool& pool) {
     const auto make = [&](int64_t i) {
       const Part& p = parts_[size_t(i)];
-      const int64_t K = p.a.size(1);
-      mm_out(block(p.out, p.row, p.rows, p.column, p.columns), block(p.a, p.row, p.rows, 0, K),
-             block(p.b, 0, K, p.column, p.columns));
+      const ScalarType type = p.out.scalar_type();
+      if (type == ScalarType::Float) return in_pieces<float>(p);
+      if (type == ScalarType::Double) return in_pieces<double>(p);
+      piece(block(p.out, p.row, p.rows, p.column, p.columns), p, 0, p.a.size(1));
     };
     cpu::for_units(torch_from_blob ? pool : cpu::ThreadPool{1, pool.run}, int64_t(parts_.size()), make);
     parts_.clear();
@@ -52,6 +57,27 @@ class Products {
     Tensor out, a, b;
     int64_t row, rows, column, columns;
   };
+  template <class T>
+  static constexpr int64_t kTerms = std::is_same_v<T, float> ? 512 : 128;  // of a sum
+
+  static void piece(const Tensor& out, const Part& p, int64_t begin, int64_t terms) {
+    mm_out(out, block(p.a, p.row, p.rows, begin, terms), block(p.b, begin, terms, p.column, p.columns));
+  }
+  template <class T>
+  static void in_pieces(const Part& p) {
+    const Tensor out = block(p.out, p.row, p.rows, p.column, p.columns);
+    const int64_t K = p.a.size(1), stride = out.stride(0);
+    piece(out, p, 0, std::min(K, kTerms<T>));
+    if (K <= kTerms<T>) return;
+    const Tensor more = empty(out, {p.rows, p.columns});
+    T* to = static_cast<T*>(const_cast<void*>(out.const_data_ptr()));
+    const T* from = more.const_data_ptr<T>();
+    for (int64_t begin = kTerms<T>; begin < K; begin += kTerms<T>) {
+      piece(more, p, begin, std::min(K - begin, kTerms<T>));
+      for (int64_t r = 0; r < p.rows; ++r)
+        for (int64_t c = 0; c < p.columns; ++c) to[r * stride + c] += from[r * p.columns + c];
+    }
+  }
   static Tensor block(Tensor t, int64_t row, int64_t rows, int64_t column, int64_t columns) {
     if (torch_from_blob) return own_block(t, row, rows, column, columns);
     t = torch::stable::narrow(t, 0, row, rows);
