@@ -60,9 +60,7 @@ def check(got: list[Tensor], want: list[Tensor], dtype: torch.dtype, case: str) 
         )
 
 
-def check_threads(
-    reduction: str, N: int = 300, H: int = 24, V: int = 4500, dtype: torch.dtype = torch.float32
-) -> None:
+def check_threads(reduction: str, N: int = 300, H: int = 24, V: int = 4500, dtype: torch.dtype = torch.float32) -> None:
     """Check that results are the same for every run and number of threads."""
     inputs, options = make(N, H, V, dtype, bias=True, label_smoothing=0.1)
     options["reduction"] = reduction
