@@ -143,7 +143,7 @@ has_bfloat16._dynamo_marked_constant = True  # type: ignore[attr-defined]  # see
 def has_dot_products() -> bool:
     """Return whether this CPU multiplies and adds bytes (AVX-512 VNNI, AVX-VNNI, SDOT): then an LSTM is faster in int8.
 
-    With AVX-VNNI and with SDOT (of ARM) that was never timed.
+    With SDOT (of ARM) that was never timed.
 
     Returns
     -------
