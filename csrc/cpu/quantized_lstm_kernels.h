@@ -166,7 +166,7 @@ class QuantizedLstmKernel {
     for (int64_t k = 0; k < groups; ++k, weight += 4 * kUnit * kGroup) {
       for (int g = 0; g < 4; ++g) __builtin_prefetch(weight + (8 * 4 + g) * 64);
       I32 w[4][kParts];
-#pragma GCC unroll 4  // else GCC copies all of them to the stack in pieces, at three times the time in AVX-VNNI
+#pragma GCC unroll 4  // else GCC copies all of them to the stack in pieces, at four times the time in AVX-VNNI
       for (int g = 0; g < 4; ++g)
 #pragma GCC unroll 4
         for (int v = 0; v < kParts; ++v)
