@@ -5,7 +5,7 @@ every device. What a window put out at row r goes back through tap k to the posi
 and tap k have one row or none:
 
     dz [rows, C]  --look up-->  G [N, K * C]    dx = G W,  dW = G^T x      products over all positions at once
-    ... of token ids: rows of G added for each distinct token first        the same, over the distinct tokens
+    dz of token ids  --add-->   G [U, K * C]    the same, over the U distinct tokens: what came under each tap of theirs
 """
 
 from __future__ import annotations
@@ -134,12 +134,24 @@ def _check(dy: Tensor, y: Tensor, like: Tensor, weight: list[Tensor], options: t
         raise RuntimeError("textnn: without same padding kernels must be equally wide")
 
 
-def _each_kernel(windows: Windows, dz: Tensor, weight: list[Tensor]) -> Any:
-    """Yield G [N, K * C] of each kernel, and its weights as [K * C, D]."""
+def _each_kernel(
+    windows: Windows, dz: Tensor, weight: list[Tensor], token: Tensor | None = None, distinct: int = 0
+) -> Any:
+    """Yield G of each kernel, and its weights as [K * C, D].
+
+    G is [N, K * C], a row for each position; or [distinct, K * C], the sums of these for each number in ``token`` [N].
+    """
     C, D, _ = weight[0].shape
+    if token is not None:
+        token = torch.cat([token, token.new_full((1,), distinct)])
     for i, w in enumerate(weight):
-        K = w.shape[2]
-        G = _ops.embedding(windows.rows(K, dz.shape[0] - 1), dz[:, i * C : (i + 1) * C].contiguous(), -1, False)
+        K, own = w.shape[2], dz[:, i * C : (i + 1) * C]
+        if token is None:
+            G = _ops.embedding(windows.rows(K, dz.shape[0]), torch.cat([own, own.new_zeros(1, C)]), -1, False)
+        else:
+            own, G = own.contiguous(), own.new_empty(distinct, K, C)
+            for tap, under in enumerate(token[windows.under(K, dz.shape[0])].unbind(1)):
+                G[:, tap] = _ops.embedding_backward(own, under, distinct + 1, distinct, False)[0][:distinct]
         yield G.reshape(-1, K * C), w.permute(2, 0, 1).reshape(K * C, D)
 
 
@@ -224,24 +236,21 @@ def _embedding_text_conv_backward(
         raise RuntimeError(f"textnn: padding_idx must be -1 or lie in [0, {V}), got {padding_idx}")
     with torch.autocast(table.device.type, enabled=False):
         windows = Windows(ids, sizes, flat, weight[0].shape[2], (same, padding, stride))
-        dz, flat_ids, dweights = windows.before_activation(dy, y, activation), ids.reshape(-1), []
+        dz, distinct, token, dweights = windows.before_activation(dy, y, activation), ids.reshape(-1), None, []
         # Only the CPU knows at once how many distinct tokens there are; a GPU would have to be waited for.
         by_token = sparse or not runs_cuda(table)
-        distinct, vectors, gradient = flat_ids, None, None
-        for G, w in _each_kernel(windows, dz, weight):
-            if by_token:
-                G, distinct = _ops.embedding_backward(G, flat_ids, V, -1, True)
-            if vectors is None or gradient is None:
-                vectors = _ops.embedding(distinct, table, -1, False)
-                gradient = torch.zeros_like(vectors)
+        if by_token:
+            distinct, token = torch.unique(distinct, return_inverse=True)
+        vectors = _ops.embedding(distinct, table, -1, False)
+        gradient = torch.zeros_like(vectors)
+        for G, w in _each_kernel(windows, dz, weight, token, distinct.shape[0]):
             dweights.append(_product(G.t(), vectors, precision))
             if need_dtable:
                 gradient = _add_product(gradient, G, w, precision)
-        assert gradient is not None
         if not need_dtable:
             gradient = table.new_empty(0, D)
         elif not by_token:
-            gradient = _ops.embedding_backward(gradient, flat_ids, V, padding_idx, False)[0]
+            gradient = _ops.embedding_backward(gradient, distinct, V, padding_idx, False)[0]
         else:
             gradient.masked_fill_((distinct == padding_idx)[:, None], 0)
             if not sparse:

@@ -24,7 +24,7 @@ class Windows:
     """Which row of the output stands where, from both sides."""
 
     def __init__(self, tokens: Tensor, sizes: Maybe, flat: bool, K: int, options: tuple[bool, int, int]) -> None:
-        device = tokens.device
+        device, self.ragged = tokens.device, sizes is not None
         if flat and sizes is None:
             raise RuntimeError("textnn: flat tokens need offsets")
         sizes = None if sizes is None else _checked(tokens, sizes, flat).to(device)
@@ -77,10 +77,12 @@ class Windows:
         return torch.where(there, self.first[self.sentence][:, None] + window, nothing)
 
     def before_activation(self, dy: Tensor, y: Tensor, activation: int) -> Tensor:
-        """[rows + 1, S * C] the gradients of the windows' sums, and a row of zeros."""
-        dz = torch.where(y > 0, dy, 0) if activation == 1 else dy * (1 - y * y) if activation == 2 else dy
-        if dy.dim() == 3:
+        """[rows, S * C] the gradients of the windows' sums."""
+        if activation == 1:
+            dz = torch.ops.aten.threshold_backward(dy, y, 0)
+        else:
+            dz = dy * (1 - y * y) if activation == 2 else dy
+        if dy.dim() == 3 and self.ragged:
             there = torch.arange(self.longest, device=dy.device) < self.count[:, None]
             dz = torch.where(there[:, :, None], dz, 0)
-        dz = dz.reshape(-1, dz.shape[-1])
-        return torch.cat([dz, dz.new_zeros(1, dz.shape[1])])
+        return dz.reshape(-1, dz.shape[-1])
