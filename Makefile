@@ -4,10 +4,10 @@
 #   make demo-tag     learn to cut Chinese text into words, compare with jieba, keep the model in ./demo-segmenter
 #   make demo-write   learn to write short reviews, compare with n-grams, keep the model in ./demo-writer
 #   make demo-translate   learn to write numbers and dates in Chinese, keep the model in ./demo-translator
-#   make test         the tests: the CPU's kernels and all of Python, then the CUDA kernels in the emulator. About ten
-#                     minutes on two cores from a fresh clone. ARGS="tests/test_lstm.py -k gradcheck" runs some of them
-#   make test-slow    those that take long: kernels under the sanitizers, races and missing barriers, trainings in several
-#                     processes that fail, are interrupted or killed, further exports, the server's page in a browser
+#   make test         the tests: every kernel on every instruction set, and what is built on them. ARGS="tests/test_lstm.py -k
+#                     gradcheck" runs some of them
+#   make test-slow    those that take long: the CUDA kernels in the emulator, kernels under the sanitizers, races and missing
+#                     barriers, several processes that fail, are interrupted or killed, exports, the pages in a browser
 #   make test-full    make test, then make test-slow, whatever came of the first
 #   make test-arm     the kernels on another processor: compiled for aarch64 by a cross compiler, executed by qemu in the tests of
 #                     tests/native; on Debian, with g++-aarch64-linux-gnu and qemu-user. ARGS="tests/native -k crf"
@@ -81,8 +81,8 @@ demo-translate: $(VENV)/demo.stamp
 # Threads do not spin while they wait, as the other processes need the cores. Every suite runs and says how it went,
 # whatever became of the one before it.
 test test-slow test-full: export OMP_WAIT_POLICY = passive
-test: SUITES = cpu emulated
-test-slow: SUITES = slow
+test: SUITES = cpu
+test-slow: SUITES = emulated slow
 test-full: SUITES = cpu emulated slow
 test test-slow test-full: $(VENV)/test.stamp
 	$(BIN)/python -m tools.suites $(SUITES) -- -n $(JOBS) --maxprocesses 8 --dist worksteal $(ARGS)

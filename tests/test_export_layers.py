@@ -19,6 +19,8 @@ from textnn.export import export_program, to_torch_nn
 from textnn.export.plain import hash_ngrams
 from textnn.models import ARCHITECTURES, build_model, resolve_options
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}  # float32 sums in another order
 SHAPES = [(4, 9), (1, 1), (3, 2), (7, 30)]
 B, L = torch.export.Dim("batch"), torch.export.Dim("length")
@@ -77,9 +79,6 @@ LAYERS = {
 }
 
 
-FIRST = ("LSTM, 1 layers, one way, batch first", "LSTM, 2 layers, both ways, time first")
-
-
 def frozen(sizes: tuple[int, ...], activation: str, **arguments: Any) -> layers.FrozenTextConv:
     return textnn.EmbeddingTextConv(20, 6, 4, sizes, activation=activation, padding_idx=None, **arguments).freeze()
 
@@ -97,13 +96,6 @@ def inputs(name: str, batch: int, length: int, fewest: int = 0) -> tuple[Tensor,
     if name.startswith(("Embedding", "Frozen", "Ngram")):
         return torch.randint(0, 20, (batch, length)), lengths
     return torch.randn((length, batch, 6) if "time first" in name else (batch, length, 6)), lengths
-
-
-# A compiler takes a second for each, so of the LSTM's eight forms the two that have least and most in them come first.
-EXPORTED = [
-    pytest.param(name, marks=pytest.mark.slow) if name.startswith("LSTM, ") and name not in FIRST else name
-    for name in LAYERS
-]
 
 
 @pytest.fixture(params=LAYERS)
@@ -139,7 +131,7 @@ def test_results_and_weights_are_the_same(case: tuple[str, nn.Module]) -> None:
         assert_same(plain(*x), model(*x))
 
 
-@pytest.mark.parametrize("case", EXPORTED, indirect=True)
+@pytest.mark.parametrize("case", LAYERS, indirect=True)
 @torch.no_grad()
 def test_a_program_of_torchs_takes_any_shape(case: tuple[str, nn.Module]) -> None:
     name, model = case
@@ -154,7 +146,7 @@ def test_a_program_of_torchs_takes_any_shape(case: tuple[str, nn.Module]) -> Non
         assert_same(loaded(*x), model(*x))
 
 
-@pytest.mark.parametrize("case", EXPORTED, indirect=True)
+@pytest.mark.parametrize("case", LAYERS, indirect=True)
 @torch.no_grad()
 def test_onnx_takes_any_shape(case: tuple[str, nn.Module], tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")

@@ -16,6 +16,8 @@ from bench.faithfulness.contestants import RANDOM, contestants
 from bench.faithfulness.measure import AHEAD, SHARES, cut, measure
 from textnn import SentimentClassifier
 
+pytestmark = pytest.mark.slow
+
 FILLERS = list("的了我你他她它们这那里书本天地")
 
 

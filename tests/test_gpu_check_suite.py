@@ -19,6 +19,8 @@ from tools.gpu_check.machine import Machine
 from tools.gpu_check.running import ROOT, Programs
 from tools.gpu_check.setting import CUT, FAILED, PASSED, Setting
 
+pytestmark = pytest.mark.slow
+
 TESTS = """
 import os, time, pytest
 

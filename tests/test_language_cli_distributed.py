@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 from _textnn_cli import app
 from textnn import LanguageModel
 
-pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed"),
+]
 QUICK = ["--embedding-dim", 6, "--hidden-size", 8, "--window", 8, "--batch-size", 4, "--threads", 1, "--epochs", 2]
 NO_DROPOUT = ["--dropout", 0, "--embedding-dropout", 0]
 
@@ -38,7 +41,6 @@ def test_two_processes_train_the_language_model_of_one(tmp_path: Path) -> None:
     assert two.score_texts(VERSES[:5]) == pytest.approx(one.score_texts(VERSES[:5]), abs=1e-2)
 
 
-@pytest.mark.slow
 def test_a_bad_file_is_told_once_and_ends_all(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes("春风\n".encode() + b"\xff\n")
     code, out, err = run_all("write", "train", tmp_path / "a.txt", "-o", tmp_path / "m", *QUICK)

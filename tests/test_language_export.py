@@ -20,6 +20,8 @@ from textnn import LanguageModel
 from textnn.export.language import consumer
 from textnn.language.sampling import Sampling, distribution
 
+pytestmark = pytest.mark.slow
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "lstm": {"num_layers": 2, "weight_dropout": 0.1},
     "gru": {"cell": "gru", "tied": False},

@@ -13,6 +13,8 @@ from bench import harness
 from bench.pretraining import __main__ as command
 from bench.pretraining import contestants, corpora, page
 
+pytestmark = pytest.mark.slow
+
 
 def write(path: Path, count: int = 120) -> Path:
     source = random.Random(0)

@@ -12,6 +12,8 @@ from torch import nn
 
 import textnn
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 READMES = ["README.md", "README.zh-CN.md"]
 

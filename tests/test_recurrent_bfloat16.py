@@ -278,6 +278,7 @@ print(compiled(x)[0].equal(layer(x)[0]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "exact"),
     [

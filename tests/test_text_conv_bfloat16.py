@@ -255,6 +255,7 @@ print(compiled(x).equal(layer(x)))
 CONV, MATMUL = "torch.backends.mkldnn.conv.fp32_precision", "torch.backends.mkldnn.matmul.fp32_precision"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "exact"),
     [

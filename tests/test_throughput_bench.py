@@ -9,6 +9,8 @@ from bench.throughput.pipelines import make_pipelines
 from bench.throughput.plain import PlainPipeline
 from textnn import SentimentClassifier
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "房间很干净，服务也好",
     "太差了，再也不来",

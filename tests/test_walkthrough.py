@@ -14,6 +14,8 @@ import torch
 
 from bench import walkthrough
 
+pytestmark = pytest.mark.slow
+
 TEXT = walkthrough.PAGE.read_text(encoding="utf-8")
 SMALL = {  # fewer texts, and one epoch, in place of those of the page
     "rows[:1_000], rows[1_000:2_000], rows[2_000:4_000]": "rows[:60], rows[60:160], rows[160:320]",

@@ -2,9 +2,9 @@
 
     python -m tools.suites cpu emulated -- [arguments of pytest]
 
-    cpu        every instruction set of the CPU, and all that is Python
+    cpu        every instruction set of the CPU, and what is built on them
     emulated   the operators and layers once more, on the CUDA kernels in the emulator
-    slow       what takes long: sanitizers, races, missing barriers, failures of several processes, a browser
+    slow       what takes long: sanitizers, races, missing barriers, several processes, exports, a browser
 
 The exit status is 1 if a suite failed, and 0 if none did, or none of its tests is among the arguments.
 """

@@ -19,6 +19,8 @@ import pyarrow.parquet as pq  # noqa: E402
 from _textnn_cli import app  # noqa: E402
 from textnn.batch import Scorer, files  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def predict(*arguments: object) -> Any:
     return CliRunner().invoke(app, ["predict", *map(str, arguments)])

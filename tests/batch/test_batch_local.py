@@ -21,6 +21,8 @@ import textnn  # noqa: E402
 from textnn.batch import Scorer, local  # noqa: E402
 from textnn.batch.files import FileError, Job  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 FOLDERS = os.pathsep.join([str(Path(textnn.__file__).parent.parent), str(Path(__file__).parent)])
 ENVIRONMENT = {**os.environ, "PYTHONPATH": FOLDERS, "OMP_NUM_THREADS": "1"}
 

@@ -10,6 +10,8 @@ import torch
 from process_group import run_group
 from trainings import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:

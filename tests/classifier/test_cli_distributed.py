@@ -18,6 +18,8 @@ from waiting import HANG
 from _textnn_cli import app
 from textnn import SentimentClassifier
 
+pytestmark = pytest.mark.slow
+
 NO_DROPOUT = ["--dropout", "0", "--word-dropout", "0", "--learning-rate", "0.01"]
 FOREVER = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--epochs", "1000000", "--patience", "0"]
 
@@ -69,7 +71,6 @@ def test_two_processes_train_the_model_of_one(tmp_path: Path) -> None:
     assert two.score(fresh, fresh_labels) > 0.9
 
 
-@pytest.mark.slow
 def test_more_processes_than_texts_in_a_batch_and_other_options(tmp_path: Path) -> None:
     data, more = write_csv(tmp_path / "reviews.csv", 25), write_csv(tmp_path / "more.csv", 2, seed=1)
     options = ["--batch-size", "2", "--validation", more, "--limit", "23", "-a", "lecture-lstm", "--hidden-size", "8"]
@@ -79,7 +80,6 @@ def test_more_processes_than_texts_in_a_batch_and_other_options(tmp_path: Path) 
     assert SentimentClassifier.load(tmp_path / "model").n_texts_ == 23
 
 
-@pytest.mark.slow
 def test_two_processes_train_on_several_labels_a_text(tmp_path: Path) -> None:
     texts, labels = make_reviews(120)
     labels[1::2] = [""] * 60  # all that process 1 has
@@ -103,11 +103,8 @@ def test_two_processes_train_on_several_labels_a_text(tmp_path: Path) -> None:
         pytest.param(
             "label,review\na,x\na,y\na,z\n",
             "expected at least two different labels in column 'label', got only 'a'",
-            marks=pytest.mark.slow,
         ),
-        pytest.param(
-            None, "reviews.csv: expected a file, but there is none of this name", marks=pytest.mark.slow, id="no file"
-        ),
+        pytest.param(None, "reviews.csv: expected a file, but there is none of this name", id="no file"),
     ],
 )
 def test_a_bad_file_is_told_once_and_ends_all(content: str | None, message: str, tmp_path: Path) -> None:
@@ -121,14 +118,12 @@ def test_a_bad_file_is_told_once_and_ends_all(content: str | None, message: str,
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_told_once_and_ends_all(tmp_path: Path) -> None:
     code, _, err = run(write_csv(tmp_path / "a.csv"), "-o", tmp_path / "m", *QUICK, "--learning-rate", "1e30")
     assert code != 0
     assert err.count("error: the loss became") == 1, err
 
 
-@pytest.mark.slow
 def test_process_0_reads_standard_input(tmp_path: Path) -> None:
     data = write_csv(tmp_path / "reviews.csv", 60)
     with data.open("rb") as stream:
@@ -150,7 +145,7 @@ def test_ctrl_c_ends_all_and_leaves_no_model(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} <= {"reviews.csv", ".model.checkpoint"}
 
 
-@pytest.mark.parametrize("number", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize("number", [0, 1])
 def test_a_process_that_dies_ends_all(number: int, tmp_path: Path) -> None:
     with torchrun("train", write_csv(tmp_path / "reviews.csv", 200), "-o", tmp_path / "model", *FOREVER) as process:
         read_until(process, "epoch 1/")

@@ -10,6 +10,8 @@ from commands import run
 
 from textnn import SentimentClassifier
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("arguments", "file"), [((), "model.onnx"), (("--format", "torch"), "model.pt2")])
 def test_it_exports_a_saved_model(model: Path, tmp_path: Path, arguments: tuple[str, ...], file: str) -> None:

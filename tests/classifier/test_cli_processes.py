@@ -17,6 +17,8 @@ from waiting import HANG
 
 from _textnn_cli.predict import CHUNK
 
+pytestmark = pytest.mark.slow
+
 
 def start(*arguments: object, python: tuple[str, ...] = ("-m", "textnn"), **settings: Any) -> subprocess.Popen[str]:
     """Start a command in a process of its own, which Ctrl-C ends even where the tests run in the background."""

@@ -23,6 +23,8 @@ from waiting import HANG, wait_until
 from _textnn_cli import app
 from textnn.training.checkpoint import FILE, Checkpoint
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--tokenizer", "whitespace", "--embedding-dim", "8", "--batch-size", "8", "--epochs", "4", "--patience", "2"]
 ARCHITECTURES = {
     "wide-textcnn": [*SMALL, "--channels", "8", "--ngram-buckets", "1024", "--ensemble", "2", "--clip-norm", "1"],
@@ -115,7 +117,6 @@ def test_killed_again_and_again_it_saves_the_model_of_an_uninterrupted_run(archi
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "reviews.csv", "whole"]
 
 
-@pytest.mark.slow
 def test_several_processes_killed_go_on_to_the_same_model(tmp_path: Path) -> None:
     data, options = write_csv(tmp_path / "reviews.csv", 120), [*ARCHITECTURES["wide-textcnn"], "--distributed"]
     finish(data, "-o", tmp_path / "whole", *options, processes=2)

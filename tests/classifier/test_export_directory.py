@@ -17,6 +17,8 @@ from samples import make_reviews
 from textnn import SentimentClassifier
 from textnn.export import onnx, package
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")

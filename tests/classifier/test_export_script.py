@@ -13,6 +13,8 @@ from exports import TOLERANCE, fit, load_script, run_script
 
 from textnn import SentimentClassifier
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")

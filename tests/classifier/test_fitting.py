@@ -27,6 +27,7 @@ def ranks(folder: Path) -> list[dict[str, Any]]:
     return run_group(worker, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, case in worker.CASES.items() if case.exact])
 def test_two_processes_give_the_classifier_of_one(name: str, ranks: list[dict[str, Any]]) -> None:
     expected = worker.describe(worker.fit(worker.CASES[name]))
@@ -55,6 +56,7 @@ def test_two_processes_give_the_classifier_of_one(name: str, ranks: list[dict[st
                 assert found[key] == value, where
 
 
+@pytest.mark.slow
 def test_in_bfloat16_two_processes_come_close_to_the_classifier_of_one(ranks: list[dict[str, Any]]) -> None:
     """The order of additions changes a bit here and there, a rounding to bfloat16 then 2^-9 of a factor."""
     case = worker.CASES["bfloat16"]
@@ -73,6 +75,7 @@ def test_in_bfloat16_two_processes_come_close_to_the_classifier_of_one(ranks: li
     assert any(not torch.equal(weights, other[name]) for name, weights in expected["weights"].items())
 
 
+@pytest.mark.slow
 def test_process_0_warns_as_one_process_does(ranks: list[dict[str, Any]]) -> None:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", UserWarning)
@@ -83,6 +86,7 @@ def test_process_0_warns_as_one_process_does(ranks: list[dict[str, Any]]) -> Non
     assert ranks[1]["warnings"]["texts that occur twice"] == []
 
 
+@pytest.mark.slow
 def test_the_cases_test_what_they_are_named_for(ranks: list[dict[str, Any]]) -> None:
     cases = ranks[0]
     assert cases["one text left"]["texts"] % 12 == 1

@@ -18,6 +18,8 @@ from textnn.bundle import BundleError
 from textnn.classification.bundle import check_target
 from textnn.files import must_stay
 
+pytestmark = pytest.mark.slow
+
 
 def _mounting() -> bool:
     command = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"]

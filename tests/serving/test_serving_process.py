@@ -27,6 +27,8 @@ from bench.serving.process import ServerProcess
 from textnn import SentimentClassifier
 from textnn.serving import Settings, create_app, server
 
+pytestmark = pytest.mark.slow
+
 PATIENT = ("--timeout", str(HANG))
 TEXTS = [f"书{number % 7}房间{'很' * (number % 5)}{end}" for number in range(200) for end in "好差"]
 
@@ -193,7 +195,6 @@ def test_a_tagger_has_no_other_tokenizer(tmp_path: Path) -> None:
     assert "--tokenizer: expected a classifier" in result.output
 
 
-@pytest.mark.slow
 def test_the_client_behind_a_proxy_is_believed_only_if_the_proxy_is_trusted(model: Path) -> None:
     for options, expected in (((), 429), (("--forwarded-allow-ips", "127.0.0.1"), 200)):
         with ServerProcess(model, "--rate-limit", "1/year", *options) as process:
@@ -342,7 +343,6 @@ def test_a_client_that_is_slow_gets_all_of_its_answer() -> None:
     asyncio.run(test())
 
 
-@pytest.mark.slow
 def test_clients_that_take_nothing_do_not_hold_up_the_end(model: Path) -> None:
     with ServerProcess(model, *PATIENT) as process:
         stuck = []
@@ -362,7 +362,6 @@ def test_clients_that_take_nothing_do_not_hold_up_the_end(model: Path) -> None:
             client.close()
 
 
-@pytest.mark.slow
 def test_connections_beyond_the_limit_are_told_so_and_the_next_are_closed(model: Path) -> None:
     with ServerProcess(model, "--max-connections", "2", *PATIENT) as process:
         with contextlib.ExitStack() as stack:

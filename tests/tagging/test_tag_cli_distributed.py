@@ -11,7 +11,10 @@ from tag_cli import QUICK, make_conll, make_segmented, refuse, succeed, write
 
 from textnn import SequenceTagger
 
-pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed"),
+]
 NO_DROPOUT = ["--ngram-dropout", 0, "--batch-size", 16]
 
 
@@ -36,7 +39,6 @@ def test_two_processes_train_the_tagger_of_one(tmp_path: Path) -> None:
     assert two.predict(sentence) == [["B-PER", "O", "B-PER", "I-PER", "O", "B-LOC", "I-LOC"]]
 
 
-@pytest.mark.slow
 def test_all_processes_learn_of_process_0_that_words_are_learnt(tmp_path: Path) -> None:
     data = write(tmp_path / "words.txt", make_segmented())
     code, out, err = run_all("tag", "train", data, "-o", tmp_path / "m", *QUICK, processes=3)
@@ -50,9 +52,7 @@ def test_all_processes_learn_of_process_0_that_words_are_learnt(tmp_path: Path) 
     ("content", "message"),
     [
         ("Ann B-PER\nran O\n\nBob\n", "a.conll, line 4: expected 2 columns as in line 1, got 1"),
-        pytest.param(
-            "Ann B-PER\nran O\n\nBob S-PER\nran O\n", "a.conll, sentence of line 4", marks=pytest.mark.slow, id="tags"
-        ),
+        pytest.param("Ann B-PER\nran O\n\nBob S-PER\nran O\n", "a.conll, sentence of line 4", id="tags"),
     ],
 )
 def test_a_bad_file_is_told_once_and_ends_all(content: str, message: str, tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ from textnn.tagging.schemes import SCHEMES
 from textnn.tagging.texts import piece_settings, pieces
 from textnn.tagging.windows import Windows, hash_features, hash_settings, lexicon_features, window_features
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-4  # float32 in another order, of weights that are larger than trained ones
 TEXTS = ["", " \n", "张三在北京工作。\n李小明  去上海", "好" * 900, "今天。" * 150 + "王五", "Ａx７\t\ud800😀"]
 
@@ -77,9 +79,7 @@ def test_a_program_of_torch_gives_the_same_tags(kind: str, exported: Any) -> Non
     assert_same(tagger(kind), exported(kind))
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in ("bilstm-crf", "words"))) for kind in KINDS]
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_onnx_gives_the_same_tags(kind: str, tmp_path: Path) -> None:
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package)

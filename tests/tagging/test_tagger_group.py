@@ -9,7 +9,10 @@ import tagger_group_worker as worker
 import torch
 from process_group import run_group
 
-pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 from _textnn_cli import app
 from textnn import Translator
 
-pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed"),
+]
 NO_DROPOUT = ["--dropout", 0, "--word-dropout", 0]
 
 
