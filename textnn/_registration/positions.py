@@ -1,11 +1,12 @@
 """The text convolutions with an output for each position: fake kernels, autograd, and the backward operators.
 
-These are made here of matrix products, torch's own unless they multiply bfloat16, and of the operators on tables, on
-every device. What a window put out at row r goes back through tap k to the position under it; turned round, position n
-and tap k have one row or none:
+These are made here of torch's matrix products, in the dtype of the tensors whatever the precision of the convolution,
+and of the operators on tables, on every device. What was before the activation, z, has a gradient dz [rows, C]:
 
-    dz [rows, C]  --look up-->  G [N, K * C]    dx = G W,  dW = G^T x      products over all positions at once
-    dz of token ids  --add-->   G [U, K * C]    the same, over the U distinct tokens: what came under each tap of theirs
+    vectors      x and dz on a line with each sentence's padding (Line); for each tap k, which is over what stands
+                 shift(k) further,  dx[shift(k):] += dz W_k,  dW_k = dz^T x[shift(k):]
+    token ids    G [U, K * C], the sums of dz over what each of the U distinct tokens had above it, tap by tap;
+                 of their rows x of the table  dx = G W,  dW = G^T x
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .common import Maybe, check_memory, dense, library, rows_gradient
 from .convolution import split_gradients, weight_gradients
 from .fake_checks import check_precision
 from .gradients import dense_gradients, differentiate, register_gradient
-from .windows import Windows
+from .windows import Line, Windows
 
 _ops = torch.ops.textnn
 
@@ -134,43 +135,46 @@ def _check(dy: Tensor, y: Tensor, like: Tensor, weight: list[Tensor], options: t
         raise RuntimeError("textnn: without same padding kernels must be equally wide")
 
 
-def _each_kernel(
-    windows: Windows, dz: Tensor, weight: list[Tensor], token: Tensor | None = None, distinct: int = 0
-) -> Any:
-    """Yield G of each kernel, and its weights as [K * C, D].
-
-    G is [N, K * C], a row for each position; or [distinct, K * C], the sums of these for each number in ``token`` [N].
-    """
-    C, D, _ = weight[0].shape
-    if token is not None:
-        token = torch.cat([token, token.new_full((1,), distinct)])
-    for i, w in enumerate(weight):
-        K, own = w.shape[2], dz[:, i * C : (i + 1) * C]
-        if token is None:
-            G = _ops.embedding(windows.rows(K, dz.shape[0]), torch.cat([own, own.new_zeros(1, C)]), -1, False)
-        else:
-            own, G = own.contiguous(), own.new_empty(distinct, K, C)
-            for tap, under in enumerate(token[windows.under(K, dz.shape[0])].unbind(1)):
-                G[:, tap] = _ops.embedding_backward(own, under, distinct + 1, distinct, False)[0][:distinct]
-        yield G.reshape(-1, K * C), w.permute(2, 0, 1).reshape(K * C, D)
-
-
-def _product(a: Tensor, b: Tensor, precision: str) -> Tensor:
-    """``a @ b``; with factors of bfloat16, of which torch would round the product as well, by a convolution of one tap
-    that keeps the sums in float32."""
-    if precision == "ieee" or runs_cuda(a) or a.dtype != torch.float32:
-        return a @ b
-    y = a.new_zeros(a.shape[0], b.shape[1])
-    rows = torch.arange(0, a.shape[0], 192)  # what a thread takes at a time
-    for begin in range(0, a.shape[1], 4096):  # so that a panel of b fits the second-level cache
-        some = slice(begin, begin + 4096)
-        kernel = b[some].t().contiguous().unsqueeze(2)
-        y += _ops.text_conv_positions(a[:, some], [kernel], [], rows, True, True, 0, 1, 0, precision)
-    return y
+def _over_a_line(
+    windows: Windows, dz: Tensor, vectors: Tensor, weight: list[Tensor], need_dx: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """Return dx [N, D], or nothing, and the gradients [K * C, D] of each kernel."""
+    line = Line(windows, [w.shape[2] for w in weight])
+    if windows.ragged and not line.flat:  # where anything may stand
+        vectors = torch.where(windows.outside()[:, None], 0, vectors)
+    x, rows = line.positions(vectors), line.rows(dz)
+    M, D = x.shape
+    dx, dweights = torch.zeros_like(x) if need_dx else x, []
+    for own, w in zip(rows.split(weight[0].shape[0], dim=1), weight, strict=True):
+        taps = w.permute(2, 0, 1).contiguous()
+        dweight = torch.empty_like(taps)
+        for tap, of_tap in enumerate(taps):
+            shift = line.shift(len(taps), tap)
+            number = max(0, M - abs(shift))  # of rows that this tap of theirs is on the line of
+            here, there = (slice(begin, begin + number) for begin in (max(0, -shift), max(0, shift)))
+            torch.mm(own[here].t(), x[there], out=dweight[tap])
+            if need_dx:
+                dx[there].addmm_(own[here], of_tap)
+        dweights.append(dweight.view(-1, D))
+    return line.at_positions(dx) if need_dx else x.new_empty(0), dweights
 
 
-def _add_product(sums: Tensor, a: Tensor, b: Tensor, precision: str) -> Tensor:
-    return sums.addmm_(a, b) if precision == "ieee" else sums.add_(_product(a, b, precision))
+def _over_tokens(
+    windows: Windows, dz: Tensor, token: Tensor, vectors: Tensor, weight: list[Tensor], need_dx: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """The same for the vectors [U, D] of distinct tokens; ``token`` [N] says which stands where."""
+    U, D = vectors.shape
+    C, token = weight[0].shape[0], torch.cat([token, token.new_full((1,), U)])
+    dx, dweights = torch.zeros_like(vectors) if need_dx else vectors.new_empty(0), []
+    for own, w in zip(dz.split(C, dim=1), weight, strict=True):
+        own, G = own.contiguous(), own.new_empty(U, w.shape[2], C)
+        for tap, under in enumerate(token[windows.under(w.shape[2], dz.shape[0])].unbind(1)):
+            G[:, tap] = _ops.embedding_backward(own, under, U + 1, U, False)[0][:U]
+        each = G.view(U, w.shape[2] * C)
+        dweights.append(each.t() @ vectors)
+        if need_dx:
+            dx.addmm_(each, w.permute(2, 0, 1).reshape(-1, D))
+    return dx, dweights
 
 
 def _join(dweights: list[Tensor], dz: Tensor, weight: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -201,13 +205,7 @@ def _text_conv_backward(
         windows = Windows(x, sizes, flat, weight[0].shape[2], (same, padding, stride))
         dz = windows.before_activation(dy, y, activation)
         vectors = x.reshape(windows.place.shape[0], x.shape[-1])
-        if not flat and sizes is not None:  # where anything may stand
-            vectors = torch.where(windows.outside()[:, None], 0, vectors)
-        dx, dweights = torch.zeros_like(vectors) if need_dx else x.new_empty(0), []
-        for G, w in _each_kernel(windows, dz, weight):
-            dweights.append(_product(G.t(), vectors, precision))
-            if need_dx:
-                dx = _add_product(dx, G, w, precision)
+        dx, dweights = _over_a_line(windows, dz, vectors, weight, need_dx)
         return (dx.view(x.shape) if need_dx else dx, *_join(dweights, dz, weight))
 
 
@@ -236,21 +234,20 @@ def _embedding_text_conv_backward(
         raise RuntimeError(f"textnn: padding_idx must be -1 or lie in [0, {V}), got {padding_idx}")
     with torch.autocast(table.device.type, enabled=False):
         windows = Windows(ids, sizes, flat, weight[0].shape[2], (same, padding, stride))
-        dz, distinct, token, dweights = windows.before_activation(dy, y, activation), ids.reshape(-1), None, []
+        dz, flat_ids = windows.before_activation(dy, y, activation), ids.reshape(-1)
         # Only the CPU knows at once how many distinct tokens there are; a GPU would have to be waited for.
         by_token = sparse or not runs_cuda(table)
         if by_token:
-            distinct, token = torch.unique(distinct, return_inverse=True)
-        vectors = _ops.embedding(distinct, table, -1, False)
-        gradient = torch.zeros_like(vectors)
-        for G, w in _each_kernel(windows, dz, weight, token, distinct.shape[0]):
-            dweights.append(_product(G.t(), vectors, precision))
-            if need_dtable:
-                gradient = _add_product(gradient, G, w, precision)
+            distinct, token = torch.unique(flat_ids, return_inverse=True)
+            vectors = _ops.embedding(distinct, table, -1, False)
+            gradient, dweights = _over_tokens(windows, dz, token, vectors, weight, need_dtable)
+        else:
+            vectors = _ops.embedding(flat_ids, table, -1, False)
+            gradient, dweights = _over_a_line(windows, dz, vectors, weight, need_dtable)
         if not need_dtable:
             gradient = table.new_empty(0, D)
         elif not by_token:
-            gradient = _ops.embedding_backward(gradient, distinct, V, padding_idx, False)[0]
+            gradient = _ops.embedding_backward(gradient, flat_ids, V, padding_idx, False)[0]
         else:
             gradient.masked_fill_((distinct == padding_idx)[:, None], 0)
             if not sparse:

@@ -1,11 +1,15 @@
-"""The windows of a convolution over sentences: which row of the output stands where, from both sides.
+"""The windows of a convolution over sentences: which positions are under which row of the output.
 
-positions [N]  --under each tap of a window-->  rows [R]        rows [R]  --over each tap-->  positions [N]
+Windows.under   rows [R] -> positions under each tap [R, K]
+Line            sentences and their padding one behind the other, so that tap k of row r is over place r + shift(k)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .._checks import check_lengths, check_offsets, window_counts
@@ -21,7 +25,7 @@ def _checked(tokens: Tensor, sizes: Tensor, flat: bool) -> Tensor:
 
 
 class Windows:
-    """Which row of the output stands where, from both sides."""
+    """Which positions are under which row of the output."""
 
     def __init__(self, tokens: Tensor, sizes: Maybe, flat: bool, K: int, options: tuple[bool, int, int]) -> None:
         device, self.ragged = tokens.device, sizes is not None
@@ -67,15 +71,6 @@ class Windows:
         there = (at >= 0) & (at < self.length[sentence][:, None]) & (window < self.count[sentence])[:, None]
         return torch.where(there, begin[sentence][:, None] + at, N)
 
-    def rows(self, K: int, nothing: int) -> Tensor:
-        """[N, K] the row of the window that has a position under its tap, or ``nothing``."""
-        same, padding, stride = self.options
-        at = self.place[:, None] + (((K - 1) // 2 if same else padding) - torch.arange(K, device=self.place.device))
-        window = at.div(stride, rounding_mode="floor")
-        there = (window >= 0) & (window * stride == at) & (window < self.count[self.sentence][:, None])
-        there &= ~self.outside()[:, None]
-        return torch.where(there, self.first[self.sentence][:, None] + window, nothing)
-
     def before_activation(self, dy: Tensor, y: Tensor, activation: int) -> Tensor:
         """[rows, S * C] the gradients of the windows' sums."""
         if activation == 1:
@@ -86,3 +81,59 @@ class Windows:
             there = torch.arange(self.longest, device=dy.device) < self.count[:, None]
             dz = torch.where(there[:, :, None], dz, 0)
         return dz.reshape(-1, dz.shape[-1])
+
+
+class Line:
+    """Sentences and their padding one behind the other, [M]: tap k of a row is over what stands shift(k) behind it.
+
+    Both what stands at positions and what stands in rows is laid out on it; places without either hold zeros.
+    """
+
+    def __init__(self, windows: Windows, widths: Sequence[int]) -> None:
+        same, padding, _ = windows.options
+        self.windows, self.same = windows, same
+        self.before, self.after = ((max(widths) - 1) // 2, max(widths) // 2) if same else (padding, padding)
+        self.anchor = self.before if same else 0
+        self.B, self.N = windows.length.shape[0], windows.place.shape[0]
+        self.M = self.N + self.B * (self.before + self.after)
+        self.flat = not hasattr(windows, "longest")
+
+    def shift(self, K: int, tap: int) -> int:
+        """How far behind its row a tap is, before it if negative."""
+        return tap - (K - 1) // 2 if self.same else tap
+
+    def positions(self, vectors: Tensor) -> Tensor:
+        """[N, D] -> [M, D]."""
+        D = vectors.shape[1]
+        if self.flat:
+            return vectors.new_zeros(self.M, D).index_copy_(0, self._places(), vectors)
+        sentences = vectors.view(self.B, self.N // max(self.B, 1), D)
+        return F.pad(sentences, (0, 0, self.before, self.after)).view(self.M, D)
+
+    def rows(self, dz: Tensor) -> Tensor:
+        """[R, C] -> [M, C]."""
+        windows, stride, (R, C) = self.windows, self.windows.options[2], dz.shape
+        line = dz.new_zeros(self.M, C)
+        if not R:
+            return line
+        if not self.flat:
+            sentences = line.view(self.B, self.M // max(self.B, 1), C)
+            sentences[:, self.anchor :: stride][:, : windows.longest] = dz.view(self.B, windows.longest, C)
+            return line
+        sentence = torch.repeat_interleave(windows.count, output_size=R)
+        window = torch.arange(R, device=dz.device) - windows.first[sentence]
+        begin = windows.length.cumsum(0) - windows.length + self.anchor
+        place = begin[sentence] + sentence * (self.before + self.after) + window * stride
+        return line.index_copy_(0, place, dz)
+
+    def at_positions(self, line: Tensor) -> Tensor:
+        """[M, D] -> [N, D], zeros behind the ends of sentences."""
+        if self.flat:
+            return line[self._places()]
+        block, D = self.M // max(self.B, 1), line.shape[1]
+        here = line.view(self.B, block, D)[:, self.before : block - self.after].reshape(self.N, D)
+        return here.masked_fill_(self.windows.outside()[:, None], 0) if self.windows.ragged else here
+
+    def _places(self) -> Tensor:
+        sentence = self.windows.sentence
+        return torch.arange(self.N, device=sentence.device) + sentence * (self.before + self.after) + self.before
