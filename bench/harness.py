@@ -205,9 +205,11 @@ def keep(name: str, rows: Any) -> None:
 
 
 def kept(name: str) -> Any:
-    """Read what :func:`keep` wrote; None if there is nothing."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    """Read what :func:`keep` wrote, or what the repository has in bench/measured, of what takes hours; else None."""
+    for path in (folder / f"{name}.json" for folder in (RESULTS, RESULTS.with_name("measured"))):
+        if path.exists():
+            return json.loads(path.read_text(encoding="utf-8"))
+    return None
 
 
 def save(name: str, rows: Sequence[Row]) -> None:

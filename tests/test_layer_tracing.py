@@ -213,6 +213,7 @@ def export(runtime, model, example, path, **options):
     return run, {node.op_type for node in program.model_proto.graph.node}
 
 
+@pytest.mark.slow
 @each_kind
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True, "bias": False}, {"batch_first": False}], ids=str)
 def test_an_accelerated_model_in_onnx(runtime, kind, options, tmp_path):

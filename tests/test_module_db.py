@@ -9,6 +9,8 @@ from torch_table import ModuleErrorEnum, module_db
 
 import textnn
 
+pytestmark = pytest.mark.slow
+
 ENTRIES = {info.module_cls.__name__: info for info in module_db if info.module_cls in (nn.RNN, nn.GRU, nn.LSTM)}
 DTYPES = {torch.float32: dict(rtol=1e-4, atol=1e-5), torch.float64: dict(rtol=1e-9, atol=1e-11)}
 each_kind = pytest.mark.parametrize("kind", ENTRIES)

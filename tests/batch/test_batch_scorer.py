@@ -171,6 +171,7 @@ def test_a_tagger_adds_entities(tagger: SequenceTagger, tmp_path: Path) -> None:
     assert (len(found[0]), found[1], found[2], len(found[4])) == (2, [], None, 3)
 
 
+@pytest.mark.slow
 def test_a_segmenter_adds_words_and_their_tags(tmp_path: Path) -> None:
     sentences, tags = ["我 来到 北京", "他 来到 上海", "我 在 上海"] * 20, [["r", "v", "n"]] * 60
     for name, y, columns in (("plain", None, ["words"]), ("tagged", tags, ["words", "tags"])):

@@ -77,6 +77,7 @@ def without_spaces_at_the_ends(texts: Any) -> list[str]:
     return [text.strip() for text in texts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_search_through_a_pipeline(n_jobs: int, make_classifier: Any) -> None:
     texts, labels = make_reviews(90)

@@ -28,6 +28,7 @@ HALF = replace(OPTIONS, precision="bfloat16")
 SAYS = "bfloat16 is not faster on this CPU"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_it_learns_as_well_and_keeps_weights_in_float32(
     architecture: str,

@@ -52,6 +52,7 @@ def test_texts_are_short_in_both_languages(exhibit: Exhibit) -> None:
     assert exhibit.model is None or exhibit.model in (*MODELS, ANY)
 
 
+@pytest.mark.slow
 @every
 def test_its_code_is_short_and_runs_as_it_stands(exhibit: Exhibit, capsys: pytest.CaptureFixture[str]) -> None:
     lines = exhibit.code.strip().splitlines()
