@@ -38,8 +38,8 @@ textnn time of neighbouring calls: above 1 textnn is faster, below 1 slower; its
 Where there are several peers, the one with the smallest median counts. *Largest difference* is that between both sides'
 results (outputs, or gradients where there is a backward pass), on all instruction sets.
 
-{sets}**How to read a case.** Shapes: LSTM, GRU and RNN (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel sizes),
-with B the batch, T time steps or L tokens, I inputs, H hidden units, D the embedding, C channels. Groups named *other
+{sets}**How to read a case.** Shapes: LSTM, GRU and RNN (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel
+sizes), with B the batch, T time steps or L tokens, I inputs, H hidden units, D the embedding, C channels. Groups named *other
 shapes* were not chosen for what the kernels are good at, and are counted for themselves.
 """
 LESSER_SETS = """**Instruction sets.** The columns *AVX2* and *baseline* (what every x86-64 has) are the ratio when
