@@ -39,8 +39,8 @@ Where there are several peers, the one with the smallest median counts. *Largest
 results (outputs, or gradients where there is a backward pass), on all instruction sets.
 
 {sets}**How to read a case.** Shapes: LSTM, GRU and RNN (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel
-sizes), with B the batch, T time steps or L tokens, I inputs, H hidden units, D the embedding, C channels. Groups named *other
-shapes* were not chosen for what the kernels are good at, and are counted for themselves.
+sizes), with B the batch, T time steps or L tokens, I inputs, H hidden units, D the embedding, C channels. Groups named
+*other shapes* were not chosen for what the kernels are good at, and are counted for themselves.
 """
 LESSER_SETS = """**Instruction sets.** The columns *AVX2* and *baseline* (what every x86-64 has) are the ratio when
 textnn is held to that set, measured in the same process, more briefly. The peer is not held back: this shows what
