@@ -132,5 +132,5 @@ wheel: $(VENV)/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m build --wheel --no-isolation
 
 clean:
-	rm -rf .venv .venv-torch* build dist gpu-check *.egg-info textnn/*.so demo-model bench/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-torch* build dist gpu-check *.egg-info textnn/*.so demo-model demo-segmenter demo-writer demo-translator bench/results .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
