@@ -120,6 +120,8 @@ class Line:
             sentences = line.view(self.B, self.M // max(self.B, 1), C)
             sentences[:, self.anchor :: stride][:, : windows.longest] = dz.view(self.B, windows.longest, C)
             return line
+        # On a GPU nothing else would notice it before something is written.
+        torch._assert_async(windows.count.sum() == R, "textnn: y must have a row for each window")
         sentence = torch.repeat_interleave(windows.count, output_size=R)
         window = torch.arange(R, device=dz.device) - windows.first[sentence]
         begin = windows.length.cumsum(0) - windows.length + self.anchor
