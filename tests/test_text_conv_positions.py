@@ -305,10 +305,10 @@ X, W = torch.randn(2, 6, 4), [torch.randn(3, 4, 2), torch.randn(3, 4, 3)]
         (
             lambda: fast.text_conv_positions(X, W, padding=-1),
             ValueError,
-            "padding must be .* or a number from 0, got -1",
+            "padding must be .* or a number from 0 to 2147483647, got -1",
         ),
         (lambda: fast.text_conv_positions(X, W, padding="full"), ValueError, "padding must be 'valid' or 'same'"),
-        (lambda: fast.text_conv_positions(X, W[:1], stride=0), ValueError, "stride must be a number from 1, got 0"),
+        (lambda: fast.text_conv_positions(X, W[:1], stride=0), ValueError, "stride must be a number from 1, below 2\\*\\*63, got 0"),
         (lambda: fast.text_conv_positions(X[0], W[:1]), ValueError, r"x must have shape \[B, L, D\], got \[6, 4\]"),
         (lambda: fast.text_conv_positions(X.double(), W[:1]), TypeError, r"weight\[0\] must have the dtype of x"),
         (lambda: TextConv(4, 3, stride=2), ValueError, "stride and a number as padding need pooling=None"),
@@ -330,7 +330,7 @@ def test_errors_name_the_argument(call, error, message):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"padding": -1}, "padding must be at least 0, got -1"),
+        ({"padding": -1}, r"padding must lie in \[0, 2147483648\), got -1"),
         ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"weight": W}, "kernels must be equally wide, got 2 and 3 taps"),
         ({"activation": 3}, "activation must be 0, 1 or 2, got 3"),
@@ -342,3 +342,58 @@ def test_the_operator_itself_refuses_what_it_cannot_do(changed, message):
     given |= {"padding": 0, "stride": 1, "activation": 1, "precision": "ieee", **changed}
     with pytest.raises(RuntimeError, match=message):
         torch.ops.textnn.text_conv_positions(**given)
+
+
+@pytest.mark.parametrize("form", ["padded", "flat", "dense"])
+def test_gradients_of_windows_far_from_the_sentences(capability, form):
+    """Of two windows of each sentence the first is over padding alone, the second over the first position."""
+    inputs, sizes = make("text_conv_positions", [4, 1, 6], form, 5, 7, (3,), torch.float64)
+    x, (weight,), (bias,) = inputs
+    x = x.nan_to_num().requires_grad_()
+    places = {"padding": 1 << 12, "stride": (1 << 12) - 2, "activation": "identity"}
+    y, _ = fast.text_conv_positions(x, [weight.requires_grad_()], [bias.requires_grad_()], **places, **sizes)
+    windows = y.reshape(-1, 7)
+    assert len(windows) == 9, "the third ones are over padding alone, too"
+    dx, dweight, dbias = torch.autograd.grad(y.sum(), [x, weight, bias])
+    first = torch.tensor([0, 4, 5]) if form == "flat" else torch.arange(3) * x.shape[1]
+    wanted = torch.zeros_like(x).view(-1, 5)
+    wanted[first] = weight[:, :, 2].sum(0)
+    torch.testing.assert_close(dx, wanted.view(x.shape))
+    wanted = torch.zeros_like(weight)
+    wanted[:, :, 2] = x.detach().view(-1, 5)[first].sum(0)
+    torch.testing.assert_close(dweight, wanted)
+    assert dbias.tolist() == [len(windows)] * 7
+
+
+@pytest.mark.parametrize(("flat", "windows"), [(False, (2, 1, 3)), (True, (2, 3))])
+def test_padding_takes_no_memory_backward(flat, windows):
+    sizes, x = (torch.tensor([0, 3]), X[0]) if flat else (None, X)
+    y = torch.ones(*windows)
+    dx, dweight, dbias = torch.ops.textnn.text_conv_positions_backward(
+        y, x, W[:1], sizes, flat, False, (1 << 31) - 1, 1 << 40, 0, "ieee", y, True
+    )
+    assert not dx.any()
+    assert not dweight.any()
+    assert dbias.tolist() == [[2, 2, 2]]
+
+
+@pytest.mark.parametrize(
+    ("stride", "error", "message"),
+    [
+        (1, RuntimeError, r"textnn: torch could not allocate a tensor of shape \[2, 4294967297, 8192\]"),
+        (1 << 40, MemoryError, r"textnn: not enough memory for a buffer of \d{14,} bytes"),
+    ],
+)
+def test_a_call_without_enough_memory_says_so(stride, error, message):
+    weight = torch.ones(1, 1, 1).expand(8192, 8192, 1)
+    with pytest.raises(error, match=message):
+        fast.text_conv_positions(torch.ones(2, 3, 8192), [weight], padding=(1 << 31) - 1, stride=stride)
+
+
+@pytest.mark.parametrize("rows", [5, 7])
+def test_a_backward_call_by_hand_needs_a_row_for_each_window(rows):
+    y = torch.zeros(rows, 3)
+    with pytest.raises(RuntimeError, match="y must have a row for each window"):
+        torch.ops.textnn.text_conv_positions_backward(
+            y, X[0], W[:1], torch.tensor([0, 3]), True, True, 0, 1, 0, "ieee", y, True
+        )

@@ -19,6 +19,7 @@ from .backends import check_kernels, runs_cuda
 _FEW = 128  # numbers that are looked at sooner in a list than by an operation of torch
 ACTIVATIONS = ("identity", "relu", "tanh")
 PADDINGS = ("valid", "same")
+MAX_PADDING = (1 << 31) - 1  # zeros beside a sentence, for kernels
 
 
 def check_tensors(**given: Any) -> None:
@@ -192,10 +193,11 @@ def check_places(
     padding: str | int, stride: int, activation: str, kernel_sizes: Sequence[int]
 ) -> tuple[bool, int, int]:
     """Return whether padding is "same", its size otherwise, and the activation's number, where nothing is pooled."""
-    if isinstance(padding, bool) or not isinstance(padding, int | str) or (isinstance(padding, int) and padding < 0):
-        raise ValueError(f"padding must be 'valid', 'same' or a number from 0, got {padding!r}")
-    if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
-        raise ValueError(f"stride must be a number from 1, got {stride!r}")
+    number = isinstance(padding, int) and not isinstance(padding, bool) and 0 <= padding <= MAX_PADDING
+    if not number and not isinstance(padding, str):
+        raise ValueError(f"padding must be 'valid', 'same' or a number from 0 to {MAX_PADDING}, got {padding!r}")
+    if isinstance(stride, bool) or not isinstance(stride, int) or not 1 <= stride < 1 << 63:
+        raise ValueError(f"stride must be a number from 1, below 2**63, got {stride!r}")
     same, code = check_padding("valid" if isinstance(padding, int) else padding, activation)
     if not same and len(set(kernel_sizes)) > 1:
         raise ValueError(

@@ -1,6 +1,7 @@
 #include "workspace.h"
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <new>
 #include <utility>
@@ -56,10 +57,21 @@ size_t rounded(size_t bytes) {
   return std::max(step, (bytes + step - 1) / step * step);
 }
 
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(size_t bytes) {
+    std::snprintf(text_, sizeof text_, "textnn: not enough memory for a buffer of %zu bytes", bytes);
+  }
+  const char* what() const noexcept override { return text_; }
+
+ private:
+  char text_[80];
+};
+
 Buffer allocate(size_t bytes) {
   const size_t size = rounded(bytes), page = size % kHugePage == 0 ? kHugePage : kPage;
   void* data = std::aligned_alloc(page, size);
-  if (!data) throw std::bad_alloc();
+  if (!data) throw OutOfMemory(size);
 #if defined(__linux__)
   if (page == kHugePage) madvise(data, size, MADV_HUGEPAGE);
 #endif

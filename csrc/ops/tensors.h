@@ -1,7 +1,9 @@
 // What every operator needs of torch: the stable ABI's tensors, a torch-free thread pool on torch's threads, checks.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <exception>
 #include <initializer_list>
 #include <limits>
 #include <memory>
@@ -27,7 +29,16 @@ using OptionalTensor = std::optional<Tensor>;
 using Tensors = std::vector<Tensor>;
 
 inline void run_on_torch(int64_t n, void (*body)(int64_t, int64_t, void*), void* context) {
-  torch::stable::parallel_for(0, n, 1, [=](int64_t begin, int64_t end) { body(begin, end, context); });
+  std::atomic_flag failed = ATOMIC_FLAG_INIT;
+  std::exception_ptr error;  // the first one: torch would say that a call of its own failed, and not why
+  torch::stable::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
+    try {
+      body(begin, end, context);
+    } catch (...) {
+      if (!failed.test_and_set()) error = std::current_exception();
+    }
+  });
+  if (error) std::rethrow_exception(error);
 }
 inline cpu::ThreadPool torch_threads() { return {int(torch::stable::get_num_threads()), &run_on_torch}; }
 
@@ -41,10 +52,15 @@ void dispatch(const Tensor& t, F&& f) {
   f(double{});
 }
 
-inline std::string shape_of(const Tensor& t) {
+inline std::string shape_of(const std::vector<int64_t>& size) {
   std::string s = "[";
-  for (int64_t i = 0; i < t.dim(); ++i) s += (i ? ", " : "") + std::to_string(t.size(i));
+  for (size_t i = 0; i < size.size(); ++i) s += (i ? ", " : "") + std::to_string(size[i]);
   return s + "]";
+}
+inline std::string shape_of(const Tensor& t) {
+  std::vector<int64_t> size;
+  for (int64_t i = 0; i < t.dim(); ++i) size.push_back(t.size(i));
+  return shape_of(size);
 }
 
 // -1 stands for any size.
@@ -165,9 +181,10 @@ inline Tensor empty(const Tensor& like, const std::vector<int64_t>& size) {
   const std::vector<int64_t> stride = detail::strides_of(size);
   const torch::stable::Device device = like.device();
   AtenTensorHandle result;
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(int64_t(size.size()), size.data(), stride.data(),
-                                                         detail::number(like.scalar_type()),
-                                                         detail::number(device.type()), device.index(), &result));
+  const auto code = aoti_torch_empty_strided(int64_t(size.size()), size.data(), stride.data(),
+                                             detail::number(like.scalar_type()), detail::number(device.type()),
+                                             device.index(), &result);
+  STD_TORCH_CHECK(code == 0, "textnn: torch could not allocate a tensor of shape ", shape_of(size));
   return Tensor(result);
 }
 

@@ -61,7 +61,7 @@ struct TextConvPlaces {
 
   TextConvPlaces(const TextConvKernels& kernels, bool same_, int64_t padding_, int64_t stride_)
       : same(same_), padding(same_ ? 0 : padding_), stride(stride_) {
-    STD_TORCH_CHECK(padding_ >= 0 && padding_ < (int64_t(1) << 31), "textnn: padding must be at least 0, got ",
+    STD_TORCH_CHECK(padding_ >= 0 && padding_ < (int64_t(1) << 31), "textnn: padding must lie in [0, 2147483648), got ",
                     padding_);
     STD_TORCH_CHECK(stride >= 1, "textnn: stride must be at least 1, got ", stride);
     for (const int64_t K : kernels.taps)

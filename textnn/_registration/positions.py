@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.library import register_fake
 
-from .._checks import ACTIVATIONS, window_counts
+from .._checks import ACTIVATIONS, MAX_PADDING, window_counts
 from ..backends import runs_cuda
 from ..reference import masked
 from .common import Maybe, check_memory, dense, library, rows_gradient
@@ -121,9 +121,10 @@ def _(
 def _check(dy: Tensor, y: Tensor, like: Tensor, weight: list[Tensor], options: tuple[bool, int, int, int]) -> None:
     """Arguments that a backward operator is given by hand, as the forward operator checks them."""
     same, padding, stride, activation = options
-    for name, value, least in (("padding", padding, 0), ("stride", stride, 1)):
-        if value < least:
-            raise RuntimeError(f"textnn: {name} must be at least {least}, got {value}")
+    if not 0 <= padding <= MAX_PADDING:
+        raise RuntimeError(f"textnn: padding must lie in [0, {MAX_PADDING + 1}), got {padding}")
+    if stride < 1:
+        raise RuntimeError(f"textnn: stride must be at least 1, got {stride}")
     if activation not in range(len(ACTIVATIONS)):
         raise RuntimeError(f"textnn: activation must lie in [0, {len(ACTIVATIONS)}), got {activation}")
     for name, t in (("dy", dy), ("y", y), *((f"weight[{i}]", w) for i, w in enumerate(weight))):

@@ -86,14 +86,18 @@ class Windows:
 class Line:
     """Sentences and their padding one behind the other, [M]: tap k of a row is over what stands shift(k) behind it.
 
-    Both what stands at positions and what stands in rows is laid out on it; places without either hold zeros.
+    Both what stands at positions and what stands in rows is laid out on it; places without either hold zeros. There is
+    no more padding than a window reaches over: rows with nothing but padding under them, which only a bias has a
+    gradient of, have no place.
     """
 
     def __init__(self, windows: Windows, widths: Sequence[int]) -> None:
-        same, padding, _ = windows.options
-        self.windows, self.same = windows, same
-        self.before, self.after = ((max(widths) - 1) // 2, max(widths) // 2) if same else (padding, padding)
-        self.anchor = self.before if same else 0
+        same, padding, stride = windows.options
+        self.windows, self.same, K = windows, same, max(widths)
+        self.before, self.after = ((K - 1) // 2, K // 2) if same else (min(padding, K - 1),) * 2
+        left_out = 0 if same else padding - self.before
+        self.skipped = -(-left_out // stride)  # windows of each sentence, the first ones
+        self.anchor = self.before if same else self.skipped * stride - left_out  # where the next one has its place
         self.B, self.N = windows.length.shape[0], windows.place.shape[0]
         self.M = self.N + self.B * (self.before + self.after)
         self.flat = not hasattr(windows, "longest")
@@ -113,20 +117,23 @@ class Line:
     def rows(self, dz: Tensor) -> Tensor:
         """[R, C] -> [M, C]."""
         windows, stride, (R, C) = self.windows, self.windows.options[2], dz.shape
-        line = dz.new_zeros(self.M, C)
+        line = dz.new_zeros(self.M + 1, C)  # the last for rows without a place
         if not R:
-            return line
+            return line[: self.M]
         if not self.flat:
-            sentences = line.view(self.B, self.M // max(self.B, 1), C)
-            sentences[:, self.anchor :: stride][:, : windows.longest] = dz.view(self.B, windows.longest, C)
-            return line
+            rows = line[: self.M].view(self.B, self.M // self.B, C)[:, self.anchor :: stride]
+            own = dz.view(self.B, windows.longest, C)[:, self.skipped : self.skipped + rows.shape[1]]
+            rows[:, : own.shape[1]] = own
+            return line[: self.M]
         # On a GPU nothing else would notice it before something is written.
         torch._assert_async(windows.count.sum() == R, "textnn: y must have a row for each window")
         sentence = torch.repeat_interleave(windows.count, output_size=R)
-        window = torch.arange(R, device=dz.device) - windows.first[sentence]
-        begin = windows.length.cumsum(0) - windows.length + self.anchor
-        place = begin[sentence] + sentence * (self.before + self.after) + window * stride
-        return line.index_copy_(0, place, dz)
+        window = torch.arange(R, device=dz.device) - windows.first[sentence] - self.skipped
+        block = windows.length + self.before + self.after
+        place, length = self.anchor + window * stride, block[sentence]
+        there = (window >= 0) & (place < length)
+        begin = block.cumsum(0) - block
+        return line.index_copy_(0, torch.where(there, begin[sentence] + place, self.M), dz)[: self.M]
 
     def at_positions(self, line: Tensor) -> Tensor:
         """[M, D] -> [N, D], zeros behind the ends of sentences."""
