@@ -205,11 +205,20 @@ def keep(name: str, rows: Any) -> None:
 
 
 def kept(name: str) -> Any:
-    """Read what :func:`keep` wrote, or what the repository has in bench/measured, of what takes hours; else None."""
-    for path in (folder / f"{name}.json" for folder in (RESULTS, RESULTS.with_name("measured"))):
-        if path.exists():
-            return json.loads(path.read_text(encoding="utf-8"))
-    return None
+    """Read what :func:`keep` wrote; None if it wrote nothing of this name."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def published(name: str) -> Any:
+    """Read what a page is written from: what is kept, else what the repository has in bench/measured; else None.
+
+    Measurements of hours are there, so that a page can be written again. None goes on with them: they are of another
+    machine, and perhaps of other data.
+    """
+    path = RESULTS.with_name("measured") / f"{name}.json"
+    found = kept(name)
+    return json.loads(path.read_text(encoding="utf-8")) if found is None and path.exists() else found
 
 
 def save(name: str, rows: Sequence[Row]) -> None:

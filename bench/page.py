@@ -36,7 +36,7 @@ Written by `{command}`; every figure here comes from it, on one machine, losses 
 **Method.** Both sides run in one process, in turn, call by call, after a warm-up. *Ratio* is the median of peer time /
 textnn time of neighbouring calls: above 1 textnn is faster, below 1 slower; its *quartiles* say how much it varied.
 Where there are several peers, the one with the smallest median counts. *Largest difference* is that between both sides'
-results (outputs, or gradients where there is a backward pass), on all instruction sets.
+results (outputs, or gradients where there is a backward pass), on all instruction sets that were measured.
 
 {sets}**How to read a case.** Shapes: LSTM, GRU and RNN (B, T, I, H, layers, directions), TextCNN (B, L, D, C, kernel
 sizes), with B the batch, T time steps or L tokens, I inputs, H hidden units, D the embedding, C channels. Groups named

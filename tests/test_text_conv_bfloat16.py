@@ -132,6 +132,8 @@ def test_errors_of_positions_lie_within_what_the_roundings_can_cause(capability,
         sums_of = operator(
             dz.abs(), *others, last.double().abs(), absolute(weight), *batch, 0, "ieee", kept.double(), *rest
         )
+        if name == "vectors":  # torch's products, which are rounded themselves before they are added
+            sums_of = [1.5 * sums for sums in sums_of]
         *dx, dweight, dbias = zip(found, exact_ones, sums_of, strict=True)
         reached += [check(f"dx, {name}", *dx[0], 0), check(f"dweight, {name}", *dweight, 0)]
         torch.testing.assert_close(dbias[0].double(), dbias[1], rtol=1e-5, atol=1e-5)

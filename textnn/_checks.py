@@ -19,7 +19,7 @@ from .backends import check_kernels, runs_cuda
 _FEW = 128  # numbers that are looked at sooner in a list than by an operation of torch
 ACTIVATIONS = ("identity", "relu", "tanh")
 PADDINGS = ("valid", "same")
-MAX_PADDING = (1 << 31) - 1  # zeros beside a sentence, for kernels
+MAX_PADDING = (1 << 31) - 1  # what kernels take
 
 
 def check_tensors(**given: Any) -> None:
@@ -197,7 +197,7 @@ def check_places(
     if not number and not isinstance(padding, str):
         raise ValueError(f"padding must be 'valid', 'same' or a number from 0 to {MAX_PADDING}, got {padding!r}")
     if isinstance(stride, bool) or not isinstance(stride, int) or not 1 <= stride < 1 << 63:
-        raise ValueError(f"stride must be a number from 1, below 2**63, got {stride!r}")
+        raise ValueError(f"stride must be an integer from 1 to 2**63 - 1, got {stride!r}")
     same, code = check_padding("valid" if isinstance(padding, int) else padding, activation)
     if not same and len(set(kernel_sizes)) > 1:
         raise ValueError(

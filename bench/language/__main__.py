@@ -10,7 +10,7 @@ from typing import Any
 import textnn
 
 from .. import harness
-from ..harness import console, keep, kept
+from ..harness import console, keep, kept, published
 from ..report import DOCS, sentence_of, write_part
 from . import page, speed
 from .contestants import CONTESTANTS, WITHOUT_SEED, default_model, run_textnn
@@ -44,7 +44,7 @@ def run(arguments: list[str] | None = None) -> None:
         WORK[options.what](data, options, given)
     if options.page or options.what == "page":
         for name, write in page.WRITERS.items():
-            if (content := kept(f"language-{name}")) is not None:
+            if (content := published(f"language-{name}")) is not None:
                 write_part(PAGE, f"bench/language {name}", write(content))
 
 

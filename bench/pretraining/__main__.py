@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from ..harness import console, keep, kept
+from ..harness import console, keep, kept, published
 from ..report import DOCS, write_part
 from .contestants import CONTESTANTS, PRETRAINED, train_language_model
 from .corpora import divide, draw
@@ -38,7 +38,7 @@ def run(arguments: list[str] | None = None) -> None:
             return
         measure(pool, test, options)
     if options.page:
-        write_part(PAGE, "bench/pretraining", table(kept("pretraining") or {"rows": []}))
+        write_part(PAGE, "bench/pretraining", table(published("pretraining") or {"rows": []}))
 
 
 def fingerprint(model: Path) -> str:
@@ -57,14 +57,16 @@ def fingerprint(model: Path) -> str:
 def measure(pool: Any, test: Any, options: argparse.Namespace) -> None:
     """Add what is missing to the results that are kept."""
     rows = (kept("pretraining") or {"rows": []})["rows"]
-    model = fingerprint(options.model)
+    model, data = fingerprint(options.model), f"{zlib.crc32(options.file.read_bytes()):08x}"
     for size in (None if size == "all" else int(size) for size in options.sizes):
         for number in range(options.draws):
             split = draw(pool, test, size, number)
             for name in options.only:
                 key = {"name": name, "size": len(split.training) + len(split.validation), "draw": number}
-                key |= {"limit": options.limit, "model": model if name in PRETRAINED else None}
-                if any(key.items() <= {"limit": None, "model": key["model"], **row}.items() for row in rows):
+                key |= {"limit": options.limit, "data": data, "model": model if name in PRETRAINED else None}
+                if any(
+                    key.items() <= {"limit": None, "data": data, "model": key["model"], **row}.items() for row in rows
+                ):
                     continue
                 rows.append({**key, **CONTESTANTS[name](split, number, options.model)})
                 keep("pretraining", rows)

@@ -39,7 +39,7 @@ def table(content: Mapping[str, Any]) -> str:
 
 def _shown(rows: Rows) -> Rows:
     """Return the rows of all texts, with the language model that was measured last; older files name no model."""
-    rows = [row for row in rows if row.get("limit") is None]
+    rows = [row for row in rows if row.get("limit") is None and row.get("data") == rows[-1].get("data")]
     models = [row["model"] for row in rows if row.get("model") is not None]
     return [row for row in rows if row.get("model") in (None, *models[-1:])]
 

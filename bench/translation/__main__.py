@@ -14,7 +14,7 @@ from textnn.translation.defaults import resolve_options
 from textnn.translation.evaluation import bleu
 
 from .. import harness
-from ..harness import console, keep, kept
+from ..harness import console, keep, kept, published
 from ..report import DOCS, sentence_of, write_part
 from . import page, speed
 from .corpora import Corpus, corpus
@@ -45,7 +45,7 @@ def run(arguments: list[str] | None = None) -> None:
         WORK[options.what](data, options)
     if options.page or options.what == "page":
         for name, (results, write) in page.WRITERS.items():
-            if (content := kept(f"translation-{results}")) is not None:
+            if (content := published(f"translation-{results}")) is not None:
                 write_part(PAGE, f"bench/translation {name}", write(content))
 
 

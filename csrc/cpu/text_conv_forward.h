@@ -6,8 +6,8 @@
 //   rows x + w*D, each K*D long  x  weights [K*D, 4 vectors of channels]  ->  tile  ->  running maximum and window
 //                                                                               or  ->  bias, activation, a row of y
 //
-// Each sentence is first copied between zero vectors, which gives short sentences and padding their meaning. Where
-// products round (precision.h) the copy is what is rounded.
+// Each sentence is first copied between zero vectors, which gives short sentences and padding their meaning; windows
+// over padding alone have no product. Where products round (precision.h) the copy is what is rounded.
 
 namespace TEXTNN_ISA {
 
@@ -23,8 +23,8 @@ class TextConvKernel {
 
   void run(const ThreadPool& pool) {
     for (int64_t i = 0; i < k_.S; ++i) {
-      before_ = std::max(before_, k_.left(i));
-      after_ = std::max({after_, k_.taps[i], k_.padding});
+      before_ = std::max(before_, std::min(k_.left(i), k_.taps[i] - 1));
+      after_ = std::max(after_, k_.taps[i]);
     }
     const int64_t size = k_.taps_before(k_.S) * depth_ * panels_.vectors * L;
     Workspace workspace(Workspace::bytes<Value>(size));
@@ -78,13 +78,24 @@ class TextConvKernel {
 
   template <int N, bool Every>
   void panel(int64_t b, int64_t i, int64_t p, const Value* x) {
-    const int64_t K = k_.taps[i], stride = Every ? k_.stride : 1;
-    const Value* first_window = x + (before_ - k_.left(i)) * depth_;
+    const int64_t K = k_.taps[i], left = k_.left(i), stride = Every ? k_.stride : 1;
+    const int64_t length = a_.sentences.length[b], windows = k_.windows(i, length);
+    const auto begin_before = [&](int64_t place) { return place > 0 ? (place - 1) / stride + 1 : 0; };
+    // The windows with tokens under them: they begin less than K before the first one, and before the end.
+    const int64_t first = std::min(windows, begin_before(left - K + 1));
+    const int64_t last = Every ? std::clamp(begin_before(left + length), first, windows) : windows;
+    if constexpr (Every) {
+      const Vec<T> none{};
+      for (int64_t w = first > 0 ? 0 : last; w < windows; w = w + 1 == first ? last : w + 1)
+        for (int n = 0; n < N; ++n)
+          store_window(none, k_.activation, a_.bias[i], (panels_.begin(p) + n) * L, k_.C,
+                       a_.y + ((a_.row[b] + w) * k_.S + i) * k_.C);
+    }
     RunningMax<T, N> max;
     max.start();
-    Product::for_row_tiles(0, k_.windows(i, a_.sentences.length[b]), [&](auto R, auto count, int64_t w) {
+    Product::for_row_tiles(first, last, [&](auto R, auto count, int64_t w) {
       const Value* rows[R];
-      for (int r = 0; r < count; ++r) rows[r] = first_window + (w + r) * stride * depth_;
+      for (int r = 0; r < count; ++r) rows[r] = x + (before_ + (w + r) * stride - left) * depth_;
       typename Product::template Tile<R, N> tile;
       tile.clear();
       Product::template accumulate<0, N>(tile, count, rows, packed(i, p), K * depth_);

@@ -29,8 +29,9 @@ using OptionalTensor = std::optional<Tensor>;
 using Tensors = std::vector<Tensor>;
 
 inline void run_on_torch(int64_t n, void (*body)(int64_t, int64_t, void*), void* context) {
+  // The first error is thrown again here: torch would say that a call of its own failed, and not why.
   std::atomic_flag failed = ATOMIC_FLAG_INIT;
-  std::exception_ptr error;  // the first one: torch would say that a call of its own failed, and not why
+  std::exception_ptr error;
   torch::stable::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
     try {
       body(begin, end, context);
@@ -181,10 +182,10 @@ inline Tensor empty(const Tensor& like, const std::vector<int64_t>& size) {
   const std::vector<int64_t> stride = detail::strides_of(size);
   const torch::stable::Device device = like.device();
   AtenTensorHandle result;
-  const auto code = aoti_torch_empty_strided(int64_t(size.size()), size.data(), stride.data(),
-                                             detail::number(like.scalar_type()), detail::number(device.type()),
-                                             device.index(), &result);
-  STD_TORCH_CHECK(code == 0, "textnn: torch could not allocate a tensor of shape ", shape_of(size));
+  const auto code =
+      aoti_torch_empty_strided(int64_t(size.size()), size.data(), stride.data(), detail::number(like.scalar_type()),
+                               detail::number(device.type()), device.index(), &result);
+  STD_TORCH_CHECK(code == 0, "textnn: torch could not make a tensor of shape ", shape_of(size));
   return Tensor(result);
 }
 

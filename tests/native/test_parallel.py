@@ -215,6 +215,11 @@ def test_workspaces_belong_to_one_caller_at_a_time(native: Any) -> None:
     assert native.workspaces(8, 300) == 0
 
 
+def test_a_workspace_that_is_not_to_be_had_is_an_error(native: Any) -> None:
+    with pytest.raises(MemoryError, match=rf"textnn: not enough memory for a buffer of {1 << 60} bytes"):
+        native.workspace_address(1 << 60)
+
+
 def test_a_workspace_is_kept_for_the_next_caller(native: Any) -> None:
     native.release_workspaces()
     size = 3 << 20

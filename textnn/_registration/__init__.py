@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.library import register_autocast, register_fake
 
-from . import attention, convolution, crf, linear_cross_entropy, positions, recurrent  # noqa: F401
+from . import attention, convolution, crf, linear_cross_entropy, position_gradients, positions, recurrent  # noqa: F401
 from .common import follow_autocast
 from .gradients import register_vmap
 

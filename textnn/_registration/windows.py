@@ -6,10 +6,10 @@ Line            sentences and their padding one behind the other, so that tap k 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .._checks import check_lengths, check_offsets, window_counts
@@ -31,16 +31,19 @@ class Windows:
         device, self.ragged = tokens.device, sizes is not None
         if flat and sizes is None:
             raise RuntimeError("textnn: flat tokens need offsets")
-        sizes = None if sizes is None else _checked(tokens, sizes, flat).to(device)
+        sizes = None if sizes is None else _checked(tokens, sizes, flat)
         if flat:
             assert sizes is not None
             N = tokens.shape[0]
-            self.length = torch.diff(sizes, append=sizes.new_full((1,), N))
+            length = torch.diff(sizes, append=sizes.new_full((1,), N))
+            # Of sizes that are on the CPU the number of rows is known without waiting for a GPU.
+            self.rows = N if options[0] and options[2] == 1 else window_counts(length, K, *options).sum()
+            self.length, sizes = length.to(device), sizes.to(device)
             self.sentence = torch.repeat_interleave(self.length, output_size=N)
             self.place = torch.arange(N, device=device) - sizes[self.sentence]
         else:
             B, L = tokens.shape[:2]
-            self.length = torch.full((B,), L, device=device) if sizes is None else sizes
+            self.length = torch.full((B,), L, device=device) if sizes is None else sizes.to(device)
             self.sentence = torch.arange(B, device=device).repeat_interleave(L, output_size=B * L)
             self.place = torch.arange(L, device=device).repeat(B)
         self.count = window_counts(self.length, K, *options)
@@ -50,6 +53,37 @@ class Windows:
         else:
             self.longest = window_counts(tokens.shape[1], K, *options)
             self.first = torch.arange(self.length.shape[0], device=device) * self.longest
+
+    def check_rows(self, y: Tensor, columns: int) -> None:
+        """Refuse an output of another shape, given to a backward operator by hand."""
+        batch = f"textnn: y must have a row for each window and {columns} columns"
+        if hasattr(self, "longest"):
+            expected = [self.length.shape[0], self.longest, columns]
+        elif isinstance(self.rows, Tensor) and self.rows.is_cuda:
+            torch._assert_async(self.rows == y.shape[0], batch)
+            expected = [y.shape[0], columns]
+        else:
+            expected = [int(self.rows), columns]
+        if list(y.shape) != expected:
+            raise RuntimeError(f"{batch}, {expected}, got {list(y.shape)}")
+
+    def parts(self, sizes: Maybe, most: int | None) -> Iterator[tuple[slice, Maybe, slice]]:
+        """Neighbouring sentences with ``most`` tokens or one sentence, or all: slices of tokens, sizes, of rows."""
+        B, N = self.length.shape[0], self.place.shape[0]
+        if most is None or most >= N:
+            yield slice(None), sizes, slice(None)
+        elif hasattr(self, "longest"):
+            step = max(1, most * B // N)
+            for own in (slice(b, b + step) for b in range(0, B, step)):
+                yield own, None if sizes is None else sizes[own], own
+        else:
+            assert sizes is not None
+            group = sizes // max(1, most)
+            bounds = [0, *(group.diff().nonzero()[:, 0] + 1).tolist(), B]
+            tokens, rows = [*sizes.tolist(), N], [*self.first.tolist(), None]
+            for b, end in itertools.pairwise(bounds):
+                begin = tokens[b]
+                yield slice(begin, tokens[end]), sizes[b:end] - begin, slice(rows[b], rows[end])
 
     def outside(self) -> Tensor:
         """[N] the positions behind the end of their sentence."""
@@ -80,15 +114,15 @@ class Windows:
         if dy.dim() == 3 and self.ragged:
             there = torch.arange(self.longest, device=dy.device) < self.count[:, None]
             dz = torch.where(there[:, :, None], dz, 0)
-        return dz.reshape(-1, dz.shape[-1])
+        return dz.flatten(0, -2)
 
 
 class Line:
     """Sentences and their padding one behind the other, [M]: tap k of a row is over what stands shift(k) behind it.
 
-    Both what stands at positions and what stands in rows is laid out on it; places without either hold zeros. There is
-    no more padding than a window reaches over: rows with nothing but padding under them, which only a bias has a
-    gradient of, have no place.
+    Both what stands at positions and what stands in rows is laid out on it; places without either hold zeros. Rows that
+    are over padding alone add to the bias's gradient only, so they have no place, and the padding is as short as that
+    allows.
     """
 
     def __init__(self, windows: Windows, widths: Sequence[int]) -> None:
@@ -106,42 +140,60 @@ class Line:
         """How far behind its row a tap is, before it if negative."""
         return tap - (K - 1) // 2 if self.same else tap
 
-    def positions(self, vectors: Tensor) -> Tensor:
+    def positions(self, vectors: Tensor, dtype: torch.dtype) -> Tensor:
         """[N, D] -> [M, D]."""
         D = vectors.shape[1]
         if self.flat:
-            return vectors.new_zeros(self.M, D).index_copy_(0, self._places(), vectors)
-        sentences = vectors.view(self.B, self.N // max(self.B, 1), D)
-        return F.pad(sentences, (0, 0, self.before, self.after)).view(self.M, D)
+            return vectors.new_zeros(self.M, D, dtype=dtype).index_copy_(0, self._places(), vectors.to(dtype))
+        line = vectors.new_empty(self.M, D, dtype=dtype)
+        here = self._between(line, self.before, self.after)
+        here.copy_(vectors.view(here.shape))
+        if self.windows.ragged:  # where anything may stand
+            here.masked_fill_(self.windows.outside().view(*here.shape[:2], 1), 0)
+        return line
 
-    def rows(self, dz: Tensor) -> Tensor:
+    def rows(self, dz: Tensor, dtype: torch.dtype) -> Tensor:
         """[R, C] -> [M, C]."""
         windows, stride, (R, C) = self.windows, self.windows.options[2], dz.shape
-        line = dz.new_zeros(self.M + 1, C)  # the last for rows without a place
         if not R:
-            return line[: self.M]
+            return dz.new_zeros(self.M, C, dtype=dtype)
+        if not self.flat and stride == 1 and not self.skipped:
+            line = dz.new_empty(self.M, C, dtype=dtype)
+            here = self._between(line, self.anchor, self.M // self.B - self.anchor - windows.longest)
+            here.copy_(dz.view(here.shape))
+            return line
+        line = dz.new_zeros(self.M + 1, C, dtype=dtype)  # the last for rows without a place
         if not self.flat:
             rows = line[: self.M].view(self.B, self.M // self.B, C)[:, self.anchor :: stride]
             own = dz.view(self.B, windows.longest, C)[:, self.skipped : self.skipped + rows.shape[1]]
             rows[:, : own.shape[1]] = own
             return line[: self.M]
-        # On a GPU nothing else would notice it before something is written.
-        torch._assert_async(windows.count.sum() == R, "textnn: y must have a row for each window")
         sentence = torch.repeat_interleave(windows.count, output_size=R)
         window = torch.arange(R, device=dz.device) - windows.first[sentence] - self.skipped
         block = windows.length + self.before + self.after
         place, length = self.anchor + window * stride, block[sentence]
         there = (window >= 0) & (place < length)
         begin = block.cumsum(0) - block
-        return line.index_copy_(0, torch.where(there, begin[sentence] + place, self.M), dz)[: self.M]
+        return line.index_copy_(0, torch.where(there, begin[sentence] + place, self.M), dz.to(dtype))[: self.M]
 
-    def at_positions(self, line: Tensor) -> Tensor:
-        """[M, D] -> [N, D], zeros behind the ends of sentences."""
+    def write_positions(self, line: Tensor, to: Tensor) -> None:
+        """[M, D] -> [N, D] or [B, L, D], zeros behind the ends of sentences."""
         if self.flat:
-            return line[self._places()]
+            to.copy_(line[self._places()])
+            return
         block, D = self.M // max(self.B, 1), line.shape[1]
-        here = line.view(self.B, block, D)[:, self.before : block - self.after].reshape(self.N, D)
-        return here.masked_fill_(self.windows.outside()[:, None], 0) if self.windows.ragged else here
+        here = line.view(self.B, block, D)[:, self.before : block - self.after]
+        to.view(here.shape).copy_(here)
+        if self.windows.ragged:
+            to.view(self.N, D).masked_fill_(self.windows.outside()[:, None], 0)
+
+    def _between(self, line: Tensor, before: int, after: int) -> Tensor:
+        """[B, L, D] of a new line, with zeros put before and after each sentence."""
+        block = self.M // max(self.B, 1)
+        sentences = line.view(self.B, block, line.shape[1])
+        sentences[:, :before] = 0
+        sentences[:, block - after :] = 0
+        return sentences[:, before : block - after]
 
     def _places(self) -> Tensor:
         sentence = self.windows.sentence
