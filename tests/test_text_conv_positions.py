@@ -13,6 +13,7 @@ from torch import nn
 import textnn.functional as fast
 import textnn.reference as slow
 from textnn import EmbeddingTextConv, TextConv, backends
+from textnn._registration import position_gradients
 from textnn.export.plain import to_torch_nn
 
 OPERATORS = ["text_conv_positions", "embedding_text_conv_positions"]
@@ -64,6 +65,17 @@ def test_equals_the_reference(capability, operator, padding, stride, form, lengt
     case = f"{operator} {capability} {form} {lengths} {padding} {stride}"
     activation = ACTIVATIONS[len(lengths) % 3]
     check(operator, inputs, torch.float64, case, padding=padding, stride=stride, activation=activation, **sizes)
+
+
+@pytest.mark.parametrize("form", ["padded", "flat", "dense"])
+@pytest.mark.parametrize(("padding", "stride"), PLACES)
+@pytest.mark.parametrize("tokens", [0, 1, 10, 25])
+def test_gradients_in_parts(monkeypatch, form, padding, stride, tokens):
+    """Whatever the number of tokens that are worked on at a time: each sentence by itself, some of them, all."""
+    monkeypatch.setattr(position_gradients, "_PART", tokens * 8 * (2 * 5 + 2 * 6))
+    inputs, sizes = make("text_conv_positions", [3, 0, 12, 1, 0, 7, 0], form, 5, 6, (4, 4), torch.float64)
+    case = f"{form} {padding} {stride} {tokens}"
+    check("text_conv_positions", inputs, torch.float64, case, padding=padding, stride=stride, **sizes)
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

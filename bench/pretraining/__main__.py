@@ -64,9 +64,8 @@ def measure(pool: Any, test: Any, options: argparse.Namespace) -> None:
             for name in options.only:
                 key = {"name": name, "size": len(split.training) + len(split.validation), "draw": number}
                 key |= {"limit": options.limit, "data": data, "model": model if name in PRETRAINED else None}
-                if any(
-                    key.items() <= {"limit": None, "data": data, "model": key["model"], **row}.items() for row in rows
-                ):
+                older = {"limit": None, "data": data, "model": key["model"]}  # what older rows do not say
+                if any(key.items() <= {**older, **row}.items() for row in rows):
                     continue
                 rows.append({**key, **CONTESTANTS[name](split, number, options.model)})
                 keep("pretraining", rows)
