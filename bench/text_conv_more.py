@@ -71,48 +71,58 @@ POSITIONS: list[tuple[int, int, int, int, int]] = [
 
 
 class Convolved(nn.Module):
-    """Embedding, Conv1d and activation: an output for each position, [B, L, C]."""
+    """Embedding or vectors, Conv1d and activation: an output for each position, [B, L, C]."""
 
-    def __init__(self, layer: textnn.EmbeddingTextConv) -> None:
+    def __init__(self, layer: textnn.EmbeddingTextConv | textnn.TextConv, vectors: Tensor | None) -> None:
         super().__init__()
         (conv,) = layer.convs
-        K = conv.weight.shape[2]
-        self.embedding = nn.Embedding(layer.num_embeddings, layer.embedding_dim, padding_idx=0)
-        self.conv = nn.Conv1d(layer.embedding_dim, conv.weight.shape[0], K, padding=(K - 1) // 2)
-        self.embedding.load_state_dict({"weight": layer.weight.detach()})
+        C, D, K = conv.weight.shape
+        self.vectors = None if vectors is None else nn.Parameter(vectors)
+        if isinstance(layer, textnn.EmbeddingTextConv):
+            self.embedding = nn.Embedding(layer.num_embeddings, D, padding_idx=0)
+            self.embedding.load_state_dict({"weight": layer.weight.detach()})
+        self.conv = nn.Conv1d(D, C, K, padding=(K - 1) // 2)
         self.conv.load_state_dict(conv.state_dict())
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.conv(self.embedding(ids).transpose(1, 2)).relu().transpose(1, 2)
+        x = self.embedding(ids) if self.vectors is None else self.vectors
+        return self.conv(x.transpose(1, 2)).relu().transpose(1, 2)
 
 
 class Positions(nn.Module):
-    def __init__(self, layer: textnn.EmbeddingTextConv) -> None:
+    def __init__(self, layer: textnn.EmbeddingTextConv | textnn.TextConv, vectors: Tensor | None) -> None:
         super().__init__()
-        self.layer = layer
+        self.layer, self.vectors = layer, None if vectors is None else nn.Parameter(vectors)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.layer(ids)[0]
+        return self.layer(ids if self.vectors is None else self.vectors)[0]
 
 
-def position_rows(data_path: str | None, effort: Effort, half: bool = False) -> Iterator[Row]:
-    """EmbeddingTextConv(pooling=None) against nn.Embedding + nn.Conv1d; padding counts as tokens on both sides."""
+def position_rows(data_path: str | None, effort: Effort, half: bool, of_vectors: bool) -> Iterator[Row]:
+    """Layers with pooling=None against nn.Conv1d, behind nn.Embedding or on vectors with gradients of their own.
+
+    Padding counts as tokens on both sides.
+    """
     data = reviews.load(data_path)
+    name = in_words("Convolution without pooling", half) + (", of vectors" if of_vectors else "")
     for train in (True, False):
         for B, L, D, C, K in POSITIONS:
             ids, _ = data.padded(B, L)
-            layer = textnn.EmbeddingTextConv(data.V, D, C, (K,), padding=(K - 1) // 2, pooling=None)
-            modules = {"textnn": Positions(layer), "Conv1d": Convolved(layer)}
-            calls = text_conv.calls_of(modules, ids, train, half)
-            group = (
-                f"{in_words('Convolution without pooling', half)}, {'forward and backward' if train else 'inference'}"
+            options = {"kernel_sizes": (K,), "padding": (K - 1) // 2, "pooling": None}
+            layer: textnn.EmbeddingTextConv | textnn.TextConv = (
+                textnn.TextConv(D, C, **options) if of_vectors else textnn.EmbeddingTextConv(data.V, D, C, **options)
             )
+            vectors = torch.randn(B, L, D) if of_vectors else None
+            modules = {"textnn": Positions(layer, vectors), "Conv1d": Convolved(layer, vectors)}
+            calls = text_conv.calls_of(modules, ids, train, half)
             ours = calls.pop("textnn")
+            group = f"{name}, {'forward and backward' if train else 'inference'}"
             yield compare(group, f"({B}, {L}, {D}, {C}, {K})", ours, calls, effort)
 
 
 def rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
-    yield from position_rows(data_path, effort.share(0.5))
+    for of_vectors in (False, True):
+        yield from position_rows(data_path, effort.share(0.5), False, of_vectors)
     for dtype in ("float32", "int8"):
         yield from frozen_rows(data_path, effort.share(0.5), dtype)
     yield from sparse_rows(data_path, effort.share(0.5))
@@ -122,4 +132,5 @@ def rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
 def half_rows(data_path: str | None, effort: Effort) -> Iterator[Row]:
     """With products of bfloat16."""
     yield from text_conv.rows(data_path, effort, text_conv.SHAPES, half=True)
-    yield from position_rows(data_path, effort.share(0.5), half=True)
+    for of_vectors in (False, True):
+        yield from position_rows(data_path, effort.share(0.5), True, of_vectors)
