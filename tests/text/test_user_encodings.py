@@ -90,6 +90,13 @@ def test_short_text_of_utf16_without_a_mark_is_recognised(text: str, encoding: s
     assert recognise(text.encode(encoding), True).encoding == encoding
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["一件一百块，一点也不贵\n" * 5, "第一次买，一般般\n下次不会再来了\n", "只有一条，没有换行"])
+def test_utf16_of_chinese_alone_is_recognised_without_a_mark(text: str, encoding: str) -> None:
+    """The most frequent character, U+4E00, has a zero where ASCII has none."""
+    assert recognise(text.encode(encoding), True).encoding == encoding
+
+
 @pytest.mark.parametrize("tail", [b"\xe5", b"\xe5\xa5", b"\xe5\xa5\xbd\xe5\xa5"])
 @pytest.mark.parametrize("text", ["很好", "质量很好", "好" * 9])
 def test_utf8_that_is_cut_within_a_character_at_the_end_of_a_cell_is_no_gb18030(

@@ -192,15 +192,22 @@ def _one_byte(sample: bytes, latin: bool, others: bool) -> Found:
 
 
 def _wide(sample: bytes) -> str | None:
-    """Return the UTF-16 without a mark that the bytes are in, if what it makes of them is text."""
+    """Return the UTF-16 without a mark that the bytes are in, if what it makes of them is text.
+
+    Common characters tell in Chinese, of which the most frequent one is U+4E00, and else the zeros.
+    """
     even, odd = sample[::2].count(0), sample[1::2].count(0)
-    encoding = "utf-16-le" if odd > even else "utf-16-be"
+    shares = {name: _share(sample, name, _CHINESE) for name in ("utf-16-le", "utf-16-be")}
+    encoding = max(shares, key=shares.__getitem__)
+    clear = shares[encoding] >= _GUESS or max(even, odd) > 4 * min(even, odd)
+    if shares[encoding] < _GUESS:
+        encoding = "utf-16-le" if odd > even else "utf-16-be"
     try:
         text = sample[: len(sample) // 2 * 2].decode(encoding, "strict" if len(sample) < 4 else "ignore")
     except UnicodeDecodeError:
         return None
     strange = sum(not character.isprintable() and character not in "\t\r\n\u3000\xa0\ufeff" for character in text)
-    return encoding if max(even, odd) > 4 * min(even, odd) and strange * 50 < len(text) else None
+    return encoding if clear and strange * 50 < len(text) else None
 
 
 def _is_narrow(sample: bytes, plain: bytes, wide: str) -> bool:
