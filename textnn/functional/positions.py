@@ -52,8 +52,8 @@ def text_conv_positions(
     offsets : Tensor int64 [B] or sequence of int, optional
         Where each sentence of a flat batch begins.
     padding : int, "valid" or "same", default="valid"
-        P; "valid" is 0. "same": (K - 1) // 2 zero vectors in front and K // 2 behind, so that there are as many outputs
-        as tokens, divided by the stride and rounded up.
+        P, below 2**31; "valid" is 0. "same": (K - 1) // 2 zero vectors in front and K // 2 behind, so that there are as
+        many outputs as tokens, divided by the stride and rounded up.
     stride : int, default=1
         Tokens between the beginnings of two windows.
     activation : {"relu", "tanh", "identity"}, default="relu"
