@@ -392,6 +392,16 @@ def test_padding_takes_no_memory(capability, operator, form):
     assert leaves[1].grad.tolist() == [len(windows)] * 7
 
 
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("form", ["padded", "flat", "dense"])
+@pytest.mark.parametrize("padding", ["valid", "same", 1, 9])
+@pytest.mark.parametrize("stride", [1 << 61, (1 << 62) - 1, (1 << 63) - 2, (1 << 63) - 1])
+def test_the_widest_strides(operator, form, padding, stride):
+    """One window of each sentence, the first."""
+    inputs, sizes = make(operator, [4, 9], form, 5, 6, (3,), torch.float64)
+    check(operator, inputs, torch.float64, f"{form} {padding} {stride}", padding=padding, stride=stride, **sizes)
+
+
 @pytest.mark.cpu
 def test_a_call_without_enough_memory_says_so():
     weight = torch.ones(1, 1, 1).expand(8192, 8, 1)
@@ -426,7 +436,9 @@ FLAT = {"x": X.view(-1, 4), "sizes": torch.tensor([0, 6]), "flat": True}
         ({"y": torch.ones(2, 4, 3)}, r"y must have a row for each window and 3 columns, \[2, 5, 3\], got \[2, 4, 3\]"),
         ({"y": torch.ones(1, 5, 3)}, "y must have a row for each window"),
         ({"y": torch.ones(2, 5, 6)}, "y must have a row for each window and 3 columns"),
-        ({"y": torch.ones(10, 3)}, "y must have a row for each window"),
+        ({"y": torch.ones(10, 3)}, r"y must have 3 dimensions, got shape \[10, 3\]"),
+        ({"y": torch.ones(10, 1, 3), **FLAT}, r"y must have 2 dimensions, got shape \[10, 1, 3\]"),
+        ({"x": torch.ones(2, 6, 1, 4)}, r"(x|ids) must have . dimensions, got shape \[2, 6, 1"),
         ({"y": torch.ones(9, 3), **FLAT}, r"y must have a row for each window and 3 columns, \[10, 3\], got \[9, 3\]"),
         ({"y": torch.ones(11, 3), "same": True, **FLAT}, r"3 columns, \[12, 3\], got \[11, 3\]"),
         ({"y": torch.ones(2, 5, 3).double()}, "dy must have dtype torch.float32, got torch.float64"),
@@ -450,9 +462,10 @@ def test_a_backward_operator_refuses_by_hand_what_does_not_fit(operator, changed
 
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("C", [0, 3])
-def test_results_of_a_backward_operator_have_memory_of_their_own(operator, C):
+@pytest.mark.parametrize("kernels", [1, 2])
+def test_results_of_a_backward_operator_have_memory_of_their_own(operator, C, kernels):
     """Of one sentence too, as compiled programs take it for granted."""
-    changed = {"x": X[:1], "y": torch.ones(1, 6, C), "same": True, "weight": [torch.ones(C, 4, 3)]}
+    changed = {"x": X[:1], "y": torch.ones(1, 6, C * kernels), "same": True, "weight": [torch.ones(C, 4, 3)] * kernels}
     for t in by_hand(changed, operator):
         assert t.storage_offset() == 0
         assert t.untyped_storage().nbytes() == t.numel() * t.element_size()

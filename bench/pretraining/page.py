@@ -39,7 +39,9 @@ def table(content: Mapping[str, Any]) -> str:
 
 def _shown(rows: Rows) -> Rows:
     """Return the rows of all texts, with the language model that was measured last; older files name no model."""
-    rows = [row for row in rows if row.get("limit") is None and row.get("data") == rows[-1].get("data")]
+    rows = [row for row in rows if row.get("limit") is None]
+    last = next((row["data"] for row in reversed(rows) if "data" in row), None)  # older rows do not say
+    rows = [row for row in rows if row.get("data", last) == last]
     models = [row["model"] for row in rows if row.get("model") is not None]
     return [row for row in rows if row.get("model") in (None, *models[-1:])]
 

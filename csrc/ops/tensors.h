@@ -171,8 +171,8 @@ int32_t number(Name name) {
 
 inline std::vector<int64_t> strides_of(const std::vector<int64_t>& size) {
   std::vector<int64_t> stride(size.size());
-  int64_t n = 1;
-  for (size_t i = size.size(); i-- > 0; n *= std::max<int64_t>(1, size[i])) stride[i] = n;
+  if (!size.empty()) stride.back() = 1;
+  for (size_t i = size.size(); i-- > 1;) stride[i - 1] = stride[i] * std::max<int64_t>(1, size[i]);
   return stride;
 }
 }  // namespace detail

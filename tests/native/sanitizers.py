@@ -33,7 +33,7 @@ def sanitized_environment() -> dict[str, str]:
         **os.environ,
         "TEXTNN_NATIVE_FLAVOUR": "sanitized",
         "LD_PRELOAD": " ".join(path for path in libraries if path),
-        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=0",
+        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=0:allocator_may_return_null=1",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }

@@ -91,9 +91,15 @@ def test_short_text_of_utf16_without_a_mark_is_recognised(text: str, encoding: s
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("text", ["一件一百块，一点也不贵\n" * 5, "第一次买，一般般\n下次不会再来了\n", "只有一条，没有换行"])
-def test_utf16_of_chinese_alone_is_recognised_without_a_mark(text: str, encoding: str) -> None:
-    """The most frequent character, U+4E00, has a zero where ASCII has none."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("一件一百块，一点也不贵\n" * 5, "第一次买，一般般\n下次不会再来了\n", "只有一条，没有换行"),
+        *("No", "egg", "egg é", "NaN\nNaN\n", "N\n" * 20, "N,g\n" * 20, "とても良い\nまた一度\n", "아주 좋은 호텔\n"),
+    ],
+)
+def test_utf16_is_recognised_without_a_mark(text: str, encoding: str) -> None:
+    """The most frequent character of Chinese is U+4E00, and N is it the other way round."""
     assert recognise(text.encode(encoding), True).encoding == encoding
 
 

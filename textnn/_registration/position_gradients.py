@@ -25,20 +25,29 @@ from .windows import Line, Windows
 
 _ops = torch.ops.textnn
 _PART = 8 << 20
-"""Bytes of vectors, their gradients and those of outputs that are worked on at a time, on the CPU."""
+"""About so many bytes of vectors, their gradients and those of outputs are worked on at a time, on the CPU."""
 
 
-def _check(dy: Tensor, y: Tensor, like: Tensor, weight: list[Tensor], options: tuple[bool, int, int, int]) -> None:
+def _check(
+    dy: Tensor,
+    y: Tensor,
+    like: Tensor,
+    weight: list[Tensor],
+    options: tuple[bool, int, int, int],
+    dims: dict[str, tuple[Tensor, int]],
+) -> None:
     """Arguments that a backward operator is given by hand, as the forward operator checks them."""
     same, padding, stride, activation = options
+    for name, (t, number) in dims.items():
+        if t is None or t.dim() != number:
+            found = None if t is None else f"shape {list(t.shape)}"
+            raise RuntimeError(f"textnn: {name} must have {number} dimensions, got {found}")
     if not 0 <= padding <= MAX_PADDING:
         raise RuntimeError(f"textnn: padding must lie in [0, {MAX_PADDING + 1}), got {padding}")
     if stride < 1:
         raise RuntimeError(f"textnn: stride must be at least 1, got {stride}")
     if activation not in range(len(ACTIVATIONS)):
         raise RuntimeError(f"textnn: activation must lie in [0, {len(ACTIVATIONS)}), got {activation}")
-    if like is None:
-        raise RuntimeError("textnn: x or table must be a tensor, got None")
     if not weight:
         raise RuntimeError("textnn: weight must hold at least one tensor")
     for name, t in (("dy", dy), ("y", y), *((f"weight[{i}]", w) for i, w in enumerate(weight))):
@@ -85,7 +94,9 @@ def _over_a_line(
     x, rows = line.positions(vectors, taps[0].dtype), line.rows(dz, taps[0].dtype)
     sums = _zeros(x.shape if dx is not None else [0], x.device, x.dtype)
     scratch = torch.empty_like(x) if dx is not None and sums.dtype != x.dtype else None
-    for own, kernel, dkernel in zip(rows.split(taps[0].shape[1], dim=1), taps, dtaps, strict=True):
+    for own, kernel, dkernel in zip(
+        rows.unflatten(1, (len(taps), taps[0].shape[1])).unbind(1), taps, dtaps, strict=True
+    ):
         for tap, (w, dw) in enumerate(zip(kernel, dkernel, strict=True)):
             shift = line.shift(len(kernel), tap)
             number = max(0, line.M - abs(shift))  # of rows that this tap of theirs is on the line of
@@ -103,7 +114,7 @@ def _over_tokens(
     """The same for the vectors [U, D] of distinct tokens; ``token`` [N] says which stands where."""
     U, C = vectors.shape[0], taps[0].shape[1]
     token, sums = torch.cat([token, token.new_full((1,), U)]), _zeros(vectors.shape, vectors.device, vectors.dtype)
-    for own, kernel, dkernel in zip(dz.split(C, dim=1), taps, dtaps, strict=True):
+    for own, kernel, dkernel in zip(dz.unflatten(1, (len(taps), C)).unbind(1), taps, dtaps, strict=True):
         own, G = own.contiguous(), own.new_empty(U, len(kernel), C)
         for tap, under in enumerate(token[windows.under(len(kernel), dz.shape[0])].unbind(1)):
             G[:, tap] = _ops.embedding_backward(own, under, U + 1, U, False)[0][:U]
@@ -135,7 +146,8 @@ def _text_conv_backward(
     y: Tensor,
     need_dx: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    _check(dy, y, x, weight, (same, padding, stride, activation))
+    dims = {"x": (x, 2 if flat else 3), "y": (y, 2 if flat else 3)}
+    _check(dy, y, x, weight, (same, padding, stride, activation), dims)
     check_precision(precision)
     check_memory(dy=dy, x=x, sizes=sizes, y=y, **{f"weight[{i}]": w for i, w in enumerate(weight)})
     with torch.autocast(x.device.type, enabled=False):
@@ -145,7 +157,8 @@ def _text_conv_backward(
         taps, dtaps = _taps(weight, precision)
         dx, dbias = dense(x) if need_dx else x.new_empty(0), _zeros([columns], x.device, x.dtype)
         # Parts that stay in a cache, each on a line of its own; a GPU has enough to do with all of them at once.
-        most = None if runs_cuda(x) else _PART // max(1, x.itemsize * (2 * x.shape[-1] + columns))
+        size = x.itemsize * (2 * x.numel() + y.numel())
+        most = None if runs_cuda(x) or size <= _PART else windows.place.numel() * _PART // size
         for tokens, of_tokens, rows in windows.parts(sizes, most):
             whole = tokens == slice(None)
             part = windows if whole else Windows(x[tokens], of_tokens, flat, weight[0].shape[2], options)
@@ -172,7 +185,8 @@ def _embedding_text_conv_backward(
     sparse: bool,
     need_dtable: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check(dy, y, table, weight, (same, padding, stride, activation))
+    dims = {"ids": (ids, 1 if flat else 2), "table": (table, 2), "y": (y, 2 if flat else 3)}
+    _check(dy, y, table, weight, (same, padding, stride, activation), dims)
     check_precision(precision)
     check_memory(dy=dy, ids=ids, table=table, sizes=sizes, y=y, **{f"weight[{i}]": w for i, w in enumerate(weight)})
     V, D = table.shape

@@ -68,7 +68,7 @@ class Windows:
             raise RuntimeError(f"{batch}, {expected}, got {list(y.shape)}")
 
     def parts(self, sizes: Maybe, most: int | None) -> Iterator[tuple[slice, Maybe, slice]]:
-        """Neighbouring sentences with ``most`` tokens or one sentence, or all: slices of tokens, sizes, of rows."""
+        """Neighbouring sentences, of about ``most`` tokens but whole, or all: slices of tokens, sizes, of rows."""
         B, N = self.length.shape[0], self.place.shape[0]
         if most is None or most >= N:
             yield slice(None), sizes, slice(None)
@@ -121,8 +121,7 @@ class Line:
     """Sentences and their padding one behind the other, [M]: tap k of a row is over what stands shift(k) behind it.
 
     Both what stands at positions and what stands in rows is laid out on it; places without either hold zeros. Rows that
-    are over padding alone add to the bias's gradient only, so they have no place, and the padding is as short as that
-    allows.
+    are over padding alone add to the bias's gradient only, so those far out have no place, and the padding is short.
     """
 
     def __init__(self, windows: Windows, widths: Sequence[int]) -> None:
@@ -164,15 +163,16 @@ class Line:
             return line
         line = dz.new_zeros(self.M + 1, C, dtype=dtype)  # the last for rows without a place
         if not self.flat:
-            rows = line[: self.M].view(self.B, self.M // self.B, C)[:, self.anchor :: stride]
+            length = self.M // self.B  # of a sentence with its padding
+            rows = line[: self.M].view(self.B, length, C)[:, self.anchor :: min(stride, length)]
             own = dz.view(self.B, windows.longest, C)[:, self.skipped : self.skipped + rows.shape[1]]
             rows[:, : own.shape[1]] = own
             return line[: self.M]
         sentence = torch.repeat_interleave(windows.count, output_size=R)
         window = torch.arange(R, device=dz.device) - windows.first[sentence] - self.skipped
         block = windows.length + self.before + self.after
-        place, length = self.anchor + window * stride, block[sentence]
-        there = (window >= 0) & (place < length)
+        place = self.anchor + window * stride
+        there = (window >= 0) & (place < block[sentence])
         begin = block.cumsum(0) - block
         return line.index_copy_(0, torch.where(there, begin[sentence] + place, self.M), dz.to(dtype))[: self.M]
 

@@ -194,20 +194,27 @@ def _one_byte(sample: bytes, latin: bool, others: bool) -> Found:
 def _wide(sample: bytes) -> str | None:
     """Return the UTF-16 without a mark that the bytes are in, if what it makes of them is text.
 
-    Common characters tell in Chinese, of which the most frequent one is U+4E00, and else the zeros.
+    Zeros tell it of ASCII, but not of Chinese, whose most frequent character is U+4E00: the more characters are ASCII
+    or common ones, the more likely is the order of bytes.
     """
     even, odd = sample[::2].count(0), sample[1::2].count(0)
-    shares = {name: _share(sample, name, _CHINESE) for name in ("utf-16-le", "utf-16-be")}
-    encoding = max(shares, key=shares.__getitem__)
-    clear = shares[encoding] >= _GUESS or max(even, odd) > 4 * min(even, odd)
-    if shares[encoding] < _GUESS:
-        encoding = "utf-16-le" if odd > even else "utf-16-be"
+    order = ("utf-16-le", "utf-16-be") if odd > even else ("utf-16-be", "utf-16-le")
+    known = {name: _known(sample.decode(name, "ignore")) for name in order}
+    encoding = max(order, key=known.__getitem__)  # the zeros' one if both are alike
+    clear = max(even, odd) > 4 * min(even, odd) or known[encoding] >= _GUESS
     try:
         text = sample[: len(sample) // 2 * 2].decode(encoding, "strict" if len(sample) < 4 else "ignore")
     except UnicodeDecodeError:
         return None
     strange = sum(not character.isprintable() and character not in "\t\r\n\u3000\xa0\ufeff" for character in text)
     return encoding if clear and strange * 50 < len(text) else None
+
+
+def _known(text: str) -> float:
+    """Return the share of characters that are ASCII, but no control characters, or common in some language."""
+    common = frozenset(_ANY) | _NEUTRAL
+    plain = sum(" " <= each < "\x7f" or each in "\t\r\n" or each in common for each in text)
+    return plain / max(len(text), 1)
 
 
 def _is_narrow(sample: bytes, plain: bytes, wide: str) -> bool:
