@@ -116,6 +116,8 @@ class Plan:
             sizes = [", ".join(map(str, options[f"{name}_ngrams"])) or "no" for name in ("word", "character")]
             form = _FORMS[options.get("character_form", "text")]
             yield f"n-grams: of {sizes[0]} words and {sizes[1]} characters{form}"
+        if options["validation_fraction"] and not self.corpus.validation and not len(self.parts[1]):
+            yield "held out: no texts, too few for one of each class; how good the classifier is remains unknown"
 
 
 def make_plan(

@@ -85,9 +85,9 @@ class CorpusError(ValueError):
     --------
     >>> import io
     >>> from textnn.text import read_corpus
-    >>> read_corpus(io.BytesIO(b"text,label\\ngood,1,2\\n"), format="csv")
+    >>> read_corpus(io.BytesIO(b"text,label\\ngood,1,2\\n"), format="csv")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    textnn.text.sources.CorpusError: stream, line 2: expected 2 fields as in the first row, got 3
+    textnn.text.sources.CorpusError: stream, line 2: expected 2 fields as in the first row, got 3; ...
     """
 
 
@@ -113,9 +113,9 @@ class Reading:
 
     def refuse(self, line: int, message: str) -> None:
         """Raise the error of a row, or count it where bad rows are left out."""
-        error = self.error(line, message)
         if not self.skips:
-            raise error
+            raise self.error(line, f"{message}; --on-error skip (on_error='skip') leaves out such rows")
+        error = self.error(line, message)
         self.report.bad_rows += 1
         if len(self.report.problems) < 5:
             self.report.problems.append(str(error))
