@@ -58,7 +58,7 @@ def lab(
         if html.exists() and not html.is_dir():
             raise RunError(f"--html: expected a folder, got the file {html}")
         set_threads(threads)
-        pages = write(exhibits(), html, _load(model or ()))
+        pages = write(exhibits(), html, _load(model or ()), lambda page: note(f"written: {page}"))
         note(f"{len(pages)} pages are in {html}; open {pages[-1]}")
         return
     from textnn.serving import require

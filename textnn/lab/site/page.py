@@ -13,7 +13,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,12 @@ def page(exhibits: Sequence[Exhibit], exhibit: Exhibit | None = None) -> str:
     return _fill("\n".join(links), "", _data(exhibits, exhibit, None, served=True), exhibit)
 
 
-def write(exhibits: Sequence[Exhibit], folder: str | Path, models: dict[str, Any] | None = None) -> list[Path]:
+def write(
+    exhibits: Sequence[Exhibit],
+    folder: str | Path,
+    models: dict[str, Any] | None = None,
+    tell: Callable[[Path], object] = lambda page: None,
+) -> list[Path]:
     """Write a page for each exhibit with the results of its default settings, and the list of them as ``index.html``.
 
     Parameters
@@ -59,6 +64,8 @@ def write(exhibits: Sequence[Exhibit], folder: str | Path, models: dict[str, Any
         Made if it is not there. A page replaces the one of the same name when it is complete.
     models
         The user's models by their kind.
+    tell
+        Called with each page when it is written, as some train for seconds.
 
     Returns
     -------
@@ -74,6 +81,7 @@ def write(exhibits: Sequence[Exhibit], folder: str | Path, models: dict[str, Any
         with atomic_text(path) as file:
             file.write(_own_page(exhibits, exhibit, panels))
         written.append(path)
+        tell(path)
     return written
 
 
