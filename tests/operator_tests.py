@@ -35,6 +35,7 @@ OPERATOR_TESTS = (
     "test_recurrent_memory",
     "test_text_conv",
     "test_text_conv_positions",
+    "test_text_conv_positions_errors",
 )
 
 CUDA_TESTS = ("test_cuda", "test_cuda_settings")  # those that hold on no CPU
